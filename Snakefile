@@ -1,0 +1,39 @@
+"""llenergymeasure: what each way of running a language model costs in joules, seconds and bytes.
+
+snakemake --cores N                         measures config/config.yaml
+snakemake --cores N --configfile my.yaml    measures that study instead
+snakemake --cores 1 validate                only checks the study and writes its plan
+snakemake --cores 1 pin                     resolves branch names to commits in config/models.lock.yaml
+snakemake --cores 1 replan                  draws a new plan, as if nothing had been measured yet
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+# A study replaces the default one: `configfile:` would deep-merge the default's matrix into the user's.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/validate.smk"
+include: "workflow/rules/model.smk"
+include: "workflow/rules/load.smk"
+include: "workflow/rules/warmup.smk"
+include: "workflow/rules/measure.smk"
+include: "workflow/rules/aggregate.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        f"{RESULTS}/report.html",
+        f"{RESULTS}/answer.txt",
+
+
+onsuccess:
+    announce()

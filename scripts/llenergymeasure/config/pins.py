@@ -1,0 +1,58 @@
+"""Replace branch names by the commits the lock file pins them to, so that a revision says exactly what is run."""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+from llenergymeasure.config.checks import MODEL_UNAVAILABLE, MODEL_UNPINNED
+from llenergymeasure.config.errors import Problem
+from llenergymeasure.config.experiment import ExperimentConfig
+from llenergymeasure.config.lock import DEFAULT_REVISION, ModelsLock
+from llenergymeasure.config.model_ref import ModelRef, parse_model_ref
+
+
+class Pins:
+    """Looks each model up once."""
+
+    def __init__(self, lock: ModelsLock, lock_name: str) -> None:
+        self._lock = lock
+        self._lock_name = lock_name
+        self._known: dict[tuple[str, str | None], tuple[str | None, Problem | None]] = {}
+
+    def apply(self, config: ExperimentConfig) -> tuple[ExperimentConfig, Problem | None]:
+        """The experiment with its revision pinned, or as it is and the reason why it can't be."""
+        asked = config.pytorch.revision
+        revision, problem = self._look_up(config.model, asked)
+        if problem is not None or revision == asked:
+            return config, problem
+        pytorch = config.pytorch.model_copy(update={"revision": revision})
+        return config.model_copy(update={"pytorch": pytorch}), None
+
+    def _look_up(self, model: str, asked: str | None) -> tuple[str | None, Problem | None]:
+        if (model, asked) not in self._known:
+            ref = parse_model_ref(model)
+            look = {"hub": self._hub, "package": _package}.get(ref.kind)
+            self._known[model, asked] = look(ref, asked) if look else (asked, None)
+        return self._known[model, asked]
+
+    def _hub(self, ref: ModelRef, asked: str | None) -> tuple[str | None, Problem | None]:
+        commit = self._lock.commit(ref.name, asked)
+        if commit is not None:
+            return commit, None
+        revision = asked or DEFAULT_REVISION
+        path = "model" if asked is None else "pytorch.revision"
+        message = f"{ref.name} at {revision!r} is not pinned: {self._lock_name} has no commit for it"
+        return None, MODEL_UNPINNED.problem(path, message)
+
+
+def _package(ref: ModelRef, asked: str | None) -> tuple[str | None, Problem | None]:
+    try:
+        installed = importlib.metadata.version(ref.distribution)
+    except importlib.metadata.PackageNotFoundError:
+        wanted = f"{ref.distribution}=={asked}" if asked else ref.distribution
+        message = f"the package {ref.distribution} is not installed"
+        return None, MODEL_UNAVAILABLE.problem("model", message, f"run `pip install {wanted}`")
+    if asked not in (None, installed):
+        message = f"asks for {ref.distribution} {asked}, and {installed} is installed"
+        return None, MODEL_UNAVAILABLE.problem("pytorch.revision", message, f"install it, or write {installed!r}")
+    return installed, None

@@ -1,0 +1,69 @@
+"""How an experiment is measured: warm-up, idle baseline, meters, and the study-wide protocol."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from llenergymeasure.config.base import Config, RuledConfig
+
+Meter = Literal["nvml", "codecarbon"]
+
+
+class WarmupConfig(RuledConfig):
+    """When a model counts as warm. Warm-up passes have the measured shapes and keywords."""
+
+    passes: Annotated[int | None, Field(ge=0)] = None
+    """A fixed number of passes; left out, passes go on until latencies are stable."""
+
+    cv_threshold: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
+    """Stable when the coefficient of variation of the last latencies is below this."""
+
+    cv_window: Annotated[int, Field(ge=2)] = 4
+    """How many last passes that coefficient is taken over."""
+
+    max_passes: Annotated[int, Field(ge=1)] = 20
+    """Give up waiting for stability after this many passes; the result then says so."""
+
+
+class BaselineConfig(RuledConfig):
+    """Power of the idle machine, before the load and with the model resident."""
+
+    enabled: bool = True
+    """Measure it; without it there is no net energy."""
+
+    duration_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 10.0
+    """How long, in seconds."""
+
+
+class EnergyConfig(RuledConfig):
+    """Which meters are read."""
+
+    meters: Annotated[list[Meter] | None, Field(min_length=1)] = None
+    """Left out: every meter that works on this machine. A meter that is named and does not work is an error."""
+
+    country_iso_code: Annotated[str | None, Field(pattern=r"^[A-Z]{3}$")] = None
+    """Where the electricity comes from (ISO 3166-1 alpha-3). Left out, there is no carbon figure."""
+
+    power_interval_s: Annotated[float, Field(ge=0.01, le=10.0)] = 0.05
+    """Time between samples of the power trace, in seconds."""
+
+
+class MeasurementConfig(Config):
+    """The study-wide protocol. Not part of an experiment's id."""
+
+    replicates: Annotated[int, Field(ge=1, le=1000)] = 3
+    """How often every experiment is measured, each time in a fresh process and a new random order."""
+
+    isolation: Literal["load", "experiment"] = "load"
+    """load: experiments that load the same way share a process; experiment: each has one to itself."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the measuring order."""
+
+    min_window_s: Annotated[float, Field(gt=0.0)] = 10.0
+    """Passes are repeated until a measured window is at least this long, in seconds."""
+
+    experiment_timeout_s: Annotated[float, Field(gt=0.0)] = 3600.0
+    """An experiment that takes longer, in seconds, is recorded as failed."""

@@ -1,0 +1,17 @@
+"""Energy: meters, windows and the ledger. Nothing here knows torch; a window is told how to synchronise."""
+
+from llenergymeasure.energy.ledger import LedgerEntry, primary_energy
+from llenergymeasure.energy.meter import MeterUnavailable, UnknownDevice
+from llenergymeasure.energy.meter_set import MeterSet, Window, idle_power
+from llenergymeasure.energy.opening import open_meters
+
+__all__ = [
+    "LedgerEntry",
+    "MeterSet",
+    "MeterUnavailable",
+    "UnknownDevice",
+    "Window",
+    "idle_power",
+    "open_meters",
+    "primary_energy",
+]

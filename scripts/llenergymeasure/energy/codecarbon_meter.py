@@ -1,0 +1,203 @@
+"""Estimates for what nothing measures: CPU and RAM, by codecarbon's offline tracker.
+
+Its tracker finds the hardware and the way to estimate it. Windows then ask the hardware objects directly,
+once at the start and once at the end, for two reasons. The tracker's own tasks divide energy at the moments
+its timer fires, so one and the same sleep gives different joules (in the CPU-load mode power goes with the
+cube of the load, and load from before the window, such as the tracker's own start, leaks into its first
+sample). And a timer is a thread that would run in the measured process; this way there is none.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Collection
+from importlib.metadata import version
+from typing import Any
+
+from llenergymeasure.energy.codecarbon_log import LogCapture
+from llenergymeasure.energy.ledger import LedgerEntry, Span
+from llenergymeasure.energy.meter import MeterContext, MeterUnavailable
+
+SOURCE = "estimated:codecarbon"
+HOST = "host"
+JOULES_PER_KWH = 3.6e6
+
+# How codecarbon 3.3 turns what it knows into CPU power (codecarbon/external/hardware.py), by its mode.
+CPU_MODES = {
+    "cpu_load": "{tdp:g} W × (0.1 + 0.9·L³) with L the load of the whole machine over exactly this window",
+    "constant": "half of {tdp:g} W, whatever the CPU does",
+    "intel_rapl": "RAPL counters, read by codecarbon",
+}
+
+
+def open_codecarbon(context: MeterContext) -> CodecarbonMeter:
+    """Start codecarbon: about two seconds. Writes no file, uses no network, knows no country.
+
+    Raises:
+        MeterUnavailable: codecarbon fails, or finds nothing to estimate.
+    """
+    capture = LogCapture()
+    capture.install()
+    try:
+        tracker = _tracker(context)
+        tracker.get_detected_hardware()
+        hardware = list(tracker._hardware)
+    except Exception as error:  # codecarbon raises whatever its platform code meets
+        capture.remove()
+        suppressed = "; ".join(capture.take_failures())
+        raise MeterUnavailable("codecarbon", suppressed or f"{type(error).__name__}: {error}") from error
+    parts = {_domain(part): part for part in hardware}
+    for domain in context.covered_domains & set(parts):
+        del parts[domain]
+    if "gpu" in parts and "MIG-" in context.environment.get("CUDA_VISIBLE_DEVICES", ""):
+        del parts["gpu"]
+        context.warn("codecarbon_gpu_left_out", "codecarbon would report the whole board for a MIG instance")
+    if not parts:
+        capture.remove()
+        raise MeterUnavailable("codecarbon", "it finds no hardware that is not covered already")
+    for failure in capture.take_failures():
+        context.warn("codecarbon", failure)
+    return CodecarbonMeter(parts, capture, context)
+
+
+def _tracker(context: MeterContext) -> Any:
+    from codecarbon import OfflineEmissionsTracker
+    from codecarbon.core.config import get_hierarchical_config
+
+    foreign = sorted(set(get_hierarchical_config()) - {"log_level"})
+    if foreign:
+        context.warn(
+            "codecarbon_settings_ignored",
+            f"codecarbon settings from its files or CODECARBON_* are not used: {', '.join(foreign)}",
+        )
+    # Everything such a file could set and that changes joules, files or network is stated here.
+    return OfflineEmissionsTracker(
+        country_iso_code=None,
+        region=None,
+        cloud_provider=None,
+        cloud_region=None,
+        country_2letter_iso_code=None,
+        electricitymaps_api_token=None,
+        emissions_endpoint=None,
+        force_carbon_intensity_g_co2e_kwh=None,
+        force_cpu_power=None,
+        force_ram_power=None,
+        force_mode_cpu_load=False,
+        rapl_include_dram=False,
+        rapl_prefer_psys=False,
+        pue=1.0,
+        wue=0.0,
+        tracking_mode="machine",
+        allow_multiple_runs=True,
+        output_methods=[],
+        output_handlers=[],
+        output_dir=tempfile.gettempdir(),
+        metadata=None,
+        measure_power_secs=3600,
+        log_level="warning",
+    )
+
+
+def _domain(part: Any) -> str:
+    """`cpu`, `ram` or `gpu`: Apple's and Raspberry's classes say it in `chip_part`, the others by name."""
+    return str(getattr(part, "chip_part", type(part).__name__)).lower()
+
+
+class CodecarbonMeter:
+    """Estimates per domain of the whole machine; every process on it counts."""
+
+    name = "codecarbon"
+    device_uuids: frozenset[str] = frozenset()
+
+    def __init__(self, parts: dict[str, Any], capture: LogCapture, context: MeterContext) -> None:
+        self._parts = parts
+        self._capture = capture
+        self._warn = context.warn
+        self._begun: dict[str, str | None] = {}
+        self._version = version("codecarbon")
+
+    @property
+    def domains(self) -> frozenset[str]:
+        return frozenset(self._parts)
+
+    def restrict(self, device_uuids: Collection[str]) -> None:
+        if not device_uuids:
+            self._parts.pop("gpu", None)
+
+    def begin(self, phase: str) -> float | None:  # noqa: ARG002
+        self._begun = {domain: self._failure(part.start) for domain, part in self._parts.items()}
+        return None
+
+    def finish(self, span: Span) -> list[LedgerEntry]:
+        # Its load covers the time from `begin` to now, its energy the seconds of the window.
+        return [self._entry(span, domain, part) for domain, part in self._parts.items()]
+
+    def _entry(self, span: Span, domain: str, part: Any) -> LedgerEntry:
+        kwh: list[float] = []
+        reason = self._begun[domain] or self._failure(
+            lambda: kwh.append(float(part.measure_power_and_energy(last_duration=span.duration_s)[1].kWh))
+        )
+        for failure in self._capture.take_failures():
+            self._warn("codecarbon", failure)
+        if reason is None and not (kwh[0] > 0 and math.isfinite(kwh[0])):
+            notes = "; ".join(self._capture.notes[-1:])
+            reason = (
+                f"codecarbon attributes nothing to this window of {span.duration_s:.3g} s ({notes or 'no message'})"
+            )
+        if reason is not None:
+            return span.entry(HOST, domain, SOURCE, reason=reason)
+        energy_j = kwh[0] * JOULES_PER_KWH
+        return span.entry(
+            HOST,
+            domain,
+            SOURCE,
+            energy_j=energy_j,
+            standard_uncertainty_j=energy_j / math.sqrt(3),
+            uncertainty_basis=(
+                f"codecarbon {self._version}, {self._how(domain, part)}; it publishes no bound, so the truth "
+                "is taken as rectangular from 0 to twice the estimate (GUM 4.3.7): E/√3"
+            ),
+        )
+
+    @staticmethod
+    def _failure(call: Callable[[], object]) -> str | None:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001  its platform code raises what it meets
+            return f"codecarbon failed: {type(error).__name__}: {error}"
+        return None
+
+    @staticmethod
+    def _how(domain: str, part: Any) -> str:
+        if domain == "ram":
+            return "RAM: a constant for the installed memory, whatever it does"
+        mode = getattr(part, "_mode", None)
+        if domain == "cpu" and mode is not None:
+            text = CPU_MODES.get(mode, "its own reading")
+            return f"CPU mode {mode}: {text.format(tdp=part._tdp)}"
+        return f"{domain}: {type(part).__name__}"
+
+    def trace(self) -> list[dict[str, Any]]:
+        return []
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "meter": self.name,
+            "library": f"codecarbon {self._version}",
+            "devices": [
+                {
+                    "uuid": None,
+                    "name": getattr(part, "_model", None) or type(part).__name__,
+                    "domain": domain,
+                    "how": self._how(domain, part),
+                    "metered": True,
+                }
+                for domain, part in self._parts.items()
+            ],
+            "refused": [],
+            "notes": list(dict.fromkeys(self._capture.notes)),
+        }
+
+    def close(self) -> None:
+        self._capture.remove()

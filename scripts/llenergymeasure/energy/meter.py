@@ -1,0 +1,81 @@
+"""What every meter is: the one narrow interface, and the error of a meter that cannot work here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from llenergymeasure.energy.ledger import LedgerEntry, Span
+
+Warn = Callable[[str, str], None]  # (code, message)
+
+
+class MeterUnavailable(Exception):
+    """A meter cannot work on this machine; `reason` is one line."""
+
+    def __init__(self, meter: str, reason: str) -> None:
+        super().__init__(
+            f"energy.meters: {meter} cannot work here: {reason}; take it out of energy.meters, "
+            "or leave energy.meters out to use every meter that works"
+        )
+        self.meter = meter
+        self.reason = reason
+
+
+class UnknownDevice(ValueError):
+    """A device was named that no meter knows, so its energy could not be told from that of the others."""
+
+
+@dataclass(frozen=True)
+class MeterContext:
+    """What a meter is given when it is opened."""
+
+    environment: Mapping[str, str]
+    power_interval_s: float
+    covered_domains: frozenset[str]
+    """Domains that a meter opened before already covers; they must not be counted twice."""
+    warn: Warn
+
+
+class Meter(Protocol):
+    """A source of energy figures. All slow work is done in opening it, outside every window.
+
+    A meter turns its own failures into entries without energy and with a reason; it never raises in a window.
+    """
+
+    name: str
+
+    @property
+    def domains(self) -> frozenset[str]:
+        """What it covers now: `gpu`, `cpu`, `ram`."""
+        ...
+
+    @property
+    def device_uuids(self) -> frozenset[str]:
+        """Devices that `restrict` may name; empty for a meter that cannot tell devices apart."""
+        ...
+
+    def restrict(self, device_uuids: Collection[str]) -> None:
+        """From the next window on, count only these accelerators."""
+        ...
+
+    def begin(self, phase: str) -> float | None:
+        """Take the start readings; where the counter ticks, wait for a tick; its perf_counter time."""
+        ...
+
+    def finish(self, span: Span) -> list[LedgerEntry]:
+        """Take the end readings at once, then work out the window's entries."""
+        ...
+
+    def trace(self) -> list[dict[str, Any]]:
+        """Power samples taken in windows since the last call."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """How it measures, for the record: `meter`, `devices`, `refused`, and what else matters."""
+        ...
+
+    def close(self) -> None:
+        """Give everything back; a second call does nothing."""
+        ...

@@ -1,0 +1,166 @@
+"""All meters of a process behind one window: one clock, one start, one end, for time and for energy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from llenergymeasure.energy.carbon import CarbonIntensity
+from llenergymeasure.energy.ledger import NO_SOURCE, LedgerEntry, Span, primary_energy
+from llenergymeasure.energy.meter import Meter, UnknownDevice
+from llenergymeasure.energy.warning_log import WarningLog
+
+
+class Window:
+    """What happened between two edges; complete once its `with` block is left."""
+
+    def __init__(self, phase: str, start_monotonic_s: float) -> None:
+        self.phase = phase
+        self.start_monotonic_s = start_monotonic_s
+        self.end_monotonic_s = start_monotonic_s
+        self.entries: list[LedgerEntry] = []
+        self.emissions_kg: float | None = None
+
+    @property
+    def duration_s(self) -> float:
+        return self.end_monotonic_s - self.start_monotonic_s
+
+
+class MeterSet:
+    """The open meters; `open_meters` makes one.
+
+    `refused` lists the meters that do not work here; `no_meter` is the reason given where nothing measures;
+    `intensity` is None, with `no_intensity` the reason, where no emissions can be stated.
+    """
+
+    def __init__(
+        self,
+        meters: Sequence[Meter],
+        warning_log: WarningLog,
+        *,
+        refused: Sequence[dict[str, Any]],
+        no_meter: str,
+        intensity: CarbonIntensity | None,
+        no_intensity: str | None,
+    ) -> None:
+        self._meters = list(meters)
+        self._warn = warning_log
+        self._refused = list(refused)
+        self._no_meter = no_meter
+        self._intensity = intensity
+        self._no_intensity = no_intensity
+        self._unmetered: list[str] = []
+        self._in_window = False
+
+    @property
+    def warnings(self) -> list[dict[str, str]]:
+        """All warnings so far, {"code", "message"}, each text once."""
+        return self._warn.warnings
+
+    def restrict(self, device_uuids: Sequence[str]) -> None:
+        """Count only these accelerators from now on: those that hold parameters (an empty list: none does).
+
+        Raises:
+            UnknownDevice: a GPU meter is open and does not know the device.
+        """
+        self._refuse_in_window("restrict")
+        known: frozenset[str] = frozenset().union(*(meter.device_uuids for meter in self._meters))
+        unknown = sorted(set(device_uuids) - known)
+        if unknown and known:
+            raise UnknownDevice(f"no meter knows {', '.join(unknown)}; it knows {', '.join(sorted(known))}")
+        if not device_uuids and self._covers_gpu():
+            message = "no GPU holds parameters of the model; GPU energy is left out from here on"
+            self._warn("gpu_not_used", message)
+        for meter in self._meters:
+            meter.restrict(device_uuids)
+        self._unmetered = [] if self._covers_gpu() else list(device_uuids)
+        for uuid in self._unmetered:
+            self._warn("gpu_not_metered", _unmetered_reason(uuid))
+
+    @contextmanager
+    def window(self, phase: str, synchronize: Callable[[], None]) -> Iterator[Window]:
+        """Measure what the `with` block does. `synchronize` waits for the device and is called at both edges.
+
+        Where a counter ticks, the start waits for a tick (a quarter of a second at most) and the window
+        starts at that tick. An exception of the block passes through; the window is closed first.
+        """
+        self._refuse_in_window("another window")
+        synchronize()
+        ticks_s = [meter.begin(phase) for meter in self._meters]
+        self._in_window = True
+        # The first meter that waited for a tick says when the window starts; the others read at that moment.
+        tick_s = next((tick_s for tick_s in ticks_s if tick_s is not None), None)
+        window = Window(phase, time.perf_counter() if tick_s is None else tick_s)
+        try:
+            yield window
+            synchronize()
+        finally:
+            window.end_monotonic_s = time.perf_counter()
+            self._in_window = False
+            span = Span(phase, window.start_monotonic_s, window.end_monotonic_s)
+            window.entries = [entry for meter in self._meters for entry in meter.finish(span)]
+            window.entries += self._gaps(span, covered=bool(window.entries))
+            window.emissions_kg = self._emissions_kg(window)
+
+    def trace(self) -> list[dict[str, Any]]:
+        """Power samples taken in windows since the last call, at full rate.
+
+        Each: monotonic_s, phase, device, power_w, source, temperature_c, sm_clock_mhz, throttle_reasons
+        (names).
+        """
+        return [row for meter in self._meters for row in meter.trace()]
+
+    def describe(self) -> dict[str, Any]:
+        """What measures what, and what cannot and why, for the record of a run."""
+        record: dict[str, Any] = {"meters": [], "devices": [], "refused": list(self._refused)}
+        for meter in self._meters:
+            described = meter.describe()
+            for key in ("devices", "refused"):
+                record[key] += [{"meter": meter.name, **each} for each in described.pop(key)]
+            record["meters"].append(described)
+        record["carbon"] = {"reason": self._no_intensity} if self._intensity is None else self._intensity.to_dict()
+        return record
+
+    def close(self) -> None:
+        """Give the meters back; a second call does nothing."""
+        for meter in self._meters:
+            meter.close()
+        self._meters = []
+        self._no_meter = "the meters are closed"
+
+    def _covers_gpu(self) -> bool:
+        return any("gpu" in meter.domains for meter in self._meters)
+
+    def _gaps(self, span: Span, *, covered: bool) -> list[LedgerEntry]:
+        """Entries without energy, for used devices or a machine that nothing meters."""
+        gaps = [span.entry(uuid, "gpu", NO_SOURCE, reason=_unmetered_reason(uuid)) for uuid in self._unmetered]
+        if covered or gaps:
+            return gaps
+        reason = self._no_meter
+        if self._meters:
+            reason = "no GPU holds parameters of the model, and no open meter covers the rest of the machine"
+        return [span.entry("machine", "total", NO_SOURCE, reason=reason)]
+
+    def _emissions_kg(self, window: Window) -> float | None:
+        """Emissions of the window's primary energy; None without a stated country or without energy."""
+        energy_j = primary_energy(window.entries, window.phase)[0]
+        if self._intensity is None or energy_j is None:
+            return None
+        return self._intensity.emissions_kg(energy_j)
+
+    def _refuse_in_window(self, what: str) -> None:
+        if self._in_window:
+            raise RuntimeError(f"a window is open; {what} has to wait until it is closed")
+
+
+def _unmetered_reason(uuid: str) -> str:
+    return f"{uuid} holds parameters of the model and no open meter covers it"
+
+
+def idle_power(meters: MeterSet, phase: str, duration_s: float) -> list[LedgerEntry]:
+    """Baseline with the same instrument as the run: the entries of a window in which nothing happens."""
+    with meters.window(phase, synchronize=lambda: None) as window:
+        time.sleep(duration_s)
+    return window.entries

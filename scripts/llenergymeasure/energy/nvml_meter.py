@@ -1,0 +1,202 @@
+"""NVIDIA boards: the total-energy counter where there is one, else integrated power."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import pynvml
+
+from llenergymeasure.energy.counter_energy import SOURCE as COUNTER_SOURCE
+from llenergymeasure.energy.counter_energy import CounterWindow, counter_entry
+from llenergymeasure.energy.integrated_power import SOURCE as POWER_SOURCE
+from llenergymeasure.energy.integrated_power import power_entry
+from llenergymeasure.energy.ledger import LedgerEntry, Span
+from llenergymeasure.energy.meter import MeterContext, MeterUnavailable
+from llenergymeasure.energy.nvml_device import NvmlDevice
+from llenergymeasure.energy.power_sampler import PowerSample, PowerSampler
+from llenergymeasure.energy.ticks import Reading, characterise, read_now, wait_for_tick
+from llenergymeasure.energy.visible_devices import Board, Selection, select_boards
+
+# More than two periods of the slowest counter seen (100 ms); longer would cool the device before every
+# window.
+TICK_TIMEOUT_S = 0.25
+
+
+def open_nvml(context: MeterContext) -> NvmlMeter:
+    """Find the boards CUDA will use and learn how their counters tick (about half a second).
+
+    Raises:
+        MeterUnavailable: no driver, no visible GPU, or none that can be metered.
+    """
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        raise MeterUnavailable("nvml", f"NVML does not start: {error}") from error
+    try:
+        return _open(context)
+    except pynvml.NVMLError as error:
+        pynvml.nvmlShutdown()
+        raise MeterUnavailable("nvml", f"NVML fails: {error}") from error
+    except MeterUnavailable:
+        pynvml.nvmlShutdown()
+        raise
+
+
+def _open(context: MeterContext) -> NvmlMeter:
+    handles: dict[str, Any] = {}
+    boards: list[Board] = []
+    unreadable: list[tuple[str, str]] = []
+    for index in range(pynvml.nvmlDeviceGetCount()):
+        try:
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            uuid = pynvml.nvmlDeviceGetUUID(handle)
+            boards.append(Board(index, uuid, pynvml.nvmlDeviceGetName(handle), _mig_enabled(handle)))
+            handles[uuid] = handle
+        except pynvml.NVMLError as error:
+            unreadable.append((f"GPU {index}", str(error)))
+    selection = select_boards(boards, context.environment)
+    selection.refused += unreadable
+    candidates = selection.boards
+    if selection.order_uncertain:
+        # CUDA may take another board than the one metered so far: `restrict` must be able to follow it.
+        candidates = [board for board in boards if not board.mig_enabled]
+    opened = [NvmlDevice(board, handles[board.uuid]) for board in candidates]
+    devices = [device for device in opened if not (device.counter_missing and device.power_missing)]
+    selection.refused += [
+        (device.uuid, f"neither counter nor power can be read: {device.power_missing}")
+        for device in opened
+        if device not in devices
+    ]
+    visible = [device for device in devices if device.board in selection.boards]
+    if not visible:
+        raise MeterUnavailable("nvml", _why_none(selection, boards, context))
+    for code, message in selection.caveats:
+        context.warn(code, message)
+    counters = {device.uuid: device.energy_mj for device in devices if not device.counter_missing}
+    periods_s = characterise(counters)
+    for device in devices:
+        device.tick_period_s = periods_s.get(device.uuid)
+        if device.counter_missing:
+            context.warn(
+                "nvml_counter_missing",
+                f"{device.uuid} has no total-energy counter ({device.counter_missing}); power is integrated instead",
+            )
+    return NvmlMeter(context, devices, visible, selection)
+
+
+def _mig_enabled(handle: Any) -> bool:
+    try:
+        return bool(pynvml.nvmlDeviceGetMigMode(handle)[0] == pynvml.NVML_DEVICE_MIG_ENABLE)
+    except pynvml.NVMLError:
+        return False  # boards that know nothing of MIG
+
+
+def _why_none(selection: Selection, boards: Sequence[Board], context: MeterContext) -> str:
+    if selection.refused:
+        return "; ".join(f"{device}: {reason}" for device, reason in selection.refused)
+    if not boards:
+        return "the driver lists no GPU"
+    return f"CUDA_VISIBLE_DEVICES={context.environment.get('CUDA_VISIBLE_DEVICES')} hides every GPU"
+
+
+class NvmlMeter:
+    """Energy of NVIDIA boards; a window starts on a tick of the first board's counter."""
+
+    name = "nvml"
+
+    def __init__(
+        self,
+        context: MeterContext,
+        devices: list[NvmlDevice],
+        visible: list[NvmlDevice],
+        selection: Selection,
+    ) -> None:
+        self._warn = context.warn
+        self._devices = devices
+        self._active = visible
+        self._selection = selection
+        self._starts: dict[str, Reading | str] = {}
+        self._sampler = PowerSampler(context.power_interval_s, POWER_SOURCE, context.warn)
+        self._driver = pynvml.nvmlSystemGetDriverVersion()
+        self._open = True
+
+    @property
+    def domains(self) -> frozenset[str]:
+        return frozenset({"gpu"} if self._active else ())
+
+    @property
+    def device_uuids(self) -> frozenset[str]:
+        return frozenset(device.uuid for device in self._devices)
+
+    def restrict(self, device_uuids: Collection[str]) -> None:
+        elsewhere = sorted(set(device_uuids) - {board.uuid for board in self._selection.boards})
+        if elsewhere:
+            self._warn("device_order", f"the model is on {', '.join(elsewhere)}, not on the GPUs metered until now")
+        self._active = [device for device in self._devices if device.uuid in device_uuids]
+
+    def begin(self, phase: str) -> float | None:  # noqa: ARG002
+        self._starts = {}
+        tick_s: float | None = None
+        for device in self._active:
+            if device.counter_missing:
+                continue
+            try:
+                if tick_s is None:
+                    start = wait_for_tick(device.energy_mj, TICK_TIMEOUT_S)
+                    tick_s = start.time_s if start.on_tick else None
+                else:
+                    start = read_now(device.energy_mj)
+                self._starts[device.uuid] = start
+            except pynvml.NVMLError as error:
+                self._starts[device.uuid] = f"reading the counter failed at the start of the window: {error}"
+        self._sampler.start(self._active)
+        return tick_s
+
+    def finish(self, span: Span) -> list[LedgerEntry]:
+        ends = {device.uuid: _end_reading(device) for device in self._active}
+        samples = self._sampler.stop(span.phase)
+        return [self._entry(span, device, ends[device.uuid], samples) for device in self._active]
+
+    def _entry(
+        self, span: Span, device: NvmlDevice, end: Reading | str | None, samples: list[PowerSample]
+    ) -> LedgerEntry:
+        if end is None:
+            own = [sample for sample in samples if sample.uuid == device.uuid]
+            return power_entry(span, device.uuid, own)
+        start = self._starts[device.uuid]
+        for reading in (start, end):
+            if isinstance(reading, str):
+                return span.entry(device.uuid, "gpu", COUNTER_SOURCE, reason=reading)
+        assert isinstance(start, Reading) and isinstance(end, Reading)
+        return counter_entry(span, CounterWindow(device.uuid, start, end, device.tick_period_s))
+
+    def trace(self) -> list[dict[str, Any]]:
+        return self._sampler.trace()
+
+    def describe(self) -> dict[str, Any]:
+        active = {device.uuid for device in self._active}
+        return {
+            "meter": self.name,
+            "driver": self._driver,
+            "library": f"nvidia-ml-py {version('nvidia-ml-py')}",
+            "devices": [{**device.describe(), "metered": device.uuid in active} for device in self._devices],
+            "refused": [{"device": device, "reason": reason} for device, reason in self._selection.refused],
+        }
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._sampler.close()
+            pynvml.nvmlShutdown()
+
+
+def _end_reading(device: NvmlDevice) -> Reading | str | None:
+    """The counter at the window's end; the reason where it fails; None for a board that has no counter."""
+    if device.counter_missing:
+        return None
+    try:
+        return read_now(device.energy_mj)
+    except pynvml.NVMLError as error:
+        return f"reading the counter failed at the end of the window: {error}"

@@ -1,0 +1,59 @@
+"""From the study's energy settings to open meters."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from llenergymeasure.energy.carbon import country_intensity
+from llenergymeasure.energy.meter import Meter, MeterContext, MeterUnavailable
+from llenergymeasure.energy.meter_set import MeterSet
+from llenergymeasure.energy.registry import METERS
+from llenergymeasure.energy.warning_log import WarningLog
+
+if TYPE_CHECKING:
+    from llenergymeasure.config import EnergyConfig
+
+
+def open_meters(config: EnergyConfig) -> MeterSet:
+    """Open the meters of `energy.meters`, or all that work here.
+
+    Takes seconds, so that windows take none; call it before torch touches CUDA.
+
+    Raises:
+        MeterUnavailable: a meter that `energy.meters` names cannot work on this machine.
+    """
+    warn = WarningLog()
+    meters: list[Meter] = []
+    refused: list[dict[str, str]] = []
+    wanted = list(METERS) if config.meters is None else list(config.meters)
+    for name in wanted:
+        if name not in METERS:
+            raise MeterUnavailable(name, f"there is no such meter, only {', '.join(METERS)}")
+    try:
+        for name in [name for name in METERS if name in wanted]:
+            covered: frozenset[str] = frozenset().union(*(meter.domains for meter in meters))
+            try:
+                meters.append(METERS[name](MeterContext(os.environ, config.power_interval_s, covered, warn)))
+            except MeterUnavailable as refusal:
+                if config.meters is not None:
+                    raise
+                refused.append({"meter": name, "reason": refusal.reason})
+    except BaseException:
+        for meter in meters:
+            meter.close()
+        raise
+    if wanted:
+        no_meter = "no meter works here: " + "; ".join(f"{each['meter']}: {each['reason']}" for each in refused)
+    else:
+        no_meter = "energy.meters is empty: the study asks for no energy"
+    intensity, no_intensity = None, None
+    if config.country_iso_code is None:
+        no_intensity = "energy.country_iso_code is not set"
+    else:
+        try:
+            intensity = country_intensity(config.country_iso_code)
+        except LookupError as error:
+            no_intensity = str(error.args[0])
+            warn("country_unknown", no_intensity)
+    return MeterSet(meters, warn, refused=refused, no_meter=no_meter, intensity=intensity, no_intensity=no_intensity)

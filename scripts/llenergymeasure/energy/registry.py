@@ -1,0 +1,17 @@
+"""The meters there are. A new meter is one file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from llenergymeasure.energy.codecarbon_meter import open_codecarbon
+from llenergymeasure.energy.meter import Meter, MeterContext
+from llenergymeasure.energy.nvml_meter import open_nvml
+
+# In the order in which they are opened and in which a window starts them: a meter whose counter ticks comes
+# first, because the window starts at its tick, and measuring comes before estimating, because it covers a
+# domain first.
+METERS: dict[str, Callable[[MeterContext], Meter]] = {
+    "nvml": open_nvml,
+    "codecarbon": open_codecarbon,
+}

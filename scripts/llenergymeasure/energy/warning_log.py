@@ -1,0 +1,15 @@
+"""Warnings of the meters, kept for the record."""
+
+from __future__ import annotations
+
+
+class WarningLog:
+    """Collects {"code", "message"}; the same text in every window is one warning."""
+
+    def __init__(self) -> None:
+        self.warnings: list[dict[str, str]] = []
+
+    def __call__(self, code: str, message: str) -> None:
+        warning = {"code": code, "message": message}
+        if warning not in self.warnings:
+            self.warnings.append(warning)

@@ -1,0 +1,1 @@
+"""From intent to transformers calls, and back from what happened to evidence."""

@@ -1,0 +1,176 @@
+"""Devices that hold a model's parameters: their identity, their memory, their clock.
+
+One `DeviceKind` a kind of device; a stage asks the model for its devices and never looks at the kind itself.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+
+class Clock(ABC):
+    """Stamps points on a device's own time line without waiting for the device."""
+
+    @abstractmethod
+    def mark(self) -> Any:
+        """A stamp for 'now, on the device': cheap, and it does not synchronise."""
+
+    @abstractmethod
+    def seconds(self, start: Any, end: Any) -> float:
+        """Seconds between two stamps. Only after `DeviceKind.synchronize`."""
+
+
+class HostClock(Clock):
+    """The CPU runs what it is asked at once, so the host's monotonic clock is the device's."""
+
+    def mark(self) -> float:
+        return time.perf_counter()
+
+    def seconds(self, start: float, end: float) -> float:
+        return end - start
+
+
+class CudaClock(Clock):
+    """CUDA events: recorded in stream order, so a stamp is when the device got there, not when Python did."""
+
+    def mark(self) -> torch.cuda.Event:
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    def seconds(self, start: torch.cuda.Event, end: torch.cuda.Event) -> float:
+        milliseconds: float = start.elapsed_time(end)
+        return milliseconds / 1e3
+
+
+class DeviceKind(ABC):
+    """What the pipeline needs of a kind of device."""
+
+    clock: Clock
+
+    @abstractmethod
+    def synchronize(self) -> None:
+        """Wait until the device has done everything asked of it."""
+
+    @abstractmethod
+    def reset_peak_memory(self) -> None: ...
+
+    @abstractmethod
+    def peak_memory_bytes(self) -> int:
+        """Highest memory in use since `reset_peak_memory`, in bytes, summed over the devices."""
+
+    @abstractmethod
+    def current_memory_bytes(self) -> int: ...
+
+    @abstractmethod
+    def release_memory(self) -> None:
+        """Give cached memory back, so that one experiment doesn't inherit another's."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]: ...
+
+    def uuids(self) -> list[str]:
+        """Vendor identities by which an energy meter finds the same devices; none for the host."""
+        return []
+
+    memory_source: str
+
+
+class Host(DeviceKind):
+    """The CPU: memory is the resident set of this process, its peak is Linux's high-water mark."""
+
+    memory_source = "resident set of the process (VmHWM)"
+
+    def __init__(self) -> None:
+        self.clock = HostClock()
+
+    def synchronize(self) -> None:
+        """Nothing runs behind Python's back here."""
+
+    def reset_peak_memory(self) -> None:
+        # proc(5): writing 5 resets the high-water mark of the resident set.
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+    def peak_memory_bytes(self) -> int:
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+        raise RuntimeError("/proc/self/status has no VmHWM line; peak memory is only known on Linux")
+
+    def current_memory_bytes(self) -> int:
+        resident: int = psutil.Process().memory_info().rss
+        return resident
+
+    def release_memory(self) -> None:
+        """The allocator of the C library keeps its own counsel."""
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "cpu", "threads": torch.get_num_threads(), "affinity": len(os.sched_getaffinity(0))}
+
+
+class Cuda(DeviceKind):
+    """One or more CUDA devices of this process."""
+
+    memory_source = "torch.cuda.max_memory_allocated, summed over devices"
+
+    def __init__(self, indices: Sequence[int]) -> None:
+        self.indices = tuple(sorted(set(indices)))
+        self.clock = CudaClock()
+
+    def synchronize(self) -> None:
+        for index in self.indices:
+            torch.cuda.synchronize(index)
+
+    def reset_peak_memory(self) -> None:
+        for index in self.indices:
+            torch.cuda.reset_peak_memory_stats(index)
+
+    def peak_memory_bytes(self) -> int:
+        return sum(torch.cuda.max_memory_allocated(index) for index in self.indices)
+
+    def current_memory_bytes(self) -> int:
+        return sum(torch.cuda.memory_allocated(index) for index in self.indices)
+
+    def release_memory(self) -> None:
+        torch.cuda.empty_cache()
+
+    def uuids(self) -> list[str]:
+        return [f"GPU-{torch.cuda.get_device_properties(index).uuid}" for index in self.indices]
+
+    def describe(self) -> dict[str, Any]:
+        devices = []
+        for index, uuid in zip(self.indices, self.uuids(), strict=True):
+            properties = torch.cuda.get_device_properties(index)
+            devices.append(
+                {
+                    "index": index,
+                    "uuid": uuid,
+                    "name": properties.name,
+                    "memory_bytes": properties.total_memory,
+                    "compute_capability": f"{properties.major}.{properties.minor}",
+                }
+            )
+        return {"kind": "cuda", "devices": devices}
+
+
+def startup_devices() -> DeviceKind:
+    """The devices a model would land on, before it is there: all visible accelerators, else the host."""
+    if torch.cuda.is_available():
+        return Cuda(range(torch.cuda.device_count()))
+    return Host()
+
+
+def devices_of(model: torch.nn.Module) -> DeviceKind:
+    """The kind that does the work: the accelerators among the devices holding parameters, else the host."""
+    accelerators = {parameter.device for parameter in model.parameters() if parameter.device.type == "cuda"}
+    if accelerators:
+        return Cuda([device.index or 0 for device in accelerators])
+    return Host()

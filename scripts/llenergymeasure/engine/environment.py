@@ -1,0 +1,75 @@
+"""What a result was measured with: versions, machine, commit."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "bitsandbytes",
+    "codecarbon",
+    "nvidia-ml-py",
+    "tokenizers",
+    "safetensors",
+    "huggingface_hub",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "snakemake",
+)
+
+
+@cache
+def describe_environment(root: Path, lock: Path) -> dict[str, Any]:
+    """Versions of everything that decides a figure; None where a thing isn't there.
+
+    `root` is the pipeline's checkout, for its git commit; `lock` the models' lock file, for its SHA-256.
+    """
+    return {
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "system": platform.platform(),
+        "cpu": _cpu_name(),
+        "hostname": platform.node(),
+        "git_commit": _git(root, "rev-parse", "HEAD"),
+        "git_dirty": _git_dirty(root),
+        "models_lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _git_dirty(root: Path) -> bool | None:
+    status = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return None if status is None else bool(status)
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        return subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

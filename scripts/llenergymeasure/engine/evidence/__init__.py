@@ -1,0 +1,11 @@
+"""Evidence: what was requested, what was effective, how that was seen.
+
+Each parameter names its probe where it is declared; this package holds the probes. A probe looks at the model in
+memory and at an instrumented pass, never at the configuration, and says what it found.
+"""
+
+from llenergymeasure.engine.evidence import generation_probes, load_probes
+from llenergymeasure.engine.evidence.observe import Observation, observe
+from llenergymeasure.engine.evidence.registry import PROBES, Finding, collect
+
+__all__ = ["PROBES", "Finding", "Observation", "collect", "generation_probes", "load_probes", "observe"]

@@ -1,0 +1,1 @@
+"""How a study is measured: plan, manager and worker, warm-up, calibration, windows."""

@@ -1,0 +1,79 @@
+"""From a Snakemake job to the settings of a stage: what the scripts of load, warmup and measure have in common."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from llenergymeasure.config import Study, study_from_mapping
+from llenergymeasure.engine.environment import describe_environment
+from llenergymeasure.measurement.journal import Journal
+from llenergymeasure.measurement.plan import Plan, read_plan
+from llenergymeasure.measurement.progress import Progress
+from llenergymeasure.measurement.stages import Report, Setting, StudyStopped
+
+LOCK = Path("config/models.lock.yaml")
+
+
+@contextmanager
+def run_job(*expected: type[Exception]) -> Iterator[None]:
+    """End the job with one line for errors that are the study's or the user's, with a traceback for ours."""
+    known: tuple[type[Exception], ...] = (StudyStopped, *expected)
+    try:
+        yield
+    except known as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(1) from error
+
+
+def setting_of(snakemake: Any) -> Setting:
+    """What the job's stage needs, from the `snakemake` object of a script."""
+    study = study_of(snakemake)
+    compile_cache = getattr(snakemake.input, "compile_cache", None) or snakemake.output.compile_cache
+    return Setting(
+        plan=planned(snakemake),
+        snapshot=Path(snakemake.input.snapshot),
+        compile_cache=Path(compile_cache),
+        min_window_s=study.measurement.min_window_s,
+        timeout_s=study.measurement.experiment_timeout_s,
+        stop_on_failure=study.config.on_failure == "stop",
+        environment=describe_environment(Path(snakemake.scriptdir).parent, LOCK),
+        log=Path(snakemake.log[0]),
+    )
+
+
+def study_of(snakemake: Any) -> Study:
+    """The study as Snakemake holds it; it was checked when the Snakefile was read."""
+    return study_from_mapping(snakemake.config, source=None, lock_path=LOCK)
+
+
+def planned(snakemake: Any) -> Plan:
+    plan = read_plan(Path(snakemake.input.plan))
+    assert plan is not None, "the plan is an input of this job"
+    return plan
+
+
+def read_json(path: str) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    return record
+
+
+def open_journal(snakemake: Any) -> Journal:
+    """What an interrupted job of the same calibration has measured already, or a fresh journal."""
+    digest = hashlib.sha256(Path(snakemake.input.calibration).read_bytes()).hexdigest()[:12]
+    folder = Path(snakemake.output.measurements).parent / ".journal"
+    for stale in folder.glob("*.jsonl"):
+        if stale.stem != digest:
+            stale.unlink()
+    return Journal(folder / f"{digest}.jsonl")
+
+
+def reporter_of(snakemake: Any) -> Report:
+    """Prints a line for each experiment that is through."""
+    results = Path(snakemake.input.plan).parent
+    return Progress(planned(snakemake), results, sys.stderr).report

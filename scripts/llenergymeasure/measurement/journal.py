@@ -1,0 +1,56 @@
+"""What a replicate has measured so far, kept line by line, so that nothing measured is lost when a job is.
+
+The journal lies beside the results under another name; it becomes the results when the batch is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+class Journal:
+    """Append-only entries {record, requests, power}; a line cut off by a crash is dropped when it is reopened."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._records: dict[str, dict[str, Any]] = {}
+        whole = 0
+        if path.exists():
+            with path.open("rb") as lines:
+                for line in lines:
+                    if not line.endswith(b"\n"):
+                        break
+                    entry = json.loads(line)
+                    self._records[entry["record"]["experiment_id"]] = entry["record"]
+                    whole += len(line)
+            os.truncate(path, whole)
+
+    def __contains__(self, experiment_id: str) -> bool:
+        return experiment_id in self._records
+
+    def append(self, entry: dict[str, Any]) -> None:
+        """Write one entry and make sure that it is on the disk."""
+        with self.path.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(entry, allow_nan=False) + "\n")
+            lines.flush()
+            os.fsync(lines.fileno())
+        self._records[entry["record"]["experiment_id"]] = entry["record"]
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        return iter(self._records.values())
+
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """All entries, streamed from the disk in the order in which they were measured."""
+        if self.path.exists():
+            with self.path.open(encoding="utf-8") as lines:
+                for line in lines:
+                    yield json.loads(line)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path.parent)

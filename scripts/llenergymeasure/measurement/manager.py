@@ -1,0 +1,95 @@
+"""The manager: feeds experiments to one worker, sleeps, and survives it. Imports no torch.
+
+A worker that dies or refuses an experiment is replaced by a fresh one, so that a poisoned CUDA context or a
+fragmented heap is never what the next experiment runs in.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from llenergymeasure.measurement.worker_process import WorkerLost, WorkerProcess
+
+
+@dataclass(frozen=True)
+class LoadOrder:
+    """How a worker loads the model: resolved intent, snapshot folder, compile cache, patience in seconds."""
+
+    config: dict[str, Any]
+    snapshot: Path
+    compile_cache: Path | None
+    timeout_s: float
+
+    def message(self) -> dict[str, Any]:
+        return {
+            "do": "load",
+            "config": self.config,
+            "snapshot": str(self.snapshot),
+            "compile_cache": None if self.compile_cache is None else str(self.compile_cache),
+        }
+
+
+class Refused(Exception):
+    """An experiment failed; `failure` is {stage, class, reason, log}."""
+
+    def __init__(self, failure: dict[str, str]) -> None:
+        super().__init__(failure["reason"])
+        self.failure = failure
+
+
+class Manager:
+    """Context manager around at most one worker with the model loaded. `loaded` is the worker's load record."""
+
+    def __init__(self, order: LoadOrder, log: Path) -> None:
+        self._order = order
+        self._log = log
+        self._worker: WorkerProcess | None = None
+        self.loaded: dict[str, Any] = {}
+        self.startup_s = 0.0
+
+    def __enter__(self) -> Manager:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._worker is not None:
+            if kind is None:
+                self._worker.stop()
+            else:
+                self._worker.kill()
+
+    def load(self) -> dict[str, Any]:
+        """Start a worker and load the model, if none is there. Raises Refused."""
+        if self._worker is None:
+            start = time.monotonic()
+            self._worker = WorkerProcess(self._log)
+            self.loaded = self._request(self._order.message(), stage="load")
+            self.startup_s = time.monotonic() - start
+        return self.loaded
+
+    def ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        """One command to the loaded worker. Raises Refused when the experiment failed, and drops the worker then."""
+        self.load()
+        return self._request(message, stage=message["do"])
+
+    def _request(self, message: dict[str, Any], *, stage: str) -> dict[str, Any]:
+        assert self._worker is not None
+        try:
+            answer = self._worker.request(message, timeout_s=self._order.timeout_s)
+        except WorkerLost as lost:
+            self._worker = None
+            reason = str(lost)
+            raise Refused(
+                {"stage": stage, "class": lost.error_class, "reason": reason, "log": str(self._log)}
+            ) from lost
+        if "failure" in answer:
+            self._worker.kill()
+            self._worker = None
+            raise Refused({**answer["failure"], "log": str(self._log)})
+        done: dict[str, Any] = answer["done"]
+        return done

@@ -1,0 +1,238 @@
+"""The plan: which experiments share a process, and in which order everything is measured.
+
+The plan is append-only. It is a pure function of the study and of the plan that is already there, so that a
+study can grow without measuring anything twice. A batch holds experiments of one load (the whole plot of a
+split-plot design, Montgomery, *Design and Analysis of Experiments*, ch. 14); the generation settings inside it
+are the sub-plots; a replicate is a fresh process with its own random order.
+
+Nothing here imports torch: Snakemake reads this module each time it parses the Snakefile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llenergymeasure.config import Study
+
+SCHEMA_VERSION = 1
+ID_DIGITS = 12
+
+
+class PlanError(Exception):
+    """plan.json can't be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Experiments of one load that share a process."""
+
+    batch_id: str
+    load_id: str
+    experiments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be measured. `experiments` maps an id to its load, batch, resolved intent and matrix values."""
+
+    study: str
+    seed: int
+    isolation: str
+    replicates: int
+    axes: tuple[str, ...]
+    experiments: Mapping[str, Mapping[str, Any]]
+    batches: tuple[Batch, ...]
+    order: tuple[tuple[str, int], ...]
+    duplicates: Sequence[Any] = ()
+    skipped: Sequence[Any] = ()
+    warnings: Sequence[Any] = ()
+    schema_version: int = SCHEMA_VERSION
+    _by_id: dict[str, Batch] = field(default_factory=dict, repr=False, compare=False)
+    _positions: dict[tuple[str, int], int] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._by_id.update((batch.batch_id, batch) for batch in self.batches)
+        self._positions.update((entry, position) for position, entry in enumerate(self.order))
+
+    def batch(self, batch_id: str) -> Batch:
+        return self._by_id[batch_id]
+
+    def load_config(self, load_id: str) -> Mapping[str, Any]:
+        """The intent of the load's first experiment; all experiments of a load agree on how it is loaded."""
+        batch = next(batch for batch in self.batches if batch.load_id == load_id)
+        config: Mapping[str, Any] = self.experiments[batch.experiments[0]]["config"]
+        return config
+
+    @property
+    def load_ids(self) -> list[str]:
+        return list(dict.fromkeys(batch.load_id for batch in self.batches))
+
+    def position(self, batch_id: str, replicate: int) -> int:
+        """Place of one job in the measuring order, 0 first."""
+        return self._positions[batch_id, replicate]
+
+    def to_dict(self) -> dict[str, Any]:
+        names = [item.name for item in fields(self) if not item.name.startswith("_")]
+        record = {name: getattr(self, name) for name in names}
+        return {
+            **record,
+            "axes": list(self.axes),
+            "batches": [asdict(batch) for batch in self.batches],
+            "order": [list(entry) for entry in self.order],
+        }
+
+    @property
+    def digest(self) -> str:
+        """Changes when anything in the plan changes."""
+        return _digest(self.to_dict())
+
+
+def draw_plan(
+    *,
+    study: str,
+    seed: int,
+    isolation: str,
+    replicates: int,
+    axes: Sequence[str],
+    points: Sequence[Any],
+    existing: Plan | None = None,
+    duplicates: Sequence[Any] = (),
+    skipped: Sequence[Any] = (),
+    warnings: Sequence[Any] = (),
+) -> Plan:
+    """Extend `existing` to the study's points, or draw a plan where there is none.
+
+    Batches already planned keep their id and members; members that left the study are dropped from them, and
+    experiments that are new form batches of their own. Another isolation makes other batches, so it redraws;
+    a batch with the same members keeps its id even then, and with it its results.
+    """
+    wanted = {point.experiment_id: point for point in points}
+    kept: list[Batch] = []
+    if existing is not None and existing.isolation == isolation and existing.study == study:
+        for old in existing.batches:
+            members = tuple(member for member in old.experiments if member in wanted)
+            if members:
+                kept.append(Batch(old.batch_id, old.load_id, members))
+    planned = {member for batch in kept for member in batch.experiments}
+    fresh = [point for point in points if point.experiment_id not in planned]
+    batches = [*kept, *_form_batches(fresh, isolation)]
+    batch_of = {member: batch.batch_id for batch in batches for member in batch.experiments}
+    return Plan(
+        study=study,
+        seed=seed,
+        isolation=isolation,
+        replicates=replicates,
+        axes=tuple(axes),
+        experiments={
+            point.experiment_id: {
+                "load_id": point.load_id,
+                "batch_id": batch_of[point.experiment_id],
+                "config": point.config.model_dump(mode="json"),
+                "axes": dict(point.axes),
+            }
+            for point in points
+        },
+        batches=tuple(batches),
+        order=_draw_order(batches, replicates, seed, existing),
+        duplicates=list(duplicates),
+        skipped=list(skipped),
+        warnings=list(warnings),
+    )
+
+
+def plan_of(study: Study, *, existing: Plan | None) -> Plan:
+    """The plan of a study. Raises StudyError for what is wrong with its experiments."""
+    found = study.expansion()
+    measurement = study.measurement
+    return draw_plan(
+        study=study.name,
+        seed=measurement.seed,
+        isolation=measurement.isolation,
+        replicates=measurement.replicates,
+        axes=found.axes,
+        points=found.experiments,
+        existing=existing,
+        duplicates=found.duplicates,
+        skipped=found.skipped,
+        warnings=[item.to_dict() for item in found.warnings],
+    )
+
+
+def replicate_order(plan: Plan, batch: Batch, replicate: int) -> list[str]:
+    """The order of a batch's experiments in one replicate: its own random permutation, the same on every machine."""
+    order = list(batch.experiments)
+    random.Random(f"{plan.seed}/{batch.batch_id}/{replicate}").shuffle(order)
+    return order
+
+
+def read_plan(path: Path) -> Plan | None:
+    """The plan in `path`, or None where there is none. PlanError when it is not a plan."""
+    if not path.exists():
+        return None
+    advice = "delete it to draw a new plan; measured batches with the same members are kept"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["schema_version"] != SCHEMA_VERSION:
+            raise PlanError(f"{path}: plan of schema version {record['schema_version']}; {advice}")
+        batches = tuple(
+            Batch(entry["batch_id"], entry["load_id"], tuple(entry["experiments"])) for entry in record["batches"]
+        )
+        return Plan(
+            **{
+                **record,
+                "axes": tuple(record["axes"]),
+                "batches": batches,
+                "order": tuple((batch_id, replicate) for batch_id, replicate in record["order"]),
+            }
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise PlanError(f"{path}: not a plan ({type(error).__name__}: {error}); {advice}") from error
+
+
+def write_plan(plan: Plan, path: Path) -> None:
+    """Write atomically: a plan is whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(plan.to_dict(), indent=1) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def _form_batches(points: Sequence[Any], isolation: str) -> list[Batch]:
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for point in points:
+        key = (point.load_id,) if isolation == "load" else (point.load_id, point.experiment_id)
+        groups.setdefault(key, []).append(point.experiment_id)
+    return [
+        Batch(_digest([isolation, *sorted(members)])[:ID_DIGITS], key[0], tuple(members))
+        for key, members in groups.items()
+    ]
+
+
+def _draw_order(
+    batches: Sequence[Batch], replicates: int, seed: int, existing: Plan | None
+) -> tuple[tuple[str, int], ...]:
+    """Randomised complete blocks: every batch once in replicate 1, in random order, then replicate 2, and so on.
+
+    What was already planned keeps its place in front, so that an extended study does not reshuffle the rest.
+    """
+    pending = {(batch.batch_id, replicate) for batch in batches for replicate in range(1, replicates + 1)}
+    keep_old = existing is not None and existing.seed == seed
+    old = [entry for entry in existing.order if entry in pending] if keep_old and existing is not None else []
+    pending.difference_update(old)
+    fresh: list[tuple[str, int]] = []
+    for replicate in range(1, replicates + 1):
+        block = sorted(entry for entry in pending if entry[1] == replicate)
+        random.Random(f"{seed}/{replicate}").shuffle(block)
+        fresh.extend(block)
+    return (*old, *fresh)
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,330 @@
+"""What a worker does: load once, then warm up or measure experiments. One session a process."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from llenergymeasure.config import ExperimentConfig
+from llenergymeasure.energy import LedgerEntry, MeterSet, MeterUnavailable, Window, open_meters
+from llenergymeasure.engine.batches import make_batches
+from llenergymeasure.engine.compilation import counts, since, use_compile_cache
+from llenergymeasure.engine.devices import startup_devices
+from llenergymeasure.engine.evidence import Observation, collect, observe
+from llenergymeasure.engine.failure import refused_by
+from llenergymeasure.engine.generation import Generator, Request
+from llenergymeasure.engine.keywords import eos_token_ids, generate_keywords, pad_token
+from llenergymeasure.engine.load import LoadedModel, load_model
+from llenergymeasure.measurement.calibration import Calibration, calibrate
+from llenergymeasure.measurement.metrics import Measured, compute_metrics
+from llenergymeasure.measurement.prompts import PromptError, PromptSet, build_prompts
+from llenergymeasure.models.snapshot import Snapshot, read_snapshot
+
+# A window whose passes differ by more than this is not the steady state the calibration found.
+UNSTABLE_CV = 0.1
+IDLE_PHASES = ("idle", "idle_resident")
+
+
+class Session:
+    """Holds the loaded model, the meters and the ledger of this process."""
+
+    def __init__(self) -> None:
+        self._loaded: LoadedModel | None = None
+        self._meters: MeterSet | None = None
+        self._snapshot: Snapshot | None = None
+        self._ledger: list[LedgerEntry] = []
+
+    # Commands -------------------------------------------------------------------------------------------------
+
+    def load(self, *, config: dict[str, Any], snapshot: str, compile_cache: str | None) -> dict[str, Any]:
+        """Load the model; its cost, memory and evidence."""
+        intent = ExperimentConfig.model_validate(config)
+        if compile_cache is not None:
+            use_compile_cache(Path(compile_cache))
+        self._snapshot = read_snapshot(Path(snapshot))
+        with refused_by("meters", MeterUnavailable):
+            self._meters = open_meters(intent.energy)
+        devices = startup_devices()
+        self._idle(intent, "idle")
+        with self._meters.window("load", devices.synchronize) as window:
+            loaded = load_model(intent, Path(snapshot), has_code=self._has_code)
+        self._keep(window)
+        self._loaded = loaded
+        self._meters.restrict(loaded.devices.uuids())
+        self._idle(intent, "idle_resident")
+        return {
+            "load_s": loaded.load_s,
+            "energy": [entry.to_dict() for entry in self._ledger],
+            "memory": {
+                "load_peak_bytes": loaded.load_peak_bytes,
+                "resident_bytes": loaded.resident_bytes,
+                "source": loaded.devices.memory_source,
+            },
+            "evidence": collect(intent, self._observation(), level="load"),
+            "devices": loaded.devices.describe(),
+            "meters": self._meters.describe(),
+            "warnings": list(self._meters.warnings),
+            "parameters": sum(parameter.numel() for parameter in loaded.model.parameters()),
+            "worker_pid": os.getpid(),
+        }
+
+    def compile(self, *, config: dict[str, Any]) -> dict[str, Any]:
+        """Generate once so that everything is compiled: its time, energy and graph counts."""
+        intent = ExperimentConfig.model_validate(config)
+        generator, _ = self._generator(intent)
+        before = counts()
+        with self._open_meters.window("compile", generator.devices.synchronize) as window:
+            generator.run_pass()
+            generator.devices.synchronize()
+        seen = self._observation()
+        seen.compile_counts = counts()
+        return {
+            "compile_s": window.duration_s,
+            "energy": [entry.to_dict() for entry in window.entries],
+            "counts": since(before),
+            "evidence": collect(intent, seen, level="load"),
+        }
+
+    def warmup(self, *, config: dict[str, Any], min_window_s: float) -> dict[str, Any]:
+        """Warm one experiment with its own shapes and keywords, and calibrate it."""
+        intent = ExperimentConfig.model_validate(config)
+        generator, prompts = self._generator(intent)
+        observe(self._observation(), generator)
+        found = calibrate(
+            self._timed(generator, prefill_only=False),
+            self._timed(generator, prefill_only=True),
+            intent.warmup,
+            min_window_s,
+        )
+        generator.devices.release_memory()
+        return {
+            **found.to_dict(),
+            "expected_s": found.expected_s,
+            "prompts": prompts.description,
+            "prompts_digest": prompts.digest,
+        }
+
+    def measure(self, *, config: dict[str, Any], calibration: dict[str, Any]) -> dict[str, Any]:
+        """Warm up as calibrated, then measure: a full window, then a prefill-only one."""
+        intent = ExperimentConfig.model_validate(config)
+        plan = Calibration.from_dict(calibration)
+        generator, prompts = self._generator(intent)
+        meters, devices = self._open_meters, generator.devices
+        meters.trace()
+        seen = self._observation()
+        observe(seen, generator)
+        seen.fixed_output = intent.fixed_output
+        for _ in range(plan.warmup_passes):
+            generator.run_pass()
+        generator.run_pass(prefill_only=True)
+        devices.synchronize()
+        generator.take_raw()
+
+        devices.reset_peak_memory()
+        before = counts()
+        full = self._window(generator, "generate", plan.measured_passes, prefill_only=False)
+        raw = generator.take_raw()
+        peak = devices.peak_memory_bytes()
+        prefill = self._window(generator, "prefill", plan.prefill_passes, prefill_only=True)
+        seen.window_counts = since(before)
+        generator.take_raw()
+
+        requests = generator.read(raw)
+        measured = Measured(
+            requests=requests,
+            pass_s=[generator.pass_seconds(raw_pass) for raw_pass in raw],
+            window_s=full.duration_s,
+            prefill_window_s=prefill.duration_s,
+            prefill_requests=plan.prefill_passes * generator.requests_per_pass,
+            peak_memory_bytes=peak,
+            emissions_kg=full.emissions_kg,
+        )
+        idle = [entry for entry in self._ledger if entry.phase in IDLE_PHASES]
+        entries = [*idle, *full.entries, *prefill.entries]
+        metrics, unknown, source = compute_metrics(measured, entries)
+        evidence = collect(intent, seen)
+        warnings = [*meters.warnings, *_window_warnings(plan, metrics, seen)]
+        result = {
+            "status": "invalid" if _is_invalid(evidence, seen) else "ok",
+            "evidence": evidence,
+            "energy": [entry.to_dict() for entry in entries],
+            "metrics": metrics,
+            "unknown": unknown,
+            "energy_source": source,
+            "output_digest": _digest_of(requests),
+            "prompts": {**prompts.description, "digest": prompts.digest},
+            "generation_config": _plain(seen.generation_config),
+            "calibration": {**plan.to_dict(), "latencies_s": None},
+            "snapshot": _snapshot_identity(self._verified),
+            "devices": devices.describe(),
+            "meters": meters.describe(),
+            "warnings": warnings,
+            "worker_pid": os.getpid(),
+        }
+        rows = [_request_row(request, prompts) for request in requests]
+        power = meters.trace()
+        del raw, requests
+        devices.release_memory()
+        return {"record": result, "requests": rows, "power": power}
+
+    def close(self) -> None:
+        if self._meters is not None:
+            self._meters.close()
+
+    # Parts ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _open_meters(self) -> MeterSet:
+        assert self._meters is not None, "load comes first"
+        return self._meters
+
+    @property
+    def _model(self) -> LoadedModel:
+        assert self._loaded is not None, "load comes first"
+        return self._loaded
+
+    @property
+    def _verified(self) -> Snapshot:
+        assert self._snapshot is not None, "load comes first"
+        return self._snapshot
+
+    @property
+    def _has_code(self) -> bool:
+        return self._verified.has_code
+
+    def _observation(self) -> Observation:
+        return Observation(loaded=self._model, revision=self._verified.revision, has_code=self._has_code)
+
+    def _keep(self, window: Window) -> None:
+        self._ledger.extend(window.entries)
+
+    def _idle(self, intent: ExperimentConfig, phase: str) -> None:
+        if intent.baseline.enabled:
+            # Nothing was asked of the devices, and synchronising would create the very context whose power
+            # the bare baseline must not hold.
+            with self._open_meters.window(phase, _nothing_to_wait_for) as window:
+                time.sleep(intent.baseline.duration_s)
+            self._keep(window)
+
+    def _generator(self, intent: ExperimentConfig) -> tuple[Generator, PromptSet]:
+        loaded = self._model
+        with refused_by("prompts", PromptError):
+            prompts = build_prompts(
+                intent.dataset,
+                n=intent.n,
+                max_input_tokens=intent.max_input_tokens,
+                tokenizer=loaded.tokenizer,
+                seed=intent.random_seed,
+            )
+        pad = pad_token(loaded.tokenizer)
+        batches = make_batches(
+            [prompt.input_ids for prompt in prompts.prompts],
+            intent.pytorch.batch_size or 1,
+            pad,
+            loaded.input_device,
+        )
+        generator = Generator(
+            model=loaded.model,
+            devices=loaded.devices,
+            batches=batches,
+            keywords=generate_keywords(intent, pad_token_id=pad),
+            seed=intent.random_seed,
+            max_new_tokens=intent.max_output_tokens,
+            eos_token_ids=eos_token_ids(loaded.model, fixed_output=intent.fixed_output),
+        )
+        return generator, prompts
+
+    def _timed(self, generator: Generator, *, prefill_only: bool) -> Callable[[], float]:
+        def run() -> float:
+            generator.run_pass(prefill_only=prefill_only)
+            generator.devices.synchronize()
+            return generator.pass_seconds(generator.take_raw()[0])
+
+        return run
+
+    def _window(self, generator: Generator, phase: str, passes: int, *, prefill_only: bool) -> Window:
+        with self._open_meters.window(phase, generator.devices.synchronize) as window:
+            for _ in range(passes):
+                generator.run_pass(prefill_only=prefill_only)
+        return window
+
+
+def _snapshot_identity(snapshot: Snapshot) -> dict[str, Any]:
+    return {
+        "model": snapshot.model,
+        "source": snapshot.source,
+        "revision": snapshot.revision,
+        "content_digest": snapshot.content_digest,
+    }
+
+
+def _nothing_to_wait_for() -> None:
+    """An idle device has nothing left to finish."""
+
+
+def _is_invalid(evidence: dict[str, dict[str, Any]], seen: Observation) -> bool:
+    recompiled = seen.window_counts is not None and seen.window_counts["frames_seen"] > 0
+    return recompiled or any(entry["verdict"] == "ignored" for entry in evidence.values())
+
+
+def _window_warnings(plan: Calibration, metrics: dict[str, Any], seen: Observation) -> list[dict[str, str]]:
+    found = []
+    if not plan.stable:
+        found.append(
+            {
+                "code": "warmup-not-stable",
+                "message": f"latency was still varying after {plan.warmup_passes} warm-up passes",
+            }
+        )
+    spread = metrics["pass_cv"]
+    if spread is not None and spread > UNSTABLE_CV:
+        found.append(
+            {
+                "code": "window-not-stable",
+                "message": f"passes in the window vary by {spread:.0%} (coefficient of variation)",
+            }
+        )
+    if seen.window_counts is not None and seen.window_counts["frames_seen"] > 0:
+        frames = seen.window_counts["frames_seen"]
+        found.append(
+            {
+                "code": "recompiled-in-window",
+                "message": f"{frames} frames were compiled while the window was open",
+            }
+        )
+    return found
+
+
+def _digest_of(requests: Sequence[Request]) -> str:
+    """SHA-256 over the outputs of the first pass, in request order."""
+    first = sorted((request for request in requests if request.pass_index == 0), key=lambda item: item.request_index)
+    return hashlib.sha256("\n".join(request.row.digest for request in first).encode("ascii")).hexdigest()
+
+
+def _request_row(request: Request, prompts: PromptSet) -> dict[str, Any]:
+    return {
+        "pass_index": request.pass_index,
+        "request_index": request.request_index,
+        "batch_index": request.batch_index,
+        "prompt_digest": prompts.prompts[request.request_index].digest,
+        "input_tokens": request.input_tokens,
+        "output_tokens": len(request.row.output_ids),
+        "padded_tokens": request.padded_tokens,
+        "ttft_s": request.ttft_s,
+        "itl_s": list(request.itl_s),
+        "e2e_latency_s": request.e2e_latency_s,
+        "stop_reason": request.row.stop_reason,
+        "output_digest": request.row.digest,
+    }
+
+
+def _plain(generation_config: Any) -> dict[str, Any] | None:
+    """The settings generation ran with, those that are not the library's default."""
+    if generation_config is None:
+        return None
+    settings: dict[str, Any] = generation_config.to_diff_dict()
+    return {name: value for name, value in settings.items() if isinstance(value, str | int | float | bool | list)}

@@ -1,0 +1,187 @@
+"""The three stages that hold a model: load, warmup, measure. Each reads the plan, asks a worker, writes records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llenergymeasure.measurement.journal import Journal
+from llenergymeasure.measurement.manager import LoadOrder, Manager, Refused
+from llenergymeasure.measurement.plan import SCHEMA_VERSION, Plan, replicate_order
+from llenergymeasure.models.snapshot import verify_snapshot
+
+Report = Callable[[dict[str, Any]], None]
+
+
+class StudyStopped(Exception):
+    """An experiment failed in a study that asked to stop on failures."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the stages share: the study's measurement settings and where things lie."""
+
+    plan: Plan
+    snapshot: Path
+    compile_cache: Path
+    min_window_s: float
+    timeout_s: float
+    stop_on_failure: bool
+    environment: dict[str, Any]
+    log: Path
+
+    def order(self, load_id: str) -> LoadOrder:
+        config = dict(self.plan.load_config(load_id))
+        compiles = config["pytorch"].get("torch_compile")
+        return LoadOrder(
+            config=config,
+            snapshot=self.snapshot,
+            compile_cache=self.compile_cache if compiles else None,
+            timeout_s=self.timeout_s,
+        )
+
+
+def run_load(setting: Setting, load_id: str) -> dict[str, Any]:
+    """Load (and compile) once; what it cost and what it came to. SnapshotError when the model's files changed."""
+    verify_snapshot(setting.snapshot)
+    order = setting.order(load_id)
+    head = {
+        "schema_version": SCHEMA_VERSION,
+        "load_id": load_id,
+        "config": order.config,
+        "environment": setting.environment,
+    }
+    with Manager(order, setting.log) as manager:
+        try:
+            record = dict(manager.load())
+            record["startup_s"] = manager.startup_s
+            record["compile"] = None
+            if order.compile_cache is not None:
+                compiled = manager.ask({"do": "compile", "config": order.config})
+                record["evidence"] = compiled.pop("evidence")
+                record["energy"] = [*record["energy"], *compiled.pop("energy")]
+                record["compile"] = compiled
+        except Refused as refused:
+            _stop_if_asked(setting, load_id, refused.failure)
+            return {**head, "status": "failed", "failure": refused.failure}
+    return {**head, "status": "ok", "failure": None, **record}
+
+
+def run_warmup(setting: Setting, batch_id: str, load_record: dict[str, Any]) -> dict[str, Any]:
+    """Warm up and calibrate every experiment of a batch, in the plan's order."""
+    batch = setting.plan.batch(batch_id)
+    found: dict[str, Any] = {}
+    startup_s = 0.0
+    with Manager(setting.order(batch.load_id), setting.log) as manager:
+        for experiment_id in batch.experiments:
+            config = setting.plan.experiments[experiment_id]["config"]
+            try:
+                _refuse_if_load_failed(load_record)
+                answer = manager.ask({"do": "warmup", "config": config, "min_window_s": setting.min_window_s})
+                found[experiment_id] = {"status": "ok", "failure": None, **answer}
+            except Refused as refused:
+                _stop_if_asked(setting, experiment_id, refused.failure)
+                found[experiment_id] = {"status": "failed", "failure": refused.failure}
+        startup_s = manager.startup_s
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "batch_id": batch_id,
+        "load_id": batch.load_id,
+        "startup_s": startup_s,
+        "experiments": found,
+    }
+
+
+def run_measure(
+    setting: Setting,
+    batch_id: str,
+    replicate: int,
+    calibration: dict[str, Any],
+    journal: Journal,
+    report: Report,
+) -> None:
+    """Measure a batch once, in this replicate's own order. Every experiment leaves one entry in the journal."""
+    batch = setting.plan.batch(batch_id)
+    with Manager(setting.order(batch.load_id), setting.log) as manager:
+        for experiment_id in replicate_order(setting.plan, batch, replicate):
+            if experiment_id in journal:
+                continue
+            config = setting.plan.experiments[experiment_id]["config"]
+            head = {
+                "schema_version": SCHEMA_VERSION,
+                "experiment_id": experiment_id,
+                "batch_id": batch_id,
+                "load_id": batch.load_id,
+                "replicate": replicate,
+                "config": config,
+                "environment": setting.environment,
+            }
+            calibrated = calibration["experiments"][experiment_id]
+            try:
+                if calibrated["status"] != "ok":
+                    raise Refused(calibrated["failure"])
+                known = (
+                    "warmup_passes",
+                    "measured_passes",
+                    "prefill_passes",
+                    "pass_s",
+                    "prefill_pass_s",
+                    "latencies_s",
+                    "cv",
+                    "stable",
+                )
+                answer = manager.ask(
+                    {
+                        "do": "measure",
+                        "config": config,
+                        "calibration": {name: calibrated[name] for name in known},
+                    }
+                )
+                record = {**head, "failure": None, **answer["record"]}
+                entry = {"record": record, "requests": answer["requests"], "power": answer["power"]}
+            except Refused as refused:
+                _stop_if_asked(setting, experiment_id, refused.failure)
+                entry = {"record": failed_record(head, refused.failure), "requests": [], "power": []}
+            journal.append(entry)
+            report(entry["record"])
+
+
+def failed_record(head: dict[str, Any], failure: dict[str, str]) -> dict[str, Any]:
+    """The record of an experiment that gave no figures: every figure unknown, with the failure as the reason."""
+    return {
+        **head,
+        "status": "failed",
+        "failure": failure,
+        "evidence": {},
+        "energy": [],
+        "metrics": {},
+        "unknown": {},
+        "energy_source": None,
+        "output_digest": None,
+        "warnings": [],
+        "worker_pid": None,
+    }
+
+
+def write_json(record: dict[str, Any], path: Path) -> None:
+    """Write atomically: a record is whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def _refuse_if_load_failed(load_record: dict[str, Any]) -> None:
+    if load_record["status"] != "ok":
+        raise Refused(load_record["failure"])
+
+
+def _stop_if_asked(setting: Setting, what: str, failure: dict[str, str]) -> None:
+    if setting.stop_on_failure:
+        raise StudyStopped(
+            f"{what} failed in stage {failure['stage']}: {failure['class']}: {failure['reason']} "
+            f"(log: {failure['log']}; on_failure: stop)"
+        )

@@ -1,0 +1,117 @@
+"""The manager's handle on one worker process: start it, ask it, outlive it. Imports no torch."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import Any
+
+from llenergymeasure.measurement.channel import WORKER_DESCRIPTOR, receive, send
+
+# Snakemake sets these from a rule's `threads`; a study's `cpu_threads` is what decides.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "GOTO_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "JULIA_NUM_THREADS",
+)
+
+
+class WorkerLost(Exception):
+    """The worker died or was stopped: `error_class` and the message say how."""
+
+    def __init__(self, error_class: str, message: str) -> None:
+        super().__init__(message)
+        self.error_class = error_class
+
+
+class WorkerBug(Exception):
+    """The worker met an exception that no library raised on an experiment's behalf."""
+
+
+class WorkerProcess:
+    """One spawned `python -m llenergymeasure.measurement.worker`, its output appended to a log."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        ours, theirs = Pipe(duplex=True)
+        environment = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}
+        environment[WORKER_DESCRIPTOR] = str(theirs.fileno())
+        environment["PYTHONPATH"] = os.pathsep.join(
+            [str(Path(__file__).resolve().parents[2]), *filter(None, [environment.get("PYTHONPATH")])]
+        )
+        environment["HF_HUB_OFFLINE"] = "1"
+        environment.setdefault("TOKENIZERS_PARALLELISM", "false")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "llenergymeasure.measurement.worker"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                start_new_session=True,
+            )
+        theirs.close()
+        self._connection = ours
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def request(self, message: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
+        """Send a command and sleep until the answer is there.
+
+        Raises:
+            WorkerLost: the worker died, or did not answer in `timeout_s` seconds and was killed.
+            WorkerBug: the worker hit an error of the pipeline itself.
+        """
+        try:
+            send(self._connection, message)
+            if not self._connection.poll(timeout_s):
+                self.kill()
+                raise WorkerLost("Timeout", f"no answer within {timeout_s:g} s (measurement.experiment_timeout_s)")
+            answer = receive(self._connection)
+        except (EOFError, ConnectionError, BrokenPipeError) as error:
+            raise WorkerLost("WorkerDied", self._how_it_ended()) from error
+        if "bug" in answer:
+            self.kill()
+            raise WorkerBug(answer["bug"])
+        return answer
+
+    def stop(self) -> None:
+        """Let the worker end by itself; kill it if it doesn't."""
+        self._connection.close()
+        try:
+            self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the worker and everything it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._connection.close()
+
+    def _how_it_ended(self) -> str:
+        try:
+            code = self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return "the worker closed its connection without ending; it was killed"
+        self.kill()
+        if code >= 0:
+            return f"the worker ended with exit code {code}"
+        name = signal.Signals(-code).name
+        hint = "; often the kernel's out-of-memory killer" if -code == signal.SIGKILL else ""
+        return f"the worker was killed by {name}{hint}"

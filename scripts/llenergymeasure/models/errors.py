@@ -1,0 +1,23 @@
+"""What can go wrong with a model that its user can put right. Every message is one line that says how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class SnapshotError(Exception):
+    """A model can't be turned into a snapshot, or a snapshot is not what its record says."""
+
+
+class PinError(Exception):
+    """Branch names could not be resolved. `problems` holds one line a model; the lock file is unchanged."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+def first_line(error: BaseException) -> str:
+    """The gist of a library's error, for a one-line message."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,43 @@
+"""Models from a local folder.
+
+Weights are hard-linked: a snapshot costs no disk space and keeps the bytes even when the original file is
+replaced or deleted. On another file system, where that is impossible, they are symbolic links. Both can
+change under the snapshot when the original is overwritten in place; the recorded hashes then no longer fit
+and `verify_snapshot` says so. Everything else is small and copied.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from pathlib import Path
+
+from llenergymeasure.models.errors import SnapshotError
+from llenergymeasure.models.files import hash_folder, list_folder, select
+from llenergymeasure.models.sources import Fetched, Request
+
+RESUMES = False
+
+
+def fetch(request: Request) -> Fetched:
+    """Link and copy the folder's model. SnapshotError when it is not a folder or holds no usable model."""
+    origin = Path(request.ref.path).expanduser().absolute()
+    if not origin.is_dir():
+        raise SnapshotError(f"{request.ref.text}: there is no folder {origin}")
+    for path in select(list_folder(origin), model=request.ref.text, allow_code=request.allow_code):
+        target = request.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.endswith(".safetensors"):
+            _link((origin / path).resolve(), target)
+        else:
+            shutil.copyfile(origin / path, target)
+    return Fetched(hash_folder(request.folder), {"weights": "linked"})
+
+
+def _link(origin: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(origin)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES):
+            raise
+        target.symlink_to(origin)

@@ -1,0 +1,187 @@
+"""A snapshot: one folder with weights, config, tokenizer, and `snapshot.json` with the hash of each file.
+
+Model and tokenizer come from the same snapshot, so they can't be of different revisions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llenergymeasure.config.lock import FileHash, ModelsLock
+from llenergymeasure.config.model_ref import ModelRef, safe_relative_path
+from llenergymeasure.models.errors import SnapshotError, first_line
+from llenergymeasure.models.files import check_code, check_complete, code_files, hash_file, list_folder
+from llenergymeasure.models.sources import Request, source_for
+
+__all__ = [
+    "RECORD",
+    "SCHEMA_VERSION",
+    "Snapshot",
+    "SnapshotError",
+    "materialise",
+    "read_snapshot",
+    "verify_snapshot",
+]
+
+SCHEMA_VERSION = 1
+RECORD = "snapshot.json"
+# Snakemake puts its own stamp into every directory() output.
+_NOT_OURS = frozenset({RECORD, ".snakemake_timestamp"})
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What `snapshot.json` says. `revision` is a commit (hub), a version (package) or None."""
+
+    path: Path
+    source: str
+    model: str
+    revision: str | None
+    code_allowed: bool
+    files: Mapping[str, FileHash]
+    notes: Mapping[str, Any]
+
+    @property
+    def content_digest(self) -> str:
+        """SHA-256 over the sorted paths and file hashes: equal digests mean equal files, whatever the source."""
+        lines = "".join(f"{path}\0{self.files[path].sha256}\n" for path in sorted(self.files))
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    @property
+    def has_code(self) -> bool:
+        """True when the snapshot holds checked Python files, which `trust_remote_code` may run."""
+        return self.code_allowed and bool(code_files(self.files))
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(file.size for file in self.files.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record, also meant for the results: no paths of this machine, no times."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "source": self.source,
+            "model": self.model,
+            "revision": self.revision,
+            "code_allowed": self.code_allowed,
+            "content_digest": self.content_digest,
+            "files": {path: self.files[path].model_dump() for path in sorted(self.files)},
+            "notes": dict(self.notes),
+        }
+
+
+def materialise(
+    ref: ModelRef, revision: str | None, destination: Path, *, lock: ModelsLock, allow_code: bool = False
+) -> Snapshot:
+    """Make `destination` the snapshot of a model and return its record.
+
+    Everything is written to a hidden sibling, checked, and renamed, so an interrupted run leaves nothing that
+    could be taken for a result. A snapshot that is already there and whole is kept; a damaged one is made
+    again. `allow_code` also takes the model's Python files, where the lock has their hashes. SnapshotError
+    (one line) when the model can't be had.
+    """
+    destination = Path(destination)
+    try:
+        ref.check_revision(revision)
+    except ValueError as error:
+        raise SnapshotError(str(error)) from error
+    try:
+        kept = _kept(ref, revision, destination, allow_code)
+        return kept or _make(ref, revision, destination, lock, allow_code)
+    except OSError as error:
+        raise SnapshotError(f"{ref.text}: can't write {destination} ({first_line(error)})") from error
+
+
+def read_snapshot(folder: Path) -> Snapshot:
+    """The record in `folder`; nothing is hashed. SnapshotError when there is none or it is not one."""
+    folder = Path(folder)
+    try:
+        content = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        version = content["schema_version"]
+        snapshot = Snapshot(
+            path=folder,
+            source=content["source"],
+            model=content["model"],
+            revision=content["revision"],
+            code_allowed=content["code_allowed"],
+            files={path: FileHash(**entry) for path, entry in content["files"].items()},
+            notes=content["notes"],
+        )
+    except OSError as error:
+        raise SnapshotError(f"{folder} holds no snapshot ({RECORD} can't be read); make it again") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SnapshotError(f"{folder}/{RECORD} is not a snapshot record; delete {folder}") from error
+    if version != SCHEMA_VERSION:
+        raise SnapshotError(f"{folder}/{RECORD} is of schema version {version}; delete {folder}")
+    if not all(safe_relative_path(path) for path in snapshot.files):
+        raise SnapshotError(f"{folder}/{RECORD} names files outside the folder; delete {folder}")
+    return snapshot
+
+
+def verify_snapshot(folder: Path) -> Snapshot:
+    """The record in `folder` after hashing every file. SnapshotError names the file that differs."""
+    snapshot = read_snapshot(folder)
+    present = set(list_folder(snapshot.path))
+    for path, expected in snapshot.files.items():
+        if path not in present:
+            raise SnapshotError(f"{snapshot.path}/{path} is missing; delete {snapshot.path} to make it again")
+        if hash_file(snapshot.path / path) != expected:
+            raise SnapshotError(f"{snapshot.path}/{path} has changed; delete {snapshot.path} to make it again")
+    for path in sorted(present - set(snapshot.files) - _NOT_OURS):
+        raise SnapshotError(f"{snapshot.path}/{path} does not belong to the snapshot; remove it")
+    return snapshot
+
+
+def _kept(ref: ModelRef, revision: str | None, destination: Path, allow_code: bool) -> Snapshot | None:
+    """The whole snapshot already in `destination`, or None when it has to be made."""
+    if not (destination / RECORD).exists():
+        if set(list_folder(destination)) - _NOT_OURS:
+            raise SnapshotError(f"{destination} is not a snapshot, so it is not replaced; move it away")
+        return None
+    try:
+        found = read_snapshot(destination)
+        if (found.model, found.revision, found.code_allowed) != (ref.text, revision, allow_code):
+            return None
+        # A folder can change without notice, so its snapshot is always made anew.
+        return verify_snapshot(destination) if ref.kind != "folder" else None
+    except SnapshotError as error:
+        log.warning("%s; making it again", error)
+        return None
+
+
+def _make(ref: ModelRef, revision: str | None, destination: Path, lock: ModelsLock, allow_code: bool) -> Snapshot:
+    source = source_for(ref.kind)
+    work = destination.with_name(f".{destination.name}.partial")
+    if work.exists() and not source.RESUMES:
+        shutil.rmtree(work)
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        fetched = source.fetch(Request(ref, revision, work, lock, allow_code))
+        check_complete(work, fetched.files, model=ref.text)
+        if allow_code:
+            check_code(work, fetched.files, model=ref.text)
+    except SnapshotError:
+        if not source.RESUMES:
+            shutil.rmtree(work)
+        raise
+    snapshot = Snapshot(destination, ref.kind, ref.text, revision, allow_code, fetched.files, fetched.notes)
+    (work / RECORD).write_text(json.dumps(snapshot.to_dict(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    _remove(destination)
+    work.rename(destination)
+    return snapshot
+
+
+def _remove(destination: Path) -> None:
+    if destination.is_symlink():  # Snakemake's between-workflow cache leaves a link to the cached folder
+        destination.unlink()
+    elif destination.exists():
+        shutil.rmtree(destination)

@@ -1,0 +1,53 @@
+"""The registry of model sources. A new source is one new file and one new line here."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from llenergymeasure.config.lock import FileHash, ModelsLock
+from llenergymeasure.config.model_ref import ModelRef
+
+# Modules by name, imported on use: reading a snapshot must not import torch.
+_MODULES = {
+    "hub": "llenergymeasure.models.hub",
+    "folder": "llenergymeasure.models.folder",
+    "package": "llenergymeasure.models.package",
+    "random": "llenergymeasure.models.random",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to put where. `folder` exists; `revision` has been checked to pin `ref`."""
+
+    ref: ModelRef
+    revision: str | None
+    folder: Path
+    lock: ModelsLock
+    allow_code: bool
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The hash of every file in the folder, and what a reader of the results should know of their origin."""
+
+    files: Mapping[str, FileHash]
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """One kind of model. RESUMES: an interrupted fetch goes on in the same folder."""
+
+    RESUMES: bool
+
+    def fetch(self, request: Request) -> Fetched:
+        """Fill `request.folder` with a transformers model. SnapshotError when that can't be done."""
+        ...
+
+
+def source_for(kind: str) -> Source:
+    return cast(Source, importlib.import_module(_MODULES[kind]))

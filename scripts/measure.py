@@ -1,0 +1,18 @@
+"""Measure a batch once."""
+
+from llenergymeasure.measurement.jobs import open_journal, read_json, reporter_of, run_job, setting_of
+from llenergymeasure.measurement.stages import run_measure
+from llenergymeasure.measurement.tables import write_tables
+
+with run_job():
+    journal = open_journal(snakemake)
+    run_measure(
+        setting_of(snakemake),
+        snakemake.wildcards.batch_id,
+        int(snakemake.wildcards.replicate),
+        read_json(snakemake.input.calibration),
+        journal,
+        reporter_of(snakemake),
+    )
+    write_tables(journal, snakemake.output.measurements, snakemake.output.requests, snakemake.output.power)
+    journal.remove()

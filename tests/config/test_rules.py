@@ -1,0 +1,256 @@
+"""Which settings fit together. Each rule has a case that breaks it and a near one that does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from llenergymeasure.config import DecoderConfig, ExperimentConfig, PyTorchConfig
+from llenergymeasure.config.paths import is_leaf
+from llenergymeasure.config.rules import rules
+from llenergymeasure.config.settings import build
+
+GREEDY = {"decoder.do_sample": False}
+BEAMS = {"pytorch.num_beams": 4, **GREEDY}
+FREE = {"fixed_output": False}
+
+# rule id, settings that break it, settings next to them that don't
+CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    (
+        "quantization-4bit-or-8bit",
+        {"pytorch.load_in_4bit": True, "pytorch.load_in_8bit": True},
+        {"pytorch.load_in_4bit": False, "pytorch.load_in_8bit": True},
+    ),
+    ("bnb-compute-dtype-needs-4bit", {"pytorch.bnb_4bit_compute_dtype": "float16"}, {"pytorch.load_in_8bit": True}),
+    (
+        "bnb-quant-type-needs-4bit",
+        {"pytorch.bnb_4bit_quant_type": "fp4", "pytorch.load_in_4bit": False},
+        {"pytorch.bnb_4bit_quant_type": "fp4", "pytorch.load_in_4bit": True},
+    ),
+    (
+        "bnb-double-quant-needs-4bit",
+        {"pytorch.bnb_4bit_use_double_quant": True},
+        {"pytorch.bnb_4bit_use_double_quant": True, "pytorch.load_in_4bit": True},
+    ),
+    (
+        "quantization-4bit-library-defaults",
+        {"pytorch.load_in_4bit": True, "pytorch.bnb_4bit_quant_type": "nf4"},
+        {
+            "pytorch.load_in_4bit": True,
+            "pytorch.bnb_4bit_quant_type": "nf4",
+            "pytorch.bnb_4bit_compute_dtype": "float16",
+        },
+    ),
+    (
+        "compile-mode-needs-compile",
+        {"pytorch.torch_compile_mode": "default"},
+        {"pytorch.torch_compile_mode": "default", "pytorch.torch_compile": True},
+    ),
+    (
+        "compile-backend-needs-compile",
+        {"pytorch.torch_compile_backend": "inductor", "pytorch.torch_compile": False},
+        {"pytorch.torch_compile_backend": "inductor", "pytorch.torch_compile": True},
+    ),
+    (
+        "cache-implementation-needs-cache",
+        {"pytorch.cache_implementation": "dynamic", "pytorch.use_cache": False},
+        {"pytorch.cache_implementation": "dynamic", "pytorch.use_cache": True},
+    ),
+    ("early-stopping-needs-beams", {"pytorch.early_stopping": "never"}, {"pytorch.early_stopping": False}),
+    (
+        "early-stopping-fixed-output",
+        {"pytorch.early_stopping": True, **BEAMS},
+        {"pytorch.early_stopping": True, **BEAMS, **FREE},
+    ),
+    (
+        "length-penalty-needs-beams",
+        {"pytorch.length_penalty": 2.0, "pytorch.num_beams": 1},
+        {"pytorch.length_penalty": 1.0},
+    ),
+    (
+        "length-penalty-fixed-output",
+        {"pytorch.length_penalty": 2.0, **BEAMS},
+        {"pytorch.length_penalty": 2.0, **BEAMS, **FREE},
+    ),
+    ("beams-with-sampling", {"pytorch.num_beams": 2}, BEAMS),
+    (
+        "prompt-lookup-needs-single-batch",
+        {"pytorch.prompt_lookup_num_tokens": 3, "pytorch.batch_size": 2},
+        {"pytorch.prompt_lookup_num_tokens": 3},
+    ),
+    (
+        "prompt-lookup-excludes-beams",
+        {"pytorch.prompt_lookup_num_tokens": 3, **BEAMS},
+        {"pytorch.prompt_lookup_num_tokens": 3, "pytorch.num_beams": 1},
+    ),
+    (
+        "prompt-lookup-needs-cache",
+        {"pytorch.prompt_lookup_num_tokens": 3, "pytorch.use_cache": False},
+        {"pytorch.prompt_lookup_num_tokens": 3, "pytorch.use_cache": True},
+    ),
+    (
+        "prompt-lookup-excludes-static-cache",
+        {"pytorch.prompt_lookup_num_tokens": 3, "pytorch.cache_implementation": "offloaded_static"},
+        {"pytorch.prompt_lookup_num_tokens": 3, "pytorch.cache_implementation": "dynamic"},
+    ),
+    (
+        "max-memory-needs-automatic-map",
+        {"pytorch.max_memory": {"cpu": "1GiB"}, "pytorch.device_map": "cpu"},
+        {"pytorch.max_memory": {"cpu": "1GiB"}, "pytorch.device_map": "balanced"},
+    ),
+    ("data-parallel-not-measured", {"pytorch.num_processes": 2}, {"pytorch.num_processes": 1}),
+    (
+        "sliding-window-deprecated",
+        {"pytorch.cache_implementation": "sliding_window"},
+        {"pytorch.cache_implementation": "static"},
+    ),
+    (
+        "static-cache-batch",
+        {"pytorch.cache_implementation": "static", "pytorch.batch_size": 2},
+        {
+            "pytorch.cache_implementation": "static",
+            "pytorch.batch_size": 2,
+            "dataset.source": "synthetic",
+            "dataset.tokens": 8,
+        },
+    ),
+    (
+        "offloaded-cache-needs-cuda",
+        {"pytorch.cache_implementation": "offloaded"},
+        {"pytorch.cache_implementation": "dynamic"},
+    ),
+    (
+        "quantized-cache-needs-quanto",
+        {"pytorch.cache_implementation": "quantized"},
+        {"pytorch.cache_implementation": "dynamic"},
+    ),
+    (
+        "flash-attention-needs-half-precision",
+        {"pytorch.attn_implementation": "flash_attention_2", "precision": "fp32"},
+        {"pytorch.attn_implementation": "flash_attention_2", "precision": "fp16"},
+    ),
+    ("batch-larger-than-n", {"pytorch.batch_size": 101}, {"pytorch.batch_size": 100}),
+    ("sampler-needs-sampling", {"decoder.temperature": 0.7, **GREEDY}, {"decoder.top_k": 50, **GREEDY}),
+    ("min-p-needs-sampling", {"decoder.min_p": 0.1, **GREEDY}, {"decoder.min_p": 0.1}),
+    ("temperature-zero-sampling", {"decoder.temperature": 0.0}, {"decoder.temperature": 0.01}),
+    ("temperature-zero-greedy", {"decoder.temperature": 0.0, **GREEDY}, GREEDY),
+    (
+        "min-tokens-above-max",
+        {"decoder.min_new_tokens": 129, **FREE},
+        {"decoder.min_new_tokens": 128, **FREE},
+    ),
+    ("min-tokens-fixed-output", {"decoder.min_new_tokens": 8}, {"decoder.min_new_tokens": 8, **FREE}),
+    ("revision-needs-revisions", {"pytorch.revision": "main"}, {"model": "org/name", "pytorch.revision": "main"}),
+    (
+        "remote-code-needs-code",
+        {"pytorch.trust_remote_code": True},
+        {"pytorch.trust_remote_code": True, "model": "org/name"},
+    ),
+    (
+        "dataset-key-missing",
+        {"dataset.source": "file", "dataset.path": "a.csv"},
+        {"dataset.source": "file", "dataset.path": "a.csv", "dataset.column": "text"},
+    ),
+    ("dataset-key-unused", {"dataset.path": "a.csv"}, {"dataset.kinds": ["question"]}),
+    (
+        "synthetic-longer-than-input",
+        {"dataset.source": "synthetic", "dataset.tokens": 513},
+        {"dataset.source": "synthetic", "dataset.tokens": 512},
+    ),
+    ("warmup-window-above-passes", {"warmup.cv_window": 5, "warmup.max_passes": 4}, {"warmup.cv_window": 20}),
+    ("warmup-fixed-passes", {"warmup.passes": 2, "warmup.cv_threshold": 0.1}, {"warmup.passes": 2}),
+    ("baseline-off", {"baseline.enabled": False, "baseline.duration_s": 1.0}, {"baseline.enabled": False}),
+    ("meters-repeated", {"energy.meters": ["nvml", "nvml"]}, {"energy.meters": ["nvml", "codecarbon"]}),
+    (
+        "meter-setting-unused",
+        {"energy.meters": ["nvml"], "energy.country_iso_code": "DEU"},
+        {"energy.meters": ["codecarbon"], "energy.country_iso_code": "DEU"},
+    ),
+    (
+        "passthrough-names-setting",
+        {"passthrough_kwargs.generate.num_beams": 2},
+        {"passthrough_kwargs.generate.typical_p": 0.9},
+    ),
+    (
+        "passthrough-reserved",
+        {"passthrough_kwargs.generate.num_return_sequences": 2},
+        {"passthrough_kwargs.generate.top_h": 0.4},
+    ),
+]
+SEVERITIES = {rule.id: rule.severity for rule in rules()} | {
+    "passthrough-names-setting": "error",
+    "passthrough-reserved": "error",
+}
+MODEL = {"model": "random:llama?seed=7"}
+
+
+def broken_rules(settings: dict[str, Any]) -> set[str | None]:
+    return {problem.rule for problem in build({**MODEL, **settings})[1]}
+
+
+@pytest.mark.parametrize(("rule", "breaking", "keeping"), CASES, ids=[case[0] for case in CASES])
+def test_rule(rule: str, breaking: dict[str, Any], keeping: dict[str, Any]) -> None:
+    config, problems = build({**MODEL, **breaking})
+    found = [problem for problem in problems if problem.rule == rule]
+    assert len(found) == 1
+    assert found[0].severity == SEVERITIES[rule]
+    assert found[0].hint
+    assert "\n" not in found[0].render()
+    if found[0].severity == "error":
+        assert config is None
+    assert rule not in broken_rules(keeping)
+
+
+def test_every_rule_has_a_case() -> None:
+    assert set(SEVERITIES) == {case[0] for case in CASES}
+
+
+def test_every_rule_looks_at_real_settings() -> None:
+    for rule in rules():
+        assert all(is_leaf(path) for path in rule.paths), rule.id
+
+
+def test_defaults_break_no_rule() -> None:
+    assert build(MODEL)[1] == []
+    assert build({**MODEL, **GREEDY})[1] == []
+    assert build({**MODEL, "decoder.preset": "deterministic"})[1] == []
+
+
+def test_beams_with_fixed_output_are_fine() -> None:
+    assert build({**MODEL, **BEAMS, "fixed_output": True})[1] == []
+
+
+def test_preset_values_break_no_rule() -> None:
+    for preset in ("deterministic", "standard", "creative", "factual"):
+        assert broken_rules({"decoder.preset": preset}) == set()
+
+
+def test_all_violations_at_once() -> None:
+    assert broken_rules(
+        {"pytorch.early_stopping": True, "pytorch.torch_compile_mode": "x", "decoder.min_p": 0.1, **GREEDY}
+    ) == {
+        "early-stopping-needs-beams",
+        "early-stopping-fixed-output",
+        "compile-mode-needs-compile",
+        "min-p-needs-sampling",
+    }
+
+
+def test_rules_hold_for_configurations_made_in_python() -> None:
+    with pytest.raises(ValidationError, match="quantization-4bit-or-8bit"):
+        PyTorchConfig(load_in_4bit=True, load_in_8bit=True)
+    with pytest.raises(ValidationError, match="sampler-needs-sampling"):
+        DecoderConfig(do_sample=False, top_p=0.5)
+    with pytest.raises(ValidationError, match="min-tokens-above-max"):
+        ExperimentConfig(model="org/name", fixed_output=False, decoder=DecoderConfig(min_new_tokens=999))
+    with pytest.raises(ValidationError, match="passthrough-names-setting"):
+        ExperimentConfig(model="org/name", passthrough_kwargs={"from_pretrained": {"torch_dtype": "float16"}})
+
+
+def test_a_wrong_value_hides_no_other_rule_but_its_own() -> None:
+    found = broken_rules(
+        {"pytorch.num_beams": "4", "pytorch.early_stopping": True, "pytorch.torch_compile_mode": "default", **FREE}
+    )
+    assert found == {"wrong-value", "compile-mode-needs-compile"}

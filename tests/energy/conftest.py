@@ -1,0 +1,60 @@
+"""A simulated NVIDIA driver, compiled here and loaded by the real binding in a process of its own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from energy.simulated_gpus import HERE, Run, run_scenario
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Run:
+    """Run a scenario on the machine as it is, in an empty folder and with an empty home."""
+
+    def run(order: dict[str, Any], **environment: str) -> dict[str, Any]:
+        return run_scenario(tmp_path, {"HOME": str(tmp_path), **environment}, order)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def driver_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders with the compiled library: `full`, and `old` without the energy counter's symbol."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler to build the simulated NVML library with")
+    folders = {}
+    for name, flags in {"full": [], "old": ["-DWITHOUT_COUNTER"]}.items():
+        folders[name] = tmp_path_factory.mktemp(f"nvml-{name}")
+        target = folders[name] / "libnvidia-ml.so.1"
+        source = HERE / "simulated_nvml.c"
+        command = [compiler, "-shared", "-fPIC", "-O2", *flags, "-o", str(target), str(source), "-lm"]
+        subprocess.run(command, check=True)
+    return folders
+
+
+@pytest.fixture
+def gpu_machine(tmp_path: Path, driver_folders: dict[str, Path]) -> Run:
+    """Run a scenario on a machine with simulated boards; keyword arguments are SIM_NVML_* or the environment's."""
+    control = tmp_path / "control"
+    folder = tmp_path / "empty"
+    folder.mkdir()
+
+    def run(order: dict[str, Any], *, driver: str = "full", control_text: str = "", **settings: str) -> dict[str, Any]:
+        control.write_text(control_text, encoding="ascii")
+        environment = {
+            "LD_LIBRARY_PATH": str(driver_folders[driver]),
+            "SIM_NVML_CONTROL": str(control),
+            "HOME": str(folder),
+        }
+        settings = {"power_w": "200", **settings}
+        environment |= {
+            name if name.isupper() else f"SIM_NVML_{name.upper()}": value for name, value in settings.items()
+        }
+        return run_scenario(folder, environment, order)
+
+    return run

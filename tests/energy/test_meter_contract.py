@@ -1,0 +1,43 @@
+"""What every meter must do, whichever it is. A new meter joins by saying on which machine it can be tried."""
+
+from __future__ import annotations
+
+import pytest
+from energy.simulated_gpus import Run
+
+from llenergymeasure.energy.registry import METERS
+
+MACHINES = {"nvml": "gpu_machine", "codecarbon": "machine"}
+SOURCES = {"nvml": "measured:", "codecarbon": "estimated:"}
+
+
+@pytest.fixture(params=list(METERS))
+def meter(request: pytest.FixtureRequest) -> tuple[str, Run]:
+    return request.param, request.getfixturevalue(MACHINES[request.param])
+
+
+def test_contract(meter: tuple[str, Run]) -> None:
+    name, run = meter
+    answer = run({"meters": [name], "windows": [{"seconds": 0.5, "phase": "idle"}, {"seconds": 0.5}]})
+
+    for window, phase in zip(answer["windows"], ("idle", "generate"), strict=True):
+        assert window["entries"]
+        for entry in window["entries"]:
+            assert entry["phase"] == phase
+            assert entry["source"].startswith(SOURCES[name])
+            assert entry["energy_j"] > 0
+            assert entry["standard_uncertainty_j"] > 0
+            assert entry["uncertainty_basis"]
+            assert entry["reason"] is None
+            assert (entry["start_monotonic_s"], entry["end_monotonic_s"]) == (window["start"], window["end"])
+            assert entry["duration_s"] == pytest.approx(window["duration"])
+        assert len(window["synchronized"]) == 2
+        assert window["entered"] <= window["start"] <= window["began"] < window["end"] <= window["left"]
+        assert window["duration"] - 0.5 < 0.05
+        assert window["cpu"] / window["duration"] < 0.01
+        assert window["emissions_kg"] is None
+    assert [each["meter"] for each in answer["describe"]["meters"]] == [name]
+    assert answer["describe"]["devices"]
+    assert answer["warnings"] == []
+    assert answer["new_files"] == []
+    assert answer["torch"] is False

@@ -1,0 +1,262 @@
+"""NVML windows against a simulated board whose true energy is known."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from energy.simulated_gpus import Run, true_energy_j, uuid
+
+COUNTER = "measured:nvml-total-energy"
+POWER = "measured:nvml-power"
+
+
+def nvml(*windows: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    return {"meters": ["nvml"], "windows": list(windows), **settings}
+
+
+def codes(answer: dict[str, Any]) -> list[str]:
+    return [warning["code"] for warning in answer["warnings"]]
+
+
+@pytest.mark.parametrize("period_s", [0.02, 0.1])
+def test_the_truth_lies_inside_the_stated_uncertainty(gpu_machine: Run, period_s: float) -> None:
+    swing = {"mean_w": 200.0, "swing_w": 80.0, "period_s": 0.37}
+    answer = gpu_machine(
+        nvml(*[{"seconds": 0.8 + 0.017 * i} for i in range(4)]),
+        period_s=str(period_s),
+        swing_w="80",
+        swing_period_s="0.37",
+    )
+    described = answer["describe"]["devices"][0]
+    assert described["counter_update_period_s"] == pytest.approx(period_s, rel=0.15)
+    for window in answer["windows"]:
+        (entry,) = window["entries"]
+        truth = true_energy_j(window["start"], window["end"], **swing)
+        gain = 0.05 / math.sqrt(3) * entry["energy_j"]
+        without_gain = math.sqrt(entry["standard_uncertainty_j"] ** 2 - gain**2)
+        assert entry["source"] == COUNTER
+        # The power swings by 40 % within a tick, so the mean power stands for it only roughly.
+        assert abs(entry["energy_j"] - truth) <= math.sqrt(3) * without_gain * 1.5
+        assert without_gain == pytest.approx(200 * period_s / math.sqrt(12), rel=0.25)
+        assert "arXiv 2312.02741" in entry["uncertainty_basis"]
+        assert "counter tick" in entry["uncertainty_basis"]
+
+
+def test_a_window_starts_on_a_tick_and_is_the_same_for_time_and_energy(gpu_machine: Run) -> None:
+    answer = gpu_machine(nvml({"seconds": 0.35}, {"seconds": 0.35}, {"seconds": 0.35}), period_s="0.1")
+    for window in answer["windows"]:
+        (entry,) = window["entries"]
+        since_tick = math.fmod(window["start"], 0.1)
+        assert min(since_tick, 0.1 - since_tick) < 0.01
+        assert entry["start_monotonic_s"] == window["start"]
+        assert entry["end_monotonic_s"] == window["end"]
+        assert entry["duration_s"] == pytest.approx(window["end"] - window["start"], abs=1e-9)
+        assert window["entered"] <= window["start"] <= window["began"]
+        first, last = window["synchronized"]
+        assert first <= window["start"]
+        assert window["began"] < last <= window["end"]
+
+
+def test_a_long_run_of_windows_has_no_bias(gpu_machine: Run) -> None:
+    """An aligned start and a plain end would lose half a tick, 10 J of 60 J here, in every window."""
+    answer = gpu_machine(nvml(*[{"seconds": 0.25 + 0.013 * i} for i in range(10)]), period_s="0.1")
+    errors = [
+        window["entries"][0]["energy_j"] - true_energy_j(window["start"], window["end"], mean_w=200.0)
+        for window in answer["windows"]
+    ]
+    tick_deviation = 200 * 0.1 / math.sqrt(12)
+    assert abs(math.fsum(errors) / len(errors)) < 3 * tick_deviation / math.sqrt(len(errors))
+    assert any(error > 0 for error in errors) and any(error < 0 for error in errors)
+
+
+def test_a_counter_without_a_tick_still_gives_a_window(gpu_machine: Run) -> None:
+    answer = gpu_machine(nvml({"seconds": 2.5}), period_s="1.0")
+    (entry,) = answer["windows"][0]["entries"]
+    assert answer["windows"][0]["began"] - answer["windows"][0]["entered"] < 0.4
+    assert entry["energy_j"] == pytest.approx(500, abs=250)
+    assert entry["standard_uncertainty_j"] is None
+    assert "could not be observed" in entry["uncertainty_basis"]
+
+
+def test_a_window_shorter_than_a_tick_is_unknown_and_not_zero(gpu_machine: Run) -> None:
+    answer = gpu_machine(nvml({"seconds": 0.02}), period_s="0.2")
+    (entry,) = answer["windows"][0]["entries"]
+    assert entry["energy_j"] is None
+    assert "did not move" in entry["reason"]
+
+
+def test_only_the_visible_board_is_metered(gpu_machine: Run) -> None:
+    answer = gpu_machine(nvml({"seconds": 0.6}), power_w="100,300", CUDA_VISIBLE_DEVICES="1")
+    (entry,) = answer["windows"][0]["entries"]
+    assert entry["device"] == uuid(1)
+    assert entry["energy_j"] / entry["duration_s"] == pytest.approx(300, rel=0.12)
+
+
+def test_two_boards_are_kept_apart_and_summed_as_independent(gpu_machine: Run) -> None:
+    answer = gpu_machine(nvml({"seconds": 1.0}), power_w="100,300")
+    (window,) = answer["windows"]
+    first, second = window["entries"]
+    assert (first["device"], second["device"]) == (uuid(0), uuid(1))
+    energy, uncertainty, source, reason = window["primary"]
+    assert energy == pytest.approx(first["energy_j"] + second["energy_j"])
+    assert uncertainty == pytest.approx(math.hypot(first["standard_uncertainty_j"], second["standard_uncertainty_j"]))
+    assert (source, reason) == (COUNTER, None)
+    assert "end edge" in first["uncertainty_basis"]
+    assert "both edges" in second["uncertainty_basis"]
+
+
+def test_after_loading_only_the_board_with_parameters_counts(gpu_machine: Run) -> None:
+    answer = gpu_machine(
+        nvml(
+            {"seconds": 0.3, "phase": "load"},
+            {"seconds": 0.3, "restrict": [uuid(1)]},
+            {"seconds": 0.3, "restrict": ["GPU-of-another-machine"]},
+        ),
+        power_w="100,300",
+    )
+    assert [entry["device"] for entry in answer["windows"][0]["entries"]] == [uuid(0), uuid(1)]
+    assert [entry["device"] for entry in answer["windows"][1]["entries"]] == [uuid(1)]
+    assert {row["device"] for row in answer["windows"][1]["trace"]} == {uuid(1)}
+    assert "GPU-of-another-machine" in answer["unknown"]
+    assert len(answer["windows"]) == 2
+
+
+def test_a_model_on_the_cpu_gets_no_idle_gpu_energy(gpu_machine: Run) -> None:
+    answer = gpu_machine(
+        {"windows": [{"seconds": 0.3, "phase": "idle"}, {"seconds": 0.3, "restrict": []}]}, power_w="200"
+    )
+    idle, generate = answer["windows"]
+    assert idle["primary"][2] == COUNTER
+    assert {entry["domain"] for entry in generate["entries"]} == {"cpu", "ram"}
+    assert generate["primary"][2] == "estimated:codecarbon"
+    assert generate["trace"] == []
+    assert "gpu_not_used" in codes(answer)
+
+
+def test_a_model_on_the_cpu_with_only_a_gpu_meter_has_no_figure(gpu_machine: Run) -> None:
+    answer = gpu_machine(nvml({"seconds": 0.1, "restrict": []}))
+    (entry,) = answer["windows"][0]["entries"]
+    assert entry["energy_j"] is None
+    assert "no GPU holds parameters" in entry["reason"]
+
+
+@pytest.mark.parametrize("driver", ["old", "full"])
+def test_power_is_integrated_where_the_counter_is_missing(gpu_machine: Run, driver: str) -> None:
+    answer = gpu_machine(
+        nvml({"seconds": 1.2}, power_interval_s=0.02),
+        driver=driver,
+        no_counter="1",
+        swing_w="80",
+        swing_period_s="0.5",
+    )
+    (window,) = answer["windows"]
+    (entry,) = window["entries"]
+    truth = true_energy_j(window["start"], window["end"], mean_w=200.0, swing_w=80.0, period_s=0.5)
+    assert entry["source"] == POWER
+    assert entry["energy_j"] == pytest.approx(truth, rel=0.02)
+    assert "averaged over up to 1 s" in entry["uncertainty_basis"]
+    assert "nvml_counter_missing" in codes(answer)
+
+
+@pytest.mark.parametrize("no_counter", ["0", "1"])
+def test_a_call_that_fails_in_the_window_leaves_a_reason(gpu_machine: Run, no_counter: str) -> None:
+    gone = "0 energy 15\n0 power 15\n0 temperature 15\n0 clock 15\n0 reasons 15\n"
+    answer = gpu_machine(nvml({"seconds": 0.6, "control": gone}, {"seconds": 0.3}), no_counter=no_counter)
+    for window in answer["windows"]:
+        (entry,) = window["entries"]
+        assert entry["energy_j"] is None
+        assert entry["standard_uncertainty_j"] is None
+        assert "GPU is lost" in entry["reason"] or "simulated error" in entry["reason"]
+        energy, _, _, reason = window["primary"]
+        assert energy is None and uuid(0) in reason
+    assert "power_read_failed" in codes(answer)
+    assert answer["windows"][1]["trace"][-1]["power_w"] is None
+
+
+def test_a_counter_that_runs_backwards_is_no_energy(gpu_machine: Run) -> None:
+    answer = gpu_machine(nvml({"seconds": 0.6, "control": "0 offset -500000\n"}))
+    (entry,) = answer["windows"][0]["entries"]
+    assert entry["energy_j"] is None
+    assert "backwards" in entry["reason"]
+
+
+def test_one_lost_board_makes_the_sum_unknown(gpu_machine: Run) -> None:
+    answer = gpu_machine(nvml({"seconds": 0.6, "control": "1 energy 15\n"}), power_w="100,300")
+    (window,) = answer["windows"]
+    assert window["entries"][0]["energy_j"] is not None
+    assert window["primary"][0] is None
+
+
+@pytest.mark.parametrize(
+    "environment", [{"CUDA_VISIBLE_DEVICES": "MIG-11111111-2222-3333-4444-555555555555"}, {"mig": "1"}]
+)
+def test_mig_is_refused_with_the_reason(gpu_machine: Run, environment: dict[str, str]) -> None:
+    answer = gpu_machine(nvml({"seconds": 0.1}), **environment)
+    assert "MIG" in answer["unavailable"] and "neighbours" in answer["unavailable"]
+    assert "\n" not in answer["unavailable"]
+
+
+def test_a_hidden_gpu_is_no_gpu(gpu_machine: Run) -> None:
+    answer = gpu_machine(nvml({"seconds": 0.1}), CUDA_VISIBLE_DEVICES="")
+    assert "hides every GPU" in answer["unavailable"]
+
+
+def test_the_driver_saying_no_is_a_reason(gpu_machine: Run) -> None:
+    answer = gpu_machine(nvml({"seconds": 0.1}), control_text="0 init 9\n")
+    assert "NVML does not start" in answer["unavailable"]
+
+
+def test_a_board_of_doubtful_order_can_still_be_the_one(gpu_machine: Run) -> None:
+    """CUDA counts by speed: index 0 may be NVML's board 1. After loading the UUID decides."""
+    answer = gpu_machine(
+        nvml({"seconds": 0.3, "phase": "idle"}, {"seconds": 0.3, "restrict": [uuid(1)]}),
+        power_w="100,300",
+        names="Slow,Fast",
+        CUDA_VISIBLE_DEVICES="0",
+    )
+    assert [entry["device"] for entry in answer["windows"][1]["entries"]] == [uuid(1)]
+    assert codes(answer).count("device_order") == 2
+
+
+def test_the_trace_is_kept_at_full_rate(gpu_machine: Run) -> None:
+    answer = gpu_machine(
+        nvml({"seconds": 1.0, "phase": "warmup"}, power_interval_s=0.02), control_text="0 throttle 4\n"
+    )
+    (window,) = answer["windows"]
+    trace = window["trace"]
+    assert len(trace) == pytest.approx(50, abs=8)
+    assert window["trace_again"] == []
+    assert all(earlier["monotonic_s"] < later["monotonic_s"] for earlier, later in pairwise(trace))
+    assert set(trace[0]) == {
+        "monotonic_s", "phase", "device", "power_w", "source", "temperature_c", "sm_clock_mhz", "throttle_reasons",
+    }  # fmt: skip
+    assert trace[0] | {"monotonic_s": 0} == {
+        "monotonic_s": 0,
+        "phase": "warmup",
+        "device": uuid(0),
+        "power_w": 200.0,
+        "source": POWER,
+        "temperature_c": 61,
+        "sm_clock_mhz": 1410,
+        "throttle_reasons": ["sw_power_cap"],
+    }
+    assert "throttled" in codes(answer)
+
+
+def test_metering_costs_the_measured_process_less_than_a_percent(gpu_machine: Run) -> None:
+    answer = gpu_machine(nvml({"seconds": 3.0}), power_w="200,200")
+    (window,) = answer["windows"]
+    assert len(window["trace"]) > 80
+    assert window["cpu"] / window["duration"] < 0.01
+    assert window["duration"] - 3.0 < 0.03
+
+
+def test_the_record_names_driver_and_boards(gpu_machine: Run) -> None:
+    answer = gpu_machine(nvml({"seconds": 0.1}), power_w="100,300", CUDA_VISIBLE_DEVICES=uuid(1)[:8])
+    (device,) = answer["describe"]["devices"]
+    assert (device["uuid"], device["name"], device["nvml_index"]) == (uuid(1), "Simulated GPU", 1)
+    assert answer["describe"]["meters"][0]["driver"] == "999.1"
+    assert answer["torch"] is False

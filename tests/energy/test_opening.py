@@ -1,0 +1,57 @@
+"""Which meters are opened, and what is said when none is."""
+
+from __future__ import annotations
+
+from energy.simulated_gpus import Run
+
+
+def test_every_meter_that_works_and_a_reason_for_the_others(machine: Run) -> None:
+    answer = machine({"windows": [{"seconds": 0.1}]}, LD_LIBRARY_PATH="")
+    if answer["describe"]["refused"] == []:
+        return  # this machine has a GPU
+    (refused,) = answer["describe"]["refused"]
+    assert refused["meter"] == "nvml"
+    assert "NVML" in refused["reason"]
+    assert [each["meter"] for each in answer["describe"]["meters"]] == ["codecarbon"]
+    assert answer["windows"][0]["primary"][2] == "estimated:codecarbon"
+
+
+def test_measured_and_estimated_are_both_kept_and_never_added(gpu_machine: Run) -> None:
+    answer = gpu_machine({"windows": [{"seconds": 0.5}]})
+    (window,) = answer["windows"]
+    assert {entry["domain"]: entry["source"].split(":")[0] for entry in window["entries"]} == {
+        "gpu": "measured",
+        "cpu": "estimated",
+        "ram": "estimated",
+    }
+    (gpu,) = [entry for entry in window["entries"] if entry["domain"] == "gpu"]
+    assert window["primary"][0] == gpu["energy_j"]
+    assert len({(entry["start_monotonic_s"], entry["end_monotonic_s"]) for entry in window["entries"]}) == 1
+
+
+def test_a_meter_that_was_asked_for_and_cannot_work_is_an_error(machine: Run) -> None:
+    answer = machine({"meters": ["nvml", "codecarbon"], "windows": []}, CUDA_VISIBLE_DEVICES="", LD_LIBRARY_PATH="")
+    assert answer["unavailable"].startswith("energy.meters: nvml cannot work here:")
+    assert "take it out of energy.meters" in answer["unavailable"]
+    assert "\n" not in answer["unavailable"]
+
+
+def test_no_meter_still_gives_times_and_one_reason(machine: Run) -> None:
+    answer = machine({"meters": [], "windows": [{"seconds": 0.2}]})
+    (window,) = answer["windows"]
+    (entry,) = window["entries"]
+    assert window["duration"] >= 0.2
+    assert entry["energy_j"] is None
+    assert entry["source"] == "none"
+    assert "energy.meters is empty" in entry["reason"]
+    assert window["primary"] == [None, None, None, entry["reason"]]
+    assert window["emissions_kg"] is None
+
+
+def test_a_gpu_that_holds_parameters_and_has_no_meter_makes_the_sum_unknown(machine: Run) -> None:
+    """CPU and RAM alone would be called the energy of a run whose work was done elsewhere."""
+    answer = machine({"meters": ["codecarbon"], "windows": [{"seconds": 0.1, "restrict": ["GPU-somewhere"]}]})
+    (window,) = answer["windows"]
+    assert window["primary"][0] is None
+    assert "GPU-somewhere" in window["primary"][3]
+    assert [warning["code"] for warning in answer["warnings"]] == ["gpu_not_metered"]

@@ -1,0 +1,119 @@
+"""The plan: batches by load, randomised blocks, append-only."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llenergymeasure.measurement.plan import Plan, PlanError, draw_plan, read_plan, replicate_order, write_plan
+
+
+class Config:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def model_dump(self, mode: str) -> dict[str, Any]:
+        assert mode == "json"
+        return {"name": self.name}
+
+
+@dataclass(frozen=True)
+class Point:
+    experiment_id: str
+    load_id: str
+    config: Config = field(compare=False)
+    axes: dict[str, Any] = field(default_factory=dict)
+
+
+def points(*names: str) -> list[Point]:
+    """`a1` is experiment a1 of load a."""
+    return [Point(name, name[0], Config(name)) for name in names]
+
+
+def draw(*names: str, existing: Plan | None = None, **changes: Any) -> Plan:
+    settings = {"study": "s", "seed": 0, "isolation": "load", "replicates": 3, "axes": [], **changes}
+    return draw_plan(points=points(*names), existing=existing, **settings)
+
+
+def members(plan: Plan) -> dict[str, tuple[str, ...]]:
+    return {batch.batch_id: batch.experiments for batch in plan.batches}
+
+
+def test_experiments_of_one_load_share_a_batch_and_every_batch_is_in_every_block() -> None:
+    plan = draw("a1", "b1", "a2", "b2", "c1")
+    assert sorted(members(plan).values()) == [("a1", "a2"), ("b1", "b2"), ("c1",)]
+    blocks = [plan.order[start : start + 3] for start in (0, 3, 6)]
+    for replicate, block in enumerate(blocks, start=1):
+        assert {entry[1] for entry in block} == {replicate}
+        assert {entry[0] for entry in block} == set(members(plan))
+
+
+def test_isolation_by_experiment_gives_each_its_own_batch() -> None:
+    plan = draw("a1", "a2", "b1", isolation="experiment")
+    assert sorted(members(plan).values()) == [("a1",), ("a2",), ("b1",)]
+
+
+def test_the_order_differs_between_replicates_and_comes_from_the_seed_alone() -> None:
+    names = [f"a{number}" for number in range(8)]
+    plan = draw(*names)
+    batch = plan.batches[0]
+    orders = [replicate_order(plan, batch, replicate) for replicate in (1, 2, 3)]
+    assert all(sorted(order) == sorted(names) for order in orders)
+    assert len({tuple(order) for order in orders}) == 3
+    assert orders == [replicate_order(draw(*names), batch, replicate) for replicate in (1, 2, 3)]
+    assert orders != [replicate_order(draw(*names, seed=1), batch, replicate) for replicate in (1, 2, 3)]
+
+
+def test_a_plan_grows_by_new_batches_behind_the_old_ones() -> None:
+    old = draw("a1", "a2", "b1")
+    new = draw("a1", "a2", "a3", "b1", "c1", existing=old)
+    assert members(old).items() <= members(new).items()
+    assert set(members(new).values()) - set(members(old).values()) == {("a3",), ("c1",)}
+    assert new.order[: len(old.order)] == old.order
+    assert draw("a1", "a2", "a3", "b1", "c1", existing=new) == new
+
+
+def test_what_leaves_the_study_leaves_the_plan_and_the_rest_keeps_its_batch() -> None:
+    old = draw("a1", "a2", "b1")
+    new = draw("a1", existing=old)
+    kept = new.batches[0]
+    assert kept.experiments == ("a1",)
+    assert kept.batch_id == next(batch.batch_id for batch in old.batches if "a1" in batch.experiments)
+    assert set(new.experiments) == {"a1"}
+
+
+def test_more_replicates_are_appended() -> None:
+    old = draw("a1", "b1", replicates=2)
+    new = draw("a1", "b1", existing=old, replicates=4)
+    assert new.order[:4] == old.order
+    assert sorted({entry[1] for entry in new.order[4:]}) == [3, 4]
+
+
+def test_another_isolation_redraws_but_equal_batches_keep_their_id() -> None:
+    old = draw("a1", "a2")
+    apart = draw("a1", "a2", existing=old, isolation="experiment")
+    assert sorted(members(apart).values()) == [("a1",), ("a2",)]
+    assert members(draw("a1", "a2", existing=apart)) == members(old)
+
+
+def test_a_plan_survives_being_written_and_read(tmp_path: Path) -> None:
+    plan = draw("a1", "a2", "b1")
+    write_plan(plan, tmp_path / "plan.json")
+    again = read_plan(tmp_path / "plan.json")
+    assert again == plan
+    assert again is not None
+    assert again.digest == plan.digest
+    assert [again.position(*entry) for entry in again.order] == list(range(6))
+
+
+def test_a_broken_plan_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    assert read_plan(path) is None
+    for text in ("{", "[]", "{}", json.dumps({"schema_version": 99})):
+        path.write_text(text)
+        with pytest.raises(PlanError, match=r"plan\.json.*delete it"):
+            read_plan(path)

@@ -1,0 +1,140 @@
+"""Manager and worker: the manager sleeps, survives a dead worker, and leaves no orphan."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from harness import QUICK, ROOT, TINY
+
+from llenergymeasure.config import ExperimentConfig
+from llenergymeasure.config.lock import ModelsLock
+from llenergymeasure.config.model_ref import parse_model_ref
+from llenergymeasure.measurement.manager import LoadOrder, Manager, Refused
+from llenergymeasure.measurement.worker_process import WorkerBug
+from llenergymeasure.models.snapshot import materialise
+
+pytestmark = pytest.mark.xdist_group("worker")
+
+
+def config(**changes: Any) -> dict[str, Any]:
+    return ExperimentConfig.model_validate({**QUICK["defaults"], **changes}).model_dump(mode="json")
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    return materialise(parse_model_ref(TINY), None, folder, lock=ModelsLock()).path
+
+
+def order(snapshot: Path, timeout_s: float = 120, **changes: Any) -> LoadOrder:
+    return LoadOrder(config=config(**changes), snapshot=snapshot, compile_cache=None, timeout_s=timeout_s)
+
+
+def kill_soon(manager: Manager, after_s: float) -> None:
+    worker = manager._worker
+    assert worker is not None
+    threading.Timer(after_s, os.kill, (worker.pid, signal.SIGKILL)).start()
+
+
+# A pass of this experiment lasts minutes: long enough to be killed in the middle.
+ENDLESS = {"max_output_tokens": 4000, "n": 50}
+
+
+def test_a_killed_worker_costs_one_experiment_and_the_next_gets_a_new_one(snapshot: Path, tmp_path: Path) -> None:
+    with Manager(order(snapshot), tmp_path / "log") as manager:
+        first = manager.load()["worker_pid"]
+        kill_soon(manager, 1.0)
+        with pytest.raises(Refused, match="SIGKILL") as refused:
+            manager.ask({"do": "warmup", "config": config(**ENDLESS), "min_window_s": 0.1})
+        assert refused.value.failure["class"] == "WorkerDied"
+        assert refused.value.failure["stage"] == "warmup"
+        answer = manager.ask({"do": "warmup", "config": config(), "min_window_s": 0.1})
+        assert answer["warmup_passes"] == 1
+        assert manager.loaded["worker_pid"] != first
+
+
+def test_an_experiment_that_takes_too_long_is_ended(snapshot: Path, tmp_path: Path) -> None:
+    with Manager(order(snapshot), tmp_path / "log") as manager:
+        pid = manager.load()["worker_pid"]
+        manager._order = order(snapshot, timeout_s=1.0)
+        with pytest.raises(Refused, match="experiment_timeout_s"):
+            manager.ask({"do": "warmup", "config": config(**ENDLESS), "min_window_s": 0.1})
+        assert not psutil.pid_exists(pid)
+
+
+def test_what_the_library_refuses_is_a_failure_and_what_we_break_is_not(snapshot: Path, tmp_path: Path) -> None:
+    with Manager(order(snapshot), tmp_path / "log") as manager:
+        with pytest.raises(Refused) as refused:
+            manager.ask(
+                {
+                    "do": "warmup",
+                    "config": config(pytorch={"cache_implementation": "offloaded"}),
+                    "min_window_s": 0.1,
+                }
+            )
+        assert refused.value.failure["stage"] == "generate"
+        assert "\n" not in refused.value.failure["reason"]
+        with pytest.raises(WorkerBug, match="min_window_s"):
+            manager.ask({"do": "warmup", "config": config()})
+
+
+def test_the_manager_sleeps_while_the_worker_works(snapshot: Path, tmp_path: Path) -> None:
+    with Manager(order(snapshot), tmp_path / "log") as manager:
+        manager.load()
+        before = resource.getrusage(resource.RUSAGE_SELF)
+        start = time.monotonic()
+        manager.ask(
+            {"do": "warmup", "config": config(max_output_tokens=100, warmup={"passes": 30}), "min_window_s": 0.1}
+        )
+        elapsed_s = time.monotonic() - start
+        after = resource.getrusage(resource.RUSAGE_SELF)
+    used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert elapsed_s > 2
+    assert used_s < 0.02 * elapsed_s
+
+
+def test_a_killed_manager_leaves_no_worker_behind(snapshot: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys, json, pathlib\n"
+        "from llenergymeasure.measurement.manager import LoadOrder, Manager\n"
+        "config, snapshot, log = json.loads(sys.argv[1]), pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])\n"
+        "manager = Manager(LoadOrder(config, snapshot, None, 120), log)\n"
+        "print(manager.load()['worker_pid'], flush=True)\n"
+        "manager.ask({'do': 'warmup', 'config': json.loads(sys.argv[4]), 'min_window_s': 0.1})\n"
+    )
+    arguments = [json.dumps(config()), str(snapshot), str(tmp_path / "log"), json.dumps(config(**ENDLESS))]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True, env=environment
+    ) as manager:
+        assert manager.stdout is not None
+        worker = int(manager.stdout.readline())
+        time.sleep(0.5)
+        manager.kill()
+        deadline = time.monotonic() + 10
+        while psutil.pid_exists(worker) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not psutil.pid_exists(worker)
+
+
+def test_the_manager_imports_no_torch() -> None:
+    code = "import sys, llenergymeasure.measurement.jobs, llenergymeasure.measurement.stages; print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "False"

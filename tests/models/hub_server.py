@@ -1,0 +1,189 @@
+"""A small model hub on loopback that speaks the real protocol, with the mishaps a real network has.
+
+What huggingface_hub asks: `GET /api/models/<id>/revision/<rev>?blobs=true` for the commit and the files with
+size, git blob id and (large files) SHA-256; `GET|HEAD /<id>/resolve/<rev>/<path>`, answered with the bytes for
+small files and with a redirect to storage at another origin for large ones; ranges; errors named in
+`X-Error-Code`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote, urlsplit
+
+
+@dataclass
+class Request:
+    """One request as the server saw it, and how many body bytes it sent back."""
+
+    method: str
+    path: str
+    range: str | None
+    authorization: str | None
+    sent_bytes: int = 0
+
+
+@dataclass
+class Repository:
+    """Branches to commits, commits to files. `large` paths live in storage, as git-lfs files do."""
+
+    branches: dict[str, str] = field(default_factory=dict)
+    commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    gated: bool = False
+
+    def commit(self, branch: str, files: dict[str, bytes]) -> str:
+        names = json.dumps({path: hashlib.sha1(data).hexdigest() for path, data in sorted(files.items())})
+        commit = hashlib.sha1(names.encode()).hexdigest()
+        self.commits[commit] = dict(files)
+        self.branches[branch] = commit
+        return commit
+
+
+def is_large(path: str) -> bool:
+    return path.endswith((".safetensors", ".bin"))
+
+
+class HubServer:
+    """`with HubServer() as hub:` serves `hub.repositories` at `hub.endpoint`; `hub.requests` is what was asked.
+
+    `cut_after`: storage path -> bytes after which the connection is dropped, until the entry is removed.
+    `served`: (repository, path) -> bytes sent in place of the true ones, whatever the listing says.
+    """
+
+    def __init__(self) -> None:
+        self.repositories: dict[str, Repository] = {}
+        self.requests: list[Request] = []
+        self.cut_after: dict[str, int] = {}
+        self.served: dict[tuple[str, str], bytes] = {}
+        self.cut = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def storage(self) -> str:
+        """Another origin, as a content delivery network is."""
+        return f"http://localhost:{self._server.server_port}"
+
+    def of(self, suffix: str, method: str = "GET") -> list[Request]:
+        return [entry for entry in self.requests if entry.method == method and entry.path.endswith(suffix)]
+
+    def __enter__(self) -> HubServer:
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_HEAD(self) -> None:
+            self._answer()
+
+        def do_GET(self) -> None:
+            self._answer()
+
+        def _answer(self) -> None:
+            parts = unquote(urlsplit(self.path).path).strip("/").split("/")
+            self.seen = Request(
+                self.command, "/".join(parts), self.headers.get("Range"), self.headers.get("Authorization")
+            )
+            hub.requests.append(self.seen)
+            if parts[:2] == ["api", "models"]:
+                name, _, rest = "/".join(parts[2:]).partition("/revision/")
+                self._info(name, rest or "main")
+            elif parts[0] == "storage":
+                self._file("/".join(parts[1:3]), parts[3], "/".join(parts[4:]))
+            elif len(parts) > 4 and parts[2] == "resolve":
+                self._resolve("/".join(parts[:2]), parts[3], "/".join(parts[4:]))
+            else:
+                self._error(404, "EntryNotFound", "no such page")
+
+        def _find(self, name: str, revision: str) -> tuple[str, dict[str, bytes]] | None:
+            repository = hub.repositories.get(name)
+            if repository is None:
+                return self._error(404, "RepoNotFound", "Repository not found")
+            if repository.gated and not self.seen.authorization:
+                return self._error(401, "GatedRepo", f"Access to model {name} is restricted.")
+            commit = repository.branches.get(revision, revision)
+            if commit not in repository.commits:
+                return self._error(404, "RevisionNotFound", f"Invalid rev id: {revision}")
+            return commit, repository.commits[commit]
+
+        def _info(self, name: str, revision: str) -> None:
+            found = self._find(name, revision)
+            if found is None:
+                return
+            commit, files = found
+            siblings = []
+            for path, data in sorted(files.items()):
+                blob = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+                entry = {"rfilename": path, "size": len(data), "blobId": blob}
+                if is_large(path):
+                    digest = hashlib.sha256(data).hexdigest()
+                    entry["lfs"] = {"sha256": digest, "size": len(data), "pointerSize": 134}
+                siblings.append(entry)
+            body = json.dumps({"_id": "0", "id": name, "sha": commit, "siblings": siblings, "tags": []}).encode()
+            self._send(200, {"Content-Type": "application/json"}, body)
+
+        def _resolve(self, name: str, revision: str, path: str) -> None:
+            found = self._find(name, revision)
+            if found is None:
+                return
+            commit, files = found
+            if path not in files:
+                self._error(404, "EntryNotFound", "Entry not found")
+            elif is_large(path):
+                headers = {
+                    "Location": f"{hub.storage}/storage/{name}/{commit}/{path}",
+                    "X-Repo-Commit": commit,
+                    "X-Linked-Etag": f'"{hashlib.sha256(files[path]).hexdigest()}"',
+                    "X-Linked-Size": str(len(files[path])),
+                }
+                self._send(302, headers, b"")
+            else:
+                self._file(name, commit, path)
+
+        def _file(self, name: str, commit: str, path: str) -> None:
+            true = hub.repositories[name].commits[commit][path]
+            data = hub.served.get((name, path), true)
+            headers = {"ETag": f'"{hashlib.sha1(true).hexdigest()}"', "X-Repo-Commit": commit}
+            start = 0
+            if self.seen.range:
+                start = int(self.seen.range.removeprefix("bytes=").rstrip("-"))
+                headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+            self._send(206 if self.seen.range else 200, headers, data[start:], cut=hub.cut_after.get(path))
+
+        def _send(self, status: int, headers: dict[str, str], body: bytes, cut: int | None = None) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command == "HEAD":
+                return
+            part = body if cut is None else body[:cut]
+            self.wfile.write(part)
+            self.seen.sent_bytes = len(part)
+            if cut is not None:
+                self.close_connection = True
+                hub.cut.set()
+
+        def _error(self, status: int, code: str, message: str) -> None:
+            self._send(status, {"X-Error-Code": code, "X-Error-Message": message}, b"{}")
+
+    return Handler

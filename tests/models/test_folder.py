@@ -1,0 +1,88 @@
+"""Models from a local folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from models.conftest import Make
+
+from llenergymeasure.models.errors import SnapshotError
+from llenergymeasure.models.snapshot import verify_snapshot
+
+WEIGHTS = "model.safetensors"
+
+
+@pytest.fixture
+def mine(tiny_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_folder, tmp_path / "mine"))
+
+
+def test_weights_take_no_second_place_on_disk(mine: Path, make: Make) -> None:
+    snapshot = make(str(mine))
+    assert (snapshot.path / WEIGHTS).samefile(mine / WEIGHTS)
+    assert not (snapshot.path / "config.json").samefile(mine / "config.json")
+    assert verify_snapshot(snapshot.path).files == snapshot.files
+
+
+def test_where_hard_links_are_impossible_weights_are_linked_by_name(
+    mine: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def another_device(*_: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(Path, "hardlink_to", another_device)
+    snapshot = make(str(mine))
+    assert (snapshot.path / WEIGHTS).readlink() == mine / WEIGHTS
+    assert verify_snapshot(snapshot.path).files == snapshot.files
+
+
+def test_a_snapshot_outlives_the_folder(mine: Path, make: Make) -> None:
+    snapshot = make(str(mine))
+    shutil.rmtree(mine)
+    assert verify_snapshot(snapshot.path).files == snapshot.files
+
+
+def test_overwriting_the_original_in_place_is_noticed(mine: Path, make: Make) -> None:
+    snapshot = make(str(mine))
+    with (mine / WEIGHTS).open("r+b") as stream:
+        stream.seek(-1, 2)
+        stream.write(b"\1")
+    with pytest.raises(SnapshotError, match=f"{WEIGHTS} has changed"):
+        verify_snapshot(snapshot.path)
+
+
+def test_a_changed_folder_gives_a_new_snapshot(mine: Path, make: Make) -> None:
+    first = make(str(mine))
+    (mine / "extra.json").write_text("{}")
+    assert "extra.json" in make(str(mine)).files
+    assert "extra.json" not in first.files
+
+
+def test_code_comes_only_when_allowed(mine: Path, make: Make) -> None:
+    (mine / "modeling_mine.py").write_text("print('code')")
+    assert not make(str(mine)).has_code
+    assert make(str(mine), allow_code=True).has_code
+
+
+def test_relative_to_the_working_directory(mine: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(mine.parent)
+    assert make("./mine").files == make(str(mine)).files
+
+
+def test_what_is_no_model_is_one_line(mine: Path, make: Make) -> None:
+    with pytest.raises(SnapshotError, match="there is no folder"):
+        make(str(mine / "nowhere"))
+    (mine / WEIGHTS).rename(mine / "pytorch_model.bin")
+    with pytest.raises(SnapshotError, match="only pickled weights"):
+        make(str(mine))
+    (mine / "pytorch_model.bin").unlink()
+    with pytest.raises(SnapshotError, match="has no weights"):
+        make(str(mine))
+
+
+def test_damaged_config_is_one_line(mine: Path, make: Make) -> None:
+    (mine / "config.json").write_text("{")
+    with pytest.raises(SnapshotError, match=r"config\.json is not readable JSON"):
+        make(str(mine))

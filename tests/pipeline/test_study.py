@@ -1,0 +1,171 @@
+"""A study from matrix to report, and what a second look at it does. Real Snakemake, a random tiny model."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pyarrow.parquet as pq
+import pytest
+from harness import Pipeline, study
+
+MATRIX = {"pytorch.attn_implementation": ["sdpa", "eager"], "pytorch.batch_size": [1, 2]}
+METRICS = (
+    "throughput_output_tokens_per_s",
+    "energy_per_output_token_j",
+    "energy_per_request_j",
+    "prefill_energy_j",
+    "decode_energy_j",
+    "ttft_s",
+    "itl_s",
+    "e2e_latency_s",
+    "peak_memory_bytes",
+    "average_power_w",
+)
+pytestmark = pytest.mark.xdist_group("study")
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pipeline, str]:
+    """A study of 2 loads × 2 batch sizes × 2 replicates, and what the terminal showed."""
+    pipeline = Pipeline(tmp_path_factory.mktemp("study"))
+    pipeline.write(study(matrix=MATRIX, measurement={"replicates": 2, "min_window_s": 0.3}))
+    done = pipeline.snakemake()
+    assert done.returncode == 0, done.output
+    return pipeline, done.output
+
+
+def test_loads_are_shared_and_replicates_are_processes(measured: tuple[Pipeline, str]) -> None:
+    pipeline, _ = measured
+    records = pipeline.records()
+    assert len(records) == 8
+    assert {record["status"] for record in records} == {"ok"}
+    # 2 batches × 2 replicates: one process each, shared by the two batch sizes.
+    assert len({record["worker_pid"] for record in records}) == 4
+    assert len({record["load_id"] for record in records}) == 2
+
+
+def test_summary_has_the_columns_of_the_contract(measured: tuple[Pipeline, str]) -> None:
+    pipeline, _ = measured
+    with (pipeline.results() / "summary.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    head = ["experiment_id", "load_id", "status", "failure_reason", "replicates", "model", "revision", "precision"]
+    figures = [f"{metric}_{part}" for metric in METRICS for part in ("mean", "ci95_low", "ci95_high")]
+    expected = [*head, *MATRIX, *figures, "energy_source", "evidence_ok", "output_digest"]
+    assert list(rows[0])[: len(expected)] == expected
+    assert [row["experiment_id"] for row in rows] == list(pipeline.plan()["experiments"])
+    for row in rows:
+        assert row["replicates"] == "2"
+        low, mean, high = (float(row[f"throughput_output_tokens_per_s_{part}"]) for part in ("ci95_low", "mean", "ci95_high"))
+        assert low < mean < high
+        assert row["energy_source"] == "estimated:codecarbon"
+        assert float(row["energy_per_output_token_j_mean"]) > 0
+        assert row["evidence_ok"].lower() == "true"
+    # Batch size and attention change the speed, not the answer.
+    assert len({row["output_digest"] for row in rows}) == 1
+
+
+def test_rates_agree_with_the_raw_requests(measured: tuple[Pipeline, str]) -> None:
+    pipeline, _ = measured
+    for path in (pipeline.results() / "batches").glob("*/*/measurements.jsonl"):
+        requests = pq.read_table(path.with_name("requests.parquet")).to_pandas()
+        for line in path.read_text().splitlines():
+            record = json.loads(line)
+            metrics = record["metrics"]
+            mine = requests[requests.experiment_id == record["experiment_id"]]
+            assert len(mine) == metrics["requests"] == 3 * metrics["passes"]
+            assert mine.output_tokens.sum() == metrics["output_tokens"] == 4 * len(mine)
+            assert (mine.itl_s.map(len) == mine.output_tokens - 1).all()
+            total = mine.ttft_s + mine.itl_s.map(sum)
+            assert (total <= mine.e2e_latency_s).all()
+            rate = metrics["output_tokens"] / metrics["window_s"]
+            assert metrics["throughput_output_tokens_per_s"] == pytest.approx(rate)
+            busy_s = mine.drop_duplicates(["pass_index", "batch_index"]).e2e_latency_s.sum()
+            assert busy_s <= metrics["window_s"] <= busy_s * 1.5 + 0.05
+
+
+def test_every_joule_has_a_source_and_an_uncertainty(measured: tuple[Pipeline, str]) -> None:
+    pipeline, _ = measured
+    for record in pipeline.records():
+        phases = {entry["phase"] for entry in record["energy"]}
+        assert {"idle", "idle_resident", "generate", "prefill"} <= phases
+        for entry in record["energy"]:
+            assert entry["source"] == "estimated:codecarbon"
+            assert entry["end_monotonic_s"] - entry["start_monotonic_s"] == pytest.approx(entry["duration_s"])
+            if entry["energy_j"] is None:
+                assert entry["reason"]
+            else:
+                assert entry["energy_j"] > 0
+                assert entry["standard_uncertainty_j"] > 0
+
+
+def test_every_setting_that_was_asked_for_has_evidence(measured: tuple[Pipeline, str]) -> None:
+    pipeline, _ = measured
+    for record in pipeline.records():
+        evidence = record["evidence"]
+        for path in MATRIX:
+            assert evidence[path]["verdict"] == "applied", evidence[path]
+            section, key = path.split(".")
+            assert evidence[path]["requested"] == record["config"][section][key] == evidence[path]["effective"]
+        assert not [path for path, entry in evidence.items() if entry["verdict"] == "ignored"]
+        assert evidence["max_output_tokens"]["verdict"] == "applied"
+        assert evidence["pytorch.num_beams"]["verdict"] == "default"
+
+
+def test_a_person_sees_progress_and_an_answer(measured: tuple[Pipeline, str]) -> None:
+    _, output = measured
+    assert "[1/8]" in output
+    assert "[8/8]" in output
+    assert "output tokens/s" in output
+    assert "left" in output
+    answer = output[output.rindex("[8/8]") :]
+    assert "report.html" in answer
+    assert "Traceback" not in output
+
+
+def test_a_second_run_has_nothing_to_do(measured: tuple[Pipeline, str]) -> None:
+    pipeline, _ = measured
+    done = pipeline.snakemake("-n", cores=1)
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.output
+
+
+def test_changing_the_measured_window_is_noticed(measured: tuple[Pipeline, str]) -> None:
+    pipeline, _ = measured
+    pipeline.write(study(matrix=MATRIX, measurement={"replicates": 2, "min_window_s": 0.4}), "longer.yaml")
+    done = pipeline.snakemake("-n", configfile="longer.yaml")
+    assert done.jobs["warmup"] == 2
+    assert done.jobs["measure"] == 4
+    assert "load" not in done.jobs
+
+
+def test_deleting_one_replicate_measures_just_that_again(measured: tuple[Pipeline, str]) -> None:
+    pipeline, _ = measured
+    paths = sorted((pipeline.results() / "batches").glob("*/*/measurements.jsonl"))
+    before = {path: path.stat().st_mtime_ns for path in paths}
+    for name in ("measurements.jsonl", "requests.parquet", "power.parquet"):
+        (paths[0].parent / name).unlink()
+    done = pipeline.snakemake()
+    assert done.returncode == 0, done.output
+    assert done.jobs["measure"] == 1
+    assert not {"load", "warmup", "model", "validate"} & set(done.jobs)
+    assert [path for path in paths if path.stat().st_mtime_ns != before[path]] == [paths[0]]
+
+
+def test_a_new_value_runs_only_the_new_experiments(measured: tuple[Pipeline, str]) -> None:
+    pipeline, _ = measured
+    old = {record["experiment_id"] for record in pipeline.records()}
+    paths = sorted((pipeline.results() / "batches").glob("*/*/measurements.jsonl"))
+    before = {path: path.stat().st_mtime_ns for path in paths}
+    wider = {**MATRIX, "pytorch.batch_size": [1, 2, 3]}
+    pipeline.write(study(matrix=wider, measurement={"replicates": 2, "min_window_s": 0.3}))
+    done = pipeline.snakemake()
+    assert done.returncode == 0, done.output
+    assert (done.jobs["warmup"], done.jobs["measure"]) == (2, 4)
+    assert not {"load", "model"} & set(done.jobs)
+    assert {path: path.stat().st_mtime_ns for path in paths} == before
+    new = [record for record in pipeline.records() if record["experiment_id"] not in old]
+    assert {record["config"]["pytorch"]["batch_size"] for record in new} == {3}
+    assert len((pipeline.results() / "summary.csv").read_text().splitlines()) == 7
+
+

@@ -1,0 +1,24 @@
+"""Statistics over replicates."""
+
+
+rule aggregate:
+    input:
+        plan=ancient(f"{RESULTS}/plan.json"),
+        measurements=measured("measurements.jsonl"),
+        loads=[f"{RESULTS}/loads/{load_id}/load.json" for load_id in PLAN.load_ids],
+    output:
+        summary_csv=report(
+            f"{RESULTS}/summary.csv",
+            category="Results",
+            caption="../report/summary.rst",
+        ),
+        summary_parquet=f"{RESULTS}/summary.parquet",
+        runs=f"{RESULTS}/runs.parquet",
+    log:
+        f"{RESULTS}/logs/aggregate.log",
+    conda:
+        "../../envs/inference.yaml"
+    params:
+        plan=PLAN.digest,
+    script:
+        "../../scripts/aggregate.py"

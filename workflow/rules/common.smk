@@ -1,0 +1,92 @@
+"""Helpers of the rules: the study, its plan, and where things lie. Imports no torch."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+
+from llenergymeasure.config import StudyError, study_from_mapping
+from llenergymeasure.config.model_ref import parse_model_ref
+from llenergymeasure.measurement.plan import PlanError, plan_of, read_plan
+
+TARGETS_WITHOUT_PINS = {"pin"}
+LOCK = Path("config/models.lock.yaml")
+
+
+def open_study():
+    """The study Snakemake was given; a user's mistakes end the run with a line each."""
+    sources = workflow.overwrite_configfiles or [
+        Path(workflow.basedir) / "config/config.yaml"
+    ]
+    try:
+        return study_from_mapping(
+            config,
+            source=Path(sources[-1]),
+            lock_path=LOCK,
+            require_pins=TARGETS_WITHOUT_PINS.isdisjoint(sys.argv[1:]),
+        )
+    except StudyError as error:
+        end_with(problem.render() for problem in error.problems)
+
+
+def open_plan(existing):
+    """The study's plan, an extension of the one that is already there."""
+    try:
+        return plan_of(STUDY, existing=read_plan(existing))
+    except StudyError as error:
+        end_with(problem.render() for problem in error.problems)
+    except PlanError as error:
+        end_with([str(error)])
+
+
+def model_key(load_id):
+    """Folder name of the snapshot a load uses, `<name>@<revision>`; checked, so safe as a path."""
+    intent = PLAN.load_config(load_id)
+    return parse_model_ref(intent["model"]).key(intent["pytorch"]["revision"])
+
+
+def load_of(wildcards):
+    return PLAN.batch(wildcards.batch_id).load_id
+
+
+def earlier_first(batch_id, replicate):
+    """Job priority that makes the scheduler follow the plan's order on one device."""
+    return len(PLAN.order) - PLAN.position(batch_id, int(replicate))
+
+
+def measured(name):
+    """That file of every batch and replicate, in the plan's order."""
+    return [
+        f"{RESULTS}/batches/{batch_id}/{replicate}/{name}"
+        for batch_id, replicate in PLAN.order
+    ]
+
+
+def announce():
+    """The answer in five lines, at the end of a run that made one."""
+    answer = Path(RESULTS) / "answer.txt"
+    if answer.exists():
+        print("", answer.read_text(encoding="utf-8"), sep="\n", file=sys.stderr)
+
+
+def end_with(lines):
+    for line in lines:
+        print(line, file=sys.stderr)
+    raise SystemExit(1)
+
+
+# On this machine (no cluster's --jobs) one job at a time holds the device and the quiet, unless told otherwise.
+if workflow.resource_settings.nodes is None:
+    for name in {"gpu", "quiet"} - set(workflow.resource_settings.resources):
+        workflow.register_resource(name, 1)
+
+STUDY = open_study()
+RESULTS = f"results/{STUDY.name}"
+PLAN = open_plan(Path(RESULTS) / "plan.json")
+LOAD_OF_MODEL = {model_key(load_id): load_id for load_id in PLAN.load_ids}
+
+
+wildcard_constraints:
+    batch_id="[0-9a-f]{12}",
+    load_id="[0-9a-f]{12}",
+    replicate="[0-9]+",

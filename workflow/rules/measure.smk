@@ -1,0 +1,28 @@
+"""Measure each batch in each replicate: a fresh process, the same work, its own random order."""
+
+
+rule measure:
+    input:
+        plan=ancient(f"{RESULTS}/plan.json"),
+        snapshot=lambda wildcards: ancient(
+            f"results/models/{model_key(load_of(wildcards))}"
+        ),
+        calibration=f"{RESULTS}/batches/{{batch_id}}/calibration.json",
+        compile_cache=lambda wildcards: ancient(
+            f"{RESULTS}/loads/{load_of(wildcards)}/compile-cache"
+        ),
+    output:
+        measurements=f"{RESULTS}/batches/{{batch_id}}/{{replicate}}/measurements.jsonl",
+        requests=f"{RESULTS}/batches/{{batch_id}}/{{replicate}}/requests.parquet",
+        power=f"{RESULTS}/batches/{{batch_id}}/{{replicate}}/power.parquet",
+    log:
+        f"{RESULTS}/logs/measure/{{batch_id}}-{{replicate}}.log",
+    priority: lambda wildcards: earlier_first(wildcards.batch_id, wildcards.replicate)
+    conda:
+        "../../envs/inference.yaml"
+    threads: workflow.cores
+    resources:
+        gpu=1,
+        quiet=1,
+    script:
+        "../../scripts/measure.py"

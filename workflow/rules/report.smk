@@ -1,0 +1,23 @@
+"""One self-contained page, and the answer in five lines."""
+
+
+rule report:
+    input:
+        plan=ancient(f"{RESULTS}/plan.json"),
+        summary=f"{RESULTS}/summary.parquet",
+        runs=f"{RESULTS}/runs.parquet",
+        measurements=measured("measurements.jsonl"),
+        loads=[f"{RESULTS}/loads/{load_id}/load.json" for load_id in PLAN.load_ids],
+    output:
+        html=report(
+            f"{RESULTS}/report.html",
+            category="Results",
+            caption="../report/report.rst",
+        ),
+        answer=f"{RESULTS}/answer.txt",
+    log:
+        f"{RESULTS}/logs/report.log",
+    conda:
+        "../../envs/inference.yaml"
+    script:
+        "../../scripts/report.py"

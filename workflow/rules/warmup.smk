@@ -1,0 +1,28 @@
+"""Warm up and calibrate each batch: how many passes until flat, how many for a window."""
+
+
+rule warmup:
+    input:
+        plan=ancient(f"{RESULTS}/plan.json"),
+        snapshot=lambda wildcards: ancient(
+            f"results/models/{model_key(load_of(wildcards))}"
+        ),
+        record=lambda wildcards: f"{RESULTS}/loads/{load_of(wildcards)}/load.json",
+        compile_cache=lambda wildcards: ancient(
+            f"{RESULTS}/loads/{load_of(wildcards)}/compile-cache"
+        ),
+    output:
+        calibration=f"{RESULTS}/batches/{{batch_id}}/calibration.json",
+    log:
+        f"{RESULTS}/logs/warmup/{{batch_id}}.log",
+    priority: 1 + len(PLAN.order)
+    conda:
+        "../../envs/inference.yaml"
+    threads: workflow.cores
+    resources:
+        gpu=1,
+        quiet=1,
+    params:
+        min_window_s=STUDY.measurement.min_window_s,
+    script:
+        "../../scripts/warmup.py"
