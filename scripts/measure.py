@@ -1,10 +1,10 @@
 """Measure a batch once."""
 
-from llenergymeasure.measurement.jobs import open_journal, read_json, reporter_of, run_job, setting_of
+from llenergymeasure.measurement.jobs import batch_title, open_journal, read_json, reporter_of, run_job, setting_of
 from llenergymeasure.measurement.stages import run_measure
 from llenergymeasure.measurement.tables import write_tables
 
-with run_job():
+with run_job(batch_title(snakemake)):
     journal = open_journal(snakemake)
     run_measure(
         setting_of(snakemake),

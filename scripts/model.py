@@ -7,7 +7,7 @@ from llenergymeasure.config.model_ref import parse_model_ref
 from llenergymeasure.measurement.jobs import LOCK, run_job
 from llenergymeasure.models.snapshot import SnapshotError, materialise
 
-with run_job(SnapshotError):
+with run_job(f"model · {snakemake.params.model}", SnapshotError):
     reference = parse_model_ref(snakemake.params.model)
     materialise(
         reference,

@@ -2,8 +2,8 @@
 
     python scenario.py '{"meters": ["nvml"], "windows": [{"seconds": 1.0}]}'
 
-prints, as JSON, what the meters said. A window sleeps, or computes with {"busy": true}, and may give
-orders to the simulated library halfway with {"control": "..."}.
+prints, as JSON, what the meters said. A window sleeps, and may give orders to the simulated library
+halfway with {"control": "..."}.
 """
 
 from __future__ import annotations
@@ -15,16 +15,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from llenergymeasure.config.protocol import EnergyConfig
+from llenergymeasure.config import EnergyConfig
 from llenergymeasure.energy import MeterSet, MeterUnavailable, UnknownDevice, open_meters, primary_energy
 
 
 def spend(window: dict[str, Any]) -> None:
-    if window.get("busy"):
-        end_s = time.perf_counter() + window["seconds"]
-        while time.perf_counter() < end_s:
-            pass
-        return
     time.sleep(window["seconds"] / 2)
     if "control" in window:
         Path(os.environ["SIM_NVML_CONTROL"]).write_text(window["control"], encoding="ascii")

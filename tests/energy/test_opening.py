@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
+import pytest
 from energy.simulated_gpus import Run
+
+from llenergymeasure.config import EnergyConfig
+from llenergymeasure.energy.registry import METERS
+
+
+def test_a_study_can_name_exactly_the_meters_there_are() -> None:
+    assert _arguments(EnergyConfig.model_fields["meters"].annotation) == set(METERS)
+
+
+def _arguments(annotation: object) -> set[str]:
+    """The strings of the Literal inside an annotation, however deep it is."""
+    if isinstance(annotation, str):
+        return {annotation}
+    return set().union(*(_arguments(part) for part in get_args(annotation)))
 
 
 def test_every_meter_that_works_and_a_reason_for_the_others(machine: Run) -> None:
     answer = machine({"windows": [{"seconds": 0.1}]}, LD_LIBRARY_PATH="")
     if answer["describe"]["refused"] == []:
-        return  # this machine has a GPU
+        pytest.skip("this machine has a GPU")
     (refused,) = answer["describe"]["refused"]
     assert refused["meter"] == "nvml"
     assert "NVML" in refused["reason"]

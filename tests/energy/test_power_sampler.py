@@ -82,6 +82,25 @@ def test_samples_belong_to_their_window() -> None:
     sampler.close()
 
 
+def test_a_reading_that_outlives_its_window_is_not_given_to_the_next() -> None:
+    release = threading.Event()
+
+    def late() -> PowerReading:
+        release.wait(5)
+        return PowerReading(power_w=999.0)
+
+    sampler = PowerSampler(0.01, "measured:nvml-power", WarningLog())
+    sampler.start([Sensor(late)])
+    time.sleep(0.05)
+    sampler.stop("load")
+    sampler.start([Sensor(watts)])
+    release.set()
+    time.sleep(0.1)
+    powers = {sample.reading.power_w for sample in sampler.stop("generate")}
+    assert powers == {50.0}
+    sampler.close()
+
+
 def test_closing_ends_the_thread() -> None:
     sampler = PowerSampler(0.01, "measured:nvml-power", WarningLog())
     sampler.start([Sensor(watts)])

@@ -77,14 +77,13 @@ def test_a_killed_download_goes_on_where_it_stopped(
     process = subprocess.Popen([sys.executable, "-c", program, long_commit, str(models)], env=environment)
     try:
         assert hub.cut.wait(60)
-        while not (part.exists() and part.stat().st_size):
+        while not (part.exists() and part.stat().st_size >= 10_000_000):
             assert process.poll() is None
     finally:
         process.kill()
         process.wait()
     assert not (models / f"org--long@{long_commit}").exists()
     kept = part.stat().st_size
-    assert kept >= 10_000_000
     hub.cut_after.clear()
     hub.requests.clear()
 

@@ -12,8 +12,8 @@ from llenergymeasure.models.errors import SnapshotError
 
 def test_the_same_name_gives_the_same_bytes_and_another_seed_other_weights(make: Make) -> None:
     torch.manual_seed(1)
-    first = make(TINY)
     expected = torch.rand(1)
+    first = make(TINY)
     (first.path / "snapshot.json").write_text("{}")  # so that it is made again
     torch.manual_seed(1)
     again = make(TINY)

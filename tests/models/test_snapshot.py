@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,9 +80,9 @@ def test_leftovers_of_an_interrupted_run_are_removed(make: Make, tmp_path: Path)
     key = parse_model_ref(TINY).key(None)
     partial = tmp_path / "results" / "models" / f".{key}.partial"
     partial.mkdir(parents=True)
-    (partial / "model-00001-of-00002.safetensors").write_bytes(b"half")
+    (partial / "half.json").write_bytes(b"{")
     snapshot = make(TINY)
-    assert "model-00001-of-00002.safetensors" not in snapshot.files
+    assert "half.json" not in snapshot.files
     assert [path.name for path in partial.parent.iterdir()] == [key]
 
 
@@ -98,9 +99,13 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     assert materialise(parse_model_ref(TINY), None, tmp_path / "model", lock=ModelsLock()).files
 
 
-def test_a_snapshot_made_of_links_is_read_like_any_other(make: Make, tmp_path: Path) -> None:
+def test_a_snapshot_made_of_links_is_read_like_any_other(make: Make, tmp_path: Path, tiny_folder: Path) -> None:
     """Snakemake's between-workflow cache gives back a folder of links, or a link to a folder."""
-    snapshot = make(TINY)
+    mine = Path(shutil.copytree(tiny_folder, tmp_path / "mine"))
+    (mine / "additional_chat_templates").mkdir()
+    (mine / "additional_chat_templates" / "tools.jinja").write_text("{{ messages }}")
+    snapshot = make(str(mine))
+    assert "additional_chat_templates/tools.jinja" in snapshot.files
     linked, entries = tmp_path / "linked", tmp_path / "entries"
     linked.symlink_to(snapshot.path)
     entries.mkdir()
@@ -108,6 +113,11 @@ def test_a_snapshot_made_of_links_is_read_like_any_other(make: Make, tmp_path: P
         (entries / path.name).symlink_to(path)
     assert verify_snapshot(linked).content_digest == snapshot.content_digest
     assert verify_snapshot(entries).content_digest == snapshot.content_digest
+    (mine / "additional_chat_templates" / "slipped_in.jinja").write_text("")
+    (entries / "additional_chat_templates").unlink()
+    (entries / "additional_chat_templates").symlink_to(mine / "additional_chat_templates")
+    with pytest.raises(SnapshotError, match="slipped_in"):
+        verify_snapshot(entries)
 
 
 def test_unpinned_is_an_error_that_says_what_to_run(tmp_path: Path) -> None:

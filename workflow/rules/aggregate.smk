@@ -5,7 +5,7 @@ rule aggregate:
     input:
         plan=ancient(f"{RESULTS}/plan.json"),
         measurements=measured("measurements.jsonl"),
-        loads=[f"{RESULTS}/loads/{load_id}/load.json" for load_id in PLAN.load_ids],
+        loads=[f"{RESULTS}/loads/{load_id}/load.json" for load_id in LOADS],
     output:
         summary_csv=report(
             f"{RESULTS}/summary.csv",

@@ -9,7 +9,7 @@ from llenergymeasure.config import StudyError, study_from_mapping
 from llenergymeasure.config.model_ref import parse_model_ref
 from llenergymeasure.measurement.plan import PlanError, plan_of, read_plan
 
-TARGETS_WITHOUT_PINS = {"pin"}
+PINNING = "pin" in sys.argv[1:]
 LOCK = Path("config/models.lock.yaml")
 
 
@@ -23,7 +23,7 @@ def open_study():
             config,
             source=Path(sources[-1]),
             lock_path=LOCK,
-            require_pins=TARGETS_WITHOUT_PINS.isdisjoint(sys.argv[1:]),
+            require_pins=not PINNING,
         )
     except StudyError as error:
         end_with(problem.render() for problem in error.problems)
@@ -83,7 +83,9 @@ if workflow.resource_settings.nodes is None:
 STUDY = open_study()
 RESULTS = f"results/{STUDY.name}"
 PLAN = open_plan(Path(RESULTS) / "plan.json")
-LOAD_OF_MODEL = {model_key(load_id): load_id for load_id in PLAN.load_ids}
+# While models are being pinned there is nothing to load yet.
+LOADS = [] if PINNING else PLAN.load_ids
+LOAD_OF_MODEL = {model_key(load_id): load_id for load_id in LOADS}
 
 
 wildcard_constraints:

@@ -7,7 +7,7 @@ rule report:
         summary=f"{RESULTS}/summary.parquet",
         runs=f"{RESULTS}/runs.parquet",
         measurements=measured("measurements.jsonl"),
-        loads=[f"{RESULTS}/loads/{load_id}/load.json" for load_id in PLAN.load_ids],
+        loads=[f"{RESULTS}/loads/{load_id}/load.json" for load_id in LOADS],
     output:
         html=report(
             f"{RESULTS}/report.html",

@@ -95,8 +95,6 @@ def expand_matrix(
             if unpinned is not None:
                 errors.add([_written_at(unpinned, raw)])
                 continue
-        else:
-            config, _ = pins.apply(config)
         built.append((raw, config, asked))
     problems = matrix.problems + errors.problems(points)
     if not problems and not built:

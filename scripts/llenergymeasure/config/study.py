@@ -55,7 +55,7 @@ class Study:
 def load_study(path: Path | str, *, lock_path: Path | str | None = None, require_pins: bool = True) -> Study:
     """Read a study's file. StudyError lists everything that is wrong with it.
 
-    With `require_pins=False` models that are not pinned are let through as they are, so that they can be pinned.
+    With `require_pins=False` revisions stay as they are written, so that they can be pinned.
     """
     file = read_study_file(Path(path))
     return _check(file.content, Locator(file.content, file), file.name, lock_path, require_pins)

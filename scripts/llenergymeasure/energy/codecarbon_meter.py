@@ -71,30 +71,18 @@ def _tracker(context: MeterContext) -> Any:
             "codecarbon_settings_ignored",
             f"codecarbon settings from its files or CODECARBON_* are not used: {', '.join(foreign)}",
         )
-    # Everything such a file could set and that changes joules, files or network is stated here.
+    # Whatever those could set that reaches the hardware objects, opens files or talks to a network is stated here.
     return OfflineEmissionsTracker(
-        country_iso_code=None,
-        region=None,
-        cloud_provider=None,
-        cloud_region=None,
-        country_2letter_iso_code=None,
-        electricitymaps_api_token=None,
-        emissions_endpoint=None,
-        force_carbon_intensity_g_co2e_kwh=None,
+        tracking_mode="machine",
         force_cpu_power=None,
         force_ram_power=None,
         force_mode_cpu_load=False,
         rapl_include_dram=False,
         rapl_prefer_psys=False,
-        pue=1.0,
-        wue=0.0,
-        tracking_mode="machine",
+        gpu_ids=None,
         allow_multiple_runs=True,
         output_methods=[],
-        output_handlers=[],
         output_dir=tempfile.gettempdir(),
-        metadata=None,
-        measure_power_secs=3600,
         log_level="warning",
     )
 

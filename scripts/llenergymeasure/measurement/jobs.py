@@ -14,15 +14,16 @@ from llenergymeasure.config import Study, study_from_mapping
 from llenergymeasure.engine.environment import describe_environment
 from llenergymeasure.measurement.journal import Journal
 from llenergymeasure.measurement.plan import Plan, read_plan
-from llenergymeasure.measurement.progress import Progress
+from llenergymeasure.measurement.progress import Progress, label
 from llenergymeasure.measurement.stages import Report, Setting, StudyStopped
 
 LOCK = Path("config/models.lock.yaml")
 
 
 @contextmanager
-def run_job(*expected: type[Exception]) -> Iterator[None]:
-    """End the job with one line for errors that are the study's or the user's, with a traceback for ours."""
+def run_job(title: str, *expected: type[Exception]) -> Iterator[None]:
+    """Say what begins; end with one line for errors that are the study's or the user's, with a traceback for ours."""
+    print(title, file=sys.stderr, flush=True)
     known: tuple[type[Exception], ...] = (StudyStopped, *expected)
     try:
         yield
@@ -33,29 +34,56 @@ def run_job(*expected: type[Exception]) -> Iterator[None]:
 
 def setting_of(snakemake: Any) -> Setting:
     """What the job's stage needs, from the `snakemake` object of a script."""
-    study = study_of(snakemake)
+    plan = planned(snakemake)
     compile_cache = getattr(snakemake.input, "compile_cache", None) or snakemake.output.compile_cache
     return Setting(
-        plan=planned(snakemake),
+        plan=plan,
         snapshot=Path(snakemake.input.snapshot),
         compile_cache=Path(compile_cache),
-        min_window_s=study.measurement.min_window_s,
-        timeout_s=study.measurement.experiment_timeout_s,
-        stop_on_failure=study.config.on_failure == "stop",
+        min_window_s=plan.protocol["min_window_s"],
+        timeout_s=plan.protocol["experiment_timeout_s"],
+        stop_on_failure=plan.protocol["on_failure"] == "stop",
         environment=describe_environment(Path(snakemake.scriptdir).parent, LOCK),
         log=Path(snakemake.log[0]),
     )
 
 
-def study_of(snakemake: Any) -> Study:
+def study_of(snakemake: Any, *, require_pins: bool = True) -> Study:
     """The study as Snakemake holds it; it was checked when the Snakefile was read."""
-    return study_from_mapping(snakemake.config, source=None, lock_path=LOCK)
+    return study_from_mapping(snakemake.config, lock_path=LOCK, require_pins=require_pins)
 
 
 def planned(snakemake: Any) -> Plan:
     plan = read_plan(Path(snakemake.input.plan))
     assert plan is not None, "the plan is an input of this job"
     return plan
+
+
+def batch_title(snakemake: Any) -> str:
+    """`warmup` or `measure`, the batch, and how many experiments of which load it holds."""
+    plan = planned(snakemake)
+    batch = plan.batch(snakemake.wildcards.batch_id)
+    return (
+        f"{snakemake.rule} · batch {batch.batch_id} · {len(batch.experiments)} experiments · "
+        f"{load_label(plan, batch.load_id)}"
+    )
+
+
+def load_title(snakemake: Any) -> str:
+    plan = planned(snakemake)
+    load_id = snakemake.wildcards.load_id
+    return f"load · {plan.load_ids.index(load_id) + 1} of {len(plan.load_ids)} · {load_label(plan, load_id)}"
+
+
+def load_label(plan: Plan, load_id: str) -> str:
+    """What tells this load from the others: the matrix values its experiments agree on."""
+    members = [entry["axes"] for entry in plan.experiments.values() if entry["load_id"] == load_id]
+    common = {
+        path: value
+        for path, value in members[0].items()
+        if value is not None and all(axes.get(path) == value for axes in members)
+    }
+    return label(common) or f"load {load_id}"
 
 
 def read_json(path: str) -> dict[str, Any]:

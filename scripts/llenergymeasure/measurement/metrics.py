@@ -84,8 +84,8 @@ def _add_energy(
     if measured.emissions_kg is None:
         unknown["emissions_per_request_kg"] = "no country is stated (energy.country_iso_code), so carbon is left out"
     if energy_j is None:
-        why = reason or "no meter gave a figure"
-        unknown.update({name: why for name in ENERGY_METRICS if metrics[name] is None and name not in unknown})
+        missing = reason or "no meter gave a figure"
+        unknown.update({name: missing for name in ENERGY_METRICS if metrics[name] is None and name not in unknown})
         return None
     per_request = energy_j / len(measured.requests)
     metrics["energy_per_output_token_j"] = energy_j / output_tokens

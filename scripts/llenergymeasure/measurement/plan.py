@@ -40,7 +40,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be measured. `experiments` maps an id to its load, batch, resolved intent and matrix values."""
+    """What will be measured. `experiments` maps an id to its load, batch, resolved intent and matrix values.
+
+    `protocol` holds the study-wide settings the stages need, so that a job reads the plan and not the study.
+    """
 
     study: str
     seed: int
@@ -50,6 +53,7 @@ class Plan:
     experiments: Mapping[str, Mapping[str, Any]]
     batches: tuple[Batch, ...]
     order: tuple[tuple[str, int], ...]
+    protocol: Mapping[str, Any] = field(default_factory=dict)
     duplicates: Sequence[Any] = ()
     skipped: Sequence[Any] = ()
     warnings: Sequence[Any] = ()
@@ -103,6 +107,7 @@ def draw_plan(
     axes: Sequence[str],
     points: Sequence[Any],
     existing: Plan | None = None,
+    protocol: Mapping[str, Any] | None = None,
     duplicates: Sequence[Any] = (),
     skipped: Sequence[Any] = (),
     warnings: Sequence[Any] = (),
@@ -141,6 +146,7 @@ def draw_plan(
         },
         batches=tuple(batches),
         order=_draw_order(batches, replicates, seed, existing),
+        protocol=dict(protocol or {}),
         duplicates=list(duplicates),
         skipped=list(skipped),
         warnings=list(warnings),
@@ -159,6 +165,11 @@ def plan_of(study: Study, *, existing: Plan | None) -> Plan:
         axes=found.axes,
         points=found.experiments,
         existing=existing,
+        protocol={
+            "min_window_s": measurement.min_window_s,
+            "experiment_timeout_s": measurement.experiment_timeout_s,
+            "on_failure": study.config.on_failure,
+        },
         duplicates=found.duplicates,
         skipped=found.skipped,
         warnings=[item.to_dict() for item in found.warnings],

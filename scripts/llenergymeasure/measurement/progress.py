@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -29,9 +29,7 @@ class Progress:
         print(line, file=self._stream, flush=True)
 
     def _label(self, experiment_id: str) -> str:
-        axes = self._plan.experiments[experiment_id]["axes"]
-        shown = [f"{path.rsplit('.', 1)[-1]}={value}" for path, value in axes.items() if value is not None]
-        return " ".join(shown) or experiment_id
+        return label(self._plan.experiments[experiment_id]["axes"]) or experiment_id
 
     def _left(self, record: dict[str, Any]) -> tuple[float | None, int]:
         """Seconds of work left as calibrated (None while a calibration is missing), and experiments done."""
@@ -63,6 +61,11 @@ class Progress:
         calibration = json.loads(path.read_text(encoding="utf-8"))
         work_s = sum(calibration["experiments"][member].get("expected_s", 0.0) for member in pending)
         return float(work_s) + (0.0 if started else calibration["startup_s"])
+
+
+def label(axes: Mapping[str, Any]) -> str:
+    """`batch_size=4 attn_implementation=eager`: the matrix values by the last part of their path."""
+    return " ".join(f"{path.rsplit('.', 1)[-1]}={value}" for path, value in axes.items() if value is not None)
 
 
 def outcome(record: dict[str, Any]) -> str:

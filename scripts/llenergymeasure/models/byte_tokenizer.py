@@ -20,7 +20,7 @@ def byte_tokenizer(vocabulary: int, max_length: int | None) -> PreTrainedTokeniz
     entries = [*_SPECIAL, *sorted(ByteLevel.alphabet())]
     entries += [f"<filler_{index}>" for index in range(len(entries), vocabulary)]
     tokenizer = Tokenizer(BPE(vocab={token: index for index, token in enumerate(entries)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in _SPECIAL])
     pad, bos, eos = _SPECIAL

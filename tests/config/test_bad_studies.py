@@ -1,0 +1,189 @@
+"""One line a mistake: file, line, key path, what is wrong, what would be right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from llenergymeasure.config import StudyError, load_study, study_from_mapping
+
+Refuse = Callable[..., list[str]]
+HEAD = """
+study: a
+defaults:
+  model: random:llama?seed=7
+"""
+
+
+def test_everything_wrong_is_listed_at_once(refuse: Refuse) -> None:
+    lines = refuse(
+        """
+        study: my study
+        n: 3
+        defaults:
+          model: org
+          precision: fp23
+          max_output_tokens: "8"
+          pytorch:
+            num_beam: 3
+            length_penalty: 1e-1
+          decoder.temprature: 3
+        matrix:
+          pytorch.numbeams: [2, 4]
+          decoder.top_p: [1, .nan, 3]
+          n: 8
+          pytorch.use_cache: []
+        measurement:
+          replicates: true
+          sed: 3
+        invlid: skip
+        """
+    )
+    expected = [
+        'study.yaml:1: study: is "my study"; wanted: text, such as my-study',
+        "study.yaml:2: n: is not a key of a study; did you mean defaults.n?",
+        "study.yaml:4: defaults.model: 'org' is no full model name; write org/name",
+        'study.yaml:5: defaults.precision: is "fp23"; wanted: one of fp32, fp16, bf16 (did you mean fp32?)',
+        'study.yaml:6: defaults.max_output_tokens: is "8"; wanted: a whole number, 1 or more (without the quotes)',
+        "study.yaml:8: defaults.pytorch.num_beam: is not a setting; did you mean pytorch.num_beams?",
+        'study.yaml:9: defaults.pytorch.length_penalty: is "1e-1"; wanted: a number (YAML reads 1e-1 as text; write 0.1)',
+        "study.yaml:10: defaults.decoder.temprature: is not a setting; did you mean decoder.temperature?",
+        "study.yaml:12: matrix.pytorch.numbeams: is not a setting; did you mean pytorch.num_beams?",
+        "study.yaml:13: matrix.decoder.top_p[1]: is NaN; wanted: a number, from 0.0 to 1.0",
+        "study.yaml:13: matrix.decoder.top_p[2]: is 3; wanted: a number, from 0.0 to 1.0",
+        "study.yaml:14: matrix.n: is 8; wanted: a list of values, such as [8]",
+        "study.yaml:15: matrix.pytorch.use_cache: has no values",
+        "study.yaml:17: measurement.replicates: is true; wanted: a whole number, from 1 to 1000",
+        "study.yaml:18: measurement.sed: is not a setting; did you mean measurement.seed?",
+        "study.yaml:19: invlid: is not a setting; did you mean invalid?",
+    ]
+    for start in expected:
+        assert sum(line.startswith(start) for line in lines) == 1, (start, lines)
+    assert len(lines) == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("batchsize: 2", "did you mean pytorch.batch_size?"),
+        ("temperature: 2", "did you mean decoder.temperature?"),
+        ("torch_compile: true", "did you mean pytorch.torch_compile?"),
+        ("decoder.do_samples: true", "did you mean decoder.do_sample?"),
+        ("pytorh: {batch_size: 2}", "did you mean pytorch?"),
+        ("decoder: {num_beams: 2}", "did you mean pytorch.num_beams?"),
+        ("passthrough_kwargs: {generation: {}}", "did you mean passthrough_kwargs.generate?"),
+    ],
+)
+def test_nearest_name(refuse: Refuse, written: str, meant: str) -> None:
+    (line,) = refuse(f"{HEAD}  {written}\n")
+    assert meant in line and line.startswith("study.yaml:4: defaults.") and line.endswith("[unknown-key]")
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "line"),
+    [
+        ("study: a\nstudy: b\n", "duplicate-key", 2),
+        (f"{HEAD}  n: 1\n  n: 2\n", "duplicate-key", 5),
+        (f"{HEAD}  pytorch: {{use_cache: true}}\n  pytorch.use_cache: true\n", "duplicate-key", 5),
+        ("study: [a\n", "study-unreadable", 2),
+        ("study: a\n\tmatrix: 3\n", "study-unreadable", 2),
+        ("", "study-unreadable", None),
+        ("- a\n", "study-unreadable", None),
+        ("study: &a [*a]\n", "study-unreadable", None),
+        ("study: !!python/object/apply:os.system [ls]\n", "study-unreadable", 1),
+        (f"{HEAD}matrix: {{1: [2]}}\n", "unknown-key", 4),
+        (f"{HEAD}matrix: {{pytorch: {{batch_size: [1]}}}}\n", "wrong-value", 4),
+        (f"{HEAD}matrix: {{pytorch: [1]}}\n", "wrong-value", 4),
+        (f"{HEAD}matrix: {{pytorch: [{{}}, {{batchsize: 1}}]}}\n", "unknown-key", 4),
+        (f"{HEAD}matrix:\n  pytorch.use_cache: [true]\n  pytorch: [{{use_cache: false}}]\n", "axes-overlap", 6),
+        (f"{HEAD}exclude: [{{}}]\n", "exclude-empty", 4),
+        (f"{HEAD}exclude: [{{pytorch.beams: 1}}]\n", "unknown-key", 4),
+        (f"{HEAD}matrix: {{n: [1]}}\nexclude: [{{n: 1}}]\n", "no-experiments", None),
+        (f"{HEAD}  pytorch: 3\n", "wrong-value", 4),
+        (f"{HEAD}experiments: {{n: 1}}\n", "wrong-value", 4),
+        (f"{HEAD}experiments: [3]\n", "wrong-value", 4),
+        ("study: a\n", "missing-key", None),
+        ("defaults: {model: random:llama}\n", "missing-key", None),
+        ("study: ../../etc\ndefaults: {model: random:llama}\n", "wrong-value", 1),
+        ("study: 2026\ndefaults: {model: random:llama}\n", "wrong-value", 1),
+    ],
+)
+def test_each_mistake_is_one_line(refuse: Refuse, text: str, rule: str, line: int | None) -> None:
+    (found,) = refuse(text.lstrip("\n"))
+    assert found.endswith(f"[{rule}]")
+    assert found.startswith(f"study.yaml:{line}: " if line else "study.yaml: "), found
+
+
+def test_missing_file_and_wrong_encoding(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"nowhere\.yaml: can't be read: No such file"):
+        load_study(tmp_path / "nowhere.yaml")
+    (tmp_path / "latin.yaml").write_bytes("study: é".encode("latin-1"))
+    with pytest.raises(StudyError, match="not UTF-8"):
+        load_study(tmp_path / "latin.yaml")
+
+
+def test_aliases_that_explode_are_refused(refuse: Refuse) -> None:
+    bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+    bomb += "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9))
+    (line,) = refuse(bomb)
+    assert "with its aliases it has more than" in line
+
+
+def test_the_same_mistake_in_many_points_is_one_line_with_a_count(refuse: Refuse) -> None:
+    lines = refuse(
+        f"""{HEAD}  pytorch: {{prompt_lookup_num_tokens: 3}}
+matrix:
+  pytorch.batch_size: [1, 2]
+  n: [{", ".join(map(str, range(10, 110)))}]
+"""
+    )
+    assert len(lines) == 1
+    assert lines[0].startswith("study.yaml:4: defaults.pytorch.prompt_lookup_num_tokens: 3 needs pytorch.batch_size: 1")
+    assert "(100 of 200 points)" in lines[0]
+    assert lines[0].endswith("[prompt-lookup-needs-single-batch]")
+
+
+def test_a_rule_in_the_matrix_names_path_and_value(refuse: Refuse) -> None:
+    (line,) = refuse(f"{HEAD}matrix:\n  pytorch.num_processes:\n    - 1\n    - 2\n")
+    assert line.startswith("study.yaml:7: matrix.pytorch.num_processes[1]: 2 processes;")
+
+
+def test_a_rule_about_a_default_stands_where_something_was_written(refuse: Refuse) -> None:
+    (line,) = refuse(f"{HEAD}  dataset:\n    path: a.csv\n")
+    assert line.startswith('study.yaml:5: defaults.dataset.path: dataset.source: "builtin" does not read path')
+
+
+def test_skip_does_not_hide_typos_or_empty_studies(refuse: Refuse) -> None:
+    lines = refuse(f"invalid: skip{HEAD}matrix: {{pytorch.numbeams: [1], n: [1]}}\n")
+    assert [line.rpartition(" ")[2] for line in lines] == ["[unknown-key]"]
+    lines = refuse(f"invalid: skip{HEAD}matrix: {{pytorch.num_processes: [2, 3]}}\n")
+    assert "all 2 points are invalid" in lines[0] and len(lines) == 3
+
+
+def test_values_from_the_command_line_are_named_so(write: Callable[[str], Path], tmp_path: Path) -> None:
+    path = write(f"{HEAD}  n: 5\nmatrix: {{max_output_tokens: [1, 2]}}\n")
+    mapping: dict[str, Any] = yaml.safe_load(path.read_text())
+    mapping["defaults"]["n"] = 0
+    mapping["defaults"]["pytorch"] = {"batch_size": "x"}
+    with pytest.raises(StudyError) as caught:
+        study_from_mapping(mapping, source=path, lock_path=tmp_path / "lock")
+    assert str(caught.value).splitlines() == [
+        "--config: defaults.n: is 0; wanted: a whole number, 1 or more [wrong-value]",
+        '--config: defaults.pytorch.batch_size: is "x"; wanted: a whole number, 1 or more [wrong-value]',
+    ]
+
+
+def test_snakemakes_mappings_are_taken(tmp_path: Path) -> None:
+    """Snakemake hands over ordered mappings, and dates where YAML has them."""
+    import datetime
+    from collections import OrderedDict
+
+    mapping = OrderedDict(
+        study=datetime.date(2026, 1, 1), defaults=OrderedDict(model="random:llama"), matrix=None, exclude=None
+    )
+    made = study_from_mapping(mapping, lock_path=tmp_path / "lock")
+    assert made.name == "2026-01-01" and len(made.expand()) == 1

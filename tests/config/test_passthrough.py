@@ -1,0 +1,88 @@
+"""The one opening for keywords of the library, and what does not go through."""
+
+from __future__ import annotations
+
+import pytest
+
+from llenergymeasure.config import ExperimentConfig
+from llenergymeasure.config.passthrough import check_passthrough, check_torch_compile
+from llenergymeasure.config.settings import build
+
+MODEL = {"model": "random:llama"}
+ACCEPTED = {
+    "from_pretrained": {"offload_folder"},
+    "bitsandbytes": {"llm_int8_threshold"},
+    "generate": {"typical_p", "top_h"},
+    "compile": {"dynamic"},
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "setting"),
+    [
+        ("generate.num_beams", "pytorch.num_beams"),
+        ("generate.max_new_tokens", "max_output_tokens"),
+        ("generate.max_length", "max_output_tokens"),
+        ("generate.batch_size", "pytorch.batch_size"),
+        ("generate.do_sample", "decoder.do_sample"),
+        ("from_pretrained.dtype", "precision"),
+        ("from_pretrained.torch_dtype", "precision"),
+        ("from_pretrained.quantization_config", "pytorch.load_in_4bit"),
+        ("from_pretrained.load_in_8bit", "pytorch.load_in_8bit"),
+        ("bitsandbytes.bnb_4bit_quant_type", "pytorch.bnb_4bit_quant_type"),
+        ("compile.mode", "pytorch.torch_compile_mode"),
+        ("compile.backend", "pytorch.torch_compile_backend"),
+    ],
+)
+def test_a_keyword_with_a_setting_names_it(key: str, setting: str) -> None:
+    config, problems = build({**MODEL, f"passthrough_kwargs.{key}": 1})
+    assert config is None
+    (problem,) = problems
+    assert problem.rule == "passthrough-names-setting"
+    assert problem.path == f"passthrough_kwargs.{key}" and setting in str(problem.hint)
+
+
+@pytest.mark.parametrize(
+    "key", ["generate.streamer", "generate.custom_generate", "from_pretrained.token", "from_pretrained.use_safetensors"]
+)
+def test_what_the_measurement_needs_is_refused(key: str) -> None:
+    (problem,) = build({**MODEL, f"passthrough_kwargs.{key}": 1})[1]
+    assert problem.rule == "passthrough-reserved"
+
+
+def test_known_keywords_pass() -> None:
+    config = ExperimentConfig(
+        **MODEL,
+        passthrough_kwargs={
+            "from_pretrained": {"offload_folder": "x"},
+            "bitsandbytes": {"llm_int8_threshold": 5.0},
+            "generate": {"typical_p": 0.9},
+            "compile": {"dynamic": False},
+        },
+    )
+    assert check_passthrough(config, ACCEPTED) == []
+
+
+def test_unknown_keywords_get_the_nearest_name() -> None:
+    config = ExperimentConfig(
+        **MODEL, passthrough_kwargs={"generate": {"typical_pp": 0.9}, "compile": {"typical_p": 1}}
+    )
+    found = check_passthrough(config, ACCEPTED)
+    assert [(item.path, item.rule) for item in found] == [
+        ("passthrough_kwargs.generate.typical_pp", "passthrough-unknown"),
+        ("passthrough_kwargs.compile.typical_p", "passthrough-unknown"),
+    ]
+    assert found[0].hint == "did you mean typical_p?"
+
+
+def test_compile_mode_and_backend_are_checked_against_the_installed_torch() -> None:
+    config = ExperimentConfig(
+        **MODEL,
+        pytorch={"torch_compile": True, "torch_compile_mode": "reduce-overhed", "torch_compile_backend": "tvm"},
+    )
+    modes, backends = ["default", "reduce-overhead"], ["inductor", "cudagraphs"]
+    mode, backend = check_torch_compile(config, modes, backends)
+    assert (mode.rule, mode.hint) == ("compile-mode-unknown", "did you mean reduce-overhead?")
+    assert (backend.rule, backend.hint) == ("compile-backend-unknown", "use one of cudagraphs, inductor")
+    assert check_torch_compile(config, ["reduce-overhed"], ["tvm"]) == []
+    assert check_torch_compile(ExperimentConfig(**MODEL), []) == []

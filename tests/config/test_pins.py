@@ -1,0 +1,101 @@
+"""Hub models are pinned to commits by the lock file; packages by their version."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from llenergymeasure.config import Study, StudyError
+
+Load = Callable[..., Study]
+Refuse = Callable[..., list[str]]
+MAIN, OTHER = "1" * 40, "2" * 40
+LOCK = f"""
+models:
+  org/name:
+    main: {{commit: "{MAIN}"}}
+    v2: {{commit: "{OTHER}"}}
+"""
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Path:
+    path = tmp_path / "lock.yaml"
+    path.write_text(LOCK)
+    return path
+
+
+def hub(settings: str = "") -> str:
+    return f"study: a\ndefaults:\n  model: org/name\n{settings}"
+
+
+def test_an_unpinned_model_names_the_remedy(refuse: Refuse) -> None:
+    (line,) = refuse(hub())
+    assert line.startswith("study.yaml:3: defaults.model: org/name at 'main' is not pinned")
+    assert "run `snakemake pin`" in line and line.endswith("[model-unpinned]")
+
+
+def test_many_points_of_an_unpinned_model_are_one_line(refuse: Refuse) -> None:
+    assert len(refuse(hub("matrix: {n: [1, 2, 3]}\n"))) == 1
+
+
+def test_an_unpinned_branch_is_reported_where_it_is_written(refuse: Refuse, lock: Path) -> None:
+    (line,) = refuse(hub("matrix: {pytorch.revision: [v2, v3]}\n"), lock_path=lock)
+    assert line.startswith("study.yaml:4: matrix.pytorch.revision[1]: org/name at 'v3' is not pinned")
+
+
+def test_pins_are_applied(load: Load, lock: Path) -> None:
+    made = load(hub("matrix: {pytorch.revision: [null, v2]}\n"), lock_path=lock)
+    assert [config.pytorch.revision for config in made.expand()] == [MAIN, OTHER]
+    assert [point.axes["pytorch.revision"] for point in made.expansion().experiments] == [None, "v2"]
+
+
+def test_a_branch_and_its_commit_are_one_experiment(load: Load, lock: Path) -> None:
+    made = load(hub(f'matrix: {{pytorch.revision: [main, "{MAIN}"]}}\n'), lock_path=lock)
+    assert len(made.expand()) == 1 and len(made.expansion().duplicates) == 1
+
+
+def test_a_commit_is_its_own_pin(load: Load) -> None:
+    made = load(hub(f'  pytorch: {{revision: "{OTHER}"}}\n'))
+    assert made.expand()[0].pytorch.revision == OTHER
+
+
+def test_pinning_needs_the_unpinned_study(load: Load) -> None:
+    made = load(hub(), require_pins=False)
+    assert [(config.model, config.pytorch.revision) for config in made.expand()] == [("org/name", None)]
+
+
+def test_pinning_still_refuses_other_mistakes(load: Load) -> None:
+    with pytest.raises(StudyError) as caught:
+        load(hub("  n: 0\n"), require_pins=False)
+    assert {problem.rule for problem in caught.value.problems} == {"wrong-value"}
+
+
+def test_a_package_is_pinned_by_its_version(load: Load, refuse: Refuse) -> None:
+    text = "study: a\ndefaults: {{model: 'package:pyyaml/model.gguf'{}}}\n"
+    installed = importlib.metadata.version("pyyaml")
+    assert load(text.format("")).expand()[0].pytorch.revision == installed
+    (line,) = refuse(text.format(", pytorch.revision: '0.1'"))
+    assert f"asks for pyyaml 0.1, and {installed} is installed" in line and line.endswith("[model-unavailable]")
+
+
+def test_a_package_that_is_not_installed(refuse: Refuse) -> None:
+    (line,) = refuse("study: a\ndefaults: {model: package:no-such-model-package/model.gguf}\n")
+    assert "run `pip install no-such-model-package`" in line
+
+
+@pytest.mark.parametrize("model", ["random:llama?seed=7", "./folder"])
+def test_models_without_revisions(load: Load, refuse: Refuse, model: str) -> None:
+    assert load(f"study: a\ndefaults: {{model: '{model}'}}\n").expand()[0].pytorch.revision is None
+    (line,) = refuse(f"study: a\ndefaults: {{model: '{model}', pytorch.revision: main}}\n")
+    assert line.endswith("[revision-needs-revisions]")
+
+
+def test_a_broken_lock_is_one_line(refuse: Refuse, tmp_path: Path) -> None:
+    path = tmp_path / "lock.yaml"
+    path.write_text("models: [3]\n")
+    (line,) = refuse(hub(), lock_path=path)
+    assert line.startswith("lock.yaml: models:") and line.endswith("[lock-unreadable]")
