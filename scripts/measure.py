@@ -1,5 +1,7 @@
 """Measure a batch once."""
 
+from pathlib import Path
+
 from llenergymeasure.measurement.jobs import batch_title, open_journal, read_json, reporter_of, run_job, setting_of
 from llenergymeasure.measurement.stages import run_measure
 from llenergymeasure.measurement.tables import write_tables
@@ -14,5 +16,6 @@ with run_job(batch_title(snakemake)):
         journal,
         reporter_of(snakemake),
     )
-    write_tables(journal, snakemake.output.measurements, snakemake.output.requests, snakemake.output.power)
+    output = snakemake.output
+    write_tables(journal, Path(output.measurements), Path(output.requests), Path(output.power))
     journal.remove()

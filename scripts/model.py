@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
-from llenergymeasure.config.lock import read_lock
+from llenergymeasure.config.lock import LockError, read_lock
 from llenergymeasure.config.model_ref import parse_model_ref
 from llenergymeasure.measurement.jobs import LOCK, run_job
 from llenergymeasure.models.snapshot import SnapshotError, materialise
 
-with run_job(f"model · {snakemake.params.model}", SnapshotError):
-    reference = parse_model_ref(snakemake.params.model)
+made_from = snakemake.params.made_from
+with run_job(f"model · {made_from['model']}", SnapshotError, LockError):
+    # Code comes along only where the lock has its hashes; whether it runs is the experiment's choice.
     materialise(
-        reference,
-        snakemake.params.revision,
+        parse_model_ref(made_from["model"]),
+        made_from["revision"],
         Path(snakemake.output.snapshot),
         lock=read_lock(LOCK),
         allow_code=True,

@@ -1,0 +1,22 @@
+"""One self-contained page, and the answer in five lines."""
+
+from pathlib import Path
+
+from llenergymeasure.results.report import write_report
+
+from llenergymeasure.measurement.jobs import run_job
+from llenergymeasure.results.answer import five_lines
+from llenergymeasure.results.study_results import ResultsError, read_study
+
+with run_job("report", ResultsError):
+    given = snakemake.input
+    study = read_study(
+        Path(given.plan),
+        Path(given.summary),
+        Path(given.runs),
+        [Path(path) for path in given.measurements],
+        [Path(path) for path in given.loads],
+    )
+    html = Path(snakemake.output.html)
+    write_report(study, html)
+    Path(snakemake.output.answer).write_text(five_lines(study.plan, study.summary, html), encoding="utf-8")

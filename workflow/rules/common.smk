@@ -7,6 +7,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from llenergymeasure.config import StudyError, study_from_mapping
 from llenergymeasure.config.model_ref import parse_model_ref
+from llenergymeasure.models.recipe import recipe_of
 from llenergymeasure.measurement.plan import PlanError, plan_of, read_plan
 
 PINNING = "pin" in sys.argv[1:]
@@ -43,6 +44,12 @@ def model_key(load_id):
     """Folder name of the snapshot a load uses, `<name>@<revision>`; checked, so safe as a path."""
     intent = PLAN.load_config(load_id)
     return parse_model_ref(intent["model"]).key(intent["pytorch"]["revision"])
+
+
+def model_recipe(key):
+    """Everything that decides what is in a snapshot; Snakemake's cache is keyed by it."""
+    intent = PLAN.load_config(LOAD_OF_MODEL[key])
+    return recipe_of(intent["model"], intent["pytorch"]["revision"], LOCK)
 
 
 def load_of(wildcards):

@@ -9,6 +9,10 @@ rule model:
         snapshot=directory("results/models/{key}"),
     log:
         "results/models/logs/{key}.log",
+    wildcard_constraints:
+        key="(?!folder-).+",
+    # With --cache, snapshots are shared between working directories.
+    cache: True
     priority: 3 * len(PLAN.order)
     conda:
         "../../envs/inference.yaml"
@@ -16,12 +20,16 @@ rule model:
     resources:
         quiet=1,
     params:
-        model=lambda wildcards: PLAN.load_config(LOAD_OF_MODEL[wildcards.key])["model"],
-        revision=lambda wildcards: PLAN.load_config(LOAD_OF_MODEL[wildcards.key])[
-            "pytorch"
-        ]["revision"],
+        made_from=lambda wildcards: model_recipe(wildcards.key),
     script:
         "../../scripts/model.py"
+
+
+# A folder's files can change under the same name, so its snapshot is never taken from a shared cache.
+use rule model as local_model with:
+    wildcard_constraints:
+        key="folder-.+",
+    cache: False
 
 
 rule pin:

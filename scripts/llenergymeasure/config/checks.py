@@ -36,6 +36,12 @@ EXCLUDE_UNMATCHED = Check(
     "exclude-unmatched", "warning", "an exclude entry that matches no point", "check its values, or remove it"
 )
 NO_EXPERIMENTS = Check("no-experiments", "error", "a study without any valid experiment", "widen the matrix")
+ID_COLLISION = Check(
+    "id-collision",
+    "error",
+    "two different experiments or loads whose short ids are equal",
+    "change any setting of one of them, such as random_seed",
+)
 POINTS_ALIKE = Check(
     "points-alike",
     "warning",

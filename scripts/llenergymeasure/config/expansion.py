@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from llenergymeasure.config.alike import points_alike
-from llenergymeasure.config.checks import MISSING_KEY, NO_EXPERIMENTS, WRONG_VALUE
+from llenergymeasure.config.checks import ID_COLLISION, MISSING_KEY, NO_EXPERIMENTS, WRONG_VALUE
 from llenergymeasure.config.errors import Problem
 from llenergymeasure.config.experiment import ExperimentConfig
 from llenergymeasure.config.hashes import ID_DIGITS, compute_config_hash, compute_load_hash
@@ -160,8 +160,7 @@ def _with_ids(
     def short(kind: str, digest: str) -> str:
         prefix = digest[:ID_DIGITS]
         if full.setdefault((kind, prefix), digest) != digest:
-            message = f"two {kind}s share the id {prefix}; change any setting of one of them, such as random_seed"
-            collisions.append(Problem("error", "", message, rule="id-collision"))
+            collisions.append(ID_COLLISION.problem("", f"two {kind}s share the id {prefix}"))
         return prefix
 
     for raw, config, asked in built:

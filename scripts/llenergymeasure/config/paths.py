@@ -84,11 +84,8 @@ def is_leaf(path: str) -> bool:
 
 def suggest(path: str) -> str | None:
     """The settings a misspelt path most likely means, as a phrase; None where nothing is near."""
-    head, _, name = path.rpartition(".")
-    siblings = [known for known in [*leaves(), *sections(), *open_sections()] if known.rpartition(".")[0] == head]
-    near = difflib.get_close_matches(path, siblings, n=1, cutoff=0.75 if head else 0.6)
-    if not near:
-        near = [known for known in leaves() if known.rpartition(".")[2] == name][:1]
+    name = path.rpartition(".")[2]
+    near = [known for known in leaves() if known.rpartition(".")[2] == name][:1]
     if not near:
         near = difflib.get_close_matches(path, [*leaves(), *sections(), *open_sections()], n=1, cutoff=0.6)
     if not near:

@@ -53,6 +53,8 @@ def _numbered_devices(value: Any) -> Any:
 
 
 def _sizes(value: dict[int | str, int | str] | None) -> dict[int | str, int | str] | None:
+    if value == {}:
+        raise ValueError("is empty; name a device such as 0: 10GiB, or remove it")
     for device, size in (value or {}).items():
         if isinstance(size, str) and not _SIZE.fullmatch(size):
             raise ValueError(f"gives {device} the size {size!r}; write bytes, or text such as 10GiB or 800MB")
@@ -424,7 +426,6 @@ class PyTorchConfig(RuledConfig):
         dict[int | str, int | str] | None,
         BeforeValidator(_numbered_devices, json_schema_input_type=dict[str, int | str] | None),
         AfterValidator(_sizes),
-        Field(min_length=1),
         parameter(
             target="from_pretrained",
             keyword="max_memory",

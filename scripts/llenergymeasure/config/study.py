@@ -122,11 +122,12 @@ _SECTIONS = frozenset(name for name, field in StudyConfig.model_fields.items() i
 
 
 def _path_of(location: tuple[int | str, ...]) -> str:
+    """The dotted path of pydantic's location, in which a key that is no text is followed by `[key]`."""
     path = ""
-    for part in location:
-        if part == "[key]":
-            continue
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    for position, part in enumerate(location):
+        is_key = isinstance(part, str) or location[position + 1 :][:1] == ("[key]",)
+        if part != "[key]":
+            path += f".{part}" if is_key else f"[{part}]"
     return path.removeprefix(".")
 
 
@@ -142,6 +143,8 @@ def _study_problem(path: str, item: Any) -> Problem:
         prefix = f"{head}." if name else ""
         return UNKNOWN_KEY.problem(path, "is not a setting", f"did you mean {prefix}{known}?" if known else None)
     value = item["input"]
+    if item["loc"][-1] == "[key]":
+        return UNKNOWN_KEY.problem(path, f"the key {show(value)} is not text", "put it in quotes")
     if head == "matrix" and name:
         hint = f"wanted: a list of values, such as [{show(value)}]"
         if isinstance(value, dict) and value:

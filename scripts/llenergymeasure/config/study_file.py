@@ -90,7 +90,7 @@ def _walk(
             if name in keys and name != "<<":
                 yield Problem("error", here, "is given twice", DUPLICATE_KEY.fix, DUPLICATE_KEY.id, None, line)
             keys.add(name)
-            lines.setdefault(here, line)
+            lines[here] = line
             yield from _walk(value, here, lines, open_nodes, seen)
     elif isinstance(node, yaml.SequenceNode):
         for position, item in enumerate(node.value):

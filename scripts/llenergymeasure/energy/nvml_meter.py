@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -137,27 +138,27 @@ class NvmlMeter:
         self._active = [device for device in self._devices if device.uuid in device_uuids]
 
     def begin(self, phase: str) -> float | None:  # noqa: ARG002
+        counted = [device for device in self._active if not device.counter_missing]
+        # One board leads: its tick is the window's start, and the others are read at that moment.
+        leader = next((device for device in counted if device.tick_period_s is not None), None)
         self._starts = {}
-        tick_s: float | None = None
-        for device in self._active:
-            if device.counter_missing:
-                continue
-            try:
-                if tick_s is None:
-                    start = wait_for_tick(device.energy_mj, TICK_TIMEOUT_S)
-                    tick_s = start.time_s if start.on_tick else None
-                else:
-                    start = read_now(device.energy_mj)
-                self._starts[device.uuid] = start
-            except pynvml.NVMLError as error:
-                self._starts[device.uuid] = f"reading the counter failed at the start of the window: {error}"
+        if leader is not None:
+            self._starts[leader.uuid] = _reading("start", lambda: wait_for_tick(leader.energy_mj, TICK_TIMEOUT_S))
+        for device in counted:
+            if device is not leader:
+                self._starts[device.uuid] = _reading("start", partial(read_now, device.energy_mj))
         self._sampler.start(self._active)
-        return tick_s
+        start = self._starts[leader.uuid] if leader is not None else None
+        return start.time_s if isinstance(start, Reading) and start.on_tick else None
 
     def finish(self, span: Span) -> list[LedgerEntry]:
-        ends = {device.uuid: _end_reading(device) for device in self._active}
+        ends = {
+            device.uuid: _reading("end", partial(read_now, device.energy_mj))
+            for device in self._active
+            if not device.counter_missing
+        }
         samples = self._sampler.stop(span.phase)
-        return [self._entry(span, device, ends[device.uuid], samples) for device in self._active]
+        return [self._entry(span, device, ends.get(device.uuid), samples) for device in self._active]
 
     def _entry(
         self, span: Span, device: NvmlDevice, end: Reading | str | None, samples: list[PowerSample]
@@ -166,10 +167,10 @@ class NvmlMeter:
             own = [sample for sample in samples if sample.uuid == device.uuid]
             return power_entry(span, device.uuid, own)
         start = self._starts[device.uuid]
-        for reading in (start, end):
-            if isinstance(reading, str):
-                return span.entry(device.uuid, "gpu", COUNTER_SOURCE, reason=reading)
-        assert isinstance(start, Reading) and isinstance(end, Reading)
+        if isinstance(start, str):
+            return span.entry(device.uuid, "gpu", COUNTER_SOURCE, reason=start)
+        if isinstance(end, str):
+            return span.entry(device.uuid, "gpu", COUNTER_SOURCE, reason=end)
         return counter_entry(span, CounterWindow(device.uuid, start, end, device.tick_period_s))
 
     def trace(self) -> list[dict[str, Any]]:
@@ -192,11 +193,9 @@ class NvmlMeter:
             pynvml.nvmlShutdown()
 
 
-def _end_reading(device: NvmlDevice) -> Reading | str | None:
-    """The counter at the window's end; the reason where it fails; None for a board that has no counter."""
-    if device.counter_missing:
-        return None
+def _reading(edge: str, read: Callable[[], Reading]) -> Reading | str:
+    """The counter at an edge of the window; where it fails, the reason."""
     try:
-        return read_now(device.energy_mj)
+        return read()
     except pynvml.NVMLError as error:
-        return f"reading the counter failed at the end of the window: {error}"
+        return f"reading the counter failed at the {edge} of the window: {error}"

@@ -37,6 +37,7 @@ class Session:
         self._meters: MeterSet | None = None
         self._snapshot: Snapshot | None = None
         self._ledger: list[LedgerEntry] = []
+        self._load_warnings: list[dict[str, str]] = []
 
     # Commands -------------------------------------------------------------------------------------------------
 
@@ -56,6 +57,7 @@ class Session:
         self._loaded = loaded
         self._meters.restrict(loaded.devices.uuids())
         self._idle(intent, "idle_resident")
+        self._load_warnings = list(self._meters.warnings)
         return {
             "load_s": loaded.load_s,
             "energy": [entry.to_dict() for entry in self._ledger],
@@ -67,7 +69,7 @@ class Session:
             "evidence": collect(intent, self._observation(), level="load"),
             "devices": loaded.devices.describe(),
             "meters": self._meters.describe(),
-            "warnings": list(self._meters.warnings),
+            "warnings": self._load_warnings,
             "parameters": sum(parameter.numel() for parameter in loaded.model.parameters()),
             "worker_pid": os.getpid(),
         }
@@ -115,6 +117,7 @@ class Session:
         generator, prompts = self._generator(intent)
         meters, devices = self._open_meters, generator.devices
         meters.trace()
+        heard = len(meters.warnings)
         seen = self._observation()
         observe(seen, generator)
         seen.fixed_output = intent.fixed_output
@@ -147,7 +150,7 @@ class Session:
         entries = [*idle, *full.entries, *prefill.entries]
         metrics, unknown, source = compute_metrics(measured, entries)
         evidence = collect(intent, seen)
-        warnings = [*meters.warnings, *_window_warnings(plan, metrics, seen)]
+        warnings = [*self._load_warnings, *meters.warnings[heard:], *_window_warnings(plan, metrics, seen)]
         result = {
             "status": "invalid" if _is_invalid(evidence, seen) else "ok",
             "evidence": evidence,

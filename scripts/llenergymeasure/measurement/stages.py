@@ -47,6 +47,8 @@ class Setting:
 def run_load(setting: Setting, load_id: str) -> dict[str, Any]:
     """Load (and compile) once; what it cost and what it came to. SnapshotError when the model's files changed."""
     verify_snapshot(setting.snapshot)
+    # The folder is an output of the job, whether or not anything is compiled into it.
+    setting.compile_cache.mkdir(parents=True, exist_ok=True)
     order = setting.order(load_id)
     head = {
         "schema_version": SCHEMA_VERSION,

@@ -39,7 +39,7 @@ POWER = pa.schema(
         ("source", pa.string()),
         ("temperature_c", pa.float64()),
         ("sm_clock_mhz", pa.float64()),
-        ("throttle_reasons", pa.string()),
+        ("throttle_reasons", pa.list_(pa.string())),
     ]
 )
 

@@ -24,9 +24,13 @@ def main() -> None:
     connection = Connection(descriptor)
     _end_with_the_manager(os.getppid())
     # Imported here: the import of torch belongs to the process, not to whoever looks at this module.
+    import transformers
+
     from llenergymeasure.engine.failure import ExperimentFailure
     from llenergymeasure.measurement.session import Session
 
+    # The log is read by people; bars that redraw themselves are not for it.
+    transformers.utils.logging.disable_progress_bar()
     session = Session()
     commands: dict[str, Command] = {
         "load": session.load,

@@ -1,0 +1,1 @@
+"""From measurements to tables, a page, and an answer."""
