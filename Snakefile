@@ -15,7 +15,7 @@ min_version("9.0")
 # A study replaces the default one: `configfile:` would deep-merge the default's matrix into the user's.
 if not workflow.overwrite_configfiles:
 
-    configfile: "config/config.yaml"
+    configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 include: "workflow/rules/common.smk"

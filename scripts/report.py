@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from llenergymeasure.results.report import write_report
-
 from llenergymeasure.measurement.jobs import run_job
 from llenergymeasure.results.answer import five_lines
-from llenergymeasure.results.study_results import ResultsError, read_study
+from llenergymeasure.results.errors import ResultsError
+from llenergymeasure.results.report import write_report
+from llenergymeasure.results.study_results import read_study
 
 with run_job("report", ResultsError):
     given = snakemake.input
@@ -19,4 +19,4 @@ with run_job("report", ResultsError):
     )
     html = Path(snakemake.output.html)
     write_report(study, html)
-    Path(snakemake.output.answer).write_text(five_lines(study.plan, study.summary, html), encoding="utf-8")
+    Path(snakemake.output.answer).write_text(five_lines(study, html), encoding="utf-8")

@@ -69,7 +69,9 @@ class Pipeline:
         path.write_text(text, encoding="utf-8")
         return path
 
-    def snakemake(self, *arguments: str, configfile: str | None = "study.yaml", cores: int = 2, **environment: str) -> Done:
+    def snakemake(
+        self, *arguments: str, configfile: str | None = "study.yaml", cores: int = 2, **environment: str
+    ) -> Done:
         """Standard output and error together, as a terminal shows them."""
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
         command += ["--directory", str(self.directory), "--cores", str(cores), *arguments]

@@ -43,9 +43,7 @@ class Run:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return materialise(
-        parse_model_ref(TINY), None, tmp_path_factory.mktemp("models") / "tiny", lock=ModelsLock()
-    ).path
+    return materialise(parse_model_ref(TINY), None, tmp_path_factory.mktemp("models") / "tiny", lock=ModelsLock()).path
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_the_manager_sleeps_while_the_worker_works(snapshot: Path, tmp_path: Pat
         before = resource.getrusage(resource.RUSAGE_SELF)
         start = time.monotonic()
         manager.ask(
-            {"do": "warmup", "config": config(max_output_tokens=100, warmup={"passes": 30}), "min_window_s": 0.1}
+            {"do": "warmup", "config": config(max_output_tokens=60, warmup={"passes": 20}), "min_window_s": 0.1}
         )
         elapsed_s = time.monotonic() - start
         after = resource.getrusage(resource.RUSAGE_SELF)

@@ -56,7 +56,9 @@ def test_summary_has_the_columns_of_the_contract(measured: tuple[Pipeline, str])
     assert [row["experiment_id"] for row in rows] == list(pipeline.plan()["experiments"])
     for row in rows:
         assert row["replicates"] == "2"
-        low, mean, high = (float(row[f"throughput_output_tokens_per_s_{part}"]) for part in ("ci95_low", "mean", "ci95_high"))
+        low, mean, high = (
+            float(row[f"throughput_output_tokens_per_s_{part}"]) for part in ("ci95_low", "mean", "ci95_high")
+        )
         assert low < mean < high
         assert row["energy_source"] == "estimated:codecarbon"
         assert float(row["energy_per_output_token_j_mean"]) > 0
@@ -167,5 +169,3 @@ def test_a_new_value_runs_only_the_new_experiments(measured: tuple[Pipeline, str
     new = [record for record in pipeline.records() if record["experiment_id"] not in old]
     assert {record["config"]["pytorch"]["batch_size"] for record in new} == {3}
     assert len((pipeline.results() / "summary.csv").read_text().splitlines()) == 7
-
-

@@ -22,12 +22,17 @@ def open_study():
     try:
         return study_from_mapping(
             config,
-            source=Path(sources[-1]),
+            source=as_written(Path(sources[-1])),
             lock_path=LOCK,
             require_pins=not PINNING,
         )
     except StudyError as error:
         end_with(problem.render() for problem in error.problems)
+
+
+def as_written(path):
+    """Relative to the working directory where it can be: Snakemake makes --configfile absolute."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def open_plan(existing):

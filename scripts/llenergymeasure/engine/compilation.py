@@ -7,12 +7,12 @@ replaces the module's own call, which is what `generate` uses.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch._dynamo.utils import counters
 
 from llenergymeasure.engine.failure import library_call
 
@@ -31,14 +31,25 @@ def compile_in_place(model: torch.nn.Module, keywords: Mapping[str, Any]) -> Non
 
 
 def counts() -> dict[str, int]:
-    """What torch's compiler has done in this process so far."""
-    return {
-        "frames_compiled": counters["frames"]["ok"],
-        "frames_seen": counters["frames"]["total"],
-        "unique_graphs": counters["stats"]["unique_graphs"],
-        "graph_breaks": sum(counters["graph_break"].values()),
-        "cudagraph_skips": counters["inductor"]["cudagraph_skips"],
-    }
+    """What torch's compiler has done in this process so far.
+
+    Importing the compiler takes over a second; where nobody has imported it, it has compiled nothing.
+    """
+    compiler = sys.modules.get("torch._dynamo.utils")
+    if compiler is None:
+        return dict.fromkeys(_NAMES, 0)
+    seen = compiler.counters
+    figures = (
+        seen["frames"]["ok"],
+        seen["frames"]["total"],
+        seen["stats"]["unique_graphs"],
+        sum(seen["graph_break"].values()),
+        seen["inductor"]["cudagraph_skips"],
+    )
+    return dict(zip(_NAMES, figures, strict=True))
+
+
+_NAMES = ("frames_compiled", "frames_seen", "unique_graphs", "graph_breaks", "cudagraph_skips")
 
 
 def since(before: Mapping[str, int]) -> dict[str, int]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.parameters import keywords
@@ -79,6 +80,7 @@ def load_model(config: ExperimentConfig, snapshot: Path, *, has_code: bool) -> L
     before.reset_peak_memory()
     with library_call("load"):
         given = load_keywords(config, has_code=has_code)
+        _import_model_code(snapshot, trust_remote_code=given["trust_remote_code"])
         start = time.perf_counter()
         model = AutoModelForCausalLM.from_pretrained(snapshot, **given)
         model.eval()
@@ -103,6 +105,13 @@ def load_model(config: ExperimentConfig, snapshot: Path, *, has_code: bool) -> L
         load_peak_bytes=before.peak_memory_bytes(),
         resident_bytes=int(model.get_memory_footprint()),
     )
+
+
+def _import_model_code(snapshot: Path, *, trust_remote_code: bool) -> None:
+    """Import the architecture's module now, so that the load's time is the load's and not Python's imports."""
+    config = AutoConfig.from_pretrained(snapshot, trust_remote_code=trust_remote_code)
+    if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
+        MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
 
 
 def _refuse_fallback(model: Any, wanted: str) -> None:

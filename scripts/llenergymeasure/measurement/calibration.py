@@ -33,7 +33,7 @@ class Calibration:
     @property
     def expected_s(self) -> float:
         """Time one replicate of this experiment will take in a process that has the model loaded."""
-        full = (self.warmup_passes + self.measured_passes + 1) * self.pass_s
+        full = (max(1, self.warmup_passes) + self.measured_passes) * self.pass_s
         return full + (self.prefill_passes + 1) * self.prefill_pass_s
 
     @classmethod

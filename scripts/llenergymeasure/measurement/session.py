@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -95,9 +96,8 @@ class Session:
         """Warm one experiment with its own shapes and keywords, and calibrate it."""
         intent = ExperimentConfig.model_validate(config)
         generator, prompts = self._generator(intent)
-        observe(self._observation(), generator)
         found = calibrate(
-            self._timed(generator, prefill_only=False),
+            self._observed_once(generator),
             self._timed(generator, prefill_only=True),
             intent.warmup,
             min_window_s,
@@ -121,7 +121,8 @@ class Session:
         seen = self._observation()
         observe(seen, generator)
         seen.fixed_output = intent.fixed_output
-        for _ in range(plan.warmup_passes):
+        # The instrumented pass has the measured shapes and keywords: it is the first of the warm-up passes.
+        for _ in range(plan.warmup_passes - 1):
             generator.run_pass()
         generator.run_pass(prefill_only=True)
         devices.synchronize()
@@ -240,6 +241,20 @@ class Session:
             eos_token_ids=eos_token_ids(loaded.model, fixed_output=intent.fixed_output),
         )
         return generator, prompts
+
+    def _observed_once(self, generator: Generator) -> Callable[[], float]:
+        """Passes that return their duration in seconds; the first is instrumented, as it will be when measuring."""
+        plain = self._timed(generator, prefill_only=False)
+        passes = itertools.count()
+
+        def run() -> float:
+            if next(passes):
+                return plain()
+            start = time.perf_counter()
+            observe(self._observation(), generator)
+            return time.perf_counter() - start
+
+        return run
 
     def _timed(self, generator: Generator, *, prefill_only: bool) -> Callable[[], float]:
         def run() -> float:

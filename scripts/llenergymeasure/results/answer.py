@@ -2,65 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
+from llenergymeasure.results.experiments import ENERGY, SPEED, Experiment, experiments_of, source_words
+from llenergymeasure.results.progress import one_line
+from llenergymeasure.results.quantities import Scale, scale_of
+from llenergymeasure.results.ranking import Best, best, groups_by_source
+from llenergymeasure.results.study_results import StudyResults
 
-SPEED = "throughput_output_tokens_per_s"
-ENERGY = "energy_per_output_token_j"
 
-
-def five_lines(plan: Mapping[str, Any], summary: pd.DataFrame, report: Path) -> str:
+def five_lines(study: StudyResults, report: Path) -> str:
     """Study, best by energy, best by speed, failures and warnings, where the report is."""
-    good = summary[summary["status"].isin(["ok", "partial"])]
-    bad = summary[~summary["status"].isin(["ok", "partial"])]
-    return "\n".join(
-        [
-            f"{plan['study']}: {len(summary)} experiments, {len(good)} measured in {plan['replicates']} replicates, "
-            f"{int((summary['status'] == 'failed').sum())} failed, {int((summary['status'] == 'invalid').sum())} invalid",
-            f"best by energy: {_best_by_energy(plan, good)}",
-            f"best by speed:  {_best(plan, good, SPEED, 'output tokens/s', largest=True)}",
-            f"failures:       {_failures(plan, bad, int(summary['warnings'].sum()))}",
-            f"report:         {report}",
-            "",
-        ]
+    experiments = experiments_of(study)
+    ranked = [item for item in experiments if item.ranked]
+    counts = [f"{len(ranked)} measured"]
+    counts += [f"{number} {status}" for status in ("failed", "invalid") if (number := _count(experiments, status))]
+    replicates = study.plan["replicates"]
+    tally = f"{len(experiments)} experiments × {replicates} replicate{'' if replicates == 1 else 's'}"
+    lines = (
+        ("study:          ", f"{study.plan['study']} · {tally}: {', '.join(counts)}"),
+        ("best by energy: ", _by_energy(experiments)),
+        ("best by speed:  ", _sentence(best(ranked, SPEED))),
+        ("failures:       ", _failures(experiments, int(study.summary["warnings"].sum()))),
+        ("report:         ", str(report)),
     )
+    return "".join(f"{title}{one_line(text)}\n" for title, text in lines)
 
 
-def label(plan: Mapping[str, Any], experiment_id: str) -> str:
-    """The matrix values of an experiment by the last part of their path, or its id where there is no matrix."""
-    axes = plan["experiments"][experiment_id]["axes"]
-    return " ".join(f"{path.rsplit('.', 1)[-1]}={value}" for path, value in axes.items() if value is not None) or experiment_id
+def distinguishable(found: Best) -> str:
+    """What the data say about the first against the second, in words."""
+    if found.second is None:
+        return "nothing to compare with"
+    versus = f"the second, {found.second.label}"
+    if found.ratio is None:
+        return f"can't be compared with {versus}: a figure is missing or not positive"
+    if found.ratio.low is None or found.ratio.high is None:
+        return f"with one replicate nobody can tell it from {versus}"
+    value, low, high = found.ratio.value, found.ratio.low, found.ratio.high
+    times = f"which has {value:.3g} times this figure (95 % interval {low:.3g} to {high:.3g})"
+    return f"{'' if found.ratio.distinguishable else 'not '}distinguishable from {versus}, {times}"
 
 
-def _best_by_energy(plan: Mapping[str, Any], good: pd.DataFrame) -> str:
-    known = good[good[f"{ENERGY}_mean"].notna()]
-    sources = sorted(known["energy_source"].dropna().unique())
-    if not sources:
-        return "unknown, no meter gave a figure"
-    # Measured and estimated joules are never compared with each other.
-    return "; ".join(
-        f"{_best(plan, known[known['energy_source'] == source], ENERGY, 'J/output token', largest=False)} [{source}]"
-        for source in sources
-    )
+def _by_energy(experiments: list[Experiment]) -> str:
+    # Measured and estimated joules are never compared with each other: each source has its own best.
+    known = [group for group in groups_by_source(experiments) if group.source is not None]
+    sentences = [f"{_sentence(best(group.experiments, ENERGY))} [{_marked(group.source or '')}]" for group in known]
+    return "; ".join(sentences) or "unknown, no experiment has an energy figure"
 
 
-def _best(plan: Mapping[str, Any], rows: pd.DataFrame, metric: str, unit: str, *, largest: bool) -> str:
-    known = rows[rows[f"{metric}_mean"].notna()]
-    if known.empty:
+def _marked(source: str) -> str:
+    return source_words(source).replace("estimated", "ESTIMATED")
+
+
+def _sentence(found: Best | None) -> str:
+    if found is None:
         return "unknown, nothing was measured"
-    row = known.sort_values(f"{metric}_mean", ascending=not largest, kind="stable").iloc[0]
-    low, high = row[f"{metric}_ci95_low"], row[f"{metric}_ci95_high"]
-    interval = f"95 % interval {low:.3g} to {high:.3g}, n={row['replicates']}" if pd.notna(low) else "n=1, no interval"
-    return f"{label(plan, row['experiment_id'])} · {row[f'{metric}_mean']:.3g} {unit} ({interval})"
+    figure = found.first.estimates[found.metric]
+    assert figure.mean is not None
+    scale: Scale = scale_of(found.metric, [figure.mean])
+    if figure.low is None or figure.high is None:
+        spread = "one replicate, no interval"
+    else:
+        spread = f"95 % interval {scale.value(figure.low)} to {scale.value(figure.high)}, n={figure.n}"
+    versus = "" if found.second is None else f"; {distinguishable(found)}"
+    return f"{found.first.label} · {scale.value(figure.mean)} {scale.unit} ({spread}){versus}"
 
 
-def _failures(plan: Mapping[str, Any], bad: pd.DataFrame, warnings: int) -> str:
-    noted = f"{warnings} warnings" if warnings else "no warnings"
-    if bad.empty:
-        return f"none, {noted}"
-    first = bad.iloc[0]
-    more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-    return f"{len(bad)}, {noted}; {label(plan, first['experiment_id'])}: {first['failure_reason']}{more}"
+def _count(experiments: list[Experiment], status: str) -> int:
+    return sum(item.status == status for item in experiments)
+
+
+def _failures(experiments: list[Experiment], warnings: int) -> str:
+    noted = f"{warnings} warning{'' if warnings == 1 else 's'}" if warnings else "no warnings"
+    bad = [item for item in experiments if item.status != "ok"]
+    if not bad:
+        return f"no failures, {noted}"
+    counts = ", ".join(
+        f"{number} {status}" for status in ("failed", "invalid", "partial") if (number := _count(experiments, status))
+    )
+    reasons = list(dict.fromkeys(f"{item.label}: {item.reason}" for item in bad))
+    shown = "; ".join(reason if len(reason) <= 160 else f"{reason[:159]}…" for reason in reasons[:2])
+    more = f" (and {len(reasons) - 2} more)" if len(reasons) > 2 else ""
+    return f"{counts}, {noted}; {shown}{more}"

@@ -1,4 +1,4 @@
-"""Every metric, declared once: name, unit, definition with its denominator, and which way is better.
+"""What a record is, and every metric, declared once: name, unit, definition with its denominator, what is better.
 
 Columns, table heads and the definitions in the report are derived from this list.
 """
@@ -8,17 +8,45 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SCHEMA_VERSION = 1
+# What a line of measurements.jsonl must have to be read at all.
+RECORD_KEYS = (
+    "schema_version",
+    "experiment_id",
+    "batch_id",
+    "load_id",
+    "replicate",
+    "status",
+    "config",
+    "evidence",
+    "energy",
+    "metrics",
+    "unknown",
+    "energy_source",
+    "output_digest",
+    "failure",
+    "warnings",
+    "environment",
+)
 
 
 @dataclass(frozen=True)
 class Metric:
-    """`higher_is_better` is None where neither way is. `contract` metrics stand in the summary in this order."""
+    """One figure of an experiment in one replicate.
+
+    unit: what the figure is in, here and in every file
+    symbol: the part of `unit` that a page may show with an SI prefix (ms, mJ, MB); None where it is a plain count
+    higher_is_better: None where neither way is
+    energy: computed from joules, so that figures of different sources must not be compared
+    contract: stands in the summary, in this order
+    """
 
     name: str
     label: str
     unit: str
     definition: str
     higher_is_better: bool | None
+    symbol: str | None = None
+    energy: bool = False
     contract: bool = False
 
 
@@ -38,6 +66,8 @@ _ALL = (
         "J/output token",
         "Gross energy of the window over its output tokens. It holds the prefill of the prompts too.",
         False,
+        symbol="J",
+        energy=True,
         contract=True,
     ),
     Metric(
@@ -46,6 +76,8 @@ _ALL = (
         "J/request",
         "Gross energy of the window over its requests (prompts × passes).",
         False,
+        symbol="J",
+        energy=True,
         contract=True,
     ),
     Metric(
@@ -54,6 +86,8 @@ _ALL = (
         "J/request",
         "Gross energy, over requests, of a window of its own whose passes end after the first token.",
         False,
+        symbol="J",
+        energy=True,
         contract=True,
     ),
     Metric(
@@ -62,6 +96,8 @@ _ALL = (
         "J/request",
         "Energy per request minus prefill energy.",
         False,
+        symbol="J",
+        energy=True,
         contract=True,
     ),
     Metric(
@@ -71,6 +107,7 @@ _ALL = (
         "Time to first token: from handing a batch to generate() until its first token, mean over requests. "
         "Tokenising lies outside.",
         False,
+        symbol="s",
         contract=True,
     ),
     Metric(
@@ -79,6 +116,7 @@ _ALL = (
         "s",
         "(last token − first token) / (output tokens − 1) of a request, mean over requests.",
         False,
+        symbol="s",
         contract=True,
     ),
     Metric(
@@ -87,6 +125,7 @@ _ALL = (
         "s",
         "From handing a batch to generate() until it returns, mean over requests.",
         False,
+        symbol="s",
         contract=True,
     ),
     Metric(
@@ -96,6 +135,7 @@ _ALL = (
         "Highest memory in use while the window was open: allocated on the accelerators that hold parameters, or the "
         "resident set of the process on a CPU.",
         False,
+        symbol="bytes",
         contract=True,
     ),
     Metric(
@@ -104,6 +144,8 @@ _ALL = (
         "W",
         "Gross energy of the window over its length.",
         None,
+        symbol="W",
+        energy=True,
         contract=True,
     ),
     Metric(
@@ -112,6 +154,8 @@ _ALL = (
         "J/output token",
         "As energy per output token, less the idle power with the model resident times the window's length.",
         False,
+        symbol="J",
+        energy=True,
     ),
     Metric(
         "emissions_per_request_kg",
@@ -119,6 +163,7 @@ _ALL = (
         "kg CO₂e/request",
         "Energy per request times the carbon intensity of the stated country's electricity.",
         False,
+        energy=True,
     ),
     Metric("window_s", "Window", "s", "Length of the measured window.", None),
     Metric("passes", "Passes", "passes", "How often the prompt set was generated in the window.", None),
@@ -137,17 +182,10 @@ _ALL = (
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 CONTRACT_METRICS = tuple(metric.name for metric in _ALL if metric.contract)
-ENERGY_METRICS = (
-    "energy_per_output_token_j",
-    "energy_per_request_j",
-    "prefill_energy_j",
-    "decode_energy_j",
-    "average_power_w",
-    "net_energy_per_output_token_j",
-    "emissions_per_request_kg",
-)
+ENERGY_METRICS = tuple(metric.name for metric in _ALL if metric.energy)
 # Behind the contract's columns, with interval.
 FURTHER_METRICS = ("net_energy_per_output_token_j",)
+SUMMARY_METRICS = (*CONTRACT_METRICS, *FURTHER_METRICS)
 HEAD_COLUMNS = (
     "experiment_id",
     "load_id",
@@ -160,3 +198,5 @@ HEAD_COLUMNS = (
 )
 TAIL_COLUMNS = ("energy_source", "evidence_ok", "output_digest")
 PARTS = ("mean", "ci95_low", "ci95_high")
+# One value a load, not an experiment: what it took to have the model in memory.
+LOAD_COLUMNS = ("load_s", "load_energy_j", "compile_s", "compile_energy_j", "resident_bytes")

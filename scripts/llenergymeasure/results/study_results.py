@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+
+from llenergymeasure.results.errors import ResultsError
+from llenergymeasure.results.latencies import Distribution, read_latencies
+from llenergymeasure.results.records import RECORD_KEYS, SCHEMA_VERSION
+
+STATUSES = ("ok", "failed", "invalid")
 
 
-class ResultsError(Exception):
-    """A results file is not whole; the message names it and says what to do."""
+@dataclass(frozen=True)
+class Records:
+    """The plan's measurement lines, in the plan's order, then by replicate; and how many other lines there were."""
+
+    records: list[dict[str, Any]]
+    left_out: int
 
 
 @dataclass(frozen=True)
 class StudyResults:
-    """Plan, tables, every measurement line and load record, and the requests of all replicates."""
+    """Plan, tables, every measurement line and load record, and how the requests' latencies are distributed.
+
+    latencies: experiment_id → metric name → distribution over all requests of the valid replicates
+    """
 
     plan: dict[str, Any]
     summary: pd.DataFrame
     runs: pd.DataFrame
     records: list[dict[str, Any]]
+    left_out: int
     loads: list[dict[str, Any]]
-    requests: pa.Table | None
+    latencies: dict[str, dict[str, Distribution]]
 
 
 def read_study(
@@ -34,33 +46,42 @@ def read_study(
 ) -> StudyResults:
     """Everything the report shows. ResultsError where a file is broken."""
     drawn = read_json(plan)
-    tables = [pq.read_table(path.with_name("requests.parquet")) for path in measurements]
+    found = read_records(drawn, measurements)
+    valid = {(record["experiment_id"], record["replicate"]) for record in found.records if record["status"] == "ok"}
     return StudyResults(
         plan=drawn,
-        summary=pd.read_parquet(summary),
-        runs=pd.read_parquet(runs),
-        records=read_records(drawn, measurements),
-        loads=[read_json(path) for path in loads],
-        requests=pa.concat_tables(tables) if tables else None,
+        summary=_read_table(summary),
+        runs=_read_table(runs),
+        records=found.records,
+        left_out=found.left_out,
+        loads=read_loads(drawn, loads),
+        latencies=read_latencies([path.with_name("requests.parquet") for path in measurements], valid),
     )
 
 
-def read_records(plan: dict[str, Any], paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """The lines of the plan's experiments, in the plan's order of experiments, then by replicate.
+def read_records(plan: Mapping[str, Any], paths: Sequence[Path]) -> Records:
+    """The lines of the plan's experiments.
 
-    A batch keeps experiments that have left the study since; they are not the study's results any more. An
-    experiment of the plan that has no line is an error: half a file must not pass for a whole one.
+    A batch keeps experiments that have left the study since; they are not the study's results any more, so they
+    are counted and left out. An experiment of the plan that has no line, or two, is an error: half a file must
+    not pass for a whole one.
     """
-    found: dict[tuple[str, int], dict[str, Any]] = {}
+    wanted = [(name, replicate) for name in plan["experiments"] for replicate in range(1, plan["replicates"] + 1)]
+    found: dict[tuple[str, int], dict[str, Any]] = {key: {} for key in wanted}
+    left_out = 0
     for path in paths:
-        for record in _lines(path):
-            entry = plan["experiments"].get(record["experiment_id"])
-            if entry is not None and entry["batch_id"] == record["batch_id"]:
-                found[record["experiment_id"], record["replicate"]] = record
-    wanted = [
-        (name, replicate) for name in plan["experiments"] for replicate in range(1, plan["replicates"] + 1)
-    ]
-    missing = [key for key in wanted if key not in found]
+        for number, record in _lines(path):
+            key = (record["experiment_id"], record["replicate"])
+            if key not in found or plan["experiments"][key[0]]["batch_id"] != record["batch_id"]:
+                left_out += 1
+            elif found[key]:
+                raise ResultsError(
+                    f"{path}:{number} measures experiment {key[0]}, replicate {key[1]} a second time; "
+                    f"delete {path.parent} and run again"
+                )
+            else:
+                found[key] = record
+    missing = [key for key, record in found.items() if not record]
     if missing:
         name, replicate = missing[0]
         folder = f"batches/{plan['experiments'][name]['batch_id']}/{replicate}"
@@ -68,22 +89,55 @@ def read_records(plan: dict[str, Any], paths: Sequence[Path]) -> list[dict[str, 
             f"{len(missing)} measurements are missing, the first is experiment {name}, replicate {replicate}; "
             f"delete {folder} in the study's results and run again"
         )
-    return [found[key] for key in wanted]
+    return Records([found[key] for key in wanted], left_out)
+
+
+def read_loads(plan: Mapping[str, Any], paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """The load records of the plan, in the order in which the plan's experiments need them."""
+    by_id = {record["load_id"]: record for record in map(read_json, paths)}
+    wanted = list(dict.fromkeys(entry["load_id"] for entry in plan["experiments"].values()))
+    missing = [load_id for load_id in wanted if load_id not in by_id]
+    if missing:
+        raise ResultsError(f"the record of load {missing[0]} is missing; delete loads/{missing[0]} and run again")
+    return [by_id[load_id] for load_id in wanted]
 
 
 def read_json(path: Path) -> dict[str, Any]:
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise ResultsError(f"{path} is not whole ({error}); delete it and run again") from error
+    if not isinstance(record, dict):
+        raise ResultsError(f"{path} holds no record; delete it and run again")
     return record
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    records = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    advice = f"delete {path.parent} and run again"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ResultsError(f"{path} can't be read ({error}); {advice}") from error
+    for number, line in enumerate(lines, start=1):
         try:
-            records.append(json.loads(line))
+            record = json.loads(line)
         except ValueError as error:
-            raise ResultsError(f"{path}:{number} is not whole ({error}); delete {path.parent} and run again") from error
-    return records
+            raise ResultsError(f"{path}:{number} is not whole ({error}); {advice}") from error
+        lacking = [key for key in RECORD_KEYS if not isinstance(record, dict) or key not in record]
+        if lacking:
+            raise ResultsError(f"{path}:{number} lacks {', '.join(lacking)}; {advice}")
+        if record["schema_version"] != SCHEMA_VERSION:
+            raise ResultsError(
+                f"{path}:{number} has schema version {record['schema_version']}, this program reads {SCHEMA_VERSION}; "
+                f"{advice}"
+            )
+        if record["status"] not in STATUSES:
+            raise ResultsError(f"{path}:{number} has status {record['status']!r}, not one of {STATUSES}; {advice}")
+        yield number, record
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{path} can't be read ({error}); delete it and run again") from error

@@ -1,0 +1,5 @@
+"""What can be wrong with results on disk."""
+
+
+class ResultsError(Exception):
+    """A results file is not whole; the message names it and says what to do."""

@@ -1,0 +1,138 @@
+"""One experiment as the report and the answer see it, put together from the summary, the runs and the records."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from llenergymeasure.results.labels import Part, as_text, configuration_parts
+from llenergymeasure.results.load_cost import phase_energy
+from llenergymeasure.results.records import METRICS, PARTS, SUMMARY_METRICS
+from llenergymeasure.results.statistics import Estimate
+from llenergymeasure.results.study_results import StudyResults
+
+ENERGY = "energy_per_output_token_j"
+SPEED = "throughput_output_tokens_per_s"
+NOT_RUN = "no replicate gave figures"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Figures of one configuration.
+
+    values: metric → the figure of each valid replicate that has it
+    unknown: metric → why it has no mean
+    meter_uncertainty: relative standard uncertainty of the meter itself, which replicates can't show
+    """
+
+    experiment_id: str
+    load_id: str
+    parts: list[Part]
+    status: str
+    reason: str | None
+    notes: str | None
+    replicates: int
+    energy_source: str | None
+    meter_uncertainty: float | None
+    output_digest: str | None
+    estimates: Mapping[str, Estimate]
+    values: Mapping[str, Sequence[float]]
+    unknown: Mapping[str, str]
+
+    @property
+    def label(self) -> str:
+        return as_text(self.parts)
+
+    @property
+    def ranked(self) -> bool:
+        """Whether its figures are those of the configuration asked for: a failed or invalid one is not ranked."""
+        return self.status in ("ok", "partial")
+
+    @property
+    def estimated(self) -> bool:
+        return is_estimated(self.energy_source)
+
+    def mean(self, metric: str) -> float | None:
+        return self.estimates[metric].mean
+
+
+def is_estimated(source: str | None) -> bool:
+    """Whether a source, or any part of a sum of sources, is an estimate."""
+    return source is not None and any(part.startswith("estimated:") for part in source.split("+"))
+
+
+def source_words(source: str) -> str:
+    """`measured by nvml-total-energy`, `estimated by codecarbon`: a source, or a sum of sources of one kind."""
+    pairs = [part.partition(":") for part in source.split("+")]
+    kinds = dict.fromkeys(kind for kind, _, _ in pairs)
+    return f"{' and '.join(kinds)} by {' and '.join(meter for _, _, meter in pairs)}"
+
+
+def experiments_of(study: StudyResults) -> list[Experiment]:
+    """All experiments of the plan, in its order."""
+    parts = configuration_parts(study.plan)
+    runs = dict(tuple(study.runs[study.runs["status"] == "ok"].groupby("experiment_id", sort=False)))
+    records: dict[str, list[dict[str, Any]]] = {}
+    for record in study.records:
+        records.setdefault(record["experiment_id"], []).append(record)
+    found = []
+    for row in study.summary.to_dict("records"):
+        name = row["experiment_id"]
+        estimates = {metric: _estimate(row, metric) for metric in SUMMARY_METRICS}
+        valid = [record for record in records[name] if record["status"] == "ok"]
+        found.append(
+            Experiment(
+                experiment_id=name,
+                load_id=row["load_id"],
+                parts=parts[name],
+                status=row["status"],
+                reason=_known(row["failure_reason"]),
+                notes=_known(row["notes"]),
+                replicates=int(row["replicates"]),
+                energy_source=_known(row["energy_source"]),
+                meter_uncertainty=_meter_uncertainty(valid),
+                output_digest=_known(row["output_digest"]),
+                estimates=estimates,
+                values={
+                    metric: [float(value) for value in runs[name][metric].dropna()] if name in runs else []
+                    for metric in METRICS
+                },
+                unknown={
+                    metric: _why_unknown(metric, valid, _known(row["notes"]))
+                    for metric, value in estimates.items()
+                    if value.mean is None
+                },
+            )
+        )
+    return found
+
+
+def _estimate(row: Mapping[Hashable, Any], metric: str) -> Estimate:
+    mean, low, high = (_known(row[f"{metric}_{part}"]) for part in PARTS)
+    return Estimate(int(row[f"{metric}_n"]), mean, low, high)
+
+
+def _why_unknown(metric: str, valid: Iterable[Mapping[str, Any]], notes: str | None) -> str:
+    records = list(valid)
+    if not records:
+        return NOT_RUN
+    reasons = dict.fromkeys(record["unknown"][metric] for record in records if metric in record["unknown"])
+    return "; ".join(reasons) or notes or "the record gives no reason"
+
+
+def _meter_uncertainty(valid: Iterable[Mapping[str, Any]]) -> float | None:
+    """The largest over replicates of u(E)/E in the measured window; None where a meter states none."""
+    found = []
+    for record in valid:
+        joules = phase_energy(record, "generate")
+        if joules.standard_uncertainty_j is None or not joules.energy_j:
+            return None
+        found.append(joules.standard_uncertainty_j / joules.energy_j)
+    return max(found, default=None)
+
+
+def _known(value: Any) -> Any:
+    return None if value is None or pd.isna(value) else value

@@ -1,0 +1,56 @@
+"""Short names of configurations: only the settings in which they differ."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from llenergymeasure.results.aggregate import show
+
+Part = tuple[str, str]
+
+
+def configuration_parts(plan: Mapping[str, Any]) -> dict[str, list[Part]]:
+    """experiment_id → (setting, value) pairs of the matrix paths that are not the same everywhere.
+
+    A setting is named by the last part of its path where that is unambiguous. A value of None is the library's
+    default and is left out. What would be left without a name, or with another's, gets its id.
+    """
+    axes = {name: entry["axes"] for name, entry in plan["experiments"].items()}
+    differing = [path for path in plan["axes"] if len({repr(values.get(path)) for values in axes.values()}) > 1]
+    names = _short_names(differing)
+    parts = {
+        name: [(names[path], show(values[path])) for path in differing if values.get(path) is not None]
+        for name, values in axes.items()
+    }
+    seen = Counter(tuple(value) for value in parts.values())
+    for name, value in parts.items():
+        if seen[tuple(value)] > 1:
+            value.append(("id", name))
+        elif not value:
+            value.append(("", "library defaults" if len(parts) > 1 else name))
+    return parts
+
+
+def load_parts(plan: Mapping[str, Any]) -> dict[str, list[Part]]:
+    """load_id → the pairs on which all experiments of a load agree."""
+    parts = configuration_parts(plan)
+    members: dict[str, list[list[Part]]] = {}
+    for name, entry in plan["experiments"].items():
+        members.setdefault(entry["load_id"], []).append(parts[name])
+    return {
+        load_id: [part for part in lists[0] if all(part in other for other in lists) and part[0] not in ("", "id")]
+        or [("", "library defaults" if len(members) > 1 else "all experiments")]
+        for load_id, lists in members.items()
+    }
+
+
+def as_text(parts: list[Part]) -> str:
+    """`attn_implementation=eager batch_size=4`."""
+    return " ".join(f"{name}={value}" if name else value for name, value in parts)
+
+
+def _short_names(paths: list[str]) -> dict[str, str]:
+    last = Counter(path.rsplit(".", 1)[-1] for path in paths)
+    return {path: path if last[path.rsplit(".", 1)[-1]] > 1 else path.rsplit(".", 1)[-1] for path in paths}

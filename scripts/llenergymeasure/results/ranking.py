@@ -1,0 +1,86 @@
+"""Which configuration is best, by how much, and whether the data can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llenergymeasure.results.experiments import ENERGY, SPEED, Experiment, is_estimated
+from llenergymeasure.results.records import METRICS
+from llenergymeasure.results.statistics import Ratio, ratio
+
+
+@dataclass(frozen=True)
+class Group:
+    """Experiments whose energy comes from one source (None: unknown), best first. Groups are never merged."""
+
+    source: str | None
+    experiments: list[Experiment]
+
+    @property
+    def estimated(self) -> bool:
+        return is_estimated(self.source)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best by one metric, the runner-up, and how many times larger the runner-up's figure is."""
+
+    metric: str
+    first: Experiment
+    second: Experiment | None
+    ratio: Ratio | None
+
+
+def groups_by_source(experiments: Sequence[Experiment]) -> list[Group]:
+    """Ranked experiments by source of their energy: measured, then estimated, then unknown.
+
+    Inside a group by energy per output token, lowest first; where energy is unknown, by throughput.
+    """
+    ranked = [item for item in experiments if item.ranked]
+    known = [item for item in ranked if item.mean(ENERGY) is not None]
+    sources = sorted({item.energy_source or "" for item in known}, key=lambda source: (is_estimated(source), source))
+    groups = [
+        Group(source, in_order([item for item in known if (item.energy_source or "") == source], ENERGY))
+        for source in sources
+    ]
+    rest = [item for item in ranked if item.mean(ENERGY) is None]
+    return [*groups, Group(None, in_order(rest, SPEED))] if rest else groups
+
+
+def in_order(experiments: Sequence[Experiment], metric: str) -> list[Experiment]:
+    """Best first by the mean; unknown ones last. Equal ones keep the plan's order."""
+    sign = -1 if METRICS[metric].higher_is_better else 1
+
+    def key(item: Experiment) -> tuple[bool, float]:
+        mean = item.mean(metric)
+        return mean is None, 0.0 if mean is None else sign * mean
+
+    return sorted(experiments, key=key)
+
+
+def best(experiments: Sequence[Experiment], metric: str) -> Best | None:
+    """The best of these, which must have figures that may be compared; None where nobody has one."""
+    known = [item for item in in_order(experiments, metric) if item.mean(metric) is not None]
+    if not known:
+        return None
+    if len(known) == 1:
+        return Best(metric, known[0], None, None)
+    first, second = known[:2]
+    return Best(metric, first, second, ratio(second.values[metric], first.values[metric]))
+
+
+def pareto_front(experiments: Sequence[Experiment]) -> list[Experiment]:
+    """Those that no other beats in both means, energy per output token and throughput; slowest first.
+
+    One as good as another in both, and better in one, beats it. Of equals all stay.
+    """
+    known = [item for item in experiments if item.mean(ENERGY) is not None and item.mean(SPEED) is not None]
+    front = [item for item in known if not any(_beats(other, item) for other in known)]
+    return sorted(front, key=lambda item: item.mean(SPEED) or 0.0)
+
+
+def _beats(one: Experiment, other: Experiment) -> bool:
+    energy, speed = (one.mean(ENERGY) or 0.0), (one.mean(SPEED) or 0.0)
+    other_energy, other_speed = (other.mean(ENERGY) or 0.0), (other.mean(SPEED) or 0.0)
+    return energy <= other_energy and speed >= other_speed and (energy, speed) != (other_energy, other_speed)

@@ -1,0 +1,308 @@
+"""A study's folder as the pipeline leaves it, made from seeded random numbers instead of measurements."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from llenergymeasure.config import study_from_mapping
+from llenergymeasure.measurement.plan import Plan, plan_of, write_plan
+from llenergymeasure.measurement.tables import REQUESTS
+from llenergymeasure.results.aggregate import write_tables
+from llenergymeasure.results.study_results import StudyResults, read_json, read_loads, read_records, read_study
+
+ESTIMATED = "estimated:codecarbon"
+MEASURED = "measured:nvml-total-energy"
+MODEL = "random:llama?hidden_size=32&num_hidden_layers=2"
+Change = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class StudyFolder:
+    """results/<study>/: write it, break it, aggregate it, read it."""
+
+    root: Path
+    plan: Plan
+    source: str = ESTIMATED
+    tokens_per_request: int = 16
+    requests: int = 8
+    changes: dict[tuple[str, int], list[Change]] = field(default_factory=dict)
+
+    @property
+    def ids(self) -> list[str]:
+        return list(self.plan.experiments)
+
+    def change(self, experiment: int, replicate: int, change: Change) -> None:
+        """Alter the record of one run (experiments by their place in the plan, replicates from 1)."""
+        self.changes.setdefault((self.ids[experiment], replicate), []).append(change)
+
+    def measurements(self) -> list[Path]:
+        return [self.root / "batches" / batch / str(number) / "measurements.jsonl" for batch, number in self.plan.order]
+
+    def loads(self) -> list[Path]:
+        return [self.root / "loads" / name / "load.json" for name in self.plan.load_ids]
+
+    def write(self) -> StudyFolder:
+        write_plan(self.plan, self.root / "plan.json")
+        for path, load_id in zip(self.loads(), self.plan.load_ids, strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(self._load(load_id)), encoding="utf-8")
+        for path, (batch_id, replicate) in zip(self.measurements(), self.plan.order, strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lines, rows = [], []
+            for name in self.plan.batch(batch_id).experiments:
+                record, requests = self._record(name, batch_id, replicate)
+                for change in self.changes.get((name, replicate), []):
+                    change(record)
+                lines.append(json.dumps(record) + "\n")
+                rows += requests if record["status"] != "failed" else []
+            path.write_text("".join(lines), encoding="utf-8")
+            pq.write_table(pa.Table.from_pylist(rows, schema=REQUESTS), path.with_name("requests.parquet"))
+        return self
+
+    def aggregate(self) -> StudyFolder:
+        plan = read_json(self.root / "plan.json")
+        write_tables(
+            plan,
+            read_records(plan, self.measurements()).records,
+            read_loads(plan, self.loads()),
+            csv=self.root / "summary.csv",
+            parquet=self.root / "summary.parquet",
+            runs=self.root / "runs.parquet",
+        )
+        return self
+
+    def read(self) -> StudyResults:
+        return read_study(
+            self.root / "plan.json",
+            self.root / "summary.parquet",
+            self.root / "runs.parquet",
+            self.measurements(),
+            self.loads(),
+        )
+
+    def results(self) -> StudyResults:
+        return self.write().aggregate().read()
+
+    def _record(self, name: str, batch_id: str, replicate: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """A record whose metrics follow from its requests and its ledger, as they do in a measurement."""
+        entry = self.plan.experiments[name]
+        random_ = random.Random(f"{name}/{replicate}")
+        settings = entry["config"]["pytorch"]
+        batch, slow = settings["batch_size"] or 1, 1.25 if settings["attn_implementation"] == "eager" else 1.0
+        slow *= 2.1 if settings["load_in_8bit"] else 1.0
+        drift = random_.gauss(1.0, 0.015)
+        step_s, ttft_s = 0.019 * slow * drift * (0.9 + 0.1 * batch), 0.052 * slow * drift * (0.4 + 0.6 * batch)
+        rows = []
+        for index in range(self.requests):
+            gaps = [step_s * random_.lognormvariate(0, 0.12) for _ in range(self.tokens_per_request - 1)]
+            first = ttft_s * random_.lognormvariate(0, 0.08)
+            digest = hashlib.sha256(f"{settings['load_in_8bit']}{index}".encode()).hexdigest()
+            rows.append(
+                {
+                    "experiment_id": name,
+                    "batch_id": batch_id,
+                    "replicate": replicate,
+                    "pass_index": index // 4,
+                    "request_index": index % 4,
+                    "batch_index": index % 4 // batch,
+                    "prompt_digest": hashlib.sha256(str(index % 4).encode()).hexdigest(),
+                    "input_tokens": 48,
+                    "output_tokens": self.tokens_per_request,
+                    "padded_tokens": 0,
+                    "ttft_s": first,
+                    "itl_s": gaps,
+                    "e2e_latency_s": first + sum(gaps) + 0.001,
+                    "stop_reason": "length",
+                    "output_digest": digest,
+                }
+            )
+        window_s = sum(row["e2e_latency_s"] for row in rows) / batch
+        power_w = (28.0 if self.source == ESTIMATED else 310.0) * random_.gauss(1.0, 0.004)
+        energy_j, tokens = power_w * window_s, self.requests * self.tokens_per_request
+        prefill_j = power_w * sum(row["ttft_s"] for row in rows) / batch
+        idle_w = 24.0 if self.source == ESTIMATED else 92.0
+        uncertainty = 0.5 if self.source == ESTIMATED else 0.02
+        metrics = {
+            "throughput_output_tokens_per_s": tokens / window_s,
+            "ttft_s": sum(row["ttft_s"] for row in rows) / len(rows),
+            "itl_s": sum(sum(row["itl_s"]) for row in rows) / len(rows) / max(self.tokens_per_request - 1, 1),
+            "e2e_latency_s": sum(row["e2e_latency_s"] for row in rows) / len(rows),
+            "peak_memory_bytes": int((640e6 if settings["load_in_8bit"] else 1.05e9) + 31e6 * batch + replicate * 1e5),
+            "output_tokens": tokens,
+            "input_tokens": 48 * self.requests,
+            "padded_tokens": 0,
+            "requests": self.requests,
+            "passes": 2,
+            "window_s": window_s,
+            "pass_cv": abs(random_.gauss(0.02, 0.01)),
+            "energy_per_output_token_j": energy_j / tokens,
+            "net_energy_per_output_token_j": (energy_j - idle_w * window_s) / tokens,
+            "energy_per_request_j": energy_j / self.requests,
+            "prefill_energy_j": prefill_j / self.requests,
+            "decode_energy_j": (energy_j - prefill_j) / self.requests,
+            "average_power_w": power_w,
+            "emissions_per_request_kg": None,
+        }
+        record = {
+            "schema_version": 1,
+            "experiment_id": name,
+            "batch_id": batch_id,
+            "load_id": entry["load_id"],
+            "replicate": replicate,
+            "status": "ok",
+            "config": entry["config"],
+            "environment": environment(),
+            "failure": None,
+            "evidence": evidence(entry["config"]),
+            "energy": [
+                ledger_entry("generate", self.source, energy_j, window_s, uncertainty),
+                ledger_entry("prefill", self.source, prefill_j, window_s / 4, uncertainty),
+            ],
+            "metrics": metrics,
+            "unknown": {"emissions_per_request_kg": "no country is stated (energy.country_iso_code)"},
+            "energy_source": self.source,
+            "output_digest": hashlib.sha256(str(settings["load_in_8bit"]).encode()).hexdigest(),
+            "prompts": {"source": "builtin", "digest": "9f" * 32},
+            "snapshot": {
+                "model": entry["config"]["model"],
+                "source": "random",
+                "revision": settings["revision"],
+                "content_digest": "1d" * 32,
+            },
+            "devices": {"kind": "cpu", "threads": 2, "affinity": 2},
+            "meters": {
+                "meters": [],
+                "devices": [{"meter": "codecarbon", "name": "RAM", "how": "a constant for the installed memory"}],
+                "refused": [{"meter": "nvml", "reason": "NVML Shared Library Not Found"}],
+            },
+            "warnings": [],
+            "worker_pid": 1000 + replicate,
+        }
+        return record, rows
+
+    def _load(self, load_id: str) -> dict[str, Any]:
+        settings = self.plan.load_config(load_id)["pytorch"]
+        seconds = 9.4 if settings["load_in_8bit"] else 1.9
+        return {
+            "schema_version": 1,
+            "load_id": load_id,
+            "status": "ok",
+            "failure": None,
+            "config": self.plan.load_config(load_id),
+            "environment": environment(),
+            "load_s": seconds,
+            "energy": [ledger_entry("load", self.source, 27.0 * seconds, seconds, 0.5)],
+            "memory": {
+                "load_peak_bytes": 1.31e9 if settings["load_in_8bit"] else 1.12e9,
+                "resident_bytes": 1.9e8 if settings["load_in_8bit"] else 5.4e8,
+                "source": "resident set of the process (VmHWM)",
+            },
+            "compile": None,
+            "evidence": {},
+        }
+
+
+def study_folder(
+    root: Path,
+    *,
+    matrix: Mapping[str, Sequence[Any]] | None = None,
+    replicates: int = 3,
+    source: str = ESTIMATED,
+    **more: Any,
+) -> StudyFolder:
+    """A folder of a study over `matrix` (2 attention kernels × 2 batch sizes where none is given), not yet written."""
+    mapping = {
+        "study": root.name,
+        "defaults": {"model": MODEL, "precision": "fp32"},
+        "matrix": matrix or {"pytorch.attn_implementation": ["sdpa", "eager"], "pytorch.batch_size": [1, 4]},
+        "measurement": {"replicates": replicates},
+        **more,
+    }
+    return StudyFolder(root, plan_of(study_from_mapping(mapping, source=None), existing=None), source)
+
+
+def ledger_entry(phase: str, source: str, energy_j: float, duration_s: float, uncertainty: float) -> dict[str, Any]:
+    return {
+        "phase": phase,
+        "device": "host",
+        "domain": "cpu",
+        "energy_j": energy_j,
+        "duration_s": duration_s,
+        "source": source,
+        "standard_uncertainty_j": uncertainty * energy_j,
+        "uncertainty_basis": "made up",
+        "start_monotonic_s": 10.0,
+        "end_monotonic_s": 10.0 + duration_s,
+        "reason": None,
+    }
+
+
+def evidence(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    asked = {f"pytorch.{name}": value for name, value in config["pytorch"].items()}
+    return {
+        path: {
+            "requested": value,
+            "effective": value,
+            "observed": f"seen as {value}",
+            "verdict": "default" if value is None else "applied",
+        }
+        for path, value in {"precision": config["precision"], **asked}.items()
+    }
+
+
+def environment() -> dict[str, Any]:
+    return {
+        "python": "3.11.7",
+        "packages": {"torch": "2.13.0+cpu", "transformers": "5.23.0", "bitsandbytes": None},
+        "system": "Linux-6.1-x86_64",
+        "cpu": "Example CPU 2 GHz",
+        "hostname": "bench",
+        "git_commit": "ab" * 20,
+        "git_dirty": False,
+        "models_lock_sha256": None,
+    }
+
+
+def fail(stage: str, error_class: str, reason: str) -> Change:
+    """Turns a record into that of a run that gave no figures, as the manager writes it."""
+
+    def change(record: dict[str, Any]) -> None:
+        record.update(
+            status="failed",
+            failure={"stage": stage, "class": error_class, "reason": reason, "log": f"results/logs/{stage}.log"},
+            evidence={},
+            energy=[],
+            metrics={},
+            unknown={},
+            energy_source=None,
+            output_digest=None,
+            warnings=[],
+            worker_pid=None,
+        )
+        for name in ("prompts", "snapshot", "devices", "meters"):
+            record.pop(name)
+
+    return change
+
+
+def ignore(path: str, observed: str) -> Change:
+    """Makes a setting one that did not take effect."""
+
+    def change(record: dict[str, Any]) -> None:
+        record["status"] = "invalid"
+        record["evidence"][path] |= {"verdict": "ignored", "effective": None, "observed": observed}
+
+    return change
+
+
+def warn(code: str, message: str) -> Change:
+    return lambda record: record["warnings"].append({"code": code, "message": message})
