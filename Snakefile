@@ -31,8 +31,17 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
+        f"{RESULTS}/validation.json",
         f"{RESULTS}/report.html",
         f"{RESULTS}/answer.txt",
+        # Named here too, so that one that was deleted is measured again.
+        measured("measurements.jsonl"),
+        measured("requests.parquet"),
+        measured("power.parquet"),
+
+
+onstart:
+    keep_plan()
 
 
 onsuccess:

@@ -8,7 +8,7 @@ from llenergymeasure.results.errors import ResultsError
 from llenergymeasure.results.study_results import read_json, read_loads, read_records
 
 with run_job("aggregate · means and intervals over replicates", ResultsError):
-    plan = read_json(Path(snakemake.input.plan))
+    plan = read_json(Path(snakemake.params.plan))
     output = snakemake.output
     write_tables(
         plan,

@@ -11,7 +11,7 @@ from llenergymeasure.results.study_results import read_study
 with run_job("report", ResultsError):
     given = snakemake.input
     study = read_study(
-        Path(given.plan),
+        Path(snakemake.params.plan),
         Path(given.summary),
         Path(given.runs),
         [Path(path) for path in given.measurements],

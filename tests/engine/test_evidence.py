@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from engine.conftest import Run
 
+from engine.conftest import Run
 from llenergymeasure.config.parameters import parameters
 from llenergymeasure.engine.evidence import PROBES, collect
 

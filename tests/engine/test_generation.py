@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from engine.conftest import Run
 
+from engine.conftest import Run
 from llenergymeasure.engine.compilation import counts, since
 from llenergymeasure.engine.failure import ExperimentFailure
 

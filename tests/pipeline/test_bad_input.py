@@ -70,7 +70,8 @@ def test_what_only_the_library_knows_stops_the_study_before_anything_is_loaded(p
     assert "reduce-overhead" in done.output
     assert "no_such_setting" in done.output
     assert "Traceback" not in done.output
-    assert not (pipeline.results() / "plan.json").exists()
+    assert not (pipeline.results() / "validation.json").exists()
+    assert not (pipeline.results() / "loads").exists()
 
 
 def test_an_unpinned_model_names_the_remedy_and_pin_is_let_through(pipeline: Pipeline) -> None:
@@ -88,7 +89,10 @@ def test_validate_only_validates(pipeline: Pipeline) -> None:
     assert "2 experiments over 1 loads" in done.output
     assert "1 duplicates merged" in done.output
     assert [path.name for path in (pipeline.directory / "results").iterdir()] == ["quick"]
-    assert sorted(path.name for path in pipeline.results().iterdir() if path.name != "logs") == ["plan.json"]
+    assert sorted(path.name for path in pipeline.results().iterdir() if path.name != "logs") == [
+        "plan.json",
+        "validation.json",
+    ]
 
 
 def test_a_dry_run_touches_nothing(pipeline: Pipeline) -> None:

@@ -12,7 +12,7 @@ FLASH = {"pytorch.attn_implementation": ["sdpa", "flash_attention_2"]}
 
 
 def test_a_missing_kernel_is_recorded_and_the_rest_goes_on(pipeline: Pipeline) -> None:
-    pipeline.write(study(matrix=FLASH))
+    pipeline.write(study(defaults={"precision": "bf16"}, matrix=FLASH))
     done = pipeline.snakemake()
     assert done.returncode == 0, done.output
     with (pipeline.results() / "summary.csv").open(newline="") as lines:
@@ -48,7 +48,7 @@ def test_on_failure_stop_ends_with_one_and_keeps_what_was_measured(pipeline: Pip
 
 
 def test_a_study_in_which_everything_fails_still_has_a_report(pipeline: Pipeline) -> None:
-    pipeline.write(study(defaults={"pytorch": {"attn_implementation": "flash_attention_2"}}))
+    pipeline.write(study(defaults={"precision": "bf16", "pytorch": {"attn_implementation": "flash_attention_2"}}))
     done = pipeline.snakemake()
     assert done.returncode == 0, done.output
     assert (pipeline.results() / "report.html").exists()

@@ -306,3 +306,16 @@ def ignore(path: str, observed: str) -> Change:
 
 def warn(code: str, message: str) -> Change:
     return lambda record: record["warnings"].append({"code": code, "message": message})
+
+
+def without_energy(reason: str) -> Change:
+    """A run that no meter watched."""
+
+    def change(record: dict[str, Any]) -> None:
+        record.update(energy=[], energy_source=None)
+        for name in record["metrics"]:
+            if "energy" in name or name == "average_power_w":
+                record["metrics"][name] = None
+                record["unknown"][name] = reason
+
+    return change

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from results.study_folder import ESTIMATED, MEASURED, StudyFolder, fail, ignore, study_folder, warn
+from study_folder import ESTIMATED, MEASURED, StudyFolder, fail, ignore, study_folder, warn
 
 HEAD = ["experiment_id", "load_id", "status", "failure_reason", "replicates", "model", "revision", "precision"]
 METRICS = [

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from results.study_folder import StudyFolder, fail, ignore, study_folder
+from study_folder import StudyFolder, fail, ignore, study_folder
 
 
 def raw(folder: StudyFolder, name: str, metric: str, replicates: set[int]) -> list[float]:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from results.study_folder import StudyFolder, study_folder
+from study_folder import StudyFolder, study_folder
 
 from llenergymeasure.results.errors import ResultsError
 

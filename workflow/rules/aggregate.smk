@@ -3,7 +3,6 @@
 
 rule aggregate:
     input:
-        plan=ancient(f"{RESULTS}/plan.json"),
         measurements=measured("measurements.jsonl"),
         loads=[f"{RESULTS}/loads/{load_id}/load.json" for load_id in LOADS],
     output:
@@ -19,6 +18,7 @@ rule aggregate:
     conda:
         "../../envs/inference.yaml"
     params:
-        plan=PLAN.digest,
+        plan=PLAN_FILE,
+        digest=PLAN.digest,
     script:
         "../../scripts/aggregate.py"

@@ -8,9 +8,10 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from llenergymeasure.config import StudyError, study_from_mapping
 from llenergymeasure.config.model_ref import parse_model_ref
 from llenergymeasure.models.recipe import recipe_of
-from llenergymeasure.measurement.plan import PlanError, plan_of, read_plan
+from llenergymeasure.measurement.plan import PlanError, plan_of, read_plan, write_plan
 
 PINNING = "pin" in sys.argv[1:]
+REPLANNING = "replan" in sys.argv[1:]
 LOCK = Path("config/models.lock.yaml")
 
 
@@ -38,7 +39,7 @@ def as_written(path):
 def open_plan(existing):
     """The study's plan, an extension of the one that is already there."""
     try:
-        return plan_of(STUDY, existing=read_plan(existing))
+        return plan_of(STUDY, existing=None if REPLANNING else read_plan(existing))
     except StudyError as error:
         end_with(problem.render() for problem in error.problems)
     except PlanError as error:
@@ -74,10 +75,20 @@ def measured(name):
     ]
 
 
+def keep_plan():
+    """Write the plan when a run begins (never in a dry run): jobs read it, so it must be there before them."""
+    path = Path(PLAN_FILE)
+    if PLAN != read_plan(path) and not PINNING:
+        write_plan(PLAN, path)
+
+
 def announce():
     """The answer in five lines, at the end of a run that made one."""
+    missing = [
+        path for path in measured("measurements.jsonl") if not Path(path).exists()
+    ]
     answer = Path(RESULTS) / "answer.txt"
-    if answer.exists():
+    if answer.exists() and not missing:
         print("", answer.read_text(encoding="utf-8"), sep="\n", file=sys.stderr)
 
 
@@ -94,7 +105,8 @@ if workflow.resource_settings.nodes is None:
 
 STUDY = open_study()
 RESULTS = f"results/{STUDY.name}"
-PLAN = open_plan(Path(RESULTS) / "plan.json")
+PLAN_FILE = f"{RESULTS}/plan.json"
+PLAN = open_plan(Path(PLAN_FILE))
 # While models are being pinned there is nothing to load yet.
 LOADS = [] if PINNING else PLAN.load_ids
 LOAD_OF_MODEL = {model_key(load_id): load_id for load_id in LOADS}

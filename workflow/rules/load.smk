@@ -3,7 +3,6 @@
 
 rule load:
     input:
-        plan=ancient(f"{RESULTS}/plan.json"),
         snapshot=lambda wildcards: ancient(
             f"results/models/{model_key(wildcards.load_id)}"
         ),
@@ -19,5 +18,7 @@ rule load:
     resources:
         gpu=1,
         quiet=1,
+    params:
+        plan=PLAN_FILE,
     script:
         "../../scripts/load.py"

@@ -3,7 +3,6 @@
 
 rule measure:
     input:
-        plan=ancient(f"{RESULTS}/plan.json"),
         snapshot=lambda wildcards: ancient(
             f"results/models/{model_key(load_of(wildcards))}"
         ),
@@ -24,5 +23,7 @@ rule measure:
     resources:
         gpu=1,
         quiet=1,
+    params:
+        plan=PLAN_FILE,
     script:
         "../../scripts/measure.py"

@@ -3,7 +3,6 @@
 
 rule report:
     input:
-        plan=ancient(f"{RESULTS}/plan.json"),
         summary=f"{RESULTS}/summary.parquet",
         runs=f"{RESULTS}/runs.parquet",
         measurements=measured("measurements.jsonl"),
@@ -19,5 +18,7 @@ rule report:
         f"{RESULTS}/logs/report.log",
     conda:
         "../../envs/inference.yaml"
+    params:
+        plan=PLAN_FILE,
     script:
         "../../scripts/report.py"

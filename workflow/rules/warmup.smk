@@ -3,7 +3,6 @@
 
 rule warmup:
     input:
-        plan=ancient(f"{RESULTS}/plan.json"),
         snapshot=lambda wildcards: ancient(
             f"results/models/{model_key(load_of(wildcards))}"
         ),
@@ -23,6 +22,7 @@ rule warmup:
         gpu=1,
         quiet=1,
     params:
+        plan=PLAN_FILE,
         min_window_s=STUDY.measurement.min_window_s,
     script:
         "../../scripts/warmup.py"

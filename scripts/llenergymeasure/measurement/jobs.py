@@ -54,8 +54,8 @@ def study_of(snakemake: Any, *, require_pins: bool = True) -> Study:
 
 
 def planned(snakemake: Any) -> Plan:
-    plan = read_plan(Path(snakemake.input.plan))
-    assert plan is not None, "the plan is an input of this job"
+    plan = read_plan(Path(snakemake.params.plan))
+    assert plan is not None, "Snakemake writes the plan before the first job starts"
     return plan
 
 
@@ -103,5 +103,5 @@ def open_journal(snakemake: Any) -> Journal:
 
 def reporter_of(snakemake: Any) -> Report:
     """Prints a line for each experiment that is through."""
-    results = Path(snakemake.input.plan).parent
+    results = Path(snakemake.params.plan).parent
     return Progress(planned(snakemake), results, sys.stderr).report

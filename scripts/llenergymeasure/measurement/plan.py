@@ -169,6 +169,7 @@ def plan_of(study: Study, *, existing: Plan | None) -> Plan:
             "min_window_s": measurement.min_window_s,
             "experiment_timeout_s": measurement.experiment_timeout_s,
             "on_failure": study.config.on_failure,
+            "invalid": study.config.invalid,
         },
         duplicates=found.duplicates,
         skipped=found.skipped,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +9,15 @@ from llenergymeasure.config.lock import read_lock
 from llenergymeasure.config.model_ref import ModelRef, parse_model_ref
 from llenergymeasure.models.snapshot import SCHEMA_VERSION
 
-# Libraries whose code writes the weights of a model that is made here instead of downloaded.
-_MAKERS = ("torch", "transformers")
-
 
 def recipe_of(model: str, revision: str | None, lock_path: Path) -> dict[str, Any]:
-    """Model, revision, pinned file hashes, and for models made here the versions of what makes them."""
+    """Model, revision and pinned file hashes. What was really made is recorded by its content digest."""
     ref = parse_model_ref(model)
     return {
         "model": ref.text,
         "canonical": ref.canonical,
         "revision": revision,
         "files": _pinned_files(ref, revision, lock_path),
-        "made_with": {} if ref.kind == "hub" else {name: importlib.metadata.version(name) for name in _MAKERS},
         "snapshot_schema": SCHEMA_VERSION,
     }
 

@@ -1,0 +1,75 @@
+"""A report as a reader sees it: text and tables, parsed from the HTML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+
+VOID = {"meta", "link", "img", "br", "input", "hr"}
+
+
+@dataclass
+class Node:
+    tag: str
+    attributes: dict[str, str | None]
+    children: list[Node | str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        parts = [child if isinstance(child, str) else child.text for child in self.children]
+        return " ".join("".join(parts).split())
+
+    def all(self, tag: str, **attributes: str) -> list[Node]:
+        """Descendants of that tag whose attributes hold these words (class_ for class)."""
+        found = []
+        for child in self.children:
+            if isinstance(child, Node):
+                wanted = {name.rstrip("_"): value for name, value in attributes.items()}
+                if child.tag == tag and all(
+                    value in (child.attributes.get(name) or "").split() for name, value in wanted.items()
+                ):
+                    found.append(child)
+                found += child.all(tag, **attributes)
+        return found
+
+    def section(self, name: str) -> Node:
+        (found,) = self.all("section", id=name)
+        return found
+
+    def table(self) -> list[list[str]]:
+        """Cells of all rows of the first table below."""
+        return [
+            [cell.text for cell in row.children if isinstance(cell, Node)] for row in self.all("table")[0].all("tr")
+        ]
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.root = Node("root", {})
+        self._open = [self.root]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        node = Node(tag, dict(attrs))
+        self._open[-1].children.append(node)
+        if tag not in VOID:
+            self._open.append(node)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._open[-1].children.append(Node(tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open[-1].tag == tag, f"<{self._open[-1].tag}> is closed by </{tag}>"
+        self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        self._open[-1].children.append(data)
+
+
+def read_page(html: str) -> Node:
+    """The page as a tree; fails where tags are not nested properly."""
+    reader = _Reader()
+    reader.feed(html)
+    reader.close()
+    assert len(reader._open) == 1
+    return reader.root
