@@ -15,3 +15,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """A question for an error message, or None where nothing is near."""
     near = nearest(word, known)
     return f"did you mean {near}?" if near else None
+
+
+def printable(text: str) -> str:
+    """Text from outside on one line, without the control characters that steer a terminal."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from llenergymeasure.config.words import printable
 from llenergymeasure.measurement.plan import Batch, Plan
 
 
@@ -26,7 +27,7 @@ class Progress:
             f"[{done}/{total}] replicate {record['replicate']}/{self._plan.replicates} · "
             f"{self._label(record['experiment_id'])} · {outcome(record)} · {remaining(left_s, done, total)}"
         )
-        print(line, file=self._stream, flush=True)
+        print(printable(line), file=self._stream, flush=True)
 
     def _label(self, experiment_id: str) -> str:
         return label(self._plan.experiments[experiment_id]["axes"]) or experiment_id

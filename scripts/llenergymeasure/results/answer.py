@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from llenergymeasure.config.words import printable
 from llenergymeasure.results.experiments import ENERGY, SPEED, Experiment, experiments_of, source_words
-from llenergymeasure.results.progress import one_line
 from llenergymeasure.results.quantities import Scale, scale_of
 from llenergymeasure.results.ranking import Best, best, groups_by_source
 from llenergymeasure.results.study_results import StudyResults
@@ -26,7 +26,7 @@ def five_lines(study: StudyResults, report: Path) -> str:
         ("failures:       ", _failures(experiments, int(study.summary["warnings"].sum()))),
         ("report:         ", str(report)),
     )
-    return "".join(f"{title}{one_line(text)}\n" for title, text in lines)
+    return "".join(f"{title}{printable(text)}\n" for title, text in lines)
 
 
 def distinguishable(found: Best) -> str:

