@@ -23,13 +23,12 @@ PAIRS = 30
 
 
 def main() -> bool:
-    from llenergymeasure.measurement.prompts import build_prompts
-
     from llenergymeasure.config import ExperimentConfig
     from llenergymeasure.engine.batches import make_batches
     from llenergymeasure.engine.generation import Generator
     from llenergymeasure.engine.keywords import generate_keywords, pad_token
     from llenergymeasure.engine.load import load_model
+    from llenergymeasure.measurement.prompts import build_prompts
 
     config = ExperimentConfig.model_validate(
         {

@@ -51,6 +51,13 @@ def test_calibration_sizes_windows_by_the_warm_passes_not_the_cold_ones() -> Non
     assert found.expected_s == pytest.approx((4 + 20) * 0.5 + (50 + 1) * 0.1)
 
 
+def test_a_single_warm_up_pass_is_not_what_windows_are_sized_by() -> None:
+    found = calibrate(giving(60, 0.5), giving(0.1), WarmupConfig(passes=1), min_window_s=10)
+    assert found.warmup_passes == 1
+    assert found.pass_s == 0.5
+    assert found.measured_passes == 20
+
+
 def test_no_warm_up_at_all_still_calibrates() -> None:
     found = calibrate(giving(0.5), giving(0.1), WarmupConfig(passes=0), min_window_s=1)
     assert found.warmup_passes == 0

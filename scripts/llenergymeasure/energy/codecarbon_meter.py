@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable, Collection
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -31,23 +33,39 @@ CPU_MODES = {
 }
 
 
+@dataclass(frozen=True)
+class _Detection:
+    """The hardware objects of a tracker, what codecarbon said while it looked, and settings of its own left aside."""
+
+    hardware: list[Any]
+    capture: LogCapture
+    foreign_settings: list[str]
+
+
+_ahead: list[Future[_Detection]] = []
+
+
+def detect_ahead() -> None:
+    """Begin to look for hardware in a thread. It mostly waits for other programs: a second to spend on imports."""
+    executor = ThreadPoolExecutor(1, thread_name_prefix="codecarbon")
+    _ahead.append(executor.submit(_detect))
+    executor.shutdown(wait=False)
+
+
 def open_codecarbon(context: MeterContext) -> CodecarbonMeter:
-    """Start codecarbon: about two seconds. Writes no file, uses no network, knows no country.
+    """Start codecarbon: two seconds, less after `detect_ahead`. Writes no file, uses no network, knows no country.
 
     Raises:
         MeterUnavailable: codecarbon fails, or finds nothing to estimate.
     """
-    capture = LogCapture()
-    capture.install()
-    try:
-        tracker = _tracker(context)
-        tracker.get_detected_hardware()
-        hardware = list(tracker._hardware)
-    except Exception as error:  # codecarbon raises whatever its platform code meets
-        capture.remove()
-        suppressed = "; ".join(capture.take_failures())
-        raise MeterUnavailable("codecarbon", suppressed or f"{type(error).__name__}: {error}") from error
-    parts = {_domain(part): part for part in hardware}
+    detection = _ahead.pop().result() if _ahead else _detect()
+    capture = detection.capture
+    if detection.foreign_settings:
+        context.warn(
+            "codecarbon_settings_ignored",
+            f"codecarbon settings from its files or CODECARBON_* are not used: {', '.join(detection.foreign_settings)}",
+        )
+    parts = {_domain(part): part for part in detection.hardware}
     for domain in context.covered_domains & set(parts):
         del parts[domain]
     if "gpu" in parts and "MIG-" in context.environment.get("CUDA_VISIBLE_DEVICES", ""):
@@ -61,18 +79,26 @@ def open_codecarbon(context: MeterContext) -> CodecarbonMeter:
     return CodecarbonMeter(parts, capture, context)
 
 
-def _tracker(context: MeterContext) -> Any:
+def _detect() -> _Detection:
+    capture = LogCapture()
+    capture.install()
+    try:
+        foreign, tracker = _tracker()
+        tracker.get_detected_hardware()
+        return _Detection(list(tracker._hardware), capture, foreign)
+    except Exception as error:  # codecarbon raises whatever its platform code meets
+        capture.remove()
+        suppressed = "; ".join(capture.take_failures())
+        raise MeterUnavailable("codecarbon", suppressed or f"{type(error).__name__}: {error}") from error
+
+
+def _tracker() -> tuple[list[str], Any]:
     from codecarbon import OfflineEmissionsTracker
     from codecarbon.core.config import get_hierarchical_config
 
     foreign = sorted(set(get_hierarchical_config()) - {"log_level"})
-    if foreign:
-        context.warn(
-            "codecarbon_settings_ignored",
-            f"codecarbon settings from its files or CODECARBON_* are not used: {', '.join(foreign)}",
-        )
     # Whatever those could set that reaches the hardware objects, opens files or talks to a network is stated here.
-    return OfflineEmissionsTracker(
+    return foreign, OfflineEmissionsTracker(
         tracking_mode="machine",
         force_cpu_power=None,
         force_ram_power=None,

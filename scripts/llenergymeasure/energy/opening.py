@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from llenergymeasure.energy.carbon import country_intensity
+from llenergymeasure.energy.codecarbon_meter import detect_ahead
 from llenergymeasure.energy.meter import Meter, MeterContext, MeterUnavailable
 from llenergymeasure.energy.meter_set import MeterSet
 from llenergymeasure.energy.registry import METERS
@@ -13,6 +14,12 @@ from llenergymeasure.energy.warning_log import WarningLog
 
 if TYPE_CHECKING:
     from llenergymeasure.config import EnergyConfig
+
+
+def prepare_meters(config: EnergyConfig) -> None:
+    """Begin what takes time and no processor, so that `open_meters` is quicker if other work comes between."""
+    if config.meters is None or "codecarbon" in config.meters:
+        detect_ahead()
 
 
 def open_meters(config: EnergyConfig) -> MeterSet:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from llenergymeasure.config import WarmupConfig
@@ -26,6 +26,7 @@ class Calibration:
     latencies_s: tuple[float, ...]
     cv: float | None
     stable: bool
+    min_window_s: float
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "latencies_s": list(self.latencies_s)}
@@ -38,7 +39,9 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Calibration:
-        return cls(**{**record, "latencies_s": tuple(record["latencies_s"])})
+        """From a calibration's record, which may hold more."""
+        known = {field.name: record[field.name] for field in fields(cls)}
+        return cls(**{**known, "latencies_s": tuple(record["latencies_s"])})
 
 
 def calibrate(
@@ -49,8 +52,8 @@ def calibrate(
 ) -> Calibration:
     """Warm up, then size the windows. `run_pass` runs one pass and returns its duration in seconds."""
     latencies, stable = warm_up(run_pass, warmup)
-    # Without any warm-up a pass still has to be timed once to size the windows.
-    recent = latencies[-warmup.cv_window :] or [run_pass()]
+    # The first pass compiles, tunes and is instrumented: it says nothing about how long the window's passes take.
+    recent = latencies[1:][-warmup.cv_window :] or [run_pass()]
     pass_s = statistics.median(recent)
     run_prefill_pass()
     prefill_pass_s = run_prefill_pass()
@@ -63,6 +66,7 @@ def calibrate(
         latencies_s=tuple(latencies),
         cv=coefficient_of_variation(recent),
         stable=stable,
+        min_window_s=min_window_s,
     )
 
 

@@ -25,6 +25,8 @@ from llenergymeasure.measurement.metrics import Measured, compute_metrics
 from llenergymeasure.measurement.prompts import PromptError, PromptSet, build_prompts
 from llenergymeasure.models.snapshot import Snapshot, read_snapshot
 
+# A window this much shorter than the study asked for was sized by passes that took longer.
+SHORT_WINDOW = 0.8
 # A window whose passes differ by more than this is not the steady state the calibration found.
 UNSTABLE_CV = 0.1
 IDLE_PHASES = ("idle", "idle_resident")
@@ -151,7 +153,7 @@ class Session:
         entries = [*idle, *full.entries, *prefill.entries]
         metrics, unknown, source = compute_metrics(measured, entries)
         evidence = collect(intent, seen)
-        warnings = [*self._load_warnings, *meters.warnings[heard:], *_window_warnings(plan, metrics, seen)]
+        warnings = [*self._load_warnings, *meters.warnings[heard:], *_window_warnings(plan, full, metrics, seen)]
         result = {
             "status": "invalid" if _is_invalid(evidence, seen) else "ok",
             "evidence": evidence,
@@ -289,8 +291,18 @@ def _is_invalid(evidence: dict[str, dict[str, Any]], seen: Observation) -> bool:
     return recompiled or any(entry["verdict"] == "ignored" for entry in evidence.values())
 
 
-def _window_warnings(plan: Calibration, metrics: dict[str, Any], seen: Observation) -> list[dict[str, str]]:
+def _window_warnings(
+    plan: Calibration, window: Window, metrics: dict[str, Any], seen: Observation
+) -> list[dict[str, str]]:
     found = []
+    if window.duration_s < SHORT_WINDOW * plan.min_window_s:
+        found.append(
+            {
+                "code": "window-too-short",
+                "message": f"the window lasted {window.duration_s:.3g} s, measurement.min_window_s asks for "
+                f"{plan.min_window_s:g} s: its passes are faster than those of the calibration",
+            }
+        )
     if not plan.stable:
         found.append(
             {

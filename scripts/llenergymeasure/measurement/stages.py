@@ -125,23 +125,7 @@ def run_measure(
             try:
                 if calibrated["status"] != "ok":
                     raise Refused(calibrated["failure"])
-                known = (
-                    "warmup_passes",
-                    "measured_passes",
-                    "prefill_passes",
-                    "pass_s",
-                    "prefill_pass_s",
-                    "latencies_s",
-                    "cv",
-                    "stable",
-                )
-                answer = manager.ask(
-                    {
-                        "do": "measure",
-                        "config": config,
-                        "calibration": {name: calibrated[name] for name in known},
-                    }
-                )
+                answer = manager.ask({"do": "measure", "config": config, "calibration": calibrated})
                 record = {**head, "failure": None, **answer["record"]}
                 entry = {"record": record, "requests": answer["requests"], "power": answer["power"]}
             except Refused as refused:
