@@ -21,7 +21,13 @@ from llenergymeasure.config.schema import ROOT, SCHEMA_FILE, schema_text, study_
 from llenergymeasure.config.study_config import StudyConfig
 
 PAGE = README.read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+DOCUMENTED = [
+    pytest.param(block, id=f"{page.relative_to(ROOT)}-{number}")
+    for page in (ROOT / "README.md", README, *sorted((ROOT / "docs").glob("*.md")))
+    for number, block in enumerate(
+        re.findall(r"^```yaml\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    )
+]
 STUDIES = [ROOT / "config" / "config.yaml", *sorted((ROOT / "config" / "studies").glob("*.yaml"))]
 
 
@@ -54,8 +60,8 @@ def test_readme_has_every_key_and_rule() -> None:
         assert f"| `{rule['id']}` |" in PAGE
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-def test_examples_of_the_readme_load(block: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", DOCUMENTED)
+def test_documented_examples_load(block: str, tmp_path: Path) -> None:
     content = yaml.safe_load(block)
     validate(content)
     # Whether the package is installed is not what an example is about.
@@ -63,8 +69,8 @@ def test_examples_of_the_readme_load(block: str, tmp_path: Path) -> None:
     assert made.expand()
 
 
-def test_the_readme_has_examples() -> None:
-    assert len(BLOCKS) >= 5
+def test_there_are_documented_examples() -> None:
+    assert len(DOCUMENTED) >= 6
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.name)
