@@ -19,10 +19,10 @@ run: .venv/.run
 	$(BIN)/snakemake --cores $(CORES) $(if $(STUDY),--configfile $(STUDY))
 
 test: .venv/.dev lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-all: .venv/.dev lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: .venv/.dev
 	$(BIN)/python -m benchmarks

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from harness import Pipeline, study
 
-pytestmark = [pytest.mark.gpu, pytest.mark.xdist_group("gpu")]
+pytestmark = [pytest.mark.gpu]
 MODEL = (
     "random:llama?hidden_size=512&intermediate_size=1024&num_hidden_layers=4"
     "&num_attention_heads=8&num_key_value_heads=4&vocab_size=320&dtype=bfloat16"

@@ -24,8 +24,6 @@ from llenergymeasure.measurement.manager import LoadOrder, Manager, Refused
 from llenergymeasure.measurement.worker_process import WorkerBug
 from llenergymeasure.models.snapshot import materialise
 
-pytestmark = pytest.mark.xdist_group("worker")
-
 
 def config(**changes: Any) -> dict[str, Any]:
     return ExperimentConfig.model_validate({**QUICK["defaults"], **changes}).model_dump(mode="json")

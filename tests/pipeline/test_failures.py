@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 
-import pytest
 from harness import Pipeline, study
 
-pytestmark = pytest.mark.xdist_group("failures")
 FLASH = {"pytorch.attn_implementation": ["sdpa", "flash_attention_2"]}
 
 

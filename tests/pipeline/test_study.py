@@ -22,7 +22,6 @@ METRICS = (
     "peak_memory_bytes",
     "average_power_w",
 )
-pytestmark = pytest.mark.xdist_group("study")
 
 
 @pytest.fixture(scope="module")
