@@ -1,0 +1,58 @@
+"""A hub model from an unpinned name to a result, through Snakemake, on a hub of our own."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from harness import Pipeline, study
+from models.hub_server import HubServer
+
+
+def test_a_hub_model_is_pinned_fetched_once_checked_and_measured(
+    pipeline: Pipeline, hub: HubServer, commit: str
+) -> None:
+    pipeline.write(study(defaults={"model": "org/tiny"}))
+    refused = pipeline.snakemake()
+    assert refused.returncode == 1
+    assert "snakemake pin" in refused.output
+    assert hub.requests == []
+
+    pinned = pipeline.snakemake("pin")
+    assert pinned.returncode == 0, pinned.output
+    lock = pipeline.directory / "config" / "models.lock.yaml"
+    assert commit in lock.read_text(encoding="utf-8")
+
+    done = pipeline.snakemake()
+    assert done.returncode == 0, done.output
+    (record,) = pipeline.records()
+    assert record["status"] == "ok"
+    assert (record["snapshot"]["source"], record["snapshot"]["revision"]) == ("hub", commit)
+    assert record["evidence"]["pytorch.revision"]["verdict"] == "applied"
+
+    asked = len(hub.requests)
+    again = pipeline.snakemake()
+    assert "Nothing to be done" in again.output
+    assert len(hub.requests) == asked
+
+
+@pytest.mark.usefixtures("commit")
+def test_a_file_that_is_not_the_pinned_one_stops_before_anything_is_loaded(pipeline: Pipeline) -> None:
+    pipeline.write(study(defaults={"model": "org/tiny"}))
+    assert pipeline.snakemake("pin").returncode == 0
+    path = pipeline.directory / "config" / "models.lock.yaml"
+    lock = yaml.safe_load(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    (sha256,) = {
+        file["sha256"]
+        for model in lock["models"].values()
+        for revision in model.values()
+        for name, file in revision["files"].items()
+        if name == "model.safetensors"
+    }
+    path.write_text(text.replace(sha256, "0" * 64), encoding="utf-8")
+    done = pipeline.snakemake()
+    assert done.returncode == 1
+    assert "model.safetensors" in done.output
+    assert "Traceback (most recent call last)" not in done.output
+    assert not (pipeline.results() / "loads").exists()
+    assert not any(path.suffix == ".safetensors" for path in (pipeline.directory / "results/models").rglob("*"))
