@@ -1,0 +1,40 @@
+"""The commands of the README do what they say: each is run on the README's own study, as a dry run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from harness import ROOT, Pipeline
+
+PAGES = (ROOT / "README.md", ROOT / "config" / "README.md")
+FENCED = r"^```{}\n(.*?)^```"
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(FENCED.format(language), page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+COMMANDS = [
+    shlex.split(line, comments=True)
+    for page in PAGES
+    for block in blocks(page, "bash")
+    for line in block.splitlines()
+    if line.startswith("snakemake ")
+]
+
+
+def test_the_pages_have_commands() -> None:
+    assert len(COMMANDS) >= 3
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_command_of_the_readme_is_accepted_as_it_stands(pipeline: Pipeline, command: list[str]) -> None:
+    study = blocks(ROOT / "README.md", "yaml")[0]
+    pipeline.write(study, re.match(r"# (\S+)\n", study)[1])
+    done = pipeline.snakemake(*command[1:], "--dry-run", configfile=None)
+    assert done.returncode == 0, done.output
+    assert done.jobs["validate"] == 1
+    assert done.jobs.get("measure", 0) == (0 if "validate" in command else 10)
