@@ -2,9 +2,9 @@
 
 snakemake --cores N                         measures config/config.yaml
 snakemake --cores N --configfile my.yaml    measures that study instead
-snakemake --cores 1 validate                only checks the study and writes its plan
-snakemake --cores 1 pin                     resolves branch names to commits in config/models.lock.yaml
-snakemake --cores 1 replan                  draws a new plan, as if nothing had been measured yet
+snakemake validate --cores 1                only checks the study and writes its plan
+snakemake pin --cores 1                     resolves branch names to commits in config/models.lock.yaml
+snakemake replan --cores 1                  draws a new plan, as if nothing had been measured yet
 """
 
 from snakemake.utils import min_version

@@ -35,7 +35,7 @@ def hub(settings: str = "") -> str:
 def test_an_unpinned_model_names_the_remedy(refuse: Refuse) -> None:
     (line,) = refuse(hub())
     assert line.startswith("study.yaml:3: defaults.model: org/name at 'main' is not pinned")
-    assert "run `snakemake pin`" in line and line.endswith("[model-unpinned]")
+    assert "run `snakemake pin --cores 1`" in line and line.endswith("[model-unpinned]")
 
 
 def test_many_points_of_an_unpinned_model_are_one_line(refuse: Refuse) -> None:

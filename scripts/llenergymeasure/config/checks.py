@@ -52,7 +52,7 @@ MODEL_UNPINNED = Check(
     "model-unpinned",
     "error",
     "a hub model without a 40-character commit or an entry in the lock file",
-    "run `snakemake pin` and commit config/models.lock.yaml",
+    "run `snakemake pin --cores 1` (with the same --configfile) and commit config/models.lock.yaml",
 )
 MODEL_UNAVAILABLE = Check(
     "model-unavailable",
