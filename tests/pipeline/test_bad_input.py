@@ -48,6 +48,14 @@ def test_a_study_name_never_becomes_a_path_unchecked(pipeline: Pipeline, name: s
     assert "Traceback" not in done.output
 
 
+def test_text_of_a_study_cannot_steer_the_terminal(pipeline: Pipeline) -> None:
+    pipeline.write('study: steering\ndefaults: {model: "random:llama", "bad\\e[2Jkey": 1}\n')
+    done = pipeline.snakemake("-n")
+    assert done.returncode == 1
+    assert "bad [2Jkey: is not a setting" in done.output
+    assert "\x1b" not in done.output
+
+
 def test_a_mistake_on_the_command_line_is_named_as_one(pipeline: Pipeline) -> None:
     pipeline.write(study())
     done = pipeline.snakemake("-n", "--config", "mesurement=1")

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from llenergymeasure.config.words import printable
+
 Severity = Literal["error", "warning"]
 
 COMMAND_LINE = "--config"
@@ -33,7 +35,7 @@ class Problem:
         text = f"{start}: {self.message}" if start else self.message
         text += f"; {self.hint}" if self.hint else ""
         text += f" [{self.rule}]" if self.rule else ""
-        return " ".join(text.split())
+        return printable(text)
 
     def to_dict(self) -> dict[str, Any]:
         """For plan.json."""
