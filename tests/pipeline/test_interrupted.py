@@ -10,8 +10,10 @@ import sys
 import time
 
 import psutil
+import pytest
 from harness import ROOT, Pipeline, study
 
+pytestmark = pytest.mark.slow
 PATIENCE_S = 240
 
 
@@ -20,7 +22,13 @@ def test_an_interrupted_batch_goes_on_where_it_stopped(pipeline: Pipeline) -> No
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     command += ["--directory", str(pipeline.directory), "--cores", "2", "--configfile", "study.yaml"]
     running = subprocess.Popen(
-        command, cwd=pipeline.directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command,
+        cwd=pipeline.directory,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        # What a shell starts in the background ignores Ctrl-C, and so would its children: a terminal's doesn't.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     end = time.monotonic() + PATIENCE_S
     while not (kept := _journaled(pipeline)):
