@@ -8,6 +8,7 @@ from llenergymeasure.measurement.jobs import LOCK, run_job
 from llenergymeasure.models.snapshot import SnapshotError, materialise
 
 made_from = snakemake.params.made_from
+is_adapter = made_from.get("is_adapter", False)
 with run_job(f"model · {made_from['model']}", SnapshotError, LockError):
     # Code comes along only where the lock has its hashes; whether it runs is the experiment's choice.
     materialise(
@@ -15,5 +16,6 @@ with run_job(f"model · {made_from['model']}", SnapshotError, LockError):
         made_from["revision"],
         Path(snakemake.output.snapshot),
         lock=read_lock(LOCK),
-        allow_code=True,
+        allow_code=not is_adapter,
+        is_adapter=is_adapter,
     )

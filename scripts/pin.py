@@ -3,13 +3,18 @@
 import sys
 from pathlib import Path
 
-from llenergymeasure.config.model_ref import parse_model_ref
+from llenergymeasure.config.sources import sources_of
 from llenergymeasure.measurement.jobs import run_job, study_of
 from llenergymeasure.models.errors import PinError
 from llenergymeasure.models.pin import resolve_pins
 
 with run_job("pin · branch names to commits", PinError):
-    wanted = [(config.model, config.pytorch.revision) for config in study_of(snakemake, require_pins=False).expand()]
-    hub = [(model, revision) for model, revision in wanted if parse_model_ref(model).kind == "hub"]
-    report = resolve_pins(hub, Path(snakemake.params.lock))
+    experiments = study_of(snakemake, require_pins=False).expand()
+    wanted = [source for config in experiments for source in sources_of(config.model_dump())]
+    hub = [source for source in wanted if source.ref.kind == "hub"]
+    report = resolve_pins(
+        [(source.name, source.revision) for source in hub],
+        Path(snakemake.params.lock),
+        adapters={source.name for source in hub if source.role == "adapter"},
+    )
     print(*(report or ["no model of this study is on a hub"]), sep="\n", file=sys.stderr)

@@ -148,8 +148,8 @@ matrix:
 
 
 def test_a_rule_in_the_matrix_names_path_and_value(refuse: Refuse) -> None:
-    (line,) = refuse(f"{HEAD}matrix:\n  pytorch.num_processes:\n    - 1\n    - 2\n")
-    assert line.startswith("study.yaml:7: matrix.pytorch.num_processes[1]: 2 processes;")
+    (line,) = refuse(f"{HEAD}  n: 1\nmatrix:\n  pytorch.num_processes:\n    - 1\n    - 2\n")
+    assert line.startswith("study.yaml:8: matrix.pytorch.num_processes[1]: 2 processes have only 1 prompts")
 
 
 def test_a_rule_about_a_default_stands_where_something_was_written(refuse: Refuse) -> None:
@@ -160,7 +160,7 @@ def test_a_rule_about_a_default_stands_where_something_was_written(refuse: Refus
 def test_skip_does_not_hide_typos_or_empty_studies(refuse: Refuse) -> None:
     lines = refuse(f"invalid: skip{HEAD}matrix: {{pytorch.numbeams: [1], n: [1]}}\n")
     assert [line.rpartition(" ")[2] for line in lines] == ["[unknown-key]"]
-    lines = refuse(f"invalid: skip{HEAD}matrix: {{pytorch.num_processes: [2, 3]}}\n")
+    lines = refuse(f"invalid: skip{HEAD}  n: 1\nmatrix: {{pytorch.num_processes: [2, 3]}}\n")
     assert "all 2 points are invalid" in lines[0] and len(lines) == 3
 
 

@@ -21,10 +21,10 @@ SETTINGS: dict[str, Any] = {
     "pytorch.num_beams": 2,
     "pytorch.length_penalty": 1.5,
     "decoder.do_sample": False,
-    "passthrough_kwargs.generate.typical_p": 0.25,
+    "passthrough_kwargs.generate.epsilon_cutoff": 0.25,
 }
 # Ids name folders of measured results: when this value changes, nobody's results are found again.
-DIGEST = "19b00581768e23dba9188fd21893ce1372310af224b1cefe46c764474e6211c4"
+DIGEST = "f53afc2a800652d1e720b880f2094facf143ebfe053feba8c6d533d77fcd5346"
 
 CHANGES: dict[str, Any] = {
     "model": "org/other",
@@ -57,6 +57,18 @@ CHANGES: dict[str, Any] = {
     "pytorch.revision": "a" * 40,
     "pytorch.trust_remote_code": True,
     "pytorch.num_processes": 1,
+    "pytorch.batching": "continuous",
+    "pytorch.prefill_chunk_size": 7,
+    "pytorch.assistant_model": "org/draft",
+    "pytorch.assistant_revision": "a" * 40,
+    "pytorch.compile_config": {"mode": "default"},
+    "pytorch.tp_plan": "auto",
+    "pytorch.tp_size": 7,
+    "pytorch.adapter": "org/lora",
+    "pytorch.adapter_revision": "a" * 40,
+    "pytorch.allow_tf32": True,
+    "decoder.typical_p": 0.7,
+    "decoder.top_h": 0.7,
     "decoder.temperature": 0.7,
     "decoder.do_sample": False,
     "decoder.top_k": 7,
@@ -144,7 +156,14 @@ def test_every_setting_changes_the_id_and_load_settings_the_load_id(path: str) -
 
 
 @pytest.mark.parametrize(
-    ("target", "is_load"), [("from_pretrained", True), ("bitsandbytes", True), ("compile", True), ("generate", False)]
+    ("target", "is_load"),
+    [
+        ("from_pretrained", True),
+        ("bitsandbytes", True),
+        ("compile", True),
+        ("generate", False),
+        ("continuous_batching", False),
+    ],
 )
 def test_passthrough_is_part_of_the_ids(target: str, is_load: bool) -> None:
     before = config({"model": "a/b"})

@@ -105,13 +105,13 @@ def test_merging_is_deep() -> None:
     made = study(
         defaults=shared,
         matrix={"pytorch": [{"use_cache": False}, {"batch_size": 4}]},
-        include=[{"pytorch": {"num_beams": 2}, "passthrough_kwargs": {"generate": {"typical_p": 0.5}}}],
+        include=[{"pytorch": {"num_beams": 2}, "passthrough_kwargs": {"generate": {"epsilon_cutoff": 0.5}}}],
     )
     first, second, third = (config.pytorch for config in made.expand())
     assert (first.attn_implementation, first.batch_size, first.use_cache) == ("eager", 2, False)
     assert (second.attn_implementation, second.batch_size, second.use_cache) == ("eager", 4, None)
     assert (third.attn_implementation, third.batch_size, third.num_beams) == ("eager", 2, 2)
-    assert made.expand()[2].passthrough_kwargs.generate == {"renormalize_logits": True, "typical_p": 0.5}
+    assert made.expand()[2].passthrough_kwargs.generate == {"renormalize_logits": True, "epsilon_cutoff": 0.5}
     assert shared["pytorch"] == {"attn_implementation": "eager", "batch_size": 2}
 
 

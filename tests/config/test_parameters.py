@@ -65,7 +65,8 @@ def test_keywords_are_ones_that_the_installed_library_has() -> None:
     quantization = vars(transformers.BitsAndBytesConfig(load_in_4bit=True))
     for item in parameters().values():
         if item.target == "generate":
-            assert item.keyword in generation, item.path
+            # A draft model is an argument of `generate` itself.
+            assert item.keyword in {*generation, "assistant_model"}, item.path
         if item.target == "bitsandbytes":
             assert item.keyword in quantization or f"_{item.keyword}" in quantization, item.path
 
@@ -99,6 +100,8 @@ def test_load_level() -> None:
     assert load == {
         *("precision", "cpu_threads", "pytorch.attn_implementation", "pytorch.device_map", "pytorch.max_memory"),
         *("pytorch.revision", "pytorch.trust_remote_code", "pytorch.num_processes"),
+        *("pytorch.adapter", "pytorch.adapter_revision", "pytorch.allow_tf32", "pytorch.tp_plan", "pytorch.tp_size"),
+        *("pytorch.assistant_model", "pytorch.assistant_revision"),
         *("pytorch.torch_compile", "pytorch.torch_compile_mode", "pytorch.torch_compile_backend"),
         *("pytorch.load_in_4bit", "pytorch.load_in_8bit", "pytorch.bnb_4bit_compute_dtype"),
         *("pytorch.bnb_4bit_quant_type", "pytorch.bnb_4bit_use_double_quant"),
@@ -117,7 +120,7 @@ def test_introspection() -> None:
     assert clashes["pytorch.load_in_8bit"] == ["pytorch.load_in_4bit"]
     assert clashes["pytorch.torch_compile_mode"] == ["pytorch.torch_compile: false"]
     skip = introspection.get_param_skip_conditions()
-    assert "Hopper" in skip["pytorch.attn_implementation"]
+    assert "compute capability 9.0" in skip["pytorch.attn_implementation"]
     assert "num_beams" in skip["pytorch.early_stopping"]
     assert "batch_size" in skip["pytorch.prompt_lookup_num_tokens"]
     assert introspection.get_param_options("pytorch.early_stopping") == [True, False, "never"]
@@ -147,8 +150,18 @@ def test_test_values_are_valid(path: str) -> None:
 def test_support_tables() -> None:
     assert ssot.PRECISION_SUPPORT == {"pytorch": ["fp32", "fp16", "bf16"]}
     assert set(ssot.DECODING_SUPPORT["pytorch"]) == {
-        *("greedy", "sampling", "beam_search", "beam_sampling", "prompt_lookup")
+        *("greedy", "sampling", "beam_search", "beam_sampling", "prompt_lookup", "assisted")
     }
     assert ssot.DECODER_PARAM_SUPPORT["pytorch"] == [
-        *("temperature", "do_sample", "top_k", "top_p", "min_p", "repetition_penalty", "min_new_tokens")
+        *(
+            "temperature",
+            "do_sample",
+            "top_k",
+            "top_p",
+            "min_p",
+            "typical_p",
+            "top_h",
+            "repetition_penalty",
+            "min_new_tokens",
+        )
     ]

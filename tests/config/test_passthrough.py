@@ -12,7 +12,7 @@ MODEL = {"model": "random:llama"}
 ACCEPTED = {
     "from_pretrained": {"offload_folder"},
     "bitsandbytes": {"llm_int8_threshold"},
-    "generate": {"typical_p", "top_h"},
+    "generate": {"epsilon_cutoff", "top_h"},
     "compile": {"dynamic"},
 }
 
@@ -56,7 +56,7 @@ def test_known_keywords_pass() -> None:
         passthrough_kwargs={
             "from_pretrained": {"offload_folder": "x"},
             "bitsandbytes": {"llm_int8_threshold": 5.0},
-            "generate": {"typical_p": 0.9},
+            "generate": {"epsilon_cutoff": 0.9},
             "compile": {"dynamic": False},
         },
     )
@@ -65,14 +65,14 @@ def test_known_keywords_pass() -> None:
 
 def test_unknown_keywords_get_the_nearest_name() -> None:
     config = ExperimentConfig(
-        **MODEL, passthrough_kwargs={"generate": {"typical_pp": 0.9}, "compile": {"typical_p": 1}}
+        **MODEL, passthrough_kwargs={"generate": {"epsilon_cutoffp": 0.9}, "compile": {"epsilon_cutoff": 1}}
     )
     found = check_passthrough(config, ACCEPTED)
     assert [(item.path, item.rule) for item in found] == [
-        ("passthrough_kwargs.generate.typical_pp", "passthrough-unknown"),
-        ("passthrough_kwargs.compile.typical_p", "passthrough-unknown"),
+        ("passthrough_kwargs.generate.epsilon_cutoffp", "passthrough-unknown"),
+        ("passthrough_kwargs.compile.epsilon_cutoff", "passthrough-unknown"),
     ]
-    assert found[0].hint == "did you mean typical_p?"
+    assert found[0].hint == "did you mean epsilon_cutoff?"
 
 
 def test_compile_mode_and_backend_are_checked_against_the_installed_torch() -> None:

@@ -15,6 +15,23 @@ from llenergymeasure.config.settings import build
 GREEDY = {"decoder.do_sample": False}
 BEAMS = {"pytorch.num_beams": 4, **GREEDY}
 FREE = {"fixed_output": False}
+ASSISTANT = {"pytorch.assistant_model": "random:llama?seed=8"}
+NOT_CONTINUOUS: dict[str, dict[str, Any]] = {
+    "beams": BEAMS,
+    "prompt-lookup": {"pytorch.prompt_lookup_num_tokens": 3},
+    "assistant": ASSISTANT,
+    "no-cache": {"pytorch.use_cache": False},
+    "cache": {"pytorch.cache_implementation": "dynamic"},
+    "prefill-chunks": {"pytorch.prefill_chunk_size": 4},
+    "compile": {"pytorch.torch_compile": True},
+    "compile-config": {
+        "pytorch.compile_config": {"mode": "default"},
+        "pytorch.cache_implementation": "static",
+    },
+    "ngrams": {"pytorch.no_repeat_ngram_size": 2},
+    "min-tokens": {"decoder.min_new_tokens": 4, **FREE},
+    "tensor-parallel": {"pytorch.tp_size": 2},
+}
 
 # rule id, settings that break it, settings next to them that don't
 CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
@@ -100,7 +117,89 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"pytorch.max_memory": {"cpu": "1GiB"}, "pytorch.device_map": "cpu"},
         {"pytorch.max_memory": {"cpu": "1GiB"}, "pytorch.device_map": "balanced"},
     ),
-    ("data-parallel-not-measured", {"pytorch.num_processes": 2}, {"pytorch.num_processes": 1}),
+    ("processes-above-prompts", {"pytorch.num_processes": 4, "n": 3}, {"pytorch.num_processes": 3, "n": 3}),
+    (
+        "processes-exclude-device-map",
+        {"pytorch.num_processes": 2, "pytorch.device_map": "auto"},
+        {"pytorch.num_processes": 1, "pytorch.device_map": "auto"},
+    ),
+    (
+        "processes-exclude-max-memory",
+        {"pytorch.num_processes": 2, "pytorch.max_memory": {"cpu": "1GiB"}},
+        {"pytorch.num_processes": 2},
+    ),
+    ("tensor-or-data-parallel", {"pytorch.tp_size": 2, "pytorch.num_processes": 2}, {"pytorch.tp_size": 2}),
+    (
+        "tensor-parallel-excludes-device-map",
+        {"pytorch.tp_size": 2, "pytorch.device_map": "cpu"},
+        {"pytorch.tp_size": 1, "pytorch.device_map": "cpu"},
+    ),
+    (
+        "tensor-parallel-excludes-max-memory",
+        {"pytorch.tp_size": 2, "pytorch.max_memory": {"cpu": "1GiB"}},
+        {"pytorch.tp_size": 2},
+    ),
+    ("tp-plan-needs-size", {"pytorch.tp_plan": "auto"}, {"pytorch.tp_plan": "auto", "pytorch.tp_size": 2}),
+    *(
+        (
+            f"continuous-excludes-{name}",
+            {"pytorch.batching": "continuous", **other},
+            {"pytorch.batching": "static", **other},
+        )
+        for name, other in NOT_CONTINUOUS.items()
+    ),
+    (
+        "prefill-chunks-need-cache",
+        {"pytorch.prefill_chunk_size": 4, "pytorch.use_cache": False},
+        {"pytorch.prefill_chunk_size": 4},
+    ),
+    (
+        "assistant-needs-single-batch",
+        {**ASSISTANT, "pytorch.batch_size": 2},
+        {**ASSISTANT, "pytorch.batch_size": 1},
+    ),
+    ("assistant-excludes-beams", {**ASSISTANT, **BEAMS}, {**ASSISTANT, **GREEDY}),
+    ("assistant-needs-cache", {**ASSISTANT, "pytorch.use_cache": False}, ASSISTANT),
+    (
+        "assistant-excludes-static-cache",
+        {**ASSISTANT, "pytorch.cache_implementation": "static"},
+        {**ASSISTANT, "pytorch.cache_implementation": "dynamic"},
+    ),
+    ("assistant-or-prompt-lookup", {**ASSISTANT, "pytorch.prompt_lookup_num_tokens": 3}, ASSISTANT),
+    (
+        "assistant-revision-needs-assistant",
+        {"pytorch.assistant_revision": "main"},
+        {"pytorch.assistant_revision": "main", "pytorch.assistant_model": "org/name"},
+    ),
+    (
+        "assistant-revision-needs-revisions",
+        {"pytorch.assistant_revision": "main", **ASSISTANT},
+        {"pytorch.assistant_revision": "main", "pytorch.assistant_model": "org/name"},
+    ),
+    (
+        "adapter-revision-needs-adapter",
+        {"pytorch.adapter_revision": "main"},
+        {"pytorch.adapter_revision": "main", "pytorch.adapter": "org/lora"},
+    ),
+    (
+        "adapter-revision-needs-revisions",
+        {"pytorch.adapter_revision": "main", "pytorch.adapter": "./lora"},
+        {"pytorch.adapter_revision": "main", "pytorch.adapter": "org/lora"},
+    ),
+    (
+        "compile-config-needs-static-cache",
+        {"pytorch.compile_config": {"mode": "default"}},
+        {"pytorch.compile_config": {"mode": "default"}, "pytorch.cache_implementation": "static"},
+    ),
+    (
+        "compile-once",
+        {
+            "pytorch.compile_config": {"mode": "default"},
+            "pytorch.cache_implementation": "static",
+            "pytorch.torch_compile": True,
+        },
+        {"pytorch.compile_config": {"mode": "default"}, "pytorch.cache_implementation": "static"},
+    ),
     (
         "sliding-window-deprecated",
         {"pytorch.cache_implementation": "sliding_window"},
@@ -115,16 +214,6 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
             "dataset.source": "synthetic",
             "dataset.tokens": 8,
         },
-    ),
-    (
-        "offloaded-cache-needs-cuda",
-        {"pytorch.cache_implementation": "offloaded"},
-        {"pytorch.cache_implementation": "dynamic"},
-    ),
-    (
-        "quantized-cache-needs-quanto",
-        {"pytorch.cache_implementation": "quantized"},
-        {"pytorch.cache_implementation": "dynamic"},
     ),
     (
         "flash-attention-needs-half-precision",
@@ -171,17 +260,23 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     (
         "passthrough-names-setting",
         {"passthrough_kwargs.generate.num_beams": 2},
-        {"passthrough_kwargs.generate.typical_p": 0.9},
+        {"passthrough_kwargs.generate.epsilon_cutoff": 0.9},
+    ),
+    (
+        "passthrough-unread",
+        {"passthrough_kwargs.continuous_batching.page_size": 32},
+        {"passthrough_kwargs.continuous_batching.page_size": 32, "pytorch.batching": "continuous"},
     ),
     (
         "passthrough-reserved",
         {"passthrough_kwargs.generate.num_return_sequences": 2},
-        {"passthrough_kwargs.generate.top_h": 0.4},
+        {"passthrough_kwargs.generate.eta_cutoff": 0.4},
     ),
 ]
 SEVERITIES = {rule.id: rule.severity for rule in rules()} | {
     "passthrough-names-setting": "error",
     "passthrough-reserved": "error",
+    "passthrough-unread": "error",
 }
 MODEL = {"model": "random:llama?seed=7"}
 

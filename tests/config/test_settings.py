@@ -41,7 +41,13 @@ ACCEPTED: list[tuple[str, list[Any]]] = [
     ("max_memory", [{0: "10GiB", "cpu": "50GiB"}, {"cpu": 1000}]),
     ("revision", ["main", "a" * 40]),
     ("trust_remote_code", [True, False]),
-    ("num_processes", [1]),
+    ("num_processes", [1, 4]),
+    ("batching", ["static", "continuous"]),
+    ("prefill_chunk_size", [1, 512]),
+    ("assistant_model", ["org/draft", "random:llama?seed=8"]),
+    ("adapter", ["org/lora", "./lora"]),
+    ("allow_tf32", [True, False]),
+    ("tp_size", [1, 2]),
 ]
 REFUSED: list[tuple[str, list[Any]]] = [
     ("batch_size", [0, -1, True, "8", 1.5]),
@@ -61,6 +67,14 @@ REFUSED: list[tuple[str, list[Any]]] = [
     ("max_memory", [{0: "10 gigs"}, {"gpu": "1GiB"}, {}, "10GiB"]),
     ("revision", ["", 1]),
     ("num_processes", [0]),
+    ("batching", ["dynamic", True]),
+    ("prefill_chunk_size", [0, True]),
+    ("assistant_model", ["draft model", 1]),
+    ("adapter", ["random:llama", "package:a/b.gguf", 1]),
+    ("compile_config", [{}, {"modus": "default"}, {"fullgraph": "yes"}, {"mode": True}, "default"]),
+    ("allow_tf32", [1]),
+    ("tp_plan", ["colwise", True]),
+    ("tp_size", [0]),
 ]
 
 
@@ -97,7 +111,11 @@ def test_the_audit_names_every_setting() -> None:
         *("length_penalty", "no_repeat_ngram_size", "prompt_lookup_num_tokens", "device_map", "max_memory"),
         *("revision", "trust_remote_code", "num_processes"),
     }
-    assert set(PyTorchConfig.model_fields) == audited
+    beyond = {
+        *("batching", "prefill_chunk_size", "assistant_model", "assistant_revision", "compile_config"),
+        *("tp_plan", "tp_size", "adapter", "adapter_revision", "allow_tf32"),
+    }
+    assert set(PyTorchConfig.model_fields) == audited | beyond
 
 
 @pytest.mark.parametrize(
@@ -117,6 +135,8 @@ def test_decoder_defaults() -> None:
         "top_k": 50,
         "top_p": 1.0,
         "min_p": None,
+        "typical_p": None,
+        "top_h": None,
         "repetition_penalty": 1.0,
         "min_new_tokens": None,
     }
@@ -179,8 +199,8 @@ def test_decoder_refuses(name: str, value: Any) -> None:
         ("energy", {"country_iso_code": "Germany"}),
         ("warmup", {"cv_window": 1}),
         ("dataset", {"source": "hub", "name": "a/b", "revision": "main", "path": "x", "column": "y"}),
-        ("passthrough_kwargs", {"generate": {"typical_p": float("nan")}}),
-        ("passthrough_kwargs", {"generate": {"typical_p": object()}}),
+        ("passthrough_kwargs", {"generate": {"epsilon_cutoff": float("nan")}}),
+        ("passthrough_kwargs", {"generate": {"epsilon_cutoff": object()}}),
     ],
 )
 def test_experiment_refuses(name: str, value: Any) -> None:
@@ -227,7 +247,7 @@ def test_an_experiment_survives_the_plan() -> None:
         pytorch={"max_memory": {0: "10GiB", "cpu": "1GiB"}, "device_map": "auto", "num_beams": 2, "length_penalty": 2},
         decoder={"preset": "deterministic"},
         dataset={"kinds": ["question"]},
-        passthrough_kwargs={"generate": {"typical_p": 0.5}},
+        passthrough_kwargs={"generate": {"epsilon_cutoff": 0.5}},
     )
     again = ExperimentConfig.model_validate(json.loads(json.dumps(config.model_dump(mode="json"))))
     assert again == config

@@ -13,12 +13,11 @@ from harness import QUICK, TINY
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.lock import ModelsLock
 from llenergymeasure.config.model_ref import parse_model_ref
-from llenergymeasure.engine.batches import make_batches
 from llenergymeasure.engine.evidence import Observation, collect, observe
 from llenergymeasure.engine.generation import Generator
-from llenergymeasure.engine.keywords import eos_token_ids, generate_keywords, pad_token
-from llenergymeasure.engine.load import LoadedModel, load_model
-from llenergymeasure.models.snapshot import materialise
+from llenergymeasure.engine.generators import generator_for
+from llenergymeasure.engine.load import LoadedModel, Source, Sources, load_model
+from llenergymeasure.models.snapshot import materialise, read_snapshot
 
 PROMPTS = ["A short one.", "A prompt that is quite a bit longer than that.", "Third"]
 
@@ -34,7 +33,8 @@ class Run:
 
     @property
     def outputs(self) -> list[tuple[int, ...]]:
-        return [row.output_ids for row in self.seen.rows]
+        assert self.seen.generated is not None
+        return [row.output_ids for row in self.seen.generated.rows]
 
     @property
     def evidence(self) -> dict[str, dict[str, Any]]:
@@ -51,21 +51,14 @@ def run(tiny: Path) -> Callable[..., Run]:
     """`run(pytorch={...}, decoder={...})`: the quick experiment with these settings."""
 
     def run_experiment(prompts: list[str] = PROMPTS, **settings: Any) -> Run:
+        snapshot = read_snapshot(tiny)
         config = ExperimentConfig.model_validate({**QUICK["defaults"], "max_output_tokens": 8, **settings})
-        loaded = load_model(config, tiny, has_code=False)
-        pad = pad_token(loaded.tokenizer)
+        loaded = load_model(config, Sources(Source(tiny)))
         ids = [loaded.tokenizer(text)["input_ids"] for text in prompts]
-        generator = Generator(
-            model=loaded.model,
-            devices=loaded.devices,
-            batches=make_batches(ids, config.pytorch.batch_size or 1, pad, loaded.input_device),
-            keywords=generate_keywords(config, pad_token_id=pad),
-            seed=config.random_seed,
-            max_new_tokens=config.max_output_tokens,
-            eos_token_ids=eos_token_ids(loaded.model, fixed_output=config.fixed_output),
-        )
-        seen = Observation(loaded=loaded, revision=None, has_code=False, fixed_output=config.fixed_output)
+        generator = generator_for(config, loaded, ids)
+        seen = Observation(loaded=loaded, snapshots={"model": snapshot}, fixed_output=config.fixed_output)
         observe(seen, generator)
+        generator.close()
         return Run(config, loaded, generator, seen)
 
     return run_experiment

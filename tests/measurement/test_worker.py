@@ -36,7 +36,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def order(snapshot: Path, timeout_s: float = 120, **changes: Any) -> LoadOrder:
-    return LoadOrder(config=config(**changes), snapshot=snapshot, compile_cache=None, timeout_s=timeout_s)
+    return LoadOrder(config=config(**changes), snapshots={"model": snapshot}, compile_cache=None, timeout_s=timeout_s)
 
 
 def kill_soon(manager: Manager, after_s: float) -> None:
@@ -107,7 +107,7 @@ def test_a_killed_manager_leaves_no_worker_behind(snapshot: Path, tmp_path: Path
         "import sys, json, pathlib\n"
         "from llenergymeasure.measurement.manager import LoadOrder, Manager\n"
         "config, snapshot, log = json.loads(sys.argv[1]), pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])\n"
-        "manager = Manager(LoadOrder(config, snapshot, None, 120), log)\n"
+        "manager = Manager(LoadOrder(config, {'model': snapshot}, None, 120), log)\n"
         "print(manager.load()['worker_pid'], flush=True)\n"
         "manager.ask({'do': 'warmup', 'config': json.loads(sys.argv[4]), 'min_window_s': 0.1})\n"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from llenergymeasure.config import StudyError, study_from_mapping
-from llenergymeasure.config.model_ref import parse_model_ref
+from llenergymeasure.config.sources import sources_of
 from llenergymeasure.models.recipe import recipe_of
 from llenergymeasure.measurement.plan import PlanError, plan_of, read_plan, write_plan
 
@@ -46,16 +46,20 @@ def open_plan(existing):
         end_with([str(error)])
 
 
-def model_key(load_id):
-    """Folder name of the snapshot a load uses, `<name>@<revision>`; checked, so safe as a path."""
-    intent = PLAN.load_config(load_id)
-    return parse_model_ref(intent["model"]).key(intent["pytorch"]["revision"])
+def snapshots_of(load_id):
+    """The snapshots a load uses, by role: model, assistant, adapter. Their names are checked, so safe as paths."""
+    return {
+        source.role: ancient(f"results/models/{source.key}")
+        for source in sources_of(PLAN.load_config(load_id))
+    }
 
 
 def model_recipe(key):
     """Everything that decides what is in a snapshot; Snakemake's cache is keyed by it."""
-    intent = PLAN.load_config(LOAD_OF_MODEL[key])
-    return recipe_of(intent["model"], intent["pytorch"]["revision"], LOCK)
+    source = SOURCES[key]
+    return recipe_of(
+        source.name, source.revision, LOCK, is_adapter=source.role == "adapter"
+    )
 
 
 def load_of(wildcards):
@@ -109,7 +113,11 @@ PLAN_FILE = f"{RESULTS}/plan.json"
 PLAN = open_plan(Path(PLAN_FILE))
 # While models are being pinned there is nothing to load yet.
 LOADS = [] if PINNING else PLAN.load_ids
-LOAD_OF_MODEL = {model_key(load_id): load_id for load_id in LOADS}
+SOURCES = {
+    source.key: source
+    for load_id in LOADS
+    for source in sources_of(PLAN.load_config(load_id))
+}
 
 
 wildcard_constraints:

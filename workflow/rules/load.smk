@@ -3,9 +3,7 @@
 
 rule load:
     input:
-        snapshot=lambda wildcards: ancient(
-            f"results/models/{model_key(wildcards.load_id)}"
-        ),
+        unpack(lambda wildcards: snapshots_of(wildcards.load_id)),
     output:
         record=f"{RESULTS}/loads/{{load_id}}/load.json",
         compile_cache=directory(f"{RESULTS}/loads/{{load_id}}/compile-cache"),

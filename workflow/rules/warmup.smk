@@ -3,9 +3,7 @@
 
 rule warmup:
     input:
-        snapshot=lambda wildcards: ancient(
-            f"results/models/{model_key(load_of(wildcards))}"
-        ),
+        unpack(lambda wildcards: snapshots_of(load_of(wildcards))),
         record=lambda wildcards: f"{RESULTS}/loads/{load_of(wildcards)}/load.json",
         compile_cache=lambda wildcards: ancient(
             f"{RESULTS}/loads/{load_of(wildcards)}/compile-cache"

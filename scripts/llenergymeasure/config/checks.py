@@ -79,6 +79,12 @@ PASSTHROUGH_UNKNOWN = Check(
     "a keyword under passthrough_kwargs that the installed library does not accept",
     "correct its name",
 )
+PASSTHROUGH_UNREAD = Check(
+    "passthrough-unread",
+    "error",
+    "options of continuous batching without `pytorch.batching: continuous`",
+    "set pytorch.batching: continuous or remove them",
+)
 COMPILE_MODE_UNKNOWN = Check(
     "compile-mode-unknown",
     "error",

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from llenergymeasure.config.errors import Severity, show
 
-Target = Literal["from_pretrained", "bitsandbytes", "generate", "compile", "runtime"]
+Target = Literal["from_pretrained", "bitsandbytes", "load_adapter", "generate", "compile", "runtime"]
 Level = Literal["load", "generation"]
 
 
@@ -25,10 +25,12 @@ class When(NamedTuple):
     """A condition on one parameter's effective value (its own, or the library's default where it has none)."""
 
     path: str
-    test: Literal["is", "above", "one of"]
+    test: Literal["is", "above", "one of", "set"]
     value: Any
 
     def holds(self, actual: Any) -> bool:
+        if self.test == "set":
+            return (actual is not None) is self.value
         if self.test == "is":
             return same_as_any(actual, (self.value,))
         if self.test == "above":
@@ -36,11 +38,44 @@ class When(NamedTuple):
         return same_as_any(actual, self.value)
 
     def text(self) -> str:
+        if self.test == "set":
+            return self.path if self.value else f"no {self.path}"
         if self.test == "is":
             return f"{self.path}: {show(self.value)}"
         if self.test == "above":
             return f"{self.path} above {show(self.value)}"
         return f"{self.path}: {' or '.join(show(value) for value in self.value)}"
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What a machine must have for a parameter, or for some `values` of it, to be tried or to have an effect.
+
+    package: the Python package by its import name
+    cuda_capability: the least compute capability of a CUDA device; (0, 0) for any device
+    devices: how many accelerators
+    """
+
+    package: str | None = None
+    cuda_capability: tuple[int, int] | None = None
+    devices: int = 0
+    values: tuple[Any, ...] = ()
+
+    def concerns(self, value: Any) -> bool:
+        """Whether that value of the parameter needs it. Off needs nothing."""
+        return value is not None and value is not False and (not self.values or same_as_any(value, self.values))
+
+    def text(self) -> str:
+        parts = [f"the package {self.package}"] if self.package else []
+        if self.cuda_capability is not None:
+            least = ".".join(map(str, self.cuda_capability))
+            parts.append(
+                f"a CUDA device of compute capability {least}" if any(self.cuda_capability) else "a CUDA device"
+            )
+        if self.devices:
+            parts.append(f"{self.devices} accelerators")
+        which = f"{' or '.join(show(value) for value in self.values)} " if self.values else ""
+        return f"{which}needs {' and '.join(parts)}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +99,8 @@ class Parameter:
     """One library parameter of an experiment.
 
     `keyword` is the library's own name in `target`; `library_default` is what the library does with None;
-    `evidence` names the probe that looks at the effect in a run; `skip` says where it can't be tried at all.
+    `evidence` names the probe that looks at the effect in a run; `requires` is what the machine must have;
+    `test_values` are worth trying on any model, and where there are none `untried` says why.
     """
 
     target: Target
@@ -73,8 +109,9 @@ class Parameter:
     library_default: Any
     evidence: str
     relations: tuple[Relation, ...] = ()
-    skip: str | None = None
+    requires: tuple[Requirement, ...] = ()
     test_values: tuple[Any, ...] = ()
+    untried: str | None = None
     decoding: tuple[str, ...] = ()
     path: str = ""
     default: Any = None
@@ -96,12 +133,15 @@ def parameter(
     library_default: Any,
     evidence: str,
     relations: tuple[Relation, ...] = (),
-    skip: str | None = None,
+    requires: tuple[Requirement, ...] = (),
     test_values: tuple[Any, ...] = (),
+    untried: str | None = None,
     decoding: tuple[str, ...] = (),
 ) -> Parameter:
     """Declare a field as a library parameter; goes into the field's `Annotated`. Path and default are the field's."""
-    return Parameter(target, keyword, level, library_default, evidence, relations, skip, test_values, decoding)
+    return Parameter(
+        target, keyword, level, library_default, evidence, relations, requires, test_values, untried, decoding
+    )
 
 
 def needs(

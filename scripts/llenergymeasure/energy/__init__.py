@@ -3,7 +3,7 @@
 from llenergymeasure.energy.ledger import LedgerEntry, primary_energy
 from llenergymeasure.energy.meter import MeterUnavailable, UnknownDevice
 from llenergymeasure.energy.meter_set import MeterSet, Window, idle_power
-from llenergymeasure.energy.opening import open_meters, prepare_meters
+from llenergymeasure.energy.opening import no_meters, open_meters, prepare_meters
 
 __all__ = [
     "LedgerEntry",
@@ -12,6 +12,7 @@ __all__ = [
     "UnknownDevice",
     "Window",
     "idle_power",
+    "no_meters",
     "open_meters",
     "prepare_meters",
     "primary_energy",

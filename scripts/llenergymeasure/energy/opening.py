@@ -64,3 +64,9 @@ def open_meters(config: EnergyConfig) -> MeterSet:
             no_intensity = str(error.args[0])
             warn("country_unknown", no_intensity)
     return MeterSet(meters, warn, refused=refused, no_meter=no_meter, intensity=intensity, no_intensity=no_intensity)
+
+
+def no_meters() -> MeterSet:
+    """For the further processes of an experiment: the first one meters the devices of all of them."""
+    reason = "the first process meters for all"
+    return MeterSet([], WarningLog(), refused=[], no_meter=reason, intensity=None, no_intensity=reason)

@@ -41,12 +41,17 @@ class Row:
 
 
 def make_batches(
-    prompts: Sequence[Sequence[int]], batch_size: int, pad_token_id: int, device: torch.device
+    prompts: Sequence[Sequence[int]],
+    batch_size: int,
+    pad_token_id: int,
+    device: torch.device,
+    *,
+    first_request: int = 0,
 ) -> list[Batch]:
     """Consecutive prompts, `batch_size` at a time (the last batch may be smaller), already on the device.
 
     Padding goes to the left: a decoder-only model continues from the last position, so pads on the right
-    would change what short prompts get.
+    would change what short prompts get. `first_request` is the number of the first prompt in the whole set.
     """
     batches = []
     for first in range(0, len(prompts), batch_size):
@@ -59,7 +64,7 @@ def make_batches(
                 input_ids=torch.tensor(rows, dtype=torch.long, device=device),
                 attention_mask=torch.tensor(masks, dtype=torch.long, device=device),
                 prompt_lengths=tuple(len(ids) for ids in members),
-                first_request=first,
+                first_request=first_request + first,
             )
         )
     return batches
@@ -70,18 +75,20 @@ def read_rows(sequences: torch.Tensor, width: int, eos_token_ids: Collection[int
 
     Tokens count up to and with the first end-of-sequence token; what follows it is padding.
     """
-    rows = []
-    for ids in sequences[:, width:].tolist():
-        end = next((place + 1 for place, token in enumerate(ids) if token in eos_token_ids), None)
-        if end is not None:
-            reason = "eos"
-        elif len(ids) >= max_new_tokens:
-            reason = "length"
-        else:
-            reason = "stopped"
-        kept = len(ids) if end is None else end
-        rows.append(Row(tuple(ids[:kept]), len(ids) - kept, reason))
-    return rows
+    return [row_of(ids, eos_token_ids, max_new_tokens) for ids in sequences[:, width:].tolist()]
+
+
+def row_of(ids: Sequence[int], eos_token_ids: Collection[int], max_new_tokens: int) -> Row:
+    """What one row of new ids really generated."""
+    end = next((place + 1 for place, token in enumerate(ids) if token in eos_token_ids), None)
+    if end is not None:
+        reason = "eos"
+    elif len(ids) >= max_new_tokens:
+        reason = "length"
+    else:
+        reason = "stopped"
+    kept = len(ids) if end is None else end
+    return Row(tuple(ids[:kept]), len(ids) - kept, reason)
 
 
 def digest_of_ids(ids: Sequence[int]) -> str:

@@ -23,6 +23,10 @@ class ExperimentFailure(Exception):
         self.reason = reason
         self.trace = trace
 
+    def args_of(self) -> tuple[str, str, str, str]:
+        """What makes the same failure in another process."""
+        return self.stage, self.error_class, self.reason, self.trace
+
     def to_dict(self, log: str) -> dict[str, str]:
         return {"stage": self.stage, "class": self.error_class, "reason": self.reason, "log": log}
 

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+from transformers import CompileConfig
 
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.parameters import keywords
 
 
 def generate_keywords(config: ExperimentConfig, *, pad_token_id: int) -> dict[str, Any]:
-    """What to pass to `generate`. None means the library's default and is not passed on."""
+    """Fields of the `GenerationConfig` that is generated with. None means the library's default, not passed on."""
     given = keywords(config, "generate")
-    if config.fixed_output:
+    # A model, not a setting: `generator_for` hands it over.
+    given.pop("assistant_model", None)
+    if "compile_config" in given:
+        given["compile_config"] = CompileConfig(**given["compile_config"])
+    if config.fixed_output and config.pytorch.batching != "continuous":
         given["min_new_tokens"] = config.max_output_tokens
     if config.pytorch.torch_compile:
         # The model's own call is compiled already; `generate` must not compile it a second time.
         given["disable_compile"] = True
     return {**given, "pad_token_id": pad_token_id, **config.passthrough_kwargs.generate}
+
+
+def continuous_options(config: ExperimentConfig) -> Mapping[str, Any]:
+    """Fields of the `ContinuousBatchingConfig`."""
+    options: dict[str, Any] = {}
+    if config.pytorch.batch_size is not None:
+        options["max_requests_per_batch"] = config.pytorch.batch_size
+    if config.pytorch.attn_implementation is not None:
+        # The library would take flash attention wherever it is installed.
+        options["auto_switch_to_flash"] = False
+    return {**options, **config.passthrough_kwargs.continuous_batching}
 
 
 def pad_token(tokenizer: Any) -> int:

@@ -1,4 +1,4 @@
-"""Load a model the way an experiment asks for: dtype, quantization, attention, placement, compilation."""
+"""Load a model the way an experiment asks for: dtype, quantization, attention, placement, adapter, compilation."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers.distributed import DistributedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from llenergymeasure.config import ExperimentConfig
@@ -16,9 +18,27 @@ from llenergymeasure.config.parameters import keywords
 from llenergymeasure.engine.compilation import compile_in_place
 from llenergymeasure.engine.devices import DeviceKind, devices_of, startup_devices
 from llenergymeasure.engine.failure import ExperimentFailure, library_call
+from llenergymeasure.engine.replicas import Alone, Group
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 TORCH_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A verified snapshot's folder, and whether it holds Python files whose hashes are in the lock."""
+
+    path: Path
+    has_code: bool = False
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Everything an experiment loads."""
+
+    model: Source
+    assistant: Source | None = None
+    adapter: Source | None = None
 
 
 @dataclass(frozen=True)
@@ -27,6 +47,7 @@ class LoadedModel:
 
     model: Any
     tokenizer: Any
+    assistant: Any
     devices: DeviceKind
     load_keywords: dict[str, Any]
     compile_keywords: dict[str, Any] | None
@@ -36,29 +57,43 @@ class LoadedModel:
 
     @property
     def input_device(self) -> torch.device:
-        device: torch.device = self.model.get_input_embeddings().weight.device
+        """Where the embedding runs; for one that is offloaded, where its hook brings it to."""
+        embedding = self.model.get_input_embeddings()
+        device: torch.device = embedding.weight.device
+        if device.type == "meta":
+            device = torch.device(embedding._hf_hook.execution_device)
         return device
 
 
-def load_keywords(config: ExperimentConfig, *, has_code: bool) -> dict[str, Any]:
+def load_keywords(config: ExperimentConfig, *, has_code: bool, group: Group | None = None) -> dict[str, Any]:
     """Keywords for `from_pretrained`, derived from the parameter declarations.
 
     `has_code`: the snapshot holds Python files whose hashes are in the lock; only then may they run.
     """
+    group = group or Alone()
     given = keywords(config, "from_pretrained")
     # The snapshot is already the revision that was asked for.
     given.pop("revision", None)
     given["dtype"] = DTYPES[given["dtype"]]
-    given.setdefault("device_map", "auto")
+    tensor_parallel = {name: given.pop(name) for name in ("tp_plan", "tp_size") if name in given}
+    if tensor_parallel.get("tp_size", 1) > 1:
+        given["distributed_config"] = DistributedConfig(**tensor_parallel)
+    else:
+        given.setdefault("device_map", _own_device(group))
     given["trust_remote_code"] = has_code and given.get("trust_remote_code") is not False
     given["use_safetensors"] = True
     given.update(config.passthrough_kwargs.from_pretrained)
     quantization = {**keywords(config, "bitsandbytes"), **config.passthrough_kwargs.bitsandbytes}
     if quantization:
-        if isinstance(quantization.get("bnb_4bit_compute_dtype"), str):
-            quantization["bnb_4bit_compute_dtype"] = TORCH_DTYPES[quantization["bnb_4bit_compute_dtype"]]
-        given["quantization_config"] = BitsAndBytesConfig(**quantization)
+        given["quantization_config"] = quantization_config(quantization)
     return given
+
+
+def quantization_config(given: dict[str, Any]) -> BitsAndBytesConfig:
+    """The library's object. It raises ValueError or TypeError for what it doesn't take."""
+    named = given.get("bnb_4bit_compute_dtype")
+    compute = {"bnb_4bit_compute_dtype": TORCH_DTYPES[named]} if isinstance(named, str) else {}
+    return BitsAndBytesConfig(**{**given, **compute})
 
 
 def compile_keywords(config: ExperimentConfig) -> dict[str, Any] | None:
@@ -68,22 +103,29 @@ def compile_keywords(config: ExperimentConfig) -> dict[str, Any] | None:
     return {**keywords(config, "compile"), **config.passthrough_kwargs.compile}
 
 
-def load_model(config: ExperimentConfig, snapshot: Path, *, has_code: bool) -> LoadedModel:
-    """Load model and tokenizer from one snapshot folder.
+def load_model(config: ExperimentConfig, sources: Sources, group: Group | None = None) -> LoadedModel:
+    """Load model and tokenizer from one snapshot folder, and what is laid over or put beside the model.
 
     Raises:
         ExperimentFailure: the library refuses the combination, a kernel is not installed, or memory ran out.
     """
-    if config.cpu_threads is not None:
-        torch.set_num_threads(config.cpu_threads)
+    group = group or Alone()
+    set_threads(config, group)
+    if config.pytorch.allow_tf32 is not None:
+        torch.backends.cuda.matmul.allow_tf32 = config.pytorch.allow_tf32
+        torch.backends.cudnn.allow_tf32 = config.pytorch.allow_tf32
     before = startup_devices()
     before.reset_peak_memory()
+    snapshot = sources.model.path
     with library_call("load"):
-        given = load_keywords(config, has_code=has_code)
+        given = load_keywords(config, has_code=sources.model.has_code, group=group)
         _import_model_code(snapshot, trust_remote_code=given["trust_remote_code"])
         start = time.perf_counter()
         model = AutoModelForCausalLM.from_pretrained(snapshot, **given)
+        if sources.adapter is not None:
+            model.load_adapter(str(sources.adapter.path))
         model.eval()
+        assistant = _assistant(config, sources.assistant, model)
         before.synchronize()
         load_s = time.perf_counter() - start
         tokenizer = AutoTokenizer.from_pretrained(
@@ -98,6 +140,7 @@ def load_model(config: ExperimentConfig, snapshot: Path, *, has_code: bool) -> L
     return LoadedModel(
         model=model,
         tokenizer=tokenizer,
+        assistant=assistant,
         devices=devices,
         load_keywords=given,
         compile_keywords=asked,
@@ -105,6 +148,39 @@ def load_model(config: ExperimentConfig, snapshot: Path, *, has_code: bool) -> L
         load_peak_bytes=before.peak_memory_bytes(),
         resident_bytes=int(model.get_memory_footprint()),
     )
+
+
+def set_threads(config: ExperimentConfig, group: Group) -> None:
+    """Threads of an operation: what was asked for, else the cores shared out among the processes."""
+    if config.cpu_threads is not None:
+        torch.set_num_threads(config.cpu_threads)
+    elif group.size > 1:
+        cores = psutil.cpu_count(logical=False) or 1
+        torch.set_num_threads(max(1, cores // group.size))
+
+
+def _own_device(group: Group) -> Any:
+    """One process takes every accelerator there is; several take one each."""
+    if group.size == 1:
+        return "auto"
+    return {"": torch.cuda.current_device()} if torch.cuda.is_available() else "cpu"
+
+
+def _assistant(config: ExperimentConfig, source: Source | None, model: Any) -> Any:
+    """The draft model, in the same number format, where the model's input goes."""
+    if source is None:
+        return None
+    trusted = source.has_code and config.pytorch.trust_remote_code is not False
+    place = "auto" if torch.cuda.is_available() else "cpu"
+    drafter = AutoModelForCausalLM.from_pretrained(
+        source.path, dtype=DTYPES[config.precision], device_map=place, trust_remote_code=trusted, use_safetensors=True
+    )
+    if drafter.config.get_text_config().vocab_size != model.config.get_text_config().vocab_size:
+        raise ValueError(
+            f"the draft model has {drafter.config.get_text_config().vocab_size} tokens and the model "
+            f"{model.config.get_text_config().vocab_size}; draft models with another tokenizer are not measured"
+        )
+    return drafter.eval()
 
 
 def _import_model_code(snapshot: Path, *, trust_remote_code: bool) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llenergymeasure.config import Study, study_from_mapping
+from llenergymeasure.config.sources import ROLES
 from llenergymeasure.engine.environment import describe_environment
 from llenergymeasure.measurement.journal import Journal
 from llenergymeasure.measurement.plan import Plan, read_plan
@@ -38,7 +39,7 @@ def setting_of(snakemake: Any) -> Setting:
     compile_cache = getattr(snakemake.input, "compile_cache", None) or snakemake.output.compile_cache
     return Setting(
         plan=plan,
-        snapshot=Path(snakemake.input.snapshot),
+        snapshots={role: Path(path) for role, path in snakemake.input.items() if role in ROLES},
         compile_cache=Path(compile_cache),
         min_window_s=plan.protocol["min_window_s"],
         timeout_s=plan.protocol["experiment_timeout_s"],

@@ -7,6 +7,7 @@ fragmented heap is never what the next experiment runs in.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,10 +18,10 @@ from llenergymeasure.measurement.worker_process import WorkerLost, WorkerProcess
 
 @dataclass(frozen=True)
 class LoadOrder:
-    """How a worker loads the model: resolved intent, snapshot folder, compile cache, patience in seconds."""
+    """How a worker loads the model: resolved intent, snapshot folder by role, compile cache, patience in seconds."""
 
     config: dict[str, Any]
-    snapshot: Path
+    snapshots: Mapping[str, Path]
     compile_cache: Path | None
     timeout_s: float
 
@@ -28,7 +29,7 @@ class LoadOrder:
         return {
             "do": "load",
             "config": self.config,
-            "snapshot": str(self.snapshot),
+            "snapshots": {role: str(folder) for role, folder in self.snapshots.items()},
             "compile_cache": None if self.compile_cache is None else str(self.compile_cache),
         }
 

@@ -1,4 +1,8 @@
-"""What a worker does: load once, then warm up or measure experiments. One session a process."""
+"""What a worker does: load once, then warm up or measure experiments. One session a process.
+
+Where an experiment has several processes, each holds a session and all do the same commands; the first one's answers
+count. What they do side by side goes through their `Group`.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +10,22 @@ import hashlib
 import itertools
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from llenergymeasure.config import ExperimentConfig
-from llenergymeasure.energy import LedgerEntry, MeterSet, MeterUnavailable, Window, open_meters
-from llenergymeasure.engine.batches import make_batches
+from llenergymeasure.energy import LedgerEntry, MeterSet, MeterUnavailable, Window, no_meters, open_meters
 from llenergymeasure.engine.compilation import counts, since, use_compile_cache
 from llenergymeasure.engine.devices import startup_devices
-from llenergymeasure.engine.evidence import Observation, collect, observe
+from llenergymeasure.engine.evidence import Observation, collect, observe, worst_of
 from llenergymeasure.engine.failure import refused_by
 from llenergymeasure.engine.generation import Generator, Request
-from llenergymeasure.engine.keywords import eos_token_ids, generate_keywords, pad_token
-from llenergymeasure.engine.load import LoadedModel, load_model
+from llenergymeasure.engine.generators import generator_for
+from llenergymeasure.engine.load import LoadedModel, Source, Sources, load_model
+from llenergymeasure.engine.replicas import Group
 from llenergymeasure.measurement.calibration import Calibration, calibrate
 from llenergymeasure.measurement.metrics import Measured, compute_metrics
 from llenergymeasure.measurement.prompts import PromptError, PromptSet, build_prompts
@@ -30,47 +36,60 @@ SHORT_WINDOW = 0.8
 # A window whose passes differ by more than this is not the steady state the calibration found.
 UNSTABLE_CV = 0.1
 IDLE_PHASES = ("idle", "idle_resident")
+STOP = {"do": "stop"}
 
 
 class Session:
     """Holds the loaded model, the meters and the ledger of this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, group: Group) -> None:
+        self.group = group
         self._loaded: LoadedModel | None = None
         self._meters: MeterSet | None = None
-        self._snapshot: Snapshot | None = None
+        self._snapshots: dict[str, Snapshot] = {}
         self._ledger: list[LedgerEntry] = []
         self._load_warnings: list[dict[str, str]] = []
 
     # Commands -------------------------------------------------------------------------------------------------
 
-    def load(self, *, config: dict[str, Any], snapshot: str, compile_cache: str | None) -> dict[str, Any]:
-        """Load the model; its cost, memory and evidence."""
+    def perform(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Do what the manager asks: `do` names the command, the rest are its arguments."""
+        arguments = {name: value for name, value in message.items() if name != "do"}
+        commands: dict[str, Callable[..., dict[str, Any]]] = {
+            "load": self.load,
+            "compile": self.compile,
+            "warmup": self.warmup,
+            "measure": self.measure,
+        }
+        return commands[message["do"]](**arguments)
+
+    def load(self, *, config: dict[str, Any], snapshots: dict[str, str], compile_cache: str | None) -> dict[str, Any]:
+        """Load the model and what belongs to it; its cost, memory and evidence."""
         intent = ExperimentConfig.model_validate(config)
         if compile_cache is not None:
             use_compile_cache(Path(compile_cache))
-        self._snapshot = read_snapshot(Path(snapshot))
-        with refused_by("meters", MeterUnavailable):
-            self._meters = open_meters(intent.energy)
+        self._snapshots = {role: read_snapshot(Path(folder)) for role, folder in snapshots.items()}
+        self._meters = self.group.together(self._meters_of(intent))
         devices = startup_devices()
         self._idle(intent, "idle")
-        with self._meters.window("load", devices.synchronize) as window:
-            loaded = load_model(intent, Path(snapshot), has_code=self._has_code)
+        with self._shared_window("load", devices.synchronize) as window:
+            loaded = self.group.together(lambda: load_model(intent, self._sources(intent), self.group))
         self._keep(window)
         self._loaded = loaded
-        self._meters.restrict(loaded.devices.uuids())
+        self._meters.restrict([uuid for uuids in self.group.gather(loaded.devices.uuids()) for uuid in uuids])
         self._idle(intent, "idle_resident")
         self._load_warnings = list(self._meters.warnings)
+        seen = self._observation()
         return {
             "load_s": loaded.load_s,
             "energy": [entry.to_dict() for entry in self._ledger],
             "memory": {
-                "load_peak_bytes": loaded.load_peak_bytes,
-                "resident_bytes": loaded.resident_bytes,
+                "load_peak_bytes": sum(self.group.gather(loaded.load_peak_bytes)),
+                "resident_bytes": sum(self.group.gather(loaded.resident_bytes)),
                 "source": loaded.devices.memory_source,
             },
-            "evidence": collect(intent, self._observation(), level="load"),
-            "devices": loaded.devices.describe(),
+            "evidence": self._evidence(intent, seen, level="load"),
+            "devices": self._described_devices(),
             "meters": self._meters.describe(),
             "warnings": self._load_warnings,
             "parameters": sum(parameter.numel() for parameter in loaded.model.parameters()),
@@ -82,16 +101,16 @@ class Session:
         intent = ExperimentConfig.model_validate(config)
         generator, _ = self._generator(intent)
         before = counts()
-        with self._open_meters.window("compile", generator.devices.synchronize) as window:
-            generator.run_pass()
-            generator.devices.synchronize()
+        with self._shared_window("compile", self._model.devices.synchronize) as window:
+            self._passes(generator, 1, prefill_only=False)
         seen = self._observation()
         seen.compile_counts = counts()
+        generator.close()
         return {
             "compile_s": window.duration_s,
             "energy": [entry.to_dict() for entry in window.entries],
             "counts": since(before),
-            "evidence": collect(intent, seen, level="load"),
+            "evidence": self._evidence(intent, seen, level="load"),
         }
 
     def warmup(self, *, config: dict[str, Any], min_window_s: float) -> dict[str, Any]:
@@ -104,7 +123,8 @@ class Session:
             intent.warmup,
             min_window_s,
         )
-        generator.devices.release_memory()
+        generator.close()
+        self._model.devices.release_memory()
         return {
             **found.to_dict(),
             "expected_s": found.expected_s,
@@ -117,17 +137,15 @@ class Session:
         intent = ExperimentConfig.model_validate(config)
         plan = Calibration.from_dict(calibration)
         generator, prompts = self._generator(intent)
-        meters, devices = self._open_meters, generator.devices
+        meters, devices = self._open_meters, self._model.devices
         meters.trace()
         heard = len(meters.warnings)
         seen = self._observation()
-        observe(seen, generator)
         seen.fixed_output = intent.fixed_output
+        self.group.together(lambda: observe(seen, generator))
         # The instrumented pass has the measured shapes and keywords: it is the first of the warm-up passes.
-        for _ in range(plan.warmup_passes - 1):
-            generator.run_pass()
-        generator.run_pass(prefill_only=True)
-        devices.synchronize()
+        self._passes(generator, plan.warmup_passes - 1, prefill_only=False)
+        self._passes(generator, 1, prefill_only=True)
         generator.take_raw()
 
         devices.reset_peak_memory()
@@ -139,20 +157,25 @@ class Session:
         seen.window_counts = since(before)
         generator.take_raw()
 
-        requests = generator.read(raw)
+        requests = self._all_requests(generator.read(raw))
         measured = Measured(
             requests=requests,
-            pass_s=[generator.pass_seconds(raw_pass) for raw_pass in raw],
+            # Of several processes the slowest says how long a pass took.
+            pass_s=[
+                max(each)
+                for each in zip(*self.group.gather([generator.pass_seconds(item) for item in raw]), strict=True)
+            ],
             window_s=full.duration_s,
             prefill_window_s=prefill.duration_s,
-            prefill_requests=plan.prefill_passes * generator.requests_per_pass,
-            peak_memory_bytes=peak,
+            prefill_requests=plan.prefill_passes * len(prompts.prompts),
+            peak_memory_bytes=sum(self.group.gather(peak)),
             emissions_kg=full.emissions_kg,
         )
         idle = [entry for entry in self._ledger if entry.phase in IDLE_PHASES]
         entries = [*idle, *full.entries, *prefill.entries]
         metrics, unknown, source = compute_metrics(measured, entries)
-        evidence = collect(intent, seen)
+        evidence = self._evidence(intent, seen)
+        generator.close()
         warnings = [*self._load_warnings, *meters.warnings[heard:], *_window_warnings(plan, full, metrics, seen)]
         result = {
             "status": "invalid" if _is_invalid(evidence, seen) else "ok",
@@ -166,7 +189,7 @@ class Session:
             "generation_config": _plain(seen.generation_config),
             "calibration": {**plan.to_dict(), "latencies_s": None},
             "snapshot": _snapshot_identity(self._verified),
-            "devices": devices.describe(),
+            "devices": self._described_devices(),
             "meters": meters.describe(),
             "warnings": warnings,
             "worker_pid": os.getpid(),
@@ -180,6 +203,7 @@ class Session:
     def close(self) -> None:
         if self._meters is not None:
             self._meters.close()
+        self.group.close()
 
     # Parts ----------------------------------------------------------------------------------------------------
 
@@ -195,15 +219,40 @@ class Session:
 
     @property
     def _verified(self) -> Snapshot:
-        assert self._snapshot is not None, "load comes first"
-        return self._snapshot
+        assert self._snapshots, "load comes first"
+        return self._snapshots["model"]
 
-    @property
-    def _has_code(self) -> bool:
-        return self._verified.has_code
+    def _meters_of(self, intent: ExperimentConfig) -> Callable[[], MeterSet]:
+        def opened() -> MeterSet:
+            with refused_by("meters", MeterUnavailable):
+                return open_meters(intent.energy) if self.group.leads else no_meters()
+
+        return opened
+
+    def _sources(self, intent: ExperimentConfig) -> Sources:
+        return Sources(**{role: _source(snapshot, intent) for role, snapshot in self._snapshots.items()})
 
     def _observation(self) -> Observation:
-        return Observation(loaded=self._model, revision=self._verified.revision, has_code=self._has_code)
+        return Observation(loaded=self._model, snapshots=self._snapshots, rank=self.group.rank)
+
+    def _evidence(
+        self, intent: ExperimentConfig, seen: Observation, *, level: str | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """What every process found: a setting that one of them ignored is ignored."""
+        seen.replicas = self.group.gather(seen.replica())
+        return worst_of(self.group.gather(collect(intent, seen, level=level)))
+
+    def _described_devices(self) -> dict[str, Any]:
+        mine, *others = self.group.gather(self._model.devices.describe())
+        return {**mine, "processes": [mine, *others]} if others else mine
+
+    def _all_requests(self, mine: list[Request]) -> list[Request]:
+        """The requests of every process, batches numbered through."""
+        merged: list[Request] = []
+        for requests in self.group.counted(self.group.gather(mine)):
+            before = 1 + max((request.batch_index for request in merged), default=-1)
+            merged += [replace(request, batch_index=before + request.batch_index) for request in requests]
+        return sorted(merged, key=lambda request: (request.pass_index, request.request_index))
 
     def _keep(self, window: Window) -> None:
         self._ledger.extend(window.entries)
@@ -212,7 +261,7 @@ class Session:
         if intent.baseline.enabled:
             # Nothing was asked of the devices, and synchronising would create the very context whose power
             # the bare baseline must not hold.
-            with self._open_meters.window(phase, _nothing_to_wait_for) as window:
+            with self._shared_window(phase, _nothing_to_wait_for) as window:
                 time.sleep(intent.baseline.duration_s)
             self._keep(window)
 
@@ -226,23 +275,9 @@ class Session:
                 tokenizer=loaded.tokenizer,
                 seed=intent.random_seed,
             )
-        pad = pad_token(loaded.tokenizer)
-        batches = make_batches(
-            [prompt.input_ids for prompt in prompts.prompts],
-            intent.pytorch.batch_size or 1,
-            pad,
-            loaded.input_device,
-        )
-        generator = Generator(
-            model=loaded.model,
-            devices=loaded.devices,
-            batches=batches,
-            keywords=generate_keywords(intent, pad_token_id=pad),
-            seed=intent.random_seed,
-            max_new_tokens=intent.max_output_tokens,
-            eos_token_ids=eos_token_ids(loaded.model, fixed_output=intent.fixed_output),
-        )
-        return generator, prompts
+        shard = self.group.shard(len(prompts.prompts))
+        mine = [prompt.input_ids for prompt in prompts.prompts[shard.first : shard.end]]
+        return generator_for(intent, loaded, mine, first_request=shard.first), prompts
 
     def _observed_once(self, generator: Generator) -> Callable[[], float]:
         """Passes that return their duration in seconds; the first is instrumented, as it will be when measuring."""
@@ -253,24 +288,50 @@ class Session:
             if next(passes):
                 return plain()
             start = time.perf_counter()
-            observe(self._observation(), generator)
-            return time.perf_counter() - start
+            self.group.together(lambda: observe(self._observation(), generator))
+            return max(self.group.gather(time.perf_counter() - start))
 
         return run
 
     def _timed(self, generator: Generator, *, prefill_only: bool) -> Callable[[], float]:
         def run() -> float:
-            generator.run_pass(prefill_only=prefill_only)
-            generator.devices.synchronize()
-            return generator.pass_seconds(generator.take_raw()[0])
+            self._passes(generator, 1, prefill_only=prefill_only)
+            return max(self.group.gather(generator.pass_seconds(generator.take_raw()[0])))
 
         return run
 
-    def _window(self, generator: Generator, phase: str, passes: int, *, prefill_only: bool) -> Window:
-        with self._open_meters.window(phase, generator.devices.synchronize) as window:
+    def _passes(self, generator: Generator, passes: int, *, prefill_only: bool) -> None:
+        """So many passes in every process, and wait for the devices."""
+
+        def run() -> None:
             for _ in range(passes):
                 generator.run_pass(prefill_only=prefill_only)
+            self._model.devices.synchronize()
+
+        self.group.together(run)
+
+    def _window(self, generator: Generator, phase: str, passes: int, *, prefill_only: bool) -> Window:
+        with self._shared_window(phase, self._model.devices.synchronize) as window:
+            self._passes(generator, passes, prefill_only=prefill_only)
         return window
+
+    @contextmanager
+    def _shared_window(self, phase: str, synchronize: Callable[[], None]) -> Iterator[Window]:
+        """A window over what all processes do: it opens before any begins and closes when all are done."""
+
+        def together() -> None:
+            synchronize()
+            self.group.barrier()
+
+        with self._open_meters.window(phase, together) as window:
+            self.group.barrier()
+            yield window
+
+
+def _source(snapshot: Snapshot, intent: ExperimentConfig) -> Source:
+    """Code runs only where its hashes are in the lock; a folder is in no lock, so its code has to be asked for."""
+    trusted = snapshot.source != "folder" or intent.pytorch.trust_remote_code is True
+    return Source(snapshot.path, has_code=snapshot.has_code and trusted)
 
 
 def _snapshot_identity(snapshot: Snapshot) -> dict[str, Any]:

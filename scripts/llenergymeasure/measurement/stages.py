@@ -25,7 +25,7 @@ class Setting:
     """What the stages share: the study's measurement settings and where things lie."""
 
     plan: Plan
-    snapshot: Path
+    snapshots: dict[str, Path]
     compile_cache: Path
     min_window_s: float
     timeout_s: float
@@ -38,7 +38,7 @@ class Setting:
         compiles = config["pytorch"].get("torch_compile")
         return LoadOrder(
             config=config,
-            snapshot=self.snapshot,
+            snapshots=self.snapshots,
             compile_cache=self.compile_cache if compiles else None,
             timeout_s=self.timeout_s,
         )
@@ -46,7 +46,8 @@ class Setting:
 
 def run_load(setting: Setting, load_id: str) -> dict[str, Any]:
     """Load (and compile) once; what it cost and what it came to. SnapshotError when the model's files changed."""
-    verify_snapshot(setting.snapshot)
+    for folder in setting.snapshots.values():
+        verify_snapshot(folder)
     # The folder is an output of the job, whether or not anything is compiled into it.
     setting.compile_cache.mkdir(parents=True, exist_ok=True)
     order = setting.order(load_id)

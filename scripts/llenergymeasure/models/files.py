@@ -15,11 +15,27 @@ from llenergymeasure.config.model_ref import safe_relative_path
 from llenergymeasure.models.errors import SnapshotError
 
 SINGLE_WEIGHTS = "model.safetensors"
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 WEIGHTS_INDEX = "model.safetensors.index.json"
 _SHARD = re.compile(r"(?!consolidated)[^/]+-\d{5}-of-\d{5}\.safetensors")
 _PICKLE = re.compile(r".*\.(bin|pt|pth|ckpt)")
 _SMALL = re.compile(r"[^/]+\.(json|model|txt|jinja|tiktoken)|additional_chat_templates/[^/]+\.jinja")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
+
+
+def select_for(request: Any, paths: Iterable[str]) -> list[str]:
+    """The files that a request takes: a model's, or an adapter's."""
+    if request.is_adapter:
+        return select_adapter(paths, model=request.ref.text)
+    return select(paths, model=request.ref.text, allow_code=request.allow_code)
+
+
+def select_adapter(paths: Iterable[str], *, model: str) -> list[str]:
+    """The two files of a LoRA adapter. SnapshotError when one is missing; pickled weights don't count."""
+    missing = [name for name in ADAPTER_FILES if name not in set(paths)]
+    if missing:
+        raise SnapshotError(f"{model} has no {missing[0]}; it is not a LoRA adapter with safetensors weights")
+    return list(ADAPTER_FILES)
 
 
 def select(paths: Iterable[str], *, model: str, allow_code: bool) -> list[str]:

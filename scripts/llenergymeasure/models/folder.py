@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 
 from llenergymeasure.models.errors import SnapshotError
-from llenergymeasure.models.files import hash_folder, list_folder, select
+from llenergymeasure.models.files import hash_folder, list_folder, select_for
 from llenergymeasure.models.sources import Fetched, Request
 
 RESUMES = False
@@ -24,7 +24,7 @@ def fetch(request: Request) -> Fetched:
     origin = Path(request.ref.path).expanduser().absolute()
     if not origin.is_dir():
         raise SnapshotError(f"{request.ref.text}: there is no folder {origin}")
-    for path in select(list_folder(origin), model=request.ref.text, allow_code=request.allow_code):
+    for path in select_for(request, list_folder(origin)):
         target = request.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.endswith(".safetensors"):

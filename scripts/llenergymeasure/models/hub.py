@@ -9,7 +9,7 @@ from pathlib import Path
 
 from llenergymeasure.config.lock import FileHash
 from llenergymeasure.models.errors import SnapshotError
-from llenergymeasure.models.files import code_files, git_blob_id, hash_file, list_folder, select
+from llenergymeasure.models.files import code_files, git_blob_id, hash_file, list_folder, select_for
 from llenergymeasure.models.hub_api import RemoteFile, download, list_repository, partial_path
 from llenergymeasure.models.sources import Fetched, Request
 
@@ -31,7 +31,7 @@ def fetch(request: Request) -> Fetched:
     name, commit = request.ref.name, str(request.revision)
     locked = request.lock.files(name, commit)
     known = _from_lock(locked) if locked else _from_hub(name, commit)
-    wanted = select(known, model=request.ref.text, allow_code=request.allow_code)
+    wanted = select_for(request, known)
     if code_files(wanted) and not locked:
         raise SnapshotError(
             f"{request.ref.text}@{commit} brings Python code whose hashes are not in the lock; run `snakemake pin`"

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from llenergymeasure.config.lock import DEFAULT_REVISION, FileHash, LockError, Pin, read_lock, write_lock
 from llenergymeasure.config.model_ref import parse_model_ref
 from llenergymeasure.models.errors import PinError, SnapshotError
-from llenergymeasure.models.files import git_blob_id, hash_file, select
+from llenergymeasure.models.files import git_blob_id, hash_file, select, select_adapter
 from llenergymeasure.models.hub_api import RemoteFile, download, list_repository
 
 
-def resolve_pins(models: Iterable[tuple[str, str | None]], lock_path: Path) -> list[str]:
+def resolve_pins(
+    models: Iterable[tuple[str, str | None]], lock_path: Path, *, adapters: Collection[str] = ()
+) -> list[str]:
     """Pin every (org/name, revision) and write the lock; other entries are kept. One report line a model.
+    `adapters` names those that are LoRA adapters.
 
     The hub states the SHA-256 of large files; small ones are downloaded and hashed, Python files among them,
     so that code can only run if it is the code that was there when the model was pinned. All or nothing:
@@ -28,7 +31,7 @@ def resolve_pins(models: Iterable[tuple[str, str | None]], lock_path: Path) -> l
     problems: list[str] = []
     for name, revision in dict.fromkeys((name, revision or DEFAULT_REVISION) for name, revision in models):
         try:
-            pin = _pin(name, revision)
+            pin = _pin(name, revision, is_adapter=name in adapters)
         except SnapshotError as error:
             problems.append(str(error))
             continue
@@ -41,14 +44,14 @@ def resolve_pins(models: Iterable[tuple[str, str | None]], lock_path: Path) -> l
     return report
 
 
-def _pin(name: str, revision: str) -> Pin:
+def _pin(name: str, revision: str, *, is_adapter: bool) -> Pin:
     try:
         if parse_model_ref(name).kind != "hub":
             raise SnapshotError(f"{name} is not on a hub, so there is nothing to pin")
     except ValueError as error:
         raise SnapshotError(str(error)) from error
     commit, files = list_repository(name, revision)
-    wanted = select(files, model=name, allow_code=True)
+    wanted = select_adapter(files, model=name) if is_adapter else select(files, model=name, allow_code=True)
     with tempfile.TemporaryDirectory() as folder:
         hashes = {path: _hash(name, commit, path, files[path], Path(folder)) for path in wanted}
     return Pin(commit=commit, files=hashes)

@@ -10,10 +10,11 @@ from llenergymeasure.config.model_ref import ModelRef, parse_model_ref
 from llenergymeasure.models.snapshot import SCHEMA_VERSION
 
 
-def recipe_of(model: str, revision: str | None, lock_path: Path) -> dict[str, Any]:
+def recipe_of(model: str, revision: str | None, lock_path: Path, *, is_adapter: bool = False) -> dict[str, Any]:
     """Model, revision and pinned file hashes. What was really made is recorded by its content digest."""
     ref = parse_model_ref(model)
     return {
+        **({"is_adapter": True} if is_adapter else {}),
         "model": ref.text,
         "canonical": ref.canonical,
         "revision": revision,

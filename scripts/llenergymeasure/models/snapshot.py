@@ -80,14 +80,20 @@ class Snapshot:
 
 
 def materialise(
-    ref: ModelRef, revision: str | None, destination: Path, *, lock: ModelsLock, allow_code: bool = False
+    ref: ModelRef,
+    revision: str | None,
+    destination: Path,
+    *,
+    lock: ModelsLock,
+    allow_code: bool = False,
+    is_adapter: bool = False,
 ) -> Snapshot:
     """Make `destination` the snapshot of a model and return its record.
 
     Everything is written to a hidden sibling, checked, and renamed, so an interrupted run leaves nothing that
     could be taken for a result. A snapshot that is already there and whole is kept; a damaged one is made
-    again. `allow_code` also takes the model's Python files, where the lock has their hashes. SnapshotError
-    (one line) when the model can't be had.
+    again. `allow_code` also takes the model's Python files, where the lock has their hashes. An adapter has
+    neither code nor a tokenizer. SnapshotError (one line) when the model can't be had.
     """
     destination = Path(destination)
     try:
@@ -96,7 +102,7 @@ def materialise(
         raise SnapshotError(str(error)) from error
     try:
         kept = _kept(ref, revision, destination, allow_code)
-        return kept or _make(ref, revision, destination, lock, allow_code)
+        return kept or _make(destination, revision, lock, ref=ref, allow_code=allow_code, is_adapter=is_adapter)
     except OSError as error:
         raise SnapshotError(f"{ref.text}: can't write {destination} ({first_line(error)})") from error
 
@@ -158,15 +164,18 @@ def _kept(ref: ModelRef, revision: str | None, destination: Path, allow_code: bo
         return None
 
 
-def _make(ref: ModelRef, revision: str | None, destination: Path, lock: ModelsLock, allow_code: bool) -> Snapshot:
+def _make(
+    destination: Path, revision: str | None, lock: ModelsLock, *, ref: ModelRef, allow_code: bool, is_adapter: bool
+) -> Snapshot:
     source = source_for(ref.kind)
     work = destination.with_name(f".{destination.name}.partial")
     if work.exists() and not source.RESUMES:
         shutil.rmtree(work)
     work.mkdir(parents=True, exist_ok=True)
     try:
-        fetched = source.fetch(Request(ref, revision, work, lock, allow_code))
-        check_complete(work, fetched.files, model=ref.text)
+        fetched = source.fetch(Request(ref, revision, work, lock, allow_code, is_adapter))
+        if not is_adapter:
+            check_complete(work, fetched.files, model=ref.text)
         if allow_code:
             check_code(work, fetched.files, model=ref.text)
     except SnapshotError:

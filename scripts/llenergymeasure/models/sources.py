@@ -29,6 +29,7 @@ class Request:
     folder: Path
     lock: ModelsLock
     allow_code: bool
+    is_adapter: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,19 @@ Each parameter names its probe where it is declared; this package holds the prob
 memory and at an instrumented pass, never at the configuration, and says what it found.
 """
 
-from llenergymeasure.engine.evidence import generation_probes, load_probes
+from llenergymeasure.engine.evidence import generation_probes, load_probes, parallel_probes, sampler_probes
 from llenergymeasure.engine.evidence.observe import Observation, observe
-from llenergymeasure.engine.evidence.registry import PROBES, Finding, collect
+from llenergymeasure.engine.evidence.registry import PROBES, Finding, collect, worst_of
 
-__all__ = ["PROBES", "Finding", "Observation", "collect", "generation_probes", "load_probes", "observe"]
+__all__ = [
+    "PROBES",
+    "Finding",
+    "Observation",
+    "collect",
+    "generation_probes",
+    "load_probes",
+    "observe",
+    "parallel_probes",
+    "sampler_probes",
+    "worst_of",
+]

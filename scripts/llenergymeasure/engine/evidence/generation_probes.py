@@ -1,4 +1,4 @@
-"""Probes of how tokens were generated: they look at what an instrumented pass built and returned."""
+"""Probes of how tokens were generated: they look at what an instrumented pass did and returned."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any
 
 from llenergymeasure.engine.evidence.observe import Observation
 from llenergymeasure.engine.evidence.registry import Finding, Probe, probe
+from llenergymeasure.engine.evidence.sampler_probes import NOT_RUN, mode_of
 
-NOT_RUN = Finding(None, "nothing was generated", None)
+HOLDS_BACK = ("MinLengthLogitsProcessor", "MinNewTokensLengthLogitsProcessor")
 CACHE_CLASSES = {
     "dynamic": "DynamicCache",
     "offloaded": "DynamicCache",
@@ -18,184 +19,168 @@ CACHE_CLASSES = {
 }
 
 
-def _processor_probe(class_name: str, attribute: str, neutral: Any) -> Probe:
-    """A sampler setting is effective when the logits processor that applies it ran, with that value.
-
-    transformers builds no processor for a neutral value, so none having run is evidence for the neutral one.
-    """
-
-    def look(seen: Observation, requested: Any) -> Finding:
-        if seen.generation_config is None:
-            return NOT_RUN
-        processor = seen.processor(class_name)
-        names = ", ".join(type(item).__name__ for item in seen.processors) or "none"
-        if processor is None:
-            return Finding(neutral, f"no {class_name} ran (ran: {names})", requested == neutral)
-        effective = getattr(processor, attribute)
-        return Finding(effective, f"{class_name}.{attribute} = {effective}", effective == requested)
-
-    return look
-
-
-probe("temperature")(_processor_probe("TemperatureLogitsWarper", "temperature", 1.0))
-probe("top_p")(_processor_probe("TopPLogitsWarper", "top_p", 1.0))
-probe("min_p")(_processor_probe("MinPLogitsWarper", "min_p", 0.0))
-probe("repetition_penalty")(_processor_probe("RepetitionPenaltyLogitsProcessor", "penalty", 1.0))
-
-
-@probe("top_k")
-def top_k(seen: Observation, requested: Any) -> Finding:
-    """Tokens the sampler may choose from; the warper raises it to the number of beams it must fill."""
-    if seen.generation_config is None:
-        return NOT_RUN
-    processor = seen.processor("TopKLogitsWarper")
-    if processor is None:
-        return Finding(0, "no TopKLogitsWarper ran", requested == 0)
-    return Finding(processor.top_k, f"TopKLogitsWarper.top_k = {processor.top_k}", processor.top_k == requested)
-
-
-@probe("do_sample")
-def do_sample(seen: Observation, requested: Any) -> Finding:
-    """The decoding mode `generate` chose."""
-    if seen.generation_config is None:
-        return NOT_RUN
-    mode = str(seen.generation_config.get_generation_mode()).rsplit(".", 1)[-1].lower()
-    effective = bool(seen.generation_config.do_sample)
-    return Finding(effective, f"generation mode {mode}", effective == requested)
-
-
 @probe("min_new_tokens")
 def min_new_tokens(seen: Observation, requested: Any) -> Finding:
-    """The shortest output of the instrumented pass."""
-    if not seen.rows:
+    """The length of the shortest output."""
+    if seen.generated is None:
         return NOT_RUN
-    shortest = min(len(row.output_ids) for row in seen.rows)
-    agrees = requested is None or shortest >= requested
-    return Finding(requested if agrees else shortest, f"shortest output: {shortest} tokens", agrees)
+    shortest = min(len(row.output_ids) for row in seen.generated.rows)
+    if requested is None:
+        return Finding(None, f"shortest output: {shortest} tokens", True)
+    kept = seen.heard is not None and any(item.name in HOLDS_BACK for item in seen.heard.effects)
+    observed = f"shortest output: {shortest} tokens; the end token {'was' if kept else 'was not'} held back until then"
+    agrees = shortest >= requested and kept
+    return Finding(requested if agrees else shortest, observed, agrees)
 
 
 @probe("max_new_tokens")
 def max_new_tokens(seen: Observation, requested: Any) -> Finding:
-    """The longest output; in fixed-output mode every output."""
-    if not seen.rows:
+    """The length of the longest output; with `fixed_output`, of every output."""
+    if seen.generated is None:
         return NOT_RUN
-    lengths = [len(row.output_ids) for row in seen.rows]
+    lengths = [len(row.output_ids) for row in seen.generated.rows]
     agrees = set(lengths) == {requested} if seen.fixed_output else max(lengths) <= requested
     return Finding(requested if agrees else max(lengths), f"outputs of {min(lengths)} to {max(lengths)} tokens", agrees)
 
 
 @probe("max_input_tokens")
 def max_input_tokens(seen: Observation, requested: Any) -> Finding:
-    """The longest prompt in the batches that were generated from."""
-    if not seen.batches:
+    """The length of the longest prompt that was handed over."""
+    if seen.generated is None:
         return NOT_RUN
-    longest = max(length for batch in seen.batches for length in batch.prompt_lengths)
-    return Finding(
-        requested if longest <= requested else longest,
-        f"longest prompt: {longest} tokens",
-        longest <= requested,
-    )
+    longest = max(seen.generated.prompt_lengths)
+    agrees = longest <= requested
+    return Finding(requested if agrees else longest, f"longest prompt: {longest} tokens", agrees)
 
 
 @probe("batch_size")
 def batch_size(seen: Observation, requested: Any) -> Finding:
-    """Rows of the tensors handed to `generate`; only the last batch may be smaller."""
-    if not seen.batches:
+    """Rows of the tensors handed to `generate`, of which only the last may be smaller; with continuous batching, the
+    most prompts that ran in one step."""
+    if seen.generated is None:
         return NOT_RUN
-    rows = [batch.rows for batch in seen.batches]
+    rows = seen.generated.batch_rows
+    if seen.generated.method == "generate_batch":
+        most = max(rows)
+        return Finding(
+            most, f"{len(rows)} steps of {min(rows)} to {most} prompts", requested is None or most <= requested
+        )
     wanted = requested or 1
     total = sum(rows)
     agrees = rows[:-1] == [wanted] * (len(rows) - 1) and rows[-1] <= wanted and (total < wanted or rows[0] == wanted)
-    return Finding(rows[0], f"{len(rows)} batches of {rows} rows", agrees)
+    return Finding(wanted if agrees else rows[0], f"{len(rows)} batches of {rows} rows", agrees)
 
 
-@probe("random_seed")
-def random_seed(seen: Observation, requested: Any) -> Finding:
-    """The seed the random generators were set to before the pass."""
-    return Finding(
-        seen.seed,
-        "torch.manual_seed before each pass, prompt selection from the same seed",
-        seen.seed == requested,
-    )
+@probe("batching")
+def batching(seen: Observation, requested: Any) -> Finding:
+    """The method that generated, and the class of its cache: only continuous batching has a paged one."""
+    if seen.generated is None:
+        return NOT_RUN
+    paged = type(seen.generated.cache).__name__ == "PagedAttentionCache"
+    effective = "continuous" if paged else "static"
+    observed = f"{seen.generated.method}, cache of class {type(seen.generated.cache).__name__}"
+    return Finding(effective, observed, effective == (requested or "static"))
 
 
 @probe("cache_used")
 def cache_used(seen: Observation, requested: Any) -> Finding:
-    """Whether generation returned a key-value cache."""
-    if not seen.rows:
+    """The returned cache, and the positions of each forward pass: with a cache only the first sees the prompt."""
+    if seen.generated is None or seen.heard is None:
         return NOT_RUN
-    effective = seen.cache is not None
-    shown = type(seen.cache).__name__ if effective else "no cache object"
-    return Finding(effective, shown, effective == requested)
+    cache, widths = seen.generated.cache, seen.heard.step_widths
+    effective = cache is not None
+    observed = f"cache of class {type(cache).__name__}" if effective else "no cache was returned"
+    if not effective and len(widths) > 1:
+        # Without one every step computes the whole sequence, one position longer each time.
+        grows = widths[1] == widths[0] + 1
+        observed += f"; forward passes over {widths[0]}, {widths[1]} … positions"
+        return Finding(False if grows else None, observed, requested is False and grows)
+    return Finding(effective, observed, effective == requested)
 
 
 @probe("cache_class")
 def cache_class(seen: Observation, requested: Any) -> Finding:
-    """The class of the cache object that generation used."""
-    if not seen.rows:
+    """Class and length of the cache object that generation used."""
+    if seen.generated is None:
         return NOT_RUN
-    name = type(seen.cache).__name__ if seen.cache is not None else None
-    offloading = bool(getattr(seen.cache, "offloading", False))
-    observed = f"cache object of class {name}" + (", offloading" if offloading else "")
+    cache = seen.generated.cache
+    name = type(cache).__name__ if cache is not None else None
+    offloading = bool(getattr(cache, "offloading", False))
+    observed = f"cache of class {name}{_length(cache)}" + (", offloading" if offloading else "")
     if requested is None:
         return Finding(name, observed, True)
     agrees = name == CACHE_CLASSES[requested] and offloading == requested.startswith("offloaded")
     return Finding(requested if agrees else name, observed, agrees)
 
 
+def _length(cache: Any) -> str:
+    if not hasattr(cache, "get_seq_length"):
+        return ""
+    try:
+        held = int(cache.get_seq_length())
+        room = cache.get_max_cache_shape() if hasattr(cache, "get_max_cache_shape") else None
+    except (AttributeError, IndexError, NotImplementedError, TypeError, ValueError):
+        return ""
+    room = max(room, default=None) if isinstance(room, list | tuple) else room
+    return f" with {held} tokens" + (f" of {room}" if isinstance(room, int) and room > 0 else "")
+
+
 @probe("beams")
 def beams(seen: Observation, requested: Any) -> Finding:
-    """The width the search ran with."""
-    return _from_generation_config(seen, requested, "num_beams", 1)
-
-
-@probe("early_stopping")
-def early_stopping(seen: Observation, requested: Any) -> Finding:
-    """The rule that ended the beam search."""
-    return _from_beam_search(seen, requested, "early_stopping", False)
-
-
-@probe("length_penalty")
-def length_penalty(seen: Observation, requested: Any) -> Finding:
-    """The exponent by which the beam search weighed length."""
-    return _from_beam_search(seen, requested, "length_penalty", 1.0)
-
-
-def _from_beam_search(seen: Observation, requested: Any, name: str, neutral: Any) -> Finding:
-    if seen.generation_config is None:
+    """Sequences that a forward pass worked on, a prompt: that is the number of beams."""
+    if seen.generated is None or seen.generation_config is None or seen.heard is None:
         return NOT_RUN
-    if (seen.generation_config.num_beams or 1) == 1:
-        return Finding(None, "no beam search ran", False)
-    return _from_generation_config(seen, requested, name, neutral)
-
-
-def _from_generation_config(seen: Observation, requested: Any, name: str, neutral: Any) -> Finding:
-    if seen.generation_config is None:
-        return NOT_RUN
-    value = getattr(seen.generation_config, name)
-    effective = neutral if value is None else value
-    mode = str(seen.generation_config.get_generation_mode()).rsplit(".", 1)[-1].lower()
+    prompts = max(seen.generated.batch_rows)
+    width = max(seen.heard.step_rows, default=prompts) / prompts
+    effective = int(width) if width == int(width) else width
     return Finding(
-        effective,
-        f"{name} = {effective} in the configuration generation ran with, mode {mode}",
-        effective == requested,
+        effective, f"mode {mode_of(seen)}, {width:g} sequences a prompt in each step", effective == (requested or 1)
     )
+
+
+def _beam_probe(name: str, neutral: Any, what: str) -> Probe:
+    def look(seen: Observation, requested: Any) -> Finding:
+        if seen.heard is None or seen.generation_config is None:
+            return NOT_RUN
+        values = seen.heard.beam_arguments.get(name)
+        if not values:
+            return Finding(neutral, "no beam search ran", requested is None)
+        effective = next(iter(values)) if len(values) == 1 else sorted(values, key=str)
+        return Finding(
+            effective,
+            f"the beam search was run with {name} = {effective}",
+            type(effective) is type(requested) and effective == requested,
+        )
+
+    look.__doc__ = what
+    return look
+
+
+probe("early_stopping")(
+    _beam_probe("early_stopping", False, "The value that each step of the beam search was called with.")
+)
+probe("length_penalty")(
+    _beam_probe("length_penalty", 1.0, "The exponent that each step of the beam search was called with.")
+)
 
 
 @probe("ngrams")
 def ngrams(seen: Observation, requested: Any) -> Finding:
-    """Whether an output repeats an n-gram of that size."""
-    if not seen.rows:
+    """Whether an output repeats a run of tokens of that length, and how many tokens were banned for it."""
+    if seen.generated is None or seen.heard is None:
         return NOT_RUN
+    ran = seen.heard.effect("NoRepeatNGramLogitsProcessor")
     if not requested:
-        return Finding(0, "no n-gram size was asked for", requested == 0)
-    repeats = sum(_has_repeat(row.output_ids, requested) for row in seen.rows)
-    ran = seen.processor("NoRepeatNGramLogitsProcessor") is not None
-    return Finding(
-        requested if ran and not repeats else None,
-        f"{repeats} of {len(seen.rows)} outputs repeat a {requested}-gram; processor {'ran' if ran else 'did not run'}",
-        ran and not repeats,
+        size = 0 if ran is None else ran.processor.ngram_size
+        return Finding(size, "no processor ran" if ran is None else ran.text(), size == 0)
+    rows = seen.generated.rows
+    repeats = sum(_has_repeat(row.output_ids, requested) for row in rows)
+    size = None if ran is None else ran.processor.ngram_size
+    observed = f"{repeats} of {len(rows)} outputs repeat a {requested}-gram; " + (
+        "no processor ran" if ran is None else f"processor of size {size} banned {ran.banned} tokens"
     )
+    agrees = size == requested and not repeats
+    return Finding(size, observed, agrees)
 
 
 def _has_repeat(ids: tuple[int, ...], size: int) -> bool:
@@ -203,17 +188,47 @@ def _has_repeat(ids: tuple[int, ...], size: int) -> bool:
     return len(set(grams)) < len(grams)
 
 
+@probe("prefill_chunks")
+def prefill_chunks(seen: Observation, requested: Any) -> Finding:
+    """Positions of the first forward passes: no more than a chunk each."""
+    if seen.generated is None or seen.heard is None or not seen.heard.step_widths:
+        return NOT_RUN
+    widths, longest = seen.heard.step_widths, max(seen.generated.prompt_lengths)
+    widest = max(widths)
+    observed = f"forward passes over {widest} positions at most, prompts of up to {longest}"
+    if requested is None:
+        return Finding(None, observed, True)
+    if longest <= requested:
+        return Finding(None, f"{observed}: a single chunk", None)
+    return Finding(requested if widest == requested else widest, observed, widest == requested)
+
+
 @probe("prompt_lookup")
 def prompt_lookup(seen: Observation, requested: Any) -> Finding:
-    """Whether assisted generation ran, and in how many steps it yielded its tokens."""
-    if seen.generation_config is None:
+    """The guesser that generation asked, and how many of its tokens were proposed and accepted."""
+    return _guesses(seen, requested, "PromptLookupCandidateGenerator")
+
+
+@probe("assistant")
+def assistant(seen: Observation, requested: Any) -> Finding:
+    """The draft model's class and size, and how many of its tokens were proposed and accepted."""
+    drafter = seen.loaded.assistant
+    if drafter is None:
+        return Finding(None, "no draft model is loaded", requested is None)
+    about = f"{type(drafter).__name__} of {drafter.num_parameters()} parameters"
+    if seen.generated is None or seen.heard is None:
+        return Finding(requested, f"{about}; nothing was generated yet", None)
+    found = _guesses(seen, requested, "AssistedCandidateGenerator")
+    return Finding(found.effective, f"{about}; {found.observed}", found.agrees)
+
+
+def _guesses(seen: Observation, requested: Any, guesser: str) -> Finding:
+    if seen.generated is None or seen.heard is None or seen.generation_config is None:
         return NOT_RUN
-    mode = str(seen.generation_config.get_generation_mode()).rsplit(".", 1)[-1].lower()
-    tokens = sum(len(row.output_ids) for row in seen.rows)
-    steps = len(seen.steps)
-    ran = "assisted" in mode
-    return Finding(
-        requested if ran else None,
-        f"generation mode {mode}, {tokens} tokens in {steps} steps",
-        ran == bool(requested),
-    )
+    heard = seen.heard
+    tokens, steps = sum(len(row.output_ids) for row in seen.generated.rows), len(seen.generated.steps)
+    ran = heard.guesser == guesser
+    observed = f"mode {mode_of(seen)}, {tokens} tokens in {steps} steps"
+    if ran:
+        observed += f"; {heard.proposed} tokens proposed, {heard.accepted} accepted"
+    return Finding(requested if ran else None, observed, ran == bool(requested))

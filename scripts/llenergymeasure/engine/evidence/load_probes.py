@@ -8,10 +8,12 @@ from typing import Any
 import torch
 
 from llenergymeasure.engine.evidence.observe import Observation
-from llenergymeasure.engine.evidence.registry import Finding, probe
+from llenergymeasure.engine.evidence.registry import Finding, Probe, probe
 from llenergymeasure.engine.load import DTYPES, TORCH_DTYPES
 
 PACKED = (torch.int8, torch.uint8)
+# Between the rounding of float32 (2⁻²⁴) and that of TF32 (2⁻¹¹).
+TF32_ERROR = 2e-5
 
 
 @probe("dtype")
@@ -33,21 +35,21 @@ def dtype(seen: Observation, requested: Any) -> Finding:
 
 @probe("attention")
 def attention(seen: Observation, requested: Any) -> Finding:
-    """The implementation that the instantiated attention layers dispatch to."""
+    """The implementation that the instantiated attention layers dispatch to, and how often torch's fused kernel was
+    called for it: never for eager, in every layer for sdpa."""
+    layers = [module for module in seen.model.modules() if "attention" in type(module).__name__.lower()]
     used = {
-        module.config._attn_implementation
-        for name, module in seen.model.named_modules()
-        if "attention" in type(module).__name__.lower() and hasattr(module, "config")
-    } or {seen.model.config._attn_implementation}
-    classes = sorted(
-        {
-            type(module).__name__
-            for _, module in seen.model.named_modules()
-            if "attention" in type(module).__name__.lower()
-        }
-    )
+        module.config._attn_implementation.removeprefix("paged|") for module in layers if hasattr(module, "config")
+    } or {str(seen.model.config._attn_implementation).removeprefix("paged|")}
+    classes = sorted({type(module).__name__ for module in layers})
     effective = used.pop() if len(used) == 1 else sorted(used)
-    return Finding(effective, f"attention layers of class {', '.join(classes) or 'none'}", effective == requested)
+    observed = f"attention layers of class {', '.join(classes) or 'none'} use {effective}"
+    calls = None if seen.heard is None else seen.heard.sdpa_calls
+    if calls is None:
+        return Finding(effective, observed, effective == requested)
+    observed += f"; {calls} calls of scaled_dot_product_attention in a pass"
+    ran = {"sdpa": calls > 0, "eager": calls == 0}.get(str(effective), True) or not layers
+    return Finding(effective if ran else None, observed, effective == requested and ran)
 
 
 def _quantized(model: Any) -> Counter[str]:
@@ -142,77 +144,118 @@ def _shown(counted: dict[str, int]) -> str:
     return ", ".join(f"{name}: {number}" for name, number in counted.items())
 
 
-@probe("compile_mode", "compile_backend")
-def compile_option(seen: Observation, requested: Any) -> Finding:
-    """Mode and backend are arguments of the compiled call; they are seen where code was compiled with them."""
-    asked = seen.loaded.compile_keywords or {}
-    if requested in asked.values() and seen.compile_counts.get("frames_compiled"):
-        return Finding(requested, f"model.compile({asked}) and {_shown(dict(seen.compile_counts))}", True)
-    return Finding(None, "nothing was compiled", False)
+@probe("compile_mode")
+def compile_mode(seen: Observation, requested: Any) -> Finding:
+    """The options that the mode stands for, in the configuration that the compiled call holds."""
+    held = _compiler_options(seen.model)
+    frames = seen.compile_counts.get("frames_compiled", 0)
+    if held is None:
+        return Finding(None, "the compiled call holds no options of inductor", None if frames else False)
+    wanted = torch._inductor.list_mode_options(requested) if requested not in (None, "default") else {}
+    # The library writes some names with a dash that the configuration has with an underscore.
+    found = {name: held.get(name.replace("-", "_")) for name in wanted}
+    agrees = found == wanted and frames > 0
+    shown = ", ".join(f"{name} = {value}" for name, value in found.items()) or "no option of a mode"
+    return Finding(requested if agrees else None, f"the compiled call holds {shown}; {frames} frames compiled", agrees)
 
 
-@probe("device_map")
-def device_map(seen: Observation, requested: Any) -> Finding:
-    """The device each shard is on, against the map that was asked for."""
-    placed = sorted({str(parameter.device) for parameter in seen.model.parameters()})
-    used = getattr(seen.model, "hf_device_map", None)
-    observed = f"parameters on {', '.join(placed)}" + (f"; map {used}" if used else "")
-    if isinstance(requested, dict):
-        agrees = used is not None and all(str(used.get(name)) == str(device) for name, device in requested.items())
-        return Finding(used, observed, agrees)
-    if requested in (None, "auto", "balanced", "balanced_low_0", "sequential"):
-        return Finding(requested or "auto", observed, True)
-    wanted = torch.device(requested)
-    agrees = all(
-        torch.device(name).type == wanted.type and wanted.index in (None, torch.device(name).index) for name in placed
-    )
-    return Finding(placed[0] if len(placed) == 1 else placed, observed, agrees)
+@probe("compile_backend")
+def compile_backend(seen: Observation, requested: Any) -> Finding:
+    """The compiler that the compiled call holds, and the frames it compiled."""
+    name = _compiler_name(seen.model)
+    frames = seen.compile_counts.get("frames_compiled", 0)
+    if name is None:
+        return Finding(None, "the model has no compiled call", False)
+    return Finding(name, f"the compiled call holds {name}; {frames} frames compiled", name == requested and frames > 0)
 
 
-@probe("max_memory")
-def max_memory(seen: Observation, requested: Any) -> Finding:
-    """Bytes of parameters on each device against the limit for it."""
-    from accelerate.utils import convert_file_size_to_int
-
-    held: Counter[str] = Counter()
-    for parameter in seen.model.parameters():
-        held[_memory_key(parameter.device)] += parameter.numel() * parameter.element_size()
-    observed = f"parameter bytes by device: {dict(held)}"
-    if not requested:
-        return Finding(None, observed, True)
-    limits = {str(name): convert_file_size_to_int(limit) for name, limit in requested.items()}
-    agrees = all(number <= limits.get(name, 0) for name, number in held.items() if name != "meta")
-    return Finding(requested if agrees else dict(held), observed, agrees)
+def _compiler_options(model: Any) -> dict[str, Any] | None:
+    call = getattr(model, "_compiled_call_impl", None)
+    asked = getattr(call, "get_compiler_config", None)
+    options: dict[str, Any] | None = asked() if asked is not None else None
+    return options
 
 
-def _memory_key(device: torch.device) -> str:
-    return str(device.index or 0) if device.type == "cuda" else device.type
+def _compiler_name(model: Any) -> str | None:
+    """The name of the backend at the end of the chain of wrappers around the compiled call."""
+    call = getattr(model, "_compiled_call_impl", None)
+    for cell in getattr(call, "__closure__", None) or ():
+        step = cell.cell_contents
+        while step is not None and not hasattr(step, "_compiler_name"):
+            step = getattr(step, "_torchdynamo_orig_backend", None)
+        if step is not None:
+            return str(step._compiler_name)
+    return None
 
 
-@probe("revision")
-def revision(seen: Observation, requested: Any) -> Finding:
-    """The revision of the snapshot that was loaded, whose file hashes were verified."""
-    return Finding(seen.revision, "revision recorded in the verified snapshot", seen.revision == requested)
+@probe("compile_config")
+def compile_config(seen: Observation, requested: Any) -> Finding:
+    """The configuration that generation held, and the frames that transformers had compiled with it."""
+    held = None if seen.generation_config is None else seen.generation_config.compile_config
+    if seen.generation_config is None:
+        return Finding(None, "nothing was generated", None)
+    if requested is None:
+        return Finding(None, f"compile_config = {held}", True)
+    frames = seen.compile_counts.get("frames_compiled", 0)
+    values = {name: getattr(held, name, None) for name in requested}
+    agrees = values == requested and frames > 0
+    return Finding(values if agrees else None, f"generation held {values}; {frames} frames compiled", agrees)
+
+
+def _revision(role: str) -> Probe:
+    def look(seen: Observation, requested: Any) -> Finding:
+        snapshot = seen.snapshot(role)
+        if snapshot is None:
+            return Finding(None, "nothing was loaded", requested is None)
+        observed = f"{snapshot.model} at {snapshot.revision}, whose file hashes were verified"
+        return Finding(snapshot.revision, observed, snapshot.revision == requested)
+
+    look.__doc__ = "The revision in the record of the snapshot that was loaded, whose file hashes were verified."
+    return look
+
+
+probe("revision")(_revision("model"))
+probe("assistant_revision")(_revision("assistant"))
+probe("adapter_revision")(_revision("adapter"))
 
 
 @probe("remote_code")
 def remote_code(seen: Observation, requested: Any) -> Finding:
     """Whether the model's class came from the model's repository."""
-    loaded = type(seen.model).__module__.startswith("transformers_modules")
-    observed = f"model class {type(seen.model).__module__}.{type(seen.model).__name__}"
-    if requested and not seen.has_code:
+    kind = type(seen.model)
+    loaded = kind.__module__.startswith("transformers_modules")
+    observed = f"model class {kind.__module__}.{kind.__name__}"
+    snapshot = seen.snapshot("model")
+    if requested and not loaded and not (snapshot and snapshot.has_code):
         return Finding(loaded, f"{observed}; the snapshot holds no code, so there was none to trust", None)
     return Finding(loaded, observed, loaded == bool(requested))
 
 
-@probe("replicas")
-def replicas(_: Observation, requested: Any) -> Finding:
-    """Worker processes that generate: this one."""
-    return Finding(1, "one process generates", requested in (None, 1))
+@probe("adapter")
+def adapter(seen: Observation, requested: Any) -> Finding:
+    """Layers of the model that peft replaced, the rank of their matrices, and the adapter that is switched on."""
+    layers = [module for module in seen.model.modules() if hasattr(module, "lora_A") and len(module.lora_A)]
+    if not layers:
+        return Finding(None, "no layer is adapted", requested is None)
+    active = sorted({str(name) for module in layers for name in module.active_adapters})
+    ranks = sorted({rank for module in layers for rank in module.r.values()})
+    off = sum(bool(module.disable_adapters) for module in layers)
+    observed = f"{len(layers)} adapted layers of rank {ranks}, adapter {', '.join(active)} on, {off} switched off"
+    works = not off and bool(active)
+    return Finding(requested if works else None, observed, works and requested is not None)
 
 
-@probe("cpu_threads")
-def cpu_threads(_: Observation, requested: Any) -> Finding:
-    """Threads torch uses inside an operation."""
-    threads = torch.get_num_threads()
-    return Finding(threads, "torch.get_num_threads()", threads == requested)
+@probe("tf32")
+def tf32(seen: Observation, requested: Any) -> Finding:
+    """The error of a float32 product on the device: about 1e-7 in float32, 1e-4 to 1e-3 in TF32."""
+    device = next((item.device for item in seen.model.parameters() if item.device.type == "cuda"), None)
+    if device is None:
+        return Finding(None, "the model is on no CUDA device, and only these have TF32", None)
+    generator = torch.Generator().manual_seed(0)
+    left, right = (torch.randn(256, 256, generator=generator).to(device) for _ in range(2))
+    exact = left.double() @ right.double()
+    error = float(((left @ right).double() - exact).abs().max() / exact.abs().max())
+    effective = error > TF32_ERROR
+    return Finding(
+        effective, f"largest error of a float32 product: {error:.1e} of its largest element", effective == requested
+    )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.parameters import parameters, requested
+from llenergymeasure.config.paths import PASSTHROUGH
 
 if TYPE_CHECKING:
     from llenergymeasure.engine.evidence.observe import Observation
@@ -56,7 +57,62 @@ def collect(config: ExperimentConfig, seen: Observation, *, level: str | None = 
             "observed": finding.observed,
             "verdict": _verdict(value, finding),
         }
+    if level is None:
+        block |= passed_through(config, seen)
     return block
+
+
+def passed_through(config: ExperimentConfig, seen: Observation) -> dict[str, dict[str, Any]]:
+    """Evidence for `passthrough_kwargs`: which call took the keyword, and the value it holds afterwards.
+
+    No probe knows what such a keyword should do, so the best verdict is `unverifiable`. One that generation does not
+    hold is `ignored`.
+    """
+    block = {}
+    for target, options in config.passthrough_kwargs.__dict__.items():
+        for name, value in options.items():
+            effective, where = _held(target, name, value, seen)
+            lost = effective != value
+            block[f"{PASSTHROUGH}.{target}.{name}"] = {
+                "requested": value,
+                "effective": effective,
+                "observed": f"{where}; what it does there is not looked at",
+                "verdict": "ignored" if lost else "unverifiable",
+            }
+    return block
+
+
+def _held(target: str, name: str, value: Any, seen: Observation) -> tuple[Any, str]:
+    if target == "generate" and seen.generation_config is not None and hasattr(seen.generation_config, name):
+        return getattr(seen.generation_config, name), f"accepted by generate, whose configuration held {name}"
+    if target == "bitsandbytes":
+        held = getattr(seen.model.config, "quantization_config", None)
+        found = getattr(held, name, value)
+        # The library turns the name of a type into the type.
+        return value if str(found).removeprefix("torch.") == str(value) else found, "accepted by BitsAndBytesConfig"
+    return value, f"accepted by {_CALLS[target]}"
+
+
+_CALLS = {
+    "from_pretrained": "from_pretrained",
+    "generate": "generate",
+    "compile": "torch.compile",
+    "continuous_batching": "ContinuousBatchingConfig",
+}
+
+
+def worst_of(blocks: Sequence[Mapping[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """The evidence of several processes as one: for each parameter the entry of the process with the worst verdict."""
+    first, *others = blocks
+    merged = dict(first)
+    for rank, block in enumerate(others, start=1):
+        for path, entry in block.items():
+            if _BADNESS[entry["verdict"]] > _BADNESS[merged[path]["verdict"]]:
+                merged[path] = {**entry, "observed": f"process {rank}: {entry['observed']}"}
+    return merged
+
+
+_BADNESS = {"default": 0, "applied": 0, "unverifiable": 1, "ignored": 2}
 
 
 def _verdict(value: Any, finding: Finding) -> str:

@@ -1,0 +1,127 @@
+"""Probes of devices and processes: where the parameters are, who generates what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import torch
+
+from llenergymeasure.engine.evidence.observe import Observation
+from llenergymeasure.engine.evidence.registry import Finding, probe
+
+AUTOMATIC = (None, "auto", "balanced", "balanced_low_0", "sequential")
+
+
+@probe("device_map")
+def device_map(seen: Observation, requested: Any) -> Finding:
+    """The device that each part of the model is on, against the map that was asked for."""
+    placed = sorted({str(parameter.device) for parameter in seen.model.parameters()})
+    used = getattr(seen.model, "hf_device_map", None)
+    observed = f"parameters on {', '.join(_name(device) for device in placed)}" + (f"; map {used}" if used else "")
+    if isinstance(requested, dict):
+        agrees = used is not None and all(str(used.get(name)) == str(device) for name, device in requested.items())
+        return Finding(used, observed, agrees)
+    if requested in AUTOMATIC:
+        return Finding(requested or "auto", observed, requested is None or used is not None or len(placed) == 1)
+    wanted = torch.device(requested)
+    agrees = all(
+        torch.device(name).type == wanted.type and wanted.index in (None, torch.device(name).index) for name in placed
+    )
+    return Finding(requested if agrees else placed, observed, agrees)
+
+
+@probe("max_memory")
+def max_memory(seen: Observation, requested: Any) -> Finding:
+    """Bytes of parameters on each device against the limit for it; what fits nowhere is offloaded."""
+    from accelerate.utils import convert_file_size_to_int
+
+    held: Counter[str] = Counter()
+    for parameter in seen.model.parameters():
+        held[_memory_key(parameter.device)] += parameter.numel() * parameter.element_size()
+    observed = f"parameter bytes by device: {dict(held)}"
+    if not requested:
+        return Finding(None, observed, True)
+    limits = {str(name): convert_file_size_to_int(limit) for name, limit in requested.items()}
+    agrees = all(number <= limits.get(name, 0) for name, number in held.items() if name != "offloaded")
+    return Finding(requested if agrees else dict(held), observed, agrees)
+
+
+def _memory_key(device: torch.device) -> str:
+    if device.type == "meta":
+        return "offloaded"
+    return str(device.index or 0) if device.type == "cuda" else device.type
+
+
+def _name(device: str) -> str:
+    # Parameters that accelerate brings in for each step are empty in between.
+    return "offloaded (brought in for each step)" if device == "meta" else device
+
+
+@probe("replicas")
+def replicas(seen: Observation, requested: Any) -> Finding:
+    """The processes that generate: their ids, their devices, and their share of the prompts."""
+    if (tensor_parallel_ranks(seen) or 1) > 1:
+        return Finding(1, "the processes share one model", requested in (None, 1))
+    found = list(seen.replicas) or [seen.replica()]
+    pids = {item.pid for item in found}
+    shares = [item.prompts for item in found]
+    each = [
+        f"process {item.pid} on {item.device} with {'no prompts yet' if item.prompts is None else item.prompts}"
+        for item in found
+    ]
+    working = all(share is None or share > 0 for share in shares)
+    agrees = len(pids) == (requested or 1) and working
+    return Finding(len(pids), "; ".join(each), agrees)
+
+
+@probe("tp_size")
+def tp_size(seen: Observation, requested: Any) -> Finding:
+    """Processes among which the model's divided weights lie."""
+    ranks = tensor_parallel_ranks(seen)
+    divided, whole = _divided(seen)
+    return Finding(
+        ranks or 1,
+        f"{divided} parameters are divided among {ranks or 1} processes, {whole} are whole",
+        (ranks or 1) == requested,
+    )
+
+
+@probe("tp_plan")
+def tp_plan(seen: Observation, requested: Any) -> Finding:
+    """Which parameters are divided, and along which dimension."""
+    from torch.distributed.tensor import DTensor
+
+    kinds = Counter(
+        str(tuple(parameter.placements)) for parameter in seen.model.parameters() if isinstance(parameter, DTensor)
+    )
+    shown = ", ".join(f"{number} as {kind}" for kind, number in sorted(kinds.items())) or "none"
+    return Finding(requested if kinds else None, f"divided parameters: {shown}", bool(kinds) == bool(requested))
+
+
+def _divided(seen: Observation) -> tuple[int, int]:
+    from torch.distributed.tensor import DTensor
+
+    every = list(seen.model.parameters())
+    divided = sum(isinstance(parameter, DTensor) for parameter in every)
+    return divided, len(every) - divided
+
+
+def tensor_parallel_ranks(seen: Observation) -> int | None:
+    """Processes of the mesh that the model's parameters are divided over; None where none is."""
+    if not torch.distributed.is_available():
+        return None
+    from torch.distributed.tensor import DTensor
+
+    for parameter in seen.model.parameters():
+        if isinstance(parameter, DTensor):
+            return int(parameter.device_mesh.size())
+    return None
+
+
+@probe("cpu_threads")
+def cpu_threads(seen: Observation, requested: Any) -> Finding:
+    """Threads that torch uses inside an operation, in each process."""
+    found = sorted({item.threads for item in seen.replicas} or {torch.get_num_threads()})
+    effective = found[0] if len(found) == 1 else found
+    return Finding(effective, "torch.get_num_threads()", effective == requested)

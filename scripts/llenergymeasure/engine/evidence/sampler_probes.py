@@ -1,0 +1,121 @@
+"""Probes of the sampler: which logits processors ran, with what values, and what they did to the real logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llenergymeasure.engine.evidence.logits import ProcessorEffect
+from llenergymeasure.engine.evidence.observe import Observation
+from llenergymeasure.engine.evidence.registry import Finding, Probe, probe
+
+NOT_RUN = Finding(None, "nothing was generated", None)
+Effect = Callable[[ProcessorEffect, Any], str | None]
+
+
+def _processor_probe(name: str, attribute: str, neutral: Any, effect: Effect, what: str) -> Probe:
+    """A setting is effective when the processor that applies it ran, holds that value, and did what it says.
+
+    transformers builds no processor for a neutral value, so none having run is evidence for the neutral one.
+    `effect` names what contradicts the value in what was counted, or None.
+    """
+
+    def look(seen: Observation, requested: Any) -> Finding:
+        if seen.heard is None or seen.generation_config is None:
+            return NOT_RUN
+        ran = seen.heard.effect(name)
+        if ran is None:
+            names = ", ".join(item.name for item in seen.heard.effects if item.calls) or "none"
+            return Finding(neutral, f"no {name} ran (ran: {names})", requested == neutral)
+        effective = getattr(ran.processor, attribute)
+        wrong = effect(ran, effective)
+        observed = f"{name}.{attribute} = {effective}; {ran.text()}" + (f"; {wrong}" if wrong else "")
+        return Finding(effective, observed, effective == requested and wrong is None)
+
+    look.__doc__ = what
+    return look
+
+
+def _divided(ran: ProcessorEffect, value: Any) -> str | None:
+    """Logits before / after is the temperature; half precision rounds each by up to 2⁻⁸."""
+    if ran.scale is None or abs(ran.scale / value - 1) < 0.01:
+        return None
+    return f"logits were divided by {ran.scale:.3g}"
+
+
+def _kept_at_most(ran: ProcessorEffect, value: Any) -> str | None:
+    # Equal logits at the edge are all kept; a beam search needs two tokens for each beam.
+    return None if (ran.kept_least or 0) <= value else f"more than {value} tokens were kept every time"
+
+
+def _kept_some(ran: ProcessorEffect, _: Any) -> str | None:
+    return None if ran.kept_least else "no token was kept"
+
+
+def _changed_some(ran: ProcessorEffect, _: Any) -> str | None:
+    return None if ran.changed_rows else "no logit was changed"
+
+
+probe("temperature")(
+    _processor_probe(
+        "TemperatureLogitsWarper",
+        "temperature",
+        1.0,
+        _divided,
+        "The factor between the logits before and after TemperatureLogitsWarper, on the real logits of a pass.",
+    )
+)
+probe("top_p")(
+    _processor_probe("TopPLogitsWarper", "top_p", 1.0, _kept_some, "TopPLogitsWarper, and how many tokens it kept.")
+)
+probe("min_p")(
+    _processor_probe("MinPLogitsWarper", "min_p", 0.0, _kept_some, "MinPLogitsWarper, and how many tokens it kept.")
+)
+probe("typical_p")(
+    _processor_probe(
+        "TypicalLogitsWarper", "mass", 1.0, _kept_some, "TypicalLogitsWarper, and how many tokens it kept."
+    )
+)
+probe("top_h")(
+    _processor_probe("TopHLogitsWarper", "top_h", 1.0, _kept_some, "TopHLogitsWarper, and how many tokens it kept.")
+)
+probe("top_k")(
+    _processor_probe(
+        "TopKLogitsWarper",
+        "top_k",
+        0,
+        _kept_at_most,
+        "TopKLogitsWarper, and how many tokens it kept: no more than k.",
+    )
+)
+probe("repetition_penalty")(
+    _processor_probe(
+        "RepetitionPenaltyLogitsProcessor",
+        "penalty",
+        1.0,
+        _changed_some,
+        "RepetitionPenaltyLogitsProcessor, and that it changed logits.",
+    )
+)
+
+
+@probe("do_sample")
+def do_sample(seen: Observation, requested: Any) -> Finding:
+    """The generation mode that the library chose for the configuration it ran with."""
+    if seen.generation_config is None:
+        return NOT_RUN
+    effective = bool(seen.generation_config.do_sample)
+    return Finding(effective, f"generation mode {mode_of(seen)}", effective == requested)
+
+
+@probe("random_seed")
+def random_seed(seen: Observation, requested: Any) -> Finding:
+    """The seed that torch's generator of random numbers held when the pass was over (`torch.initial_seed`)."""
+    if seen.seed is None:
+        return NOT_RUN
+    return Finding(seen.seed, "torch.initial_seed() after the pass", seen.seed == requested)
+
+
+def mode_of(seen: Observation) -> str:
+    """The library's name for how it generated: greedy_search, sample, beam_search …"""
+    return str(seen.generation_config.get_generation_mode()).rsplit(".", 1)[-1].lower()

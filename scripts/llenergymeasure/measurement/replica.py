@@ -1,0 +1,37 @@
+"""A further process of an experiment: does what the worker does, on its own device, and reports through it.
+
+Started by the worker as `python -m llenergymeasure.measurement.replica`; ends when the worker does.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+
+from llenergymeasure.measurement.lifeline import end_with
+
+
+def main() -> None:
+    end_with(os.getppid())
+    gc.disable()
+    import transformers
+    import transformers.modeling_utils  # the most of what a model imports
+
+    from llenergymeasure.engine.failure import ExperimentFailure
+    from llenergymeasure.measurement.replica_processes import join_group
+    from llenergymeasure.measurement.session import STOP, Session
+
+    transformers.utils.logging.disable_progress_bar()
+    gc.enable()
+    session = Session(join_group())
+    while (message := session.group.share(None)) != STOP:
+        try:
+            session.perform(message)
+        except ExperimentFailure as failure:
+            print(failure.trace, file=sys.stderr, flush=True)
+    session.close()
+
+
+if __name__ == "__main__":
+    main()
