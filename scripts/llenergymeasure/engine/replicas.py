@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -110,14 +109,14 @@ class Alone(Group):
 class _Accelerated(Group):
     """Processes joined by accelerate over torch.distributed: NCCL between CUDA devices, gloo between CPUs."""
 
-    def __init__(self, rank: int, size: int, meeting_point: Path) -> None:
+    def __init__(self, rank: int, size: int, store: torch.distributed.Store) -> None:
         from accelerate import PartialState
 
         self.rank, self.size = rank, size
         with library_call("replicas"):
             self._state = PartialState(
                 cpu=not torch.cuda.is_available(),
-                init_method=f"file://{meeting_point}",
+                store=store,
                 rank=rank,
                 world_size=size,
                 timeout=PATIENCE,

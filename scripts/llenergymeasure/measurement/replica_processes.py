@@ -8,16 +8,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import torch
 
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.engine.failure import ExperimentFailure
-from llenergymeasure.engine.replicas import Alone, Group, Replicas, TensorParallel
+from llenergymeasure.engine.replicas import PATIENCE, Alone, Group, Replicas, TensorParallel
 
-RANK, SIZE, WAY, MEETING_POINT = (f"LLENERGYMEASURE_{name}" for name in ("RANK", "SIZE", "WAY", "MEETING_POINT"))
+RANK, SIZE, WAY, PORT = (f"LLENERGYMEASURE_{name}" for name in ("RANK", "SIZE", "WAY", "PORT"))
+HERE = "127.0.0.1"
 _WAYS = {"data": Replicas, "tensor": TensorParallel}
 
 
@@ -31,7 +30,9 @@ def open_group(config: ExperimentConfig) -> Group:
 
 def join_group() -> Group:
     """The group of the worker that started this process."""
-    return _joined(os.environ[WAY], int(os.environ[RANK]), int(os.environ[SIZE]), Path(os.environ[MEETING_POINT]))
+    rank, size = int(os.environ[RANK]), int(os.environ[SIZE])
+    store = torch.distributed.TCPStore(HERE, int(os.environ[PORT]), size, is_master=False, timeout=PATIENCE)
+    return _joined(os.environ[WAY], rank, size, store)
 
 
 def _start(way: str, size: int) -> Group:
@@ -40,23 +41,22 @@ def _start(way: str, size: int) -> Group:
         raise ExperimentFailure(
             "load", "TooFewDevices", f"{size} processes need a CUDA device each, there are {devices}"
         )
-    with tempfile.TemporaryDirectory() as folder:
-        meeting_point = Path(folder) / "store"
-        for rank in range(1, size):
-            environment = {RANK: str(rank), SIZE: str(size), WAY: way, MEETING_POINT: str(meeting_point)}
-            subprocess.Popen(
-                [sys.executable, "-m", "llenergymeasure.measurement.replica"],
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, **environment},
-            )
-        # Once all are joined, nobody looks for the meeting point any more.
-        return _joined(way, 0, size, meeting_point)
+    # The system picks a free port, and it is taken from the first moment on.
+    store = torch.distributed.TCPStore(HERE, 0, size, is_master=True, wait_for_workers=False, timeout=PATIENCE)
+    for rank in range(1, size):
+        environment = {RANK: str(rank), SIZE: str(size), WAY: way, PORT: str(store.port)}
+        subprocess.Popen(
+            [sys.executable, "-m", "llenergymeasure.measurement.replica"],
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **environment},
+        )
+    return _joined(way, 0, size, store)
 
 
-def _joined(way: str, rank: int, size: int, meeting_point: Path) -> Group:
+def _joined(way: str, rank: int, size: int, store: torch.distributed.Store) -> Group:
     # Where accelerate and transformers look for it, as `accelerate launch` and torchrun would set it.
     names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size}
     os.environ.update({name: str(value) for name, value in names.items()})
     # accelerate sets it to 1 where it finds none, for processes that are started later.
     os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))
-    return _WAYS[way](rank, size, meeting_point)
+    return _WAYS[way](rank, size, store)
