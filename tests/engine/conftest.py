@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from harness import QUICK, TINY
 
 from llenergymeasure.config import ExperimentConfig
+from llenergymeasure.config.base import UNCHECKED
+from llenergymeasure.config.declare import LibraryChoice
 from llenergymeasure.config.lock import ModelsLock
-from llenergymeasure.config.model_ref import parse_model_ref
+from llenergymeasure.config.parameters import parameters
+from llenergymeasure.config.paths import leaves
+from llenergymeasure.config.sources import sources_of
 from llenergymeasure.engine.evidence import Observation, collect, observe
 from llenergymeasure.engine.generation import Generator
 from llenergymeasure.engine.generators import generator_for
 from llenergymeasure.engine.load import LoadedModel, Source, Sources, load_model
-from llenergymeasure.models.snapshot import materialise, read_snapshot
+from llenergymeasure.models.snapshot import Snapshot, materialise
 
 PROMPTS = ["A short one.", "A prompt that is quite a bit longer than that.", "Third"]
+ADAPTER = "ADAPTER"
 
 
 @dataclass
@@ -41,24 +46,81 @@ class Run:
         return collect(self.config, self.seen)
 
 
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return materialise(parse_model_ref(TINY), None, tmp_path_factory.mktemp("models") / "tiny", lock=ModelsLock()).path
-
-
-@pytest.fixture
-def run(tiny: Path) -> Callable[..., Run]:
+class Runner:
     """`run(pytorch={...}, decoder={...})`: the quick experiment with these settings."""
 
-    def run_experiment(prompts: list[str] = PROMPTS, **settings: Any) -> Run:
-        snapshot = read_snapshot(tiny)
-        config = ExperimentConfig.model_validate({**QUICK["defaults"], "max_output_tokens": 8, **settings})
-        loaded = load_model(config, Sources(Source(tiny)))
-        ids = [loaded.tokenizer(text)["input_ids"] for text in prompts]
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._snapshots: dict[tuple[str, str], Snapshot] = {}
+
+    def __call__(
+        self, prompts: list[str] = PROMPTS, *, model: str = TINY, lost: str | None = None, **settings: Any
+    ) -> Run:
+        """`lost` is a path whose setting the run must not see."""
+        config = self.config_of(model=model, **settings)
+        if lost is not None:
+            config = without(config, lost)
+        snapshots = {source.role: self._made(source.role, source.name) for source in sources_of(config.model_dump())}
+        threads = torch.get_num_threads()
+        torch.manual_seed(12345)
+        torch._dynamo.reset()
+        torch._dynamo.utils.counters.clear()
+        loaded = load_model(config, Sources(**{role: Source(item.path) for role, item in snapshots.items()}))
+        ids = [loaded.tokenizer(text)["input_ids"][: config.max_input_tokens] for text in prompts]
         generator = generator_for(config, loaded, ids)
-        seen = Observation(loaded=loaded, snapshots={"model": snapshot}, fixed_output=config.fixed_output)
+        seen = Observation(loaded=loaded, snapshots=snapshots, fixed_output=config.fixed_output)
         observe(seen, generator)
+        seen.replicas = [seen.replica()]
+        torch.set_num_threads(threads)
         generator.close()
         return Run(config, loaded, generator, seen)
 
-    return run_experiment
+    def config_of(self, *, model: str = TINY, **settings: Any) -> ExperimentConfig:
+        settings = {**QUICK["defaults"], "model": model, "max_output_tokens": 8, **settings}
+        if settings.get("pytorch", {}).get("adapter") == ADAPTER:
+            settings["pytorch"] = {**settings["pytorch"], "adapter": self._adapter(model)}
+        return ExperimentConfig.model_validate(settings)
+
+    def _made(self, role: str, name: str) -> Snapshot:
+        if (role, name) not in self._snapshots:
+            folder = self._folder / f"{role}-{len(self._snapshots)}"
+            self._snapshots[role, name] = materialise(
+                sources_ref(name), None, folder, lock=ModelsLock(), is_adapter=role == "adapter"
+            )
+        return self._snapshots[role, name]
+
+    def _adapter(self, model: str) -> str:
+        """A LoRA adapter of rank 4 for the model, with matrices that change its answers."""
+        from peft import LoraConfig, get_peft_model
+        from transformers import AutoModelForCausalLM
+
+        folder = self._folder / "lora"
+        if not folder.exists():
+            base = AutoModelForCausalLM.from_pretrained(self._made("model", model).path)
+            torch.manual_seed(1)
+            adapted = get_peft_model(
+                base, LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+            )
+            adapted.save_pretrained(folder)
+        return str(folder)
+
+
+def sources_ref(name: str) -> Any:
+    from llenergymeasure.config.model_ref import parse_model_ref
+
+    return parse_model_ref(name)
+
+
+def without(config: ExperimentConfig, path: str) -> ExperimentConfig:
+    """The experiment as if that setting had been lost on the way: the library's default, the rules unasked."""
+    settings = config.model_dump(mode="python")
+    section, _, name = path.rpartition(".")
+    library = parameters()[path].library_default
+    value = leaves()[path].default if isinstance(library, LibraryChoice) else library
+    (settings[section] if section else settings)[name] = value
+    return ExperimentConfig.model_validate(settings, context=UNCHECKED)
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    return Runner(tmp_path_factory.mktemp("models"))

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from engine.conftest import Run
+from engine.conftest import Runner
 from llenergymeasure.engine.compilation import counts, since
 from llenergymeasure.engine.failure import ExperimentFailure
-
-Runner = Callable[..., Run]
 
 
 def test_a_batch_gives_what_its_prompts_give_one_by_one(run: Runner) -> None:
