@@ -15,24 +15,11 @@ from typing import Any
 
 import psutil
 import pytest
-from harness import QUICK, ROOT, TINY
+from harness import ROOT
+from measurement.experiments import config
 
-from llenergymeasure.config import ExperimentConfig
-from llenergymeasure.config.lock import ModelsLock
-from llenergymeasure.config.model_ref import parse_model_ref
 from llenergymeasure.measurement.manager import LoadOrder, Manager, Refused
 from llenergymeasure.measurement.worker_process import WorkerBug
-from llenergymeasure.models.snapshot import materialise
-
-
-def config(**changes: Any) -> dict[str, Any]:
-    return ExperimentConfig.model_validate({**QUICK["defaults"], **changes}).model_dump(mode="json")
-
-
-@pytest.fixture(scope="module")
-def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    return materialise(parse_model_ref(TINY), None, folder, lock=ModelsLock()).path
 
 
 def order(snapshot: Path, timeout_s: float = 120, **changes: Any) -> LoadOrder:
