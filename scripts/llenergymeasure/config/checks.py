@@ -85,6 +85,24 @@ PASSTHROUGH_UNREAD = Check(
     "options of continuous batching without `pytorch.batching: continuous`",
     "set pytorch.batching: continuous or remove them",
 )
+REQUIREMENT_UNMET = Check(
+    "requirement-unmet",
+    "warning",
+    "a setting that needs a package or a device which the machine that validates does not have",
+    "where the measuring machine lacks it too, the experiment is recorded as failed",
+)
+LIBRARY_REFUSES = Check(
+    "library-refuses",
+    "error",
+    "settings that the installed transformers, bitsandbytes or torch refuses",
+    "follow what the library says",
+)
+LIBRARY_IGNORES = Check(
+    "library-ignores",
+    "warning",
+    "a setting that the installed transformers says it would ignore",
+    "follow what the library says, or remove the setting",
+)
 COMPILE_MODE_UNKNOWN = Check(
     "compile-mode-unknown",
     "error",

@@ -65,7 +65,8 @@ class Requirement:
         """Whether that value of the parameter needs it. Off needs nothing."""
         return value is not None and value is not False and (not self.values or same_as_any(value, self.values))
 
-    def text(self) -> str:
+    def need(self) -> str:
+        """For example `needs the package flash_attn and a CUDA device of compute capability 8.0`."""
         parts = [f"the package {self.package}"] if self.package else []
         if self.cuda_capability is not None:
             least = ".".join(map(str, self.cuda_capability))
@@ -74,8 +75,11 @@ class Requirement:
             )
         if self.devices:
             parts.append(f"{self.devices} accelerators")
-        which = f"{' or '.join(show(value) for value in self.values)} " if self.values else ""
-        return f"{which}needs {' and '.join(parts)}"
+        return f"needs {' and '.join(parts)}"
+
+    def text(self) -> str:
+        """The need, after the values that have it."""
+        return f"{' or '.join(show(value) for value in self.values)} {self.need()}".lstrip()
 
 
 @dataclass(frozen=True)

@@ -1,34 +1,51 @@
-"""What only the installed libraries can say about an experiment, asked before anything is loaded."""
+"""What only the installed libraries can say about an experiment, asked before anything is loaded.
+
+The rules of a new library version so apply without a line of ours.
+"""
 
 from __future__ import annotations
 
 import inspect
-import logging
-from collections.abc import Iterable
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from transformers import BitsAndBytesConfig, GenerationConfig, PreTrainedModel
+from transformers import BitsAndBytesConfig, CompileConfig, ContinuousBatchingConfig, GenerationConfig, PreTrainedModel
 
 from llenergymeasure.config import ExperimentConfig
+from llenergymeasure.config.checks import LIBRARY_IGNORES, LIBRARY_REFUSES
 from llenergymeasure.config.errors import Problem
+from llenergymeasure.config.parameters import keywords, parameters, requested
 from llenergymeasure.config.passthrough import check_passthrough, check_torch_compile
-from llenergymeasure.engine.keywords import generate_keywords
-
-LIBRARY = "library"
+from llenergymeasure.config.paths import PASSTHROUGH
+from llenergymeasure.engine.failure import one_line
+from llenergymeasure.engine.keywords import continuous_options, generate_keywords
+from llenergymeasure.engine.load import compile_keywords, quantization_config
+from llenergymeasure.engine.machine import unmet_requirements
 
 
 def check_experiment(config: ExperimentConfig) -> list[Problem]:
     """Problems the installed transformers, bitsandbytes and torch see, as errors and warnings."""
+    unknown = check_passthrough(config, accepted_keywords())
     return [
-        *check_passthrough(config, accepted_keywords()),
+        *unknown,
         *check_torch_compile(
             config,
             modes={"default", *torch._inductor.list_mode_options()},
             backends=torch._dynamo.list_backends(exclude_tags=()),
         ),
-        *_generation_settings(config),
+        *unmet_requirements(config),
+        # A keyword that a library does not know has been named; asked with it, the library would say less.
+        *([] if unknown else _asked(config)),
     ]
+
+
+def _asked(config: ExperimentConfig) -> Iterator[Problem]:
+    yield from _generation(config)
+    yield from _quantization(config)
+    yield from _compilation(config)
+    yield from _continuous(config)
 
 
 def accepted_keywords() -> dict[str, set[str]]:
@@ -38,6 +55,7 @@ def accepted_keywords() -> dict[str, set[str]]:
         "bitsandbytes": _named(inspect.signature(BitsAndBytesConfig.__init__)),
         "generate": set(GenerationConfig().to_dict()) | {"tokenizer", "synced_gpus"},
         "compile": _named(inspect.signature(torch.compile)) - {"model"},
+        "continuous_batching": _named(inspect.signature(ContinuousBatchingConfig.__init__)),
     }
 
 
@@ -45,8 +63,6 @@ def accepted_keywords() -> dict[str, set[str]]:
 FROM_PRETRAINED_EXTRA = {
     "offload_folder",
     "offload_buffers",
-    "tp_plan",
-    "tp_size",
     "variant",
     "subfolder",
     "experts_implementation",
@@ -59,35 +75,85 @@ def _named(signature: inspect.Signature) -> set[str]:
     return {name for name, item in signature.parameters.items() if item.kind in kinds} - {"self", "cls"}
 
 
-def _generation_settings(config: ExperimentConfig) -> Iterable[Problem]:
-    """What `GenerationConfig` itself refuses (an error) or says it would ignore (a warning)."""
-    given: dict[str, Any] = generate_keywords(config, pad_token_id=0)
-    given = {name: value for name, value in given.items() if name not in ("tokenizer", "synced_gpus")}
-    with _Messages("transformers.generation.configuration_utils") as said:
-        try:
-            GenerationConfig(**given).validate()
-        except (ValueError, TypeError) as error:
-            first = str(error).splitlines()[0]
-            yield Problem("error", "decoder", f"transformers refuses the generation settings: {first}", rule=LIBRARY)
-            return
-    for message in said.lines:
-        yield Problem("warning", "decoder", f"transformers says: {message.splitlines()[0]}", rule=LIBRARY)
+def _generation(config: ExperimentConfig) -> Iterator[Problem]:
+    """What `GenerationConfig` refuses (an error), and what it says it would ignore (a warning a field)."""
+    given = _settings_of(config)
+    try:
+        found = GenerationConfig(**given)
+        found.validate()
+    except (ValueError, TypeError) as error:
+        message = one_line(error)
+        yield LIBRARY_REFUSES.problem(_path_in(config, "generate", message), f"transformers refuses it: {message}")
+        return
+    try:
+        found.validate(strict=True)
+    except ValueError as error:
+        for name, reason in _issues(str(error)).items():
+            yield LIBRARY_IGNORES.problem(_path_of(config, "generate", name), f"transformers says: {reason}")
 
 
-class _Messages(logging.Handler):
-    """Collects what a library's logger says while it is asked."""
+def _settings_of(config: ExperimentConfig) -> dict[str, Any]:
+    given = generate_keywords(config, pad_token_id=0)
+    return {name: value for name, value in given.items() if name not in ("tokenizer", "synced_gpus")}
 
-    def __init__(self, name: str) -> None:
-        super().__init__(logging.WARNING)
-        self._logger = logging.getLogger(name)
-        self.lines: list[str] = []
 
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
+# "- `top_p`: `do_sample` is not set to `True`. However, …", a line for each field.
+_ISSUE = re.compile(r"^- `(\w+)`: (.+)$", re.MULTILINE)
 
-    def __enter__(self) -> _Messages:
-        self._logger.addHandler(self)
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._logger.removeHandler(self)
+def _issues(text: str) -> dict[str, str]:
+    found = dict(_ISSUE.findall(text))
+    return found or {"": text.splitlines()[0]}
+
+
+def _quantization(config: ExperimentConfig) -> Iterator[Problem]:
+    given = {**keywords(config, "bitsandbytes"), **config.passthrough_kwargs.bitsandbytes}
+    if given:
+        yield from _refused(config, "bitsandbytes", lambda: quantization_config(given))
+
+
+def _compilation(config: ExperimentConfig) -> Iterator[Problem]:
+    given = compile_keywords(config)
+    if given is not None:
+        # It only wraps the function; nothing is compiled before the first call.
+        yield from _refused(config, "compile", lambda: torch.compile(lambda: None, **given))
+    if config.pytorch.compile_config is not None:
+        wanted: Mapping[str, Any] = config.pytorch.compile_config
+        yield from _refused(config, "generate", lambda: CompileConfig(**wanted), name="compile_config")
+
+
+def _continuous(config: ExperimentConfig) -> Iterator[Problem]:
+    if config.pytorch.batching == "continuous":
+        options = continuous_options(config)
+        yield from _refused(config, "continuous_batching", lambda: ContinuousBatchingConfig(**options))
+
+
+def _refused(config: ExperimentConfig, target: str, ask: Any, name: str = "") -> Iterator[Problem]:
+    try:
+        ask()
+    except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+        message = one_line(error)
+        path = _path_of(config, target, name) if name else _path_in(config, target, message)
+        yield LIBRARY_REFUSES.problem(path, f"the library refuses it: {message}")
+
+
+def _path_in(config: ExperimentConfig, target: str, message: str) -> str:
+    """The setting whose keyword the library's message names, else the section."""
+    words = set(re.findall(r"\w+", message))
+    named = [name for name in _keywords_set(config, target) if name in words]
+    return _path_of(config, target, named[0] if named else "")
+
+
+def _path_of(config: ExperimentConfig, target: str, name: str) -> str:
+    """Where the study sets that keyword of the library."""
+    return _keywords_set(config, target).get(name, _SECTIONS.get(target, "pytorch"))
+
+
+def _keywords_set(config: ExperimentConfig, target: str) -> dict[str, str]:
+    """Keyword of a target → the path that sets it in this experiment."""
+    declared = {parameters()[path].keyword: path for path in requested(config) if parameters()[path].target == target}
+    passed = {name: f"{PASSTHROUGH}.{target}.{name}" for name in getattr(config.passthrough_kwargs, target, {})}
+    return {**declared, **passed}
+
+
+_SECTIONS = {"generate": "decoder", "continuous_batching": f"{PASSTHROUGH}.continuous_batching"}
