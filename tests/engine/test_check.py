@@ -54,9 +54,7 @@ def test_what_the_library_refuses_is_an_error_that_names_the_setting() -> None:
 def test_a_rule_that_only_a_new_version_has_applies(monkeypatch: pytest.MonkeyPatch) -> None:
     def validate(self: Any, strict: bool = False, **_: Any) -> None:
         if strict and self.num_beams == 3:
-            raise ValueError(
-                "Invalid: \n- `num_beams`: three beams will have no effect.\nAnd so on."
-            )
+            raise ValueError("Invalid: \n- `num_beams`: three beams will have no effect.\nAnd so on.")
 
     monkeypatch.setattr(transformers.GenerationConfig, "validate", validate)
     (found,) = problems(decoder=GREEDY, pytorch={"num_beams": 3})

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from llenergymeasure.config.errors import Severity, show
 
-Target = Literal["from_pretrained", "bitsandbytes", "load_adapter", "generate", "compile", "runtime"]
+Target = Literal["from_pretrained", "bitsandbytes", "distributed", "load_adapter", "generate", "compile", "runtime"]
 Level = Literal["load", "generation"]
 
 

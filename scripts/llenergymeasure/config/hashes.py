@@ -16,7 +16,7 @@ from llenergymeasure.config.parameters import parameters
 from llenergymeasure.config.paths import PASSTHROUGH, flatten, leaves
 
 ID_DIGITS = 12
-_LOAD_TARGETS = ("from_pretrained", "bitsandbytes", "load_adapter", "compile")
+_LOAD_TARGETS = ("from_pretrained", "bitsandbytes", "compile")
 
 
 def compute_config_hash(config: ExperimentConfig) -> str:

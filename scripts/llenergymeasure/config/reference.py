@@ -93,6 +93,7 @@ def _mapping(item: Parameter) -> str:
         "from_pretrained": f"`from_pretrained({item.keyword}=…)`",
         "bitsandbytes": f"`BitsAndBytesConfig({item.keyword}=…)`",
         "generate": f"`generate({item.keyword}=…)`",
+        "distributed": f"`DistributedConfig({item.keyword}=…)`",
         "load_adapter": f"`model.load_adapter({item.keyword}=…)`",
         "compile": f"`model.compile({item.keyword}=…)`",
         "runtime": f"`{item.keyword}`",

@@ -75,7 +75,7 @@ def load_keywords(config: ExperimentConfig, *, has_code: bool, group: Group | No
     # The snapshot is already the revision that was asked for.
     given.pop("revision", None)
     given["dtype"] = DTYPES[given["dtype"]]
-    tensor_parallel = {name: given.pop(name) for name in ("tp_plan", "tp_size") if name in given}
+    tensor_parallel = keywords(config, "distributed")
     if tensor_parallel.get("tp_size", 1) > 1:
         given["distributed_config"] = DistributedConfig(**tensor_parallel)
     else:

@@ -37,7 +37,7 @@ def _compile_options(options: dict[str, str | bool] | None) -> dict[str, str | b
 
 
 class CompilationConfig(RuledConfig):
-    """Compilation of the model's forward pass."""
+    """Compilation of the forward pass."""
 
     torch_compile: Annotated[
         bool | None,

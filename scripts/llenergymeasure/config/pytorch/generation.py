@@ -50,14 +50,14 @@ _NOT_CONTINUOUS = (
 
 
 class GenerationSettings(RuledConfig):
-    """Settings of `model.generate`."""
+    """Batches, cache and search."""
 
     batch_size: Annotated[
         int | None,
         Field(ge=1),
         parameter(
             target="runtime",
-            keyword="batch_size",
+            keyword="rows of input_ids",
             level="generation",
             library_default=1,
             evidence="batch_size",

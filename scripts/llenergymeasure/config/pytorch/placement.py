@@ -80,7 +80,7 @@ class PlacementConfig(RuledConfig):
         Field(ge=1),
         parameter(
             target="runtime",
-            keyword="num_processes",
+            keyword="processes of accelerate's PartialState",
             level="load",
             library_default=1,
             evidence="replicas",
@@ -109,7 +109,7 @@ class PlacementConfig(RuledConfig):
     tp_plan: Annotated[
         Literal["auto"] | None,
         parameter(
-            target="from_pretrained",
+            target="distributed",
             keyword="tp_plan",
             level="load",
             library_default=LibraryChoice("the model's own plan, where tp_size asks for one"),
@@ -131,7 +131,7 @@ class PlacementConfig(RuledConfig):
         int | None,
         Field(ge=1),
         parameter(
-            target="from_pretrained",
+            target="distributed",
             keyword="tp_size",
             level="load",
             library_default=1,

@@ -18,7 +18,7 @@ def _needs_4bit(rule: str) -> Relation:
 
 
 class QuantizationConfig(RuledConfig):
-    """Width and number format of the weights."""
+    """Quantization of the weights."""
 
     load_in_4bit: Annotated[
         bool | None,

@@ -18,7 +18,7 @@ def _adapter(text: str | None) -> str | None:
 
 
 class SourceConfig(RuledConfig):
-    """What is loaded."""
+    """Source of the model, adapter and kernels."""
 
     attn_implementation: Annotated[
         Literal["sdpa", "flash_attention_2", "flash_attention_3", "eager"] | None,

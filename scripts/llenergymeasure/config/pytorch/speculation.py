@@ -49,7 +49,7 @@ def _model(text: str | None) -> str | None:
 
 
 class SpeculationConfig(RuledConfig):
-    """Where the guesses come from."""
+    """Speculative decoding."""
 
     prompt_lookup_num_tokens: Annotated[
         int | None,
