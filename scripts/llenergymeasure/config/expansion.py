@@ -92,8 +92,8 @@ def expand_matrix(
         asked = flatten(config)
         if require_pins:
             config, unpinned = pins.apply(config)
-            if unpinned is not None:
-                errors.add([_written_at(unpinned, raw)])
+            if unpinned:
+                errors.add(_written_at(problem, raw) for problem in unpinned)
                 continue
         built.append((raw, config, asked))
     problems = matrix.problems + errors.problems(points)

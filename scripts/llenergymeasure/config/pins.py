@@ -20,9 +20,10 @@ class Pins:
         self._lock_name = lock_name
         self._known: dict[tuple[str, str, str | None], tuple[str | None, Problem | None]] = {}
 
-    def apply(self, config: ExperimentConfig) -> tuple[ExperimentConfig, Problem | None]:
-        """The experiment with its revisions pinned, or as it is and the reason why they can't be."""
+    def apply(self, config: ExperimentConfig) -> tuple[ExperimentConfig, list[Problem]]:
+        """The experiment with its revisions pinned, and why those that can't be are not."""
         changes: dict[str, str | None] = {}
+        problems: list[Problem] = []
         for role, (name, revision) in ROLES.items():
             asked = config.pytorch.__dict__[revision.rpartition(".")[2]]
             model = config.model if role == "model" else config.pytorch.__dict__[name.rpartition(".")[2]]
@@ -30,12 +31,12 @@ class Pins:
                 continue
             pinned, problem = self._look_up(role, model, asked)
             if problem is not None:
-                return config, problem
-            if pinned != asked:
+                problems.append(problem)
+            elif pinned != asked:
                 changes[revision.rpartition(".")[2]] = pinned
         if not changes:
-            return config, None
-        return config.model_copy(update={"pytorch": config.pytorch.model_copy(update=changes)}), None
+            return config, problems
+        return config.model_copy(update={"pytorch": config.pytorch.model_copy(update=changes)}), problems
 
     def _look_up(self, role: str, model: str, asked: str | None) -> tuple[str | None, Problem | None]:
         if (role, model, asked) not in self._known:

@@ -15,6 +15,8 @@ PACKAGES = (
     "transformers",
     "accelerate",
     "bitsandbytes",
+    "peft",
+    "optimum-quanto",
     "codecarbon",
     "nvidia-ml-py",
     "tokenizers",
