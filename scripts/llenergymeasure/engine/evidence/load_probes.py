@@ -52,12 +52,13 @@ def attention(seen: Observation, requested: Any) -> Finding:
     return Finding(effective if ran else None, observed, effective == requested and ran)
 
 
-def _quantized(model: Any) -> Counter[str]:
-    return Counter(
-        type(module).__name__
+def _quantized(model: Any) -> list[Any]:
+    """The layers of bitsandbytes; an adapter's layer around one has the same class name and is none."""
+    return [
+        module
         for module in model.modules()
         if type(module).__module__.startswith("bitsandbytes") and type(module).__name__.startswith("Linear")
-    )
+    ]
 
 
 @probe("quantization")
@@ -73,7 +74,7 @@ def load_in_8bit(seen: Observation, requested: Any) -> Finding:
 
 
 def _bits(seen: Observation, requested: Any, wanted: str) -> Finding:
-    counted = _quantized(seen.model)
+    counted = Counter(type(module).__name__ for module in _quantized(seen.model))
     packed = sum(
         parameter.numel() * parameter.element_size()
         for parameter in seen.model.parameters()
@@ -91,8 +92,8 @@ def _bits(seen: Observation, requested: Any, wanted: str) -> Finding:
 def _quant_states(seen: Observation) -> list[Any]:
     return [
         module.weight.quant_state
-        for module in seen.model.modules()
-        if type(module).__name__ == "Linear4bit" and getattr(module.weight, "quant_state", None) is not None
+        for module in _quantized(seen.model)
+        if getattr(module.weight, "quant_state", None) is not None
     ]
 
 
@@ -116,8 +117,8 @@ def quant_compute_dtype(seen: Observation, requested: Any) -> Finding:
     found = sorted(
         {
             str(module.compute_dtype).removeprefix("torch.")
-            for module in seen.model.modules()
-            if type(module).__name__ == "Linear4bit"
+            for module in _quantized(seen.model)
+            if hasattr(module, "compute_dtype")
         }
     )
     return _single(found, requested, "compute_dtype of the 4-bit layers")

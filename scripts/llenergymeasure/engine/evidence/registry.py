@@ -90,15 +90,11 @@ def _held(target: str, name: str, value: Any, seen: Observation) -> tuple[Any, s
         found = getattr(held, name, value)
         # The library turns the name of a type into the type.
         return value if str(found).removeprefix("torch.") == str(value) else found, "accepted by BitsAndBytesConfig"
-    return value, f"accepted by {_CALLS[target]}"
-
-
-_CALLS = {
-    "from_pretrained": "from_pretrained",
-    "generate": "generate",
-    "compile": "torch.compile",
-    "continuous_batching": "ContinuousBatchingConfig",
-}
+    if target in ("from_pretrained", "compile"):
+        # What the call was really given; it raised no objection, or there would be no run.
+        given = seen.loaded.load_keywords if target == "from_pretrained" else seen.loaded.compile_keywords
+        return (given or {}).get(name), f"accepted by {'model.compile' if target == 'compile' else target}"
+    return value, f"accepted by {'generate' if target == 'generate' else 'ContinuousBatchingConfig'}"
 
 
 def worst_of(blocks: Sequence[Mapping[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:

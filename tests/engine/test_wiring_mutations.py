@@ -1,0 +1,82 @@
+"""Take out the wiring piece by piece: whatever is missing, the evidence of some experiment says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from engine.cases import CASES, ELSEWHERE
+from engine.conftest import Runner
+from engine.mutants import Mutant, mutants
+from llenergymeasure.config import parameters as registry
+from llenergymeasure.config.parameters import parameters
+from llenergymeasure.engine import continuous_batching, generators, keywords, load, static_batching
+from llenergymeasure.engine.failure import ExperimentFailure
+
+FUNCTIONS: tuple[Callable[..., Any], ...] = (
+    load.load_keywords,
+    load.quantization_config,
+    load.compile_keywords,
+    load.load_model,
+    load.set_threads,
+    load._assistant,
+    keywords.generate_keywords,
+    keywords.continuous_options,
+    generators._static,
+    generators._continuous,
+    static_batching.StaticGenerator.run_instrumented,
+    continuous_batching.ContinuousGenerator._start,
+)
+
+# Pieces that no evidence of this machine can miss, and why.
+NO_WIRING: dict[str, str] = {
+    "load_keywords: given.pop('revision', None)": "the library ignores a revision for a folder",
+    "load_keywords: group = group or Alone()": "only spares callers an argument",
+    "load_model: group = group or Alone()": "only spares callers an argument",
+}
+
+
+def caught(run: Runner, words: str) -> str | None:
+    """The first case that a run with missing wiring does not pass; those named in `words` come first."""
+    named = sorted(CASES, key=lambda case: case[0].rpartition(".")[2] not in words)
+    for path, settings in named:
+        try:
+            evidence = run(**settings).evidence
+        except Exception as error:  # noqa: BLE001 - whatever breaks is noticed
+            return f"{path}: {type(error).__name__}"
+        lost = [name for name, entry in evidence.items() if entry["verdict"] == "ignored"]
+        if lost or evidence[path]["verdict"] != "applied":
+            return f"{path}: {lost or evidence[path]['verdict']}"
+    return None
+
+
+@pytest.mark.parametrize("path", [path for path, item in parameters().items() if item.target != "runtime"])
+def test_a_keyword_that_is_not_handed_over_is_noticed(run: Runner, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if path in ELSEWHERE:
+        pytest.skip(f"its effect is tried in {ELSEWHERE[path]}")
+    settings = next(settings for tried, settings in CASES if tried == path)
+    requested = registry.requested
+    # Only `keywords` asks this name; the evidence asks its own.
+    monkeypatch.setattr(registry, "requested", lambda config: {k: v for k, v in requested(config).items() if k != path})
+    try:
+        entry = run(**settings).evidence[path]
+    except (ExperimentFailure, AssertionError, KeyError):
+        return
+    assert entry["verdict"] == "ignored", entry
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__qualname__)
+def test_every_piece_of_wiring_is_missed_when_it_is_gone(run: Runner, function: Callable[..., Any]) -> None:
+    survivors = []
+    tried: list[Mutant] = [mutant for mutant in mutants(function) if mutant.name not in NO_WIRING]
+    assert tried
+    for mutant in tried:
+        with mutant.alive():
+            found = caught(run, mutant.removed)
+        print(f"{mutant.name}  →  {found}")
+        if found is None:
+            survivors.append(mutant.name)
+    assert not survivors
