@@ -26,10 +26,9 @@ SECONDS = 180
 
 def main() -> bool:
     from llenergymeasure.config import ExperimentConfig
-    from llenergymeasure.engine.batches import make_batches
-    from llenergymeasure.engine.generation import Generator
+    from llenergymeasure.engine.generators import generator_for
     from llenergymeasure.engine.keywords import generate_keywords, pad_token
-    from llenergymeasure.engine.load import load_model
+    from llenergymeasure.engine.load import Source, Sources, load_model
     from llenergymeasure.measurement.prompts import build_prompts
 
     config = ExperimentConfig.model_validate(
@@ -44,7 +43,7 @@ def main() -> bool:
             "pytorch": {"batch_size": 1},
         }
     )
-    loaded = load_model(config, _snapshot(), has_code=False)
+    loaded = load_model(config, Sources(Source(_snapshot())))
     prompts = build_prompts(
         config.dataset,
         n=config.n,
@@ -52,18 +51,9 @@ def main() -> bool:
         tokenizer=loaded.tokenizer,
         seed=config.random_seed,
     )
-    pad = pad_token(loaded.tokenizer)
-    batches = make_batches([prompt.input_ids for prompt in prompts.prompts], 1, pad, loaded.input_device)
-    keywords = generate_keywords(config, pad_token_id=pad)
-    generator = Generator(
-        model=loaded.model,
-        devices=loaded.devices,
-        batches=batches,
-        keywords=keywords,
-        seed=config.random_seed,
-        max_new_tokens=config.max_output_tokens,
-        eos_token_ids=frozenset(),
-    )
+    generator = generator_for(config, loaded, [prompt.input_ids for prompt in prompts.prompts])
+    keywords = generate_keywords(config, pad_token_id=pad_token(loaded.tokenizer))
+    batches = generator.batches
 
     def bare() -> None:
         for batch in batches:

@@ -70,6 +70,30 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 ]
 """Laid over the quick study of `harness`, which is greedy, in fp32, one prompt at a time, on one thread."""
 
+PASSED: list[tuple[str, dict[str, Any]]] = [
+    (
+        "passthrough_kwargs.from_pretrained.low_cpu_mem_usage",
+        {"passthrough_kwargs": {"from_pretrained": {"low_cpu_mem_usage": True}}},
+    ),
+    (
+        "passthrough_kwargs.bitsandbytes.llm_int8_threshold",
+        {"pytorch": {"load_in_8bit": True}, "passthrough_kwargs": {"bitsandbytes": {"llm_int8_threshold": 3.0}}},
+    ),
+    (
+        "passthrough_kwargs.generate.epsilon_cutoff",
+        {"decoder": SAMPLING, "passthrough_kwargs": {"generate": {"epsilon_cutoff": 0.0003}}},
+    ),
+    (
+        "passthrough_kwargs.compile.dynamic",
+        {"pytorch": COMPILED, "passthrough_kwargs": {"compile": {"dynamic": True}}},
+    ),
+    (
+        "passthrough_kwargs.continuous_batching.page_size",
+        {"pytorch": {"batching": "continuous"}, "passthrough_kwargs": {"continuous_batching": {"page_size": 32}}},
+    ),
+]
+"""Keywords that are passed through: no probe looks for their effect, but it is seen that the call got them."""
+
 ELSEWHERE = {
     "pytorch.num_processes": "tests/measurement/test_replicas.py",
     "pytorch.tp_size": "tests/measurement/test_replicas.py",

@@ -78,6 +78,7 @@ class ContinuousGenerator(Generator):
 
             scheduler.schedule_batch = counting
             done = self._pass(manager, self.max_new_tokens)
+            found.scheduler_options = manager.continuous_batching_config
             found.cache = manager.batch_processor.cache
         finally:
             _stop(manager)

@@ -36,6 +36,7 @@ class Instrumented:
     """What an instrumented pass gave, for the probes.
 
     rows: one a prompt, in order; steps: positions in the sequence after each decoding step
+    scheduler_options: the `ContinuousBatchingConfig` that was in force, where the library schedules
     batch_rows: prompts in each call, or in each step where the library schedules them
     """
 
@@ -45,6 +46,7 @@ class Instrumented:
     prompt_lengths: list[int] = field(default_factory=list)
     cache: Any = None
     method: str = "generate"
+    scheduler_options: Any = None
 
 
 class Generator(ABC):

@@ -82,10 +82,17 @@ class Observation:
         )
 
 
+def _library_compiles(model: Any, generator: Generator) -> bool:
+    """Whether transformers may compile the decoding step by itself: over a static cache, on an accelerator."""
+    cache = generator.keywords.get("cache_implementation") or model.generation_config.cache_implementation
+    named = "compile_config" in generator.keywords
+    return named or (model.device.type != "cpu" and cache not in (None, "dynamic", "offloaded", "quantized"))
+
+
 def observe(seen: Observation, generator: Generator) -> None:
     """Run one pass with the measured keywords and note what it used. Fills `seen` in place."""
     heard = Heard()
-    with listen(seen.model, heard, compiled=seen.compiled):
+    with listen(seen.model, heard, compiled=seen.compiled or _library_compiles(seen.model, generator)):
         seen.generated = generator.run_instrumented()
     seen.heard = heard
     # What the generators of random numbers were really set to for this pass.

@@ -94,7 +94,9 @@ def _held(target: str, name: str, value: Any, seen: Observation) -> tuple[Any, s
         # What the call was really given; it raised no objection, or there would be no run.
         given = seen.loaded.load_keywords if target == "from_pretrained" else seen.loaded.compile_keywords
         return (given or {}).get(name), f"accepted by {'model.compile' if target == 'compile' else target}"
-    return value, f"accepted by {'generate' if target == 'generate' else 'ContinuousBatchingConfig'}"
+    if target == "continuous_batching" and seen.generated is not None:
+        return getattr(seen.generated.scheduler_options, name, None), "accepted by ContinuousBatchingConfig"
+    return value, f"accepted by {target}"
 
 
 def worst_of(blocks: Sequence[Mapping[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
