@@ -7,6 +7,7 @@ rule measure:
             f"results/models/{model_key(load_of(wildcards))}"
         ),
         calibration=f"{RESULTS}/batches/{{batch_id}}/calibration.json",
+        reference=f"{RESULTS}/batches/{PLAN.reference_batch}/outputs.parquet",
         compile_cache=lambda wildcards: ancient(
             f"{RESULTS}/loads/{load_of(wildcards)}/compile-cache"
         ),
@@ -25,5 +26,6 @@ rule measure:
         quiet=1,
     params:
         plan=PLAN_FILE,
+        reference=PLAN.reference,
     script:
         "../../scripts/measure.py"
