@@ -14,7 +14,7 @@ EXPERIMENTS = [
     {"precision": "bf16"},
     {"pytorch.batch_size": 3},
     {"pytorch.batch_size": 1},
-    {"decoder.no_repeat_ngram_size": 1},
+    {"pytorch.no_repeat_ngram_size": 1},
     {"n": 2},
 ]
 
