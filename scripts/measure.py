@@ -2,7 +2,15 @@
 
 from pathlib import Path
 
-from llenergymeasure.measurement.jobs import batch_title, open_journal, read_json, reporter_of, run_job, setting_of
+from llenergymeasure.measurement.jobs import (
+    batch_title,
+    open_journal,
+    read_json,
+    reference_outputs,
+    reporter_of,
+    run_job,
+    setting_of,
+)
 from llenergymeasure.measurement.stages import run_measure
 from llenergymeasure.measurement.tables import write_tables
 
@@ -13,6 +21,7 @@ with run_job(batch_title(snakemake)):
         snakemake.wildcards.batch_id,
         int(snakemake.wildcards.replicate),
         read_json(snakemake.input.calibration),
+        reference_outputs(snakemake),
         journal,
         reporter_of(snakemake),
     )

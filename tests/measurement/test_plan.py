@@ -100,6 +100,19 @@ def test_another_isolation_redraws_but_equal_batches_keep_their_id() -> None:
     assert members(draw("a1", "a2", existing=apart)) == members(old)
 
 
+def test_an_old_plan_without_a_reference_is_given_one(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    record = draw("a1", "b1").to_dict()
+    del record["reference"]
+    path.write_text(json.dumps(record))
+    old = read_plan(path)
+    new = draw("a1", "b1", existing=old)
+    assert new.reference == "a1"
+    assert new.reference_batch == next(batch.batch_id for batch in new.batches if "a1" in batch.experiments)
+    assert old is not None
+    assert new.order == old.order
+
+
 def test_a_plan_survives_being_written_and_read(tmp_path: Path) -> None:
     plan = draw("a1", "a2", "b1")
     write_plan(plan, tmp_path / "plan.json")

@@ -21,7 +21,14 @@ def measured(snapshot: Path, log: Path, **changes: Any) -> dict[str, Any]:
     with Manager(LoadOrder(intent, {"model": snapshot}, None, 120), log) as manager:
         load = manager.load()
         calibration = manager.ask({"do": "warmup", "config": intent, "min_window_s": 0.3})
-        answer = manager.ask({"do": "measure", "config": intent, "calibration": {**calibration, "status": "ok"}})
+        answer = manager.ask(
+            {
+                "do": "measure",
+                "config": intent,
+                "calibration": {**calibration, "status": "ok"},
+                "reference": {"experiment_id": "itself", "outputs": calibration["outputs"]},
+            }
+        )
     return {**answer, "load": load, "calibration": calibration}
 
 
@@ -38,6 +45,14 @@ def shared(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 def test_data_parallel_processes_answer_as_one_does(alone: dict[str, Any], shared: dict[str, Any]) -> None:
     assert shared["record"]["status"] == "ok"
     assert shared["record"]["output_digest"] == alone["record"]["output_digest"]
+    assert [row["output_ids"] for row in shared["calibration"]["outputs"]] == [
+        row["output_ids"] for row in alone["calibration"]["outputs"]
+    ]
+    for answer in (shared["record"]["answer"], alone["record"]["answer"]):
+        assert answer["identical"] and answer["requests"] == 5
+    assert shared["record"]["answer"]["reference_logprob_mean"] == pytest.approx(
+        alone["record"]["answer"]["reference_logprob_mean"], abs=1e-4
+    )
 
 
 def test_every_prompt_is_generated_once_a_pass_whoever_has_it(shared: dict[str, Any]) -> None:

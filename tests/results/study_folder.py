@@ -171,6 +171,7 @@ class StudyFolder:
             "unknown": {"emissions_per_request_kg": "no country is stated (energy.country_iso_code)"},
             "energy_source": self.source,
             "output_digest": hashlib.sha256(str(settings["load_in_8bit"]).encode()).hexdigest(),
+            "answer": self._answer(settings),
             "prompts": {"source": "builtin", "digest": "9f" * 32},
             "snapshot": {
                 "model": entry["config"]["model"],
@@ -188,6 +189,24 @@ class StudyFolder:
             "worker_pid": 1000 + replicate,
         }
         return record, rows
+
+    def _answer(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Eight bits say something else than the reference, unless that has eight bits too."""
+        reference = self.plan.experiments[self.plan.reference]["config"]["pytorch"]
+        same = settings["load_in_8bit"] == reference["load_in_8bit"]
+        return {
+            "reference": self.plan.reference,
+            "comparable": True,
+            "reason": None,
+            "requests": 4,
+            "identical": same,
+            "identical_requests": 4 if same else 1,
+            "first_difference": None if same else 3,
+            "equal_token_share": 1.0 if same else 0.625,
+            "reference_tokens": 4 * self.tokens_per_request,
+            "reference_logprob_mean": -1.75 if same else -2.0,
+            "logprob_reason": None,
+        }
 
     def _load(self, load_id: str) -> dict[str, Any]:
         settings = self.plan.load_config(load_id)["pytorch"]
@@ -285,6 +304,7 @@ def fail(stage: str, error_class: str, reason: str) -> Change:
             unknown={},
             energy_source=None,
             output_digest=None,
+            answer=None,
             warnings=[],
             worker_pid=None,
         )

@@ -7,6 +7,7 @@ import random
 import pytest
 from study_folder import ESTIMATED, MEASURED
 
+from llenergymeasure.results.comparison import Comparison
 from llenergymeasure.results.experiments import ENERGY, SPEED, Experiment
 from llenergymeasure.results.ranking import best, groups_by_source, pareto_front
 from llenergymeasure.results.records import METRICS, SUMMARY_METRICS
@@ -33,6 +34,7 @@ def experiment(
         energy_source=source,
         meter_uncertainty=0.02,
         output_digest=None,
+        comparison=Comparison(None, None, None, None, None, "made without", "made without"),
         estimates={metric: estimate(values[metric]) for metric in SUMMARY_METRICS},
         values=values,
         unknown={metric: "made without" for metric in SUMMARY_METRICS if not values[metric]},

@@ -5,6 +5,7 @@ rule measure:
     input:
         unpack(lambda wildcards: snapshots_of(load_of(wildcards))),
         calibration=f"{RESULTS}/batches/{{batch_id}}/calibration.json",
+        reference=f"{RESULTS}/batches/{PLAN.reference_batch}/outputs.parquet",
         compile_cache=lambda wildcards: ancient(
             f"{RESULTS}/loads/{load_of(wildcards)}/compile-cache"
         ),
@@ -23,5 +24,6 @@ rule measure:
         quiet=1,
     params:
         plan=PLAN_FILE,
+        reference=PLAN.reference,
     script:
         "../../scripts/measure.py"

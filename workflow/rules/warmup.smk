@@ -10,6 +10,7 @@ rule warmup:
         ),
     output:
         calibration=f"{RESULTS}/batches/{{batch_id}}/calibration.json",
+        outputs=f"{RESULTS}/batches/{{batch_id}}/outputs.parquet",
     log:
         f"{RESULTS}/logs/warmup/{{batch_id}}.log",
     priority: 1 + len(PLAN.order)

@@ -35,6 +35,12 @@ EXCLUDE_EMPTY = Check(
 EXCLUDE_UNMATCHED = Check(
     "exclude-unmatched", "warning", "an exclude entry that matches no point", "check its values, or remove it"
 )
+REFERENCE_UNMATCHED = Check(
+    "reference-unmatched",
+    "error",
+    "a `measurement.reference` that matches no experiment",
+    "check its values, or remove it: the first experiment is the reference then",
+)
 NO_EXPERIMENTS = Check("no-experiments", "error", "a study without any valid experiment", "widen the matrix")
 ID_COLLISION = Check(
     "id-collision",

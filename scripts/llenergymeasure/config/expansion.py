@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from llenergymeasure.config.alike import points_alike
-from llenergymeasure.config.checks import ID_COLLISION, MISSING_KEY, NO_EXPERIMENTS, WRONG_VALUE
+from llenergymeasure.config.checks import ID_COLLISION, MISSING_KEY, NO_EXPERIMENTS, REFERENCE_UNMATCHED, WRONG_VALUE
 from llenergymeasure.config.errors import Problem
 from llenergymeasure.config.experiment import ExperimentConfig
 from llenergymeasure.config.hashes import ID_DIGITS, compute_config_hash, compute_load_hash
@@ -35,6 +35,7 @@ class Expansion:
 
     duplicates: {experiment_id, axes} of every further point that was the same experiment
     skipped: {axes, problems} of every invalid point, with `invalid: skip`
+    reference: id of the first experiment that `measurement.reference` matches; None where the study names none
     """
 
     experiments: list[Point] = field(default_factory=list)
@@ -42,6 +43,7 @@ class Expansion:
     skipped: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     axes: list[str] = field(default_factory=list)
+    reference: str | None = None
 
 
 class Tally:
@@ -72,9 +74,10 @@ def expand_matrix(
     errors, warnings = Tally(), Tally()
     built: list[tuple[RawPoint, ExperimentConfig, dict[str, Any]]] = []
     skipped: list[tuple[RawPoint, list[Problem]]] = []
-    points = 0
+    points, meant = 0, 0
     for raw in matrix.points():
         points += 1
+        meant += matrix.may_be_reference(raw)
         config, problems = build(raw.settings)
         problems = [_written_at(problem, raw) for problem in problems]
         if not sound:
@@ -101,6 +104,10 @@ def expand_matrix(
         for _, found in skipped:
             errors.add(found)
         problems = [NO_EXPERIMENTS.problem("", _why_none(matrix, skipped)), *errors.problems(points)]
+    reference = next((config for raw, config, _ in built if matrix.may_be_reference(raw)), None)
+    # An experiment that is broken, and about to be mended, may be the one that is meant.
+    if sound and points and matrix.reference is not None and (not meant or (reference is None and not problems)):
+        problems.append(_unmatched_reference(meant))
     if problems:
         return Expansion(), problems
     axes = _axes(matrix, built)
@@ -112,7 +119,8 @@ def expand_matrix(
         {"axes": dict(raw.axes or raw.settings), "problems": [problem.to_dict() for problem in found]}
         for raw, found in skipped
     ]
-    return Expansion(experiments, duplicates, rejected, warned, axes), []
+    chosen = None if reference is None else compute_config_hash(reference)[:ID_DIGITS]
+    return Expansion(experiments, duplicates, rejected, warned, axes, chosen), []
 
 
 def _written_at(problem: Problem, raw: RawPoint) -> Problem:
@@ -135,6 +143,11 @@ def _why_none(matrix: Matrix, skipped: list[Any]) -> str:
     if skipped:
         return f"no experiment is left: all {len(skipped)} points are invalid"
     return "no experiment is left: every point of the matrix is excluded" if matrix.excludes else "no experiment"
+
+
+def _unmatched_reference(meant: int) -> Problem:
+    left_out = f": all {meant} that it means are left out as invalid" if meant else ""
+    return REFERENCE_UNMATCHED.problem("measurement.reference", f"matches no experiment of the study{left_out}")
 
 
 def _axes(matrix: Matrix, built: list[tuple[RawPoint, ExperimentConfig, dict[str, Any]]]) -> list[str]:

@@ -15,9 +15,9 @@ from llenergymeasure.config.checks import (
     UNKNOWN_KEY,
     WRONG_VALUE,
 )
-from llenergymeasure.config.decoder import expand_preset
 from llenergymeasure.config.errors import Problem, show
-from llenergymeasure.config.paths import is_leaf, is_section, leaves, suggest
+from llenergymeasure.config.matching import Pattern, in_force, matches, read_pattern
+from llenergymeasure.config.paths import is_leaf, is_section, suggest
 from llenergymeasure.config.settings import spell_out
 from llenergymeasure.config.study_config import StudyConfig
 
@@ -46,13 +46,14 @@ class RawPoint:
 
 @dataclass
 class Matrix:
-    """The parts of a study, spelt out as leaf paths."""
+    """The parts of a study, spelt out as leaf paths. `reference` says whose answer all others are compared with."""
 
     defaults: Mapping[str, Any]
     axes: list[Axis]
-    excludes: list[Mapping[str, list[Any]]]
+    excludes: list[Pattern]
     entries: list[tuple[str, Mapping[str, Any]]]
     problems: list[Problem]
+    reference: Pattern | None = None
     unmatched: set[int] = field(default_factory=set)
 
     def points(self) -> Iterator[RawPoint]:
@@ -70,6 +71,10 @@ class Matrix:
             for position in sorted(self.unmatched)
         ]
 
+    def may_be_reference(self, point: RawPoint) -> bool:
+        """Whether the study's `measurement.reference` means this point; never where there is none."""
+        return self.reference is not None and matches(self.reference, in_force(point.settings))
+
     def _product(self) -> Iterator[RawPoint]:
         choices = [range(len(axis.values)) for axis in self.axes]
         for chosen in itertools.product(*choices):
@@ -82,11 +87,10 @@ class Matrix:
             yield RawPoint(settings, axes, self._product_origin(chosen))
 
     def _excluded(self, settings: Mapping[str, Any]) -> bool:
-        decoder = {path[8:]: value for path, value in settings.items() if path.startswith("decoder.")}
-        effective = {**settings, **{f"decoder.{name}": value for name, value in expand_preset(decoder).items()}}
+        effective = in_force(settings)
         hit = False
         for position, entry in enumerate(self.excludes):
-            if all(_value_at(effective, path) in _Any(allowed) for path, allowed in entry.items()):
+            if matches(entry, effective):
                 self.unmatched.discard(position)
                 hit = True
         return hit
@@ -111,20 +115,24 @@ def read_matrix(study: StudyConfig) -> Matrix:
         if axis is not None:
             axes.append(axis)
     problems += _overlaps(axes)
-    excludes: list[Mapping[str, list[Any]]] = []
+    excludes: list[Pattern] = []
     for position, entry in enumerate(study.exclude):
-        flat, found = spell_out(entry, f"exclude[{position}]")
+        pattern, found = read_pattern(entry, f"exclude[{position}]")
         problems += found
         if not entry:
             problems.append(EXCLUDE_EMPTY.problem(f"exclude[{position}]", "has no keys"))
-        excludes.append({path: value if isinstance(value, list) else [value] for path, value in flat.items()})
+        excludes.append(pattern)
+    reference: Pattern | None = None
+    if study.measurement.reference is not None:
+        reference, found = read_pattern(study.measurement.reference, "measurement.reference")
+        problems += found
     entries: list[tuple[str, Mapping[str, Any]]] = []
     for name, listed in (("include", study.include), ("experiments", study.experiments)):
         for position, entry in enumerate(listed):
             flat, found = spell_out(entry, f"{name}[{position}]")
             problems += found
             entries.append((f"{name}[{position}]", flat))
-    return Matrix(defaults, axes, excludes, entries, problems)
+    return Matrix(defaults, axes, excludes, entries, problems, reference)
 
 
 def _read_axis(path: str, values: list[Any]) -> tuple[Axis | None, list[Problem]]:
@@ -161,23 +169,3 @@ def _overlaps(axes: list[Axis]) -> list[Problem]:
 
 def _entry_origin(place: str, settings: Mapping[str, Any]) -> Callable[[str], str]:
     return lambda path: f"{place if path in settings else 'defaults'}.{path}"
-
-
-def _value_at(settings: Mapping[str, Any], path: str) -> Any:
-    if path in settings:
-        return settings[path]
-    leaf = leaves().get(path)
-    return leaf.default if leaf else None
-
-
-class _Any:
-    """Membership that tells `true` from 1 and lets 1 equal 1.0."""
-
-    def __init__(self, allowed: list[Any]) -> None:
-        self._allowed = allowed
-
-    def __contains__(self, value: Any) -> bool:
-        return any(
-            value == other and isinstance(value, bool) == isinstance(other, bool)
-            for other in (*self._allowed, self._allowed)
-        )

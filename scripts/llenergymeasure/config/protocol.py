@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -67,3 +67,8 @@ class MeasurementConfig(Config):
 
     experiment_timeout_s: Annotated[float, Field(gt=0.0)] = 3600.0
     """An experiment that takes longer, in seconds, is recorded as failed."""
+
+    reference: Annotated[dict[str, Any] | None, Field(min_length=1)] = None
+    """Whose answer all others are compared with: the first experiment, in the order of the study, that every key
+    matches (as in `exclude`). Left out: the one in the plan that is there already, else the study's first. Naming
+    another one measures again."""

@@ -14,6 +14,7 @@ from llenergymeasure.config import Study, study_from_mapping
 from llenergymeasure.config.sources import ROLES
 from llenergymeasure.engine.environment import describe_environment
 from llenergymeasure.measurement.journal import Journal
+from llenergymeasure.measurement.outputs import read_outputs
 from llenergymeasure.measurement.plan import Plan, read_plan
 from llenergymeasure.measurement.progress import Progress, label
 from llenergymeasure.measurement.stages import Report, Setting, StudyStopped
@@ -92,14 +93,21 @@ def read_json(path: str) -> dict[str, Any]:
     return record
 
 
+def reference_outputs(snakemake: Any) -> list[dict[str, Any]]:
+    """What the study's reference put out in its warm-up, a row a request; none where it failed."""
+    return read_outputs(Path(snakemake.input.reference), snakemake.params.reference)
+
+
 def open_journal(snakemake: Any) -> Journal:
-    """What an interrupted job of the same calibration has measured already, or a fresh journal."""
-    digest = hashlib.sha256(Path(snakemake.input.calibration).read_bytes()).hexdigest()[:12]
+    """What an interrupted job of the same calibration and reference has measured already, or a fresh journal."""
+    digest = hashlib.sha256(Path(snakemake.input.calibration).read_bytes())
+    digest.update(json.dumps([snakemake.params.reference, reference_outputs(snakemake)]).encode("utf-8"))
+    name = digest.hexdigest()[:12]
     folder = Path(snakemake.output.measurements).parent / ".journal"
     for stale in folder.glob("*.jsonl"):
-        if stale.stem != digest:
+        if stale.stem != name:
             stale.unlink()
-    return Journal(folder / f"{digest}.jsonl")
+    return Journal(folder / f"{name}.jsonl")
 
 
 def reporter_of(snakemake: Any) -> Report:

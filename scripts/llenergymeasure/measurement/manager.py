@@ -78,6 +78,12 @@ class Manager:
         self.load()
         return self._request(message, stage=message["do"])
 
+    def replace_worker(self) -> None:
+        """End the worker: whatever a library left in it must not be what the next experiment runs in."""
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker = None
+
     def _request(self, message: dict[str, Any], *, stage: str) -> dict[str, Any]:
         assert self._worker is not None
         try:
@@ -89,8 +95,7 @@ class Manager:
                 {"stage": stage, "class": lost.error_class, "reason": reason, "log": str(self._log)}
             ) from lost
         if "failure" in answer:
-            self._worker.kill()
-            self._worker = None
+            self.replace_worker()
             raise Refused({**answer["failure"], "log": str(self._log)})
         done: dict[str, Any] = answer["done"]
         return done

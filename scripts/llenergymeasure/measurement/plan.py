@@ -43,6 +43,7 @@ class Plan:
     """What will be measured. `experiments` maps an id to its load, batch, resolved intent and matrix values.
 
     `protocol` holds the study-wide settings the stages need, so that a job reads the plan and not the study.
+    `reference` is the experiment whose answer all others are compared with.
     """
 
     study: str
@@ -53,6 +54,7 @@ class Plan:
     experiments: Mapping[str, Mapping[str, Any]]
     batches: tuple[Batch, ...]
     order: tuple[tuple[str, int], ...]
+    reference: str = ""
     protocol: Mapping[str, Any] = field(default_factory=dict)
     duplicates: Sequence[Any] = ()
     skipped: Sequence[Any] = ()
@@ -67,6 +69,12 @@ class Plan:
 
     def batch(self, batch_id: str) -> Batch:
         return self._by_id[batch_id]
+
+    @property
+    def reference_batch(self) -> str:
+        """Id of the batch whose warm-up gives the reference's answer."""
+        batch_id: str = self.experiments[self.reference]["batch_id"]
+        return batch_id
 
     def load_config(self, load_id: str) -> Mapping[str, Any]:
         """The intent of the load's first experiment; all experiments of a load agree on how it is loaded."""
@@ -107,6 +115,7 @@ def draw_plan(
     axes: Sequence[str],
     points: Sequence[Any],
     existing: Plan | None = None,
+    reference: str | None = None,
     protocol: Mapping[str, Any] | None = None,
     duplicates: Sequence[Any] = (),
     skipped: Sequence[Any] = (),
@@ -117,6 +126,9 @@ def draw_plan(
     Batches already planned keep their id and members; members that left the study are dropped from them, and
     experiments that are new form batches of their own. Another isolation makes other batches, so it redraws;
     a batch with the same members keeps its id even then, and with it its results.
+
+    Without a `reference` the existing plan's stays, so that a study whose first value changes measures nothing
+    twice; without that one either, it is the first point.
     """
     wanted = {point.experiment_id: point for point in points}
     kept: list[Batch] = []
@@ -146,6 +158,7 @@ def draw_plan(
         },
         batches=tuple(batches),
         order=_draw_order(batches, replicates, seed, existing),
+        reference=reference or _kept_reference(study, existing, wanted) or points[0].experiment_id,
         protocol=dict(protocol or {}),
         duplicates=list(duplicates),
         skipped=list(skipped),
@@ -165,6 +178,7 @@ def plan_of(study: Study, *, existing: Plan | None) -> Plan:
         axes=found.axes,
         points=found.experiments,
         existing=existing,
+        reference=found.reference,
         protocol={
             "min_window_s": measurement.min_window_s,
             "experiment_timeout_s": measurement.experiment_timeout_s,
@@ -214,6 +228,11 @@ def write_plan(plan: Plan, path: Path) -> None:
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(plan.to_dict(), indent=1) + "\n", encoding="utf-8")
     temporary.replace(path)
+
+
+def _kept_reference(study: str, existing: Plan | None, wanted: Mapping[str, Any]) -> str | None:
+    kept = existing is not None and existing.study == study and existing.reference in wanted
+    return existing.reference if kept and existing is not None else None
 
 
 def _form_batches(points: Sequence[Any], isolation: str) -> list[Batch]:

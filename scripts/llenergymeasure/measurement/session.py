@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,14 +20,18 @@ from typing import Any
 
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.energy import LedgerEntry, MeterSet, MeterUnavailable, Window, no_meters, open_meters
+from llenergymeasure.engine.batches import Row
 from llenergymeasure.engine.compilation import counts, since, use_compile_cache
 from llenergymeasure.engine.devices import startup_devices
 from llenergymeasure.engine.evidence import Observation, collect, observe, worst_of
-from llenergymeasure.engine.failure import refused_by
+from llenergymeasure.engine.failure import ExperimentFailure, refused_by
 from llenergymeasure.engine.generation import Generator, Request
 from llenergymeasure.engine.generators import generator_for
+from llenergymeasure.engine.keywords import pad_token
 from llenergymeasure.engine.load import LoadedModel, Source, Sources, load_model
 from llenergymeasure.engine.replicas import Group
+from llenergymeasure.engine.scoring import mean_logprob
+from llenergymeasure.measurement.answers import compare_answers
 from llenergymeasure.measurement.calibration import Calibration, calibrate
 from llenergymeasure.measurement.metrics import Measured, compute_metrics
 from llenergymeasure.measurement.prompts import PromptError, PromptSet, build_prompts
@@ -49,6 +55,8 @@ class Session:
         self._snapshots: dict[str, Snapshot] = {}
         self._ledger: list[LedgerEntry] = []
         self._load_warnings: list[dict[str, str]] = []
+        # How likely a reference's answer is under this load: (reference, digest of its prompts) → log-probability.
+        self._scores: dict[tuple[str, str], float] = {}
 
     # Commands -------------------------------------------------------------------------------------------------
 
@@ -114,11 +122,12 @@ class Session:
         }
 
     def warmup(self, *, config: dict[str, Any], min_window_s: float) -> dict[str, Any]:
-        """Warm one experiment with its own shapes and keywords, and calibrate it."""
+        """Warm one experiment with its own shapes and keywords, and calibrate it; what its first pass put out."""
         intent = ExperimentConfig.model_validate(config)
         generator, prompts = self._generator(intent)
+        seen = self._observation()
         found = calibrate(
-            self._observed_once(generator),
+            self._observed_once(generator, seen),
             self._timed(generator, prefill_only=True),
             intent.warmup,
             min_window_s,
@@ -130,10 +139,19 @@ class Session:
             "expected_s": found.expected_s,
             "prompts": prompts.description,
             "prompts_digest": prompts.digest,
+            "outputs": [
+                {"request_index": place, "prompt_ids": list(prompt.input_ids), "output_ids": list(row.output_ids)}
+                for place, (prompt, row) in enumerate(zip(prompts.prompts, self._all_rows(seen), strict=True))
+            ],
         }
 
-    def measure(self, *, config: dict[str, Any], calibration: dict[str, Any]) -> dict[str, Any]:
-        """Warm up as calibrated, then measure: a full window, then a prefill-only one."""
+    def measure(
+        self, *, config: dict[str, Any], calibration: dict[str, Any], reference: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Warm up as calibrated, measure a full window and a prefill-only one, then compare answers.
+
+        reference: {experiment_id, outputs}: the prompts and outputs of the study's reference, none where it failed
+        """
         intent = ExperimentConfig.model_validate(config)
         plan = Calibration.from_dict(calibration)
         generator, prompts = self._generator(intent)
@@ -196,9 +214,21 @@ class Session:
         }
         rows = [_request_row(request, prompts) for request in requests]
         power = meters.trace()
+        # Only now: no window is open, the trace has ended, and the next experiment warms up for itself.
+        answer = compare_answers(
+            reference,
+            [prompt.input_ids for prompt in prompts.prompts],
+            [request.row.output_ids for request in _first_pass(requests)],
+        )
         del raw, requests
+        scoring_failed = not self._add_score(answer, reference, intent, prompts)
         devices.release_memory()
-        return {"record": result, "requests": rows, "power": power}
+        return {
+            "record": {**result, "answer": answer},
+            "requests": rows,
+            "power": power,
+            "scoring_failed": scoring_failed,
+        }
 
     def close(self) -> None:
         if self._meters is not None:
@@ -254,6 +284,11 @@ class Session:
             merged += [replace(request, batch_index=before + request.batch_index) for request in requests]
         return sorted(merged, key=lambda request: (request.pass_index, request.request_index))
 
+    def _all_rows(self, seen: Observation) -> list[Row]:
+        """What the instrumented pass of every process gave, in prompt order."""
+        assert seen.generated is not None, "the first warm-up pass is the instrumented one"
+        return [row for rows in self.group.counted(self.group.gather(seen.generated.rows)) for row in rows]
+
     def _keep(self, window: Window) -> None:
         self._ledger.extend(window.entries)
 
@@ -279,8 +314,42 @@ class Session:
         mine = [prompt.input_ids for prompt in prompts.prompts[shard.first : shard.end]]
         return generator_for(intent, loaded, mine, first_request=shard.first), prompts
 
-    def _observed_once(self, generator: Generator) -> Callable[[], float]:
-        """Passes that return their duration in seconds; the first is instrumented, as it will be when measuring."""
+    def _add_score(
+        self, answer: dict[str, Any], reference: dict[str, Any], intent: ExperimentConfig, prompts: PromptSet
+    ) -> bool:
+        """Add how likely the reference's answer is under this load. False where the library failed at it.
+
+        It depends on the load alone, so one experiment of it finds out for all. A failure is no reason to lose what
+        was measured: the log-probability stays null, with the reason.
+        """
+        if not answer["reference_tokens"]:
+            return True
+        key = (answer["reference"], prompts.digest)
+        if key not in self._scores:
+            try:
+                self._scores[key] = mean_logprob(
+                    self._model.model,
+                    [row["prompt_ids"] for row in reference["outputs"]],
+                    [row["output_ids"] for row in reference["outputs"]],
+                    batch_size=intent.pytorch.batch_size or 1,
+                    pad_token_id=pad_token(self._model.tokenizer),
+                    device=self._model.input_device,
+                )
+            except ExperimentFailure as failure:
+                print(failure.trace, file=sys.stderr, flush=True)
+                answer["logprob_reason"] = f"{failure.error_class}: {failure.reason}"
+                return False
+        if math.isfinite(self._scores[key]):
+            answer["reference_logprob_mean"] = self._scores[key]
+        else:
+            answer["logprob_reason"] = f"the model's log-probabilities are not finite: {self._scores[key]}"
+        return True
+
+    def _observed_once(self, generator: Generator, seen: Observation) -> Callable[[], float]:
+        """Passes that return their duration in seconds; the first is instrumented, as it will be when measuring.
+
+        What it saw is in `seen`.
+        """
         plain = self._timed(generator, prefill_only=False)
         passes = itertools.count()
 
@@ -288,7 +357,7 @@ class Session:
             if next(passes):
                 return plain()
             start = time.perf_counter()
-            self.group.together(lambda: observe(self._observation(), generator))
+            self.group.together(lambda: observe(seen, generator))
             return max(self.group.gather(time.perf_counter() - start))
 
         return run
@@ -392,8 +461,12 @@ def _window_warnings(
 
 def _digest_of(requests: Sequence[Request]) -> str:
     """SHA-256 over the outputs of the first pass, in request order."""
-    first = sorted((request for request in requests if request.pass_index == 0), key=lambda item: item.request_index)
-    return hashlib.sha256("\n".join(request.row.digest for request in first).encode("ascii")).hexdigest()
+    return hashlib.sha256("\n".join(item.row.digest for item in _first_pass(requests)).encode("ascii")).hexdigest()
+
+
+def _first_pass(requests: Sequence[Request]) -> list[Request]:
+    """Its requests, in order. Every pass of a window does the same."""
+    return sorted((request for request in requests if request.pass_index == 0), key=lambda item: item.request_index)
 
 
 def _request_row(request: Request, prompts: PromptSet) -> dict[str, Any]:

@@ -73,10 +73,16 @@ def run_load(setting: Setting, load_id: str) -> dict[str, Any]:
     return {**head, "status": "ok", "failure": None, **record}
 
 
-def run_warmup(setting: Setting, batch_id: str, load_record: dict[str, Any]) -> dict[str, Any]:
-    """Warm up and calibrate every experiment of a batch, in the plan's order."""
+def run_warmup(
+    setting: Setting, batch_id: str, load_record: dict[str, Any]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Warm up and calibrate every experiment of a batch, in the plan's order.
+
+    Returns the calibration's record, and what the experiments that worked put out: a row a request.
+    """
     batch = setting.plan.batch(batch_id)
     found: dict[str, Any] = {}
+    outputs: list[dict[str, Any]] = []
     startup_s = 0.0
     with Manager(setting.order(batch.load_id), setting.log) as manager:
         for experiment_id in batch.experiments:
@@ -84,18 +90,20 @@ def run_warmup(setting: Setting, batch_id: str, load_record: dict[str, Any]) -> 
             try:
                 _refuse_if_load_failed(load_record)
                 answer = manager.ask({"do": "warmup", "config": config, "min_window_s": setting.min_window_s})
+                outputs += [{"experiment_id": experiment_id, **row} for row in answer.pop("outputs")]
                 found[experiment_id] = {"status": "ok", "failure": None, **answer}
             except Refused as refused:
                 _stop_if_asked(setting, experiment_id, refused.failure)
                 found[experiment_id] = {"status": "failed", "failure": refused.failure}
         startup_s = manager.startup_s
-    return {
+    record = {
         "schema_version": SCHEMA_VERSION,
         "batch_id": batch_id,
         "load_id": batch.load_id,
         "startup_s": startup_s,
         "experiments": found,
     }
+    return record, outputs
 
 
 def run_measure(
@@ -103,10 +111,15 @@ def run_measure(
     batch_id: str,
     replicate: int,
     calibration: dict[str, Any],
+    reference_outputs: list[dict[str, Any]],
     journal: Journal,
     report: Report,
 ) -> None:
-    """Measure a batch once, in this replicate's own order. Every experiment leaves one entry in the journal."""
+    """Measure a batch once, in this replicate's own order. Every experiment leaves one entry in the journal.
+
+    reference_outputs: a row {prompt_ids, output_ids} a request, in order; none where the reference failed
+    """
+    reference = {"experiment_id": setting.plan.reference, "outputs": reference_outputs}
     batch = setting.plan.batch(batch_id)
     with Manager(setting.order(batch.load_id), setting.log) as manager:
         for experiment_id in replicate_order(setting.plan, batch, replicate):
@@ -126,9 +139,13 @@ def run_measure(
             try:
                 if calibrated["status"] != "ok":
                     raise Refused(calibrated["failure"])
-                answer = manager.ask({"do": "measure", "config": config, "calibration": calibrated})
+                answer = manager.ask(
+                    {"do": "measure", "config": config, "calibration": calibrated, "reference": reference}
+                )
                 record = {**head, "failure": None, **answer["record"]}
                 entry = {"record": record, "requests": answer["requests"], "power": answer["power"]}
+                if answer["scoring_failed"]:
+                    manager.replace_worker()
             except Refused as refused:
                 _stop_if_asked(setting, experiment_id, refused.failure)
                 entry = {"record": failed_record(head, refused.failure), "requests": [], "power": []}
@@ -148,6 +165,7 @@ def failed_record(head: dict[str, Any], failure: dict[str, str]) -> dict[str, An
         "unknown": {},
         "energy_source": None,
         "output_digest": None,
+        "answer": None,
         "warnings": [],
         "worker_pid": None,
     }

@@ -47,9 +47,9 @@ POWER = pa.schema(
 def write_tables(journal: Journal, measurements: Path, requests: Path, power: Path) -> None:
     """Write the three files of a replicate; each appears whole or not at all."""
     with (
-        _Whole(measurements) as lines_path,
-        _Whole(requests) as requests_path,
-        _Whole(power) as power_path,
+        Whole(measurements) as lines_path,
+        Whole(requests) as requests_path,
+        Whole(power) as power_path,
         lines_path.open("w", encoding="utf-8") as lines,
         pq.ParquetWriter(requests_path, REQUESTS) as requests_table,
         pq.ParquetWriter(power_path, POWER) as power_table,
@@ -67,7 +67,7 @@ def _append(table: pq.ParquetWriter, schema: pa.Schema, key: dict[str, Any], row
         table.write_table(pa.Table.from_pylist([{**key, **row} for row in rows], schema=schema))
 
 
-class _Whole:
+class Whole:
     """A temporary sibling that takes the file's name only when everything went well."""
 
     def __init__(self, path: Path) -> None:

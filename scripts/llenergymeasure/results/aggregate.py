@@ -10,6 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from llenergymeasure.results.comparison import ANSWER_COLUMNS, ANSWER_KINDS, run_columns
+from llenergymeasure.results.comparison import summary_columns as answer_summary
 from llenergymeasure.results.load_cost import load_cost
 from llenergymeasure.results.records import (
     CONTRACT_METRICS,
@@ -49,22 +51,27 @@ def runs_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
                 "output_digest": record["output_digest"],
                 "warnings": len(record["warnings"]),
                 **{name: _number(record["metrics"].get(name)) for name in METRICS},
+                **run_columns(record),
             }
         )
     kinds = {**dict.fromkeys(_RUN_TEXTS, "string"), **dict.fromkeys(METRICS, "Float64"), "evidence_ok": "boolean"}
-    return pd.DataFrame(rows).astype(kinds)
+    return pd.DataFrame(rows).astype({**kinds, **ANSWER_KINDS})
 
 
 def summary_table(plan: Mapping[str, Any], runs: pd.DataFrame, loads: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """One row an experiment of the plan, in the plan's order, with the contract's columns first.
 
     Behind them: further metrics, `<metric>_n` (values each mean is over), what the load cost, the number of
-    warnings and notes on figures that are missing.
+    warnings, notes on figures that are missing, and the answer against the reference's.
     """
     by_experiment = dict(tuple(runs.groupby("experiment_id", sort=False)))
     costs = {record["load_id"]: _load_columns(record) for record in loads}
     rows = [
-        {**_summary_row(name, entry, by_experiment[name]), **costs[entry["load_id"]]}
+        {
+            **_summary_row(name, entry, by_experiment[name]),
+            **costs[entry["load_id"]],
+            **answer_summary(_good(by_experiment[name]), plan.get("reference")),
+        }
         for name, entry in plan["experiments"].items()
     ]
     columns = summary_columns(plan)
@@ -79,6 +86,7 @@ def summary_table(plan: Mapping[str, Any], runs: pd.DataFrame, loads: Sequence[M
             **dict.fromkeys(counts, "int64"),
             **dict.fromkeys(texts, "string"),
             "evidence_ok": "boolean",
+            **ANSWER_KINDS,
         }
     )
 
@@ -97,6 +105,7 @@ def summary_columns(plan: Mapping[str, Any]) -> list[str]:
                 *LOAD_COLUMNS,
                 "warnings",
                 "notes",
+                *ANSWER_COLUMNS,
             ]
         )
     )
@@ -138,8 +147,7 @@ def show(value: Any) -> str:
 
 def _summary_row(name: str, entry: Mapping[str, Any], runs: pd.DataFrame) -> dict[str, Any]:
     config = entry["config"]
-    # Figures of a run whose settings did not take effect belong to another experiment, so they are not averaged.
-    good = runs[runs["status"] == "ok"]
+    good = _good(runs)
     sources = sorted(good["energy_source"].dropna().unique())
     found = {metric: _estimate(metric, good, sources) for metric in SUMMARY_METRICS}
     return {
@@ -162,6 +170,11 @@ def _summary_row(name: str, entry: Mapping[str, Any], runs: pd.DataFrame) -> dic
         "warnings": int(runs["warnings"].sum()),
         "notes": _notes(good, found, sources),
     }
+
+
+def _good(runs: pd.DataFrame) -> pd.DataFrame:
+    """Figures of a run whose settings did not take effect belong to another experiment, so they are not averaged."""
+    return runs[runs["status"] == "ok"]
 
 
 def _estimate(metric: str, good: pd.DataFrame, sources: Sequence[str]) -> Estimate:

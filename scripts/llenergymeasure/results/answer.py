@@ -65,7 +65,15 @@ def _sentence(found: Best | None) -> str:
     else:
         spread = f"95 % interval {scale.value(figure.low)} to {scale.value(figure.high)}, n={figure.n}"
     versus = "" if found.second is None else f"; {distinguishable(found)}"
-    return f"{found.first.label} · {scale.value(figure.mean)} {scale.unit} ({spread}){versus}"
+    return f"{found.first.label} · {scale.value(figure.mean)} {scale.unit} ({spread}){versus}{other_answer(found.first)}"
+
+
+def other_answer(item: Experiment) -> str:
+    """What must be said beside a best figure: that this configuration says something else than the reference."""
+    found = item.comparison
+    if not found.differs:
+        return ""
+    return f"; its answer is not the reference's: it differs from token {found.first_difference}"
 
 
 def _count(experiments: list[Experiment], status: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from llenergymeasure.results.comparison import Comparison, comparison_of
 from llenergymeasure.results.labels import Part, as_text, configuration_parts
 from llenergymeasure.results.load_cost import phase_energy
 from llenergymeasure.results.records import METRICS, PARTS, SUMMARY_METRICS
@@ -38,6 +39,7 @@ class Experiment:
     energy_source: str | None
     meter_uncertainty: float | None
     output_digest: str | None
+    comparison: Comparison
     estimates: Mapping[str, Estimate]
     values: Mapping[str, Sequence[float]]
     unknown: Mapping[str, str]
@@ -95,6 +97,7 @@ def experiments_of(study: StudyResults) -> list[Experiment]:
                 energy_source=_known(row["energy_source"]),
                 meter_uncertainty=_meter_uncertainty(valid),
                 output_digest=_known(row["output_digest"]),
+                comparison=comparison_of(row, valid),
                 estimates=estimates,
                 values={
                     metric: [float(value) for value in runs[name][metric].dropna()] if name in runs else []

@@ -21,6 +21,7 @@ from llenergymeasure.results.load_cost import load_cost
 from llenergymeasure.results.quantities import Scale, percent, scale_of
 from llenergymeasure.results.ranking import Best, best, groups_by_source
 from llenergymeasure.results.records import METRICS, SCHEMA_VERSION
+from llenergymeasure.results.same_answer import answer_table
 from llenergymeasure.results.statistics import Estimate
 from llenergymeasure.results.study_results import StudyResults
 from llenergymeasure.results.tables import (
@@ -116,6 +117,7 @@ def page(study: StudyResults) -> dict[str, Any]:
         "no_energy": not with_energy,
         "heads": ranking_heads(scales),
         "groups": ranking_groups(groups, numbers, scales),
+        "answers": answer_table(experiments),
         "scatters": [
             figure for group in with_energy if (figure := scatter(group.experiments, numbers, group.source or ""))
         ],

@@ -56,6 +56,14 @@ class RankingRow:
     output: str
     cells: list[Cell]
 
+    @property
+    def same_sort(self) -> str:
+        """Sorts the column "same answer": an earlier difference is farther from the reference's answer."""
+        found = self.experiment.comparison
+        if found.identical is None:
+            return ""
+        return "Infinity" if found.identical else str(found.first_difference)
+
 
 @dataclass(frozen=True)
 class RankingGroup:

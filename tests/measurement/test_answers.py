@@ -1,0 +1,99 @@
+"""The comparison of answers, on token ids written by hand; and the file that keeps them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from llenergymeasure.measurement.answers import compare_answers, equal_token_share, first_difference
+from llenergymeasure.measurement.outputs import read_outputs, write_outputs
+
+PROMPTS = [[1, 2], [3]]
+
+
+def reference(*outputs: list[int], prompts: list[list[int]] = PROMPTS) -> dict[str, Any]:
+    rows = [{"prompt_ids": ids, "output_ids": output} for ids, output in zip(prompts, outputs, strict=False)]
+    return {"experiment_id": "theirs", "outputs": rows}
+
+
+def test_the_same_tokens_are_identical() -> None:
+    found = compare_answers(reference([5, 6, 7], [8]), PROMPTS, [(5, 6, 7), (8,)])
+    assert found == {
+        "reference": "theirs",
+        "comparable": True,
+        "reason": None,
+        "requests": 2,
+        "identical": True,
+        "identical_requests": 2,
+        "first_difference": None,
+        "equal_token_share": 1.0,
+        "reference_tokens": 4,
+        "reference_logprob_mean": None,
+        "logprob_reason": None,
+    }
+
+
+def test_the_earliest_difference_of_all_requests_counts() -> None:
+    found = compare_answers(reference([5, 6, 7, 8], [5, 6, 7, 8]), PROMPTS, [[5, 6, 7, 9], [5, 0, 7, 8]])
+    assert found["identical"] is False
+    assert found["identical_requests"] == 0
+    assert found["first_difference"] == 1
+    # A token that agrees again behind a difference is equal.
+    assert found["equal_token_share"] == pytest.approx(6 / 8)
+
+
+def test_a_difference_in_the_first_token_has_index_zero() -> None:
+    found = compare_answers(reference([5], [6]), PROMPTS, [[5], [7]])
+    assert (found["identical"], found["first_difference"], found["identical_requests"]) == (False, 0, 1)
+
+
+@pytest.mark.parametrize(("one", "other"), [([1, 2], [1, 2, 3, 4]), ([1, 2, 3, 4], [1, 2])])
+def test_what_only_one_of_the_two_has_is_different(one: list[int], other: list[int]) -> None:
+    assert first_difference(one, other) == 2
+    assert equal_token_share([(one, other)]) == 0.5
+
+
+def test_outputs_without_tokens_are_the_same() -> None:
+    assert first_difference([], []) is None
+    assert equal_token_share([([], [])]) == 1.0
+
+
+def test_other_prompts_are_not_compared_and_the_reason_says_so() -> None:
+    for mine, words in (([[1, 2], [4]], "1 of 2 have other tokens, the first is number 1"), ([[1, 2]], "1, the ref")):
+        found = compare_answers(reference([5], [6]), mine, [[5]] * len(mine))
+        assert found["comparable"] is False
+        assert "other prompts" in found["reason"]
+        assert words in found["reason"]
+        figures = set(found) - {"reference", "comparable", "reason"}
+        assert {found[name] for name in figures} == {None}
+
+
+def test_a_reference_that_failed_is_named_as_the_reason() -> None:
+    found = compare_answers(reference(), PROMPTS, [[5], [6]])
+    assert found["comparable"] is False
+    assert "the reference experiment failed" in found["reason"]
+    assert found["identical"] is None
+
+
+def test_outputs_survive_the_file_and_a_failed_experiment_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "outputs.parquet"
+    rows = [
+        {"experiment_id": "b", "request_index": 0, "prompt_ids": [9], "output_ids": [1]},
+        {"experiment_id": "a", "request_index": 1, "prompt_ids": [3], "output_ids": []},
+        {"experiment_id": "a", "request_index": 0, "prompt_ids": [1, 2], "output_ids": [5, 6]},
+    ]
+    write_outputs(rows, path)
+    assert read_outputs(path, "a") == [
+        {"prompt_ids": [1, 2], "output_ids": [5, 6]},
+        {"prompt_ids": [3], "output_ids": []},
+    ]
+    assert read_outputs(path, "c") == []
+    types = [str(field.type) for field in pq.read_schema(path)]
+    write_outputs([], path)
+    assert read_outputs(path, "a") == []
+    assert pq.read_schema(path).names == ["experiment_id", "request_index", "prompt_ids", "output_ids"]
+    assert [str(field.type) for field in pq.read_schema(path)] == types
+    assert types[1] == "int32"

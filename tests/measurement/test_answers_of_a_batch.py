@@ -1,0 +1,88 @@
+"""Warm-up and measurement of a batch, with the comparison at their end. Real workers, a random tiny model."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import TINY, study
+
+from llenergymeasure.config import study_from_mapping
+from llenergymeasure.config.lock import ModelsLock
+from llenergymeasure.config.model_ref import parse_model_ref
+from llenergymeasure.measurement.journal import Journal
+from llenergymeasure.measurement.plan import plan_of
+from llenergymeasure.measurement.stages import Setting, run_measure, run_warmup
+from llenergymeasure.models.snapshot import materialise
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Setting, dict[str, Any], list[dict[str, Any]]]:
+    """One batch of two experiments, warmed up: where things lie, the calibration, the outputs."""
+    folder = tmp_path_factory.mktemp("batch")
+    plan = plan_of(
+        study_from_mapping(study(defaults={"max_input_tokens": 400}, matrix={"pytorch.batch_size": [1, 3]})),
+        existing=None,
+    )
+    setting = Setting(
+        plan=plan,
+        snapshot=materialise(parse_model_ref(TINY), None, folder / "tiny", lock=ModelsLock()).path,
+        compile_cache=folder / "compile-cache",
+        min_window_s=0.1,
+        timeout_s=120,
+        stop_on_failure=False,
+        environment={},
+        log=folder / "log",
+    )
+    calibration, outputs = run_warmup(setting, plan.batches[0].batch_id, {"status": "ok"})
+    return setting, calibration, outputs
+
+
+def measured(
+    warm: tuple[Setting, dict[str, Any], list[dict[str, Any]]], outputs: list[dict[str, Any]], journal: Path
+) -> list[dict[str, Any]]:
+    """The records of a replicate that is compared with these outputs of the reference."""
+    setting, calibration, _ = warm
+    rows = [row for row in outputs if row["experiment_id"] == setting.plan.reference]
+    records = Journal(journal)
+    run_measure(setting, setting.plan.batches[0].batch_id, 1, calibration, rows, records, lambda _: None)
+    return list(records.records())
+
+
+def test_the_warm_up_keeps_what_every_request_put_out(warm: tuple[Setting, Any, list[dict[str, Any]]]) -> None:
+    setting, calibration, outputs = warm
+    keys = [(row["experiment_id"], row["request_index"]) for row in outputs]
+    assert keys == [(name, place) for name in setting.plan.experiments for place in range(3)]
+    assert {len(row["output_ids"]) for row in outputs} == {4}
+    # No padding, whatever the batch: the same prompts one at a time and three at once.
+    assert [row["prompt_ids"] for row in outputs[:3]] == [row["prompt_ids"] for row in outputs[3:]]
+    assert len({len(row["prompt_ids"]) for row in outputs}) > 1
+    assert not any("outputs" in entry for entry in calibration["experiments"].values())
+
+
+def test_a_load_is_scored_once_and_its_experiments_share_a_worker(warm: Any, tmp_path: Path) -> None:
+    records = measured(warm, warm[2], tmp_path / "x.jsonl")
+    assert [record["status"] for record in records] == ["ok", "ok"]
+    assert len({record["worker_pid"] for record in records}) == 1
+    for record in records:
+        assert record["answer"]["reference"] == warm[0].plan.reference
+        assert record["answer"]["identical"] is True
+        assert record["answer"]["reference_tokens"] == 12
+        assert record["answer"]["reference_logprob_mean"] < 0
+    # Batches of other sizes round differently: equal to the last bit means that it was worked out once.
+    assert len({record["answer"]["reference_logprob_mean"] for record in records}) == 1
+
+
+def test_a_score_that_fails_costs_no_measurement_and_the_next_gets_a_new_worker(warm: Any, tmp_path: Path) -> None:
+    unknown = copy.deepcopy(warm[2])
+    unknown[0]["output_ids"][0] = 1_000_000
+    records = measured(warm, unknown, tmp_path / "x.jsonl")
+    assert [record["status"] for record in records] == ["ok", "ok"]
+    assert len({record["worker_pid"] for record in records}) == 2
+    for record in records:
+        assert record["metrics"]["throughput_output_tokens_per_s"] > 0
+        assert record["answer"]["reference_logprob_mean"] is None
+        assert "this model knows 300 tokens" in record["answer"]["logprob_reason"]
+        assert record["answer"]["first_difference"] == 0
