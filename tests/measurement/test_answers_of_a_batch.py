@@ -28,7 +28,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Setting, dict[str, A
     )
     setting = Setting(
         plan=plan,
-        snapshot=materialise(parse_model_ref(TINY), None, folder / "tiny", lock=ModelsLock()).path,
+        snapshots={"model": materialise(parse_model_ref(TINY), None, folder / "tiny", lock=ModelsLock()).path},
         compile_cache=folder / "compile-cache",
         min_window_s=0.1,
         timeout_s=120,
