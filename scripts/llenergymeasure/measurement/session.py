@@ -6,13 +6,12 @@ count. What they do side by side goes through their `Group`.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -35,12 +34,17 @@ from llenergymeasure.measurement.answers import compare_answers
 from llenergymeasure.measurement.calibration import Calibration, calibrate
 from llenergymeasure.measurement.metrics import Measured, compute_metrics
 from llenergymeasure.measurement.prompts import PromptError, PromptSet, build_prompts
+from llenergymeasure.measurement.record import (
+    digest_of,
+    first_pass,
+    is_invalid,
+    plain_settings,
+    request_row,
+    snapshot_identity,
+    window_warnings,
+)
 from llenergymeasure.models.snapshot import Snapshot, read_snapshot
 
-# A window this much shorter than the study asked for was sized by passes that took longer.
-SHORT_WINDOW = 0.8
-# A window whose passes differ by more than this is not the steady state the calibration found.
-UNSTABLE_CV = 0.1
 IDLE_PHASES = ("idle", "idle_resident")
 STOP = {"do": "stop"}
 
@@ -194,31 +198,31 @@ class Session:
         metrics, unknown, source = compute_metrics(measured, entries)
         evidence = self._evidence(intent, seen)
         generator.close()
-        warnings = [*self._load_warnings, *meters.warnings[heard:], *_window_warnings(plan, full, metrics, seen)]
+        warnings = [*self._load_warnings, *meters.warnings[heard:], *window_warnings(plan, full, metrics, seen)]
         result = {
-            "status": "invalid" if _is_invalid(evidence, seen) else "ok",
+            "status": "invalid" if is_invalid(evidence, seen) else "ok",
             "evidence": evidence,
             "energy": [entry.to_dict() for entry in entries],
             "metrics": metrics,
             "unknown": unknown,
             "energy_source": source,
-            "output_digest": _digest_of(requests),
+            "output_digest": digest_of(requests),
             "prompts": {**prompts.description, "digest": prompts.digest},
-            "generation_config": _plain(seen.generation_config),
+            "generation_config": plain_settings(seen.generation_config),
             "calibration": {**plan.to_dict(), "latencies_s": None},
-            "snapshot": _snapshot_identity(self._verified),
+            "snapshot": snapshot_identity(self._verified),
             "devices": self._described_devices(),
             "meters": meters.describe(),
             "warnings": warnings,
             "worker_pid": os.getpid(),
         }
-        rows = [_request_row(request, prompts) for request in requests]
+        rows = [request_row(request, prompts) for request in requests]
         power = meters.trace()
         # Only now: no window is open, the trace has ended, and the next experiment warms up for itself.
         answer = compare_answers(
             reference,
             [prompt.input_ids for prompt in prompts.prompts],
-            [request.row.output_ids for request in _first_pass(requests)],
+            [request.row.output_ids for request in first_pass(requests)],
         )
         del raw, requests
         scoring_failed = not self._add_score(answer, reference, intent, prompts)
@@ -403,92 +407,5 @@ def _source(snapshot: Snapshot, intent: ExperimentConfig) -> Source:
     return Source(snapshot.path, has_code=snapshot.has_code and trusted)
 
 
-def _snapshot_identity(snapshot: Snapshot) -> dict[str, Any]:
-    return {
-        "model": snapshot.model,
-        "source": snapshot.source,
-        "revision": snapshot.revision,
-        "content_digest": snapshot.content_digest,
-    }
-
-
 def _nothing_to_wait_for() -> None:
     """An idle device has nothing left to finish."""
-
-
-def _is_invalid(evidence: dict[str, dict[str, Any]], seen: Observation) -> bool:
-    recompiled = seen.window_counts is not None and seen.window_counts["frames_seen"] > 0
-    return recompiled or any(entry["verdict"] == "ignored" for entry in evidence.values())
-
-
-def _window_warnings(
-    plan: Calibration, window: Window, metrics: dict[str, Any], seen: Observation
-) -> list[dict[str, str]]:
-    found = []
-    if window.duration_s < SHORT_WINDOW * plan.min_window_s:
-        found.append(
-            {
-                "code": "window-too-short",
-                "message": f"the window lasted {window.duration_s:.3g} s, measurement.min_window_s asks for "
-                f"{plan.min_window_s:g} s: its passes are faster than those of the calibration",
-            }
-        )
-    if not plan.stable:
-        found.append(
-            {
-                "code": "warmup-not-stable",
-                "message": f"latency was still varying after {plan.warmup_passes} warm-up passes",
-            }
-        )
-    spread = metrics["pass_cv"]
-    if spread is not None and spread > UNSTABLE_CV:
-        found.append(
-            {
-                "code": "window-not-stable",
-                "message": f"passes in the window vary by {spread:.0%} (coefficient of variation)",
-            }
-        )
-    if seen.window_counts is not None and seen.window_counts["frames_seen"] > 0:
-        frames = seen.window_counts["frames_seen"]
-        found.append(
-            {
-                "code": "recompiled-in-window",
-                "message": f"{frames} frames were compiled while the window was open",
-            }
-        )
-    return found
-
-
-def _digest_of(requests: Sequence[Request]) -> str:
-    """SHA-256 over the outputs of the first pass, in request order."""
-    return hashlib.sha256("\n".join(item.row.digest for item in _first_pass(requests)).encode("ascii")).hexdigest()
-
-
-def _first_pass(requests: Sequence[Request]) -> list[Request]:
-    """Its requests, in order. Every pass of a window does the same."""
-    return sorted((request for request in requests if request.pass_index == 0), key=lambda item: item.request_index)
-
-
-def _request_row(request: Request, prompts: PromptSet) -> dict[str, Any]:
-    return {
-        "pass_index": request.pass_index,
-        "request_index": request.request_index,
-        "batch_index": request.batch_index,
-        "prompt_digest": prompts.prompts[request.request_index].digest,
-        "input_tokens": request.input_tokens,
-        "output_tokens": len(request.row.output_ids),
-        "padded_tokens": request.padded_tokens,
-        "ttft_s": request.ttft_s,
-        "itl_s": list(request.itl_s),
-        "e2e_latency_s": request.e2e_latency_s,
-        "stop_reason": request.row.stop_reason,
-        "output_digest": request.row.digest,
-    }
-
-
-def _plain(generation_config: Any) -> dict[str, Any] | None:
-    """The settings generation ran with, those that are not the library's default."""
-    if generation_config is None:
-        return None
-    settings: dict[str, Any] = generation_config.to_diff_dict()
-    return {name: value for name, value in settings.items() if isinstance(value, str | int | float | bool | list)}

@@ -1,0 +1,106 @@
+"""What a record says of a measured experiment, from what the session holds: warnings, digests, rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from llenergymeasure.energy import Window
+from llenergymeasure.engine.evidence import Observation
+from llenergymeasure.engine.generation import Request
+from llenergymeasure.measurement.calibration import Calibration
+from llenergymeasure.measurement.prompts import PromptSet
+from llenergymeasure.models.snapshot import Snapshot
+
+# A window this much shorter than the study asked for was sized by passes that took longer.
+SHORT_WINDOW = 0.8
+# A window whose passes differ by more than this is not the steady state the calibration found.
+UNSTABLE_CV = 0.1
+
+
+def snapshot_identity(snapshot: Snapshot) -> dict[str, Any]:
+    return {
+        "model": snapshot.model,
+        "source": snapshot.source,
+        "revision": snapshot.revision,
+        "content_digest": snapshot.content_digest,
+    }
+
+
+def is_invalid(evidence: dict[str, dict[str, Any]], seen: Observation) -> bool:
+    recompiled = seen.window_counts is not None and seen.window_counts["frames_seen"] > 0
+    return recompiled or any(entry["verdict"] == "ignored" for entry in evidence.values())
+
+
+def window_warnings(
+    plan: Calibration, window: Window, metrics: dict[str, Any], seen: Observation
+) -> list[dict[str, str]]:
+    found = []
+    if window.duration_s < SHORT_WINDOW * plan.min_window_s:
+        found.append(
+            {
+                "code": "window-too-short",
+                "message": f"the window lasted {window.duration_s:.3g} s, measurement.min_window_s asks for "
+                f"{plan.min_window_s:g} s: its passes are faster than those of the calibration",
+            }
+        )
+    if not plan.stable:
+        found.append(
+            {
+                "code": "warmup-not-stable",
+                "message": f"latency was still varying after {plan.warmup_passes} warm-up passes",
+            }
+        )
+    spread = metrics["pass_cv"]
+    if spread is not None and spread > UNSTABLE_CV:
+        found.append(
+            {
+                "code": "window-not-stable",
+                "message": f"passes in the window vary by {spread:.0%} (coefficient of variation)",
+            }
+        )
+    if seen.window_counts is not None and seen.window_counts["frames_seen"] > 0:
+        frames = seen.window_counts["frames_seen"]
+        found.append(
+            {
+                "code": "recompiled-in-window",
+                "message": f"{frames} frames were compiled while the window was open",
+            }
+        )
+    return found
+
+
+def digest_of(requests: Sequence[Request]) -> str:
+    """SHA-256 over the outputs of the first pass, in request order."""
+    return hashlib.sha256("\n".join(item.row.digest for item in first_pass(requests)).encode("ascii")).hexdigest()
+
+
+def first_pass(requests: Sequence[Request]) -> list[Request]:
+    """Its requests, in order. Every pass of a window does the same."""
+    return sorted((request for request in requests if request.pass_index == 0), key=lambda item: item.request_index)
+
+
+def request_row(request: Request, prompts: PromptSet) -> dict[str, Any]:
+    return {
+        "pass_index": request.pass_index,
+        "request_index": request.request_index,
+        "batch_index": request.batch_index,
+        "prompt_digest": prompts.prompts[request.request_index].digest,
+        "input_tokens": request.input_tokens,
+        "output_tokens": len(request.row.output_ids),
+        "padded_tokens": request.padded_tokens,
+        "ttft_s": request.ttft_s,
+        "itl_s": list(request.itl_s),
+        "e2e_latency_s": request.e2e_latency_s,
+        "stop_reason": request.row.stop_reason,
+        "output_digest": request.row.digest,
+    }
+
+
+def plain_settings(generation_config: Any) -> dict[str, Any] | None:
+    """The settings generation ran with, those that are not the library's default."""
+    if generation_config is None:
+        return None
+    settings: dict[str, Any] = generation_config.to_diff_dict()
+    return {name: value for name, value in settings.items() if isinstance(value, str | int | float | bool | list)}
