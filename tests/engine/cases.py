@@ -54,6 +54,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("pytorch.no_repeat_ngram_size", {"pytorch": {"no_repeat_ngram_size": 2}}),
     ("pytorch.prompt_lookup_num_tokens", {"pytorch": {"prompt_lookup_num_tokens": 3}}),
     ("pytorch.assistant_model", {"pytorch": {"assistant_model": TINY_DRAFT}}),
+    ("pytorch.assistant_model", {"precision": "bf16", "pytorch": {"assistant_model": TINY_DRAFT}}),
     ("pytorch.device_map", {"pytorch": {"device_map": OFFLOADED}}),
     ("pytorch.max_memory", {"pytorch": {"max_memory": {"cpu": "60KB"}}}),
     ("pytorch.adapter", {"pytorch": {"adapter": "ADAPTER"}}),

@@ -77,6 +77,11 @@ def test_a_cache_that_needs_cuda_fails_with_the_librarys_reason(run: Runner, kin
     assert failure.value.reason
 
 
+def test_a_draft_model_with_another_vocabulary_is_refused(run: Runner) -> None:
+    with pytest.raises(ExperimentFailure, match="draft models with another tokenizer are not measured"):
+        run(pytorch={"assistant_model": TINY_DRAFT.replace("vocab_size=300", "vocab_size=310")})
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device has TF32")
 def test_tf32_can_not_be_seen_without_a_cuda_device(run: Runner) -> None:
     entry = run(pytorch={"allow_tf32": True}).evidence["pytorch.allow_tf32"]

@@ -93,6 +93,11 @@ def test_compiling_compiles_and_the_window_compiles_nothing_more(run: Runner) ->
     assert done.evidence["pytorch.torch_compile"]["verdict"] == "applied"
 
 
+def test_nothing_is_compiled_unasked(run: Runner) -> None:
+    entry = run().evidence["pytorch.torch_compile"]
+    assert (entry["effective"], entry["verdict"]) == (False, "default")
+
+
 def test_an_attention_kernel_that_is_not_installed_is_a_failure_of_the_experiment(run: Runner) -> None:
     with pytest.raises(ExperimentFailure) as failure:
         run(precision="bf16", pytorch={"attn_implementation": "flash_attention_2"})

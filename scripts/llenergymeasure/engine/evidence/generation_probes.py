@@ -211,15 +211,19 @@ def prompt_lookup(seen: Observation, requested: Any) -> Finding:
 
 @probe("assistant")
 def assistant(seen: Observation, requested: Any) -> Finding:
-    """The draft model's class and size, and how many of its tokens were proposed and accepted."""
+    """The draft model's class, size and number format, and how many of its tokens were proposed and accepted."""
     drafter = seen.loaded.assistant
     if drafter is None:
         return Finding(None, "no draft model is loaded", requested is None)
-    about = f"{type(drafter).__name__} of {drafter.num_parameters()} parameters"
+    dtype = str(drafter.dtype).removeprefix("torch.")
+    about = f"{type(drafter).__name__} of {drafter.num_parameters()} parameters in {dtype}"
     if seen.generated is None or seen.heard is None:
         return Finding(requested, f"{about}; nothing was generated yet", None)
     found = _guesses(seen, requested, "AssistedCandidateGenerator")
-    return Finding(found.effective, f"{about}; {found.observed}", found.agrees)
+    alike = drafter.dtype == seen.model.dtype
+    return Finding(
+        found.effective if alike else f"{requested} in {dtype}", f"{about}; {found.observed}", found.agrees and alike
+    )
 
 
 def _guesses(seen: Observation, requested: Any, guesser: str) -> Finding:
