@@ -29,6 +29,7 @@ def test_usual_settings_are_fine() -> None:
     assert problems(decoder=GREEDY) == []
     assert problems(pytorch={"load_in_4bit": True, "bnb_4bit_compute_dtype": "bfloat16"}) == []
     assert problems(pytorch={"batching": "continuous", "batch_size": 4}) == []
+    assert problems(pytorch={"assistant_model": "random:llama?seed=8"}) == []
 
 
 def test_what_the_library_would_ignore_is_a_warning_that_names_the_setting() -> None:

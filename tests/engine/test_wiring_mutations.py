@@ -70,6 +70,7 @@ NO_WIRING: dict[str, str] = {
         ),
         "guards against a choice that the library does not make without flash attention",
     ),
+    "generate_keywords: given.pop('assistant_model', None)": "test_check: the name of a model is no generation setting",
     "load_keywords: given.pop('revision', None)": "the library ignores a revision for a folder",
     "load_keywords: group = group or Alone()": "only spares callers an argument",
     "load_model: group = group or Alone()": "only spares callers an argument",
