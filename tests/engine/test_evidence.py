@@ -33,6 +33,12 @@ def test_a_setting_that_took_effect_is_applied(run: Runner, path: str, settings:
     assert not [name for name, entry in evidence.items() if entry["verdict"] == "ignored"]
 
 
+@pytest.mark.parametrize("neutral", [{"early_stopping": False}, {"length_penalty": 1.0}], ids=str)
+def test_what_the_rules_let_stand_without_a_beam_search_is_not_ignored(run: Runner, neutral: dict[str, Any]) -> None:
+    (name,) = neutral
+    assert run(pytorch=neutral).evidence[f"pytorch.{name}"]["verdict"] == "applied"
+
+
 @pytest.mark.parametrize(("path", "settings"), CASES, ids=IDS)
 def test_a_setting_that_was_lost_is_ignored(run: Runner, path: str, settings: dict[str, Any]) -> None:
     """The same experiment without the one setting, held against a configuration that claims it."""
