@@ -47,3 +47,10 @@ def test_a_setting_that_was_lost_is_ignored(run: Runner, path: str, settings: di
     entry = collect(asked, lost.seen)[path]
     assert entry["verdict"] == "ignored", entry
     assert entry["observed"]
+
+
+def test_precision_is_that_of_what_is_not_quantized(run: Runner) -> None:
+    """GPT-2's 4-bit layers have biases, which bitsandbytes turns into the compute type when it multiplies."""
+    gpt2 = "random:gpt2?n_embd=64&n_layer=1&n_head=2&vocab_size=300"
+    asked = {"precision": "bf16", "pytorch": {"load_in_4bit": True, "bnb_4bit_compute_dtype": "float32"}}
+    assert run(model=gpt2, **asked).evidence["precision"]["verdict"] == "applied"
