@@ -33,6 +33,12 @@ def test_a_setting_that_took_effect_is_applied(run: Runner, path: str, settings:
     assert not [name for name, entry in evidence.items() if entry["verdict"] == "ignored"]
 
 
+@pytest.mark.parametrize("neutral", [{"early_stopping": False}, {"length_penalty": 1.0}], ids=str)
+def test_what_the_rules_let_stand_without_a_beam_search_is_not_ignored(run: Runner, neutral: dict[str, Any]) -> None:
+    (name,) = neutral
+    assert run(pytorch=neutral).evidence[f"pytorch.{name}"]["verdict"] == "applied"
+
+
 @pytest.mark.parametrize(("path", "settings"), CASES, ids=IDS)
 def test_a_setting_that_was_lost_is_ignored(run: Runner, path: str, settings: dict[str, Any]) -> None:
     """The same experiment without the one setting, held against a configuration that claims it."""
@@ -41,3 +47,10 @@ def test_a_setting_that_was_lost_is_ignored(run: Runner, path: str, settings: di
     entry = collect(asked, lost.seen)[path]
     assert entry["verdict"] == "ignored", entry
     assert entry["observed"]
+
+
+def test_precision_is_that_of_what_is_not_quantized(run: Runner) -> None:
+    """GPT-2's 4-bit layers have biases, which bitsandbytes turns into the compute type when it multiplies."""
+    gpt2 = "random:gpt2?n_embd=64&n_layer=1&n_head=2&vocab_size=300"
+    asked = {"precision": "bf16", "pytorch": {"load_in_4bit": True, "bnb_4bit_compute_dtype": "float32"}}
+    assert run(model=gpt2, **asked).evidence["precision"]["verdict"] == "applied"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from llenergymeasure.config.declare import same_as_any
 from llenergymeasure.engine.evidence.observe import Observation
 from llenergymeasure.engine.evidence.registry import Finding, Probe, probe
 from llenergymeasure.engine.evidence.sampler_probes import NOT_RUN, mode_of
@@ -144,7 +145,8 @@ def _beam_probe(name: str, neutral: Any, what: str) -> Probe:
             return NOT_RUN
         values = seen.heard.beam_arguments.get(name)
         if not values:
-            return Finding(neutral, "no beam search ran", requested is None)
+            # The neutral value asks for what happens without a beam search, and the rules let it stand there.
+            return Finding(neutral, "no beam search ran", same_as_any(requested, (None, neutral)))
         effective = next(iter(values)) if len(values) == 1 else sorted(values, key=str)
         return Finding(
             effective,

@@ -18,10 +18,13 @@ TF32_ERROR = 2e-5
 
 @probe("dtype")
 def dtype(seen: Observation, requested: Any) -> Finding:
-    """Floating-point dtypes counted over parameters; quantized modules keep their packed integers apart."""
+    """Floating-point dtypes counted over parameters, quantized layers left out: they keep packed integers, and turn
+    their biases into the compute type when they are called."""
     counted: Counter[str] = Counter()
-    for parameter in seen.model.parameters():
-        counted[str(parameter.dtype).removeprefix("torch.")] += parameter.numel()
+    for module in seen.model.modules():
+        if not _is_quantized(module):
+            for parameter in module.parameters(recurse=False):
+                counted[str(parameter.dtype).removeprefix("torch.")] += parameter.numel()
     floating = [name for name in counted if name in TORCH_DTYPES]
     names = {str(value).removeprefix("torch."): key for key, value in DTYPES.items()}
     effective = [names[name] for name in floating]
@@ -52,13 +55,13 @@ def attention(seen: Observation, requested: Any) -> Finding:
     return Finding(effective if ran else None, observed, effective == requested and ran)
 
 
+def _is_quantized(module: Any) -> bool:
+    return type(module).__module__.startswith("bitsandbytes") and type(module).__name__.startswith("Linear")
+
+
 def _quantized(model: Any) -> list[Any]:
     """The layers of bitsandbytes; an adapter's layer around one has the same class name and is none."""
-    return [
-        module
-        for module in model.modules()
-        if type(module).__module__.startswith("bitsandbytes") and type(module).__name__.startswith("Linear")
-    ]
+    return [module for module in model.modules() if _is_quantized(module)]
 
 
 @probe("quantization")
