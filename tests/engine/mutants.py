@@ -1,4 +1,4 @@
-"""Copies of a function in which one piece of wiring is missing: a statement, or a keyword argument of a call."""
+"""Copies of a function in which one piece of wiring is missing: a statement, an argument, an entry."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Mutant:
 
 
 def mutants(function: Callable[..., Any]) -> Iterator[Mutant]:
-    """One for each statement (but returns and docstrings) and for each keyword argument."""
+    """One for each statement (but returns and docstrings), keyword argument, and entry of a dictionary."""
     source = textwrap.dedent(inspect.getsource(function))
     for place in range(_pieces(ast.parse(source))):
         tree = ast.parse(source)
@@ -58,6 +58,9 @@ def _removable(tree: ast.Module) -> Iterator[tuple[Any, str, int]]:
             for place, keyword in enumerate(node.keywords):
                 if keyword.arg is not None:
                     yield node, "keywords", place
+        if isinstance(node, ast.Dict):
+            for place in range(len(node.values)):
+                yield node, "values", place
         for name in ("body", "orelse"):
             block = getattr(node, name, None)
             if isinstance(node, ast.Module) or not isinstance(block, list):
@@ -76,7 +79,11 @@ def _remove(tree: ast.Module, wanted: int) -> str:
     node, name, place = list(_removable(tree))[wanted]
     block = getattr(node, name)
     removed = ast.unparse(block[place])
-    if name == "keywords":
+    if name == "values":
+        key = node.keys[place]
+        removed = f"**{removed}" if key is None else f"{ast.unparse(key)}: {removed}"
+        del node.keys[place]
+    if name in ("keywords", "values"):
         del block[place]
     else:
         block[place] = ast.Pass()

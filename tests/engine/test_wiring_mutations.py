@@ -13,6 +13,7 @@ from engine.conftest import Runner
 from engine.mutants import Mutant, mutants
 from llenergymeasure.config import parameters as registry
 from llenergymeasure.config.parameters import parameters
+from llenergymeasure.config.sources import ROLES
 from llenergymeasure.engine import continuous_batching, generators, keywords, load, static_batching
 from llenergymeasure.engine.failure import ExperimentFailure
 
@@ -79,6 +80,10 @@ NO_WIRING: dict[str, str] = {
 }
 
 
+# Handed over as what was loaded from them, not as a keyword.
+LOADED = {name for name, _ in ROLES.values()}
+
+
 def caught(run: Runner, words: str) -> str | None:
     """The first case that a run with missing wiring does not pass; those named in `words` come first."""
     named = sorted([*CASES, *PASSED], key=lambda case: case[0].rpartition(".")[2] not in words)
@@ -94,7 +99,10 @@ def caught(run: Runner, words: str) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("path", [path for path, item in parameters().items() if item.target != "runtime"])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "path", [path for path, item in parameters().items() if item.target != "runtime" and path not in LOADED]
+)
 def test_a_keyword_that_is_not_handed_over_is_noticed(run: Runner, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if path in ELSEWHERE:
         pytest.skip(f"its effect is tried in {ELSEWHERE[path]}")

@@ -86,6 +86,7 @@ def test_memory_is_counted_in_every_process(alone: dict[str, Any], shared: dict[
     assert shared["record"]["metrics"]["peak_memory_bytes"] > 1.5 * alone["record"]["metrics"]["peak_memory_bytes"]
 
 
+@pytest.mark.slow
 def test_tensor_parallel_processes_share_the_weights_and_answer_as_one_does(
     snapshot: Path, tmp_path: Path, alone: dict[str, Any]
 ) -> None:
@@ -113,6 +114,7 @@ def test_a_replica_that_is_killed_fails_the_experiment_and_leaves_nobody_behind(
     assert not psutil.pid_exists(worker.pid) or worker.status() == psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.slow
 def test_what_fails_in_every_process_is_one_failure(snapshot: Path, tmp_path: Path) -> None:
     intent = config(precision="bf16", pytorch={"num_processes": 2, "attn_implementation": "flash_attention_2"})
     with (

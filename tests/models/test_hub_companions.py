@@ -131,6 +131,7 @@ def test_code_that_changed_since_it_was_pinned_never_runs(pipeline: Pipeline, hu
     assert not (pipeline.directory / "ran").exists()
 
 
+@pytest.mark.slow
 def test_a_folders_code_runs_only_when_the_study_asks_for_it(pipeline: Pipeline, hub: HubServer, own: str) -> None:
     folder = pipeline.directory / "own"
     folder.mkdir()
