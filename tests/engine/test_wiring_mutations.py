@@ -19,7 +19,6 @@ from llenergymeasure.engine.failure import ExperimentFailure
 
 FUNCTIONS: tuple[Callable[..., Any], ...] = (
     load.load_keywords,
-    load.quantization_config,
     load.compile_keywords,
     load.load_model,
     load.set_threads,

@@ -21,7 +21,7 @@ from llenergymeasure.config.passthrough import check_passthrough, check_torch_co
 from llenergymeasure.config.paths import PASSTHROUGH
 from llenergymeasure.engine.failure import one_line
 from llenergymeasure.engine.keywords import continuous_options, generate_keywords
-from llenergymeasure.engine.load import compile_keywords, quantization_config
+from llenergymeasure.engine.load import compile_keywords
 from llenergymeasure.engine.machine import unmet_requirements
 
 
@@ -109,7 +109,7 @@ def _issues(text: str) -> dict[str, str]:
 def _quantization(config: ExperimentConfig) -> Iterator[Problem]:
     given = {**keywords(config, "bitsandbytes"), **config.passthrough_kwargs.bitsandbytes}
     if given:
-        yield from _refused(config, "bitsandbytes", lambda: quantization_config(given))
+        yield from _refused(config, "bitsandbytes", lambda: BitsAndBytesConfig(**given))
 
 
 def _compilation(config: ExperimentConfig) -> Iterator[Problem]:

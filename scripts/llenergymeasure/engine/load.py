@@ -85,15 +85,8 @@ def load_keywords(config: ExperimentConfig, *, has_code: bool, group: Group | No
     given.update(config.passthrough_kwargs.from_pretrained)
     quantization = {**keywords(config, "bitsandbytes"), **config.passthrough_kwargs.bitsandbytes}
     if quantization:
-        given["quantization_config"] = quantization_config(quantization)
+        given["quantization_config"] = BitsAndBytesConfig(**quantization)
     return given
-
-
-def quantization_config(given: dict[str, Any]) -> BitsAndBytesConfig:
-    """The library's object. It raises ValueError or TypeError for what it doesn't take."""
-    named = given.get("bnb_4bit_compute_dtype")
-    compute = {"bnb_4bit_compute_dtype": TORCH_DTYPES[named]} if isinstance(named, str) else {}
-    return BitsAndBytesConfig(**{**given, **compute})
 
 
 def compile_keywords(config: ExperimentConfig) -> dict[str, Any] | None:
