@@ -53,6 +53,7 @@ def test_what_the_measurement_needs_is_refused(key: str) -> None:
 def test_known_keywords_pass() -> None:
     config = ExperimentConfig(
         **MODEL,
+        pytorch={"load_in_8bit": True},
         passthrough_kwargs={
             "from_pretrained": {"offload_folder": "x"},
             "bitsandbytes": {"llm_int8_threshold": 5.0},

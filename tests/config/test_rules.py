@@ -268,6 +268,11 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"passthrough_kwargs.continuous_batching.page_size": 32, "pytorch.batching": "continuous"},
     ),
     (
+        "passthrough-unread",
+        {"passthrough_kwargs.bitsandbytes.llm_int8_threshold": 5.0, "pytorch.load_in_8bit": False},
+        {"passthrough_kwargs.bitsandbytes.llm_int8_threshold": 5.0, "pytorch.load_in_8bit": True},
+    ),
+    (
         "passthrough-reserved",
         {"passthrough_kwargs.generate.num_return_sequences": 2},
         {"passthrough_kwargs.generate.eta_cutoff": 0.4},
