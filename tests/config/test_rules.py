@@ -154,6 +154,12 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"pytorch.prefill_chunk_size": 4},
     ),
     (
+        "prefill-chunks-exclude-prompt-lookup",
+        {"pytorch.prefill_chunk_size": 4, "pytorch.prompt_lookup_num_tokens": 3},
+        {"pytorch.prompt_lookup_num_tokens": 3},
+    ),
+    ("prefill-chunks-exclude-assistant", {**ASSISTANT, "pytorch.prefill_chunk_size": 4}, ASSISTANT),
+    (
         "assistant-needs-single-batch",
         {**ASSISTANT, "pytorch.batch_size": 2},
         {**ASSISTANT, "pytorch.batch_size": 1},
