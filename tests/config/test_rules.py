@@ -66,6 +66,19 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"pytorch.torch_compile_mode": "default", "pytorch.torch_compile": True},
     ),
     (
+        "compile-mode-needs-inductor",
+        {
+            "pytorch.torch_compile": True,
+            "pytorch.torch_compile_mode": "max-autotune",
+            "pytorch.torch_compile_backend": "eager",
+        },
+        {
+            "pytorch.torch_compile": True,
+            "pytorch.torch_compile_mode": "default",
+            "pytorch.torch_compile_backend": "eager",
+        },
+    ),
+    (
         "compile-backend-needs-compile",
         {"pytorch.torch_compile_backend": "inductor", "pytorch.torch_compile": False},
         {"pytorch.torch_compile_backend": "inductor", "pytorch.torch_compile": True},
