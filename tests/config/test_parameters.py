@@ -118,7 +118,10 @@ def test_introspection() -> None:
     clashes = introspection.get_mutual_exclusions()
     assert clashes["pytorch.load_in_4bit"] == ["pytorch.load_in_8bit"]
     assert clashes["pytorch.load_in_8bit"] == ["pytorch.load_in_4bit"]
-    assert clashes["pytorch.torch_compile_mode"] == ["pytorch.torch_compile: false"]
+    assert clashes["pytorch.torch_compile_mode"] == [
+        "pytorch.torch_compile: false",
+        "pytorch.torch_compile_backend other than inductor",
+    ]
     skip = introspection.get_param_skip_conditions()
     assert "compute capability 9.0" in skip["pytorch.attn_implementation"]
     assert "num_beams" in skip["pytorch.early_stopping"]

@@ -53,6 +53,7 @@ def test_what_the_measurement_needs_is_refused(key: str) -> None:
 def test_known_keywords_pass() -> None:
     config = ExperimentConfig(
         **MODEL,
+        pytorch={"load_in_8bit": True},
         passthrough_kwargs={
             "from_pretrained": {"offload_folder": "x"},
             "bitsandbytes": {"llm_int8_threshold": 5.0},
@@ -76,13 +77,13 @@ def test_unknown_keywords_get_the_nearest_name() -> None:
 
 
 def test_compile_mode_and_backend_are_checked_against_the_installed_torch() -> None:
-    config = ExperimentConfig(
-        **MODEL,
-        pytorch={"torch_compile": True, "torch_compile_mode": "reduce-overhed", "torch_compile_backend": "tvm"},
-    )
+    misspelt = ExperimentConfig(**MODEL, pytorch={"torch_compile": True, "torch_compile_mode": "reduce-overhed"})
+    foreign = ExperimentConfig(**MODEL, pytorch={"torch_compile": True, "torch_compile_backend": "tvm"})
     modes, backends = ["default", "reduce-overhead"], ["inductor", "cudagraphs"]
-    mode, backend = check_torch_compile(config, modes, backends)
+    (mode,) = check_torch_compile(misspelt, modes, backends)
+    (backend,) = check_torch_compile(foreign, modes, backends)
     assert (mode.rule, mode.hint) == ("compile-mode-unknown", "did you mean reduce-overhead?")
     assert (backend.rule, backend.hint) == ("compile-backend-unknown", "use one of cudagraphs, inductor")
-    assert check_torch_compile(config, ["reduce-overhed"], ["tvm"]) == []
+    assert check_torch_compile(misspelt, ["reduce-overhed"], backends) == []
+    assert check_torch_compile(foreign, modes, ["tvm"]) == []
     assert check_torch_compile(ExperimentConfig(**MODEL), []) == []

@@ -66,6 +66,19 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"pytorch.torch_compile_mode": "default", "pytorch.torch_compile": True},
     ),
     (
+        "compile-mode-needs-inductor",
+        {
+            "pytorch.torch_compile": True,
+            "pytorch.torch_compile_mode": "max-autotune",
+            "pytorch.torch_compile_backend": "eager",
+        },
+        {
+            "pytorch.torch_compile": True,
+            "pytorch.torch_compile_mode": "default",
+            "pytorch.torch_compile_backend": "eager",
+        },
+    ),
+    (
         "compile-backend-needs-compile",
         {"pytorch.torch_compile_backend": "inductor", "pytorch.torch_compile": False},
         {"pytorch.torch_compile_backend": "inductor", "pytorch.torch_compile": True},
@@ -153,6 +166,12 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"pytorch.prefill_chunk_size": 4, "pytorch.use_cache": False},
         {"pytorch.prefill_chunk_size": 4},
     ),
+    (
+        "prefill-chunks-exclude-prompt-lookup",
+        {"pytorch.prefill_chunk_size": 4, "pytorch.prompt_lookup_num_tokens": 3},
+        {"pytorch.prompt_lookup_num_tokens": 3},
+    ),
+    ("prefill-chunks-exclude-assistant", {**ASSISTANT, "pytorch.prefill_chunk_size": 4}, ASSISTANT),
     (
         "assistant-needs-single-batch",
         {**ASSISTANT, "pytorch.batch_size": 2},
@@ -266,6 +285,11 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         "passthrough-unread",
         {"passthrough_kwargs.continuous_batching.page_size": 32},
         {"passthrough_kwargs.continuous_batching.page_size": 32, "pytorch.batching": "continuous"},
+    ),
+    (
+        "passthrough-unread",
+        {"passthrough_kwargs.bitsandbytes.llm_int8_threshold": 5.0, "pytorch.load_in_8bit": False},
+        {"passthrough_kwargs.bitsandbytes.llm_int8_threshold": 5.0, "pytorch.load_in_8bit": True},
     ),
     (
         "passthrough-reserved",

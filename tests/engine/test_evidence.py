@@ -54,3 +54,10 @@ def test_precision_is_that_of_what_is_not_quantized(run: Runner) -> None:
     gpt2 = "random:gpt2?n_embd=64&n_layer=1&n_head=2&vocab_size=300"
     asked = {"precision": "bf16", "pytorch": {"load_in_4bit": True, "bnb_4bit_compute_dtype": "float32"}}
     assert run(model=gpt2, **asked).evidence["precision"]["verdict"] == "applied"
+
+
+@pytest.mark.parametrize("width", ["load_in_4bit", "load_in_8bit"])
+def test_quantization_that_is_turned_off_is_off(run: Runner, width: str) -> None:
+    evidence = run(pytorch={width: False}).evidence
+    assert [evidence[f"pytorch.load_in_{bits}bit"]["effective"] for bits in (4, 8)] == [False, False]
+    assert evidence[f"pytorch.{width}"]["verdict"] == "applied"

@@ -88,8 +88,9 @@ PASSTHROUGH_UNKNOWN = Check(
 PASSTHROUGH_UNREAD = Check(
     "passthrough-unread",
     "error",
-    "options of continuous batching without `pytorch.batching: continuous`",
-    "set pytorch.batching: continuous or remove them",
+    "options of continuous batching without `pytorch.batching: continuous`, or of bitsandbytes without "
+    "`pytorch.load_in_4bit` or `pytorch.load_in_8bit`",
+    "set pytorch.batching: continuous or a width of the weights, or remove them",
 )
 REQUIREMENT_UNMET = Check(
     "requirement-unmet",

@@ -115,4 +115,6 @@ def _clash(relation: Relation) -> str:
         return f"no {other.path}"
     if other.value is True:
         return f"{other.path}: false"
+    if isinstance(other.value, str):
+        return f"{other.path} other than {other.value}"
     return f"{other.path}: 1" if other.test == "above" else f"{other.path} above {other.value}"

@@ -91,6 +91,12 @@ def passthrough_problems(config: ExperimentConfig) -> list[Problem]:
             PASSTHROUGH_UNREAD.problem(f"{PASSTHROUGH}.continuous_batching.{key}", "static batching does not read it")
             for key in config.passthrough_kwargs.continuous_batching
         ]
+    if not (config.pytorch.load_in_4bit or config.pytorch.load_in_8bit):
+        problems += [
+            PASSTHROUGH_UNREAD.problem(f"{PASSTHROUGH}.bitsandbytes.{key}", "nothing is quantized")
+            for key in config.passthrough_kwargs.bitsandbytes
+            if key not in _settings("bitsandbytes")
+        ]
     for target, options in config.passthrough_kwargs.__dict__.items():
         for key in options:
             path = f"{PASSTHROUGH}.{target}.{key}"

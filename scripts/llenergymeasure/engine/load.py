@@ -84,7 +84,8 @@ def load_keywords(config: ExperimentConfig, *, has_code: bool, group: Group | No
     given["use_safetensors"] = True
     given.update(config.passthrough_kwargs.from_pretrained)
     quantization = {**keywords(config, "bitsandbytes"), **config.passthrough_kwargs.bitsandbytes}
-    if quantization:
+    # A configuration that says no to both widths makes transformers quantize all the same, to 4 bits.
+    if quantization.get("load_in_4bit") or quantization.get("load_in_8bit"):
         given["quantization_config"] = BitsAndBytesConfig(**quantization)
     return given
 

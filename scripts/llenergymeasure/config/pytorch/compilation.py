@@ -61,7 +61,16 @@ class CompilationConfig(RuledConfig):
             level="load",
             library_default="default",
             evidence="compile_mode",
-            relations=(_needs_compile("compile-mode-needs-compile"),),
+            relations=(
+                _needs_compile("compile-mode-needs-compile"),
+                needs(
+                    When("pytorch.torch_compile_backend", "is", "inductor"),
+                    rule="compile-mode-needs-inductor",
+                    because="other backends refuse it, or ignore it and only log a line",
+                    fix="remove one of the two",
+                    neutral=("default",),
+                ),
+            ),
             test_values=("default", "reduce-overhead", "max-autotune"),
         ),
     ] = None

@@ -230,6 +230,18 @@ class GenerationSettings(RuledConfig):
                     because="the chunks before are kept in the cache",
                     fix="remove one of the two",
                 ),
+                *(
+                    excludes(
+                        When(f"pytorch.{assisted}", "set", True),
+                        rule=f"prefill-chunks-exclude-{name}",
+                        because="transformers' assisted decoding processes the prompt at once and ignores it",
+                        fix="remove one of the two",
+                    )
+                    for name, assisted in (
+                        ("prompt-lookup", "prompt_lookup_num_tokens"),
+                        ("assistant", "assistant_model"),
+                    )
+                ),
             ),
             test_values=(4, 16),
         ),
