@@ -112,11 +112,12 @@ def sources_ref(name: str) -> Any:
 
 
 def without(config: ExperimentConfig, path: str) -> ExperimentConfig:
-    """The experiment as if that setting had been lost on the way: the library's default, the rules unasked."""
+    """The experiment as if that setting had been lost on the way: not passed on, the rules unasked."""
     settings = config.model_dump(mode="python")
     section, _, name = path.rpartition(".")
-    library = parameters()[path].library_default
-    value = leaves()[path].default if isinstance(library, LibraryChoice) else library
+    library, value = parameters()[path].library_default, leaves()[path].default
+    if value is not None and not isinstance(library, LibraryChoice):
+        value = library
     (settings[section] if section else settings)[name] = value
     return ExperimentConfig.model_validate(settings, context=UNCHECKED)
 

@@ -62,10 +62,10 @@ def batch_size(seen: Observation, requested: Any) -> Finding:
         return NOT_RUN
     rows = seen.generated.batch_rows
     if seen.generated.method == "generate_batch":
-        most = max(rows)
-        return Finding(
-            most, f"{len(rows)} steps of {min(rows)} to {most} prompts", requested is None or most <= requested
-        )
+        most, prompts = max(rows), len(seen.generated.rows)
+        reached = True if requested is None or most == min(requested, prompts) else None
+        agrees = False if requested is not None and most > requested else reached
+        return Finding(requested if agrees else most, f"{len(rows)} steps of {min(rows)} to {most} prompts", agrees)
     wanted = requested or 1
     total = sum(rows)
     agrees = rows[:-1] == [wanted] * (len(rows) - 1) and rows[-1] <= wanted and (total < wanted or rows[0] == wanted)
