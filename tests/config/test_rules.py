@@ -29,6 +29,7 @@ NOT_CONTINUOUS: dict[str, dict[str, Any]] = {
         "pytorch.cache_implementation": "static",
     },
     "ngrams": {"pytorch.no_repeat_ngram_size": 2},
+    "repetition-penalty": {"decoder.repetition_penalty": 0.9},
     "min-tokens": {"decoder.min_new_tokens": 4, **FREE},
     "tensor-parallel": {"pytorch.tp_size": 2},
 }

@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 from llenergymeasure.config import ExperimentConfig, introspection
+from llenergymeasure.config.declare import same_as_any
 from llenergymeasure.config.describe import options
 from llenergymeasure.config.parameters import parameters
 from llenergymeasure.config.paths import leaves
@@ -45,12 +46,12 @@ PLAIN: Settings = {
 class Quota:
     """At most `most` configurations a model for which `counts` holds, because they take long or need more.
 
-    Once there are as many, a draw that counts gets the settings `instead`; where none are given it is thrown away.
+    Once there are as many, `instead` says what a draw that counts is changed to; without it, it is thrown away.
     """
 
     counts: Callable[[Settings], bool]
     most: int
-    instead: Settings = field(default_factory=dict)
+    instead: Callable[[Settings], Settings] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,10 @@ class Drawn:
 @cache
 def choices() -> Mapping[str, tuple[Any, ...]]:
     """Dotted path → the values to draw from, for every parameter that declares some or is limited to some."""
-    found = {
-        path: tuple(introspection.get_param_test_values(path) or introspection.get_param_options(path) or ())
-        for path in introspection.get_all_params()
-    }
+    found: dict[str, tuple[Any, ...]] = {}
+    for path in introspection.get_all_params():
+        tried, limited = introspection.get_param_test_values(path), introspection.get_param_options(path) or []
+        found[path] = (*tried, *(value for value in limited if not same_as_any(value, tried)))
     return {path: values for path, values in found.items() if values}
 
 
@@ -138,9 +139,9 @@ class Sampler:
         earlier = [item.settings for item in self.drawn if item.settings["model"] == settings["model"]]
         for quota in self.quotas:
             if quota.counts(settings) and sum(map(quota.counts, earlier)) >= quota.most:
-                if not quota.instead:
+                if quota.instead is None:
                     return None
-                settings = {**settings, **quota.instead}
+                settings = quota.instead(settings)
         return settings
 
     def _candidate(self, model: str, pair: Pair) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from llenergymeasure.config.base import RuledConfig
-from llenergymeasure.config.declare import LibraryChoice, Relation, When, needs, parameter
+from llenergymeasure.config.declare import LibraryChoice, Relation, When, excludes, needs, parameter
 
 Preset = Literal["deterministic", "standard", "creative", "factual"]
 
@@ -168,6 +168,15 @@ class DecoderConfig(RuledConfig):
             level="generation",
             library_default=1.0,
             evidence="repetition_penalty",
+            relations=(
+                excludes(
+                    When("pytorch.batching", "is", "continuous"),
+                    rule="continuous-excludes-repetition-penalty",
+                    because="generate_batch leaves that processor out",
+                    fix="set pytorch.batching: static or remove this",
+                    neutral=(1.0,),
+                ),
+            ),
             test_values=(1.0, 1.1),
         ),
     ] = 1.0
