@@ -24,6 +24,7 @@ def all_applied(run: Runner, **settings: Any) -> dict[str, dict[str, Any]]:
     return evidence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "double", "compute"),
     list(itertools.product(("nf4", "fp4"), (True, False), ("float16", "bfloat16", "float32"))),

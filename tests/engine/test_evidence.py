@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from engine.cases import CASES, ELSEWHERE
-from engine.conftest import Runner
+from engine.cases import CASES, ELSEWHERE, SAMPLING
+from engine.conftest import Run, Runner
 from llenergymeasure.config.parameters import parameters
 from llenergymeasure.engine.evidence import PROBES, collect
 
@@ -39,6 +39,7 @@ def test_what_the_rules_let_stand_without_a_beam_search_is_not_ignored(run: Runn
     assert run(pytorch=neutral).evidence[f"pytorch.{name}"]["verdict"] == "applied"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "settings"), CASES, ids=IDS)
 def test_a_setting_that_was_lost_is_ignored(run: Runner, path: str, settings: dict[str, Any]) -> None:
     """The same experiment without the one setting, held against a configuration that claims it."""
@@ -61,3 +62,35 @@ def test_quantization_that_is_turned_off_is_off(run: Runner, width: str) -> None
     evidence = run(pytorch={width: False}).evidence
     assert [evidence[f"pytorch.load_in_{bits}bit"]["effective"] for bits in (4, 8)] == [False, False]
     assert evidence[f"pytorch.{width}"]["verdict"] == "applied"
+
+
+@pytest.mark.parametrize(
+    ("path", "claimed"),
+    [
+        ("precision", {"precision": "fp16"}),
+        ("max_output_tokens", {"max_output_tokens": 6}),
+        ("cpu_threads", {"cpu_threads": 77}),
+        ("random_seed", {"random_seed": 7}),
+        ("pytorch.attn_implementation", {"pytorch": {"attn_implementation": "eager"}}),
+        ("pytorch.torch_compile", {"pytorch": {"torch_compile": True}}),
+        ("pytorch.load_in_4bit", {"pytorch": {"load_in_4bit": True}}),
+        ("pytorch.use_cache", {"pytorch": {"use_cache": False}}),
+        ("pytorch.cache_implementation", {"pytorch": {"cache_implementation": "static"}}),
+        ("pytorch.num_beams", {"pytorch": {"num_beams": 2}}),
+        ("pytorch.prompt_lookup_num_tokens", {"pytorch": {"prompt_lookup_num_tokens": 3}}),
+        ("pytorch.num_processes", {"pytorch": {"num_processes": 2}}),
+        ("pytorch.tp_size", {"pytorch": {"tp_size": 2}}),
+        ("pytorch.batching", {"pytorch": {"batching": "continuous"}}),
+        ("decoder.do_sample", {"decoder": SAMPLING}),
+        ("decoder.temperature", {"decoder": {**SAMPLING, "temperature": 0.5}}),
+        ("decoder.top_k", {"decoder": {**SAMPLING, "top_k": 7}}),
+    ],
+)
+def test_a_plain_run_does_not_pass_for_more(run: Runner, plain: Run, path: str, claimed: dict[str, Any]) -> None:
+    entry = collect(run.config_of(**claimed), plain.seen)[path]
+    assert entry["verdict"] == "ignored", entry
+
+
+@pytest.fixture(scope="module")
+def plain(run: Runner) -> Run:
+    return run(pytorch={"attn_implementation": "sdpa"})
