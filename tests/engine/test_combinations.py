@@ -55,7 +55,10 @@ def test_four_bits_in_every_form(run: Runner, kind: str, double: bool, compute: 
         },
         {"pytorch": {"batching": "continuous", **NF4}, "precision": "bf16"},
         {"pytorch": {"prefill_chunk_size": 8, "cache_implementation": "static", "batch_size": 3}},
-        {"pytorch": {"cache_implementation": "quantized", "num_beams": 2}, "passthrough_kwargs": QUANTO},
+        pytest.param(
+            {"pytorch": {"cache_implementation": "quantized", "num_beams": 2}, "passthrough_kwargs": QUANTO},
+            marks=pytest.mark.slow,
+        ),
         {"pytorch": {"use_cache": False, "num_beams": 2, "no_repeat_ngram_size": 2}},
         {**FREE, "pytorch": {"num_beams": 3, "early_stopping": True, "length_penalty": 0.5, "batch_size": 3}},
         {"decoder": {**SAMPLING, "temperature": 0.8, "top_k": 40, "top_p": 0.9, "min_p": 0.01, "typical_p": 0.9}},

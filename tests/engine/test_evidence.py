@@ -11,6 +11,11 @@ from engine.conftest import Run, Runner
 from llenergymeasure.config.parameters import parameters
 from llenergymeasure.engine.evidence import PROBES, collect
 
+# optimum-quanto builds its kernels when it is first used, which takes more than a minute.
+TRIED = [
+    pytest.param(path, settings, marks=[pytest.mark.slow] if "quantized" in str(settings) else [])
+    for path, settings in CASES
+]
 IDS = [f"{path}-{place}" for place, (path, _) in enumerate(CASES)]
 
 
@@ -26,7 +31,7 @@ def test_every_parameter_is_tried() -> None:
     assert tried | set(ELSEWHERE) == set(parameters())
 
 
-@pytest.mark.parametrize(("path", "settings"), CASES, ids=IDS)
+@pytest.mark.parametrize(("path", "settings"), TRIED, ids=IDS)
 def test_a_setting_that_took_effect_is_applied(run: Runner, path: str, settings: dict[str, Any]) -> None:
     evidence = run(**settings).evidence
     assert evidence[path]["verdict"] == "applied", evidence[path]

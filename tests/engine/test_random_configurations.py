@@ -21,8 +21,10 @@ from llenergymeasure.engine.failure import ExperimentFailure
 
 SEED = 11
 EACH = 50
-# Fewer would mean that the test runs little of what it draws.
+# Fewer would mean that the test runs little of what it draws. Mamba has no key-value cache, no attention and no layers
+# that bitsandbytes packs to 4 bits, so the libraries refuse more of it.
 LEAST_SHARE = 0.6
+LEAST_SHARE_OF = {"mamba": 0.4}
 # The keys of a token are 64 values: a quantized cache packs groups of 64.
 SIZES = (
     "hidden_size=32&intermediate_size=64&num_hidden_layers=2&num_attention_heads=2&num_key_value_heads=1"
@@ -55,8 +57,7 @@ def _has_company(settings: Settings) -> bool:
 
 
 def _is_four_bit(settings: Settings) -> bool:
-    """Three more parameters need it, so that chance would set it in a third of the configurations; Mamba runs none
-    of them, and would stay below LEAST_SHARE."""
+    """Three more parameters need it, so that chance would set it in a third of the configurations."""
     return settings.get("pytorch.load_in_4bit") is True
 
 
@@ -136,4 +137,4 @@ def test_random_configurations_run_or_are_refused_by_the_library(architecture: s
     print(f"\n{architecture}: {outcomes.table()}", flush=True)
     assert len(drawn) == EACH
     assert not outcomes.faults, "\n\n".join(outcomes.faults)
-    assert outcomes.ran >= LEAST_SHARE * EACH, outcomes.table()
+    assert outcomes.ran >= LEAST_SHARE_OF.get(architecture, LEAST_SHARE) * EACH, outcomes.table()
