@@ -40,9 +40,9 @@ def test_four_bits_in_every_form(run: Runner, kind: str, double: bool, compute: 
 @pytest.mark.parametrize(
     "settings",
     [
-        {"pytorch": {**COMPILED, "cache_implementation": "static"}},
+        pytest.param({"pytorch": {**COMPILED, "cache_implementation": "static"}}, marks=pytest.mark.slow),
         {"pytorch": {**COMPILED, "cache_implementation": "static", "num_beams": 2}},
-        {"pytorch": {**COMPILED, **NF4}, "precision": "bf16"},
+        pytest.param({"pytorch": {**COMPILED, **NF4}, "precision": "bf16"}, marks=pytest.mark.slow),
         {"pytorch": {"load_in_8bit": True, "num_beams": 2, "batch_size": 2}, "precision": "fp16"},
         {"pytorch": {"prompt_lookup_num_tokens": 3}, "decoder": {**SAMPLING, "top_p": 0.9}},
         {"pytorch": {"assistant_model": TINY_DRAFT}, "decoder": {**SAMPLING, "temperature": 0.7}},

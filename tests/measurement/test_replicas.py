@@ -99,6 +99,7 @@ def test_tensor_parallel_processes_share_the_weights_and_answer_as_one_does(
     assert len(done["requests"]) == 5 * done["calibration"]["measured_passes"]
 
 
+@pytest.mark.slow
 def test_a_replica_that_is_killed_fails_the_experiment_and_leaves_nobody_behind(snapshot: Path, tmp_path: Path) -> None:
     intent = config(pytorch={"num_processes": 2})
     with Manager(LoadOrder(intent, {"model": snapshot}, None, 60), tmp_path / "log") as manager:

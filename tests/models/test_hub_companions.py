@@ -73,6 +73,7 @@ def by_model(pipeline: Pipeline) -> dict[tuple[str, Any], dict[str, Any]]:
     }
 
 
+@pytest.mark.slow
 def test_code_drafts_and_adapters_are_pinned_fetched_and_used(
     pipeline: Pipeline, hub: HubServer, commit: str, own: str, lora: str
 ) -> None:
