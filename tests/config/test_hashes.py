@@ -91,7 +91,6 @@ CHANGES: dict[str, Any] = {
     "baseline.enabled": False,
     "baseline.duration_s": 7.0,
     "energy.meters": ["nvml"],
-    "energy.country_iso_code": "DEU",
     "energy.power_interval_s": 0.07,
 }
 

@@ -274,8 +274,8 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("meters-repeated", {"energy.meters": ["nvml", "nvml"]}, {"energy.meters": ["nvml", "codecarbon"]}),
     (
         "meter-setting-unused",
-        {"energy.meters": ["nvml"], "energy.country_iso_code": "DEU"},
-        {"energy.meters": ["codecarbon"], "energy.country_iso_code": "DEU"},
+        {"energy.meters": ["codecarbon"], "energy.power_interval_s": 0.2},
+        {"energy.meters": ["nvml"], "energy.power_interval_s": 0.2},
     ),
     (
         "passthrough-names-setting",

@@ -196,7 +196,6 @@ def test_decoder_refuses(name: str, value: Any) -> None:
         ("cpu_threads", 0),
         ("energy", {"meters": []}),
         ("energy", {"meters": ["zeus"]}),
-        ("energy", {"country_iso_code": "Germany"}),
         ("warmup", {"cv_window": 1}),
         ("dataset", {"source": "hub", "name": "a/b", "revision": "main", "path": "x", "column": "y"}),
         ("passthrough_kwargs", {"generate": {"epsilon_cutoff": float("nan")}}),

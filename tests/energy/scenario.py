@@ -12,11 +12,12 @@ import json
 import os
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from llenergymeasure.config import EnergyConfig
-from llenergymeasure.energy import MeterSet, MeterUnavailable, UnknownDevice, open_meters, primary_energy
+from llenergymeasure.energy import MeterSet, MeterUnavailable, PhaseEnergy, UnknownDevice, open_meters, primary_energy
 
 
 def spend(window: dict[str, Any]) -> None:
@@ -35,8 +36,10 @@ def measure(meters: MeterSet, order: dict[str, Any]) -> dict[str, Any]:
         cpu_s = time.process_time() - cpu_s
     return {
         "entries": [entry.to_dict() for entry in window.entries],
-        "primary": primary_energy(window.entries, window.phase),
-        "emissions_kg": window.emissions_kg,
+        "primary": as_dict(primary_energy(window.entries, window.phase)),
+        "intervals": [asdict(each) for each in window.intervals],
+        "findings": [each.to_dict() for each in window.findings],
+        "facts": window.facts,
         "start": window.start_monotonic_s,
         "end": window.end_monotonic_s,
         "duration": window.duration_s,
@@ -50,8 +53,18 @@ def measure(meters: MeterSet, order: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def as_dict(found: PhaseEnergy) -> dict[str, Any]:
+    return {
+        "energy_j": found.energy_j,
+        "standard_uncertainty_j": found.standard_uncertainty_j,
+        "expanded_uncertainty_j": found.expanded_uncertainty_j,
+        "source": found.source,
+        "reason": found.reason,
+    }
+
+
 def run(order: dict[str, Any]) -> dict[str, Any]:
-    settings = {key: order[key] for key in ("meters", "country_iso_code", "power_interval_s") if key in order}
+    settings = {key: order[key] for key in ("meters", "power_interval_s") if key in order}
     # model_construct: an empty list of meters is refused in a study, and must still not break a window.
     config = EnergyConfig.model_construct(**settings)
     before = set(Path.cwd().iterdir())

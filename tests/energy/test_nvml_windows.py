@@ -108,7 +108,7 @@ def test_two_boards_are_kept_apart_and_summed_as_independent(gpu_machine: Run) -
     (window,) = answer["windows"]
     first, second = window["entries"]
     assert (first["device"], second["device"]) == (uuid(0), uuid(1))
-    energy, uncertainty, source, reason = window["primary"]
+    energy, uncertainty, _, source, reason = window["primary"].values()
     assert energy == pytest.approx(first["energy_j"] + second["energy_j"])
     assert uncertainty == pytest.approx(math.hypot(first["standard_uncertainty_j"], second["standard_uncertainty_j"]))
     assert (source, reason) == (COUNTER, None)
@@ -137,9 +137,9 @@ def test_a_model_on_the_cpu_gets_no_idle_gpu_energy(gpu_machine: Run) -> None:
         {"windows": [{"seconds": 0.3, "phase": "idle"}, {"seconds": 0.3, "restrict": []}]}, power_w="200"
     )
     idle, generate = answer["windows"]
-    assert idle["primary"][2] == COUNTER
+    assert idle["primary"]["source"] == COUNTER
     assert {entry["domain"] for entry in generate["entries"]} == {"cpu", "ram"}
-    assert generate["primary"][2] == "estimated:codecarbon"
+    assert generate["primary"]["source"] == "estimated:codecarbon"
     assert generate["trace"] == []
     assert "gpu_not_used" in codes(answer)
 
@@ -178,7 +178,7 @@ def test_a_call_that_fails_in_the_window_leaves_a_reason(gpu_machine: Run, no_co
         assert entry["energy_j"] is None
         assert entry["standard_uncertainty_j"] is None
         assert "GPU is lost" in entry["reason"] or "simulated error" in entry["reason"]
-        energy, _, _, reason = window["primary"]
+        energy, _, _, _, reason = window["primary"].values()
         assert energy is None and uuid(0) in reason
     assert "power_read_failed" in codes(answer)
     assert answer["windows"][1]["trace"][-1]["power_w"] is None
@@ -195,7 +195,7 @@ def test_one_lost_board_makes_the_sum_unknown(gpu_machine: Run) -> None:
     answer = gpu_machine(nvml({"seconds": 0.6, "control": "1 energy 15\n"}), power_w="100,300")
     (window,) = answer["windows"]
     assert window["entries"][0]["energy_j"] is not None
-    assert window["primary"][0] is None
+    assert window["primary"]["energy_j"] is None
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_every_meter_that_works_and_a_reason_for_the_others(machine: Run) -> Non
     assert refused["meter"] == "nvml"
     assert "NVML" in refused["reason"]
     assert [each["meter"] for each in answer["describe"]["meters"]] == ["codecarbon"]
-    assert answer["windows"][0]["primary"][2] == "estimated:codecarbon"
+    assert answer["windows"][0]["primary"]["source"] == "estimated:codecarbon"
 
 
 def test_measured_and_estimated_are_both_kept_and_never_added(gpu_machine: Run) -> None:
@@ -42,7 +42,7 @@ def test_measured_and_estimated_are_both_kept_and_never_added(gpu_machine: Run) 
         "ram": "estimated",
     }
     (gpu,) = [entry for entry in window["entries"] if entry["domain"] == "gpu"]
-    assert window["primary"][0] == gpu["energy_j"]
+    assert window["primary"]["energy_j"] == gpu["energy_j"]
     assert len({(entry["start_monotonic_s"], entry["end_monotonic_s"]) for entry in window["entries"]}) == 1
 
 
@@ -61,14 +61,13 @@ def test_no_meter_still_gives_times_and_one_reason(machine: Run) -> None:
     assert entry["energy_j"] is None
     assert entry["source"] == "none"
     assert "energy.meters is empty" in entry["reason"]
-    assert window["primary"] == [None, None, None, entry["reason"]]
-    assert window["emissions_kg"] is None
+    assert list(window["primary"].values()) == [None, None, None, None, entry["reason"]]
 
 
 def test_a_gpu_that_holds_parameters_and_has_no_meter_makes_the_sum_unknown(machine: Run) -> None:
     """CPU and RAM alone would be called the energy of a run whose work was done elsewhere."""
     answer = machine({"meters": ["codecarbon"], "windows": [{"seconds": 0.1, "restrict": ["GPU-somewhere"]}]})
     (window,) = answer["windows"]
-    assert window["primary"][0] is None
-    assert "GPU-somewhere" in window["primary"][3]
+    assert window["primary"]["energy_j"] is None
+    assert "GPU-somewhere" in window["primary"]["reason"]
     assert [warning["code"] for warning in answer["warnings"]] == ["gpu_not_metered"]

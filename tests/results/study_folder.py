@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from llenergymeasure.config import study_from_mapping
+from llenergymeasure.energy.ledger import Span
+from llenergymeasure.energy.uncertainty import Component
 from llenergymeasure.measurement.plan import Plan, plan_of, write_plan
 from llenergymeasure.measurement.tables import REQUESTS
 from llenergymeasure.results.aggregate import write_tables
@@ -168,7 +170,7 @@ class StudyFolder:
                 ledger_entry("prefill", self.source, prefill_j, window_s / 4, uncertainty),
             ],
             "metrics": metrics,
-            "unknown": {"emissions_per_request_kg": "no country is stated (energy.country_iso_code)"},
+            "unknown": {"emissions_per_request_kg": "no country is stated (costs.country_iso_code)"},
             "energy_source": self.source,
             "output_digest": hashlib.sha256(str(settings["load_in_8bit"]).encode()).hexdigest(),
             "answer": self._answer(settings),
@@ -250,19 +252,8 @@ def study_folder(
 
 
 def ledger_entry(phase: str, source: str, energy_j: float, duration_s: float, uncertainty: float) -> dict[str, Any]:
-    return {
-        "phase": phase,
-        "device": "host",
-        "domain": "cpu",
-        "energy_j": energy_j,
-        "duration_s": duration_s,
-        "source": source,
-        "standard_uncertainty_j": uncertainty * energy_j,
-        "uncertainty_basis": "made up",
-        "start_monotonic_s": 10.0,
-        "end_monotonic_s": 10.0 + duration_s,
-        "reason": None,
-    }
+    budget = [Component("made up", uncertainty * energy_j, "gain", "rectangular")]
+    return Span(phase, 10.0, 10.0 + duration_s).known("host", "cpu", source, energy_j, budget).to_dict()
 
 
 def evidence(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -43,9 +43,6 @@ class EnergyConfig(RuledConfig):
     meters: Annotated[list[Meter] | None, Field(min_length=1)] = None
     """Left out: every meter that works on this machine. A meter that is named and does not work is an error."""
 
-    country_iso_code: Annotated[str | None, Field(pattern=r"^[A-Z]{3}$")] = None
-    """Where the electricity comes from (ISO 3166-1 alpha-3). Left out, there is no carbon figure."""
-
     power_interval_s: Annotated[float, Field(ge=0.01, le=10.0)] = 0.05
     """Time between samples of the power trace, in seconds."""
 

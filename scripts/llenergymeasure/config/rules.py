@@ -439,19 +439,15 @@ def _meters_repeated(value: Values) -> str | None:
     "meter-setting-unused",
     "warning",
     "energy.meters",
-    "energy.country_iso_code",
     "energy.power_interval_s",
     says="a setting of a meter that is not read",
     fix="name the meter, or remove the setting",
 )
 def _meter_settings(value: Values) -> str | None:
     meters = value.given("energy.meters")
-    unused = []
-    if "codecarbon" not in meters and value.given("energy.country_iso_code") is not None:
-        unused.append("country_iso_code (codecarbon)")
-    if "nvml" not in meters and _changed(value, "energy", EnergyConfig, ("power_interval_s",)):
-        unused.append("power_interval_s (nvml)")
-    return f"{show(meters)} leaves {' and '.join(unused)} without effect" if unused else None
+    if "nvml" in meters or not _changed(value, "energy", EnergyConfig, ("power_interval_s",)):
+        return None
+    return f"{show(meters)} leaves power_interval_s (nvml) without effect"
 
 
 def _changed(value: Values, section: str, model: type[BaseModel], names: tuple[str, ...]) -> list[str]:

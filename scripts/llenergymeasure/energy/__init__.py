@@ -1,14 +1,18 @@
 """Energy: meters, windows and the ledger. Nothing here knows torch; a window is told how to synchronise."""
 
-from llenergymeasure.energy.ledger import LedgerEntry, primary_energy
+from llenergymeasure.energy.findings import Finding
+from llenergymeasure.energy.ledger import Interval, LedgerEntry, PhaseEnergy, primary_energy
 from llenergymeasure.energy.meter import MeterUnavailable, UnknownDevice
 from llenergymeasure.energy.meter_set import MeterSet, Window, idle_power
 from llenergymeasure.energy.opening import no_meters, open_meters, prepare_meters
 
 __all__ = [
+    "Finding",
+    "Interval",
     "LedgerEntry",
     "MeterSet",
     "MeterUnavailable",
+    "PhaseEnergy",
     "UnknownDevice",
     "Window",
     "idle_power",

@@ -18,8 +18,9 @@ from importlib.metadata import version
 from typing import Any
 
 from llenergymeasure.energy.codecarbon_log import LogCapture
-from llenergymeasure.energy.ledger import LedgerEntry, Span
+from llenergymeasure.energy.ledger import Finished, LedgerEntry, Span
 from llenergymeasure.energy.meter import MeterContext, MeterUnavailable
+from llenergymeasure.energy.uncertainty import Component, rectangular
 
 SOURCE = "estimated:codecarbon"
 HOST = "host"
@@ -143,9 +144,11 @@ class CodecarbonMeter:
         self._begun = {domain: self._failure(part.start) for domain, part in self._parts.items()}
         return None
 
-    def finish(self, span: Span) -> list[LedgerEntry]:
-        # Its load covers the time from `begin` to now, its energy the seconds of the window.
-        return [self._entry(span, domain, part) for domain, part in self._parts.items()]
+    def end(self) -> None:
+        """Nothing: its load covers the time from `begin` to `finish`, its energy the seconds of the window."""
+
+    def finish(self, span: Span) -> Finished:
+        return Finished([self._entry(span, domain, part) for domain, part in self._parts.items()])
 
     def _entry(self, span: Span, domain: str, part: Any) -> LedgerEntry:
         kwh: list[float] = []
@@ -160,19 +163,14 @@ class CodecarbonMeter:
                 f"codecarbon attributes nothing to this window of {span.duration_s:.3g} s ({notes or 'no message'})"
             )
         if reason is not None:
-            return span.entry(HOST, domain, SOURCE, reason=reason)
+            return span.unknown(HOST, domain, SOURCE, reason)
         energy_j = kwh[0] * JOULES_PER_KWH
-        return span.entry(
-            HOST,
-            domain,
-            SOURCE,
-            energy_j=energy_j,
-            standard_uncertainty_j=energy_j / math.sqrt(3),
-            uncertainty_basis=(
-                f"codecarbon {self._version}, {self._how(domain, part)}; it publishes no bound, so the truth "
-                "is taken as rectangular from 0 to twice the estimate (GUM 4.3.7): E/√3"
-            ),
+        basis = (
+            f"codecarbon {self._version}, {self._how(domain, part)}; it publishes no bound, so the truth "
+            "is taken as rectangular from 0 to twice the estimate (GUM 4.3.7): E/√3"
         )
+        guess = Component(basis, rectangular(2 * energy_j), "gain", "rectangular")
+        return span.known(HOST, domain, SOURCE, energy_j, [guess])
 
     @staticmethod
     def _failure(call: Callable[[], object]) -> str | None:

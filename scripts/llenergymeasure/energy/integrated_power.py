@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from llenergymeasure.energy.counter_energy import gain
 from llenergymeasure.energy.ledger import LedgerEntry, Span
 from llenergymeasure.energy.power_sampler import PowerSample
-from llenergymeasure.energy.uncertainty import Component, combine, rectangular
+from llenergymeasure.energy.uncertainty import Component, rectangular
 
 SOURCE = "measured:nvml-power"
 
@@ -24,7 +24,7 @@ def power_entry(span: Span, uuid: str, samples: Sequence[PowerSample]) -> Ledger
     """The ledger entry of one device: trapezoids between samples, the outer ones held to the edges."""
     failed = next((sample.reading.error for sample in samples if sample.reading.power_w is None), None)
     if failed is not None:
-        return span.entry(uuid, "gpu", SOURCE, reason=f"a power reading failed in the window: {failed}")
+        return span.unknown(uuid, "gpu", SOURCE, f"a power reading failed in the window: {failed}")
     # The first sample may be taken some microseconds before the window is declared open.
     points = [
         (min(max(sample.time_s, span.start_s), span.end_s), sample.reading.power_w)
@@ -33,28 +33,25 @@ def power_entry(span: Span, uuid: str, samples: Sequence[PowerSample]) -> Ledger
     ]
     if len(points) < 2:
         reason = f"only {len(points)} power samples in the window of {span.duration_s:.3g} s"
-        return span.entry(uuid, "gpu", SOURCE, reason=reason)
+        return span.unknown(uuid, "gpu", SOURCE, reason)
     points = [(span.start_s, points[0][1]), *points, (span.end_s, points[-1][1])]
     gap_s = max(later[0] - earlier[0] for earlier, later in itertools.pairwise(points))
     if gap_s > LONGEST_GAP_S:
-        return span.entry(uuid, "gpu", SOURCE, reason=f"the power samples have a gap of {gap_s:.1f} s")
+        return span.unknown(uuid, "gpu", SOURCE, f"the power samples have a gap of {gap_s:.1f} s")
     energy_j = math.fsum(
         (later[0] - earlier[0]) * (later[1] + earlier[1]) / 2 for earlier, later in itertools.pairwise(points)
     )
     highest_w = max(power_w for _, power_w in points)
-    standard_j, basis = combine(
-        [
-            Component(
-                f"readings averaged over up to {AVERAGING_S:g} s, at {highest_w:.1f} W, both edges",
-                highest_w * rectangular(AVERAGING_S) * math.sqrt(2),
-            ),
-            gain(energy_j),
-        ]
-    )
-    basis += (
-        f"; {len(points) - 2} samples integrated; on A100 and H100 the sensor sees only about 25 % of the "
+    components = [
+        Component(
+            f"readings averaged over up to {AVERAGING_S:g} s, at {highest_w:.1f} W, both edges",
+            highest_w * rectangular(AVERAGING_S) * math.sqrt(2),
+            "edge",
+        ),
+        gain(energy_j),
+    ]
+    remark = (
+        f"{len(points) - 2} samples integrated; on A100 and H100 the sensor sees only about 25 % of the "
         "time, which is not in this figure"
     )
-    return span.entry(
-        uuid, "gpu", SOURCE, energy_j=energy_j, standard_uncertainty_j=standard_j, uncertainty_basis=basis
-    )
+    return span.known(uuid, "gpu", SOURCE, energy_j, components, remark=remark)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+
+from llenergymeasure.energy.findings import Finding
+from llenergymeasure.energy.uncertainty import Component, basis_of, expanded, standard
 
 MEASURED = "measured:"
 ESTIMATED = "estimated:"
@@ -18,9 +21,11 @@ class LedgerEntry:
     """Energy of one domain of one device in one window.
 
     `energy_j` is None exactly when `reason` says why; it is never 0 for want of a reading. `source` is
-    `measured:<how>`, `estimated:<by what>`, or `none` where no meter covers the device. The uncertainty is
-    one standard deviation in joules; `uncertainty_basis` names its components. Start and end are
-    `time.perf_counter` seconds, the same for all entries of a window.
+    `measured:<how>`, `estimated:<by what>`, or `none` where no meter covers the device. `standard_uncertainty_j` is
+    one standard deviation, `expanded_uncertainty_j` the half width of the 95 % interval, both in joules, from
+    `components`; `uncertainty_basis` says the same in words. Start and end are `time.perf_counter` seconds, the same
+    for all entries of a window. `cross_check` holds what a second reading of the same device gave, where there is one:
+    `source`, `energy_j`, `ratio` (this over the other) and `agrees`.
     """
 
     phase: str
@@ -34,13 +39,48 @@ class LedgerEntry:
     start_monotonic_s: float
     end_monotonic_s: float
     reason: str | None = None
+    expanded_uncertainty_j: float | None = None
+    components: tuple[Component, ...] = ()
+    cross_check: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if (self.energy_j is None) != (self.reason is not None):
             raise ValueError("a ledger entry has either energy_j or a reason why it has none")
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "components": [component.to_dict() for component in self.components]}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> LedgerEntry:
+        """From what `to_dict` gave, as it stands in a record."""
+        components = tuple(Component.from_dict(component) for component in record["components"])
+        return cls(**{**record, "components": components})
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Energy of one device in a piece of a window, between two ticks or samples; seconds on the window's clock."""
+
+    device: str
+    start_s: float
+    end_s: float
+    energy_j: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a meter or a watcher says of a window.
+
+    entries: one a device and domain; none from a watcher
+    intervals: where it saw more than the edges, the pieces of the window in order
+    findings: what makes the window doubtful
+    facts: what was looked at, for the record
+    """
+
+    entries: Sequence[LedgerEntry] = ()
+    intervals: Sequence[Interval] = ()
+    findings: Sequence[Finding] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,65 +95,111 @@ class Span:
     def duration_s(self) -> float:
         return self.end_s - self.start_s
 
-    def entry(
+    def known(
         self,
         device: str,
         domain: str,
         source: str,
+        energy_j: float,
+        components: Sequence[Component],
         *,
-        energy_j: float | None = None,
-        standard_uncertainty_j: float | None = None,
-        uncertainty_basis: str = "",
-        reason: str | None = None,
+        remark: str = "",
+        cross_check: Mapping[str, Any] | None = None,
     ) -> LedgerEntry:
-        """The ledger entry of a device over this window."""
+        """The entry of a device whose energy is known, with its budget; `remark` is added to the words."""
+        return replace(
+            self._entry(device, domain, source),
+            energy_j=energy_j,
+            reason=None,
+            standard_uncertainty_j=standard(components) if components else None,
+            expanded_uncertainty_j=expanded(components) if components else None,
+            components=tuple(components),
+            uncertainty_basis="; ".join(part for part in (basis_of(components) if components else "", remark) if part),
+            cross_check=cross_check,
+        )
+
+    def unknown(self, device: str, domain: str, source: str, reason: str) -> LedgerEntry:
+        """The entry of a device whose energy is not known, with the reason."""
+        return replace(self._entry(device, domain, source), reason=reason, uncertainty_basis=f"no figure: {reason}")
+
+    def _entry(self, device: str, domain: str, source: str) -> LedgerEntry:
         return LedgerEntry(
             phase=self.phase,
             device=device,
             domain=domain,
-            energy_j=energy_j,
+            energy_j=None,
             duration_s=self.duration_s,
             source=source,
-            standard_uncertainty_j=standard_uncertainty_j,
-            uncertainty_basis=uncertainty_basis or f"no figure: {reason}",
+            standard_uncertainty_j=None,
+            uncertainty_basis="",
             start_monotonic_s=self.start_s,
             end_monotonic_s=self.end_s,
-            reason=reason,
+            reason="not read",
         )
 
 
-def primary_energy(
-    entries: Iterable[LedgerEntry], phase: str
-) -> tuple[float | None, float | None, str | None, str | None]:
-    """The energy of a phase: (energy_j, standard_uncertainty_j, source, reason).
+@dataclass(frozen=True)
+class PhaseEnergy:
+    """Energy of a phase over all its devices. `energy_j` is None exactly when `reason` says why.
+
+    components: the budget of the sum, one a device and contribution; empty where a meter states none
+    """
+
+    energy_j: float | None
+    source: str | None
+    reason: str | None
+    components: tuple[Component, ...] = ()
+    duration_s: float = 0.0
+
+    @property
+    def standard_uncertainty_j(self) -> float | None:
+        return standard(self.components) if self.components else None
+
+    @property
+    def expanded_uncertainty_j(self) -> float | None:
+        return expanded(self.components) if self.components else None
+
+
+def primary_energy(entries: Iterable[LedgerEntry], phase: str) -> PhaseEnergy:
+    """The energy of a phase.
 
     The measured entries of the phase are summed; where there are none, the estimated ones; the two are never
     added. One missing figure makes the sum unknown (None and the reason), not smaller, and a measured figure
     that is missing is not replaced by an estimate. Uncertainties: different devices and domains are
-    independent and add in quadrature (GUM 5.1.2); several windows of one device share its gain and add
-    linearly (GUM 5.2.2, correlation 1).
+    independent and add in quadrature (GUM 5.1.2); several windows of one device share its gain, which adds
+    linearly (GUM 5.2.2, correlation 1), and nothing else.
     """
     of_phase = [entry for entry in entries if entry.phase == phase]
     unmetered = [entry for entry in of_phase if entry.source == NO_SOURCE]
     if unmetered:
-        return None, None, None, unmetered[0].reason
+        return PhaseEnergy(None, None, unmetered[0].reason)
     for family in (MEASURED, ESTIMATED):
         chosen = [entry for entry in of_phase if entry.source.startswith(family)]
         if chosen:
             return _sum(chosen)
-    return None, None, None, f"no energy was recorded for the phase {phase!r}"
+    return PhaseEnergy(None, None, f"no energy was recorded for the phase {phase!r}")
 
 
-def _sum(entries: list[LedgerEntry]) -> tuple[float | None, float | None, str, str | None]:
+def _sum(entries: list[LedgerEntry]) -> PhaseEnergy:
     source = "+".join(sorted({entry.source for entry in entries}))
+    windows_s = {(entry.start_monotonic_s, entry.end_monotonic_s) for entry in entries}
+    duration_s = math.fsum(end_s - start_s for start_s, end_s in windows_s)
     missing = [entry for entry in entries if entry.energy_j is None]
     if missing:
         reasons = (f"{entry.device} {entry.domain}: {entry.reason}" for entry in missing)
-        return None, None, source, "; ".join(reasons)
+        return PhaseEnergy(None, source, "; ".join(reasons), duration_s=duration_s)
     energy_j = math.fsum(entry.energy_j for entry in entries if entry.energy_j is not None)
-    per_device: dict[tuple[str, str], float] = defaultdict(float)
+    if any(not entry.components for entry in entries):
+        return PhaseEnergy(energy_j, source, None, duration_s=duration_s)
+    gains: dict[tuple[str, str, str], list[Component]] = defaultdict(list)
+    others: list[Component] = []
     for entry in entries:
-        if entry.standard_uncertainty_j is None:
-            return energy_j, None, source, None
-        per_device[entry.device, entry.domain] += entry.standard_uncertainty_j
-    return energy_j, math.hypot(*per_device.values()), source, None
+        for component in entry.components:
+            if component.kind == "gain":
+                gains[entry.device, entry.domain, component.name].append(component)
+            else:
+                others.append(component)
+    shared = [
+        replace(same[0], standard_j=math.fsum(component.standard_j for component in same)) for same in gains.values()
+    ]
+    return PhaseEnergy(energy_j, source, None, (*others, *shared), duration_s)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from llenergymeasure.energy.ledger import LedgerEntry, Span
+from llenergymeasure.energy.clock import Clock
+from llenergymeasure.energy.ledger import Finished, Span
 
 Warn = Callable[[str, str], None]  # (code, message)
 
@@ -33,9 +34,26 @@ class MeterContext:
 
     environment: Mapping[str, str]
     power_interval_s: float
+    clock: Clock
     covered_domains: frozenset[str]
     """Domains that a meter opened before already covers; they must not be counted twice."""
     warn: Warn
+
+
+class Watcher(Protocol):
+    """Looks at the machine while a window is open. Its failures are findings or facts; it never raises."""
+
+    def begin(self, phase: str) -> float | None:
+        """A window is about to open; where one is waited for, the perf_counter time of a tick."""
+        ...
+
+    def end(self) -> None:
+        """The window has just closed."""
+        ...
+
+    def finish(self, span: Span) -> Finished:
+        """What was seen."""
+        ...
 
 
 class Meter(Protocol):
@@ -64,8 +82,12 @@ class Meter(Protocol):
         """Take the start readings; where the counter ticks, wait for a tick; its perf_counter time."""
         ...
 
-    def finish(self, span: Span) -> list[LedgerEntry]:
-        """Take the end readings at once, then work out the window's entries."""
+    def end(self) -> None:
+        """Take the end readings at once: the other meters' turn comes after it."""
+        ...
+
+    def finish(self, span: Span) -> Finished:
+        """Work out the window's entries. It may wait for what comes after the window, such as the next tick."""
         ...
 
     def trace(self) -> list[dict[str, Any]]:

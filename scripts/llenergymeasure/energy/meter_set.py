@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from llenergymeasure.energy.carbon import CarbonIntensity
-from llenergymeasure.energy.ledger import NO_SOURCE, LedgerEntry, Span, primary_energy
-from llenergymeasure.energy.meter import Meter, UnknownDevice
+from llenergymeasure.energy.clock import CLOCK, Clock
+from llenergymeasure.energy.findings import Finding
+from llenergymeasure.energy.ledger import NO_SOURCE, Finished, Interval, LedgerEntry, Span
+from llenergymeasure.energy.meter import Meter, UnknownDevice, Watcher
 from llenergymeasure.energy.warning_log import WarningLog
 
 
@@ -21,18 +22,27 @@ class Window:
         self.start_monotonic_s = start_monotonic_s
         self.end_monotonic_s = start_monotonic_s
         self.entries: list[LedgerEntry] = []
-        self.emissions_kg: float | None = None
+        self.intervals: list[Interval] = []
+        self.findings: list[Finding] = []
+        self.facts: dict[str, Any] = {}
 
     @property
     def duration_s(self) -> float:
         return self.end_monotonic_s - self.start_monotonic_s
+
+    def take(self, finished: Finished) -> None:
+        """Add what a meter or a watcher says."""
+        self.entries += finished.entries
+        self.intervals += finished.intervals
+        self.findings += finished.findings
+        self.facts |= finished.facts
 
 
 class MeterSet:
     """The open meters; `open_meters` makes one.
 
     `refused` lists the meters that do not work here; `no_meter` is the reason given where nothing measures;
-    `intensity` is None, with `no_intensity` the reason, where no emissions can be stated.
+    `watchers` look at the machine while a window is open.
     """
 
     def __init__(
@@ -42,15 +52,15 @@ class MeterSet:
         *,
         refused: Sequence[dict[str, Any]],
         no_meter: str,
-        intensity: CarbonIntensity | None,
-        no_intensity: str | None,
+        watchers: Sequence[Watcher] = (),
+        clock: Clock = CLOCK,
     ) -> None:
         self._meters = list(meters)
         self._warn = warning_log
         self._refused = list(refused)
         self._no_meter = no_meter
-        self._intensity = intensity
-        self._no_intensity = no_intensity
+        self._watchers = list(watchers)
+        self._clock = clock
         self._unmetered: list[str] = []
         self._in_window = False
 
@@ -88,21 +98,25 @@ class MeterSet:
         """
         self._refuse_in_window("another window")
         synchronize()
+        for watcher in self._watchers:
+            watcher.begin(phase)
         ticks_s = [meter.begin(phase) for meter in self._meters]
         self._in_window = True
         # The first meter that waited for a tick says when the window starts; the others read at that moment.
         tick_s = next((tick_s for tick_s in ticks_s if tick_s is not None), None)
-        window = Window(phase, time.perf_counter() if tick_s is None else tick_s)
+        window = Window(phase, self._clock.now_s() if tick_s is None else tick_s)
         try:
             yield window
             synchronize()
         finally:
-            window.end_monotonic_s = time.perf_counter()
+            window.end_monotonic_s = self._clock.now_s()
             self._in_window = False
             span = Span(phase, window.start_monotonic_s, window.end_monotonic_s)
-            window.entries = [entry for meter in self._meters for entry in meter.finish(span)]
+            for observer in (*self._meters, *self._watchers):
+                observer.end()
+            for observer in (*self._watchers, *self._meters):
+                window.take(observer.finish(span))
             window.entries += self._gaps(span, covered=bool(window.entries))
-            window.emissions_kg = self._emissions_kg(window)
 
     def trace(self) -> list[dict[str, Any]]:
         """Power samples taken in windows since the last call, at full rate.
@@ -120,7 +134,6 @@ class MeterSet:
             for key in ("devices", "refused"):
                 record[key] += [{"meter": meter.name, **each} for each in described.pop(key)]
             record["meters"].append(described)
-        record["carbon"] = {"reason": self._no_intensity} if self._intensity is None else self._intensity.to_dict()
         return record
 
     def close(self) -> None:
@@ -135,20 +148,13 @@ class MeterSet:
 
     def _gaps(self, span: Span, *, covered: bool) -> list[LedgerEntry]:
         """Entries without energy, for used devices or a machine that nothing meters."""
-        gaps = [span.entry(uuid, "gpu", NO_SOURCE, reason=_unmetered_reason(uuid)) for uuid in self._unmetered]
+        gaps = [span.unknown(uuid, "gpu", NO_SOURCE, _unmetered_reason(uuid)) for uuid in self._unmetered]
         if covered or gaps:
             return gaps
         reason = self._no_meter
         if self._meters:
             reason = "no GPU holds parameters of the model, and no open meter covers the rest of the machine"
-        return [span.entry("machine", "total", NO_SOURCE, reason=reason)]
-
-    def _emissions_kg(self, window: Window) -> float | None:
-        """Emissions of the window's primary energy; None without a stated country or without energy."""
-        energy_j = primary_energy(window.entries, window.phase)[0]
-        if self._intensity is None or energy_j is None:
-            return None
-        return self._intensity.emissions_kg(energy_j)
+        return [span.unknown("machine", "total", NO_SOURCE, reason)]
 
     def _refuse_in_window(self, what: str) -> None:
         if self._in_window:

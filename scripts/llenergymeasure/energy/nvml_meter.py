@@ -13,7 +13,7 @@ from llenergymeasure.energy.counter_energy import SOURCE as COUNTER_SOURCE
 from llenergymeasure.energy.counter_energy import CounterWindow, counter_entry
 from llenergymeasure.energy.integrated_power import SOURCE as POWER_SOURCE
 from llenergymeasure.energy.integrated_power import power_entry
-from llenergymeasure.energy.ledger import LedgerEntry, Span
+from llenergymeasure.energy.ledger import Finished, LedgerEntry, Span
 from llenergymeasure.energy.meter import MeterContext, MeterUnavailable
 from llenergymeasure.energy.nvml_device import NvmlDevice
 from llenergymeasure.energy.power_sampler import PowerSample, PowerSampler
@@ -119,6 +119,7 @@ class NvmlMeter:
         self._active = visible
         self._selection = selection
         self._starts: dict[str, Reading | str] = {}
+        self._ends: dict[str, Reading | str] = {}
         self._sampler = PowerSampler(context.power_interval_s, POWER_SOURCE, context.warn)
         self._driver = pynvml.nvmlSystemGetDriverVersion()
         self._open = True
@@ -151,14 +152,16 @@ class NvmlMeter:
         start = self._starts[leader.uuid] if leader is not None else None
         return start.time_s if isinstance(start, Reading) and start.on_tick else None
 
-    def finish(self, span: Span) -> list[LedgerEntry]:
-        ends = {
+    def end(self) -> None:
+        self._ends = {
             device.uuid: _reading("end", partial(read_now, device.energy_mj))
             for device in self._active
             if not device.counter_missing
         }
+
+    def finish(self, span: Span) -> Finished:
         samples = self._sampler.stop(span.phase)
-        return [self._entry(span, device, ends.get(device.uuid), samples) for device in self._active]
+        return Finished([self._entry(span, device, self._ends.get(device.uuid), samples) for device in self._active])
 
     def _entry(
         self, span: Span, device: NvmlDevice, end: Reading | str | None, samples: list[PowerSample]
@@ -168,9 +171,9 @@ class NvmlMeter:
             return power_entry(span, device.uuid, own)
         start = self._starts[device.uuid]
         if isinstance(start, str):
-            return span.entry(device.uuid, "gpu", COUNTER_SOURCE, reason=start)
+            return span.unknown(device.uuid, "gpu", COUNTER_SOURCE, start)
         if isinstance(end, str):
-            return span.entry(device.uuid, "gpu", COUNTER_SOURCE, reason=end)
+            return span.unknown(device.uuid, "gpu", COUNTER_SOURCE, end)
         return counter_entry(span, CounterWindow(device.uuid, start, end, device.tick_period_s))
 
     def trace(self) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from llenergymeasure.energy.carbon import country_intensity
+from llenergymeasure.energy.clock import CLOCK
 from llenergymeasure.energy.codecarbon_meter import detect_ahead
 from llenergymeasure.energy.meter import Meter, MeterContext, MeterUnavailable
 from llenergymeasure.energy.meter_set import MeterSet
@@ -41,7 +41,7 @@ def open_meters(config: EnergyConfig) -> MeterSet:
         for name in [name for name in METERS if name in wanted]:
             covered: frozenset[str] = frozenset().union(*(meter.domains for meter in meters))
             try:
-                meters.append(METERS[name](MeterContext(os.environ, config.power_interval_s, covered, warn)))
+                meters.append(METERS[name](MeterContext(os.environ, config.power_interval_s, CLOCK, covered, warn)))
             except MeterUnavailable as refusal:
                 if config.meters is not None:
                     raise
@@ -54,19 +54,10 @@ def open_meters(config: EnergyConfig) -> MeterSet:
         no_meter = "no meter works here: " + "; ".join(f"{each['meter']}: {each['reason']}" for each in refused)
     else:
         no_meter = "energy.meters is empty: the study asks for no energy"
-    intensity, no_intensity = None, None
-    if config.country_iso_code is None:
-        no_intensity = "energy.country_iso_code is not set"
-    else:
-        try:
-            intensity = country_intensity(config.country_iso_code)
-        except LookupError as error:
-            no_intensity = str(error.args[0])
-            warn("country_unknown", no_intensity)
-    return MeterSet(meters, warn, refused=refused, no_meter=no_meter, intensity=intensity, no_intensity=no_intensity)
+    return MeterSet(meters, warn, refused=refused, no_meter=no_meter)
 
 
 def no_meters() -> MeterSet:
     """For the further processes of an experiment: the first one meters the devices of all of them."""
     reason = "the first process meters for all"
-    return MeterSet([], WarningLog(), refused=[], no_meter=reason, intensity=None, no_intensity=reason)
+    return MeterSet([], WarningLog(), refused=[], no_meter=reason)

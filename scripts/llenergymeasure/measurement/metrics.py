@@ -22,7 +22,6 @@ ENERGY_METRICS = (
     "prefill_energy_j",
     "decode_energy_j",
     "average_power_w",
-    "emissions_per_request_kg",
 )
 
 
@@ -36,7 +35,6 @@ class Measured:
     prefill_window_s: float
     prefill_requests: int
     peak_memory_bytes: int
-    emissions_kg: float | None
 
 
 def compute_metrics(
@@ -77,32 +75,28 @@ def _add_energy(
     output_tokens: int,
 ) -> str | None:
     metrics.update(dict.fromkeys(ENERGY_METRICS))
-    energy_j, _, source, reason = primary_energy(entries, "generate")
-    metrics["emissions_per_request_kg"] = (
-        None if measured.emissions_kg is None else measured.emissions_kg / len(measured.requests)
-    )
-    if measured.emissions_kg is None:
-        unknown["emissions_per_request_kg"] = "no country is stated (energy.country_iso_code), so carbon is left out"
+    full = primary_energy(entries, "generate")
+    energy_j, source = full.energy_j, full.source
     if energy_j is None:
-        missing = reason or "no meter gave a figure"
+        missing = full.reason or "no meter gave a figure"
         unknown.update({name: missing for name in ENERGY_METRICS if metrics[name] is None and name not in unknown})
         return None
     per_request = energy_j / len(measured.requests)
     metrics["energy_per_output_token_j"] = energy_j / output_tokens
     metrics["energy_per_request_j"] = per_request
     metrics["average_power_w"] = energy_j / measured.window_s
-    prefill_j, _, prefill_source, why = primary_energy(entries, "prefill")
-    if prefill_j is None or prefill_source != source:
-        because = why or f"prefill energy comes from {prefill_source}, generation from {source}"
+    prefill = primary_energy(entries, "prefill")
+    if prefill.energy_j is None or prefill.source != source:
+        because = prefill.reason or f"prefill energy comes from {prefill.source}, generation from {source}"
         unknown["prefill_energy_j"] = unknown["decode_energy_j"] = because
     else:
-        metrics["prefill_energy_j"] = prefill_j / measured.prefill_requests
+        metrics["prefill_energy_j"] = prefill.energy_j / measured.prefill_requests
         metrics["decode_energy_j"] = per_request - metrics["prefill_energy_j"]
-    idle_j, _, idle_source, why = primary_energy(entries, "idle_resident")
-    idle_s = max((entry.duration_s for entry in entries if entry.phase == "idle_resident"), default=0.0)
-    if idle_j is None or idle_source != source:
-        unknown["net_energy_per_output_token_j"] = why or f"idle power comes from {idle_source}, energy from {source}"
+    idle = primary_energy(entries, "idle_resident")
+    if idle.energy_j is None or idle.source != source:
+        because = idle.reason or f"idle power comes from {idle.source}, energy from {source}"
+        unknown["net_energy_per_output_token_j"] = because
     else:
-        net_j = energy_j - idle_j / idle_s * measured.window_s
+        net_j = energy_j - idle.energy_j / idle.duration_s * measured.window_s
         metrics["net_energy_per_output_token_j"] = net_j / output_tokens
     return source

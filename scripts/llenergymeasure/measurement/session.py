@@ -191,7 +191,6 @@ class Session:
             prefill_window_s=prefill.duration_s,
             prefill_requests=plan.prefill_passes * len(prompts.prompts),
             peak_memory_bytes=sum(self.group.gather(peak)),
-            emissions_kg=full.emissions_kg,
         )
         idle = [entry for entry in self._ledger if entry.phase in IDLE_PHASES]
         entries = [*idle, *full.entries, *prefill.entries]

@@ -49,4 +49,5 @@ def phase_energy(record: Mapping[str, Any], phase: str) -> Joules:
     """Energy of a phase in the ledger of a record: measured entries, or estimated ones where there are none."""
     if record["status"] == "failed":
         return Joules(None, None, None, "it failed")
-    return Joules(*primary_energy((LedgerEntry(**entry) for entry in record["energy"]), phase))
+    found = primary_energy((LedgerEntry.from_dict(entry) for entry in record["energy"]), phase)
+    return Joules(found.energy_j, found.standard_uncertainty_j, found.source, found.reason)

@@ -42,7 +42,7 @@ def country_intensity(country_iso_code: str) -> CarbonIntensity:
     row = known.get(country_iso_code)
     if row is None or row.get("carbon_intensity") is None:
         raise LookupError(
-            f"energy.country_iso_code: codecarbon has no carbon intensity for {country_iso_code!r}; "
+            f"costs.country_iso_code: codecarbon has no carbon intensity for {country_iso_code!r}; "
             "use a three-letter ISO 3166 code such as DEU, or leave it out"
         )
     return CarbonIntensity(

@@ -1,0 +1,20 @@
+"""What was seen beside the energy of a window that makes its figures doubtful."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+Severity = Literal["suspect", "invalid"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One reason to doubt a window. `suspect`: read the figure with care; `invalid`: it is not what was asked for."""
+
+    code: str
+    severity: Severity
+    message: str
+
+    def to_dict(self) -> dict[str, str]:
+        return asdict(self)
