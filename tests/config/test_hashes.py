@@ -24,7 +24,7 @@ SETTINGS: dict[str, Any] = {
     "passthrough_kwargs.generate.epsilon_cutoff": 0.25,
 }
 # Ids name folders of measured results: when this value changes, nobody's results are found again.
-DIGEST = "f53afc2a800652d1e720b880f2094facf143ebfe053feba8c6d533d77fcd5346"
+DIGEST = "29f597ed072e9d0aabd7cd05ea8ba0a1d6e68241c5af3ad3d0940467631c63b9"
 
 CHANGES: dict[str, Any] = {
     "model": "org/other",
@@ -88,6 +88,10 @@ CHANGES: dict[str, Any] = {
     "warmup.cv_threshold": 0.07,
     "warmup.cv_window": 7,
     "warmup.max_passes": 7,
+    "warmup.temperature_drift_c": 7.0,
+    "warmup.temperature_window_s": 7.0,
+    "warmup.temperature_band_c": 7.0,
+    "warmup.max_s": 7.0,
     "baseline.enabled": False,
     "baseline.duration_s": 7.0,
     "energy.meters": ["nvml"],

@@ -31,6 +31,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Setting, dict[str, A
         snapshots={"model": materialise(parse_model_ref(TINY), None, folder / "tiny", lock=ModelsLock()).path},
         compile_cache=folder / "compile-cache",
         min_window_s=0.1,
+        energy_resolution=0.01,
         timeout_s=120,
         stop_on_failure=False,
         environment={},

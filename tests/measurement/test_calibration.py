@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable
 
 import pytest
 
 from llenergymeasure.config import WarmupConfig
+from llenergymeasure.energy import PhaseEnergy
+from llenergymeasure.energy.uncertainty import Component
 from llenergymeasure.measurement.calibration import (
     Calibration,
     calibrate,
@@ -22,46 +26,118 @@ def giving(*seconds: float) -> Callable[[], float]:
     return lambda: left.pop(0) if len(left) > 1 else left[0]
 
 
+def no_sensor() -> tuple[float, float | None]:
+    return 0.0, None
+
+
+class Heating:
+    """A device that warms up as passes go by: a second each, towards 70 °C with a time constant of 10 s."""
+
+    def __init__(self, *, swing_c: float = 0.0) -> None:
+        self.now_s = 0.0
+        self._swing_c = swing_c
+
+    def run_pass(self) -> float:
+        self.now_s += 1.0
+        return 1.0
+
+    def reading(self) -> tuple[float, float | None]:
+        return self.now_s, 70 - 40 * math.exp(-self.now_s / 10) + self._swing_c * (self.now_s % 2)
+
+
+def sized(
+    run_pass: Callable[[], float],
+    run_prefill: Callable[[], float],
+    warmup: WarmupConfig,
+    min_window_s: float,
+    trial: Callable[[int], PhaseEnergy] | None = None,
+) -> Calibration:
+    return calibrate(
+        run_pass,
+        run_prefill,
+        warmup,
+        min_window_s=min_window_s,
+        energy_resolution=0.01,
+        reading=no_sensor,
+        trial=trial,
+    )
+
+
 def test_warm_up_goes_on_until_the_last_latencies_are_flat() -> None:
-    latencies, stable = warm_up(giving(9, 5, 2, 1.0, 1.01, 0.99, 1.0), WarmupConfig(cv_threshold=0.05, cv_window=4))
-    assert latencies == [9, 5, 2, 1.0, 1.01, 0.99, 1.0]
-    assert stable
+    warmup = WarmupConfig(cv_threshold=0.05, cv_window=4)
+    seen = warm_up(giving(9, 5, 2, 1.0, 1.01, 0.99, 1.0), warmup, no_sensor)
+    assert seen.latencies_s == (9, 5, 2, 1.0, 1.01, 0.99, 1.0)
+    assert seen.temperatures_c == (None,) * 7
+    assert seen.stable
 
 
 def test_warm_up_gives_up_and_says_so() -> None:
-    noisy = giving(*[1, 2] * 50)
-    latencies, stable = warm_up(noisy, WarmupConfig(max_passes=6))
-    assert len(latencies) == 6
-    assert not stable
+    seen = warm_up(giving(*[1, 2] * 50), WarmupConfig(max_passes=6), no_sensor)
+    assert len(seen.latencies_s) == 6
+    assert not seen.stable
 
 
 def test_a_fixed_count_is_taken_at_its_word() -> None:
-    latencies, stable = warm_up(giving(9, 1), WarmupConfig(passes=2))
-    assert latencies == [9, 1]
-    assert stable
+    seen = warm_up(giving(9, 1), WarmupConfig(passes=2), no_sensor)
+    assert seen.latencies_s == (9, 1)
+    assert seen.stable
+
+
+def test_flat_latencies_are_not_enough_while_the_device_still_warms_up() -> None:
+    device = Heating()
+    seen = warm_up(device.run_pass, WarmupConfig(temperature_drift_c=2.0, temperature_window_s=10.0), device.reading)
+    assert seen.stable
+    assert len(seen.latencies_s) > WarmupConfig().max_passes
+    last = [value for value, at_s in zip(seen.temperatures_c, seen.elapsed_s, strict=True) if at_s >= device.now_s - 10]
+    assert max(last) - min(last) <= 2.0  # type: ignore[type-var, operator]
+    assert seen.elapsed_s[-1] == device.now_s
+
+
+def test_a_temperature_that_never_settles_is_given_up_after_max_s() -> None:
+    device = Heating(swing_c=9.0)
+    seen = warm_up(device.run_pass, WarmupConfig(max_s=50.0), device.reading)
+    assert not seen.stable
+    assert seen.elapsed_s[-1] == 50.0
 
 
 def test_calibration_sizes_windows_by_the_warm_passes_not_the_cold_ones() -> None:
-    found = calibrate(giving(60, 0.5), giving(30, 0.1), WarmupConfig(cv_window=3), min_window_s=10)
+    found = sized(giving(60, 0.5), giving(30, 0.1), WarmupConfig(cv_window=3), 10)
     assert found.pass_s == 0.5
     assert found.measured_passes == 20
     assert found.prefill_passes == 50
     assert found.latencies_s == (60, 0.5, 0.5, 0.5)
-    assert Calibration.from_dict(found.to_dict()) == found
+    assert found.resolution_window_s is None
+    assert Calibration.from_dict(json.loads(json.dumps(found.to_dict()))) == found
     assert found.expected_s == pytest.approx((4 + 20) * 0.5 + (50 + 1) * 0.1)
 
 
 def test_a_single_warm_up_pass_is_not_what_windows_are_sized_by() -> None:
-    found = calibrate(giving(60, 0.5), giving(0.1), WarmupConfig(passes=1), min_window_s=10)
+    found = sized(giving(60, 0.5), giving(0.1), WarmupConfig(passes=1), 10)
     assert found.warmup_passes == 1
     assert found.pass_s == 0.5
     assert found.measured_passes == 20
 
 
 def test_no_warm_up_at_all_still_calibrates() -> None:
-    found = calibrate(giving(0.5), giving(0.1), WarmupConfig(passes=0), min_window_s=1)
+    found = sized(giving(0.5), giving(0.1), WarmupConfig(passes=0), 1)
     assert found.warmup_passes == 0
     assert found.measured_passes == 2
+
+
+def test_windows_are_long_enough_for_the_meter() -> None:
+    asked: list[int] = []
+
+    def trial(passes: int) -> PhaseEnergy:
+        asked.append(passes)
+        # 200 W, and an edge that is uncertain by 100 ms of it.
+        return PhaseEnergy(200.0, "measured:x", None, (Component("edge", 20 / math.sqrt(12), "edge"),), 1.0)
+
+    found = sized(giving(0.5), giving(0.1), WarmupConfig(passes=1), 1, trial)
+    assert asked == [2]
+    # U = 1.96·20/√12 J = 11.3 J is 1 % of 1132 J, which 200 W take 5.66 s for.
+    assert found.resolution_window_s == pytest.approx(5.658, abs=1e-3)
+    assert found.measured_passes == 12
+    assert found.prefill_passes == 57
 
 
 def test_a_window_holds_whole_passes_and_at_least_one() -> None:

@@ -20,7 +20,7 @@ def measured(snapshot: Path, log: Path, **changes: Any) -> dict[str, Any]:
     intent = config(n=5, max_output_tokens=6, **changes)
     with Manager(LoadOrder(intent, {"model": snapshot}, None, 120), log) as manager:
         load = manager.load()
-        calibration = manager.ask({"do": "warmup", "config": intent, "min_window_s": 0.3})
+        calibration = manager.ask({"do": "warmup", "config": intent, "min_window_s": 0.3, "energy_resolution": 0.01})
         answer = manager.ask(
             {
                 "do": "measure",
@@ -107,7 +107,7 @@ def test_a_replica_that_is_killed_fails_the_experiment_and_leaves_nobody_behind(
         (replica,) = [child for child in worker.children() if "measurement.replica" in " ".join(child.cmdline())]
         os.kill(replica.pid, signal.SIGKILL)
         with pytest.raises(Refused) as refused:
-            manager.ask({"do": "warmup", "config": intent, "min_window_s": 0.1})
+            manager.ask({"do": "warmup", "config": intent, "min_window_s": 0.1, "energy_resolution": 0.01})
     assert refused.value.failure["stage"] == "replicas"
     deadline = time.monotonic() + 10
     while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:

@@ -41,10 +41,10 @@ def test_a_killed_worker_costs_one_experiment_and_the_next_gets_a_new_one(snapsh
         first = manager.load()["worker_pid"]
         kill_soon(manager, 1.0)
         with pytest.raises(Refused, match="SIGKILL") as refused:
-            manager.ask({"do": "warmup", "config": config(**ENDLESS), "min_window_s": 0.1})
+            manager.ask({"do": "warmup", "config": config(**ENDLESS), "min_window_s": 0.1, "energy_resolution": 0.01})
         assert refused.value.failure["class"] == "WorkerDied"
         assert refused.value.failure["stage"] == "warmup"
-        answer = manager.ask({"do": "warmup", "config": config(), "min_window_s": 0.1})
+        answer = manager.ask({"do": "warmup", "config": config(), "min_window_s": 0.1, "energy_resolution": 0.01})
         assert answer["warmup_passes"] == 1
         assert manager.loaded["worker_pid"] != first
 
@@ -54,7 +54,7 @@ def test_an_experiment_that_takes_too_long_is_ended(snapshot: Path, tmp_path: Pa
         pid = manager.load()["worker_pid"]
         manager._order = order(snapshot, timeout_s=1.0)
         with pytest.raises(Refused, match="experiment_timeout_s"):
-            manager.ask({"do": "warmup", "config": config(**ENDLESS), "min_window_s": 0.1})
+            manager.ask({"do": "warmup", "config": config(**ENDLESS), "min_window_s": 0.1, "energy_resolution": 0.01})
         assert not psutil.pid_exists(pid)
 
 
@@ -66,11 +66,12 @@ def test_what_the_library_refuses_is_a_failure_and_what_we_break_is_not(snapshot
                     "do": "warmup",
                     "config": config(pytorch={"cache_implementation": "offloaded"}),
                     "min_window_s": 0.1,
+                    "energy_resolution": 0.01,
                 }
             )
         assert refused.value.failure["stage"] == "generate"
         assert "\n" not in refused.value.failure["reason"]
-        with pytest.raises(WorkerBug, match="min_window_s"):
+        with pytest.raises(WorkerBug, match="energy_resolution"):
             manager.ask({"do": "warmup", "config": config()})
 
 
@@ -80,7 +81,12 @@ def test_the_manager_sleeps_while_the_worker_works(snapshot: Path, tmp_path: Pat
         before = resource.getrusage(resource.RUSAGE_SELF)
         start = time.monotonic()
         manager.ask(
-            {"do": "warmup", "config": config(max_output_tokens=60, warmup={"passes": 20}), "min_window_s": 0.1}
+            {
+                "do": "warmup",
+                "config": config(max_output_tokens=60, warmup={"passes": 20}),
+                "min_window_s": 0.1,
+                "energy_resolution": 0.01,
+            }
         )
         elapsed_s = time.monotonic() - start
         after = resource.getrusage(resource.RUSAGE_SELF)
@@ -96,7 +102,8 @@ def test_a_killed_manager_leaves_no_worker_behind(snapshot: Path, tmp_path: Path
         "config, snapshot, log = json.loads(sys.argv[1]), pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])\n"
         "manager = Manager(LoadOrder(config, {'model': snapshot}, None, 120), log)\n"
         "print(manager.load()['worker_pid'], flush=True)\n"
-        "manager.ask({'do': 'warmup', 'config': json.loads(sys.argv[4]), 'min_window_s': 0.1})\n"
+        "windows = {'min_window_s': 0.1, 'energy_resolution': 0.01}\n"
+        "manager.ask({'do': 'warmup', 'config': json.loads(sys.argv[4]), **windows})\n"
     )
     arguments = [json.dumps(config()), str(snapshot), str(tmp_path / "log"), json.dumps(config(**ENDLESS))]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}

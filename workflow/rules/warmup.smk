@@ -23,5 +23,6 @@ rule warmup:
     params:
         plan=PLAN_FILE,
         min_window_s=STUDY.measurement.min_window_s,
+        energy_resolution=STUDY.measurement.energy_resolution,
     script:
         "../../scripts/warmup.py"

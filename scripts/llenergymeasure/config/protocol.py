@@ -24,7 +24,20 @@ class WarmupConfig(RuledConfig):
     """How many last passes that coefficient is taken over."""
 
     max_passes: Annotated[int, Field(ge=1)] = 20
-    """Give up waiting for stability after this many passes; the result then says so."""
+    """Give up waiting for flat latencies after this many passes; the result then says so."""
+
+    temperature_drift_c: Annotated[float, Field(gt=0.0, le=50.0)] = 2.0
+    """Stable when the device's temperature stayed within this range, in °C; without a sensor, latencies decide."""
+
+    temperature_window_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 10.0
+    """Over so many last seconds."""
+
+    temperature_band_c: Annotated[float, Field(gt=0.0, le=50.0)] = 4.0
+    """Every replicate's window starts within so many °C of the temperature its calibration ended with: the device is
+    cooled by waiting, or heated by further warm-up passes."""
+
+    max_s: Annotated[float, Field(ge=0.0, le=3600.0)] = 120.0
+    """Give up waiting for a temperature after so many seconds; the result then says so."""
 
 
 class BaselineConfig(RuledConfig):
@@ -34,7 +47,7 @@ class BaselineConfig(RuledConfig):
     """Measure it; without it there is no net energy."""
 
     duration_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 10.0
-    """How long, in seconds."""
+    """How long, in seconds; once before the load, once with the model resident, and again after every window."""
 
 
 class EnergyConfig(RuledConfig):
@@ -60,7 +73,11 @@ class MeasurementConfig(Config):
     """Seed of the measuring order."""
 
     min_window_s: Annotated[float, Field(gt=0.0)] = 10.0
-    """Passes are repeated until a measured window is at least this long, in seconds."""
+    """Passes are repeated until a measured window is at least this long, in seconds (MLPerf-like runs: 60 or 600)."""
+
+    energy_resolution: Annotated[float, Field(gt=0.0, le=0.5)] = 0.01
+    """Windows are made longer until the edges and the noise of the energy counter are below this share of the energy
+    (95 %). The gain of the sensor is not in it: no window makes that smaller."""
 
     experiment_timeout_s: Annotated[float, Field(gt=0.0)] = 3600.0
     """An experiment that takes longer, in seconds, is recorded as failed."""

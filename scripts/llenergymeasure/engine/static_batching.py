@@ -10,9 +10,9 @@ import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
 from llenergymeasure.engine.batches import Batch, read_rows
-from llenergymeasure.engine.devices import Clock, DeviceKind
+from llenergymeasure.engine.devices import Anchor, Clock, DeviceKind
 from llenergymeasure.engine.failure import library_call
-from llenergymeasure.engine.generation import Generator, Instrumented, Request, token_intervals
+from llenergymeasure.engine.generation import Generation, Generator, Instrumented, Request, token_intervals
 
 
 class TokenStamps(StoppingCriteria):
@@ -118,6 +118,14 @@ class StaticGenerator(Generator):
             for batch_index, item in enumerate(raw_pass):
                 requests.extend(self._read_batch(pass_index, batch_index, item))
         return requests
+
+    def timeline(self, raw: Sequence[Sequence[RawBatch]], anchor: Anchor) -> list[Generation] | None:
+        at = self.devices.clock.host_seconds
+        return [
+            Generation(at(anchor, item.start), at(anchor, item.marks[0]), at(anchor, item.end))
+            for raw_pass in raw
+            for item in raw_pass
+        ]
 
     def close(self) -> None:
         self.raw = []

@@ -9,14 +9,23 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from llenergymeasure.config import WarmupConfig
+from llenergymeasure.energy import PhaseEnergy
+from llenergymeasure.measurement.resolution import TRIAL_S, window_for
 
-# The prefill-only window needs no more than this share of the full window's length.
+# The prefill-only window needs no more than this share of the full window's length, if its meter allows.
 PREFILL_SHARE = 0.5
+
+# Now, in seconds, and the temperature of the hottest device in °C; None where no device tells it.
+Reading = Callable[[], tuple[float, float | None]]
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What every replicate of an experiment will do. Times in seconds."""
+    """What every replicate of an experiment will do. Times in seconds, temperatures of the hottest device in °C.
+
+    latencies_s, temperatures_c, elapsed_s: one value a warm-up pass, at its end
+    resolution_window_s: how long a window must be for `energy_resolution`; None where no meter has edges
+    """
 
     warmup_passes: int
     measured_passes: int
@@ -24,12 +33,21 @@ class Calibration:
     pass_s: float
     prefill_pass_s: float
     latencies_s: tuple[float, ...]
+    temperatures_c: tuple[float | None, ...]
+    elapsed_s: tuple[float, ...]
     cv: float | None
     stable: bool
     min_window_s: float
+    energy_resolution: float
+    resolution_window_s: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "latencies_s": list(self.latencies_s)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @property
+    def window_temperature_c(self) -> float | None:
+        """How warm the device was when it counted as warm: what every replicate's window starts at."""
+        return self.temperatures_c[-1] if self.temperatures_c else None
 
     @property
     def expected_s(self) -> float:
@@ -40,56 +58,108 @@ class Calibration:
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Calibration:
         """From a calibration's record, which may hold more."""
-        known = {field.name: record[field.name] for field in fields(cls)}
-        return cls(**{**known, "latencies_s": tuple(record["latencies_s"])})
+        known: dict[str, Any] = {field.name: record[field.name] for field in fields(cls)}
+        trajectory = {name: tuple(known[name]) for name in ("latencies_s", "temperatures_c", "elapsed_s")}
+        return cls(**{**known, **trajectory})
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """What warming up looked like, pass by pass, and whether it ended flat."""
+
+    latencies_s: tuple[float, ...]
+    temperatures_c: tuple[float | None, ...]
+    elapsed_s: tuple[float, ...]
+    stable: bool
 
 
 def calibrate(
     run_pass: Callable[[], float],
     run_prefill_pass: Callable[[], float],
     warmup: WarmupConfig,
+    *,
     min_window_s: float,
+    energy_resolution: float,
+    reading: Reading,
+    trial: Callable[[int], PhaseEnergy] | None,
 ) -> Calibration:
-    """Warm up, then size the windows. `run_pass` runs one pass and returns its duration in seconds."""
-    latencies, stable = warm_up(run_pass, warmup)
+    """Warm up, then size the windows.
+
+    run_pass, run_prefill_pass: one pass, and its duration in seconds
+    trial: the energy of a window of so many passes; None where no meter has edges to keep small
+    """
+    seen = warm_up(run_pass, warmup, reading)
     # The first pass compiles, tunes and is instrumented: it says nothing about how long the window's passes take.
-    recent = latencies[1:][-warmup.cv_window :] or [run_pass()]
+    recent = list(seen.latencies_s[1:][-warmup.cv_window :]) or [run_pass()]
     pass_s = statistics.median(recent)
+    resolution_s = None
+    if trial is not None:
+        resolution_s = window_for(trial(passes_for(TRIAL_S, pass_s)), energy_resolution)
     run_prefill_pass()
     prefill_pass_s = run_prefill_pass()
     return Calibration(
-        warmup_passes=len(latencies),
-        measured_passes=passes_for(min_window_s, pass_s),
-        prefill_passes=passes_for(min_window_s * PREFILL_SHARE, prefill_pass_s),
+        warmup_passes=len(seen.latencies_s),
+        measured_passes=passes_for(max(min_window_s, resolution_s or 0.0), pass_s),
+        prefill_passes=passes_for(max(min_window_s * PREFILL_SHARE, resolution_s or 0.0), prefill_pass_s),
         pass_s=pass_s,
         prefill_pass_s=prefill_pass_s,
-        latencies_s=tuple(latencies),
+        latencies_s=seen.latencies_s,
+        temperatures_c=seen.temperatures_c,
+        elapsed_s=seen.elapsed_s,
         cv=coefficient_of_variation(recent),
-        stable=stable,
+        stable=seen.stable,
         min_window_s=min_window_s,
+        energy_resolution=energy_resolution,
+        resolution_window_s=resolution_s,
     )
 
 
-def warm_up(run_pass: Callable[[], float], warmup: WarmupConfig) -> tuple[list[float], bool]:
-    """Latencies of all warm-up passes in seconds, and whether the last ones were flat.
+def warm_up(run_pass: Callable[[], float], warmup: WarmupConfig, reading: Reading) -> Trajectory:
+    """Passes until latency and temperature are flat.
 
-    A fixed count is taken at its word; otherwise passes go on until the coefficient of variation of the last
-    `cv_window` latencies is below `cv_threshold`, `max_passes` at most.
+    A fixed count is taken at its word. Otherwise latency is given up after `max_passes` passes, and temperature, where
+    a device tells it, after `max_s` seconds.
     """
     latencies: list[float] = []
-    limit = warmup.passes if warmup.passes is not None else warmup.max_passes
-    while len(latencies) < limit:
+    temperatures: list[float | None] = []
+    elapsed: list[float] = []
+    begun_s, _ = reading()
+
+    def seen(stable: bool) -> Trajectory:
+        return Trajectory(tuple(latencies), tuple(temperatures), tuple(elapsed), stable)
+
+    while warmup.passes is None or len(latencies) < warmup.passes:
         latencies.append(run_pass())
-        if warmup.passes is None and is_flat(latencies, warmup):
-            break
-    return latencies, warmup.passes is not None or is_flat(latencies, warmup)
+        now_s, temperature_c = reading()
+        temperatures.append(temperature_c)
+        elapsed.append(now_s - begun_s)
+        if warmup.passes is not None:
+            continue
+        latency, temperature = is_flat(latencies, warmup), is_thermally_flat(temperatures, elapsed, warmup)
+        if latency and temperature:
+            return seen(stable=True)
+        if (latency or len(latencies) >= warmup.max_passes) and (temperature or elapsed[-1] >= warmup.max_s):
+            return seen(stable=False)
+    return seen(stable=True)
 
 
 def is_flat(latencies: Sequence[float], warmup: WarmupConfig) -> bool:
+    """Whether the last `cv_window` latencies vary by less than `cv_threshold`."""
     if len(latencies) < warmup.cv_window:
         return False
     spread = coefficient_of_variation(latencies[-warmup.cv_window :])
     return spread is not None and spread < warmup.cv_threshold
+
+
+def is_thermally_flat(temperatures: Sequence[float | None], elapsed: Sequence[float], warmup: WarmupConfig) -> bool:
+    """Whether the last `temperature_window_s` seconds stayed within `temperature_drift_c`; True without a sensor."""
+    if temperatures[-1] is None:
+        return True
+    since_s = elapsed[-1] - warmup.temperature_window_s
+    if since_s < 0:
+        return False
+    recent = [value for value, at_s in zip(temperatures, elapsed, strict=True) if at_s >= since_s and value is not None]
+    return max(recent) - min(recent) <= warmup.temperature_drift_c
 
 
 def coefficient_of_variation(values: Sequence[float]) -> float | None:

@@ -43,6 +43,7 @@ def setting_of(snakemake: Any) -> Setting:
         snapshots={role: Path(path) for role, path in snakemake.input.items() if role in ROLES},
         compile_cache=Path(compile_cache),
         min_window_s=plan.protocol["min_window_s"],
+        energy_resolution=plan.protocol["energy_resolution"],
         timeout_s=plan.protocol["experiment_timeout_s"],
         stop_on_failure=plan.protocol["on_failure"] == "stop",
         environment=describe_environment(Path(snakemake.scriptdir).parent, LOCK),

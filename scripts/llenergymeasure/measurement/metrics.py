@@ -1,7 +1,7 @@
 """From a window's requests and energy to the figures of one experiment in one replicate.
 
 Output tokens are generated tokens up to and with the first end-of-sequence token; prompt and padding tokens are
-never in a denominator.
+never in a denominator, except where a metric's name says prompt token.
 """
 
 from __future__ import annotations
@@ -11,36 +11,41 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llenergymeasure.energy import LedgerEntry, primary_energy
+from llenergymeasure.energy import LedgerEntry
 from llenergymeasure.engine.generation import Request
 from llenergymeasure.measurement.calibration import coefficient_of_variation
-
-ENERGY_METRICS = (
-    "energy_per_output_token_j",
-    "net_energy_per_output_token_j",
-    "energy_per_request_j",
-    "prefill_energy_j",
-    "decode_energy_j",
-    "average_power_w",
-)
+from llenergymeasure.measurement.energy_metrics import Counts, EnergyFigures, energy_figures
+from llenergymeasure.measurement.phases import TraceSplit
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What one experiment left behind. Times in seconds, memory in bytes."""
+    """What one experiment left behind. Times in seconds, memory in bytes.
+
+    split: the full window's trace by phase; None for the reason `no_split`
+    """
 
     requests: Sequence[Request]
     pass_s: Sequence[float]
     window_s: float
-    prefill_window_s: float
-    prefill_requests: int
+    prefill_passes: int
+    prompt_tokens_per_pass: int
+    requests_per_pass: int
     peak_memory_bytes: int
+    split: TraceSplit | None
+    no_split: str | None
 
 
-def compute_metrics(
-    measured: Measured, entries: Sequence[LedgerEntry]
-) -> tuple[dict[str, Any], dict[str, str], str | None]:
-    """Metrics (None where unknown), the reason for each None, and the source of the energy."""
+@dataclass(frozen=True)
+class Figures:
+    """Metrics (None where unknown), the reason for each None, and what is known of the energy ones."""
+
+    metrics: dict[str, Any]
+    unknown: dict[str, str]
+    energy: EnergyFigures
+
+
+def compute_metrics(measured: Measured, entries: Sequence[LedgerEntry]) -> Figures:
     requests = measured.requests
     output_tokens = sum(len(request.row.output_ids) for request in requests)
     intervals = [value for request in requests if (value := request.mean_itl_s) is not None]
@@ -63,40 +68,11 @@ def compute_metrics(
         unknown["itl_s"] = "each request generated a single token, so there is no interval between two"
     if metrics["pass_cv"] is None:
         unknown["pass_cv"] = "the window holds one pass"
-    source = _add_energy(metrics, unknown, measured, entries, output_tokens)
-    return metrics, unknown, source
-
-
-def _add_energy(
-    metrics: dict[str, Any],
-    unknown: dict[str, str],
-    measured: Measured,
-    entries: Sequence[LedgerEntry],
-    output_tokens: int,
-) -> str | None:
-    metrics.update(dict.fromkeys(ENERGY_METRICS))
-    full = primary_energy(entries, "generate")
-    energy_j, source = full.energy_j, full.source
-    if energy_j is None:
-        missing = full.reason or "no meter gave a figure"
-        unknown.update({name: missing for name in ENERGY_METRICS if metrics[name] is None and name not in unknown})
-        return None
-    per_request = energy_j / len(measured.requests)
-    metrics["energy_per_output_token_j"] = energy_j / output_tokens
-    metrics["energy_per_request_j"] = per_request
-    metrics["average_power_w"] = energy_j / measured.window_s
-    prefill = primary_energy(entries, "prefill")
-    if prefill.energy_j is None or prefill.source != source:
-        because = prefill.reason or f"prefill energy comes from {prefill.source}, generation from {source}"
-        unknown["prefill_energy_j"] = unknown["decode_energy_j"] = because
-    else:
-        metrics["prefill_energy_j"] = prefill.energy_j / measured.prefill_requests
-        metrics["decode_energy_j"] = per_request - metrics["prefill_energy_j"]
-    idle = primary_energy(entries, "idle_resident")
-    if idle.energy_j is None or idle.source != source:
-        because = idle.reason or f"idle power comes from {idle.source}, energy from {source}"
-        unknown["net_energy_per_output_token_j"] = because
-    else:
-        net_j = energy_j - idle.energy_j / idle.duration_s * measured.window_s
-        metrics["net_energy_per_output_token_j"] = net_j / output_tokens
-    return source
+    counts = Counts(
+        requests=len(requests),
+        output_tokens=output_tokens,
+        prefill_requests=measured.prefill_passes * measured.requests_per_pass,
+        prefill_prompt_tokens=measured.prefill_passes * measured.prompt_tokens_per_pass,
+    )
+    energy = energy_figures(entries, counts, measured.split, measured.no_split)
+    return Figures({**metrics, **energy.values}, {**unknown, **energy.unknown}, energy)

@@ -181,6 +181,7 @@ def plan_of(study: Study, *, existing: Plan | None) -> Plan:
         reference=found.reference,
         protocol={
             "min_window_s": measurement.min_window_s,
+            "energy_resolution": measurement.energy_resolution,
             "experiment_timeout_s": measurement.experiment_timeout_s,
             "on_failure": study.config.on_failure,
             "invalid": study.config.invalid,

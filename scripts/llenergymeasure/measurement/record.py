@@ -6,11 +6,14 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from llenergymeasure.energy import Window
+from llenergymeasure.energy import Finding, Window, primary_energy
 from llenergymeasure.engine.evidence import Observation
 from llenergymeasure.engine.generation import Request
 from llenergymeasure.measurement.calibration import Calibration
 from llenergymeasure.measurement.prompts import PromptSet
+from llenergymeasure.measurement.resolution import reached
+from llenergymeasure.measurement.thermal import Thermal
+from llenergymeasure.measurement.validity import INVALID, SUSPECT
 from llenergymeasure.models.snapshot import Snapshot
 
 # A window this much shorter than the study asked for was sized by passes that took longer.
@@ -28,47 +31,78 @@ def snapshot_identity(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def is_invalid(evidence: dict[str, dict[str, Any]], seen: Observation) -> bool:
-    recompiled = seen.window_counts is not None and seen.window_counts["frames_seen"] > 0
-    return recompiled or any(entry["verdict"] == "ignored" for entry in evidence.values())
-
-
-def window_warnings(
-    plan: Calibration, window: Window, metrics: dict[str, Any], seen: Observation
-) -> list[dict[str, str]]:
+def window_findings(
+    plan: Calibration, window: Window, thermal: Thermal, metrics: dict[str, Any], seen: Observation
+) -> list[Finding]:
+    """What makes the measured window another one than was asked for."""
     found = []
     if window.duration_s < SHORT_WINDOW * plan.min_window_s:
         found.append(
-            {
-                "code": "window-too-short",
-                "message": f"the window lasted {window.duration_s:.3g} s, measurement.min_window_s asks for "
+            Finding(
+                "window-too-short",
+                SUSPECT,
+                f"the window lasted {window.duration_s:.3g} s, measurement.min_window_s asks for "
                 f"{plan.min_window_s:g} s: its passes are faster than those of the calibration",
-            }
+            )
         )
     if not plan.stable:
         found.append(
-            {
-                "code": "warmup-not-stable",
-                "message": f"latency was still varying after {plan.warmup_passes} warm-up passes",
-            }
+            Finding(
+                "warmup-not-stable",
+                SUSPECT,
+                f"latency or temperature was still varying after {plan.warmup_passes} warm-up passes",
+            )
+        )
+    if not thermal.within_band:
+        found.append(
+            Finding(
+                "temperature-out-of-band",
+                SUSPECT,
+                f"the window began at {thermal.window_c:g} °C, its calibration ended at {thermal.target_c:g} °C "
+                "(warmup.temperature_band_c)",
+            )
         )
     spread = metrics["pass_cv"]
     if spread is not None and spread > UNSTABLE_CV:
         found.append(
-            {
-                "code": "window-not-stable",
-                "message": f"passes in the window vary by {spread:.0%} (coefficient of variation)",
-            }
+            Finding(
+                "window-not-stable", SUSPECT, f"passes in the window vary by {spread:.0%} (coefficient of variation)"
+            )
+        )
+    share = reached(primary_energy(window.entries, window.phase))
+    if share is not None and share > plan.energy_resolution:
+        found.append(
+            Finding(
+                "energy-resolution-missed",
+                SUSPECT,
+                f"edges and noise of the meter are {share:.2%} of the window's energy, "
+                f"measurement.energy_resolution asks for {plan.energy_resolution:.2%}",
+            )
         )
     if seen.window_counts is not None and seen.window_counts["frames_seen"] > 0:
         frames = seen.window_counts["frames_seen"]
         found.append(
-            {
-                "code": "recompiled-in-window",
-                "message": f"{frames} frames were compiled while the window was open",
-            }
+            Finding("recompiled-in-window", INVALID, f"{frames} frames were compiled while the window was open")
         )
     return found
+
+
+def phase_warnings(phases: dict[str, Any] | None) -> list[dict[str, str]]:
+    """A word where the two ways of finding the prefill energy contradict each other."""
+    if phases is None or phases["agrees"]:
+        return []
+    return [
+        {
+            "code": "phases-disagree",
+            "message": f"prefill takes {phases['prefill_window_j']:.3g} J a request in a window of its own and "
+            f"{phases['prefill_trace_j']:.3g} J by the trace: {abs(phases['difference_j']):.2g} J apart, "
+            f"{phases['allowed_j']:.2g} J is what their uncertainty allows (95 %)",
+        }
+    ]
+
+
+def warning_of(finding: Finding) -> dict[str, str]:
+    return {"code": finding.code, "message": finding.message}
 
 
 def digest_of(requests: Sequence[Request]) -> str:

@@ -11,17 +11,16 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from llenergymeasure.config import ExperimentConfig
-from llenergymeasure.energy import LedgerEntry, MeterSet, MeterUnavailable, Window, no_meters, open_meters
+from llenergymeasure.energy import MeterSet, MeterUnavailable, PhaseEnergy, Window, no_meters, open_meters
 from llenergymeasure.engine.batches import Row
 from llenergymeasure.engine.compilation import counts, since, use_compile_cache
-from llenergymeasure.engine.devices import startup_devices
+from llenergymeasure.engine.devices import Anchor, startup_devices
 from llenergymeasure.engine.evidence import Observation, collect, observe, worst_of
 from llenergymeasure.engine.failure import ExperimentFailure, refused_by
 from llenergymeasure.engine.generation import Generator, Request
@@ -31,21 +30,26 @@ from llenergymeasure.engine.load import LoadedModel, Source, Sources, load_model
 from llenergymeasure.engine.replicas import Group
 from llenergymeasure.engine.scoring import mean_logprob
 from llenergymeasure.measurement.answers import compare_answers
+from llenergymeasure.measurement.baselines import RESIDENT
 from llenergymeasure.measurement.calibration import Calibration, calibrate
 from llenergymeasure.measurement.metrics import Measured, compute_metrics
+from llenergymeasure.measurement.phases import split_trace
 from llenergymeasure.measurement.prompts import PromptError, PromptSet, build_prompts
 from llenergymeasure.measurement.record import (
     digest_of,
     first_pass,
-    is_invalid,
+    phase_warnings,
     plain_settings,
     request_row,
     snapshot_identity,
-    window_warnings,
+    warning_of,
+    window_findings,
 )
+from llenergymeasure.measurement.thermal import Thermal, cool_down, heat_up, within_band
+from llenergymeasure.measurement.validity import INVALID, ignored_settings, in_phase, judge
+from llenergymeasure.measurement.windows import BARE, Windows
 from llenergymeasure.models.snapshot import Snapshot, read_snapshot
 
-IDLE_PHASES = ("idle", "idle_resident")
 STOP = {"do": "stop"}
 
 
@@ -55,9 +59,8 @@ class Session:
     def __init__(self, group: Group) -> None:
         self.group = group
         self._loaded: LoadedModel | None = None
-        self._meters: MeterSet | None = None
+        self._opened: Windows | None = None
         self._snapshots: dict[str, Snapshot] = {}
-        self._ledger: list[LedgerEntry] = []
         self._load_warnings: list[dict[str, str]] = []
         # How likely a reference's answer is under this load: (reference, digest of its prompts) → log-probability.
         self._scores: dict[tuple[str, str], float] = {}
@@ -81,20 +84,20 @@ class Session:
         if compile_cache is not None:
             use_compile_cache(Path(compile_cache))
         self._snapshots = {role: read_snapshot(Path(folder)) for role, folder in snapshots.items()}
-        self._meters = self.group.together(self._meters_of(intent))
+        windows = self._opened = Windows(self.group.together(self._meters_of(intent)), self.group)
         devices = startup_devices()
-        self._idle(intent, "idle")
-        with self._shared_window("load", devices.synchronize) as window:
+        windows.idle(intent, BARE)
+        with windows.open("load", devices.synchronize) as window:
             loaded = self.group.together(lambda: load_model(intent, self._sources(intent), self.group))
-        self._keep(window)
+        windows.keep(window)
         self._loaded = loaded
-        self._meters.restrict([uuid for uuids in self.group.gather(loaded.devices.uuids()) for uuid in uuids])
-        self._idle(intent, "idle_resident")
-        self._load_warnings = list(self._meters.warnings)
+        windows.meters.restrict([uuid for uuids in self.group.gather(loaded.devices.uuids()) for uuid in uuids])
+        windows.idle(intent, RESIDENT)
+        self._load_warnings = list(windows.meters.warnings)
         seen = self._observation()
         return {
             "load_s": loaded.load_s,
-            "energy": [entry.to_dict() for entry in self._ledger],
+            "energy": [entry.to_dict() for entry in windows.ledger],
             "memory": {
                 "load_peak_bytes": sum(self.group.gather(loaded.load_peak_bytes)),
                 "resident_bytes": sum(self.group.gather(loaded.resident_bytes)),
@@ -102,7 +105,7 @@ class Session:
             },
             "evidence": self._evidence(intent, seen, level="load"),
             "devices": self._described_devices(),
-            "meters": self._meters.describe(),
+            "meters": windows.meters.describe(),
             "warnings": self._load_warnings,
             "parameters": sum(parameter.numel() for parameter in loaded.model.parameters()),
             "worker_pid": os.getpid(),
@@ -113,7 +116,7 @@ class Session:
         intent = ExperimentConfig.model_validate(config)
         generator, _ = self._generator(intent)
         before = counts()
-        with self._shared_window("compile", self._model.devices.synchronize) as window:
+        with self._windows.open("compile", self._model.devices.synchronize) as window:
             self._passes(generator, 1, prefill_only=False)
         seen = self._observation()
         seen.compile_counts = counts()
@@ -125,7 +128,7 @@ class Session:
             "evidence": self._evidence(intent, seen, level="load"),
         }
 
-    def warmup(self, *, config: dict[str, Any], min_window_s: float) -> dict[str, Any]:
+    def warmup(self, *, config: dict[str, Any], min_window_s: float, energy_resolution: float) -> dict[str, Any]:
         """Warm one experiment with its own shapes and keywords, and calibrate it; what its first pass put out."""
         intent = ExperimentConfig.model_validate(config)
         generator, prompts = self._generator(intent)
@@ -134,7 +137,10 @@ class Session:
             self._observed_once(generator, seen),
             self._timed(generator, prefill_only=True),
             intent.warmup,
-            min_window_s,
+            min_window_s=min_window_s,
+            energy_resolution=energy_resolution,
+            reading=self._windows.reading,
+            trial=self._trial(generator) if self._windows.resolves() else None,
         )
         generator.close()
         self._model.devices.release_memory()
@@ -159,27 +165,28 @@ class Session:
         intent = ExperimentConfig.model_validate(config)
         plan = Calibration.from_dict(calibration)
         generator, prompts = self._generator(intent)
-        meters, devices = self._open_meters, self._model.devices
-        meters.trace()
-        heard = len(meters.warnings)
+        windows, devices = self._windows, self._model.devices
+        windows.meters.trace()
+        heard = len(windows.meters.warnings)
         seen = self._observation()
         seen.fixed_output = intent.fixed_output
-        self.group.together(lambda: observe(seen, generator))
-        # The instrumented pass has the measured shapes and keywords: it is the first of the warm-up passes.
-        self._passes(generator, plan.warmup_passes - 1, prefill_only=False)
-        self._passes(generator, 1, prefill_only=True)
-        generator.take_raw()
+        warming, thermal = self._warm(intent, plan, generator, seen)
 
         devices.reset_peak_memory()
         before = counts()
-        full = self._window(generator, "generate", plan.measured_passes, prefill_only=False)
+        full, anchor = self._window(generator, "generate", plan.measured_passes, prefill_only=False)
         raw = generator.take_raw()
         peak = devices.peak_memory_bytes()
-        prefill = self._window(generator, "prefill", plan.prefill_passes, prefill_only=True)
+        prefill, _ = self._window(generator, "prefill", plan.prefill_passes, prefill_only=True)
         seen.window_counts = since(before)
         generator.take_raw()
+        windows.idle(intent, RESIDENT)
 
         requests = self._all_requests(generator.read(raw))
+        timeline = generator.timeline(raw, anchor) if self.group.size == 1 else None
+        split, no_split = split_trace(full.intervals, timeline)
+        if self.group.size > 1:
+            no_split = "several processes are in different phases at a time"
         measured = Measured(
             requests=requests,
             # Of several processes the slowest says how long a pass took.
@@ -188,35 +195,58 @@ class Session:
                 for each in zip(*self.group.gather([generator.pass_seconds(item) for item in raw]), strict=True)
             ],
             window_s=full.duration_s,
-            prefill_window_s=prefill.duration_s,
-            prefill_requests=plan.prefill_passes * len(prompts.prompts),
+            prefill_passes=plan.prefill_passes,
+            prompt_tokens_per_pass=sum(len(prompt.input_ids) for prompt in prompts.prompts),
+            requests_per_pass=len(prompts.prompts),
             peak_memory_bytes=sum(self.group.gather(peak)),
+            split=split,
+            no_split=no_split,
         )
-        idle = [entry for entry in self._ledger if entry.phase in IDLE_PHASES]
-        entries = [*idle, *full.entries, *prefill.entries]
-        metrics, unknown, source = compute_metrics(measured, entries)
+        idle = windows.idle_entries(full.start_monotonic_s)
+        entries = [*idle, *warming.entries, *full.entries, *prefill.entries]
+        figures = compute_metrics(measured, entries)
         evidence = self._evidence(intent, seen)
         generator.close()
-        warnings = [*self._load_warnings, *meters.warnings[heard:], *window_warnings(plan, full, metrics, seen)]
+        findings = [
+            *ignored_settings(evidence),
+            *window_findings(plan, full, thermal, figures.metrics, seen),
+            *in_phase("generate", full.findings),
+            *in_phase("prefill", prefill.findings),
+        ]
+        validity = judge(findings)
+        warnings = [
+            *self._load_warnings,
+            *windows.meters.warnings[heard:],
+            *(warning_of(finding) for finding in findings if finding.code != "setting-ignored"),
+            *phase_warnings(figures.energy.phases),
+        ]
         result = {
-            "status": "invalid" if is_invalid(evidence, seen) else "ok",
+            "status": "invalid" if validity["verdict"] == INVALID else "ok",
+            "validity": validity,
             "evidence": evidence,
             "energy": [entry.to_dict() for entry in entries],
-            "metrics": metrics,
-            "unknown": unknown,
-            "energy_source": source,
+            "metrics": figures.metrics,
+            "unknown": figures.unknown,
+            "budget": figures.energy.budget,
+            "phases": figures.energy.phases,
+            "energy_source": figures.energy.source,
             "output_digest": digest_of(requests),
             "prompts": {**prompts.description, "digest": prompts.digest},
             "generation_config": plain_settings(seen.generation_config),
-            "calibration": {**plan.to_dict(), "latencies_s": None},
+            "calibration": {
+                **plan.to_dict(),
+                **dict.fromkeys(("latencies_s", "temperatures_c", "elapsed_s")),
+            },
+            "thermal": thermal.to_dict(),
+            "conditions": {"generate": full.facts, "prefill": prefill.facts},
             "snapshot": snapshot_identity(self._verified),
             "devices": self._described_devices(),
-            "meters": meters.describe(),
+            "meters": windows.meters.describe(),
             "warnings": warnings,
             "worker_pid": os.getpid(),
         }
         rows = [request_row(request, prompts) for request in requests]
-        power = meters.trace()
+        power = windows.meters.trace()
         # Only now: no window is open, the trace has ended, and the next experiment warms up for itself.
         answer = compare_answers(
             reference,
@@ -234,16 +264,16 @@ class Session:
         }
 
     def close(self) -> None:
-        if self._meters is not None:
-            self._meters.close()
+        if self._opened is not None:
+            self._opened.meters.close()
         self.group.close()
 
     # Parts ----------------------------------------------------------------------------------------------------
 
     @property
-    def _open_meters(self) -> MeterSet:
-        assert self._meters is not None, "load comes first"
-        return self._meters
+    def _windows(self) -> Windows:
+        assert self._opened is not None, "load comes first"
+        return self._opened
 
     @property
     def _model(self) -> LoadedModel:
@@ -292,16 +322,40 @@ class Session:
         assert seen.generated is not None, "the first warm-up pass is the instrumented one"
         return [row for rows in self.group.counted(self.group.gather(seen.generated.rows)) for row in rows]
 
-    def _keep(self, window: Window) -> None:
-        self._ledger.extend(window.entries)
+    def _warm(
+        self, intent: ExperimentConfig, plan: Calibration, generator: Generator, seen: Observation
+    ) -> tuple[Window, Thermal]:
+        """Do the calibrated warm-up, and come to the calibrated temperature: the window of it all, and how it went."""
+        windows, target_c = self._windows, plan.window_temperature_c
+        start_c, cooled_s = cool_down(target_c, intent.warmup, windows.reading)
+        with windows.open("warmup", self._model.devices.synchronize) as window:
+            # The instrumented pass has the measured shapes and keywords: it is the first of the warm-up passes.
+            self.group.together(lambda: observe(seen, generator))
+            self._passes(generator, plan.warmup_passes - 1, prefill_only=False)
+            self._passes(generator, 1, prefill_only=True)
+            _, extra = heat_up(
+                target_c,
+                intent.warmup,
+                windows.reading,
+                lambda: self._passes(generator, 1, prefill_only=False),
+            )
+        generator.take_raw()
+        _, window_c = windows.reading()
+        return window, Thermal(
+            target_c=target_c,
+            start_c=start_c,
+            cooled_s=cooled_s,
+            extra_passes=extra,
+            window_c=window_c,
+            within_band=within_band(target_c, window_c, intent.warmup),
+        )
 
-    def _idle(self, intent: ExperimentConfig, phase: str) -> None:
-        if intent.baseline.enabled:
-            # Nothing was asked of the devices, and synchronising would create the very context whose power
-            # the bare baseline must not hold.
-            with self._shared_window(phase, _nothing_to_wait_for) as window:
-                time.sleep(intent.baseline.duration_s)
-            self._keep(window)
+    def _trial(self, generator: Generator) -> Callable[[int], PhaseEnergy]:
+        def run(passes: int) -> None:
+            self._passes(generator, passes, prefill_only=False)
+            generator.take_raw()
+
+        return self._windows.trial(run, self._model.devices.synchronize)
 
     def _generator(self, intent: ExperimentConfig) -> tuple[Generator, PromptSet]:
         loaded = self._model
@@ -382,29 +436,15 @@ class Session:
 
         self.group.together(run)
 
-    def _window(self, generator: Generator, phase: str, passes: int, *, prefill_only: bool) -> Window:
-        with self._shared_window(phase, self._model.devices.synchronize) as window:
+    def _window(self, generator: Generator, phase: str, passes: int, *, prefill_only: bool) -> tuple[Window, Anchor]:
+        """A measured window, and what ties the device's stamps in it to the window's clock."""
+        with self._windows.open(phase, self._model.devices.synchronize) as window:
+            anchor = self._model.devices.clock.anchor()
             self._passes(generator, passes, prefill_only=prefill_only)
-        return window
-
-    @contextmanager
-    def _shared_window(self, phase: str, synchronize: Callable[[], None]) -> Iterator[Window]:
-        """A window over what all processes do: it opens before any begins and closes when all are done."""
-
-        def together() -> None:
-            synchronize()
-            self.group.barrier()
-
-        with self._open_meters.window(phase, together) as window:
-            self.group.barrier()
-            yield window
+        return window, anchor
 
 
 def _source(snapshot: Snapshot, intent: ExperimentConfig) -> Source:
     """Code runs only where its hashes are in the lock; a folder is in no lock, so its code has to be asked for."""
     trusted = snapshot.source != "folder" or intent.pytorch.trust_remote_code is True
     return Source(snapshot.path, has_code=snapshot.has_code and trusted)
-
-
-def _nothing_to_wait_for() -> None:
-    """An idle device has nothing left to finish."""

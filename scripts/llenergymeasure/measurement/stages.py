@@ -28,6 +28,7 @@ class Setting:
     snapshots: dict[str, Path]
     compile_cache: Path
     min_window_s: float
+    energy_resolution: float
     timeout_s: float
     stop_on_failure: bool
     environment: dict[str, Any]
@@ -89,7 +90,14 @@ def run_warmup(
             config = setting.plan.experiments[experiment_id]["config"]
             try:
                 _refuse_if_load_failed(load_record)
-                answer = manager.ask({"do": "warmup", "config": config, "min_window_s": setting.min_window_s})
+                answer = manager.ask(
+                    {
+                        "do": "warmup",
+                        "config": config,
+                        "min_window_s": setting.min_window_s,
+                        "energy_resolution": setting.energy_resolution,
+                    }
+                )
                 outputs += [{"experiment_id": experiment_id, **row} for row in answer.pop("outputs")]
                 found[experiment_id] = {"status": "ok", "failure": None, **answer}
             except Refused as refused:
@@ -159,10 +167,13 @@ def failed_record(head: dict[str, Any], failure: dict[str, str]) -> dict[str, An
         **head,
         "status": "failed",
         "failure": failure,
+        "validity": None,
         "evidence": {},
         "energy": [],
         "metrics": {},
         "unknown": {},
+        "budget": {},
+        "phases": None,
         "energy_source": None,
         "output_digest": None,
         "answer": None,

@@ -158,6 +158,60 @@ _ALL = (
         energy=True,
     ),
     Metric(
+        "net_energy_per_request_j",
+        "Net energy per request",
+        "J/request",
+        "As energy per request, less the idle power with the model resident times the window's length.",
+        False,
+        symbol="J",
+        energy=True,
+    ),
+    Metric(
+        "baseline_power_w",
+        "Baseline power",
+        "W",
+        "Power of the idle devices with context and weights resident: between the idle windows before and after the "
+        "measured one, in its middle.",
+        None,
+        symbol="W",
+        energy=True,
+    ),
+    Metric(
+        "baseline_share",
+        "Baseline share",
+        "ratio",
+        "Baseline power times the window's length over the gross energy of the window.",
+        None,
+    ),
+    Metric(
+        "energy_per_prompt_token_j",
+        "Energy per prompt token",
+        "J/prompt token",
+        "Gross energy of the prefill-only window over its prompt tokens; padding does not count.",
+        False,
+        symbol="J",
+        energy=True,
+    ),
+    Metric(
+        "prefill_energy_trace_j",
+        "Prefill energy by trace",
+        "J/request",
+        "Prefill energy of the full window itself, over its requests: a regression of the meter's trace on the seconds "
+        "before and after each first token.",
+        False,
+        symbol="J",
+        energy=True,
+    ),
+    Metric(
+        "decode_energy_trace_j",
+        "Decode energy by trace",
+        "J/request",
+        "Energy per request minus prefill energy by trace.",
+        False,
+        symbol="J",
+        energy=True,
+    ),
+    Metric(
         "emissions_per_request_kg",
         "Carbon per request",
         "kg CO₂e/request",
@@ -184,7 +238,15 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 CONTRACT_METRICS = tuple(metric.name for metric in _ALL if metric.contract)
 ENERGY_METRICS = tuple(metric.name for metric in _ALL if metric.energy)
 # Behind the contract's columns, with interval.
-FURTHER_METRICS = ("net_energy_per_output_token_j",)
+FURTHER_METRICS = (
+    "net_energy_per_output_token_j",
+    "net_energy_per_request_j",
+    "baseline_power_w",
+    "baseline_share",
+    "energy_per_prompt_token_j",
+    "prefill_energy_trace_j",
+    "decode_energy_trace_j",
+)
 SUMMARY_METRICS = (*CONTRACT_METRICS, *FURTHER_METRICS)
 HEAD_COLUMNS = (
     "experiment_id",

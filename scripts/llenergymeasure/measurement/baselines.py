@@ -1,0 +1,115 @@
+"""Idle power under a window, from idle windows of the same instrument before and after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from llenergymeasure.energy import LedgerEntry, PhaseEnergy, primary_energy
+from llenergymeasure.energy.uncertainty import Component, rectangular
+
+RESIDENT = "idle_resident"
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What the idle devices, with context and weights, would have taken in a window.
+
+    power_w: in the middle of the window; energy_j: over the window; components: of that energy, in joules
+    before_w, after_w: the idle windows on either side; None where there was none with a figure
+    """
+
+    power_w: float
+    energy_j: float
+    components: tuple[Component, ...]
+    before_w: float | None
+    after_w: float | None
+
+
+@dataclass(frozen=True)
+class _Idle:
+    found: PhaseEnergy
+    middle_s: float
+
+    @property
+    def power_w(self) -> float:
+        assert self.found.energy_j is not None
+        return self.found.energy_j / self.found.duration_s
+
+
+def baseline_under(
+    entries: Sequence[LedgerEntry], start_s: float, end_s: float, source: str | None
+) -> tuple[Baseline | None, str | None]:
+    """The baseline of the window from `start_s` to `end_s` (perf_counter), or None and the reason.
+
+    Power drifts with temperature, so it is the straight line between the nearest idle windows on either side, in the
+    middle of the window; that line is uncertain by a rectangle as wide as the two differ (GUM 4.3.7). With an idle
+    window on one side only, its power is taken as constant and the drift is not in the uncertainty. Idle power from
+    another source than the window's energy is not taken off: two instruments do not share their gain.
+    """
+    idles = [idle for idle in _idle_windows(entries) if idle.found.energy_j is not None and idle.found.source == source]
+    if not idles:
+        return None, _why_none(entries, source)
+    before = max((idle for idle in idles if idle.middle_s <= start_s), key=lambda idle: idle.middle_s, default=None)
+    after = min((idle for idle in idles if idle.middle_s >= end_s), key=lambda idle: idle.middle_s, default=None)
+    duration_s, middle_s = end_s - start_s, (start_s + end_s) / 2
+    if before is not None and after is not None:
+        later = (middle_s - before.middle_s) / (after.middle_s - before.middle_s)
+        weights = [(before, 1 - later), (after, later)]
+        drift_w = abs(after.power_w - before.power_w)
+        drift = [
+            Component(
+                f"baseline drift of {drift_w:.3g} W", rectangular(drift_w) * duration_s, "baseline", "rectangular"
+            )
+        ]
+    else:
+        only = before or after
+        assert only is not None, "an idle window never overlaps another window"
+        weights, drift = [(only, 1.0)], []
+    power_w = sum(weight * idle.power_w for idle, weight in weights)
+    random = [
+        replace(
+            component,
+            name=f"baseline: {component.name}",
+            standard_j=component.standard_j * weight * duration_s / idle.found.duration_s,
+            kind="baseline",
+        )
+        for idle, weight in weights
+        for component in idle.found.components
+        if component.kind != "gain"
+    ]
+    return (
+        Baseline(
+            power_w=power_w,
+            energy_j=power_w * duration_s,
+            components=(*random, *drift),
+            before_w=None if before is None else before.power_w,
+            after_w=None if after is None else after.power_w,
+        ),
+        None,
+    )
+
+
+def net_components(gross: PhaseEnergy, baseline: Baseline) -> list[Component]:
+    """Budget of gross less baseline: both readings share the instrument's gain, so it scales with their difference."""
+    assert gross.energy_j
+    share = abs(gross.energy_j - baseline.energy_j) / gross.energy_j
+    return [
+        replace(component, standard_j=component.standard_j * share) if component.kind == "gain" else component
+        for component in gross.components
+    ] + list(baseline.components)
+
+
+def _idle_windows(entries: Sequence[LedgerEntry]) -> list[_Idle]:
+    windows: dict[tuple[float, float], list[LedgerEntry]] = {}
+    for entry in entries:
+        if entry.phase == RESIDENT:
+            windows.setdefault((entry.start_monotonic_s, entry.end_monotonic_s), []).append(entry)
+    return [_Idle(primary_energy(of_one, RESIDENT), sum(edges) / 2) for edges, of_one in windows.items()]
+
+
+def _why_none(entries: Sequence[LedgerEntry], source: str | None) -> str:
+    found = primary_energy(entries, RESIDENT)
+    if found.energy_j is not None:
+        return f"idle power comes from {found.source}, energy from {source}"
+    return found.reason or "no idle power was measured (baseline.enabled)"

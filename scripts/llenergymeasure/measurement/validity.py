@@ -1,0 +1,34 @@
+"""Whether a run's figures may be used: `valid`, `suspect` or `invalid`, with every reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from llenergymeasure.energy import Finding
+
+VALID = "valid"
+SUSPECT: Literal["suspect"] = "suspect"
+INVALID: Literal["invalid"] = "invalid"
+
+
+def judge(findings: Iterable[Finding]) -> dict[str, Any]:
+    """The verdict and its reasons; the worst reason decides."""
+    reasons = list(dict.fromkeys(findings))
+    severities = {reason.severity for reason in reasons}
+    verdict = INVALID if INVALID in severities else SUSPECT if SUSPECT in severities else VALID
+    return {"verdict": verdict, "reasons": [reason.to_dict() for reason in reasons]}
+
+
+def ignored_settings(evidence: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+    """A setting that did not take effect: the run is one of another experiment."""
+    return [
+        Finding("setting-ignored", INVALID, f"{path} = {entry['requested']!r} did not take effect: {entry['observed']}")
+        for path, entry in evidence.items()
+        if entry["verdict"] == "ignored"
+    ]
+
+
+def in_phase(phase: str, findings: Sequence[Finding]) -> list[Finding]:
+    """Findings of a window with the window's name."""
+    return [Finding(found.code, found.severity, f"{phase}: {found.message}") for found in findings]

@@ -1,0 +1,85 @@
+"""Windows over what all processes of an experiment do, and the ledger of what was idle or loading."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from llenergymeasure.config import ExperimentConfig
+from llenergymeasure.energy import LedgerEntry, MeterSet, PhaseEnergy, Window, primary_energy
+from llenergymeasure.engine.replicas import Group
+from llenergymeasure.measurement.baselines import RESIDENT
+from llenergymeasure.measurement.resolution import resolves
+
+BARE = "idle"
+
+
+class Windows:
+    """The meters of this process, behind windows that open before any process begins and close when all are done."""
+
+    def __init__(self, meters: MeterSet, group: Group) -> None:
+        self.meters = meters
+        self._group = group
+        self.ledger: list[LedgerEntry] = []
+
+    @contextmanager
+    def open(self, phase: str, synchronize: Callable[[], None]) -> Iterator[Window]:
+        def together() -> None:
+            synchronize()
+            self._group.barrier()
+
+        with self.meters.window(phase, together) as window:
+            self._group.barrier()
+            yield window
+
+    def keep(self, window: Window) -> None:
+        """Add a window to the ledger of the load."""
+        self.ledger.extend(window.entries)
+
+    def idle(self, intent: ExperimentConfig, phase: str) -> None:
+        """A baseline with the same instrument as the run, where the study wants one."""
+        if intent.baseline.enabled:
+            # Nothing was asked of the devices, and synchronising would create the very context whose power
+            # the bare baseline must not hold.
+            with self.open(phase, _nothing_to_wait_for) as window:
+                time.sleep(intent.baseline.duration_s)
+            self.keep(window)
+
+    def idle_entries(self, start_s: float) -> list[LedgerEntry]:
+        """The bare baseline, and of those with the model resident the last before `start_s` and all after it."""
+        resident = [entry for entry in self.ledger if entry.phase == RESIDENT]
+        earlier = [entry.start_monotonic_s for entry in resident if entry.end_monotonic_s <= start_s]
+        since_s = max(earlier, default=start_s)
+        bare = [entry for entry in self.ledger if entry.phase == BARE]
+        return [*bare, *(entry for entry in resident if entry.start_monotonic_s >= since_s)]
+
+    def reading(self) -> tuple[float, float | None]:
+        """The first process's clock in seconds and the temperature of its hottest device, the same in all processes.
+
+        None where no device tells its temperature. All processes decide by it, so that none waits for another.
+        """
+        temperatures = self.meters.temperatures_c().values()
+        here = (time.perf_counter(), max(temperatures, default=None))
+        shared: tuple[float, float | None] = self._group.share(here)
+        return shared
+
+    def resolves(self) -> bool:
+        """Whether a meter here has edges that a longer window makes smaller; the same in all processes."""
+        answer: bool = self._group.share(any(resolves(entry.components) for entry in self.ledger))
+        return answer
+
+    def trial(self, run_passes: Callable[[int], None], synchronize: Callable[[], None]) -> Callable[[int], PhaseEnergy]:
+        """A window of so many passes outside the measurement, as the first process's meters saw it."""
+
+        def run(passes: int) -> PhaseEnergy:
+            with self.open("trial", synchronize) as window:
+                run_passes(passes)
+            found: PhaseEnergy = self._group.share(primary_energy(window.entries, "trial"))
+            return found
+
+        return run
+
+
+def _nothing_to_wait_for() -> None:
+    """An idle device has nothing left to finish."""

@@ -1,0 +1,101 @@
+"""Idle power under a window, and what is left without it."""
+
+from __future__ import annotations
+
+import pytest
+
+from llenergymeasure.energy import LedgerEntry
+from llenergymeasure.energy.ledger import Span
+from llenergymeasure.energy.uncertainty import Component
+from llenergymeasure.measurement.baselines import baseline_under
+from llenergymeasure.measurement.energy_metrics import Counts, EnergyFigures, energy_figures
+
+COUNTER = "measured:nvml-total-energy"
+COUNTS = Counts(requests=10, output_tokens=100, prefill_requests=5, prefill_prompt_tokens=50)
+
+
+def entry(
+    phase: str, start_s: float, end_s: float, power_w: float, *, source: str = COUNTER, device: str = "GPU-a"
+) -> LedgerEntry:
+    energy_j = power_w * (end_s - start_s)
+    budget = [
+        Component("tick", 2.0, "edge"),
+        Component("noise", 1.0, "rate"),
+        Component("gain ±5 %", 0.05 * energy_j / 3**0.5, "gain", "rectangular"),
+    ]
+    return Span(phase, start_s, end_s).known(device, "gpu", source, energy_j, budget)
+
+
+def test_power_is_interpolated_to_the_middle_of_the_window() -> None:
+    idle = [entry("idle_resident", 0, 10, 90), entry("idle_resident", 30, 40, 110)]
+    found, why = baseline_under(idle, 10, 30, COUNTER)
+    assert why is None and found is not None
+    assert found.power_w == pytest.approx(100)
+    assert found.energy_j == pytest.approx(2000)
+    early, _ = baseline_under(idle, 10, 12, COUNTER)
+    # Middle at 11 s, between 5 s and 35 s: a fifth of the way.
+    assert early is not None and early.power_w == pytest.approx(94)
+
+
+def test_the_drift_is_in_the_uncertainty_and_the_nearest_windows_count() -> None:
+    far = [entry("idle_resident", -50, -40, 10), entry("idle_resident", 90, 99, 500)]
+    near = [entry("idle_resident", 0, 10, 90), entry("idle_resident", 30, 40, 110)]
+    found, _ = baseline_under([*far, *near], 10, 30, COUNTER)
+    assert found is not None
+    assert (found.before_w, found.after_w) == (90, 110)
+    (drift,) = [component for component in found.components if "drift" in component.name]
+    assert drift.standard_j == pytest.approx(20 / 12**0.5 * 20)
+    # Each idle window weighs half, and is stretched from 10 s to 20 s.
+    ticks = [component.standard_j for component in found.components if "tick" in component.name]
+    assert ticks == pytest.approx([2.0, 2.0])
+    assert all(component.kind == "baseline" for component in found.components)
+
+
+def test_one_side_will_do_and_another_instrument_will_not() -> None:
+    found, _ = baseline_under([entry("idle_resident", 0, 10, 90)], 10, 30, COUNTER)
+    assert found is not None
+    assert (found.power_w, found.before_w, found.after_w) == (90, 90, None)
+    none, why = baseline_under([entry("idle_resident", 0, 10, 90, source="measured:nvml-power")], 10, 30, COUNTER)
+    assert none is None
+    assert why == "idle power comes from measured:nvml-power, energy from measured:nvml-total-energy"
+
+
+def figures(*more: LedgerEntry, gross_w: float = 300.0) -> EnergyFigures:
+    entries = [entry("generate", 10, 30, gross_w), *more]
+    return energy_figures(entries, COUNTS, None, "the meter gives no trace of the window")
+
+
+def test_net_is_gross_less_baseline_and_shares_the_gain() -> None:
+    found = figures(entry("idle_resident", 0, 10, 100), entry("idle_resident", 30, 40, 100))
+    assert found.values["energy_per_output_token_j"] == pytest.approx(60)
+    assert found.values["net_energy_per_output_token_j"] == pytest.approx(40)
+    assert found.values["net_energy_per_request_j"] == pytest.approx(400)
+    assert found.values["baseline_power_w"] == pytest.approx(100)
+    assert found.values["baseline_share"] == pytest.approx(1 / 3)
+    gain = {row["kind"]: row["standard_uncertainty"] for row in found.budget["net_energy_per_output_token_j"]}["gain"]
+    # Both readings are wrong by the same factor, so their difference is, too.
+    assert gain == pytest.approx(0.05 * 40 / 3**0.5)
+
+
+def test_prefill_and_decode_add_up_and_gross_is_known_without_a_baseline() -> None:
+    found = figures(entry("prefill", 40, 45, 200))
+    assert found.values["prefill_energy_j"] == pytest.approx(200)
+    assert found.values["energy_per_prompt_token_j"] == pytest.approx(20)
+    assert found.values["decode_energy_j"] == pytest.approx(400)
+    assert found.values["net_energy_per_output_token_j"] is None
+    assert "idle_resident" in found.unknown["net_energy_per_output_token_j"]
+    budget = found.budget["decode_energy_j"]
+    assert [row["standard_uncertainty"] for row in budget if row["kind"] == "edge"] == pytest.approx([0.2, 0.4])
+    (gain,) = [row["standard_uncertainty"] for row in budget if row["kind"] == "gain"]
+    assert gain == pytest.approx(0.05 * 400 / 3**0.5)
+    assert found.phases is None
+    assert found.unknown["prefill_energy_trace_j"] == "the meter gives no trace of the window"
+
+
+def test_a_missing_reading_makes_every_figure_unknown_with_its_reason() -> None:
+    lost = Span("generate", 10, 30).unknown("GPU-a", "gpu", COUNTER, "GPU is lost")
+    found = energy_figures([lost, entry("prefill", 40, 45, 200)], COUNTS, None, "no trace")
+    assert set(found.values.values()) == {None}
+    assert set(found.unknown) == set(found.values)
+    assert set(found.unknown.values()) == {"GPU-a gpu: GPU is lost"}
+    assert found.source is None
