@@ -6,22 +6,20 @@ count. What they do side by side goes through their `Group`.
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from llenergymeasure.config import ExperimentConfig
-from llenergymeasure.energy import MeterSet, MeterUnavailable, PhaseEnergy, Window, no_meters, open_meters
+from llenergymeasure.energy import MeterSet, MeterUnavailable, no_meters, open_meters
 from llenergymeasure.engine.batches import Row
 from llenergymeasure.engine.compilation import counts, since, use_compile_cache
-from llenergymeasure.engine.devices import Anchor, startup_devices
-from llenergymeasure.engine.evidence import Observation, collect, observe, worst_of
+from llenergymeasure.engine.devices import startup_devices
+from llenergymeasure.engine.evidence import Observation, collect, worst_of
 from llenergymeasure.engine.failure import ExperimentFailure, refused_by
 from llenergymeasure.engine.generation import Generator, Request
 from llenergymeasure.engine.generators import generator_for
@@ -33,6 +31,7 @@ from llenergymeasure.measurement.answers import compare_answers
 from llenergymeasure.measurement.baselines import RESIDENT
 from llenergymeasure.measurement.calibration import Calibration, calibrate
 from llenergymeasure.measurement.metrics import Measured, compute_metrics
+from llenergymeasure.measurement.passes import Passes
 from llenergymeasure.measurement.phases import split_trace
 from llenergymeasure.measurement.prompts import PromptError, PromptSet, build_prompts
 from llenergymeasure.measurement.record import (
@@ -45,7 +44,6 @@ from llenergymeasure.measurement.record import (
     warning_of,
     window_findings,
 )
-from llenergymeasure.measurement.thermal import Thermal, cool_down, heat_up, within_band
 from llenergymeasure.measurement.validity import INVALID, ignored_settings, in_phase, judge
 from llenergymeasure.measurement.windows import BARE, Windows
 from llenergymeasure.models.snapshot import Snapshot, read_snapshot
@@ -117,7 +115,7 @@ class Session:
         generator, _ = self._generator(intent)
         before = counts()
         with self._windows.open("compile", self._model.devices.synchronize) as window:
-            self._passes(generator, 1, prefill_only=False)
+            self._passes(generator).run(1)
         seen = self._observation()
         seen.compile_counts = counts()
         generator.close()
@@ -133,14 +131,15 @@ class Session:
         intent = ExperimentConfig.model_validate(config)
         generator, prompts = self._generator(intent)
         seen = self._observation()
+        passes = self._passes(generator)
         found = calibrate(
-            self._observed_once(generator, seen),
-            self._timed(generator, prefill_only=True),
+            passes.timed_and_observed(seen),
+            passes.timed(prefill_only=True),
             intent.warmup,
             min_window_s=min_window_s,
             energy_resolution=energy_resolution,
             reading=self._windows.reading,
-            trial=self._trial(generator) if self._windows.resolves() else None,
+            trial=passes.trial() if self._windows.resolves() else None,
         )
         generator.close()
         self._model.devices.release_memory()
@@ -170,14 +169,15 @@ class Session:
         heard = len(windows.meters.warnings)
         seen = self._observation()
         seen.fixed_output = intent.fixed_output
-        warming, thermal = self._warm(intent, plan, generator, seen)
+        passes = self._passes(generator)
+        warming, thermal = passes.warm(intent.warmup, plan, seen)
 
         devices.reset_peak_memory()
         before = counts()
-        full, anchor = self._window(generator, "generate", plan.measured_passes, prefill_only=False)
+        full, anchor = passes.window("generate", plan.measured_passes)
         raw = generator.take_raw()
         peak = devices.peak_memory_bytes()
-        prefill, _ = self._window(generator, "prefill", plan.prefill_passes, prefill_only=True)
+        prefill, _ = passes.window("prefill", plan.prefill_passes, prefill_only=True)
         seen.window_counts = since(before)
         generator.take_raw()
         windows.idle(intent, RESIDENT)
@@ -322,41 +322,6 @@ class Session:
         assert seen.generated is not None, "the first warm-up pass is the instrumented one"
         return [row for rows in self.group.counted(self.group.gather(seen.generated.rows)) for row in rows]
 
-    def _warm(
-        self, intent: ExperimentConfig, plan: Calibration, generator: Generator, seen: Observation
-    ) -> tuple[Window, Thermal]:
-        """Do the calibrated warm-up, and come to the calibrated temperature: the window of it all, and how it went."""
-        windows, target_c = self._windows, plan.window_temperature_c
-        start_c, cooled_s = cool_down(target_c, intent.warmup, windows.reading)
-        with windows.open("warmup", self._model.devices.synchronize) as window:
-            # The instrumented pass has the measured shapes and keywords: it is the first of the warm-up passes.
-            self.group.together(lambda: observe(seen, generator))
-            self._passes(generator, plan.warmup_passes - 1, prefill_only=False)
-            self._passes(generator, 1, prefill_only=True)
-            _, extra = heat_up(
-                target_c,
-                intent.warmup,
-                windows.reading,
-                lambda: self._passes(generator, 1, prefill_only=False),
-            )
-        generator.take_raw()
-        _, window_c = windows.reading()
-        return window, Thermal(
-            target_c=target_c,
-            start_c=start_c,
-            cooled_s=cooled_s,
-            extra_passes=extra,
-            window_c=window_c,
-            within_band=within_band(target_c, window_c, intent.warmup),
-        )
-
-    def _trial(self, generator: Generator) -> Callable[[int], PhaseEnergy]:
-        def run(passes: int) -> None:
-            self._passes(generator, passes, prefill_only=False)
-            generator.take_raw()
-
-        return self._windows.trial(run, self._model.devices.synchronize)
-
     def _generator(self, intent: ExperimentConfig) -> tuple[Generator, PromptSet]:
         loaded = self._model
         with refused_by("prompts", PromptError):
@@ -370,6 +335,9 @@ class Session:
         shard = self.group.shard(len(prompts.prompts))
         mine = [prompt.input_ids for prompt in prompts.prompts[shard.first : shard.end]]
         return generator_for(intent, loaded, mine, first_request=shard.first), prompts
+
+    def _passes(self, generator: Generator) -> Passes:
+        return Passes(generator, self.group, self._model.devices, self._windows)
 
     def _add_score(
         self, answer: dict[str, Any], reference: dict[str, Any], intent: ExperimentConfig, prompts: PromptSet
@@ -401,47 +369,6 @@ class Session:
         else:
             answer["logprob_reason"] = f"the model's log-probabilities are not finite: {self._scores[key]}"
         return True
-
-    def _observed_once(self, generator: Generator, seen: Observation) -> Callable[[], float]:
-        """Passes that return their duration in seconds; the first is instrumented, as it will be when measuring.
-
-        What it saw is in `seen`.
-        """
-        plain = self._timed(generator, prefill_only=False)
-        passes = itertools.count()
-
-        def run() -> float:
-            if next(passes):
-                return plain()
-            start = time.perf_counter()
-            self.group.together(lambda: observe(seen, generator))
-            return max(self.group.gather(time.perf_counter() - start))
-
-        return run
-
-    def _timed(self, generator: Generator, *, prefill_only: bool) -> Callable[[], float]:
-        def run() -> float:
-            self._passes(generator, 1, prefill_only=prefill_only)
-            return max(self.group.gather(generator.pass_seconds(generator.take_raw()[0])))
-
-        return run
-
-    def _passes(self, generator: Generator, passes: int, *, prefill_only: bool) -> None:
-        """So many passes in every process, and wait for the devices."""
-
-        def run() -> None:
-            for _ in range(passes):
-                generator.run_pass(prefill_only=prefill_only)
-            self._model.devices.synchronize()
-
-        self.group.together(run)
-
-    def _window(self, generator: Generator, phase: str, passes: int, *, prefill_only: bool) -> tuple[Window, Anchor]:
-        """A measured window, and what ties the device's stamps in it to the window's clock."""
-        with self._windows.open(phase, self._model.devices.synchronize) as window:
-            anchor = self._model.devices.clock.anchor()
-            self._passes(generator, passes, prefill_only=prefill_only)
-        return window, anchor
 
 
 def _source(snapshot: Snapshot, intent: ExperimentConfig) -> Source:

@@ -1,0 +1,103 @@
+"""Passes of one experiment in every process of it: warm-up, timing, windows."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from llenergymeasure.config import WarmupConfig
+from llenergymeasure.energy import PhaseEnergy, Window
+from llenergymeasure.engine.devices import Anchor, DeviceKind
+from llenergymeasure.engine.evidence import Observation, observe
+from llenergymeasure.engine.generation import Generator
+from llenergymeasure.engine.replicas import Group
+from llenergymeasure.measurement.calibration import Calibration
+from llenergymeasure.measurement.thermal import Thermal, cool_down, heat_up, within_band
+from llenergymeasure.measurement.windows import Windows
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Runs the passes of a generator; what they leave stays in the generator until `take_raw`."""
+
+    generator: Generator
+    group: Group
+    devices: DeviceKind
+    windows: Windows
+
+    def run(self, passes: int, *, prefill_only: bool = False) -> None:
+        """So many passes in every process, and wait for the devices."""
+
+        def here() -> None:
+            for _ in range(passes):
+                self.generator.run_pass(prefill_only=prefill_only)
+            self.devices.synchronize()
+
+        self.group.together(here)
+
+    def observed(self, seen: Observation) -> None:
+        """The instrumented pass; what it saw is in `seen`."""
+        self.group.together(lambda: observe(seen, self.generator))
+
+    def timed(self, *, prefill_only: bool = False) -> Callable[[], float]:
+        """A pass that returns its duration in seconds, that of the slowest process."""
+
+        def run() -> float:
+            self.run(1, prefill_only=prefill_only)
+            return max(self.group.gather(self.generator.pass_seconds(self.generator.take_raw()[0])))
+
+        return run
+
+    def timed_and_observed(self, seen: Observation) -> Callable[[], float]:
+        """As `timed`; the first pass is instrumented, as it will be when measuring."""
+        plain = self.timed()
+        passes = itertools.count()
+
+        def run() -> float:
+            if next(passes):
+                return plain()
+            start = time.perf_counter()
+            self.observed(seen)
+            return max(self.group.gather(time.perf_counter() - start))
+
+        return run
+
+    def trial(self) -> Callable[[int], PhaseEnergy]:
+        """A window of so many passes that is no measurement."""
+
+        def run(passes: int) -> None:
+            self.run(passes)
+            self.generator.take_raw()
+
+        return self.windows.trial(run, self.devices.synchronize)
+
+    def warm(self, warmup: WarmupConfig, plan: Calibration, seen: Observation) -> tuple[Window, Thermal]:
+        """Do the calibrated warm-up, and come to the calibrated temperature: the window of it all, and how it went."""
+        target_c, reading = plan.window_temperature_c, self.windows.reading
+        start_c, cooled_s = cool_down(target_c, warmup, reading)
+        with self.windows.open("warmup", self.devices.synchronize) as window:
+            # The instrumented pass has the measured shapes and keywords: it is the first of the warm-up passes.
+            self.observed(seen)
+            self.run(plan.warmup_passes - 1)
+            self.run(1, prefill_only=True)
+            _, extra = heat_up(target_c, warmup, reading, lambda: self.run(1))
+        self.generator.take_raw()
+        _, window_c = reading()
+        thermal = Thermal(
+            target_c=target_c,
+            start_c=start_c,
+            cooled_s=cooled_s,
+            extra_passes=extra,
+            window_c=window_c,
+            within_band=within_band(target_c, window_c, warmup),
+        )
+        return window, thermal
+
+    def window(self, phase: str, passes: int, *, prefill_only: bool = False) -> tuple[Window, Anchor]:
+        """A measured window, and what ties the device's stamps in it to the window's clock."""
+        with self.windows.open(phase, self.devices.synchronize) as window:
+            anchor = self.devices.clock.anchor()
+            self.run(passes, prefill_only=prefill_only)
+        return window, anchor

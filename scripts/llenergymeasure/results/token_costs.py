@@ -1,0 +1,103 @@
+"""What a prompt token and an output token cost: a regression over experiments that differ in lengths alone."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from llenergymeasure.results.statistics import Estimate, estimate
+
+# Settings that change how long prompts and outputs are, and not how a token is made.
+LENGTHS = ("max_input_tokens", "max_output_tokens", "n", "dataset")
+# A straight line that misses a point by more than this is not how the energy depends on lengths.
+LARGEST_MISS = 0.1
+
+
+@dataclass(frozen=True)
+class TokenCosts:
+    """J for each prompt token, each output token and each request whatever its length, over replicates.
+
+    experiments: those that differ in nothing but lengths, in the plan's order
+    largest_miss: the largest relative distance between a window's energy and the fitted one
+    reason: why there is no estimate, or None
+    """
+
+    load_id: str
+    experiments: tuple[str, ...]
+    source: str | None
+    prompt_token_j: Estimate
+    output_token_j: Estimate
+    request_j: Estimate
+    largest_miss: float | None
+    reason: str | None
+
+    @property
+    def linear(self) -> bool:
+        return self.largest_miss is not None and self.largest_miss <= LARGEST_MISS
+
+
+def token_costs(plan: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> list[TokenCosts]:
+    """One entry for each set of experiments of the plan that differ in nothing but lengths; single ones have none.
+
+    In each replicate, the energy per request of every full window and of every prefill-only window (one output token)
+    is fitted by least squares of relative errors to E = a + b·prompt tokens + c·output tokens. A replicate is a fresh process, so the
+    interval is Student's t over the replicates' coefficients, not over the windows of one process.
+    """
+    found = []
+    for names in _alike(plan):
+        chosen = [record for record in records if record["experiment_id"] in names and record["status"] == "ok"]
+        found.append(_fit(str(plan["experiments"][names[0]]["load_id"]), names, chosen))
+    return found
+
+
+def _alike(plan: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    groups: dict[str, list[str]] = {}
+    for name, entry in plan["experiments"].items():
+        rest = copy.deepcopy(dict(entry["config"]))
+        for key in LENGTHS:
+            rest.pop(key, None)
+        groups.setdefault(json.dumps(rest, sort_keys=True), []).append(name)
+    return [tuple(names) for names in groups.values() if len(names) > 1]
+
+
+def _fit(load_id: str, names: tuple[str, ...], records: Sequence[Mapping[str, Any]]) -> TokenCosts:
+    sources = {record["energy_source"] for record in records}
+    source = sources.pop() if len(sources) == 1 else None
+
+    def none(reason: str) -> TokenCosts:
+        unknown = estimate([])
+        return TokenCosts(load_id, names, source, unknown, unknown, unknown, None, reason)
+
+    if source is None:
+        return none("energy comes from several sources" if sources else "no energy was measured")
+    fits = []
+    misses = []
+    for replicate in sorted({record["replicate"] for record in records}):
+        rows = np.array([row for record in records if record["replicate"] == replicate for row in _rows(record)])
+        if len(rows) < 3 or np.linalg.matrix_rank(_design(rows)) < 3:
+            return none("lengths of prompts and of outputs do not both vary, so their costs can't be told apart")
+        # Errors of a meter are shares of the energy, so each window counts by its relative distance.
+        coefficients, *_ = np.linalg.lstsq(_design(rows) / rows[:, 2:], np.ones(len(rows)), rcond=None)
+        fits.append(coefficients)
+        misses.append(float(np.max(np.abs(_design(rows) @ coefficients / rows[:, 2] - 1))))
+    request, prompt, output = (estimate(float(fit[place]) for fit in fits) for place in range(3))
+    return TokenCosts(load_id, names, source, prompt, output, request, max(misses), None)
+
+
+def _rows(record: Mapping[str, Any]) -> Iterable[tuple[float, float, float]]:
+    """(prompt tokens, output tokens, joules) a request: the full window, and the prefill-only one."""
+    metrics = record["metrics"]
+    prompt_tokens = metrics["input_tokens"] / metrics["requests"]
+    if metrics["energy_per_request_j"] is not None:
+        yield prompt_tokens, metrics["output_tokens"] / metrics["requests"], metrics["energy_per_request_j"]
+    if metrics["prefill_energy_j"] is not None:
+        yield prompt_tokens, 1.0, metrics["prefill_energy_j"]
+
+
+def _design(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.column_stack([np.ones(len(rows)), rows[:, 0], rows[:, 1]])

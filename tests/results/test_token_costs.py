@@ -1,0 +1,107 @@
+"""J per prompt token and per output token, from windows whose true costs are known."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from llenergymeasure.results.token_costs import token_costs
+
+PROMPT_J, OUTPUT_J, REQUEST_J = 0.02, 1.5, 4.0
+
+
+def plan(lengths: list[tuple[int, int]], **other: Any) -> dict[str, Any]:
+    return {
+        "experiments": {
+            f"e{number}": {
+                "load_id": "l",
+                "config": {"model": "m", "max_input_tokens": prompt, "max_output_tokens": output, "n": 4, **other},
+            }
+            for number, (prompt, output) in enumerate(lengths)
+        }
+    }
+
+
+def records(
+    lengths: list[tuple[int, int]], *, replicates: int = 4, noise: float = 0.0, curve: float = 0.0
+) -> list[dict[str, Any]]:
+    rng = random.Random(3)
+    found = []
+    for replicate in range(1, replicates + 1):
+        for number, (prompt, output) in enumerate(lengths):
+
+            def cost(output_tokens: int, prompt: int = prompt) -> float:
+                energy_j = REQUEST_J + PROMPT_J * prompt + OUTPUT_J * output_tokens + curve * prompt**2
+                return energy_j * (1 + rng.gauss(0, noise))
+
+            found.append(
+                {
+                    "experiment_id": f"e{number}",
+                    "replicate": replicate,
+                    "status": "ok",
+                    "energy_source": "measured:nvml-total-energy",
+                    "metrics": {
+                        "input_tokens": 10 * prompt,
+                        "output_tokens": 10 * output,
+                        "requests": 10,
+                        "energy_per_request_j": cost(output),
+                        "prefill_energy_j": cost(1),
+                    },
+                }
+            )
+    return found
+
+
+LENGTHS = [(64, 16), (512, 16), (64, 128), (512, 128)]
+
+
+def test_true_costs_come_out() -> None:
+    (found,) = token_costs(plan(LENGTHS), records(LENGTHS))
+    assert found.reason is None and found.linear
+    assert found.experiments == ("e0", "e1", "e2", "e3")
+    assert found.prompt_token_j.mean == pytest.approx(PROMPT_J)
+    assert found.output_token_j.mean == pytest.approx(OUTPUT_J)
+    assert found.request_j.mean == pytest.approx(REQUEST_J)
+
+
+def test_intervals_hold_the_truth() -> None:
+    held = 0
+    rng = random.Random(1)
+    for _ in range(40):
+        noisy = records(LENGTHS)
+        for record in noisy:
+            for name in ("energy_per_request_j", "prefill_energy_j"):
+                record["metrics"][name] *= 1 + rng.gauss(0, 0.01)
+        (found,) = token_costs(plan(LENGTHS), noisy)
+        assert found.output_token_j.low is not None and found.output_token_j.high is not None
+        held += found.output_token_j.low <= OUTPUT_J <= found.output_token_j.high
+    assert held >= 34
+
+
+def test_a_cost_that_is_no_straight_line_is_said_to_be_none() -> None:
+    lengths = [(64, 16), (256, 16), (1024, 16)]
+    (found,) = token_costs(plan(lengths), records(lengths, curve=1e-3))
+    assert not found.linear
+    assert found.largest_miss is not None and found.largest_miss > 0.1
+
+
+def test_what_cannot_be_told_apart_is_not_made_up() -> None:
+    assert token_costs(plan(LENGTHS[:1]), records(LENGTHS[:1])) == []
+    same_prompts = [(64, 16), (64, 128)]
+    (found,) = token_costs(plan(same_prompts), records(same_prompts))
+    assert found.prompt_token_j.mean is None
+    assert "told apart" in str(found.reason)
+
+
+def test_only_lengths_may_differ_and_only_one_source() -> None:
+    drawn = plan(LENGTHS)
+    drawn["experiments"]["e3"]["config"]["model"] = "another"
+    (found,) = token_costs(drawn, records(LENGTHS))
+    assert found.experiments == ("e0", "e1", "e2")
+    mixed = records(LENGTHS)
+    mixed[0]["energy_source"] = "estimated:codecarbon"
+    (found,) = token_costs(plan(LENGTHS), mixed)
+    assert found.prompt_token_j.mean is None
+    assert found.reason == "energy comes from several sources"
