@@ -8,6 +8,9 @@ import json
 import pyarrow.parquet as pq
 import pytest
 from harness import Pipeline, study
+from pipeline.metric_formulas import evaluate, raw_quantities
+
+from llenergymeasure.results.records import METRICS as METRICS_DECLARED
 
 MATRIX = {"pytorch.attn_implementation": ["sdpa", "eager"], "pytorch.batch_size": [1, 2]}
 METRICS = (
@@ -64,6 +67,25 @@ def test_summary_has_the_columns_of_the_contract(measured: tuple[Pipeline, str])
         assert row["evidence_ok"].lower() == "true"
     # Batch size and attention change the speed, not the answer.
     assert len({row["output_digest"] for row in rows}) == 1
+
+
+def test_every_metric_is_what_its_page_says(measured: tuple[Pipeline, str]) -> None:
+    pipeline, _ = measured
+    computed = set()
+    for path in (pipeline.results() / "batches").glob("*/*/measurements.jsonl"):
+        for line in path.read_text().splitlines():
+            record = json.loads(line)
+            quantities = raw_quantities(record, path.with_name("requests.parquet"))
+            for name, value in record["metrics"].items():
+                if METRICS_DECLARED[name].formula and value is not None:
+                    computed.add(name)
+                    assert value == pytest.approx(evaluate(name, quantities), rel=1e-9), name
+    # What is left is read off, or computed from a trace that an estimate does not have.
+    assert {name for name in record["metrics"] if METRICS_DECLARED[name].formula} - computed == {
+        "decode_energy_trace_j"
+    }
+    read_off = {name for name in record["metrics"] if not METRICS_DECLARED[name].formula}
+    assert read_off == {"peak_memory_bytes", "pass_cv", "prefill_energy_trace_j"}
 
 
 def test_rates_agree_with_the_raw_requests(measured: tuple[Pipeline, str]) -> None:

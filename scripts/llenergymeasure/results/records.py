@@ -38,6 +38,7 @@ class Metric:
     higher_is_better: None where neither way is
     energy: computed from joules, so that figures of different sources must not be compared
     contract: stands in the summary, in this order
+    formula: an expression over the quantities of `QUANTITIES` and other metrics; empty where the figure is read off
     """
 
     name: str
@@ -48,6 +49,7 @@ class Metric:
     symbol: str | None = None
     energy: bool = False
     contract: bool = False
+    formula: str = ""
 
 
 _ALL = (
@@ -59,6 +61,7 @@ _ALL = (
         "end-of-sequence token; prompt and padding tokens do not count.",
         True,
         contract=True,
+        formula="sum(output_tokens) / window_s",
     ),
     Metric(
         "energy_per_output_token_j",
@@ -69,6 +72,7 @@ _ALL = (
         symbol="J",
         energy=True,
         contract=True,
+        formula="gross_j / sum(output_tokens)",
     ),
     Metric(
         "energy_per_request_j",
@@ -79,6 +83,7 @@ _ALL = (
         symbol="J",
         energy=True,
         contract=True,
+        formula="gross_j / requests",
     ),
     Metric(
         "prefill_energy_j",
@@ -89,6 +94,7 @@ _ALL = (
         symbol="J",
         energy=True,
         contract=True,
+        formula="prefill_j / (prefill_passes * prompts)",
     ),
     Metric(
         "decode_energy_j",
@@ -99,6 +105,7 @@ _ALL = (
         symbol="J",
         energy=True,
         contract=True,
+        formula="gross_j / requests - prefill_j / (prefill_passes * prompts)",
     ),
     Metric(
         "ttft_s",
@@ -109,6 +116,7 @@ _ALL = (
         False,
         symbol="s",
         contract=True,
+        formula="mean(ttft_s)",
     ),
     Metric(
         "itl_s",
@@ -118,6 +126,7 @@ _ALL = (
         False,
         symbol="s",
         contract=True,
+        formula="mean(request_itl_s)",
     ),
     Metric(
         "e2e_latency_s",
@@ -127,6 +136,7 @@ _ALL = (
         False,
         symbol="s",
         contract=True,
+        formula="mean(e2e_latency_s)",
     ),
     Metric(
         "peak_memory_bytes",
@@ -147,6 +157,7 @@ _ALL = (
         symbol="W",
         energy=True,
         contract=True,
+        formula="gross_j / window_s",
     ),
     Metric(
         "net_energy_per_output_token_j",
@@ -156,6 +167,7 @@ _ALL = (
         False,
         symbol="J",
         energy=True,
+        formula="(gross_j - baseline_w * window_s) / sum(output_tokens)",
     ),
     Metric(
         "net_energy_per_request_j",
@@ -165,6 +177,7 @@ _ALL = (
         False,
         symbol="J",
         energy=True,
+        formula="(gross_j - baseline_w * window_s) / requests",
     ),
     Metric(
         "baseline_power_w",
@@ -175,6 +188,7 @@ _ALL = (
         None,
         symbol="W",
         energy=True,
+        formula="baseline_w",
     ),
     Metric(
         "baseline_share",
@@ -182,6 +196,7 @@ _ALL = (
         "ratio",
         "Baseline power times the window's length over the gross energy of the window.",
         None,
+        formula="baseline_w * window_s / gross_j",
     ),
     Metric(
         "energy_per_prompt_token_j",
@@ -191,6 +206,7 @@ _ALL = (
         False,
         symbol="J",
         energy=True,
+        formula="prefill_j / (prefill_passes * prompt_tokens)",
     ),
     Metric(
         "prefill_energy_trace_j",
@@ -210,6 +226,7 @@ _ALL = (
         False,
         symbol="J",
         energy=True,
+        formula="gross_j / requests - prefill_energy_trace_j",
     ),
     Metric(
         "emissions_per_request_kg",
@@ -219,12 +236,12 @@ _ALL = (
         False,
         energy=True,
     ),
-    Metric("window_s", "Window", "s", "Length of the measured window.", None),
-    Metric("passes", "Passes", "passes", "How often the prompt set was generated in the window.", None),
-    Metric("requests", "Requests", "requests", "Prompts × passes of the window.", None),
-    Metric("output_tokens", "Output tokens", "tokens", "Output tokens of the window.", None),
-    Metric("input_tokens", "Input tokens", "tokens", "Prompt tokens of the window, without padding.", None),
-    Metric("padded_tokens", "Padding", "tokens", "Padding left of prompts and behind the end of outputs.", None),
+    Metric("window_s", "Window", "s", "Length of the measured window.", None, formula="window_s"),
+    Metric("passes", "Passes", "passes", "How often the prompt set was generated in the window.", None, formula="requests / prompts"),
+    Metric("requests", "Requests", "requests", "Prompts × passes of the window.", None, formula="requests"),
+    Metric("output_tokens", "Output tokens", "tokens", "Output tokens of the window.", None, formula="sum(output_tokens)"),
+    Metric("input_tokens", "Input tokens", "tokens", "Prompt tokens of the window, without padding.", None, formula="sum(input_tokens)"),
+    Metric("padded_tokens", "Padding", "tokens", "Padding left of prompts and behind the end of outputs.", None, formula="sum(padded_tokens)"),
     Metric(
         "pass_cv",
         "Spread of passes",
@@ -233,6 +250,25 @@ _ALL = (
         None,
     ),
 )
+
+# What the formulas are made of: name → what it is and which file holds it.
+QUANTITIES = {
+    "gross_j": "energy of the window `generate`, all devices, of one kind of source (`energy` in measurements.jsonl)",
+    "window_s": "length of that window: both come from the same two moments of one monotonic clock",
+    "prefill_j": "energy of the window `prefill`, whose passes end after the first token",
+    "baseline_w": "idle power with context and weights resident, between the idle windows on either side of the "
+    "measured one, interpolated to its middle",
+    "requests": "rows of the window in requests.parquet: prompts × passes",
+    "prompts": "prompts in one pass",
+    "prompt_tokens": "prompt tokens in one pass, without padding",
+    "prefill_passes": "passes of the window `prefill` (`calibration` in measurements.jsonl)",
+    "output_tokens": "of each request: generated tokens up to and with the first end-of-sequence token",
+    "input_tokens": "of each request: prompt tokens, without padding",
+    "padded_tokens": "of each request: padding left of the prompt and behind the end of the output",
+    "ttft_s": "of each request: from handing its batch to generate() to its first token",
+    "request_itl_s": "of each request: (last token − first token) / (output tokens − 1)",
+    "e2e_latency_s": "of each request: from handing its batch to generate() to its return",
+}
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 CONTRACT_METRICS = tuple(metric.name for metric in _ALL if metric.contract)
