@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from llenergymeasure.results.records import METRICS, QUANTITIES
 
 FAMILIES = ("measured:", "estimated:")
+OF_A_REQUEST = ("output_tokens", "input_tokens", "padded_tokens", "ttft_s", "e2e_latency_s")
 
 
 def raw_quantities(record: dict[str, Any], requests_file: Path) -> dict[str, Any]:
@@ -30,10 +31,7 @@ def raw_quantities(record: dict[str, Any], requests_file: Path) -> dict[str, Any
         "prompt_tokens": int(one_pass["input_tokens"].sum()),
         "prefill_passes": record["calibration"]["prefill_passes"],
         "request_itl_s": [sum(gaps) / len(gaps) for gaps in rows["itl_s"]],
-        **{
-            name: list(rows[name])
-            for name in ("output_tokens", "input_tokens", "padded_tokens", "ttft_s", "e2e_latency_s")
-        },
+        **{name: list(rows[name]) for name in OF_A_REQUEST},
     }
     assert set(found) == set(QUANTITIES)
     return found
