@@ -22,6 +22,7 @@ from llenergymeasure.results.aggregate import write_tables
 from llenergymeasure.results.study_results import StudyResults, read_json, read_loads, read_records, read_study
 
 ESTIMATED = "estimated:codecarbon"
+NO_TRACE = "the meter gives no trace of the window"
 MEASURED = "measured:nvml-total-energy"
 MODEL = "random:llama?hidden_size=32&num_hidden_layers=2"
 Change = Callable[[dict[str, Any]], None]
@@ -149,6 +150,14 @@ class StudyFolder:
             "energy_per_output_token_j": energy_j / tokens,
             "net_energy_per_output_token_j": (energy_j - idle_w * window_s) / tokens,
             "energy_per_request_j": energy_j / self.requests,
+            "net_energy_per_request_j": (energy_j - idle_w * window_s) / self.requests,
+            "baseline_power_w": idle_w,
+            "baseline_share": idle_w * window_s / energy_j,
+            "energy_per_prompt_token_j": prefill_j / (48 * self.requests),
+            "prefill_energy_trace_j": None if self.source == ESTIMATED else 1.01 * prefill_j / self.requests,
+            "decode_energy_trace_j": None
+            if self.source == ESTIMATED
+            else (energy_j - 1.01 * prefill_j) / self.requests,
             "prefill_energy_j": prefill_j / self.requests,
             "decode_energy_j": (energy_j - prefill_j) / self.requests,
             "average_power_w": power_w,
@@ -170,7 +179,11 @@ class StudyFolder:
                 ledger_entry("prefill", self.source, prefill_j, window_s / 4, uncertainty),
             ],
             "metrics": metrics,
-            "unknown": {"emissions_per_request_kg": "no country is stated (costs.country_iso_code)"},
+            "phases": None if self.source == ESTIMATED else {"agrees": replicate != 2},
+            "unknown": {
+                "emissions_per_request_kg": "no country is stated (costs.country_iso_code)",
+                **{name: NO_TRACE for name, value in metrics.items() if value is None and "trace" in name},
+            },
             "energy_source": self.source,
             "output_digest": hashlib.sha256(str(settings["load_in_8bit"]).encode()).hexdigest(),
             "answer": self._answer(settings),

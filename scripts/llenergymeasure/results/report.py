@@ -16,14 +16,16 @@ from llenergymeasure.results.environment import environment_facts, machine_names
 from llenergymeasure.results.evidence import Finding, merged_evidence
 from llenergymeasure.results.experiments import ENERGY, SPEED, Experiment, experiments_of, source_words
 from llenergymeasure.results.figures import latency_figure, memory_rows, phase_rows, scatter
-from llenergymeasure.results.labels import load_parts
+from llenergymeasure.results.labels import configuration_parts, load_parts
 from llenergymeasure.results.load_cost import load_cost
+from llenergymeasure.results.phase_table import cost_heads, cost_rows, phase_table
 from llenergymeasure.results.quantities import Scale, percent, scale_of
 from llenergymeasure.results.ranking import Best, best, groups_by_source
 from llenergymeasure.results.records import METRICS, SCHEMA_VERSION
 from llenergymeasure.results.same_answer import answer_table
 from llenergymeasure.results.statistics import Estimate
 from llenergymeasure.results.study_results import StudyResults
+from llenergymeasure.results.token_costs import token_costs
 from llenergymeasure.results.tables import (
     failure_rows,
     load_table,
@@ -94,6 +96,7 @@ def page(study: StudyResults) -> dict[str, Any]:
     }
     scales = ranking_scales(ranked)
     costs = {record["load_id"]: load_cost(record) for record in study.loads}
+    costs_of_tokens = token_costs(plan, study.records)
     with_energy = [group for group in groups if group.source is not None]
     records: dict[str, list[Mapping[str, Any]]] = {}
     for record in study.records:
@@ -122,6 +125,13 @@ def page(study: StudyResults) -> dict[str, Any]:
             figure for group in with_energy if (figure := scatter(group.experiments, numbers, group.source or ""))
         ],
         "phases": [(group.source, rows) for group in with_energy if (rows := phase_rows(group.experiments, numbers))],
+        "phase_tables": [
+            (group.source, table)
+            for group in with_energy
+            if (table := phase_table(group.experiments, numbers, records))
+        ],
+        "cost_rows": cost_rows(costs_of_tokens, configuration_parts(plan)),
+        "cost_heads": cost_heads(costs_of_tokens),
         "latencies": latency_figure(ranked, numbers, study.latencies),
         "memory": memory_rows(
             ranked,
