@@ -19,6 +19,7 @@ from llenergymeasure.energy.uncertainty import Component
 from llenergymeasure.measurement.plan import Plan, plan_of, write_plan
 from llenergymeasure.measurement.tables import REQUESTS
 from llenergymeasure.results.aggregate import write_tables
+from llenergymeasure.results.records import METRICS
 from llenergymeasure.results.study_results import StudyResults, read_json, read_loads, read_records, read_study
 
 ESTIMATED = "estimated:codecarbon"
@@ -336,9 +337,9 @@ def without_energy(reason: str) -> Change:
     """A run that no meter watched."""
 
     def change(record: dict[str, Any]) -> None:
-        record.update(energy=[], energy_source=None)
+        record.update(energy=[], energy_source=None, phases=None)
         for name in record["metrics"]:
-            if "energy" in name or name == "average_power_w":
+            if METRICS[name].energy or name == "baseline_share":
                 record["metrics"][name] = None
                 record["unknown"][name] = reason
 

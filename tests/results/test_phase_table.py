@@ -43,5 +43,5 @@ def test_without_energy_there_is_no_such_table(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study")
     for number in range(4):
         for replicate in (1, 2, 3):
-            folder.change(number, replicate, without_energy)
+            folder.change(number, replicate, without_energy("NVML is not there"))
     assert read_page(render(folder.results())).all("section", id="phase-tables") == []
