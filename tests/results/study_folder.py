@@ -165,7 +165,7 @@ class StudyFolder:
             "emissions_per_request_kg": None,
         }
         record = {
-            "schema_version": 1,
+            "schema_version": 2,
             "experiment_id": name,
             "batch_id": batch_id,
             "load_id": entry["load_id"],
@@ -228,7 +228,7 @@ class StudyFolder:
         settings = self.plan.load_config(load_id)["pytorch"]
         seconds = 9.4 if settings["load_in_8bit"] else 1.9
         return {
-            "schema_version": 1,
+            "schema_version": 2,
             "load_id": load_id,
             "status": "ok",
             "failure": None,

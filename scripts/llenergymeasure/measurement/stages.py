@@ -10,8 +10,11 @@ from typing import Any
 
 from llenergymeasure.measurement.journal import Journal
 from llenergymeasure.measurement.manager import LoadOrder, Manager, Refused
-from llenergymeasure.measurement.plan import SCHEMA_VERSION, Plan, replicate_order
+from llenergymeasure.measurement.plan import Plan, replicate_order
 from llenergymeasure.models.snapshot import verify_snapshot
+
+# Of load records, calibrations and measurements: rises when their keys change.
+SCHEMA_VERSION = 2
 
 Report = Callable[[dict[str, Any]], None]
 
