@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
-from llenergymeasure.results.token_costs import token_costs
+from llenergymeasure.results.token_costs import token_costs, write_token_costs
 
 PROMPT_J, OUTPUT_J, REQUEST_J = 0.02, 1.5, 4.0
 
@@ -105,3 +107,18 @@ def test_only_lengths_may_differ_and_only_one_source() -> None:
     (found,) = token_costs(plan(LENGTHS), mixed)
     assert found.prompt_token_j.mean is None
     assert found.reason == "energy comes from several sources"
+
+
+def test_the_file_holds_every_set_and_why_one_has_no_figure(tmp_path: Path) -> None:
+    same_prompts = [(64, 16), (64, 128)]
+    costs = [
+        *token_costs(plan(LENGTHS), records(LENGTHS)),
+        *token_costs(plan(same_prompts), records(same_prompts)),
+    ]
+    write_token_costs(costs, tmp_path / "token_costs.csv")
+    first, second = pd.read_csv(tmp_path / "token_costs.csv").to_dict("records")
+    assert first["energy_per_output_token_j_mean"] == pytest.approx(OUTPUT_J)
+    assert (first["replicates"], first["linear"]) == (4, True)
+    assert pd.isna(second["energy_per_output_token_j_mean"]) and "told apart" in second["reason"]
+    write_token_costs([], tmp_path / "none.csv")
+    assert pd.read_csv(tmp_path / "none.csv").empty

@@ -6,9 +6,11 @@ import copy
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from llenergymeasure.results.statistics import Estimate, estimate
 
@@ -16,6 +18,7 @@ from llenergymeasure.results.statistics import Estimate, estimate
 LENGTHS = ("max_input_tokens", "max_output_tokens", "n", "dataset")
 # A straight line that misses a point by more than this is not how the energy depends on lengths.
 LARGEST_MISS = 0.1
+_COEFFICIENTS = ("prompt_token", "output_token", "request")
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,37 @@ def token_costs(plan: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -
         chosen = [record for record in records if record["experiment_id"] in names and record["status"] == "ok"]
         found.append(_fit(str(plan["experiments"][names[0]]["load_id"]), names, chosen))
     return found
+
+
+def write_token_costs(costs: Sequence[TokenCosts], path: Path) -> None:
+    """One row a set of experiments; joules, empty where unknown, with the reason. Only a head where nothing varies."""
+    columns = ["load_id", "experiments", "energy_source"]
+    columns += [f"energy_per_{what}_j_{part}" for what in _COEFFICIENTS for part in ("mean", "ci95_low", "ci95_high")]
+    columns += ["replicates", "largest_miss", "linear", "reason"]
+    rows = [
+        {
+            "load_id": found.load_id,
+            "experiments": " ".join(found.experiments),
+            "energy_source": found.source,
+            **{
+                f"energy_per_{what}_j_{part}": value
+                for what, coefficient in zip(
+                    _COEFFICIENTS, (found.prompt_token_j, found.output_token_j, found.request_j), strict=True
+                )
+                for part, value in (
+                    ("mean", coefficient.mean),
+                    ("ci95_low", coefficient.low),
+                    ("ci95_high", coefficient.high),
+                )
+            },
+            "replicates": found.output_token_j.n,
+            "largest_miss": found.largest_miss,
+            "linear": None if found.reason else found.linear,
+            "reason": found.reason,
+        }
+        for found in costs
+    ]
+    pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
 
 
 def _alike(plan: Mapping[str, Any]) -> list[tuple[str, ...]]:
