@@ -9,7 +9,8 @@ from itertools import pairwise
 
 from llenergymeasure.energy.device_families import Family
 from llenergymeasure.energy.ledger import Interval, LedgerEntry, Span
-from llenergymeasure.energy.tick_grid import Grid, Tick, fit_grid, tick_variance_j2, ticks_on
+from llenergymeasure.energy.tick_grid import Grid, Tick, fit_grid, ticks_on
+from llenergymeasure.energy.tick_scatter import scatter_of
 from llenergymeasure.energy.ticks import Period, Reading
 from llenergymeasure.energy.uncertainty import Component, rectangular
 
@@ -60,11 +61,10 @@ def counter_entry(span: Span, window: CounterWindow) -> tuple[LedgerEntry, list[
     not used: it holds what came after the window, in a share that nobody knows where the sensor looks only at part of a
     period. Budget, in quadrature:
 
-    - both edges: √2·σ/T times the time over which power is carried on, σ the scatter of the energy of a tick (see
-      `tick_variance_j2`): a forecast by one tick is off by the difference of two;
+    - both edges: the time over which power is carried on, times the root mean square change of power from one step to
+      the next, which is how far such a forecast is off;
     - timing of the ticks at the edges: power times their resolution;
-    - what the sensor did not see, and noise: √(N·σ²) over the N ticks of the window. Of a rapid fluctuation a sensor
-      that sees the share d of each period leaves √(N·(1-d)·σ²); noise leaves all of it, and d is not known well;
+    - what the sensor did not see, and noise: `scatter_of`;
     - gain.
     """
     reason = _no_energy(span, window)
@@ -128,8 +128,8 @@ def _from_ticks(
     if energy_j <= 0:
         return _from_edges(span, window), []
     mean_w = energy_j / span.duration_s
-    variance_j2 = tick_variance_j2(ticks, grid.period_s)
-    scatter_w = mean_w if variance_j2 is None else math.sqrt(2 * variance_j2) / grid.period_s
+    scatter = scatter_of(ticks, grid.period_s, window.family.seen_share, span.duration_s)
+    change_w = mean_w if scatter is None else scatter.change_w
     assert window.following is not None and window.period is not None
     timing_s = math.hypot(
         rectangular(window.start.resolution_s), rectangular(window.following.resolution_s), window.period.spread_s
@@ -137,19 +137,19 @@ def _from_ticks(
     many = span.duration_s / grid.period_s
     components = [
         Component(
-            f"power carried over {before_s * 1e3:.0f} ms at the start and {after_s * 1e3:.0f} ms at the end of the window"
-            f" from ticks of {grid.period_s * 1e3:.1f} ms, to {scatter_w:.3g} W",
-            scatter_w * math.hypot(before_s, after_s),
+            f"counter tick of {grid.period_s * 1e3:.1f} ms: power carried over {before_s * 1e3:.0f} ms at the start and "
+            f"{after_s * 1e3:.0f} ms at the end of the window, to {change_w:.3g} W",
+            change_w * math.hypot(before_s, after_s),
             "edge",
         ),
         Component(f"timing of the ticks at the edges, {timing_s * 1e3:.2f} ms", mean_w * timing_s, "edge"),
     ]
-    if variance_j2 is not None:
+    if scatter is not None:
         components.append(
             Component(
-                f"scatter of {many:.0f} ticks: noise, and what a sensor that sees {window.family.seen_share:.0%} of the "
-                f"time misses ({window.family.name}: {window.family.source})",
-                math.sqrt(many * variance_j2),
+                f"scatter of {many:.0f} ticks: noise, and what a sensor misses that sees {window.family.seen_share:.0%} "
+                f"of the time ({window.family.name}: {window.family.source})",
+                scatter.window_j,
                 "rate",
             )
         )

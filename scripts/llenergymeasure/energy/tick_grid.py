@@ -70,23 +70,6 @@ def powers_w(ticks: Sequence[Tick]) -> list[float]:
     return [(later.energy_j - earlier.energy_j) / (later.time_s - earlier.time_s) for earlier, later in pairwise(ticks)]
 
 
-def tick_variance_j2(ticks: Sequence[Tick], period_s: float) -> float | None:
-    """Variance of the energy of one tick about its slow course: half the mean squared successive difference.
-
-    von Neumann's estimator: with power P̄ᵢ over nᵢ ticks of variance σ²/(nᵢT²), (P̄ᵢ₊₁ - P̄ᵢ)² has the mean
-    σ²/T²·(1/nᵢ + 1/nᵢ₊₁). What changes slowly over many ticks drops out of the differences. None below three ticks.
-    """
-    powers = powers_w(ticks)
-    if len(powers) < 2:
-        return None
-    counts = [max(1.0, (later.time_s - earlier.time_s) / period_s) for earlier, later in pairwise(ticks)]
-    terms = [
-        (powers[i + 1] - powers[i]) ** 2 * period_s**2 / (1 / counts[i] + 1 / counts[i + 1])
-        for i in range(len(powers) - 1)
-    ]
-    return math.fsum(terms) / len(terms)
-
-
 def _roughness(grid: Grid, readings: Sequence[tuple[float, float]]) -> float:
     powers = powers_w(ticks_on(grid, readings))
     squares = [(later - earlier) ** 2 for earlier, later in pairwise(powers)]
