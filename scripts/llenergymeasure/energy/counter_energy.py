@@ -148,7 +148,7 @@ def _from_ticks(
         components.append(
             Component(
                 f"scatter of {many:.0f} ticks: noise, and what a sensor misses that sees {window.family.seen_share:.0%} "
-                f"of the time ({window.family.name}: {window.family.source})",
+                f"of the time ({window.family.name})",
                 scatter.window_j,
                 "rate",
             )

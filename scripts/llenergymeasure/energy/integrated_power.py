@@ -125,7 +125,7 @@ def _components(span: Span, window: PowerWindow, inside: Sequence[Point], before
         ),
         Component(
             "scatter of the readings: noise, and what a sensor that sees "
-            f"{window.family.seen_share:.0%} of the time misses ({window.family.name}: {window.family.source})",
+            f"{window.family.seen_share:.0%} of the time misses ({window.family.name})",
             scatter_j,
             "rate",
         ),
