@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("generation_overhead", "dry_run")
+BENCHMARKS = ("generation_overhead", "dry_run", "energy_accuracy", "metering_overhead")
 
 
 def main() -> int:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from energy.simulated_gpus import HERE, Run, run_scenario
+from energy.simulated_gpus import Run, build_driver, run_scenario
 
 
 @pytest.fixture
@@ -23,17 +22,17 @@ def machine(tmp_path: Path) -> Run:
 
 @pytest.fixture(scope="session")
 def driver_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Folders with the compiled library: `full`, and `old` without the energy counter's symbol."""
-    compiler = shutil.which("cc")
-    if compiler is None:
+    """Folders with the compiled library: `full`, `old` without the energy counter's symbol, `bare` without sensors."""
+    if shutil.which("cc") is None:
         pytest.skip("no C compiler to build the simulated NVML library with")
     folders = {}
-    for name, flags in {"full": [], "old": ["-DWITHOUT_COUNTER"]}.items():
+    for name, flags in {
+        "full": [],
+        "old": ["-DWITHOUT_COUNTER"],
+        "bare": ["-DWITHOUT_SENSORS"],
+    }.items():
         folders[name] = tmp_path_factory.mktemp(f"nvml-{name}")
-        target = folders[name] / "libnvidia-ml.so.1"
-        source = HERE / "simulated_nvml.c"
-        command = [compiler, "-shared", "-fPIC", "-O2", *flags, "-o", str(target), str(source), "-lm"]
-        subprocess.run(command, check=True)
+        build_driver(folders[name], *flags)
     return folders
 
 

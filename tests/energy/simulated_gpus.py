@@ -16,6 +16,14 @@ SCRIPTS = HERE.parents[1] / "scripts"
 Run = Callable[..., dict[str, Any]]
 
 
+def build_driver(folder: Path, *flags: str) -> Path:
+    """Compile the simulated library into a folder; its soname lets the binding find it once it is loaded by path."""
+    target = folder / "libnvidia-ml.so.1"
+    command = ["cc", "-shared", "-fPIC", "-O2", "-Wl,-soname,libnvidia-ml.so.1", *flags, "-o", str(target)]
+    subprocess.run([*command, str(HERE / "simulated_nvml.c"), "-lm", "-lpthread"], check=True)
+    return target
+
+
 def uuid(board: int) -> str:
     """The UUID that the simulated library gives a board."""
     return f"GPU-{board + 1}0000000-0000-0000-0000-000000000000"

@@ -1,25 +1,46 @@
 /* A libnvidia-ml.so.1 whose true energy is known, for the real pynvml binding.
  *
- * Each board draws P(t) = mean + swing * sin(2 pi t / swing_period), with t on CLOCK_MONOTONIC, which is Python's
- * perf_counter: a test can integrate it exactly. The energy counter shows, gain times, what was drawn up to the last
- * multiple of the board's update period; power is the instantaneous one.
+ * Time is CLOCK_MONOTONIC, which is Python's perf_counter, until sim_set_time() puts a virtual clock in its place.
+ * Each board draws P(t) = mean + swing * sin(2 pi t / swing_period), or the straight lines between the points that
+ * sim_set_trace() gave: both can be integrated exactly.
+ *
+ * The sensor sees only the first `duty` of each update period. At the end of a period the counter moves by
+ * gain * period * (mean power seen) * (1 + noise), and power readings change: the instant one shows that period, the
+ * averaged one the mean of the last `averaging` seconds. With averaging 0 and duty 1 power is the true one of the moment.
  *
  * Environment, a comma-separated value a board: SIM_NVML_POWER_W (its length is the number of boards),
- * SIM_NVML_PERIOD_S, SIM_NVML_NAMES, SIM_NVML_MIG (1: enabled), SIM_NVML_NO_COUNTER (1: not supported);
- * for all boards: SIM_NVML_SWING_W, SIM_NVML_SWING_PERIOD_S, SIM_NVML_GAIN.
- * SIM_NVML_CONTROL names a file that is read anew at each call, one order a line: "<board> <function> <NVML error>"
- * makes a call fail, "<board> offset <millijoules>" moves the counter, "<board> throttle <bits>" sets the reasons.
- * Compiled with -DWITHOUT_COUNTER the library lacks the counter's symbol, as old drivers do.
+ * SIM_NVML_PERIOD_S, SIM_NVML_NAMES, SIM_NVML_MIG (1: enabled), SIM_NVML_NO_COUNTER (1: not supported),
+ * SIM_NVML_GAIN, SIM_NVML_DUTY, SIM_NVML_AVERAGING_S, SIM_NVML_NOISE (relative standard deviation of a period),
+ * SIM_NVML_ARCHITECTURE, SIM_NVML_FIELDS (`instant`, `average`, `module`, joined by `+`);
+ * for all boards: SIM_NVML_SWING_W, SIM_NVML_SWING_PERIOD_S, SIM_NVML_SEED.
+ * SIM_NVML_CONTROL names a file of orders, one a line: "<board> <function> <NVML error>" makes a call fail,
+ * "<board> offset <millijoules>" moves the counter, "<board> reset 1" starts it at 0, "<board> throttle <bits>" sets
+ * the reasons, "<board> mhz <clock>", "<board> ecc_count <errors>", "<board> process <pid>", "<board> graphic <pid>".
+ * Compiled with -DWITHOUT_COUNTER the library lacks the counter's symbol, as old drivers do; with -DWITHOUT_SENSORS
+ * everything that is neither power nor counter.
  */
+#define _GNU_SOURCE
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
-enum { OK = 0, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, BOARDS = 8 };
+enum { OK = 0, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, BOARDS = 8, ORDERS = 64 };
+enum { FIELD_AVERAGE = 185, FIELD_INSTANT = 186 };
+#define BASE_MJ 1e9 /* what the boards drew before the library was loaded */
 
+typedef struct { int points; double *time_s, *watts, *joules; } Trace;
+typedef struct { long long first, known; double *joules; size_t room; } Steps;
+
+/* The binding's calls release Python's lock, so two threads may be in here. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char handles[BOARDS];
+static Trace traces[BOARDS];
+static Steps steps[BOARDS];
+static double virtual_now = -1;
 
 static int field(const char *variable, int board, char *out, size_t size) {
     const char *text = getenv(variable);
@@ -46,34 +67,152 @@ static int boards(void) {
     return count;
 }
 
-static long long order(int board, const char *function) {
+/* ---- orders ---- */
+
+static struct { int board; char name[32]; long long value; } orders[ORDERS];
+static int order_count;
+
+static void read_orders(void) {
+    static struct timespec changed;
+    static off_t length = -1;
     const char *path = getenv("SIM_NVML_CONTROL");
-    FILE *file = path ? fopen(path, "r") : NULL;
-    long long found = 0, value;
-    char name[32];
-    int index;
-    if (!file) return 0;
-    while (fscanf(file, "%d %31s %lld", &index, name, &value) == 3)
-        if (index == board && strcmp(name, function) == 0) found = value;
+    struct stat now;
+    if (!path || stat(path, &now) != 0) return;
+    if (now.st_size == length && now.st_mtim.tv_sec == changed.tv_sec && now.st_mtim.tv_nsec == changed.tv_nsec) return;
+    FILE *file = fopen(path, "r");
+    if (!file) return;
+    length = now.st_size;
+    changed = now.st_mtim;
+    order_count = 0;
+    while (order_count < ORDERS && fscanf(file, "%d %31s %lld", &orders[order_count].board, orders[order_count].name,
+                                          &orders[order_count].value) == 3)
+        order_count++;
     fclose(file);
+}
+
+static long long order(int board, const char *name) {
+    long long found = 0;
+    pthread_mutex_lock(&lock);
+    read_orders();
+    for (int i = 0; i < order_count; i++)
+        if (orders[i].board == board && strcmp(orders[i].name, name) == 0) found = orders[i].value;
+    pthread_mutex_unlock(&lock);
     return found;
 }
 
+/* ---- time and true power ---- */
+
 static double now(void) {
     struct timespec t;
+    if (virtual_now >= 0) return virtual_now;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+void sim_set_time(double seconds) { virtual_now = seconds; }
+
+/* Forget what the counters have summed up; for new traces or settings. */
+void sim_restart(void) { memset(steps, 0, sizeof steps); }
+
+void sim_set_trace(int board, int points, const double *time_s, const double *watts) {
+    Trace *trace = &traces[board];
+    size_t size = (size_t)points * sizeof(double);
+    trace->points = points;
+    trace->time_s = memcpy(realloc(trace->time_s, size), time_s, size);
+    trace->watts = memcpy(realloc(trace->watts, size), watts, size);
+    trace->joules = realloc(trace->joules, size);
+    trace->joules[0] = 0;
+    for (int i = 1; i < points; i++)
+        trace->joules[i] = trace->joules[i - 1] + (time_s[i] - time_s[i - 1]) * (watts[i] + watts[i - 1]) / 2;
+}
+
+static int segment(const Trace *trace, double t) {
+    int low = 0, high = trace->points - 1;
+    while (high - low > 1) {
+        int middle = (low + high) / 2;
+        if (trace->time_s[middle] <= t) low = middle; else high = middle;
+    }
+    return low;
+}
+
 static double watts(int board, double t) {
+    const Trace *trace = &traces[board];
+    if (trace->points) {
+        int last = trace->points - 1, i = segment(trace, t);
+        if (t <= trace->time_s[0]) return trace->watts[0];
+        if (t >= trace->time_s[last]) return trace->watts[last];
+        double share = (t - trace->time_s[i]) / (trace->time_s[i + 1] - trace->time_s[i]);
+        return trace->watts[i] + share * (trace->watts[i + 1] - trace->watts[i]);
+    }
     double period = number("SIM_NVML_SWING_PERIOD_S", 0, 1.0);
     return number("SIM_NVML_POWER_W", board, 0) + number("SIM_NVML_SWING_W", 0, 0) * sin(2 * M_PI * t / period);
 }
 
+/* An antiderivative of the power. */
 static double joules(int board, double t) {
+    const Trace *trace = &traces[board];
+    if (trace->points) {
+        int last = trace->points - 1;
+        if (t <= trace->time_s[0]) return (t - trace->time_s[0]) * trace->watts[0];
+        if (t >= trace->time_s[last]) return trace->joules[last] + (t - trace->time_s[last]) * trace->watts[last];
+        int i = segment(trace, t);
+        return trace->joules[i] + (t - trace->time_s[i]) * (trace->watts[i] + watts(board, t)) / 2;
+    }
     double period = number("SIM_NVML_SWING_PERIOD_S", 0, 1.0);
     return number("SIM_NVML_POWER_W", board, 0) * t +
            number("SIM_NVML_SWING_W", 0, 0) * period / (2 * M_PI) * (1 - cos(2 * M_PI * t / period));
+}
+
+/* ---- the sensor ---- */
+
+static double uniform(unsigned long long key) { /* splitmix64 */
+    key += 0x9E3779B97F4A7C15ull;
+    key = (key ^ (key >> 30)) * 0xBF58476D1CE4E5B9ull;
+    key = (key ^ (key >> 27)) * 0x94D049BB133111EBull;
+    return ((double)((key ^ (key >> 31)) >> 11) + 0.5) / 9007199254740992.0;
+}
+
+static double gaussian(int board, long long tick) {
+    unsigned long long key = (unsigned long long)number("SIM_NVML_SEED", 0, 0) * 1000003ull + (unsigned long long)board;
+    key = key * 0x100000001B3ull + (unsigned long long)tick * 2;
+    return sqrt(-2 * log(uniform(key))) * cos(2 * M_PI * uniform(key + 1));
+}
+
+/* Joules the sensor makes of the update periods before `tick`, counted from three seconds before the first call. */
+static double counted(int board, long long tick) {
+    Steps *own = &steps[board];
+    pthread_mutex_lock(&lock);
+    double period = number("SIM_NVML_PERIOD_S", board, 0.1), duty = number("SIM_NVML_DUTY", board, 1);
+    double gain = number("SIM_NVML_GAIN", board, 1), noise = number("SIM_NVML_NOISE", board, 0);
+    if (!own->joules) {
+        own->first = tick - (long long)ceil(3 / period);
+        own->room = 4096;
+        own->joules = malloc(own->room * sizeof(double));
+        own->joules[0] = 0;
+        own->known = 0;
+    }
+    while (own->first + own->known < tick) {
+        double start = (double)(own->first + own->known) * period;
+        double seen = (joules(board, start + duty * period) - joules(board, start)) / duty;
+        if (noise > 0) seen *= 1 + noise * gaussian(board, own->first + own->known);
+        if ((size_t)own->known + 2 > own->room) own->joules = realloc(own->joules, (own->room *= 2) * sizeof(double));
+        own->joules[own->known + 1] = own->joules[own->known] + gain * seen;
+        own->known++;
+    }
+    double found = own->joules[tick < own->first ? 0 : tick - own->first];
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+static long long ticks_until(int board) { return (long long)floor(now() / number("SIM_NVML_PERIOD_S", board, 0.1) + 1e-9); }
+
+/* Mean of the readings of the last `seconds`, at least one update period. */
+static double averaged(int board, double seconds) {
+    double period = number("SIM_NVML_PERIOD_S", board, 0.1);
+    long long tick = ticks_until(board), many = (long long)floor(seconds / period + 0.5);
+    if (many < 1) many = 1;
+    double until = counted(board, tick); /* first: it decides where counting starts */
+    return (until - counted(board, tick - many)) / ((double)many * period);
 }
 
 #define BOARD(handle) ((int)((char *)(handle) - handles))
@@ -121,7 +260,10 @@ int nvmlDeviceGetMigMode(void *handle, unsigned *current, unsigned *pending) {
 
 int nvmlDeviceGetPowerUsage(void *handle, unsigned *milliwatts) {
     ENTER("power")
-    *milliwatts = (unsigned)(number("SIM_NVML_GAIN", 0, 1) * watts(board, now()) * 1e3);
+    double seconds = number("SIM_NVML_AVERAGING_S", board, 0);
+    int plain = seconds == 0 && number("SIM_NVML_DUTY", board, 1) == 1;
+    double power = plain ? number("SIM_NVML_GAIN", board, 1) * watts(board, now()) : averaged(board, seconds);
+    *milliwatts = (unsigned)(power * 1e3);
     return OK;
 }
 
@@ -129,12 +271,43 @@ int nvmlDeviceGetPowerUsage(void *handle, unsigned *milliwatts) {
 int nvmlDeviceGetTotalEnergyConsumption(void *handle, unsigned long long *millijoules) {
     ENTER("energy")
     if (number("SIM_NVML_NO_COUNTER", board, 0)) return NOT_SUPPORTED;
-    double period = number("SIM_NVML_PERIOD_S", board, 0.1);
-    double energy = number("SIM_NVML_GAIN", 0, 1) * joules(board, floor(now() / period) * period);
-    *millijoules = (unsigned long long)(energy * 1e3 + (double)order(board, "offset"));
+    static double shown_at_reset[BOARDS];
+    double shown = BASE_MJ + counted(board, ticks_until(board)) * 1e3;
+    if (!order(board, "reset")) shown_at_reset[board] = 0;
+    else if (shown_at_reset[board] == 0) shown_at_reset[board] = shown;
+    *millijoules = (unsigned long long)(shown - shown_at_reset[board] + (double)order(board, "offset"));
     return OK;
 }
 #endif
+
+#ifndef WITHOUT_SENSORS
+typedef struct {
+    unsigned id, scope;
+    long long timestamp, latency;
+    int type, result;
+    union { unsigned milliwatts; unsigned long long wide; } value;
+} Field;
+
+int nvmlDeviceGetFieldValues(void *handle, int count, Field *fields) {
+    ENTER("fields")
+    char known[64] = "";
+    field("SIM_NVML_FIELDS", board, known, sizeof known);
+    for (int i = 0; i < count; i++) {
+        const char *name = fields[i].id == FIELD_INSTANT ? "instant" : fields[i].id == FIELD_AVERAGE ? "average" : "-";
+        int here = strstr(known, name) && (fields[i].scope == 0 || (fields[i].scope == 1 && strstr(known, "module")));
+        fields[i].result = here ? (int)order(board, "power") : NOT_SUPPORTED;
+        fields[i].type = 1;
+        fields[i].value.wide = 0;
+        if (here) fields[i].value.milliwatts = (unsigned)(averaged(board, fields[i].id == FIELD_AVERAGE) * 1e3);
+    }
+    return OK;
+}
+
+int nvmlDeviceGetArchitecture(void *handle, unsigned *architecture) {
+    ENTER("architecture")
+    *architecture = (unsigned)number("SIM_NVML_ARCHITECTURE", board, 7);
+    return OK;
+}
 
 int nvmlDeviceGetTemperature(void *handle, int sensor, unsigned *celsius) {
     (void)sensor;
@@ -144,9 +317,9 @@ int nvmlDeviceGetTemperature(void *handle, int sensor, unsigned *celsius) {
 }
 
 int nvmlDeviceGetClockInfo(void *handle, int type, unsigned *mhz) {
-    (void)type;
     ENTER("clock")
-    *mhz = 1410;
+    long long ordered = order(board, "mhz");
+    *mhz = type == 2 ? 1593 : ordered ? (unsigned)ordered : 1410; /* 2: memory */
     return OK;
 }
 
@@ -155,3 +328,44 @@ int nvmlDeviceGetCurrentClocksEventReasons(void *handle, unsigned long long *bit
     *bits = 1 | (unsigned long long)order(board, "throttle");
     return OK;
 }
+
+int nvmlDeviceGetTotalEccErrors(void *handle, int type, int counter, unsigned long long *count) {
+    (void)counter;
+    ENTER("ecc")
+    *count = type == 1 ? (unsigned long long)order(board, "ecc_count") : 0; /* 1: uncorrected */
+    return OK;
+}
+
+int nvmlDeviceGetEnforcedPowerLimit(void *handle, unsigned *milliwatts) {
+    ENTER("limit")
+    *milliwatts = 400000;
+    return OK;
+}
+
+int nvmlDeviceGetPersistenceMode(void *handle, int *mode) {
+    ENTER("persistence")
+    *mode = 1;
+    return OK;
+}
+
+typedef struct { unsigned pid; unsigned long long memory; unsigned gpu, compute; } Process;
+
+static int processes(void *handle, const char *name, unsigned *count, Process *found) {
+    ENTER("processes")
+    long long pid = order(board, name);
+    unsigned room = *count;
+    *count = pid ? 1 : 0;
+    if (!pid) return OK;
+    if (room < 1 || !found) return INSUFFICIENT_SIZE;
+    found[0] = (Process){(unsigned)pid, 1 << 20, 0xFFFFFFFF, 0xFFFFFFFF};
+    return OK;
+}
+
+int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, Process *found) {
+    return processes(handle, "process", count, found);
+}
+
+int nvmlDeviceGetGraphicsRunningProcesses_v3(void *handle, unsigned *count, Process *found) {
+    return processes(handle, "graphic", count, found);
+}
+#endif

@@ -17,6 +17,11 @@ def nvml(*windows: dict[str, Any], **settings: Any) -> dict[str, Any]:
     return {"meters": ["nvml"], "windows": list(windows), **settings}
 
 
+def without_gain_j(entry: dict[str, Any]) -> float:
+    """The standard uncertainty but for the gain."""
+    return math.hypot(*(each["standard_j"] for each in entry["components"] if each["kind"] != "gain"))
+
+
 def codes(answer: dict[str, Any]) -> list[str]:
     return [warning["code"] for warning in answer["warnings"]]
 
@@ -32,17 +37,23 @@ def test_the_truth_lies_inside_the_stated_uncertainty(gpu_machine: Run, period_s
     )
     described = answer["describe"]["devices"][0]
     assert described["counter_update_period_s"] == pytest.approx(period_s, rel=0.15)
+    shares = []
     for window in answer["windows"]:
         (entry,) = window["entries"]
         truth = true_energy_j(window["start"], window["end"], **swing)
-        gain = 0.05 / math.sqrt(3) * entry["energy_j"]
-        without_gain = math.sqrt(entry["standard_uncertainty_j"] ** 2 - gain**2)
+        without_gain = without_gain_j(entry)
         assert entry["source"] == COUNTER
-        # The power swings by 40 % within a tick, so the mean power stands for it only roughly.
-        assert abs(entry["energy_j"] - truth) <= math.sqrt(3) * without_gain * 1.5
-        assert without_gain == pytest.approx(200 * period_s / math.sqrt(12), rel=0.25)
+        assert abs(entry["energy_j"] - truth) <= 2 * without_gain
+        shares.append(without_gain / truth)
+        assert {component["kind"] for component in entry["components"]} == {"edge", "rate", "gain"}
         assert "arXiv 2312.02741" in entry["uncertainty_basis"]
         assert "counter tick" in entry["uncertainty_basis"]
+        assert math.fsum(piece["energy_j"] for piece in window["intervals"]) == pytest.approx(entry["energy_j"])
+        assert window["intervals"][0]["start_s"] == window["start"]
+        assert window["intervals"][-1]["end_s"] == window["end"]
+        assert all(a["end_s"] == b["start_s"] for a, b in pairwise(window["intervals"]))
+    # The power swings by 40 % within a few ticks. A busy machine may spoil the edges of a window.
+    assert sorted(shares)[1] < 0.1
 
 
 def test_a_window_starts_on_a_tick_and_is_the_same_for_time_and_energy(gpu_machine: Run) -> None:
@@ -67,9 +78,8 @@ def test_a_long_run_of_windows_has_no_bias(gpu_machine: Run) -> None:
         window["entries"][0]["energy_j"] - true_energy_j(window["start"], window["end"], mean_w=200.0)
         for window in answer["windows"]
     ]
-    tick_deviation = 200 * 0.1 / math.sqrt(12)
-    assert abs(math.fsum(errors) / len(errors)) < 3 * tick_deviation / math.sqrt(len(errors))
-    assert any(error > 0 for error in errors) and any(error < 0 for error in errors)
+    # 200 W and ticks known to a few milliseconds on a busy machine: one joule is 5 ms.
+    assert abs(math.fsum(errors) / len(errors)) < 1.0
 
 
 def test_a_counter_without_a_tick_still_gives_a_window(gpu_machine: Run) -> None:
@@ -86,7 +96,8 @@ def test_a_board_that_does_not_tick_holds_nobody_up(gpu_machine: Run) -> None:
     for window in answer["windows"]:
         assert window["start"] - window["entered"] < 0.15
         assert window["entries"][1]["energy_j"] / window["duration"] == pytest.approx(300, rel=0.15)
-        assert "start is on a tick" in window["entries"][1]["uncertainty_basis"]
+        assert "power carried over" in window["entries"][1]["uncertainty_basis"]
+        assert "could not be observed" in window["entries"][0]["uncertainty_basis"] or window["entries"][0]["reason"]
 
 
 def test_a_window_shorter_than_a_tick_is_unknown_and_not_zero(gpu_machine: Run) -> None:
@@ -112,8 +123,10 @@ def test_two_boards_are_kept_apart_and_summed_as_independent(gpu_machine: Run) -
     assert energy == pytest.approx(first["energy_j"] + second["energy_j"])
     assert uncertainty == pytest.approx(math.hypot(first["standard_uncertainty_j"], second["standard_uncertainty_j"]))
     assert (source, reason) == (COUNTER, None)
-    assert "end edge" in first["uncertainty_basis"]
-    assert "both edges" in second["uncertainty_basis"]
+    assert "power carried over 0 ms at the start" in first["uncertainty_basis"]
+    for entry, mean_w in ((first, 100.0), (second, 300.0)):
+        truth = true_energy_j(window["start"], window["end"], mean_w=mean_w)
+        assert entry["energy_j"] == pytest.approx(truth, abs=max(2 * without_gain_j(entry), 0.005 * truth))
 
 
 def test_after_loading_only_the_board_with_parameters_counts(gpu_machine: Run) -> None:
@@ -151,22 +164,24 @@ def test_a_model_on_the_cpu_with_only_a_gpu_meter_has_no_figure(gpu_machine: Run
     assert "no GPU holds parameters" in entry["reason"]
 
 
-@pytest.mark.parametrize("driver", ["old", "full"])
-def test_power_is_integrated_where_the_counter_is_missing(gpu_machine: Run, driver: str) -> None:
+@pytest.mark.parametrize(("driver", "averaging_s"), [("old", "0"), ("full", "1")])
+def test_power_is_integrated_where_the_counter_is_missing(gpu_machine: Run, driver: str, averaging_s: str) -> None:
     answer = gpu_machine(
         nvml({"seconds": 1.2}, power_interval_s=0.02),
         driver=driver,
         no_counter="1",
-        swing_w="80",
-        swing_period_s="0.5",
+        averaging_s=averaging_s,
+        architecture="8" if averaging_s == "1" else "5",
     )
     (window,) = answer["windows"]
     (entry,) = window["entries"]
-    truth = true_energy_j(window["start"], window["end"], mean_w=200.0, swing_w=80.0, period_s=0.5)
+    truth = true_energy_j(window["start"], window["end"], mean_w=200.0)
     assert entry["source"] == POWER
     assert entry["energy_j"] == pytest.approx(truth, rel=0.02)
-    assert "averaged over up to 1 s" in entry["uncertainty_basis"]
+    assert ("averaged over 1 s" in entry["uncertainty_basis"]) is (averaging_s == "1")
     assert "nvml_counter_missing" in codes(answer)
+    # Readings after the window are for the energy, not for the trace.
+    assert max(row["monotonic_s"] for row in window["trace"]) <= window["end"]
 
 
 @pytest.mark.parametrize("no_counter", ["0", "1"])
@@ -239,19 +254,26 @@ def test_the_trace_is_kept_at_full_rate(gpu_machine: Run) -> None:
     assert window["trace_again"] == []
     assert all(earlier["monotonic_s"] < later["monotonic_s"] for earlier, later in pairwise(trace))
     assert set(trace[0]) == {
-        "monotonic_s", "phase", "device", "power_w", "source", "temperature_c", "sm_clock_mhz", "throttle_reasons",
+        "monotonic_s", "phase", "device", "power_w", "energy_counter_j", "source", "temperature_c", "sm_clock_mhz",
+        "memory_clock_mhz", "throttle_reasons",
     }  # fmt: skip
-    assert trace[0] | {"monotonic_s": 0} == {
+    counter_j = [row["energy_counter_j"] for row in trace]
+    assert counter_j[-1] - counter_j[0] == pytest.approx(
+        200 * (trace[-1]["monotonic_s"] - trace[0]["monotonic_s"]), abs=30
+    )
+    assert trace[0] | {"monotonic_s": 0, "energy_counter_j": 0} == {
         "monotonic_s": 0,
+        "energy_counter_j": 0,
         "phase": "warmup",
         "device": uuid(0),
         "power_w": 200.0,
         "source": POWER,
         "temperature_c": 61,
         "sm_clock_mhz": 1410,
+        "memory_clock_mhz": 1593,
         "throttle_reasons": ["sw_power_cap"],
     }
-    assert "throttled" in codes(answer)
+    assert [finding["code"] for finding in window["findings"]] == ["throttled"]
 
 
 def test_metering_costs_the_measured_process_less_than_a_percent(gpu_machine: Run) -> None:

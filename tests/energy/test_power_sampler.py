@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
+from llenergymeasure.energy.clock import CLOCK
 from llenergymeasure.energy.power_sampler import PowerReading, PowerSampler
 from llenergymeasure.energy.warning_log import WarningLog
 
@@ -33,17 +35,17 @@ def test_a_sampler_that_dies_is_told_and_lives_again_in_the_next_window() -> Non
         return watts()
 
     log = WarningLog()
-    sampler = PowerSampler(0.01, "measured:nvml-power", log)
+    sampler = PowerSampler(0.01, "measured:nvml-power", log, CLOCK)
     sampler.start([Sensor(dies_at_the_third)])
     time.sleep(0.1)
-    assert len(sampler.stop("generate")) == 2
+    assert len(sampler.stop("generate", math.inf)) == 2
     (warning,) = log.warnings
     assert warning["code"] == "power_sampler_died"
     assert "generate" in warning["message"] and "sensor thread gone" in warning["message"]
 
     sampler.start([Sensor(watts)])
     time.sleep(0.1)
-    assert len(sampler.stop("generate")) > 5
+    assert len(sampler.stop("generate", math.inf)) > 5
     assert len(log.warnings) == 1
     sampler.close()
 
@@ -57,21 +59,21 @@ def test_a_sampler_that_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         return watts()
 
     log = WarningLog()
-    sampler = PowerSampler(0.01, "measured:nvml-power", log)
+    sampler = PowerSampler(0.01, "measured:nvml-power", log, CLOCK)
     sampler.start([Sensor(hangs)])
     time.sleep(0.3)
-    assert sampler.stop("generate") == []
+    assert sampler.stop("generate", math.inf) == []
     release.set()
     assert [warning["code"] for warning in log.warnings] == ["power_sampler_stalled"]
     sampler.close()
 
 
 def test_samples_belong_to_their_window() -> None:
-    sampler = PowerSampler(0.01, "measured:nvml-power", WarningLog())
+    sampler = PowerSampler(0.01, "measured:nvml-power", WarningLog(), CLOCK)
     for phase in ("warmup", "generate"):
         sampler.start([Sensor(watts)])
         time.sleep(0.05)
-        sampler.stop(phase)
+        sampler.stop(phase, math.inf)
         time.sleep(0.05)
     rows = sampler.trace()
     warmup = [row["monotonic_s"] for row in rows if row["phase"] == "warmup"]
@@ -89,22 +91,22 @@ def test_a_reading_that_outlives_its_window_is_not_given_to_the_next() -> None:
         release.wait(5)
         return PowerReading(power_w=999.0)
 
-    sampler = PowerSampler(0.01, "measured:nvml-power", WarningLog())
+    sampler = PowerSampler(0.01, "measured:nvml-power", WarningLog(), CLOCK)
     sampler.start([Sensor(late)])
     time.sleep(0.05)
-    sampler.stop("load")
+    sampler.stop("load", math.inf)
     sampler.start([Sensor(watts)])
     release.set()
     time.sleep(0.1)
-    powers = {sample.reading.power_w for sample in sampler.stop("generate")}
+    powers = {sample.reading.power_w for sample in sampler.stop("generate", math.inf)}
     assert powers == {50.0}
     sampler.close()
 
 
 def test_closing_ends_the_thread() -> None:
-    sampler = PowerSampler(0.01, "measured:nvml-power", WarningLog())
+    sampler = PowerSampler(0.01, "measured:nvml-power", WarningLog(), CLOCK)
     sampler.start([Sensor(watts)])
-    sampler.stop("generate")
+    sampler.stop("generate", math.inf)
     sampler.close()
     sampler.close()
     assert "power-sampler" not in [thread.name for thread in threading.enumerate()]

@@ -1,57 +1,168 @@
-"""Energy of a window from power samples, for boards without an energy counter."""
+"""Energy of a window from samples of a power reading that lags and may be averaged."""
 
 from __future__ import annotations
 
-import itertools
 import math
+import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 from llenergymeasure.energy.counter_energy import gain
-from llenergymeasure.energy.ledger import LedgerEntry, Span
-from llenergymeasure.energy.power_sampler import PowerSample
+from llenergymeasure.energy.device_families import Family
+from llenergymeasure.energy.ledger import Interval, LedgerEntry, Span
 from llenergymeasure.energy.uncertainty import Component, rectangular
 
 SOURCE = "measured:nvml-power"
 
-# NVML's power usage is "averaged over 1 sec interval" on Ampere (except GA100) and newer (NVML reference
-# manual).
-AVERAGING_S = 1.0
 # Between samples the power is taken as a straight line; over a gap like this that would be invention.
 LONGEST_GAP_S = 1.0
+# A reading shows the last update, up to an update period old: 100 ms on recent boards.
+UPDATE_LAG_S = 0.05
+# How long after its averaging time a reading is followed, so that it has come down to the power after the window.
+SETTLING_S = 0.25
+
+Point = tuple[float, float]  # seconds, watts
 
 
-def power_entry(span: Span, uuid: str, samples: Sequence[PowerSample]) -> LedgerEntry:
-    """The ledger entry of one device: trapezoids between samples, the outer ones held to the edges."""
-    failed = next((sample.reading.error for sample in samples if sample.reading.power_w is None), None)
-    if failed is not None:
-        return span.unknown(uuid, "gpu", SOURCE, f"a power reading failed in the window: {failed}")
-    # The first sample may be taken some microseconds before the window is declared open.
-    points = [
-        (min(max(sample.time_s, span.start_s), span.end_s), sample.reading.power_w)
-        for sample in samples
-        if sample.reading.power_w is not None
-    ]
-    if len(points) < 2:
-        reason = f"only {len(points)} power samples in the window of {span.duration_s:.3g} s"
-        return span.unknown(uuid, "gpu", SOURCE, reason)
-    points = [(span.start_s, points[0][1]), *points, (span.end_s, points[-1][1])]
-    gap_s = max(later[0] - earlier[0] for earlier, later in itertools.pairwise(points))
+@dataclass(frozen=True)
+class PowerWindow:
+    """The power readings of one device in and around a window.
+
+    before_w: the reading just before the start
+    points: the readings since the start, in order; those after the end tell how the average came down
+    failure: why a reading in the window failed
+    averaging_s: the time over which a reading is averaged
+    """
+
+    uuid: str
+    family: Family
+    name: str
+    averaging_s: float
+    before_w: float | None
+    points: Sequence[Point]
+    failure: str | None
+
+
+@dataclass(frozen=True)
+class Integral:
+    """Energy in joules with its contributions but for the gain, and the pieces between the samples."""
+
+    energy_j: float
+    components: tuple[Component, ...]
+    pieces: tuple[Interval, ...]
+
+
+def follow_s(averaging_s: float) -> float:
+    """How long after a window its readings have to be followed."""
+    return averaging_s + SETTLING_S
+
+
+def power_entry(span: Span, window: PowerWindow) -> tuple[LedgerEntry, list[Interval]]:
+    """The ledger entry of one device that has no counter."""
+    found = integrate(span, window)
+    if isinstance(found, str):
+        return span.unknown(window.uuid, "gpu", SOURCE, found), []
+    inside = sum(time_s <= span.end_s for time_s, _ in window.points)
+    averaged = f", averaged over {window.averaging_s:g} s" if window.averaging_s else ""
+    remark = f"{inside} samples of {window.name}{averaged}, integrated"
+    components = [*found.components, gain(found.energy_j, window.family)]
+    entry = span.known(window.uuid, "gpu", SOURCE, found.energy_j, components, remark=remark)
+    return entry, list(found.pieces)
+
+
+def integrate(span: Span, window: PowerWindow) -> Integral | str:
+    """Energy of the window, or why it cannot be told.
+
+    A reading R(t) is the mean power of the `averaging_s` = τ seconds before t - λ, with λ the lag of its updates. The
+    integral of R from the start to H seconds after the end therefore holds the window's energy whole, and of the time
+    around it a part with weights that add up to a = λ + τ/2 seconds before the start and H - a after the end:
+
+        E = ∫R dt - a·P_before - (H - a)·P_after
+
+    exact for any course of power inside, where the power outside is steady for τ: P_before is R at the start, P_after R
+    at H. Where nothing was sampled after the end (H = 0) P_after is R at the end, which takes the last τ seconds for
+    steady. Budget, in quadrature:
+
+    - the power around an edge need not be steady. One change between the lowest and the highest power seen shifts
+      the edge by at most τ/8 of their difference; where τ is 0, by half a spacing of the readings. Rectangular, two edges;
+    - scatter of the readings, T apart and each the mean of n = max(1, τ/T): half their mean squared successive
+      difference δ² stands for a variance of n²δ² of one update (the mean of n changes by two of them), and
+      √(duration/T)·T·n·δ is left of the window. It holds noise and what the sensor did not see.
+    """
+    if window.failure is not None:
+        return f"a power reading failed in the window: {window.failure}"
+    inside = [point for point in window.points if point[0] <= span.end_s]
+    if len(inside) < 2:
+        return f"only {len(inside)} power samples in the window of {span.duration_s:.3g} s"
+    points = [(max(time_s, span.start_s), power_w) for time_s, power_w in window.points]
+    before_w = points[0][1] if window.before_w is None else window.before_w
+    points.insert(0, (span.start_s, before_w))
+    if points[-1][0] < span.end_s:
+        points.append((span.end_s, points[-1][1]))
+    gap_s = max(later[0] - earlier[0] for earlier, later in pairwise(points))
     if gap_s > LONGEST_GAP_S:
-        return span.unknown(uuid, "gpu", SOURCE, f"the power samples have a gap of {gap_s:.1f} s")
-    energy_j = math.fsum(
-        (later[0] - earlier[0]) * (later[1] + earlier[1]) / 2 for earlier, later in itertools.pairwise(points)
-    )
-    highest_w = max(power_w for _, power_w in points)
-    components = [
+        return f"the power samples have a gap of {gap_s:.1f} s"
+    after_s, after_w = points[-1][0] - span.end_s, points[-1][1]
+    lag_s = UPDATE_LAG_S + window.averaging_s / 2
+    energy_j = math.fsum(_areas(points)) - lag_s * before_w - (after_s - lag_s) * after_w
+    components = _components(span, window, inside, before_w)
+    pieces = () if window.averaging_s else _pieces(span, window.uuid, points, energy_j)
+    return Integral(energy_j, components, pieces)
+
+
+def _components(span: Span, window: PowerWindow, inside: Sequence[Point], before_w: float) -> tuple[Component, ...]:
+    powers = [before_w, *(power_w for _, power_w in window.points)]
+    span_w = max(powers) - min(powers)
+    spacing_s = statistics.median(later[0] - earlier[0] for earlier, later in pairwise(inside))
+    edge_s = window.averaging_s / 8 if window.averaging_s else spacing_s / 2
+    scatter_j = _scatter_j(span, window.averaging_s, inside)
+    return (
         Component(
-            f"readings averaged over up to {AVERAGING_S:g} s, at {highest_w:.1f} W, both edges",
-            highest_w * rectangular(AVERAGING_S) * math.sqrt(2),
+            f"power around the edges, up to {edge_s * 1e3:.0f} ms of a change by {span_w:.3g} W at each",
+            rectangular(2 * edge_s) * span_w * math.sqrt(2),
             "edge",
         ),
-        gain(energy_j),
-    ]
-    remark = (
-        f"{len(points) - 2} samples integrated; on A100 and H100 the sensor sees only about 25 % of the "
-        "time, which is not in this figure"
+        Component(
+            "scatter of the readings: noise, and what a sensor that sees "
+            f"{window.family.seen_share:.0%} of the time misses ({window.family.name})",
+            scatter_j,
+            "rate",
+        ),
     )
-    return span.known(uuid, "gpu", SOURCE, energy_j, components, remark=remark)
+
+
+def _scatter_j(span: Span, averaging_s: float, inside: Sequence[Point]) -> float:
+    """Standard deviation of the window's energy from the scatter of its readings; see `integrate`."""
+    # A reading that repeats the one before is the same update seen twice.
+    fresh = [inside[0][1]]
+    fresh += [later for (_, earlier), (_, later) in pairwise(inside) if later != earlier]
+    update_s = span.duration_s / len(fresh)
+    squares = [(later - earlier) ** 2 / 2 for earlier, later in pairwise(fresh)]
+    if not squares:
+        return 0.0
+    updates = max(1.0, averaging_s / update_s)
+    return math.sqrt(span.duration_s * update_s * math.fsum(squares) / len(squares)) * updates
+
+
+def _areas(points: Sequence[Point]) -> list[float]:
+    return [(later[0] - earlier[0]) * (later[1] + earlier[1]) / 2 for earlier, later in pairwise(points)]
+
+
+def _pieces(span: Span, uuid: str, points: Sequence[Point], energy_j: float) -> tuple[Interval, ...]:
+    """The window between the samples, moved back by the lag; scaled by a little, so that they add up to the whole.
+
+    Only of readings of the moment: an average over a second tells no pieces apart.
+    """
+    moved = [(min(max(time_s - UPDATE_LAG_S, span.start_s), span.end_s), power_w) for time_s, power_w in points]
+    if moved[-1][0] < span.end_s:
+        moved.append((span.end_s, moved[-1][1]))
+    areas = _areas(moved)
+    total_j = math.fsum(areas)
+    if total_j <= 0:
+        return ()
+    return tuple(
+        Interval(uuid, earlier[0], later[0], area_j * energy_j / total_j)
+        for (earlier, later), area_j in zip(pairwise(moved), areas, strict=True)
+        if later[0] > earlier[0]
+    )

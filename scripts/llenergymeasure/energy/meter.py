@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from llenergymeasure.energy.clock import Clock
 from llenergymeasure.energy.ledger import Finished, Span
@@ -100,4 +100,13 @@ class Meter(Protocol):
 
     def close(self) -> None:
         """Give everything back; a second call does nothing."""
+        ...
+
+
+@runtime_checkable
+class Thermometer(Protocol):
+    """A meter that also knows how warm its devices are."""
+
+    def temperatures_c(self) -> dict[str, float]:
+        """By device UUID, only those that tell it."""
         ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from llenergymeasure.energy.clock import CLOCK, Clock
 from llenergymeasure.energy.findings import Finding
 from llenergymeasure.energy.ledger import NO_SOURCE, Finished, Interval, LedgerEntry, Span
-from llenergymeasure.energy.meter import Meter, UnknownDevice, Watcher
+from llenergymeasure.energy.meter import Meter, Thermometer, UnknownDevice, Watcher
 from llenergymeasure.energy.warning_log import WarningLog
 
 
@@ -56,11 +55,11 @@ class MeterSet:
         clock: Clock = CLOCK,
     ) -> None:
         self._meters = list(meters)
+        self.clock = clock
         self._warn = warning_log
         self._refused = list(refused)
         self._no_meter = no_meter
         self._watchers = list(watchers)
-        self._clock = clock
         self._unmetered: list[str] = []
         self._in_window = False
 
@@ -104,12 +103,12 @@ class MeterSet:
         self._in_window = True
         # The first meter that waited for a tick says when the window starts; the others read at that moment.
         tick_s = next((tick_s for tick_s in ticks_s if tick_s is not None), None)
-        window = Window(phase, self._clock.now_s() if tick_s is None else tick_s)
+        window = Window(phase, self.clock.now_s() if tick_s is None else tick_s)
         try:
             yield window
             synchronize()
         finally:
-            window.end_monotonic_s = self._clock.now_s()
+            window.end_monotonic_s = self.clock.now_s()
             self._in_window = False
             span = Span(phase, window.start_monotonic_s, window.end_monotonic_s)
             for observer in (*self._meters, *self._watchers):
@@ -119,14 +118,19 @@ class MeterSet:
             window.entries += self._gaps(span, covered=bool(window.entries))
 
     def temperatures_c(self) -> dict[str, float]:
-        """Temperature of each metered device by its UUID, outside windows; empty where no meter knows any."""
-        return {}
+        """Temperature in °C of each metered device that tells it, by UUID; not to be asked in a window."""
+        self._refuse_in_window("asking temperatures")
+        known: dict[str, float] = {}
+        for meter in self._meters:
+            if isinstance(meter, Thermometer):
+                known |= meter.temperatures_c()
+        return known
 
     def trace(self) -> list[dict[str, Any]]:
         """Power samples taken in windows since the last call, at full rate.
 
-        Each: monotonic_s, phase, device, power_w, source, temperature_c, sm_clock_mhz, throttle_reasons
-        (names).
+        Each: monotonic_s, phase, device, power_w, energy_counter_j, source, temperature_c, sm_clock_mhz,
+        memory_clock_mhz, throttle_reasons (names).
         """
         return [row for meter in self._meters for row in meter.trace()]
 
@@ -172,5 +176,5 @@ def _unmetered_reason(uuid: str) -> str:
 def idle_power(meters: MeterSet, phase: str, duration_s: float) -> list[LedgerEntry]:
     """Baseline with the same instrument as the run: the entries of a window in which nothing happens."""
     with meters.window(phase, synchronize=lambda: None) as window:
-        time.sleep(duration_s)
+        meters.clock.sleep(duration_s)
     return window.entries

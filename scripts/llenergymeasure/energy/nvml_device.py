@@ -7,9 +7,17 @@ from typing import Any
 
 import pynvml
 
+from llenergymeasure.energy.device_families import family_of
+from llenergymeasure.energy.nvml_power import PowerSource, choose_power, superchip
+from llenergymeasure.energy.nvml_state import BoardState, board_state
 from llenergymeasure.energy.power_sampler import PowerReading
+from llenergymeasure.energy.ticks import CounterFailed, Period
 from llenergymeasure.energy.visible_devices import Board
 
+SUPERCHIP_REASON = (
+    "a superchip: NVML does not say whether its total-energy counter covers the GPU or the whole module, so GPU-scope "
+    "power is integrated instead"
+)
 # Clocks event reasons that mean "slower than it could be". An idle board or clocks that somebody set are
 # none.
 THROTTLE_BITS = {
@@ -25,73 +33,122 @@ THROTTLE_BITS = {
 class NvmlDevice:
     """A board's energy counter and sensors. What the board or its driver lacks is None in a sample.
 
-    `counter_missing` and `power_missing` hold the driver's answer where a reading cannot be had, else None.
+    `counter_missing` and `power_missing` hold the reason where a reading cannot be had, else None; `missing` the
+    sensors that do not work, with the driver's answer.
     """
 
     def __init__(self, board: Board, handle: Any) -> None:
         self.board = board
         self.uuid = board.uuid
+        self.family = family_of(board.name)
+        self.superchip = superchip(handle, board.name)
+        self.tick_period: Period | None = None
+        self.missing: dict[str, str] = {}
+        self.power: PowerSource | None = None
+        self.power_missing: str | None = None
         self._handle = handle
-        self.counter_missing = _why_not(self.energy_mj)
-        self.power_missing = _why_not(self.power_w)
-        self.tick_period_s: float | None = None
-        # Newer drivers drop the older of the two names, older ones lack the newer.
-        self._temperature = _first_that_works(
+        self.counter_missing = SUPERCHIP_REASON if self.superchip else _why_not(self.energy_mj)
+        try:
+            self.power = choose_power(handle, board.name, superchip=self.superchip)
+        except pynvml.NVMLError as error:
+            self.power_missing = str(error)
+        # Newer drivers drop the older of two names, older ones lack the newer.
+        self._temperature = self._sensor(
+            "temperature",
             lambda: pynvml.nvmlDeviceGetTemperatureV(handle, pynvml.NVML_TEMPERATURE_GPU),
             lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU),
         )
-        self._clock = _first_that_works(lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM))
-        self._reasons = _first_that_works(
+        self._sm_clock = self._sensor("sm_clock", lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM))
+        self._memory_clock = self._sensor(
+            "memory_clock", lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_MEM)
+        )
+        self._reasons = self._sensor(
+            "throttle_reasons",
             lambda: pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle),
             lambda: pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle),
         )
 
     def energy_mj(self) -> int:
-        """Millijoules since the driver was loaded. Raises pynvml.NVMLError."""
-        return int(pynvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))
+        """Millijoules since the driver was loaded. Raises CounterFailed."""
+        try:
+            return int(pynvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))
+        except pynvml.NVMLError as error:
+            raise CounterFailed(str(error), lost=_is_lost(error)) from error
 
-    def power_w(self) -> float:
-        """Power of the board in watts; an average over 1 s on Ampere and newer. Raises pynvml.NVMLError."""
-        return float(pynvml.nvmlDeviceGetPowerUsage(self._handle)) / 1e3
+    def temperature_c(self) -> float | None:
+        return _or_none(self._temperature)
+
+    def state(self) -> BoardState:
+        """What belongs before and after a window, not into it."""
+        return board_state(self._handle)
 
     def sample(self) -> PowerReading:
-        """Power and state of the board now; a failing sensor is None, with the driver's answer in `error`."""
+        """Counter, power and state of the board now; a failing sensor is None, power's failure is in `error`."""
+        counter_mj: int | None = None
         power_w: float | None = None
-        error: str | None = None
-        try:
-            power_w = self.power_w()
-        except pynvml.NVMLError as failure:
-            error = str(failure)
+        error, lost = self.power_missing, False
+        if self.counter_missing is None:
+            try:
+                counter_mj = self.energy_mj()
+            except CounterFailed as failure:
+                lost = failure.lost
+        if self.power is not None:
+            try:
+                power_w = self.power.read()
+            except pynvml.NVMLError as failure:
+                error, lost = str(failure), lost or _is_lost(failure)
         bits = _or_none(self._reasons)
         return PowerReading(
             power_w=power_w,
+            counter_mj=counter_mj,
             temperature_c=_or_none(self._temperature),
-            sm_clock_mhz=_or_none(self._clock),
+            sm_clock_mhz=_or_none(self._sm_clock),
+            memory_clock_mhz=_or_none(self._memory_clock),
             throttle_reasons=None if bits is None else [name for name, bit in THROTTLE_BITS.items() if bits & bit],
             error=error,
+            lost=lost,
         )
 
     def describe(self) -> dict[str, Any]:
+        period = self.tick_period
         return {
             "uuid": self.uuid,
             "name": self.board.name,
             "nvml_index": self.board.index,
             "counter": self.counter_missing or "total energy",
-            "counter_update_period_s": self.tick_period_s,
-            "power": self.power_missing or "power usage",
+            "counter_update_period_s": period.period_s if period else None,
+            "counter_update_spread_s": period.spread_s if period else None,
+            "power": self.power.name if self.power else self.power_missing,
+            "power_averaging_s": self.power.averaging_s if self.power else None,
+            "family": self.family.name,
+            "sensor_seen_share": self.family.seen_share,
+            "sensor_gain_bound": self.family.gain_bound,
+            "sensor_source": self.family.source,
+            "superchip": self.superchip,
+            "missing_sensors": dict(self.missing),
         }
+
+    def _sensor(self, name: str, *reads: Callable[[], int]) -> Callable[[], int] | None:
+        """The first of these calls that works; where none does, the sensor is missing."""
+        answer = None
+        for read in reads:
+            answer = _why_not(read)
+            if answer is None:
+                return read
+        self.missing[name] = str(answer)
+        return None
+
+
+def _is_lost(error: pynvml.NVMLError) -> bool:
+    return bool(error.value == pynvml.NVML_ERROR_GPU_IS_LOST)
 
 
 def _why_not(read: Callable[[], object]) -> str | None:
     try:
         read()
-    except pynvml.NVMLError as error:
+    except (pynvml.NVMLError, CounterFailed) as error:
         return str(error)
     return None
-
-
-def _first_that_works(*reads: Callable[[], int]) -> Callable[[], int] | None:
-    return next((read for read in reads if _why_not(read) is None), None)
 
 
 def _or_none(read: Callable[[], int] | None) -> int | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from functools import partial
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -11,95 +11,22 @@ import pynvml
 
 from llenergymeasure.energy.counter_energy import SOURCE as COUNTER_SOURCE
 from llenergymeasure.energy.counter_energy import CounterWindow, counter_entry
+from llenergymeasure.energy.cross_check import cross_check, disagreement
+from llenergymeasure.energy.findings import Finding
 from llenergymeasure.energy.integrated_power import SOURCE as POWER_SOURCE
-from llenergymeasure.energy.integrated_power import power_entry
-from llenergymeasure.energy.ledger import Finished, LedgerEntry, Span
-from llenergymeasure.energy.meter import MeterContext, MeterUnavailable
+from llenergymeasure.energy.integrated_power import PowerWindow, follow_s, power_entry
+from llenergymeasure.energy.ledger import Finished, Interval, LedgerEntry, Span
+from llenergymeasure.energy.meter import MeterContext
 from llenergymeasure.energy.nvml_device import NvmlDevice
+from llenergymeasure.energy.nvml_findings import facts_of, findings_of, lost
+from llenergymeasure.energy.nvml_state import BoardState
 from llenergymeasure.energy.power_sampler import PowerSample, PowerSampler
-from llenergymeasure.energy.ticks import Reading, characterise, read_now, wait_for_tick
-from llenergymeasure.energy.visible_devices import Board, Selection, select_boards
+from llenergymeasure.energy.ticks import CounterFailed, Reading, next_ticks, try_now
+from llenergymeasure.energy.visible_devices import Selection
 
 # More than two periods of the slowest counter seen (100 ms); longer would cool the device before every
 # window.
 TICK_TIMEOUT_S = 0.25
-
-
-def open_nvml(context: MeterContext) -> NvmlMeter:
-    """Find the boards CUDA will use and learn how their counters tick (about half a second).
-
-    Raises:
-        MeterUnavailable: no driver, no visible GPU, or none that can be metered.
-    """
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        raise MeterUnavailable("nvml", f"NVML does not start: {error}") from error
-    try:
-        return _open(context)
-    except pynvml.NVMLError as error:
-        pynvml.nvmlShutdown()
-        raise MeterUnavailable("nvml", f"NVML fails: {error}") from error
-    except MeterUnavailable:
-        pynvml.nvmlShutdown()
-        raise
-
-
-def _open(context: MeterContext) -> NvmlMeter:
-    handles: dict[str, Any] = {}
-    boards: list[Board] = []
-    unreadable: list[tuple[str, str]] = []
-    for index in range(pynvml.nvmlDeviceGetCount()):
-        try:
-            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-            uuid = pynvml.nvmlDeviceGetUUID(handle)
-            boards.append(Board(index, uuid, pynvml.nvmlDeviceGetName(handle), _mig_enabled(handle)))
-            handles[uuid] = handle
-        except pynvml.NVMLError as error:
-            unreadable.append((f"GPU {index}", str(error)))
-    selection = select_boards(boards, context.environment)
-    selection.refused += unreadable
-    candidates = selection.boards
-    if selection.order_uncertain:
-        # CUDA may take another board than the one metered so far: `restrict` must be able to follow it.
-        candidates = [board for board in boards if not board.mig_enabled]
-    opened = [NvmlDevice(board, handles[board.uuid]) for board in candidates]
-    devices = [device for device in opened if not (device.counter_missing and device.power_missing)]
-    selection.refused += [
-        (device.uuid, f"neither counter nor power can be read: {device.power_missing}")
-        for device in opened
-        if device not in devices
-    ]
-    visible = [device for device in devices if device.board in selection.boards]
-    if not visible:
-        raise MeterUnavailable("nvml", _why_none(selection, boards, context))
-    for code, message in selection.caveats:
-        context.warn(code, message)
-    counters = {device.uuid: device.energy_mj for device in devices if not device.counter_missing}
-    periods_s = characterise(counters)
-    for device in devices:
-        device.tick_period_s = periods_s.get(device.uuid)
-        if device.counter_missing:
-            context.warn(
-                "nvml_counter_missing",
-                f"{device.uuid} has no total-energy counter ({device.counter_missing}); power is integrated instead",
-            )
-    return NvmlMeter(context, devices, visible, selection)
-
-
-def _mig_enabled(handle: Any) -> bool:
-    try:
-        return bool(pynvml.nvmlDeviceGetMigMode(handle)[0] == pynvml.NVML_DEVICE_MIG_ENABLE)
-    except pynvml.NVMLError:
-        return False  # boards that know nothing of MIG
-
-
-def _why_none(selection: Selection, boards: Sequence[Board], context: MeterContext) -> str:
-    if selection.refused:
-        return "; ".join(f"{device}: {reason}" for device, reason in selection.refused)
-    if not boards:
-        return "the driver lists no GPU"
-    return f"CUDA_VISIBLE_DEVICES={context.environment.get('CUDA_VISIBLE_DEVICES')} hides every GPU"
 
 
 class NvmlMeter:
@@ -115,12 +42,15 @@ class NvmlMeter:
         selection: Selection,
     ) -> None:
         self._warn = context.warn
+        self._clock = context.clock
         self._devices = devices
         self._active = visible
         self._selection = selection
-        self._starts: dict[str, Reading | str] = {}
-        self._ends: dict[str, Reading | str] = {}
-        self._sampler = PowerSampler(context.power_interval_s, POWER_SOURCE, context.warn)
+        self._starts: dict[str, Reading | CounterFailed] = {}
+        self._ends: dict[str, Reading | CounterFailed] = {}
+        self._before_w: dict[str, float | None] = {}
+        self._before: dict[str, BoardState] = {}
+        self._sampler = PowerSampler(context.power_interval_s, POWER_SOURCE, context.warn, context.clock)
         self._driver = pynvml.nvmlSystemGetDriverVersion()
         self._open = True
 
@@ -138,43 +68,98 @@ class NvmlMeter:
             self._warn("device_order", f"the model is on {', '.join(elsewhere)}, not on the GPUs metered until now")
         self._active = [device for device in self._devices if device.uuid in device_uuids]
 
+    def temperatures_c(self) -> dict[str, float]:
+        """Temperature of each metered device that tells it, in °C; for use outside windows."""
+        told = {device.uuid: device.temperature_c() for device in self._active}
+        return {uuid: temperature_c for uuid, temperature_c in told.items() if temperature_c is not None}
+
     def begin(self, phase: str) -> float | None:  # noqa: ARG002
+        self._before = {device.uuid: device.state() for device in self._active}
+        self._before_w = {device.uuid: device.sample().power_w for device in self._active}
         counted = [device for device in self._active if not device.counter_missing]
-        # One board leads: its tick is the window's start, and the others are read at that moment.
-        leader = next((device for device in counted if device.tick_period_s is not None), None)
-        self._starts = {}
-        if leader is not None:
-            self._starts[leader.uuid] = _reading("start", lambda: wait_for_tick(leader.energy_mj, TICK_TIMEOUT_S))
+        ticking = {device.uuid: device.energy_mj for device in counted if device.tick_period is not None}
+        # One board leads: its tick is the window's start. The others' last tick before it is learnt on the way.
+        leader = next(iter(ticking), None)
+        self._starts = next_ticks(ticking, self._clock, TICK_TIMEOUT_S, leader=leader) if ticking else {}
         for device in counted:
-            if device is not leader:
-                self._starts[device.uuid] = _reading("start", partial(read_now, device.energy_mj))
+            if device.uuid not in ticking:
+                self._starts[device.uuid] = try_now(device.energy_mj, self._clock)
         self._sampler.start(self._active)
-        start = self._starts[leader.uuid] if leader is not None else None
+        start = self._starts[leader] if leader is not None else None
         return start.time_s if isinstance(start, Reading) and start.on_tick else None
 
     def end(self) -> None:
-        self._ends = {
-            device.uuid: _reading("end", partial(read_now, device.energy_mj))
-            for device in self._active
-            if not device.counter_missing
-        }
+        counted = [device for device in self._active if not device.counter_missing]
+        self._ends = {device.uuid: try_now(device.energy_mj, self._clock) for device in counted}
 
     def finish(self, span: Span) -> Finished:
-        samples = self._sampler.stop(span.phase)
-        return Finished([self._entry(span, device, self._ends.get(device.uuid), samples) for device in self._active])
-
-    def _entry(
-        self, span: Span, device: NvmlDevice, end: Reading | str | None, samples: list[PowerSample]
-    ) -> LedgerEntry:
-        if end is None:
+        following = self._following()
+        averaging_s = [device.power.averaging_s for device in self._active if device.counter_missing and device.power]
+        if averaging_s:
+            left_s = span.end_s + follow_s(max(averaging_s)) - self._clock.now_s()
+            self._clock.sleep(max(0.0, left_s))
+        samples = self._sampler.stop(span.phase, span.end_s)
+        entries: list[LedgerEntry] = []
+        intervals: list[Interval] = []
+        findings: list[Finding] = []
+        facts: dict[str, Any] = {}
+        for device in self._active:
             own = [sample for sample in samples if sample.uuid == device.uuid]
-            return power_entry(span, device.uuid, own)
-        start = self._starts[device.uuid]
-        if isinstance(start, str):
-            return span.unknown(device.uuid, "gpu", COUNTER_SOURCE, start)
-        if isinstance(end, str):
-            return span.unknown(device.uuid, "gpu", COUNTER_SOURCE, end)
-        return counter_entry(span, CounterWindow(device.uuid, start, end, device.tick_period_s))
+            readings = [sample.reading for sample in own if sample.time_s <= span.end_s]
+            entry, pieces, check = self._judge(span, device, following.get(device.uuid), own)
+            entries.append(entry)
+            intervals += pieces
+            before, after = self._before[device.uuid], device.state()
+            findings += [*check, *findings_of(device.uuid, span.phase, readings, before, after)]
+            facts[device.uuid] = facts_of(device, readings, before, after)
+        return Finished(entries, intervals, findings, facts)
+
+    def _following(self) -> dict[str, Reading | CounterFailed]:
+        """The first tick after the window of each counter that is known to tick."""
+        ticking = {
+            device.uuid: device.energy_mj
+            for device in self._active
+            if device.tick_period is not None and isinstance(self._ends.get(device.uuid), Reading)
+        }
+        return next_ticks(ticking, self._clock, TICK_TIMEOUT_S) if ticking else {}
+
+    def _judge(
+        self, span: Span, device: NvmlDevice, following: Reading | CounterFailed | None, own: Sequence[PowerSample]
+    ) -> tuple[LedgerEntry, list[Interval], list[Finding]]:
+        """One device's entry, its pieces, and what is wrong with it as a whole."""
+        start, end = self._starts.get(device.uuid), self._ends.get(device.uuid)
+        source = POWER_SOURCE if device.counter_missing else COUNTER_SOURCE
+        edges = [edge for edge in (start, end, following) if isinstance(edge, CounterFailed)]
+        if any(edge.lost for edge in edges) or any(sample.reading.lost for sample in own):
+            reason = "the device was lost in the window (GPU is lost)"
+            return span.unknown(device.uuid, "gpu", source, reason), [], [lost(device.uuid, span.phase)]
+        power = self._power_window(device, own)
+        if start is None or end is None:
+            return *power_entry(span, power), []
+        for edge, reading in (("start", start), ("end", end)):
+            if isinstance(reading, CounterFailed):
+                reason = f"reading the counter failed at the {edge} of the window: {reading}"
+                return span.unknown(device.uuid, "gpu", source, reason), [], []
+        assert isinstance(start, Reading) and isinstance(end, Reading)
+        following = following if isinstance(following, Reading) and following.on_tick else None
+        seen = _seen(span, end, following, own)
+        window = CounterWindow(device.uuid, device.family, start, end, following, seen, device.tick_period)
+        entry, pieces = counter_entry(span, window)
+        if entry.energy_j is None:
+            return entry, pieces, []
+        check = cross_check(span, entry.energy_j, entry.components, power)
+        if check is None:
+            return entry, pieces, []
+        findings = [] if check.agrees else [disagreement(entry, check)]
+        return replace(entry, cross_check=check.to_dict()), pieces, findings
+
+    def _power_window(self, device: NvmlDevice, own: Sequence[PowerSample]) -> PowerWindow:
+        # The first failure counts: what the reading was meanwhile nobody knows.
+        failure = next((sample.reading.error for sample in own if sample.reading.power_w is None), None)
+        points = [(sample.time_s, sample.reading.power_w) for sample in own if sample.reading.power_w is not None]
+        name = device.power.name if device.power else "power"
+        averaging_s = device.power.averaging_s if device.power else 0.0
+        return PowerWindow(device.uuid, device.family, name, averaging_s, self._before_w[device.uuid], points, failure)
 
     def trace(self) -> list[dict[str, Any]]:
         return self._sampler.trace()
@@ -196,9 +181,13 @@ class NvmlMeter:
             pynvml.nvmlShutdown()
 
 
-def _reading(edge: str, read: Callable[[], Reading]) -> Reading | str:
-    """The counter at an edge of the window; where it fails, the reason."""
-    try:
-        return read()
-    except pynvml.NVMLError as error:
-        return f"reading the counter failed at the {edge} of the window: {error}"
+def _seen(span: Span, end: Reading, following: Reading | None, own: Sequence[PowerSample]) -> list[tuple[float, int]]:
+    """The sampler's counter readings in the window; without one that was delayed until after the end reading."""
+    late = range(end.millijoules + 1, following.millijoules + 1) if following else range(0)
+    return [
+        (sample.time_s, sample.reading.counter_mj)
+        for sample in own
+        if sample.time_s <= span.end_s
+        and sample.reading.counter_mj is not None
+        and sample.reading.counter_mj not in late
+    ]

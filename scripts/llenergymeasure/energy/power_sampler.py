@@ -1,33 +1,45 @@
-"""A background thread that writes down power and state of the devices while a window is open."""
+"""A background thread that writes down counter, power and state of the devices while a window is open."""
 
 from __future__ import annotations
 
+import itertools
+import math
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from llenergymeasure.energy.clock import Clock
 from llenergymeasure.energy.meter import Warn
 
+# Spacings vary by ±25 % in the order of multiples of the golden ratio, which spread evenly: a fixed spacing would look
+# at a counter, at a sensor's blind share or at a repeating load always in the same phase.
+GOLDEN = (math.sqrt(5) - 1) / 2
 # A busy machine delays a thread by tenths of a second; longer than this is worth a word.
 STALL_S = 1.0
 
 
 @dataclass(frozen=True)
 class PowerReading:
-    """One look at a device's sensors; None for what it could not tell, `error` for why power is missing."""
+    """One look at a device's sensors; None for what it could not tell, `error` for why power is missing.
+
+    counter_mj: the total-energy counter in millijoules
+    lost: the driver said that the device is gone
+    """
 
     power_w: float | None
+    counter_mj: int | None = None
     temperature_c: int | None = None
     sm_clock_mhz: int | None = None
+    memory_clock_mhz: int | None = None
     throttle_reasons: list[str] | None = None
     error: str | None = None
+    lost: bool = False
 
 
 @dataclass(frozen=True)
 class PowerSample:
-    """A reading of the device `uuid` at `time_s` (perf_counter)."""
+    """A reading of the device `uuid`, begun at `time_s` on the meters' clock."""
 
     time_s: float
     uuid: str
@@ -43,16 +55,17 @@ class Sampled(Protocol):
 
 
 class PowerSampler:
-    """Samples devices every `interval_s` seconds between `start` and `stop`, and sleeps otherwise.
+    """Samples devices every `interval_s` seconds on average between `start` and `stop`, and sleeps otherwise.
 
     All samples are kept, none averaged. A sampler that dies or stalls leaves a warning and is started anew
     for the next window.
     """
 
-    def __init__(self, interval_s: float, source: str, warn: Warn) -> None:
+    def __init__(self, interval_s: float, source: str, warn: Warn, clock: Clock) -> None:
         self._interval_s = interval_s
         self._source = source
         self._warn = warn
+        self._clock = clock
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._devices: tuple[Sampled, ...] = ()  # empty: no window is open
@@ -68,7 +81,7 @@ class PowerSampler:
         with self._changed:
             self._window += 1
             self._samples = []
-            self._started_s = time.perf_counter()
+            self._started_s = self._clock.now_s()
             self._devices = tuple(devices)
             self._death = None
             if devices and (self._thread is None or not self._thread.is_alive()):
@@ -76,9 +89,12 @@ class PowerSampler:
                 self._thread.start()
             self._changed.notify_all()
 
-    def stop(self, phase: str) -> list[PowerSample]:
-        """End sampling: the samples since `start`. What went wrong meanwhile becomes a warning."""
-        now_s = time.perf_counter()
+    def stop(self, phase: str, end_s: float) -> list[PowerSample]:
+        """End sampling: the samples since `start`. What went wrong meanwhile becomes a warning.
+
+        Samples taken after the window's end `end_s` are given back with the others, and are not part of the trace.
+        """
+        now_s = self._clock.now_s()
         with self._changed:
             devices, self._devices = self._devices, ()
             samples, self._samples = self._samples, []
@@ -86,11 +102,11 @@ class PowerSampler:
             self._changed.notify_all()
         if devices:
             self._judge(phase, samples, death, now_s)
-        self._rows += [self._row(phase, sample) for sample in samples]
+        self._rows += [self._row(phase, sample) for sample in samples if sample.time_s <= end_s]
         return samples
 
     def trace(self) -> list[dict[str, Any]]:
-        """All samples since the last call, one dict a sample."""
+        """All samples in windows since the last call, one dict a sample."""
         rows, self._rows = self._rows, []
         return rows
 
@@ -112,21 +128,23 @@ class PowerSampler:
 
     def _wait_for_window(self) -> bool:
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or bool(self._devices))
+            self._clock.wait_for(self._changed, lambda: self._closed or bool(self._devices), None)
             return not self._closed
 
     def _sample_window(self) -> None:
         with self._changed:
             window, devices = self._window, self._devices
-        due_s = time.perf_counter()
-        while True:
-            taken = [PowerSample(time.perf_counter(), device.uuid, device.sample()) for device in devices]
-            due_s = max(due_s + self._interval_s, time.perf_counter())
+        due_s = self._clock.now_s()
+        for turn in itertools.count():
+            taken = [PowerSample(self._clock.now_s(), device.uuid, device.sample()) for device in devices]
+            spacing_s = self._interval_s * (0.75 + 0.5 * math.fmod(turn * GOLDEN, 1.0))
+            due_s = max(due_s + spacing_s, self._clock.now_s())
             with self._changed:
                 if self._ended(window):
                     return
                 self._samples += taken
-                if self._changed.wait_for(lambda: self._ended(window), timeout=max(0.0, due_s - time.perf_counter())):
+                left_s = max(0.0, due_s - self._clock.now_s())
+                if self._clock.wait_for(self._changed, lambda: self._ended(window), left_s):
                     return
 
     def _ended(self, window: int) -> bool:
@@ -139,20 +157,13 @@ class PowerSampler:
         elif late_s > STALL_S + 2 * self._interval_s:
             self._warn("power_sampler_stalled", f"the power trace of phase {phase} lacks its last {late_s:.1f} s")
         for uuid in dict.fromkeys(sample.uuid for sample in samples):
-            self._judge_device(phase, uuid, [sample.reading for sample in samples if sample.uuid == uuid])
-
-    def _judge_device(self, phase: str, uuid: str, readings: list[PowerReading]) -> None:
-        errors = [reading.error for reading in readings if reading.error is not None]
-        if errors:
-            self._warn(
-                "power_read_failed",
-                f"{uuid}: {len(errors)} of {len(readings)} power readings failed in phase {phase}: {errors[0]}",
-            )
-        throttled = [reading.throttle_reasons for reading in readings if reading.throttle_reasons]
-        if throttled:
-            names = ", ".join(sorted({name for reasons in throttled for name in reasons}))
-            share = len(throttled) / len(readings)
-            self._warn("throttled", f"{uuid} was throttled in {share:.0%} of the samples of phase {phase}: {names}")
+            readings = [sample.reading for sample in samples if sample.uuid == uuid]
+            errors = [reading.error for reading in readings if reading.error is not None]
+            if errors:
+                self._warn(
+                    "power_read_failed",
+                    f"{uuid}: {len(errors)} of {len(readings)} power readings failed in phase {phase}: {errors[0]}",
+                )
 
     def _row(self, phase: str, sample: PowerSample) -> dict[str, Any]:
         reading = sample.reading
@@ -161,8 +172,10 @@ class PowerSampler:
             "phase": phase,
             "device": sample.uuid,
             "power_w": reading.power_w,
+            "energy_counter_j": None if reading.counter_mj is None else reading.counter_mj / 1e3,
             "source": self._source,
             "temperature_c": reading.temperature_c,
             "sm_clock_mhz": reading.sm_clock_mhz,
+            "memory_clock_mhz": reading.memory_clock_mhz,
             "throttle_reasons": reading.throttle_reasons,
         }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from llenergymeasure.energy.codecarbon_meter import open_codecarbon
 from llenergymeasure.energy.meter import Meter, MeterContext
-from llenergymeasure.energy.nvml_meter import open_nvml
+from llenergymeasure.energy.nvml_opening import open_nvml
 
 # In the order in which they are opened and in which a window starts them: a meter whose counter ticks comes
 # first, because the window starts at its tick, and measuring comes before estimating, because it covers a

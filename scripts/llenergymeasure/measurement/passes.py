@@ -74,17 +74,17 @@ class Passes:
         return self.windows.trial(run, self.devices.synchronize)
 
     def warm(self, warmup: WarmupConfig, plan: Calibration, seen: Observation) -> tuple[Window, Thermal]:
-        """Do the calibrated warm-up, and come to the calibrated temperature: the window of it all, and how it went."""
+        """Do the calibrated warm-up in a window of its own, then come to the calibrated temperature."""
         target_c, reading = plan.window_temperature_c, self.windows.reading
         start_c, cooled_s = cool_down(target_c, warmup, reading)
         with self.windows.open("warmup", self.devices.synchronize) as window:
             # The instrumented pass has the measured shapes and keywords: it is the first of the warm-up passes.
             self.observed(seen)
             self.run(plan.warmup_passes - 1)
-            self.run(1, prefill_only=True)
-            _, extra = heat_up(target_c, warmup, reading, lambda: self.run(1))
+        window_c, extra = heat_up(target_c, warmup, reading, lambda: self.run(1))
+        # The last pass before the window: closing the warm-up's own window let the device wait for a tick.
+        self.run(1, prefill_only=True)
         self.generator.take_raw()
-        _, window_c = reading()
         thermal = Thermal(
             target_c=target_c,
             start_c=start_c,

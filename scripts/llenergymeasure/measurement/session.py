@@ -44,7 +44,7 @@ from llenergymeasure.measurement.record import (
     warning_of,
     window_findings,
 )
-from llenergymeasure.measurement.validity import INVALID, ignored_settings, in_phase, judge
+from llenergymeasure.measurement.validity import INVALID, ignored_settings, judge
 from llenergymeasure.measurement.windows import BARE, Windows
 from llenergymeasure.models.snapshot import Snapshot, read_snapshot
 
@@ -210,8 +210,8 @@ class Session:
         findings = [
             *ignored_settings(evidence),
             *window_findings(plan, full, thermal, figures.metrics, seen),
-            *in_phase("generate", full.findings),
-            *in_phase("prefill", prefill.findings),
+            *full.findings,
+            *prefill.findings,
         ]
         validity = judge(findings)
         warnings = [

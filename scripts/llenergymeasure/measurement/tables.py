@@ -36,9 +36,11 @@ POWER = pa.schema(
         ("phase", pa.string()),
         ("device", pa.string()),
         ("power_w", pa.float64()),
+        ("energy_counter_j", pa.float64()),
         ("source", pa.string()),
         ("temperature_c", pa.float64()),
         ("sm_clock_mhz", pa.float64()),
+        ("memory_clock_mhz", pa.float64()),
         ("throttle_reasons", pa.list_(pa.string())),
     ]
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from llenergymeasure.energy import Finding
@@ -27,8 +27,3 @@ def ignored_settings(evidence: Mapping[str, Mapping[str, Any]]) -> list[Finding]
         for path, entry in evidence.items()
         if entry["verdict"] == "ignored"
     ]
-
-
-def in_phase(phase: str, findings: Sequence[Finding]) -> list[Finding]:
-    """Findings of a window with the window's name."""
-    return [Finding(found.code, found.severity, f"{phase}: {found.message}") for found in findings]

@@ -1,0 +1,63 @@
+"""What is known of the power sensors of NVIDIA boards, by family, with the source of each figure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+YANG = 'Yang, Adamek, Armour, "Accurate and Convenient Energy Measurements for GPUs", SC\'24, arXiv 2312.02741'
+
+
+@dataclass(frozen=True)
+class Family:
+    """The sensor of a family of boards.
+
+    seen_share: of each update period, the share in which the sensor looks at the power
+    gain_bound: the largest relative error of a board, constant for the board; a bound, hence rectangular
+    """
+
+    name: str
+    seen_share: float
+    gain_bound: float
+    source: str
+
+
+# The longer names first: "GH200" is no "H200", and a board is taken for the first family whose name it bears.
+FAMILIES = (
+    Family("GH200", 20 / 100, 0.05, YANG),
+    Family("A100", 25 / 100, 0.05, YANG),
+    Family("H100", 25 / 100, 0.05, YANG),
+    Family("V100", 10 / 20, 0.05, YANG),
+)
+
+UNKNOWN = Family(
+    "unknown",
+    min(family.seen_share for family in FAMILIES),
+    max(family.gain_bound for family in FAMILIES),
+    f"nobody published this board's sensor; the worst of {', '.join(family.name for family in FAMILIES)} ({YANG})",
+)
+
+# NVML's reference manual on nvmlDeviceGetPowerUsage: averaged over 1 s on Ampere, except GA100, and newer;
+# instantaneous on GA100 and older.
+AVERAGING_S = 1.0
+GA100 = ("A100", "A800", "A30")
+# Boards whose module carries a CPU too; NVML's manual does not say which of the two the energy counter covers.
+SUPERCHIPS = ("GH200", "GB200", "GB300", "GB10", "Grace")
+
+
+def family_of(board_name: str) -> Family:
+    """The family a board belongs to by its name, else `UNKNOWN`."""
+    words = _words(board_name)
+    return next((family for family in FAMILIES if family.name in words), UNKNOWN)
+
+
+def is_ga100(board_name: str) -> bool:
+    return any(name in _words(board_name) for name in GA100)
+
+
+def is_superchip(board_name: str) -> bool:
+    return any(name in _words(board_name) for name in SUPERCHIPS)
+
+
+def _words(board_name: str) -> list[str]:
+    """`NVIDIA A100-SXM4-80GB` is an A100 and `NVIDIA GH200 480GB` no H200."""
+    return board_name.replace("-", " ").replace("_", " ").split()

@@ -1,0 +1,43 @@
+"""Which processes belong to this experiment: the others on a device disturb it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PROC = Path("/proc")
+INIT = 1
+
+
+def own_processes() -> frozenset[int]:
+    """This process, all above it, and all below its parent: the processes of one experiment have one parent."""
+    parents = _parents()
+    above = {os.getpid()}
+    pid = os.getpid()
+    while (pid := parents.get(pid, 0)) > 0 and pid not in above:
+        above.add(pid)
+    parent = parents.get(os.getpid(), 0)
+    below = {parent if parent > INIT else os.getpid()}
+    while more := {pid for pid, of in parents.items() if of in below} - below:
+        below |= more
+    return frozenset(above | below)
+
+
+def exists(pid: int) -> bool:
+    """Whether the process can be seen from here; one of another pid namespace cannot."""
+    return (PROC / str(pid)).exists()
+
+
+def _parents() -> dict[int, int]:
+    """The parent of each process."""
+    parents = {}
+    for folder in PROC.iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            # The name stands in brackets and may hold anything, brackets too.
+            state = (folder / "stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2]
+        except OSError:
+            continue  # it has ended meanwhile
+        parents[int(folder.name)] = int(state.split()[1])
+    return parents

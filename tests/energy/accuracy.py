@@ -1,0 +1,180 @@
+"""Windows over random power traces through the real meter, binding and threads, on a virtual clock.
+
+    python accuracy.py FOLDER '{"seeds": [0, 1], "period_s": 0.1, ...}'
+
+with the compiled simulated library in FOLDER; prints a list of `Row`s as JSON. See `measure_all` for the orders.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parents[1] / "scripts"), str(HERE.parent)]
+
+from energy.power_traces import HISTORY_S, Trace, draw_trace  # noqa: E402
+from energy.virtual_clock import VirtualClock  # noqa: E402
+
+POLL_S = 0.1  # of plain power polling
+GAIN = 0.05
+WAYS = ("counter", "average", "instant")  # with a counter; without one, with a 1 s average or an instant reading
+
+
+@dataclass(frozen=True)
+class Row:
+    """One window: joules; `gain` is what the board's sensor made of one joule. Naive ways are None for boards without
+    counter; `ratio` is that of the cross-check."""
+
+    seed: int
+    period_s: float
+    way: str
+    gain: float
+    duration_s: float
+    truth_j: float
+    energy_j: float | None
+    standard_without_gain_j: float
+    expanded_without_gain_j: float
+    expanded_j: float
+    cross_check: dict[str, Any] | None
+    findings: list[str]
+    pieces_j: float
+    polled_j: float | None = None
+    differenced_j: float | None = None
+
+
+def measure_all(
+    folder: Path,
+    seeds: Sequence[int],
+    periods_s: Sequence[float],
+    ways: Sequence[str] = WAYS,
+    jobs: int = 2,
+    **more: Any,
+) -> list[Row]:
+    """Rows of all seeds, each in every update period and way, from `jobs` processes of their own."""
+    orders = [
+        {"seeds": list(seeds[job::jobs]), "period_s": period_s, "way": way, "many": max(seeds) + 1, **more}
+        for period_s in periods_s
+        for way in ways
+        for job in range(jobs)
+    ]
+    with ThreadPoolExecutor(jobs) as pool:
+        return [row for rows in pool.map(lambda order: _in_process(folder, order), orders) for row in rows]
+
+
+def _in_process(folder: Path, order: dict[str, Any]) -> list[Row]:
+    command = [sys.executable, str(HERE / "accuracy.py"), str(folder), json.dumps(order)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr)
+    return [Row(**row) for row in json.loads(done.stdout)]
+
+
+class Machine:
+    """One simulated board on a virtual clock, and the meters on it."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.library = ctypes.CDLL(str(folder / "libnvidia-ml.so.1"))
+        self.library.sim_set_time.argtypes = [ctypes.c_double]
+        self.clock = VirtualClock(1000.0, self.library.sim_set_time)
+        self.configure(**settings)
+
+    def configure(self, **settings: str) -> None:
+        os.environ.update({f"SIM_NVML_{name.upper()}": value for name, value in settings.items()})
+        self.library.sim_restart()
+
+    def draw_power(self, trace: Trace, start_s: float) -> None:
+        """From now on the board follows the trace, whose window starts at `start_s`."""
+        array = ctypes.c_double * len(trace.points)
+        times_s, watts = zip(*trace.points, strict=True)
+        self.library.sim_set_trace(0, len(watts), array(*(start_s + t for t in times_s)), array(*watts))
+
+    def settle(self, trace: Trace, phase_s: float) -> None:
+        """Live through the trace's history up to `phase_s` seconds before it ends."""
+        self.draw_power(trace, self.clock.now_s() + HISTORY_S)
+        self.library.sim_restart()
+        self.clock.sleep(HISTORY_S - phase_s)
+
+
+def run(folder: Path, order: dict[str, Any]) -> list[Row]:
+    from llenergymeasure.energy.ledger import LedgerEntry
+    from llenergymeasure.energy.meter import MeterContext
+    from llenergymeasure.energy.meter_set import MeterSet
+    from llenergymeasure.energy.nvml_opening import open_nvml
+    from llenergymeasure.energy.uncertainty import expanded, standard
+    from llenergymeasure.energy.warning_log import WarningLog
+
+    way = order["way"]
+    machine = Machine(
+        folder,
+        power_w="100",
+        names="NVIDIA H100 80GB HBM3",
+        architecture="9",
+        period_s=str(order["period_s"]),
+        duty=str(order.get("duty", 0.25)),
+        noise=str(order.get("noise", 0.01)),
+        averaging_s="1",
+        no_counter="0" if way == "counter" else "1",
+        fields="instant+average" if way == "instant" else "",
+    )
+    clock = machine.clock
+    rows = []
+    for seed in order["seeds"]:
+        trace = draw_trace(seed, order.get("duration_s"))
+        # Gains are spread evenly over ±5 %, in random order: the coverage then does not hang on their luck.
+        order_of_gains = random.Random(1).sample(range(order["many"]), order["many"])
+        gain = 1 + GAIN * (2 * (order_of_gains[seed] + 0.5) / order["many"] - 1)
+        machine.configure(gain=f"{gain:.6f}", seed=str(seed))
+        warn = WarningLog()
+        meter = open_nvml(MeterContext({}, order.get("power_interval_s", 0.05), clock, frozenset(), warn))
+        meters = MeterSet([meter], warn, refused=[], no_meter="", clock=clock)
+        machine.settle(trace, random.Random(seed).uniform(0.1, 0.3))
+        with meters.window("generate", lambda: None) as window:
+            machine.draw_power(trace, window.start_monotonic_s)
+            clock.sleep(trace.duration_s)
+        entry: LedgerEntry = window.entries[0]
+        meters.close()
+        naive = _naive(machine, trace, seed) if way == "counter" else (None, None)
+        own = [component for component in entry.components if component.kind != "gain"]
+        rows.append(
+            Row(
+                seed, order["period_s"], way, gain, trace.duration_s, trace.energy_j(), entry.energy_j,
+                standard(own), expanded(own), entry.expanded_uncertainty_j or 0.0,
+                None if entry.cross_check is None else dict(entry.cross_check),
+                [finding.code for finding in window.findings],
+                sum(piece.energy_j for piece in window.intervals), *naive,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _naive(machine: Machine, trace: Trace, seed: int) -> tuple[float, float]:
+    """The same work at another phase of the ticks: plain polling of power, and the plain difference of the counter."""
+    import pynvml
+
+    pynvml.nvmlInit()
+    handle, clock = pynvml.nvmlDeviceGetHandleByIndex(0), machine.clock
+    clock.sleep(random.Random(seed).uniform(0.0, 0.2))
+    machine.settle(trace, 0.0)
+    start_s, polled_j, last_s = clock.now_s(), 0.0, clock.now_s()
+    first_mj = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
+    while clock.now_s() < start_s + trace.duration_s:
+        clock.sleep(min(POLL_S, start_s + trace.duration_s - clock.now_s()))
+        polled_j += pynvml.nvmlDeviceGetPowerUsage(handle) / 1e3 * (clock.now_s() - last_s)
+        last_s = clock.now_s()
+    last_mj = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
+    pynvml.nvmlShutdown()
+    return polled_j, (last_mj - first_mj) / 1e3
+
+
+if __name__ == "__main__":
+    print(json.dumps([asdict(row) for row in run(Path(sys.argv[1]), json.loads(sys.argv[2]))]))
