@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from llenergymeasure.energy import Finding, Window, primary_energy
+from llenergymeasure.energy.ledger import NO_SOURCE
 from llenergymeasure.engine.evidence import Observation
 from llenergymeasure.engine.generation import Request
 from llenergymeasure.measurement.calibration import Calibration
@@ -69,6 +70,12 @@ def window_findings(
                 "window-not-stable", SUSPECT, f"passes in the window vary by {spread:.0%} (coefficient of variation)"
             )
         )
+    # A device that nothing meters is no fault of this window; a meter that was there and gave no figure is.
+    found += [
+        Finding("energy-missing", SUSPECT, f"{entry.device} {entry.domain}: {entry.reason}")
+        for entry in window.entries
+        if entry.energy_j is None and entry.source != NO_SOURCE
+    ]
     share = reached(primary_energy(window.entries, window.phase))
     if share is not None and share > plan.energy_resolution:
         found.append(
