@@ -28,7 +28,12 @@ def _findings() -> Iterator[tuple[str, str]]:
     """(code, severity) of every `Finding(...)` of the package whose code is written out."""
     for path in [path for room in ("energy", "measurement") for path in (PACKAGE / room).glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding" and node.args:
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "Finding"
+                and node.args
+            ):
                 code, severity = node.args[:2]
                 if isinstance(code, ast.Constant):
                     word = severity.value if isinstance(severity, ast.Constant) else ast.unparse(severity).lower()

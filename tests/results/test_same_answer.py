@@ -161,7 +161,13 @@ def test_what_can_not_be_compared_says_why(folder: StudyFolder) -> None:
     page = page_of(folder)
     section = page.section("same-answer")
     rows = {row[0]: row[1:] for row in section.table()[1:]}
-    assert rows["batch_size4"] == ["not compared: other prompts than the reference's", "–", "–", "–", rows["batch_size4"][4]]
+    assert rows["batch_size4"] == [
+        "not compared: other prompts than the reference's",
+        "–",
+        "–",
+        "–",
+        rows["batch_size4"][4],
+    ]
     assert rows["load_in_8bittrue batch_size4FAILED"][0] == "not compared: no replicate gave figures"
     assert rows["load_in_8bittrue batch_size1"][1:4] == ["62.5 %", "–", "–"]
     assert "OutOfMemoryError: no room" in [cell.attributes.get("title") for cell in section.all("td")]

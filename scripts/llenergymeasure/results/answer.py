@@ -65,7 +65,9 @@ def _sentence(found: Best | None) -> str:
     else:
         spread = f"95 % interval {scale.value(figure.low)} to {scale.value(figure.high)}, n={figure.n}"
     versus = "" if found.second is None else f"; {distinguishable(found)}"
-    return f"{found.first.label} · {scale.value(figure.mean)} {scale.unit} ({spread}){versus}{other_answer(found.first)}"
+    return (
+        f"{found.first.label} · {scale.value(figure.mean)} {scale.unit} ({spread}){versus}{other_answer(found.first)}"
+    )
 
 
 def other_answer(item: Experiment) -> str:

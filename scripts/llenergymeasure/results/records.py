@@ -237,11 +237,34 @@ _ALL = (
         energy=True,
     ),
     Metric("window_s", "Window", "s", "Length of the measured window.", None, formula="window_s"),
-    Metric("passes", "Passes", "passes", "How often the prompt set was generated in the window.", None, formula="requests / prompts"),
+    Metric(
+        "passes",
+        "Passes",
+        "passes",
+        "How often the prompt set was generated in the window.",
+        None,
+        formula="requests / prompts",
+    ),
     Metric("requests", "Requests", "requests", "Prompts × passes of the window.", None, formula="requests"),
-    Metric("output_tokens", "Output tokens", "tokens", "Output tokens of the window.", None, formula="sum(output_tokens)"),
-    Metric("input_tokens", "Input tokens", "tokens", "Prompt tokens of the window, without padding.", None, formula="sum(input_tokens)"),
-    Metric("padded_tokens", "Padding", "tokens", "Padding left of prompts and behind the end of outputs.", None, formula="sum(padded_tokens)"),
+    Metric(
+        "output_tokens", "Output tokens", "tokens", "Output tokens of the window.", None, formula="sum(output_tokens)"
+    ),
+    Metric(
+        "input_tokens",
+        "Input tokens",
+        "tokens",
+        "Prompt tokens of the window, without padding.",
+        None,
+        formula="sum(input_tokens)",
+    ),
+    Metric(
+        "padded_tokens",
+        "Padding",
+        "tokens",
+        "Padding left of prompts and behind the end of outputs.",
+        None,
+        formula="sum(padded_tokens)",
+    ),
     Metric(
         "pass_cv",
         "Spread of passes",

@@ -25,7 +25,6 @@ from llenergymeasure.results.records import METRICS, SCHEMA_VERSION
 from llenergymeasure.results.same_answer import answer_table
 from llenergymeasure.results.statistics import Estimate
 from llenergymeasure.results.study_results import StudyResults
-from llenergymeasure.results.token_costs import token_costs
 from llenergymeasure.results.tables import (
     failure_rows,
     load_table,
@@ -35,6 +34,7 @@ from llenergymeasure.results.tables import (
     unknown_rows,
     warning_rows,
 )
+from llenergymeasure.results.token_costs import token_costs
 
 TEMPLATES = Path(__file__).with_name("templates")
 

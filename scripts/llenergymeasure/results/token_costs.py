@@ -48,8 +48,8 @@ def token_costs(plan: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -
     """One entry for each set of experiments of the plan that differ in nothing but lengths; single ones have none.
 
     In each replicate, the energy per request of every full window and of every prefill-only window (one output token)
-    is fitted by least squares of relative errors to E = a + b·prompt tokens + c·output tokens. A replicate is a fresh process, so the
-    interval is Student's t over the replicates' coefficients, not over the windows of one process.
+    is fitted by least squares of relative errors to E = a + b·prompt tokens + c·output tokens. A replicate is a fresh
+    process, so the interval is Student's t over the replicates' coefficients, not over the windows of one process.
     """
     found = []
     for names in _alike(plan):

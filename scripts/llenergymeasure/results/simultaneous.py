@@ -1,0 +1,131 @@
+"""Intervals that hold for several comparisons at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import combinations
+
+import numpy as np
+
+from llenergymeasure.results.split_plot import Difference, Floats, SplitPlot, Variances, critical_t
+from llenergymeasure.results.statistics import CONFIDENCE, Ratio
+
+DRAWS = 10_000
+SEED = 20_241_123
+# Above this many figures a draw, Šidák's bound is used: the simulation would take seconds, and its gain is small.
+LARGEST = 4_000_000
+
+
+def ratios_to(analysis: SplitPlot, reference: str, others: Sequence[str]) -> dict[str, Ratio]:
+    """Each experiment over the reference, with intervals that hold for all of them at once (95 %)."""
+    differences = [found for name in others if (found := analysis.difference(name, reference)) is not None]
+    return _ratios(analysis, differences, others, reference)
+
+
+def ratios_among(analysis: SplitPlot, first: str, others: Sequence[str]) -> dict[str, Ratio]:
+    """Others over `first`, with intervals that hold for all pairs at once.
+
+    For comparisons with an experiment that was picked because of its figure: whichever pair is looked at afterwards,
+    it is one of all pairs (Tukey's argument).
+    """
+    names = [first, *others]
+    pairs = [found for one, other in combinations(names, 2) if (found := analysis.difference(other, one)) is not None]
+    critical = _critical(analysis, pairs)
+    differences = [found for found in pairs if found.other == first]
+    return _ratios(analysis, differences, others, first, critical)
+
+
+def _ratios(
+    analysis: SplitPlot,
+    differences: Sequence[Difference],
+    others: Sequence[str],
+    reference: str,
+    critical: float | None = None,
+) -> dict[str, Ratio]:
+    if not differences:
+        return {name: Ratio(_plain(analysis, name, reference), None, None) for name in others}
+    quantile = _critical(analysis, differences) if critical is None else critical
+    return {
+        found.one: Ratio(
+            math.exp(found.value),
+            math.exp(found.value - quantile * found.standard_error),
+            math.exp(found.value + quantile * found.standard_error),
+        )
+        for found in differences
+    }
+
+
+def _plain(analysis: SplitPlot, name: str, reference: str) -> float:
+    one, other = analysis.values[name].values(), analysis.values[reference].values()
+    return math.exp(math.fsum(map(math.log, one)) / len(one) - math.fsum(map(math.log, other)) / len(other))
+
+
+def _critical(analysis: SplitPlot, differences: Sequence[Difference]) -> float:
+    """The 95 % quantile of the largest |t| of these differences.
+
+    Hothorn, Bretz & Westfall (2008), Biometrical Journal 50: the differences share experiments, processes and variance
+    estimates, so their joint distribution is drawn (seeded), with the variances that were found: errors of the means,
+    and the mean squares each difference is studentised by. One comparison is Student's t.
+    """
+    assert analysis.variances is not None
+    smallest_df = min(found.df for found in differences)
+    if len(differences) == 1:
+        return critical_t(smallest_df, CONFIDENCE)
+    bound = critical_t(smallest_df, CONFIDENCE ** (1 / len(differences)))
+    if DRAWS * len(differences) > LARGEST:
+        return bound
+    names = sorted({name for found in differences for name in (found.one, found.other)})
+    places = {name: place for place, name in enumerate(names)}
+    batches = sorted({analysis.batch_of[name] for name in names})
+    return min(
+        bound,
+        _drawn(
+            analysis.variances,
+            tuple(batches.index(analysis.batch_of[name]) for name in names),
+            tuple(tuple(sorted(analysis.values[name])) for name in names),
+            tuple((places[found.one], places[found.other], found.same_batch) for found in differences),
+        ),
+    )
+
+
+@lru_cache(maxsize=256)
+def _drawn(
+    variances: Variances,
+    batch_of: tuple[int, ...],
+    replicates: tuple[tuple[int, ...], ...],
+    pairs: tuple[tuple[int, int, bool], ...],
+) -> float:
+    rng = np.random.default_rng(SEED)
+    process_sd, residual_sd = math.sqrt(variances.process), math.sqrt(variances.residual)
+    every = sorted({replicate for of_one in replicates for replicate in of_one})
+    processes = rng.standard_normal((DRAWS, max(batch_of) + 1, len(every))) * process_sd
+    residuals, means = [], []
+    for batch, of_one in zip(batch_of, replicates, strict=True):
+        own = rng.standard_normal(DRAWS) * residual_sd / math.sqrt(len(of_one))
+        residuals.append(own)
+        means.append(own + processes[:, batch, [every.index(replicate) for replicate in of_one]].mean(axis=1))
+    between, within = _mean_squares(variances, rng)
+    share = variances.between_df / variances.size if variances.within is not None else 1.0
+    of_one_figure = share * between + (1 - share) * within
+    largest = np.zeros(DRAWS)
+    for one, other, same_batch in pairs:
+        if same_batch:
+            error = residuals[one] - residuals[other]
+            variance = 2 * within / min(len(replicates[one]), len(replicates[other]))
+        else:
+            error = means[one] - means[other]
+            variance = of_one_figure * (1 / len(replicates[one]) + 1 / len(replicates[other]))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            largest = np.fmax(largest, np.abs(error) / np.sqrt(variance))
+    return float(np.quantile(largest, CONFIDENCE))
+
+
+def _mean_squares(variances: Variances, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Mean squares of both strata in each draw, around what they would be with the variances that were found."""
+    expected = variances.residual + variances.size / variances.between_df * variances.process
+    between = expected * rng.chisquare(variances.between_df, DRAWS) / variances.between_df
+    if variances.within is None:
+        return variances.process * rng.chisquare(variances.between_df, DRAWS) / variances.between_df, np.zeros(DRAWS)
+    return between, variances.within * rng.chisquare(variances.within_df, DRAWS) / variances.within_df
