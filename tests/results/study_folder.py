@@ -180,6 +180,25 @@ class StudyFolder:
                 ledger_entry("prefill", self.source, prefill_j, window_s / 4, uncertainty),
             ],
             "metrics": metrics,
+            "budget": {
+                name: [
+                    {
+                        "name": "tick",
+                        "standard_uncertainty": 0.001 * abs(value),
+                        "kind": "edge",
+                        "distribution": "normal",
+                    },
+                    {
+                        "name": "gain of the sensor",
+                        "standard_uncertainty": uncertainty * abs(value),
+                        "kind": "gain",
+                        "distribution": "rectangular",
+                    },
+                ]
+                for name, value in metrics.items()
+                if METRICS[name].energy and value is not None
+            },
+            "validity": {"verdict": "valid", "reasons": []},
             "phases": None if self.source == ESTIMATED else {"agrees": replicate != 2},
             "unknown": {
                 "emissions_per_request_kg": "no country is stated (costs.country_iso_code)",
@@ -303,8 +322,11 @@ def fail(stage: str, error_class: str, reason: str) -> Change:
         record.update(
             status="failed",
             failure={"stage": stage, "class": error_class, "reason": reason, "log": f"results/logs/{stage}.log"},
+            validity=None,
             evidence={},
             energy=[],
+            budget={},
+            phases=None,
             metrics={},
             unknown={},
             energy_source=None,
@@ -324,6 +346,8 @@ def ignore(path: str, observed: str) -> Change:
 
     def change(record: dict[str, Any]) -> None:
         record["status"] = "invalid"
+        reason = {"code": "setting-ignored", "severity": "invalid", "message": f"{path} did not take effect"}
+        record["validity"] = {"verdict": "invalid", "reasons": [reason]}
         record["evidence"][path] |= {"verdict": "ignored", "effective": None, "observed": observed}
 
     return change
@@ -333,11 +357,21 @@ def warn(code: str, message: str) -> Change:
     return lambda record: record["warnings"].append({"code": code, "message": message})
 
 
+def doubt(code: str, message: str) -> Change:
+    """Makes a run suspect."""
+
+    def change(record: dict[str, Any]) -> None:
+        reasons = [*record["validity"]["reasons"], {"code": code, "severity": "suspect", "message": message}]
+        record["validity"] = {"verdict": "suspect", "reasons": reasons}
+
+    return change
+
+
 def without_energy(reason: str) -> Change:
     """A run that no meter watched."""
 
     def change(record: dict[str, Any]) -> None:
-        record.update(energy=[], energy_source=None, phases=None)
+        record.update(energy=[], energy_source=None, phases=None, budget={})
         for name in record["metrics"]:
             if METRICS[name].energy or name == "baseline_share":
                 record["metrics"][name] = None

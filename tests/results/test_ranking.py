@@ -23,6 +23,7 @@ def experiment(
     status: str = "ok",
 ) -> Experiment:
     values = {**{metric: [] for metric in METRICS}, ENERGY: energy, SPEED: speed}
+    numbered = {metric: dict(enumerate(figures, 1)) for metric, figures in values.items()}
     return Experiment(
         experiment_id=name,
         load_id="load",
@@ -36,8 +37,12 @@ def experiment(
         output_digest=None,
         comparison=Comparison(None, None, None, None, None, "made without", "made without"),
         estimates={metric: estimate(values[metric]) for metric in SUMMARY_METRICS},
-        values=values,
+        values=numbered,
         unknown={metric: "made without" for metric in SUMMARY_METRICS if not values[metric]},
+        batch_id="batch",
+        validity="valid",
+        doubts=[],
+        u95={},
     )
 
 
@@ -92,12 +97,12 @@ def test_the_front_is_what_nobody_beats_in_both() -> None:
         for number in range(60)
     ]
     front = pareto_front(items)
-    points = {(item.values[ENERGY][0], item.values[SPEED][0]) for item in items}
+    points = {(item.values[ENERGY][1], item.values[SPEED][1]) for item in items}
     expected = {
         (energy, speed)
         for energy, speed in points
         if not any(e <= energy and s >= speed and (e, s) != (energy, speed) for e, s in points)
     }
-    assert {(item.values[ENERGY][0], item.values[SPEED][0]) for item in front} == expected
-    speeds = [item.values[SPEED][0] for item in front]
+    assert {(item.values[ENERGY][1], item.values[SPEED][1]) for item in front} == expected
+    speeds = [item.values[SPEED][1] for item in front]
     assert speeds == sorted(speeds)

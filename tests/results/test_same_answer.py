@@ -57,7 +57,9 @@ def test_the_summary_says_it_behind_all_other_columns(folder: StudyFolder) -> No
     folder.change(2, 2, answer(first_difference=1, equal_token_share=0.25, reference_logprob_mean=-2.6))
     folder.write().aggregate()
     rows = rows_of(folder)
-    assert list(rows[0])[-5:] == COLUMNS
+    columns = list(rows[0])
+    first = columns.index(COLUMNS[0])
+    assert columns[first : first + 5] == COLUMNS and columns.index("notes") == first - 1
     assert [row["answer_reference"] for row in rows] == [folder.ids[0]] * 4
     assert [row["answer_identical"] for row in rows] == ["True", "True", "False", "False"]
     # The earliest of the replicates, and not 1.0; the means of the others.

@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
 
-from llenergymeasure.results.statistics import Estimate, estimate, ratio
+from llenergymeasure.results.statistics import Estimate, estimate
 
 
 def test_student_interval_of_three_values() -> None:
@@ -35,30 +34,3 @@ def test_the_interval_covers_the_truth_19_times_of_20() -> None:
     draws = np.random.default_rng(1).normal(50.0, 4.0, size=(2000, 3))
     hits = sum(found.low <= 50.0 <= found.high for found in map(estimate, draws.tolist()))  # type: ignore[operator]
     assert 0.935 < hits / 2000 < 0.965
-
-
-def test_ratio_agrees_with_welch_on_logarithms() -> None:
-    one, other = [2.0, 2.3, 2.1], [1.0, 1.4, 1.1, 1.2]
-    found = ratio(one, other)
-    assert found is not None
-    welch = stats.ttest_ind(np.log(one), np.log(other), equal_var=False).confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx((math.exp(welch.low), math.exp(welch.high)))
-    assert found.value == pytest.approx(stats.gmean(one) / stats.gmean(other))
-    assert found.distinguishable is True
-
-
-def test_close_figures_are_not_distinguishable() -> None:
-    found = ratio([1.0, 1.2, 1.1], [1.05, 1.15, 1.0])
-    assert found is not None
-    assert found.distinguishable is False
-
-
-def test_a_ratio_needs_two_replicates_for_an_interval_and_positive_figures() -> None:
-    single = ratio([2.0], [1.0])
-    assert single is not None
-    assert (single.value, single.low, single.distinguishable) == (2.0, None, None)
-    assert ratio([0.0, 1.0], [1.0, 1.0]) is None
-    assert ratio([], [1.0]) is None
-    same = ratio([2.0, 2.0], [1.0, 1.0])
-    assert same is not None
-    assert (same.low, same.high) == (2.0, 2.0)

@@ -10,9 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from llenergymeasure.results.combined import instrument, u95_of
 from llenergymeasure.results.comparison import ANSWER_COLUMNS, ANSWER_KINDS, run_columns
 from llenergymeasure.results.comparison import summary_columns as answer_summary
 from llenergymeasure.results.load_cost import load_cost
+from llenergymeasure.results.ratios import RATIO_COLUMNS, ratio_columns
 from llenergymeasure.results.records import (
     CONTRACT_METRICS,
     ENERGY_METRICS,
@@ -23,11 +25,15 @@ from llenergymeasure.results.records import (
     PARTS,
     SUMMARY_METRICS,
     TAIL_COLUMNS,
+    U95_METRICS,
 )
 from llenergymeasure.results.statistics import Estimate, estimate
 
 DIFFERS = "differs"
-_RUN_TEXTS = ("failure_stage", "failure_class", "failure_reason", "log", "energy_source", "output_digest")
+# From the best to the worst.
+VERDICTS = ("valid", "suspect", "invalid")
+U95_SUMMARY = tuple(metric for metric in SUMMARY_METRICS if metric in U95_METRICS)
+_RUN_TEXTS = ("validity", "failure_stage", "failure_class", "failure_reason", "log", "energy_source", "output_digest")
 
 
 def runs_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -50,11 +56,14 @@ def runs_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
                 "evidence_ok": _evidence_ok(record),
                 "output_digest": record["output_digest"],
                 "warnings": len(record["warnings"]),
+                "validity": None if record["validity"] is None else record["validity"]["verdict"],
+                **_instrument(record),
                 **{name: _number(record["metrics"].get(name)) for name in METRICS},
                 **run_columns(record),
             }
         )
-    kinds = {**dict.fromkeys(_RUN_TEXTS, "string"), **dict.fromkeys(METRICS, "Float64"), "evidence_ok": "boolean"}
+    floats = [*METRICS, *(f"{metric}_u_{part}" for metric in U95_METRICS for part in ("random", "gain"))]
+    kinds = {**dict.fromkeys(_RUN_TEXTS, "string"), **dict.fromkeys(floats, "Float64"), "evidence_ok": "boolean"}
     return pd.DataFrame(rows).astype({**kinds, **ANSWER_KINDS})
 
 
@@ -66,20 +75,26 @@ def summary_table(plan: Mapping[str, Any], runs: pd.DataFrame, loads: Sequence[M
     """
     by_experiment = dict(tuple(runs.groupby("experiment_id", sort=False)))
     costs = {record["load_id"]: _load_columns(record) for record in loads}
+    ratios = ratio_columns(plan, runs)
     rows = [
         {
             **_summary_row(name, entry, by_experiment[name]),
             **costs[entry["load_id"]],
             **answer_summary(_good(by_experiment[name]), plan.get("reference")),
+            **ratios[name],
         }
         for name, entry in plan["experiments"].items()
     ]
     columns = summary_columns(plan)
     # Objects first: pandas would make floats of a column of whole numbers that has a gap.
     table = pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=object) for name in columns})
-    figures = [name for name in columns if name.endswith(PARTS) or name in LOAD_COLUMNS]
+    figures = [name for name in columns if name.endswith((*PARTS, "_u95")) or name in (*LOAD_COLUMNS, *RATIO_COLUMNS)]
     counts = ["replicates", "warnings", *(f"{metric}_n" for metric in SUMMARY_METRICS)]
-    texts = [name for name in (*HEAD_COLUMNS, *TAIL_COLUMNS, "notes") if name not in ("replicates", "evidence_ok")]
+    texts = [
+        name
+        for name in (*HEAD_COLUMNS, *TAIL_COLUMNS, "notes", "validity")
+        if name not in ("replicates", "evidence_ok")
+    ]
     return table.astype(
         {
             **dict.fromkeys(figures, "Float64"),
@@ -106,6 +121,9 @@ def summary_columns(plan: Mapping[str, Any]) -> list[str]:
                 "warnings",
                 "notes",
                 *ANSWER_COLUMNS,
+                "validity",
+                *(f"{metric}_u95" for metric in U95_SUMMARY),
+                *RATIO_COLUMNS,
             ]
         )
     )
@@ -130,14 +148,18 @@ def write_tables(
 
 
 def why_invalid(record: Mapping[str, Any]) -> str:
-    """Which settings did not take effect, with what was seen instead; or that code was compiled in the window."""
+    """Which settings did not take effect, with what was seen instead; or what else makes the run another one."""
     ignored = [
         f"{path} = {show(entry['requested'])} did not take effect ({entry['observed']})"
         for path, entry in record["evidence"].items()
         if entry["verdict"] == "ignored"
     ]
-    compiled = [item["message"] for item in record["warnings"] if item["code"] == "recompiled-in-window"]
-    return "; ".join([*ignored, *compiled]) or "the window is not what was asked for; the record says no more"
+    others = [
+        reason["message"]
+        for reason in record["validity"]["reasons"]
+        if reason["severity"] == "invalid" and reason["code"] != "setting-ignored"
+    ]
+    return "; ".join([*ignored, *others])
 
 
 def show(value: Any) -> str:
@@ -168,6 +190,8 @@ def _summary_row(name: str, entry: Mapping[str, Any], runs: pd.DataFrame) -> dic
         "evidence_ok": bool(runs["evidence_ok"].all()) if runs["evidence_ok"].notna().all() else None,
         "output_digest": _one_or_differs(good["output_digest"].dropna().unique().tolist()),
         "warnings": int(runs["warnings"].sum()),
+        "validity": _worst(runs["validity"].dropna().tolist()),
+        **{f"{metric}_u95": u95_of(good, metric) if len(sources) == 1 else None for metric in U95_SUMMARY},
         "notes": _notes(good, found, sources),
     }
 
@@ -222,6 +246,20 @@ def _load_columns(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parts(metrics: Sequence[str]) -> list[str]:
     return [f"{metric}_{part}" for metric in metrics for part in PARTS]
+
+
+def _instrument(record: Mapping[str, Any]) -> dict[str, float | None]:
+    """Standard uncertainties of a run's energy figures: what is new in each window, and the gain that all share."""
+    found = {metric: instrument(record, metric) for metric in U95_METRICS}
+    return {
+        f"{metric}_u_{part}": value
+        for metric, both in found.items()
+        for part, value in zip(("random", "gain"), both, strict=True)
+    }
+
+
+def _worst(verdicts: Sequence[str]) -> str | None:
+    return max(verdicts, key=VERDICTS.index, default=None)
 
 
 def _evidence_ok(record: Mapping[str, Any]) -> bool | None:

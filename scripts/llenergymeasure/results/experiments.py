@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ import pandas as pd
 from llenergymeasure.results.comparison import Comparison, comparison_of
 from llenergymeasure.results.labels import Part, as_text, configuration_parts
 from llenergymeasure.results.load_cost import phase_energy
-from llenergymeasure.results.records import METRICS, PARTS, SUMMARY_METRICS
+from llenergymeasure.results.records import METRICS, PARTS, SUMMARY_METRICS, U95_METRICS
 from llenergymeasure.results.statistics import Estimate
 from llenergymeasure.results.study_results import StudyResults
 
@@ -24,7 +25,9 @@ NOT_RUN = "no replicate gave figures"
 class Experiment:
     """Figures of one configuration.
 
-    values: metric → the figure of each valid replicate that has it
+    values: metric → replicate → its figure, of the valid replicates that have one
+    validity: the worst verdict over replicates; `doubts` are the reasons with how many replicates each is of
+    u95: metric → half width of the 95 % interval of the mean with the instrument in it
     unknown: metric → why it has no mean
     meter_uncertainty: relative standard uncertainty of the meter itself, which replicates can't show
     """
@@ -41,8 +44,12 @@ class Experiment:
     output_digest: str | None
     comparison: Comparison
     estimates: Mapping[str, Estimate]
-    values: Mapping[str, Sequence[float]]
+    values: Mapping[str, Mapping[int, float]]
     unknown: Mapping[str, str]
+    batch_id: str
+    validity: str | None
+    doubts: Sequence[tuple[str, int]]
+    u95: Mapping[str, float]
 
     @property
     def label(self) -> str:
@@ -99,18 +106,39 @@ def experiments_of(study: StudyResults) -> list[Experiment]:
                 output_digest=_known(row["output_digest"]),
                 comparison=comparison_of(row, valid),
                 estimates=estimates,
-                values={
-                    metric: [float(value) for value in runs[name][metric].dropna()] if name in runs else []
-                    for metric in METRICS
-                },
+                values={metric: _by_replicate(runs[name], metric) if name in runs else {} for metric in METRICS},
                 unknown={
                     metric: _why_unknown(metric, valid, _known(row["notes"]))
                     for metric, value in estimates.items()
                     if value.mean is None
                 },
+                batch_id=study.plan["experiments"][name]["batch_id"],
+                validity=_known(row["validity"]),
+                doubts=_doubts(records[name]),
+                u95={
+                    metric: float(row[f"{metric}_u95"])
+                    for metric in SUMMARY_METRICS
+                    if metric in U95_METRICS and _known(row[f"{metric}_u95"]) is not None
+                },
             )
         )
     return found
+
+
+def _by_replicate(runs: pd.DataFrame, metric: str) -> dict[int, float]:
+    known = runs[runs[metric].notna()]
+    return {int(number): float(value) for number, value in zip(known["replicate"], known[metric], strict=True)}
+
+
+def _doubts(records: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    """Why runs are suspect, most frequent first; an invalid run has its reason elsewhere."""
+    counted = Counter(
+        reason["message"]
+        for record in records
+        if record["status"] == "ok" and record["validity"] is not None
+        for reason in record["validity"]["reasons"]
+    )
+    return counted.most_common()
 
 
 def _estimate(row: Mapping[Hashable, Any], metric: str) -> Estimate:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from llenergymeasure.results.experiments import ENERGY, SPEED, Experiment, is_estimated
 from llenergymeasure.results.records import METRICS
-from llenergymeasure.results.statistics import Ratio, ratio
+from llenergymeasure.results.simultaneous import ratios_among
+from llenergymeasure.results.split_plot import analyse
+from llenergymeasure.results.statistics import Ratio
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,21 @@ def best(experiments: Sequence[Experiment], metric: str) -> Best | None:
     if len(known) == 1:
         return Best(metric, known[0], None, None)
     first, second = known[:2]
-    return Best(metric, first, second, ratio(second.values[metric], first.values[metric]))
+    return Best(metric, first, second, _ratio(known, metric))
+
+
+def _ratio(known: Sequence[Experiment], metric: str) -> Ratio | None:
+    """The second over the first. None where a figure is not positive: it has no logarithm.
+
+    Both were picked by their figures, so the interval holds for all pairs of these experiments at once.
+    """
+    if any(value <= 0 for item in known[:2] for value in item.values[metric].values()):
+        return None
+    positive = [item for item in known if min(item.values[metric].values()) > 0]
+    values = {item.experiment_id: item.values[metric] for item in positive}
+    analysis = analyse(values, {item.experiment_id: item.batch_id for item in positive})
+    first, second, *_ = (item.experiment_id for item in positive)
+    return ratios_among(analysis, first, list(values)[1:])[second]
 
 
 def pareto_front(experiments: Sequence[Experiment]) -> list[Experiment]:

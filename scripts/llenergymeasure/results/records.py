@@ -22,6 +22,9 @@ RECORD_KEYS = (
     "metrics",
     "unknown",
     "energy_source",
+    "budget",
+    "phases",
+    "validity",
     "output_digest",
     "failure",
     "warnings",
@@ -294,6 +297,10 @@ QUANTITIES = {
 }
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+# Of these a budget is made, so that their means have an uncertainty with the instrument in it.
+U95_METRICS = tuple(
+    metric.name for metric in _ALL if metric.energy and metric.name not in ("emissions_per_request_kg",)
+)
 CONTRACT_METRICS = tuple(metric.name for metric in _ALL if metric.contract)
 ENERGY_METRICS = tuple(metric.name for metric in _ALL if metric.energy)
 # Behind the contract's columns, with interval.

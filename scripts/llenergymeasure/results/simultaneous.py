@@ -32,7 +32,7 @@ def ratios_among(analysis: SplitPlot, first: str, others: Sequence[str]) -> dict
     """
     names = [first, *others]
     pairs = [found for one, other in combinations(names, 2) if (found := analysis.difference(other, one)) is not None]
-    critical = _critical(analysis, pairs)
+    critical = _critical(analysis, pairs) if pairs else None
     differences = [found for found in pairs if found.other == first]
     return _ratios(analysis, differences, others, first, critical)
 

@@ -57,29 +57,6 @@ def estimate(values: Iterable[float | None]) -> Estimate:
     return Estimate(n, mean, mean - half, mean + half)
 
 
-def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Ratio | None:
-    """Ratio of geometric means, with Welch's t interval on the logarithms (Welch 1947, Biometrika 34).
-
-    On logarithms a ratio is a difference, and its interval can't hold a negative ratio. Replicates that share a
-    process vary together, which makes this interval too wide rather than too narrow. None where a value is
-    missing or not positive: such a quantity has no logarithm.
-    """
-    values = [*numerator, *denominator]
-    if not numerator or not denominator or any(not math.isfinite(value) or value <= 0 for value in values):
-        return None
-    above, below = ([math.log(value) for value in side] for side in (numerator, denominator))
-    difference = math.fsum(above) / len(above) - math.fsum(below) / len(below)
-    if min(len(above), len(below)) == 1:
-        return Ratio(math.exp(difference), None, None)
-    parts = [_variance(side) / len(side) for side in (above, below)]
-    spread = sum(parts)
-    if spread == 0:
-        return Ratio(math.exp(difference), math.exp(difference), math.exp(difference))
-    freedom = spread**2 / sum(part**2 / (len(side) - 1) for part, side in zip(parts, (above, below), strict=True))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(spread)
-    return Ratio(math.exp(difference), math.exp(difference - half), math.exp(difference + half))
-
-
 def _variance(values: Sequence[float]) -> float:
     mean = math.fsum(values) / len(values)
     return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
