@@ -53,7 +53,12 @@ class Row:
 
 
 def measure_all(
-    folder: Path, seeds: Sequence[int], periods_s: Sequence[float], ways: Sequence[str] = WAYS, jobs: int = 2, **more: Any
+    folder: Path,
+    seeds: Sequence[int],
+    periods_s: Sequence[float],
+    ways: Sequence[str] = WAYS,
+    jobs: int = 2,
+    **more: Any,
 ) -> list[Row]:
     """Rows of all seeds, each in every update period and way, from `jobs` processes of their own."""
     orders = [

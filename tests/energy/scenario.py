@@ -3,7 +3,8 @@
     python scenario.py '{"meters": ["nvml"], "windows": [{"seconds": 1.0}]}'
 
 prints, as JSON, what the meters said. A window sleeps, and may give orders to the simulated library
-halfway with {"control": "..."}.
+halfway with {"control": "..."}, move the wall clock with {"wall_clock_step_s": ...} or kill the sampler's thread with
+{"break_sampler": true}.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,7 +27,37 @@ def spend(window: dict[str, Any]) -> None:
     time.sleep(window["seconds"] / 2)
     if "control" in window:
         Path(os.environ["SIM_NVML_CONTROL"]).write_text(window["control"], encoding="ascii")
-    time.sleep(window["seconds"] / 2)
+    with (
+        step_of_the_wall_clock(window.get("wall_clock_step_s", 0.0)),
+        broken_sampler(window.get("break_sampler", False)),
+    ):
+        time.sleep(window["seconds"] / 2)
+
+
+@contextmanager
+def step_of_the_wall_clock(seconds: float) -> Iterator[None]:
+    """The wall clock as Python tells it moves; time.perf_counter does not."""
+    real = time.time, time.time_ns
+    time.time = lambda: real[0]() + seconds
+    time.time_ns = lambda: real[1]() + int(seconds * 1e9)
+    try:
+        yield
+    finally:
+        time.time, time.time_ns = real
+
+
+@contextmanager
+def broken_sampler(broken: bool) -> Iterator[None]:
+    """The sampler's thread meets an error that nobody foresaw."""
+    from llenergymeasure.energy.nvml_device import NvmlDevice
+
+    real = NvmlDevice.sample
+    if broken:
+        NvmlDevice.sample = None  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        NvmlDevice.sample = real  # type: ignore[method-assign]
 
 
 def measure(meters: MeterSet, order: dict[str, Any]) -> dict[str, Any]:
@@ -82,6 +115,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
                     answer["unknown"] = str(error)
                     continue
             answer["windows"].append(measure(meters, order_of_window))
+        answer["temperatures"] = meters.temperatures_c()
         answer["describe"] = meters.describe()
         answer["warnings"] = meters.warnings
     finally:
