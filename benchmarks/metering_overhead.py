@@ -1,11 +1,11 @@
 """Claim: sampling and watching make a busy process at most 1 % slower.
 
 A fixed amount of processor-bound Python work runs inside a window of the meters and outside of any, alternated in pairs
-with the order swapped each time; two simulated boards, the default power interval, the real binding and thread. Only the
-work is timed: opening and closing a window wait for ticks by intent. Python work is the hardest case: it and the sampler
-want the same lock. The figure is the median of the pairwise ratios, with a bootstrap interval; work is short and there are
-many pairs, because what comes and goes on a shared machine is longer than a pair. Beside it the processor time that all
-other threads of the process took while the work ran, which other programs do not disturb.
+with the order swapped each time; two simulated boards, the default power interval, the real binding and thread. Only
+the work is timed: opening and closing a window wait for ticks by intent. Python work is the hardest case: it and the
+sampler want the same lock. The figure is the median of the pairwise ratios, with a bootstrap interval; work is short
+and there are many pairs, because what comes and goes on a shared machine is longer than a pair. Beside it the processor
+time that all other threads of the process took while the work ran, which other programs do not disturb.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main() -> bool:
 
 
 def _measure() -> None:
-    """Print as JSON the ratios, the number of samples, and the processor time of other threads over that of the work."""
+    """Print as JSON the ratios, the number of samples, and the other threads' processor time over that of the work."""
     from llenergymeasure.config import EnergyConfig
     from llenergymeasure.energy import open_meters
 

@@ -29,8 +29,8 @@ def works(window: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("no_counter", ["0", "1"])
-def test_a_lost_device_is_invalid_until_it_is_back(gpu_machine: Run, no_counter: str) -> None:
-    answer = gpu_machine(
+def test_a_lost_device_is_invalid_until_it_is_back(quick_gpu_machine: Run, no_counter: str) -> None:
+    answer = quick_gpu_machine(
         nvml({"seconds": 0.5, "control": GONE}, {"seconds": 0.5, "control": ""}, {"seconds": 0.5}),
         no_counter=no_counter,
     )
@@ -41,8 +41,8 @@ def test_a_lost_device_is_invalid_until_it_is_back(gpu_machine: Run, no_counter:
     works(answer["windows"][2])
 
 
-def test_a_counter_that_fails_at_the_end_has_a_reason(gpu_machine: Run) -> None:
-    answer = gpu_machine(
+def test_a_counter_that_fails_at_the_end_has_a_reason(quick_gpu_machine: Run) -> None:
+    answer = quick_gpu_machine(
         nvml({"seconds": 0.4, "control": "0 energy 999\n"}, {"seconds": 0.1, "control": ""}, {"seconds": 0.4})
     )
     (entry,) = answer["windows"][0]["entries"]
@@ -52,16 +52,16 @@ def test_a_counter_that_fails_at_the_end_has_a_reason(gpu_machine: Run) -> None:
     works(answer["windows"][2])
 
 
-def test_a_counter_that_starts_anew_is_no_energy(gpu_machine: Run) -> None:
-    answer = gpu_machine(nvml({"seconds": 0.6, "control": "0 reset 1\n"}, {"seconds": 0.6}))
+def test_a_counter_that_starts_anew_is_no_energy(quick_gpu_machine: Run) -> None:
+    answer = quick_gpu_machine(nvml({"seconds": 0.6, "control": "0 reset 1\n"}, {"seconds": 0.6}))
     (entry,) = answer["windows"][0]["entries"]
     assert entry["energy_j"] is None and "backwards" in entry["reason"]
     works(answer["windows"][1])
 
 
-def test_a_counter_that_jumps_is_caught_by_the_power(gpu_machine: Run) -> None:
+def test_a_counter_that_jumps_is_caught_by_the_power(quick_gpu_machine: Run) -> None:
     """Not backwards, hence no fault of its own: 900 J in a window of 600 J."""
-    answer = gpu_machine(nvml({"seconds": 3.2, "control": "0 offset 900000\n"}), no_counter="0")
+    answer = quick_gpu_machine(nvml({"seconds": 3.2, "control": "0 offset 900000\n"}), no_counter="0")
     (window,) = answer["windows"]
     (entry,) = window["entries"]
     assert found(window) == [("counter-disagrees-with-power", "suspect")]
@@ -72,8 +72,8 @@ def test_a_counter_that_jumps_is_caught_by_the_power(gpu_machine: Run) -> None:
     assert check["agrees"] is False and check["ratio"] > 1 + check["threshold"] >= 1.05
 
 
-def test_no_permission_for_the_counter_means_power(gpu_machine: Run) -> None:
-    answer = gpu_machine(nvml({"seconds": 0.5}), control_text="0 energy 4\n")
+def test_no_permission_for_the_counter_means_power(quick_gpu_machine: Run) -> None:
+    answer = quick_gpu_machine(nvml({"seconds": 0.5}), control_text="0 energy 4\n")
     (entry,) = answer["windows"][0]["entries"]
     assert entry["source"] == "measured:nvml-power" and entry["energy_j"] > 0
     assert "Insufficient Permissions" in next(
@@ -81,13 +81,13 @@ def test_no_permission_for_the_counter_means_power(gpu_machine: Run) -> None:
     )
 
 
-def test_no_permission_at_all_is_a_reason(gpu_machine: Run) -> None:
-    answer = gpu_machine(nvml({"seconds": 0.1}), control_text="0 energy 4\n0 power 4\n")
+def test_no_permission_at_all_is_a_reason(quick_gpu_machine: Run) -> None:
+    answer = quick_gpu_machine(nvml({"seconds": 0.1}), control_text="0 energy 4\n0 power 4\n")
     assert "Insufficient Permissions" in answer["unavailable"]
 
 
-def test_missing_sensors_are_facts_and_no_obstacle(gpu_machine: Run) -> None:
-    answer = gpu_machine(nvml({"seconds": 0.5}), driver="bare")
+def test_missing_sensors_are_facts_and_no_obstacle(quick_gpu_machine: Run) -> None:
+    answer = quick_gpu_machine(nvml({"seconds": 0.5}), driver="bare")
     (window,) = answer["windows"]
     works(window)
     facts = window["facts"][uuid(0)]
@@ -115,8 +115,8 @@ def test_a_step_of_the_wall_clock_changes_nothing(gpu_machine: Run, step_s: floa
     assert all(window["start"] - 0.01 <= row["monotonic_s"] <= window["end"] for row in window["trace"])
 
 
-def test_a_sampler_that_dies_costs_the_trace_and_not_the_energy(gpu_machine: Run) -> None:
-    answer = gpu_machine(nvml({"seconds": 0.8, "break_sampler": True}, {"seconds": 0.5}))
+def test_a_sampler_that_dies_costs_the_trace_and_not_the_energy(quick_gpu_machine: Run) -> None:
+    answer = quick_gpu_machine(nvml({"seconds": 0.8, "break_sampler": True}, {"seconds": 0.5}))
     first, second = answer["windows"]
     works(first)
     assert codes(answer) == ["power_sampler_died"]
@@ -125,8 +125,8 @@ def test_a_sampler_that_dies_costs_the_trace_and_not_the_energy(gpu_machine: Run
     assert max(row["monotonic_s"] for row in second["trace"]) > second["end"] - 0.2
 
 
-def test_a_sampler_that_dies_without_a_counter_leaves_no_energy(gpu_machine: Run) -> None:
-    answer = gpu_machine(
+def test_a_sampler_that_dies_without_a_counter_leaves_no_energy(quick_gpu_machine: Run) -> None:
+    answer = quick_gpu_machine(
         nvml({"seconds": 2.4, "break_sampler": True}, {"seconds": 0.5}), no_counter="1", architecture="5"
     )
     (entry,) = answer["windows"][0]["entries"]

@@ -25,7 +25,8 @@ def found(answer: dict[str, Any]) -> list[tuple[str, str]]:
 @pytest.fixture
 def stranger() -> Iterator[int]:
     """A process that is not of our tree: its parent has ended."""
-    code = "import subprocess, sys; print(subprocess.Popen(['sleep', '600'], stdout=subprocess.DEVNULL).pid)"
+    quiet = "stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL"
+    code = f"import subprocess; print(subprocess.Popen(['sleep', '600'], {quiet}).pid)"
     pid = int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
     deadline_s = time.monotonic() + 5
     while _parent(pid) == os.getpid() and time.monotonic() < deadline_s:
@@ -38,8 +39,8 @@ def _parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def test_a_quiet_window_has_facts_and_no_findings(gpu_machine: Run) -> None:
-    answer = gpu_machine(nvml({"seconds": 0.5}))
+def test_a_quiet_window_has_facts_and_no_findings(quick_gpu_machine: Run) -> None:
+    answer = quick_gpu_machine(nvml({"seconds": 0.5}))
     assert found(answer) == []
     facts = answer["windows"][0]["facts"][uuid(0)]
     assert facts.pop("samples") == len(answer["windows"][0]["trace"])
@@ -70,42 +71,42 @@ def test_a_quiet_window_has_facts_and_no_findings(gpu_machine: Run) -> None:
         ("0 ecc_count 1\n", ("ecc-errors", "invalid")),
     ],
 )
-def test_what_happens_in_a_window_is_found(gpu_machine: Run, order: str, finding: tuple[str, str]) -> None:
-    answer = gpu_machine(nvml({"seconds": 0.8, "control": order}))
+def test_what_happens_in_a_window_is_found(quick_gpu_machine: Run, order: str, finding: tuple[str, str]) -> None:
+    answer = quick_gpu_machine(nvml({"seconds": 0.8, "control": order}))
     assert found(answer) == [finding]
 
 
 @pytest.mark.parametrize("order", ["0 mhz 1380\n", "0 throttle 1\n"])
-def test_small_changes_are_none(gpu_machine: Run, order: str) -> None:
+def test_small_changes_are_none(quick_gpu_machine: Run, order: str) -> None:
     """Two percent of clock; the reason "idle"."""
-    assert found(gpu_machine(nvml({"seconds": 0.8, "control": order}))) == []
+    assert found(quick_gpu_machine(nvml({"seconds": 0.8, "control": order}))) == []
 
 
 @pytest.mark.parametrize("kind", ["process", "graphic"])
-def test_a_foreign_process_on_the_board_is_told(gpu_machine: Run, stranger: int, kind: str) -> None:
-    answer = gpu_machine(nvml({"seconds": 0.2}), control_text=f"0 {kind} {stranger}\n")
+def test_a_foreign_process_on_the_board_is_told(quick_gpu_machine: Run, stranger: int, kind: str) -> None:
+    answer = quick_gpu_machine(nvml({"seconds": 0.2}), control_text=f"0 {kind} {stranger}\n")
     assert found(answer) == [("foreign-processes", "suspect")]
     assert str(stranger) in answer["windows"][0]["findings"][0]["message"]
 
 
-def test_our_own_processes_are_not_foreign(gpu_machine: Run) -> None:
+def test_our_own_processes_are_not_foreign(quick_gpu_machine: Run) -> None:
     child = subprocess.Popen(["sleep", "600"])
     try:
         for pid in (os.getpid(), child.pid):
-            assert found(gpu_machine(nvml({"seconds": 0.2}), control_text=f"0 process {pid}\n")) == []
+            assert found(quick_gpu_machine(nvml({"seconds": 0.2}), control_text=f"0 process {pid}\n")) == []
     finally:
         child.terminate()
         child.wait()
 
 
-def test_a_process_of_another_namespace_is_counted_and_not_accused(gpu_machine: Run) -> None:
-    answer = gpu_machine(nvml({"seconds": 0.2}), control_text="0 process 2000000000\n")
+def test_a_process_of_another_namespace_is_counted_and_not_accused(quick_gpu_machine: Run) -> None:
+    answer = quick_gpu_machine(nvml({"seconds": 0.2}), control_text="0 process 2000000000\n")
     assert found(answer) == []
     assert answer["windows"][0]["facts"][uuid(0)]["hidden_processes"] == 1
 
 
-def test_a_driver_that_hides_processes_is_a_fact(gpu_machine: Run) -> None:
-    answer = gpu_machine(nvml({"seconds": 0.2}), control_text="0 processes 4\n")
+def test_a_driver_that_hides_processes_is_a_fact(quick_gpu_machine: Run) -> None:
+    answer = quick_gpu_machine(nvml({"seconds": 0.2}), control_text="0 processes 4\n")
     assert found(answer) == []
     facts = answer["windows"][0]["facts"][uuid(0)]
     assert facts["missing_sensors"] == {"processes": "Insufficient Permissions"}
@@ -123,17 +124,17 @@ def test_a_driver_that_hides_processes_is_a_fact(gpu_machine: Run) -> None:
     ],
 )
 def test_the_power_reading_is_chosen_and_named(
-    gpu_machine: Run, settings: dict[str, str], power: str, averaging_s: float
+    quick_gpu_machine: Run, settings: dict[str, str], power: str, averaging_s: float
 ) -> None:
-    device = gpu_machine(nvml(), **settings)["describe"]["devices"][0]
+    device = quick_gpu_machine(nvml(), **settings)["describe"]["devices"][0]
     assert (device["power"], device["power_averaging_s"]) == (power, averaging_s)
 
 
 @pytest.mark.parametrize(
     "settings", [{"names": "NVIDIA GH200 480GB", "fields": "instant"}, {"fields": "instant+module"}]
 )
-def test_the_counter_of_a_superchip_is_refused(gpu_machine: Run, settings: dict[str, str]) -> None:
-    answer = gpu_machine(nvml({"seconds": 0.5}), **settings)
+def test_the_counter_of_a_superchip_is_refused(quick_gpu_machine: Run, settings: dict[str, str]) -> None:
+    answer = quick_gpu_machine(nvml({"seconds": 0.5}), **settings)
     (entry,) = answer["windows"][0]["entries"]
     assert entry["source"] == "measured:nvml-power" and "GPU scope" in entry["uncertainty_basis"]
     assert entry["energy_j"] == pytest.approx(200 * entry["duration_s"], rel=0.03)
@@ -141,6 +142,6 @@ def test_the_counter_of_a_superchip_is_refused(gpu_machine: Run, settings: dict[
     assert [warning["code"] for warning in answer["warnings"]] == ["nvml_counter_refused"]
 
 
-def test_a_superchip_without_gpu_scope_is_no_meter(gpu_machine: Run) -> None:
-    answer = gpu_machine(nvml({"seconds": 0.1}), names="NVIDIA GH200 480GB")
+def test_a_superchip_without_gpu_scope_is_no_meter(quick_gpu_machine: Run) -> None:
+    answer = quick_gpu_machine(nvml({"seconds": 0.1}), names="NVIDIA GH200 480GB")
     assert "superchip" in answer["unavailable"]

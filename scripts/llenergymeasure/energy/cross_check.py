@@ -49,8 +49,8 @@ def cross_check(
     """Hold a counter's energy against integrated power; None where the samples are too few or their window too short.
 
     The threshold is `DEVIATIONS` standard deviations of the difference, at least `LEAST_THRESHOLD`. Of the
-    counter only the edges count for it: both readings come from one sensor, so its gain and what it does not see are the
-    same in both.
+    counter only the edges count for it: both readings come from one sensor, so its gain and what it does not see are
+    the same in both.
     """
     inside = sum(time_s <= span.end_s for time_s, _ in power.points)
     if inside < FEWEST_SAMPLES or span.duration_s < SHORTEST_AVERAGES * power.averaging_s:
