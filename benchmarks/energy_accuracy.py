@@ -1,16 +1,16 @@
 """Claim: the energy of a window is right, and its interval says how right.
 
-200 random power traces in the likeness of language-model serving (tests/energy/power_traces.py describes the family and
-was written before any result was seen), windows of 5 to 60 s, update periods of 20 and 100 ms, a sensor that sees 25 %
-of the time, 1 % of noise a period, a gain error of ±5 % spread evenly over the traces; the real meter, sampler thread
+200 random power traces in the likeness of language-model serving (tests/energy/power_traces.py describes the family
+and was written before any result was seen), windows of 5 to 60 s, update periods of 20 and 100 ms, a sensor that sees
+25 % of the time, 1 % of noise a period, a gain error of ±5 % spread evenly over the traces; the real meter, sampler thread
 and binding over the simulated library, on a virtual clock. Limits, over both update periods:
 
 - error without the gain: at most 0.5 % in the median, 1 % at the 95th percentile;
 - the stated 95 % interval, gain included, covers the truth in 93 to 97 % of the windows.
 
 Beside it, on the same traces at another phase of the ticks: plain polling of the (1 s averaged) power every 100 ms, and
-the plain difference of the counter; and our windows on boards without a counter. The rows `sees all` are of a sensor that
-misses nothing and has no noise: what is left there is the error of the edges, the rest is the sensor's.
+the plain difference of the counter; and our windows on boards without a counter. The rows `sees all` are of a sensor
+that misses nothing and has no noise: what is left there is the error of the edges, the rest is the sensor's.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +39,25 @@ def driver_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def gpu_machine(tmp_path: Path, driver_folders: dict[str, Path]) -> Run:
-    """Run a scenario on a machine with simulated boards; keyword arguments are SIM_NVML_* or the environment's."""
+    """Run a scenario on a machine with simulated boards; keyword arguments are SIM_NVML_* or the environment's.
+
+    `virtual`: on a virtual clock, as fast as it goes.
+    """
     control = tmp_path / "control"
     folder = tmp_path / "empty"
     folder.mkdir()
 
-    def run(order: dict[str, Any], *, driver: str = "full", control_text: str = "", **settings: str) -> dict[str, Any]:
+    def run(
+        order: dict[str, Any], *, driver: str = "full", control_text: str = "", virtual: bool = False, **settings: str
+    ) -> dict[str, Any]:
         control.write_text(control_text, encoding="ascii")
         environment = {
             "LD_LIBRARY_PATH": str(driver_folders[driver]),
             "SIM_NVML_CONTROL": str(control),
             "HOME": str(folder),
         }
+        if virtual:
+            environment["SIM_VIRTUAL"] = "1"
         settings = {"power_w": "200", **settings}
         environment |= {
             name if name.isupper() else f"SIM_NVML_{name.upper()}": value for name, value in settings.items()
@@ -57,3 +65,9 @@ def gpu_machine(tmp_path: Path, driver_folders: dict[str, Path]) -> Run:
         return run_scenario(folder, environment, order)
 
     return run
+
+
+@pytest.fixture
+def quick_gpu_machine(gpu_machine: Run) -> Run:
+    """As `gpu_machine`, on a virtual clock."""
+    return partial(gpu_machine, virtual=True)

@@ -4,15 +4,16 @@ A trace is a history before the window, the work in it, and what comes after, as
 straight line, so that its energy is exact. The family, drawn before any result was seen:
 
 - idle 60-120 W; the work's power up to 400-700 W; half of the windows come after a pause, half right after other work;
-- the work is a chain of batches: a prefill of 0.03-0.8 s near the highest power, then 8-256 decode steps, then a pause of
-  the host of 2-60 ms, in one batch of ten of 0.1-0.5 s, in which power falls towards idle;
-- a decode step takes 8-60 ms, the same for a trace but for a jitter of 2-10 %, and in each the power falls by 5-35 % for
-  10-40 % of it (the launch gaps); the plateau is 40-90 % of the prefill's power, lies elsewhere by ±5 % in each batch, and
-  rises by up to 10 % with the context;
+- the work is a chain of batches: a prefill of 0.03-0.8 s near the highest power, then 8-256 decode steps, then a
+  pause of the host of 2-60 ms, in one batch of ten of 0.1-0.5 s, in which power falls towards idle;
+- a decode step takes 8-60 ms, the same for a trace but for a jitter of 2-10 %, and in each the power falls by 5-35 %
+  for 10-40 % of it (the launch gaps); the plateau is 40-90 % of the prefill's power, lies elsewhere by ±5 % in each
+  batch, and rises by up to 10 % with the context;
 - changes take 2-6 ms; the first work of a window comes up over 20-150 ms;
-- everything drifts by up to ±3 % over the window (temperature); one trace of four carries bursts, +10-30 % for 10-50 ms,
-  up to three a second;
-- afterwards power falls in steps over 0.2-2 s to idle. The window, 5-60 s, ends with the work, at any phase of the ticks.
+- everything drifts by up to ±3 % over the window (temperature); one trace of four carries bursts, +10-30 % for
+  10-50 ms, up to three a second;
+- afterwards power falls in steps over 0.2-2 s to idle. The window, 5-60 s, ends with the work, at any phase of the
+  ticks.
 """
 
 from __future__ import annotations

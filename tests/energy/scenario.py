@@ -3,36 +3,83 @@
     python scenario.py '{"meters": ["nvml"], "windows": [{"seconds": 1.0}]}'
 
 prints, as JSON, what the meters said. A window sleeps, and may give orders to the simulated library
-halfway with {"control": "..."}.
+halfway with {"control": "..."}, move the wall clock with {"wall_clock_step_s": ...} or kill the sampler's thread with
+{"break_sampler": true}.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from virtual_clock import VirtualClock
+
 from llenergymeasure.config import EnergyConfig
 from llenergymeasure.energy import MeterSet, MeterUnavailable, PhaseEnergy, UnknownDevice, open_meters, primary_energy
+from llenergymeasure.energy.clock import CLOCK, Clock
 
 
-def spend(window: dict[str, Any]) -> None:
-    time.sleep(window["seconds"] / 2)
+def the_clock() -> Clock:
+    """The real one, or where the environment says SIM_VIRTUAL a virtual one that leads the simulated library too."""
+    if "SIM_VIRTUAL" not in os.environ:
+        return CLOCK
+    library = ctypes.CDLL("libnvidia-ml.so.1")
+    library.sim_set_time.argtypes = [ctypes.c_double]
+    return VirtualClock(1000.0, library.sim_set_time)
+
+
+def spend(window: dict[str, Any], clock: Clock) -> None:
+    clock.sleep(window["seconds"] / 2)
     if "control" in window:
         Path(os.environ["SIM_NVML_CONTROL"]).write_text(window["control"], encoding="ascii")
-    time.sleep(window["seconds"] / 2)
+    with (
+        step_of_the_wall_clock(window.get("wall_clock_step_s", 0.0)),
+        broken_sampler(window.get("break_sampler", False)),
+    ):
+        clock.sleep(window["seconds"] / 2)
+
+
+@contextmanager
+def step_of_the_wall_clock(seconds: float) -> Iterator[None]:
+    """The wall clock as Python tells it moves; time.perf_counter does not."""
+    real = time.time, time.time_ns
+    time.time = lambda: real[0]() + seconds
+    time.time_ns = lambda: real[1]() + int(seconds * 1e9)
+    try:
+        yield
+    finally:
+        time.time, time.time_ns = real
+
+
+@contextmanager
+def broken_sampler(broken: bool) -> Iterator[None]:
+    """The sampler's thread meets an error that nobody foresaw."""
+    from llenergymeasure.energy.nvml_device import NvmlDevice
+
+    real = NvmlDevice.sample
+    if broken:
+        NvmlDevice.sample = None  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        NvmlDevice.sample = real  # type: ignore[method-assign]
 
 
 def measure(meters: MeterSet, order: dict[str, Any]) -> dict[str, Any]:
     synchronized: list[float] = []
-    entered_s = time.perf_counter()
-    with meters.window(order.get("phase", "generate"), lambda: synchronized.append(time.perf_counter())) as window:
-        began_s, cpu_s = time.perf_counter(), time.process_time()
-        spend(order)
+    clock = meters.clock
+    entered_s = clock.now_s()
+    with meters.window(order.get("phase", "generate"), lambda: synchronized.append(clock.now_s())) as window:
+        began_s, cpu_s = clock.now_s(), time.process_time()
+        spend(order, clock)
         cpu_s = time.process_time() - cpu_s
     return {
         "entries": [entry.to_dict() for entry in window.entries],
@@ -45,7 +92,7 @@ def measure(meters: MeterSet, order: dict[str, Any]) -> dict[str, Any]:
         "duration": window.duration_s,
         "entered": entered_s,
         "began": began_s,
-        "left": time.perf_counter(),
+        "left": clock.now_s(),
         "cpu": cpu_s,
         "synchronized": synchronized,
         "trace": meters.trace(),
@@ -69,7 +116,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     config = EnergyConfig.model_construct(**settings)
     before = set(Path.cwd().iterdir())
     try:
-        meters = open_meters(config)
+        meters = open_meters(config, the_clock())
     except MeterUnavailable as refusal:
         return {"unavailable": str(refusal)}
     answer: dict[str, Any] = {"windows": []}
@@ -82,6 +129,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
                     answer["unknown"] = str(error)
                     continue
             answer["windows"].append(measure(meters, order_of_window))
+        answer["temperatures"] = meters.temperatures_c()
         answer["describe"] = meters.describe()
         answer["warnings"] = meters.warnings
     finally:

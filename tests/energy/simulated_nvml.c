@@ -224,7 +224,10 @@ static double averaged(int board, double seconds) {
 int nvmlInitWithFlags(unsigned flags) { (void)flags; return (int)order(0, "init"); }
 int nvmlInit_v2(void) { return (int)order(0, "init"); }
 int nvmlShutdown(void) { return OK; }
-const char *nvmlErrorString(int error) { (void)error; return "simulated error"; }
+const char *nvmlErrorString(int error) {
+    return error == NOT_SUPPORTED ? "Not Supported" : error == 4 ? "Insufficient Permissions"
+         : error == 15 ? "GPU is lost" : "simulated error";
+}
 int nvmlSystemGetDriverVersion(char *out, unsigned size) { snprintf(out, size, "999.1"); return OK; }
 int nvmlDeviceGetCount_v2(unsigned *count) { *count = (unsigned)boards(); return OK; }
 

@@ -137,8 +137,8 @@ def _from_ticks(
     many = span.duration_s / grid.period_s
     components = [
         Component(
-            f"counter tick of {grid.period_s * 1e3:.1f} ms: power carried over {before_s * 1e3:.0f} ms at the start and "
-            f"{after_s * 1e3:.0f} ms at the end of the window, to {change_w:.3g} W",
+            f"counter tick of {grid.period_s * 1e3:.1f} ms: power carried over {before_s * 1e3:.0f} ms at the start "
+            f"and {after_s * 1e3:.0f} ms at the end of the window, to {change_w:.3g} W",
             change_w * math.hypot(before_s, after_s),
             "edge",
         ),
@@ -147,8 +147,8 @@ def _from_ticks(
     if scatter is not None:
         components.append(
             Component(
-                f"scatter of {many:.0f} ticks: noise, and what a sensor misses that sees {window.family.seen_share:.0%} "
-                f"of the time ({window.family.name})",
+                f"scatter of {many:.0f} ticks: noise, and what a sensor misses that sees "
+                f"{window.family.seen_share:.0%} of the time ({window.family.name})",
                 scatter.window_j,
                 "rate",
             )

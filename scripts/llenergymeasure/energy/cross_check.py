@@ -48,8 +48,9 @@ def cross_check(
 ) -> CrossCheck | None:
     """Hold a counter's energy against integrated power; None where the samples are too few or their window too short.
 
-    The threshold is `DEVIATIONS` standard deviations of the difference, at least `LEAST_THRESHOLD`. The gain is left
-    out of them: both readings come from one sensor.
+    The threshold is `DEVIATIONS` standard deviations of the difference, at least `LEAST_THRESHOLD`. Of the
+    counter only the edges count for it: both readings come from one sensor, so its gain and what it does not see are
+    the same in both.
     """
     inside = sum(time_s <= span.end_s for time_s, _ in power.points)
     if inside < FEWEST_SAMPLES or span.duration_s < SHORTEST_AVERAGES * power.averaging_s:
@@ -57,8 +58,8 @@ def cross_check(
     found = integrate(span, power)
     if not isinstance(found, Integral) or found.energy_j <= 0:
         return None
-    own = [component for component in components if component.kind != "gain"]
-    deviation_j = math.hypot(standard(own), standard(found.components))
+    edges = [component for component in components if component.kind == "edge"]
+    deviation_j = math.hypot(standard(edges), standard(found.components))
     threshold = max(LEAST_THRESHOLD, DEVIATIONS * deviation_j / found.energy_j)
     ratio = energy_j / found.energy_j
     return CrossCheck(found.energy_j, ratio, abs(ratio - 1) <= threshold, threshold)

@@ -85,7 +85,8 @@ def integrate(span: Span, window: PowerWindow) -> Integral | str:
     steady. Budget, in quadrature:
 
     - the power around an edge need not be steady. One change between the lowest and the highest power seen shifts
-      the edge by at most τ/8 of their difference; where τ is 0, by half a spacing of the readings. Rectangular, two edges;
+      the edge by at most τ/8 of their difference; where τ is 0, by half a spacing of the readings. Rectangular, two
+      edges;
     - scatter of the readings, T apart and each the mean of n = max(1, τ/T): half their mean squared successive
       difference δ² stands for a variance of n²δ² of one update (the mean of n changes by two of them), and
       √(duration/T)·T·n·δ is left of the window. It holds noise and what the sensor did not see.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import pynvml
 
+from llenergymeasure.energy.clock import Clock
 from llenergymeasure.energy.device_families import family_of
 from llenergymeasure.energy.nvml_power import PowerSource, choose_power, superchip
 from llenergymeasure.energy.nvml_state import BoardState, board_state
@@ -18,6 +20,7 @@ SUPERCHIP_REASON = (
     "a superchip: NVML does not say whether its total-energy counter covers the GPU or the whole module, so GPU-scope "
     "power is integrated instead"
 )
+SLOW_S = 0.5  # between readings of what changes slowly
 # Clocks event reasons that mean "slower than it could be". An idle board or clocks that somebody set are
 # none.
 THROTTLE_BITS = {
@@ -37,7 +40,7 @@ class NvmlDevice:
     sensors that do not work, with the driver's answer.
     """
 
-    def __init__(self, board: Board, handle: Any) -> None:
+    def __init__(self, board: Board, handle: Any, clock: Clock) -> None:
         self.board = board
         self.uuid = board.uuid
         self.family = family_of(board.name)
@@ -47,6 +50,9 @@ class NvmlDevice:
         self.power: PowerSource | None = None
         self.power_missing: str | None = None
         self._handle = handle
+        self._clock = clock
+        self._slow_read_s = -math.inf
+        self._slow: tuple[int | None, int | None] = (None, None)
         self.counter_missing = SUPERCHIP_REASON if self.superchip else _why_not(self.energy_mj)
         try:
             self.power = choose_power(handle, board.name, superchip=self.superchip)
@@ -83,7 +89,10 @@ class NvmlDevice:
         return board_state(self._handle)
 
     def sample(self) -> PowerReading:
-        """Counter, power and state of the board now; a failing sensor is None, power's failure is in `error`."""
+        """Counter, power and state of the board now; a failing sensor is None, power's failure is in `error`.
+
+        Temperature and memory clock may be `SLOW_S` old: each call makes a busy Python thread hand over its lock.
+        """
         counter_mj: int | None = None
         power_w: float | None = None
         error, lost = self.power_missing, False
@@ -98,12 +107,13 @@ class NvmlDevice:
             except pynvml.NVMLError as failure:
                 error, lost = str(failure), lost or _is_lost(failure)
         bits = _or_none(self._reasons)
+        temperature_c, memory_clock_mhz = self._slow_sensors()
         return PowerReading(
             power_w=power_w,
             counter_mj=counter_mj,
-            temperature_c=_or_none(self._temperature),
+            temperature_c=temperature_c,
             sm_clock_mhz=_or_none(self._sm_clock),
-            memory_clock_mhz=_or_none(self._memory_clock),
+            memory_clock_mhz=memory_clock_mhz,
             throttle_reasons=None if bits is None else [name for name, bit in THROTTLE_BITS.items() if bits & bit],
             error=error,
             lost=lost,
@@ -127,6 +137,13 @@ class NvmlDevice:
             "superchip": self.superchip,
             "missing_sensors": dict(self.missing),
         }
+
+    def _slow_sensors(self) -> tuple[int | None, int | None]:
+        now_s = self._clock.now_s()
+        if now_s - self._slow_read_s >= SLOW_S:
+            self._slow_read_s = now_s
+            self._slow = _or_none(self._temperature), _or_none(self._memory_clock)
+        return self._slow
 
     def _sensor(self, name: str, *reads: Callable[[], int]) -> Callable[[], int] | None:
         """The first of these calls that works; where none does, the sensor is missing."""

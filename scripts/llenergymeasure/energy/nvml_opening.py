@@ -52,7 +52,7 @@ def _open(context: MeterContext) -> NvmlMeter:
     if selection.order_uncertain:
         # CUDA may take another board than the one metered so far: `restrict` must be able to follow it.
         candidates = [board for board in boards if not board.mig_enabled]
-    opened = [NvmlDevice(board, handles[board.uuid]) for board in candidates]
+    opened = [NvmlDevice(board, handles[board.uuid], context.clock) for board in candidates]
     devices = [device for device in opened if not (device.counter_missing and device.power_missing)]
     selection.refused += [
         (device.uuid, f"neither counter nor power can be read: {device.counter_missing}; {device.power_missing}")

@@ -58,6 +58,11 @@ def board_state(handle: Any) -> BoardState:
 
 
 def _pids(handle: Any) -> set[int]:
-    compute = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
-    graphics = pynvml.nvmlDeviceGetGraphicsRunningProcesses(handle)
+    """Compute and graphics processes; drivers before 510 know only the second version of the calls."""
+    try:
+        compute = pynvml.nvmlDeviceGetComputeRunningProcesses_v3(handle)
+        graphics = pynvml.nvmlDeviceGetGraphicsRunningProcesses_v3(handle)
+    except pynvml.NVMLError_FunctionNotFound:
+        compute = pynvml.nvmlDeviceGetComputeRunningProcesses_v2(handle)
+        graphics = pynvml.nvmlDeviceGetGraphicsRunningProcesses_v2(handle)
     return {int(process.pid) for process in (*compute, *graphics)}

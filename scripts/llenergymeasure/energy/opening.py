@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from llenergymeasure.energy.clock import CLOCK
+from llenergymeasure.energy.clock import CLOCK, Clock
 from llenergymeasure.energy.codecarbon_meter import detect_ahead
 from llenergymeasure.energy.meter import Meter, MeterContext, MeterUnavailable
 from llenergymeasure.energy.meter_set import MeterSet
@@ -22,7 +22,7 @@ def prepare_meters(config: EnergyConfig) -> None:
         detect_ahead()
 
 
-def open_meters(config: EnergyConfig) -> MeterSet:
+def open_meters(config: EnergyConfig, clock: Clock = CLOCK) -> MeterSet:
     """Open the meters of `energy.meters`, or all that work here.
 
     Takes seconds, so that windows take none; call it before torch touches CUDA.
@@ -41,7 +41,7 @@ def open_meters(config: EnergyConfig) -> MeterSet:
         for name in [name for name in METERS if name in wanted]:
             covered: frozenset[str] = frozenset().union(*(meter.domains for meter in meters))
             try:
-                meters.append(METERS[name](MeterContext(os.environ, config.power_interval_s, CLOCK, covered, warn)))
+                meters.append(METERS[name](MeterContext(os.environ, config.power_interval_s, clock, covered, warn)))
             except MeterUnavailable as refusal:
                 if config.meters is not None:
                     raise
@@ -54,7 +54,7 @@ def open_meters(config: EnergyConfig) -> MeterSet:
         no_meter = "no meter works here: " + "; ".join(f"{each['meter']}: {each['reason']}" for each in refused)
     else:
         no_meter = "energy.meters is empty: the study asks for no energy"
-    return MeterSet(meters, warn, refused=refused, no_meter=no_meter)
+    return MeterSet(meters, warn, refused=refused, no_meter=no_meter, clock=clock)
 
 
 def no_meters() -> MeterSet:

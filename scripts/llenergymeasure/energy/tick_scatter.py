@@ -28,10 +28,10 @@ def scatter_of(ticks: Sequence[Tick], period_s: float, seen_share: float, durati
     P is the power between ticks, D its successive differences, v = mean(D²)/2 (von Neumann's estimator of a variance,
     in which a slow course counts for nothing) and c = -mean(DᵢDᵢ₊₁). Two kinds of change leave different traces:
 
-    - what is new in each step (noise, rapid fluctuation) gives v = c = its variance. Of it the sum over N periods T keeps
-      N·T²·n·variance, n the mean number of periods in a step;
-    - a lasting change by h, at any moment u of the step, gives differences u·h and (1-u)·h, and v - c = h²/2 whatever u.
-      A sensor that sees the first share d of a period takes it for earlier or later than it was: the error is
+    - what is new in each step (noise, rapid fluctuation) gives v = c = its variance. Of it the sum over N periods T
+      keeps N·T²·n·variance, n the mean number of periods in a step;
+    - a lasting change by h, at any moment u of the step, gives differences u·h and (1-u)·h, and v - c = h²/2 whatever
+      u. A sensor that sees the first share d of a period takes it for earlier or later than it was: the error is
       T·h·(m - u'), of variance T²·h²·(1-d)²/12 over u (its mean cancels between rises and falls).
 
     In v a lasting change counts (1 - f/3)·h²/2, f being the share of a step where a change is split in two, so the
