@@ -5,7 +5,7 @@ Each counter is worked out from the clock whenever it is written, so its energy 
 
 from __future__ import annotations
 
-import os
+import contextlib
 import sys
 import threading
 import time
@@ -89,11 +89,9 @@ class FakePowercap:
             microjoules = (self._start_uj + round(self._joules[folder] * 1e6)) % self._range_uj
             new = self.root / folder / "energy_uj.new"
             new.write_text(f"{microjoules}\n")
-            try:
-                # A reader sees the old value or the new one, never half of one.
-                os.replace(new, self.counter(folder))
-            except OSError:
-                pass  # the test put a folder in its place
+            # A reader sees the old value or the new one, never half of one; a test may put a folder in its place.
+            with contextlib.suppress(OSError):
+                new.replace(self.counter(folder))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from llenergymeasure.config import EnergyConfig
-from llenergymeasure.energy import MeterSet, MeterUnavailable, PhaseEnergy, UnknownDevice, open_meters, primary_energy
+from llenergymeasure.energy import (
+    MeterSet,
+    MeterUnavailable,
+    PhaseEnergy,
+    UnknownDevice,
+    open_meters,
+    primary_energy,
+    rapl_meter,
+)
 
 
 def spend(window: dict[str, Any]) -> None:
@@ -93,4 +101,6 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    if "FAKE_POWERCAP" in os.environ:
+        rapl_meter.POWERCAP = Path(os.environ["FAKE_POWERCAP"])
     print(json.dumps(run(json.loads(sys.argv[1])), allow_nan=False))

@@ -7,8 +7,8 @@ from energy.simulated_gpus import Run
 
 from llenergymeasure.energy.registry import METERS
 
-MACHINES = {"nvml": "gpu_machine", "codecarbon": "machine"}
-SOURCES = {"nvml": "measured:", "codecarbon": "estimated:"}
+MACHINES = {"nvml": "gpu_machine", "rapl": "rapl_machine", "codecarbon": "machine"}
+SOURCES = {"nvml": "measured:", "rapl": "measured:", "codecarbon": "estimated:"}
 
 
 @pytest.fixture(params=list(METERS))

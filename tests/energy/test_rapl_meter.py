@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import shutil
@@ -113,7 +114,7 @@ def test_the_pieces_of_a_window_hold_its_energy_with_the_memory_in_it(root: Path
     pieces = window.intervals
     assert len(pieces) > 20
     assert {piece.device for piece in pieces} == {"package-0"}
-    assert all(earlier.end_s == later.start_s for earlier, later in zip(pieces, pieces[1:], strict=False))
+    assert all(earlier.end_s == later.start_s for earlier, later in itertools.pairwise(pieces))
     total_j = primary_energy(window.entries, "generate").energy_j
     assert math.fsum(piece.energy_j for piece in pieces) == pytest.approx(total_j, rel=0.01)
     middle_s = (window.start_monotonic_s + window.end_monotonic_s) / 2
@@ -197,7 +198,7 @@ def test_a_reader_that_dies_is_told_and_the_edges_still_count(root: Path, monkey
         warnings = machine.set.warnings
     assert window.entries[0].energy_j == pytest.approx(100 * window.duration_s, rel=0.05)
     assert len(window.intervals) == 1
-    assert ["rapl_reader_died"] == [warning["code"] for warning in warnings]
+    assert [warning["code"] for warning in warnings] == ["rapl_reader_died"]
     assert "no more threads" in warnings[0]["message"]
     assert len(again.intervals) > 5
 
@@ -242,7 +243,8 @@ def test_memory_that_cannot_be_read_leaves_the_package(root: Path) -> None:
 
 
 def test_a_machine_without_rapl_says_so(root: Path) -> None:
-    with pytest.raises(MeterUnavailable, match="no package in .*powercap") as refused:
+    assert not root.exists()
+    with pytest.raises(MeterUnavailable, match="no package in") as refused:
         Opened(0.02)
     assert "modprobe" in refused.value.reason
 
