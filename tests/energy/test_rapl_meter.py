@@ -201,6 +201,7 @@ def test_a_reader_that_dies_is_told_and_the_edges_still_count(root: Path, monkey
     assert [warning["code"] for warning in warnings] == ["rapl_reader_died"]
     assert "no more threads" in warnings[0]["message"]
     assert len(again.intervals) > 5
+    assert machine.meter._reader.death is None
 
 
 def test_a_short_window_is_unknown_or_wide_and_never_zero(root: Path) -> None:
