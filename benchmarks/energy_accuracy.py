@@ -2,8 +2,8 @@
 
 200 random power traces in the likeness of language-model serving (tests/energy/power_traces.py describes the family
 and was written before any result was seen), windows of 5 to 60 s, update periods of 20 and 100 ms, a sensor that sees
-25 % of the time, 1 % of noise a period, a gain error of ±5 % spread evenly over the traces; the real meter, sampler thread
-and binding over the simulated library, on a virtual clock. Limits, over both update periods:
+25 % of the time, 1 % of noise a period, a gain error of ±5 % spread evenly over the traces; the real meter, sampler
+thread and binding over the simulated library, on a virtual clock. Limits, over both update periods:
 
 - error without the gain: at most 0.5 % in the median, 1 % at the 95th percentile;
 - the stated 95 % interval, gain included, covers the truth in 93 to 97 % of the windows.

@@ -275,7 +275,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     (
         "meter-setting-unused",
         {"energy.meters": ["codecarbon"], "energy.power_interval_s": 0.2},
-        {"energy.meters": ["nvml"], "energy.power_interval_s": 0.2},
+        {"energy.meters": ["rapl", "codecarbon"], "energy.power_interval_s": 0.2},
     ),
     (
         "passthrough-names-setting",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,23 @@ def machine(tmp_path: Path) -> Run:
         return run_scenario(tmp_path, {"HOME": str(tmp_path), **environment}, order)
 
     return run
+
+
+@pytest.fixture
+def rapl_machine(tmp_path: Path) -> Iterator[Run]:
+    """Run a scenario on a machine with one package and its memory, whose counters another process moves."""
+    tree, folder = tmp_path / "powercap", tmp_path / "empty"
+    folder.mkdir()
+    command = [sys.executable, str(Path(__file__).with_name("fake_powercap.py")), str(tree)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as moving:
+        assert moving.stdin is not None and moving.stdout is not None
+        moving.stdout.readline()
+
+        def run(order: dict[str, Any], **environment: str) -> dict[str, Any]:
+            return run_scenario(folder, {"HOME": str(folder), "FAKE_POWERCAP": str(tree), **environment}, order)
+
+        yield run
+        moving.stdin.close()
 
 
 @pytest.fixture(scope="session")

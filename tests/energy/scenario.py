@@ -23,7 +23,15 @@ from typing import Any
 from virtual_clock import VirtualClock
 
 from llenergymeasure.config import EnergyConfig
-from llenergymeasure.energy import MeterSet, MeterUnavailable, PhaseEnergy, UnknownDevice, open_meters, primary_energy
+from llenergymeasure.energy import (
+    MeterSet,
+    MeterUnavailable,
+    PhaseEnergy,
+    UnknownDevice,
+    open_meters,
+    primary_energy,
+    rapl_meter,
+)
 from llenergymeasure.energy.clock import CLOCK, Clock
 
 
@@ -85,7 +93,8 @@ def measure(meters: MeterSet, order: dict[str, Any]) -> dict[str, Any]:
         "entries": [entry.to_dict() for entry in window.entries],
         "primary": as_dict(primary_energy(window.entries, window.phase)),
         "intervals": [asdict(each) for each in window.intervals],
-        "findings": [each.to_dict() for each in window.findings],
+        # Other tests keep this machine busy; test_host_watch.py has the finding that says so.
+        "findings": [asdict(each) for each in window.findings if each.code != "foreign-cpu-load"],
         "facts": window.facts,
         "start": window.start_monotonic_s,
         "end": window.end_monotonic_s,
@@ -141,4 +150,6 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    if "FAKE_POWERCAP" in os.environ:
+        rapl_meter.POWERCAP = Path(os.environ["FAKE_POWERCAP"])
     print(json.dumps(run(json.loads(sys.argv[1])), allow_nan=False))

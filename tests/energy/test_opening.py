@@ -26,9 +26,12 @@ def test_every_meter_that_works_and_a_reason_for_the_others(machine: Run) -> Non
     answer = machine({"windows": [{"seconds": 0.1}]}, LD_LIBRARY_PATH="")
     if answer["describe"]["refused"] == []:
         pytest.skip("this machine has a GPU")
-    (refused,) = answer["describe"]["refused"]
-    assert refused["meter"] == "nvml"
-    assert "NVML" in refused["reason"]
+    refused = {each["meter"]: each["reason"] for each in answer["describe"]["refused"]}
+    if "rapl" not in refused:
+        pytest.skip("this machine has RAPL")
+    assert refused.keys() == {"nvml", "rapl"}
+    assert "NVML" in refused["nvml"]
+    assert "powercap" in refused["rapl"]
     assert [each["meter"] for each in answer["describe"]["meters"]] == ["codecarbon"]
     assert answer["windows"][0]["primary"]["source"] == "estimated:codecarbon"
 
@@ -44,6 +47,15 @@ def test_measured_and_estimated_are_both_kept_and_never_added(gpu_machine: Run) 
     (gpu,) = [entry for entry in window["entries"] if entry["domain"] == "gpu"]
     assert window["primary"]["energy_j"] == gpu["energy_j"]
     assert len({(entry["start_monotonic_s"], entry["end_monotonic_s"]) for entry in window["entries"]}) == 1
+
+
+def test_what_rapl_measures_is_not_estimated_too(rapl_machine: Run) -> None:
+    answer = rapl_machine({"meters": ["codecarbon", "rapl"], "windows": [{"seconds": 0.2}]}, CUDA_VISIBLE_DEVICES="")
+    assert answer["unavailable"].startswith("energy.meters: codecarbon cannot work here: it finds no hardware that is")
+    answer = rapl_machine({"windows": [{"seconds": 0.3}]}, LD_LIBRARY_PATH="")
+    (window,) = answer["windows"]
+    assert {entry["source"] for entry in window["entries"]} == {"measured:rapl"}
+    assert window["primary"]["energy_j"] == pytest.approx(90 * window["duration"], rel=0.1)
 
 
 def test_a_meter_that_was_asked_for_and_cannot_work_is_an_error(machine: Run) -> None:

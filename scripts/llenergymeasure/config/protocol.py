@@ -8,7 +8,7 @@ from pydantic import Field
 
 from llenergymeasure.config.base import Config, RuledConfig
 
-Meter = Literal["nvml", "codecarbon"]
+Meter = Literal["nvml", "rapl", "codecarbon"]
 
 
 class WarmupConfig(RuledConfig):

@@ -450,9 +450,9 @@ def _meters_repeated(value: Values) -> str | None:
 )
 def _meter_settings(value: Values) -> str | None:
     meters = value.given("energy.meters")
-    if "nvml" in meters or not _changed(value, "energy", EnergyConfig, ("power_interval_s",)):
+    if {"nvml", "rapl"} & set(meters) or not _changed(value, "energy", EnergyConfig, ("power_interval_s",)):
         return None
-    return f"{show(meters)} leaves power_interval_s (nvml) without effect"
+    return f"{show(meters)} leaves power_interval_s (nvml, rapl) without effect"
 
 
 def _changed(value: Values, section: str, model: type[BaseModel], names: tuple[str, ...]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from llenergymeasure.energy.clock import CLOCK, Clock
 from llenergymeasure.energy.codecarbon_meter import detect_ahead
+from llenergymeasure.energy.host_watch import HostWatcher
 from llenergymeasure.energy.meter import Meter, MeterContext, MeterUnavailable
 from llenergymeasure.energy.meter_set import MeterSet
 from llenergymeasure.energy.registry import METERS
@@ -54,7 +55,7 @@ def open_meters(config: EnergyConfig, clock: Clock = CLOCK) -> MeterSet:
         no_meter = "no meter works here: " + "; ".join(f"{each['meter']}: {each['reason']}" for each in refused)
     else:
         no_meter = "energy.meters is empty: the study asks for no energy"
-    return MeterSet(meters, warn, refused=refused, no_meter=no_meter, clock=clock)
+    return MeterSet(meters, warn, refused=refused, no_meter=no_meter, watchers=[HostWatcher(clock)], clock=clock)
 
 
 def no_meters() -> MeterSet:

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from llenergymeasure.energy.codecarbon_meter import open_codecarbon
 from llenergymeasure.energy.meter import Meter, MeterContext
 from llenergymeasure.energy.nvml_opening import open_nvml
+from llenergymeasure.energy.rapl_meter import open_rapl
 
 # In the order in which they are opened and in which a window starts them: a meter whose counter ticks comes
 # first, because the window starts at its tick, and measuring comes before estimating, because it covers a
 # domain first.
 METERS: dict[str, Callable[[MeterContext], Meter]] = {
     "nvml": open_nvml,
+    "rapl": open_rapl,
     "codecarbon": open_codecarbon,
 }

@@ -1,0 +1,119 @@
+"""What Linux says of the whole machine at one moment: processor time, ours and all, clocks, governor, swapping.
+
+Times are in seconds since the boot, counted by the kernel in ticks of 1/CLK_TCK (10 ms mostly). See proc(5) and
+Documentation/admin-guide/pm/cpufreq.rst.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+CPUFREQ = Path("/sys/devices/system/cpu/cpufreq")
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+# Clocks are looked at on so many processors, spread over all: each costs a call into the driver.
+CLOCKS = 8
+
+
+@dataclass(frozen=True)
+class Busy:
+    """Processor time of the machine: in programs and the kernel, and taken away by a hypervisor; and how many cores."""
+
+    busy_s: float
+    stolen_s: float
+    cores: int
+
+
+def read_busy() -> Busy:
+    """Interrupts are left out: they belong to nobody. OSError or ValueError where it can't be read."""
+    lines = (PROC / "stat").read_text(encoding="ascii").split("\n")
+    user, nice, system, _idle, _iowait, _irq, _softirq, steal = (int(word) for word in lines[0].split()[1:9])
+    cores = sum(line.startswith("cpu") for line in lines) - 1
+    return Busy((user + nice + system) * TICK_S, steal * TICK_S, cores)
+
+
+def read_own_s(pid: int) -> float:
+    """Processor time of a process, all it started, and those that started it up to the first one.
+
+    The manager and the workflow system are among the latter; what they started beside this process counts as foreign.
+    A child that ended is in its parent's time. OSError or ValueError where `pid` itself can't be read.
+    """
+    me = _stat(pid)
+    if not (PROC / str(pid) / "task" / str(pid) / "children").exists():
+        raise FileNotFoundError("this kernel does not list a process's children (CONFIG_PROC_CHILDREN)")
+    total = me.own_s + me.ended_children_s
+    for child in _descendants(pid):
+        try:
+            found = _stat(child)
+        except (OSError, ValueError):
+            continue  # ended just now: its time is in its parent's next reading
+        total += found.own_s + found.ended_children_s
+    above = me.parent
+    while above > 0:
+        try:
+            found = _stat(above)
+        except (OSError, ValueError):
+            break  # hidden from us: then it is foreign
+        total += found.own_s
+        above = found.parent
+    return total
+
+
+@dataclass(frozen=True)
+class _Stat:
+    parent: int
+    own_s: float
+    ended_children_s: float
+
+
+def _stat(pid: int) -> _Stat:
+    # The name in brackets may hold spaces and brackets itself.
+    words = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    user, system, children_user, children_system = (int(word) for word in words[11:15])
+    return _Stat(int(words[1]), (user + system) * TICK_S, (children_user + children_system) * TICK_S)
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    """Every process below `pid`, by the kernel's own lists: looking at all processes would take far longer."""
+    waiting = [pid]
+    while waiting:
+        threads = PROC / str(waiting.pop()) / "task"
+        try:
+            each_thread = list(threads.iterdir())
+        except OSError:
+            continue
+        for thread in each_thread:
+            try:
+                children = (thread / "children").read_text(encoding="ascii")
+            except OSError:
+                continue
+            found = [int(child) for child in children.split()]
+            waiting += found
+            yield from found
+
+
+def read_governors() -> dict[str, str]:
+    """Governor by frequency policy, `policy0` and so on; empty where the kernel scales nothing."""
+    return {folder.name: (folder / "scaling_governor").read_text(encoding="ascii").strip() for folder in _policies()}
+
+
+def read_clocks_mhz() -> list[float]:
+    """Clocks of a few processors in MHz; empty where the kernel does not say."""
+    policies = _policies()
+    some = policies[:: max(1, -(-len(policies) // CLOCKS))]
+    return [int((folder / "scaling_cur_freq").read_text(encoding="ascii")) / 1e3 for folder in some]
+
+
+def _policies() -> Sequence[Path]:
+    return sorted(CPUFREQ.glob("policy*"), key=lambda folder: int(folder.name.removeprefix("policy")))
+
+
+def read_swapped_in() -> int:
+    """Pages read back from swap since the boot."""
+    for line in (PROC / "vmstat").read_text(encoding="ascii").split("\n"):
+        if line.startswith("pswpin "):
+            return int(line.split()[1])
+    raise ValueError(f"{PROC}/vmstat has no pswpin")

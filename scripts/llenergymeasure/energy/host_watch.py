@@ -1,0 +1,139 @@
+"""Watches the host: what others do on its processors, its governor, clocks, load and swapping. At the edges only."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from llenergymeasure.energy import host_readings
+from llenergymeasure.energy.clock import Clock
+from llenergymeasure.energy.findings import Finding
+from llenergymeasure.energy.host_readings import TICK_S, Busy
+from llenergymeasure.energy.ledger import Finished, Span
+
+T = TypeVar("T")
+
+# Programs that are not ours and keep more than this share of one core busy over a window make it doubtful.
+FOREIGN_SHARE = 0.25
+# Below this, a tick of 10 ms is too much of the window.
+SHORTEST_S = 0.2
+# The machine's time is counted by what runs at each tick: of n ticks a share p is known to √(n·p·(1−p)). So many
+# standard deviations are no finding.
+TICK_DEVIATIONS = 4.0
+
+
+@dataclass(frozen=True)
+class _Edge:
+    """What was read at an edge of the window; a text where it could not be."""
+
+    time_s: float
+    busy: Busy | str
+    own_s: float | str
+    governors: dict[str, str] | str
+    clocks_mhz: list[float] | str
+    swapped_in: int | str
+
+
+class HostWatcher:
+    """Facts under `host`; findings for foreign load and a changed governor."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._start: _Edge | None = None
+        self._end: _Edge | None = None
+
+    def begin(self, phase: str) -> float | None:  # noqa: ARG002
+        self._start, self._end = self._read(), None
+        return None
+
+    def end(self) -> None:
+        self._end = self._read()
+
+    def finish(self, span: Span) -> Finished:
+        if self._start is None or self._end is None:
+            return Finished(facts={"host": {"reason": "the window was not watched"}})
+        start, end = self._start, self._end
+        facts: dict[str, Any] = {"load_average_1min": _tried(lambda: os.getloadavg()[0])}
+        findings = [*_foreign(start, end, span, facts), *_governor(start, end, facts)]
+        facts["clocks_mhz"] = {"start": start.clocks_mhz, "end": end.clocks_mhz}
+        facts["swapped_in_pages"] = (
+            end.swapped_in - start.swapped_in
+            if isinstance(start.swapped_in, int) and isinstance(end.swapped_in, int)
+            else end.swapped_in
+        )
+        return Finished(findings=findings, facts={"host": facts})
+
+    def _read(self) -> _Edge:
+        own_s = _tried(lambda: host_readings.read_own_s(os.getpid()))
+        return _Edge(
+            time_s=self._clock.now_s(),
+            busy=_tried(host_readings.read_busy),
+            own_s=own_s,
+            governors=_tried(host_readings.read_governors),
+            clocks_mhz=_tried(host_readings.read_clocks_mhz),
+            swapped_in=_tried(host_readings.read_swapped_in),
+        )
+
+
+def _foreign(start: _Edge, end: _Edge, span: Span, facts: dict[str, Any]) -> list[Finding]:
+    """Processor time of the machine less our own, over the time between the watcher's own readings."""
+    for value in (start.busy, end.busy, start.own_s, end.own_s):
+        if isinstance(value, str):
+            facts["foreign_cpu"] = {"cores": None, "reason": value}
+            return []
+    assert isinstance(start.busy, Busy) and isinstance(end.busy, Busy)
+    assert isinstance(start.own_s, float) and isinstance(end.own_s, float)
+    seconds = end.time_s - start.time_s
+    if span.duration_s < SHORTEST_S or seconds <= 0:
+        reason = f"the window of {span.duration_s:.3g} s is too short for the kernel's ticks of {TICK_S * 1e3:g} ms"
+        facts["foreign_cpu"] = {"cores": None, "reason": reason}
+        return []
+    busy = (end.busy.busy_s - start.busy.busy_s) / seconds
+    own = (end.own_s - start.own_s) / seconds
+    cores = end.busy.cores
+    share = min(max(busy / cores, 0.0), 1.0)
+    noise = TICK_DEVIATIONS * math.sqrt(cores * share * (1 - share) * TICK_S / seconds)
+    # The two are counted differently, by ticks and by the scheduler: a little less than nothing is nothing.
+    foreign = max(0.0, busy - own)
+    facts["foreign_cpu"] = {
+        "cores": foreign,
+        "own_cores": own,
+        "machine_cores": cores,
+        "stolen_cores": (end.busy.stolen_s - start.busy.stolen_s) / seconds,
+        "noise_cores": noise,
+        "reason": None,
+    }
+    if foreign <= max(FOREIGN_SHARE, noise):
+        return []
+    message = (
+        f"other programs kept {foreign:.2f} of {cores} cores busy, this measurement {own:.2f} "
+        f"(over {FOREIGN_SHARE:g} of a core is too much)"
+    )
+    return [Finding("foreign-cpu-load", "suspect", message)]
+
+
+def _governor(start: _Edge, end: _Edge, facts: dict[str, Any]) -> list[Finding]:
+    facts["governors"] = sorted(set(end.governors.values())) if isinstance(end.governors, dict) else end.governors
+    before, after = start.governors, end.governors
+    if isinstance(before, str) or isinstance(after, str):
+        return []
+    changed = [name for name in before if name in after and before[name] != after[name]]
+    if not changed:
+        return []
+    first = changed[0]
+    message = (
+        f"the governor of {len(changed)} of {len(after)} frequency policies changed in the window: {first} from "
+        f"{before[first]} to {after[first]}"
+    )
+    return [Finding("governor-changed", "suspect", message)]
+
+
+def _tried(read: Callable[[], T]) -> T | str:
+    """What a reading gave, or in words why it gave nothing."""
+    try:
+        return read()
+    except Exception as error:  # noqa: BLE001  a watcher never raises: nothing it sees is worth a window
+        return f"{type(error).__name__}: {error}"
