@@ -25,6 +25,7 @@ include: "workflow/rules/load.smk"
 include: "workflow/rules/warmup.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/aggregate.smk"
+include: "workflow/rules/costs.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -14,6 +14,7 @@ with run_job("report", ResultsError):
         Path(snakemake.params.plan),
         Path(given.summary),
         Path(given.runs),
+        Path(given.costs),
         [Path(path) for path in given.measurements],
         [Path(path) for path in given.loads],
     )

@@ -187,3 +187,25 @@ def test_snakemakes_mappings_are_taken(tmp_path: Path) -> None:
     )
     made = study_from_mapping(mapping, lock_path=tmp_path / "lock")
     assert made.name == "2026-01-01" and len(made.expand()) == 1
+
+
+def test_costs_that_do_not_fit_together(refuse: Refuse) -> None:
+    lines = refuse(
+        HEAD
+        + """
+costs:
+  country_iso_code: DEU
+  grid_intensity_kg_per_kwh: 0.4
+  electricity_price_per_kwh: 0.3
+  pu: 1.2
+"""
+    )
+    assert [line.split(":")[1] for line in lines] == ["9", "7", "8"]
+    assert "costs.pu: is not a setting" in lines[0] and "did you mean costs.pue?" in lines[0]
+    assert "costs.grid_intensity_kg_per_kwh: is given beside costs.country_iso_code" in lines[1]
+    assert "costs.electricity_price_per_kwh: is a price without a currency" in lines[2]
+
+
+def test_a_country_that_the_table_lacks(refuse: Refuse) -> None:
+    (line,) = refuse(HEAD + "costs: {country_iso_code: ZZZ}\n")
+    assert "costs.country_iso_code: is 'ZZZ': codecarbon" in line and "such as DEU" in line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from harness import Pipeline, study
@@ -149,6 +150,24 @@ def test_a_second_run_has_nothing_to_do(measured: tuple[Pipeline, str]) -> None:
     done = pipeline.snakemake("-n", cores=1)
     assert done.returncode == 0
     assert "Nothing to be done" in done.output
+
+
+def test_other_costs_are_worked_out_and_nothing_is_measured_again(measured: tuple[Pipeline, str]) -> None:
+    pipeline, _ = measured
+    costs = {"grid_intensity_kg_per_kwh": 0.4, "pue": 1.2}
+    same = {"matrix": MATRIX, "measurement": {"replicates": 2, "min_window_s": 0.3}}
+    pipeline.write(study(**same, costs=costs), "costs.yaml")
+    assert set(pipeline.snakemake("-n", configfile="costs.yaml").jobs) == {"all", "costs", "report", "total"}
+    done = pipeline.snakemake(configfile="costs.yaml")
+    assert done.returncode == 0, done.output
+    assert set(done.jobs) == {"all", "costs", "report", "total"}
+    table = pd.read_csv(pipeline.results() / "costs.csv")
+    summary = pd.read_csv(pipeline.results() / "summary.csv")
+    assert list(table["emissions_kg_per_million_output_tokens"]) == pytest.approx(
+        list(summary["energy_per_output_token_j_mean"] / 3.6 * 1.2 * 0.4)
+    )
+    assert "Carbon and cost" in (pipeline.results() / "report.html").read_text()
+    assert set(pipeline.snakemake().jobs) == {"all", "costs", "report", "total"}
 
 
 def test_changing_the_measured_window_is_noticed(measured: tuple[Pipeline, str]) -> None:

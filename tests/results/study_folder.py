@@ -13,12 +13,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from llenergymeasure.config import study_from_mapping
+from llenergymeasure.config import CostsConfig, study_from_mapping
 from llenergymeasure.energy.ledger import Span
 from llenergymeasure.energy.uncertainty import Component
 from llenergymeasure.measurement.plan import Plan, plan_of, write_plan
 from llenergymeasure.measurement.tables import REQUESTS
 from llenergymeasure.results.aggregate import write_tables
+from llenergymeasure.results.costs import write_costs
 from llenergymeasure.results.records import METRICS
 from llenergymeasure.results.study_results import StudyResults, read_json, read_loads, read_records, read_study
 
@@ -39,6 +40,7 @@ class StudyFolder:
     tokens_per_request: int = 16
     requests: int = 8
     changes: dict[tuple[str, int], list[Change]] = field(default_factory=dict)
+    costs: CostsConfig = field(default_factory=CostsConfig)
 
     @property
     def ids(self) -> list[str]:
@@ -82,6 +84,7 @@ class StudyFolder:
             parquet=self.root / "summary.parquet",
             runs=self.root / "runs.parquet",
         )
+        write_costs(self.root / "summary.parquet", self.costs, self.root / "costs.csv")
         return self
 
     def read(self) -> StudyResults:
@@ -89,6 +92,7 @@ class StudyFolder:
             self.root / "plan.json",
             self.root / "summary.parquet",
             self.root / "runs.parquet",
+            self.root / "costs.csv",
             self.measurements(),
             self.loads(),
         )
@@ -162,7 +166,6 @@ class StudyFolder:
             "prefill_energy_j": prefill_j / self.requests,
             "decode_energy_j": (energy_j - prefill_j) / self.requests,
             "average_power_w": power_w,
-            "emissions_per_request_kg": None,
         }
         record = {
             "schema_version": 2,
@@ -201,7 +204,6 @@ class StudyFolder:
             "validity": {"verdict": "valid", "reasons": []},
             "phases": None if self.source == ESTIMATED else {"agrees": replicate != 2},
             "unknown": {
-                "emissions_per_request_kg": "no country is stated (costs.country_iso_code)",
                 **{name: NO_TRACE for name, value in metrics.items() if value is None and "trace" in name},
             },
             "energy_source": self.source,

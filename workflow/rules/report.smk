@@ -5,6 +5,7 @@ rule report:
     input:
         summary=f"{RESULTS}/summary.parquet",
         runs=f"{RESULTS}/runs.parquet",
+        costs=f"{RESULTS}/costs.csv",
         measurements=measured("measurements.jsonl"),
         loads=[f"{RESULTS}/loads/{load_id}/load.json" for load_id in LOADS],
     output:

@@ -1,6 +1,7 @@
 """What is wanted: studies, experiments, their settings and rules. Nothing here imports torch."""
 
 from llenergymeasure.config import introspection, ssot
+from llenergymeasure.config.costs import CostsConfig
 from llenergymeasure.config.dataset import DatasetConfig
 from llenergymeasure.config.decoder import DecoderConfig
 from llenergymeasure.config.errors import Problem, StudyError
@@ -14,6 +15,7 @@ from llenergymeasure.config.study_config import StudyConfig
 
 __all__ = [
     "BaselineConfig",
+    "CostsConfig",
     "DatasetConfig",
     "DecoderConfig",
     "EnergyConfig",

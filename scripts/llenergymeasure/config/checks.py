@@ -41,6 +41,18 @@ REFERENCE_UNMATCHED = Check(
     "a `measurement.reference` that matches no experiment",
     "check its values, or remove it: the first experiment is the reference then",
 )
+COSTS_TWO_GRIDS = Check(
+    "costs-two-grids", "error", "`costs` with both a country and a grid intensity", "keep one of the two"
+)
+COSTS_WITHOUT_CURRENCY = Check(
+    "costs-without-currency", "error", "a price in `costs` without a currency", "add for example costs.currency: EUR"
+)
+COSTS_COUNTRY_UNKNOWN = Check(
+    "costs-country-unknown",
+    "error",
+    "a `costs.country_iso_code` for which codecarbon's table has no carbon intensity",
+    "use a three-letter ISO 3166 code that it has, such as DEU, or costs.grid_intensity_kg_per_kwh",
+)
 NO_EXPERIMENTS = Check("no-experiments", "error", "a study without any valid experiment", "widen the matrix")
 ID_COLLISION = Check(
     "id-collision",

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from llenergymeasure.config.costs import CostsConfig
 from llenergymeasure.config.declare import LibraryChoice, Parameter
 from llenergymeasure.config.decoder import PRESETS
 from llenergymeasure.config.describe import wanted
@@ -57,6 +58,7 @@ def all_tables() -> Mapping[str, str]:
     tables = {
         "study": _keys(StudyConfig, list(StudyConfig.model_fields), ""),
         "measurement": _keys(MeasurementConfig, list(MeasurementConfig.model_fields), "measurement"),
+        "costs": _keys(CostsConfig, list(CostsConfig.model_fields), "costs"),
         "experiment": _keys(ExperimentConfig, top, ""),
         "presets": _presets(),
         "rules": _rules(),

@@ -10,7 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from llenergymeasure.config.base import Config
 from llenergymeasure.config.checks import LOCK_UNREADABLE, MISSING_KEY, UNKNOWN_KEY, UNREADABLE, WRONG_VALUE
+from llenergymeasure.config.costs import CostsConfig, costs_problems
 from llenergymeasure.config.describe import wanted
 from llenergymeasure.config.errors import Problem, StudyError, show
 from llenergymeasure.config.expansion import Expansion, expand_matrix
@@ -85,7 +87,7 @@ def _check(content: Any, locator: Locator, name: str | None, lock_path: Path | s
     study, problems = _read_study(content)
     lock, lock_problem = _read_lock(Path(lock_path) if lock_path is not None else DEFAULT_LOCK)
     matrix = read_matrix(study)
-    matrix.problems[:0] = problems
+    matrix.problems[:0] = [*problems, *costs_problems(study.costs)]
     expansion, errors = expand_matrix(
         matrix,
         Pins(lock, str(lock_path or DEFAULT_LOCK)),
@@ -118,6 +120,7 @@ def _read_study(content: dict[str, Any]) -> tuple[StudyConfig, list[Problem]]:
         return StudyConfig.model_validate(sound), list(problems.values())
 
 
+_SECTION_MODELS: Mapping[str, type[Config]] = {"measurement": MeasurementConfig, "costs": CostsConfig}
 _SECTIONS = frozenset(name for name, field in StudyConfig.model_fields.items() if not field.is_required())
 
 
@@ -133,7 +136,7 @@ def _path_of(location: tuple[int | str, ...]) -> str:
 
 def _study_problem(path: str, item: Any) -> Problem:
     head, _, name = path.partition(".")
-    fields = MeasurementConfig.model_fields if head == "measurement" and name else StudyConfig.model_fields
+    fields = _SECTION_MODELS[head].model_fields if head in _SECTION_MODELS and name else StudyConfig.model_fields
     if item["type"] == "missing":
         return MISSING_KEY.problem(path, "is missing", "add for example study: my-study")
     if item["type"] == "extra_forbidden":

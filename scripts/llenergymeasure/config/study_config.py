@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from llenergymeasure.config.base import Config
+from llenergymeasure.config.costs import CostsConfig
 from llenergymeasure.config.protocol import MeasurementConfig
 
 
@@ -42,3 +43,6 @@ class StudyConfig(Config):
 
     measurement: MeasurementConfig = MeasurementConfig()
     """The protocol of the whole study."""
+
+    costs: CostsConfig = CostsConfig()
+    """What turns joules and seconds into carbon and money. Changing it measures nothing again."""

@@ -60,7 +60,7 @@ def phase_table(
                 number=numbers[item.experiment_id],
                 experiment=item,
                 cells=[
-                    _cell(item.estimates[name], scales[name], item.unknown.get(name, ""), item.estimated)
+                    estimate_cell(item.estimates[name], scales[name], item.unknown.get(name, ""), item.estimated)
                     for name in COLUMNS
                 ],
                 agree=_agreement(records[item.experiment_id]),
@@ -98,7 +98,7 @@ def cost_rows(costs: Sequence[TokenCosts], parts: Mapping[str, list[Part]]) -> l
             source=found.source,
             estimated=is_estimated(found.source),
             cells=[
-                _cell(value, scale, found.reason or "", is_estimated(found.source))
+                estimate_cell(value, scale, found.reason or "", is_estimated(found.source))
                 for value in (found.prompt_token_j, found.output_token_j, found.request_j)
             ],
             note=_cost_note(found),
@@ -129,7 +129,8 @@ def _cost_note(found: TokenCosts) -> str:
     return miss if found.linear else f"{miss}: the cost is not a straight line of the lengths"
 
 
-def _cell(found: Estimate, scale: Scale, why: str, estimated: bool) -> Cell:
+def estimate_cell(found: Estimate, scale: Scale, why: str, estimated: bool) -> Cell:
+    """Mean ± half width; the reason where there is none."""
     if found.mean is None:
         return Cell("unknown", None, why, None)
     text, spread = scale.estimate(found)

@@ -231,14 +231,6 @@ _ALL = (
         energy=True,
         formula="gross_j / requests - prefill_energy_trace_j",
     ),
-    Metric(
-        "emissions_per_request_kg",
-        "Carbon per request",
-        "kg CO₂e/request",
-        "Energy per request times the carbon intensity of the stated country's electricity.",
-        False,
-        energy=True,
-    ),
     Metric("window_s", "Window", "s", "Length of the measured window.", None, formula="window_s"),
     Metric(
         "passes",
@@ -298,9 +290,7 @@ QUANTITIES = {
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 # Of these a budget is made, so that their means have an uncertainty with the instrument in it.
-U95_METRICS = tuple(
-    metric.name for metric in _ALL if metric.energy and metric.name not in ("emissions_per_request_kg",)
-)
+U95_METRICS = tuple(metric.name for metric in _ALL if metric.energy)
 CONTRACT_METRICS = tuple(metric.name for metric in _ALL if metric.contract)
 ENERGY_METRICS = tuple(metric.name for metric in _ALL if metric.energy)
 # Behind the contract's columns, with interval.

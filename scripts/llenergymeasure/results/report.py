@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from llenergymeasure.results.answer import distinguishable
+from llenergymeasure.results.cost_table import cost_table
 from llenergymeasure.results.environment import environment_facts, machine_names
 from llenergymeasure.results.evidence import Finding, merged_evidence
 from llenergymeasure.results.experiments import ENERGY, SPEED, Experiment, experiments_of, source_words
@@ -130,6 +131,7 @@ def page(study: StudyResults) -> dict[str, Any]:
             for group in with_energy
             if (table := phase_table(group.experiments, numbers, records))
         ],
+        "costs": cost_table(study.costs, ranked, numbers),
         "cost_rows": cost_rows(costs_of_tokens, configuration_parts(plan)),
         "cost_heads": cost_heads(costs_of_tokens),
         "latencies": latency_figure(ranked, numbers, study.latencies),

@@ -29,6 +29,8 @@ class Records:
 class StudyResults:
     """Plan, tables, every measurement line and load record, and how the requests' latencies are distributed.
 
+    costs: carbon and money, one row an experiment
+
     latencies: experiment_id → metric name → distribution over all requests of the valid replicates
     """
 
@@ -39,10 +41,11 @@ class StudyResults:
     left_out: int
     loads: list[dict[str, Any]]
     latencies: dict[str, dict[str, Distribution]]
+    costs: pd.DataFrame
 
 
 def read_study(
-    plan: Path, summary: Path, runs: Path, measurements: Sequence[Path], loads: Sequence[Path]
+    plan: Path, summary: Path, runs: Path, costs: Path, measurements: Sequence[Path], loads: Sequence[Path]
 ) -> StudyResults:
     """Everything the report shows. ResultsError where a file is broken."""
     drawn = read_json(plan)
@@ -56,6 +59,7 @@ def read_study(
         left_out=found.left_out,
         loads=read_loads(drawn, loads),
         latencies=read_latencies([path.with_name("requests.parquet") for path in measurements], valid),
+        costs=_read_csv(costs),
     )
 
 
@@ -134,6 +138,13 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if record["status"] not in STATUSES:
             raise ResultsError(f"{path}:{number} has status {record['status']!r}, not one of {STATUSES}; {advice}")
         yield number, record
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, dtype={"experiment_id": "string"})
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{path} can't be read ({error}); delete it and run again") from error
 
 
 def _read_table(path: Path) -> pd.DataFrame:
