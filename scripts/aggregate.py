@@ -5,13 +5,15 @@ from pathlib import Path
 from llenergymeasure.measurement.jobs import run_job
 from llenergymeasure.results.aggregate import write_tables
 from llenergymeasure.results.errors import ResultsError
-from llenergymeasure.results.study_results import read_json, read_loads, read_records
+from llenergymeasure.results.study_results import read_loads, read_plan, read_records
 from llenergymeasure.results.token_costs import token_costs, write_token_costs
 
 with run_job("aggregate · means and intervals over replicates", ResultsError):
-    plan = read_json(Path(snakemake.params.plan))
     output = snakemake.output
-    records = read_records(plan, [Path(path) for path in snakemake.input.measurements]).records
+    measurements = [Path(path) for path in snakemake.input.measurements]
+    looks = [Path(path) for path in snakemake.input.look]
+    plan = read_plan(Path(snakemake.params.plan), measurements, looks)
+    records = read_records(plan, measurements).records
     write_tables(
         plan,
         records,

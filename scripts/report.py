@@ -17,6 +17,7 @@ with run_job("report", ResultsError):
         Path(given.costs),
         [Path(path) for path in given.measurements],
         [Path(path) for path in given.loads],
+        [Path(path) for path in given.look],
     )
     html = Path(snakemake.output.html)
     write_report(study, html)

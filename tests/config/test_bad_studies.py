@@ -209,3 +209,47 @@ costs:
 def test_a_country_that_the_table_lacks(refuse: Refuse) -> None:
     (line,) = refuse(HEAD + "costs: {country_iso_code: ZZZ}\n")
     assert "costs.country_iso_code: is 'ZZZ': codecarbon" in line and "such as DEU" in line
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("max_replicates: 9", "measurement.max_replicates: is read only with measurement.target_relative_ci"),
+        ("budget_s: 60", "measurement.budget_s: is read only with measurement.target_relative_ci"),
+        ("target_metric: ttft_s", "measurement.target_metric: is read only with measurement.target_relative_ci"),
+        (
+            "{target_relative_ci: 0.01, order: sequential}",
+            "measurement.order: sequential measures all replicates of a load before the next, so there is no moment to "
+            "look at all; use another order, or a fixed number of replicates",
+        ),
+        (
+            "{target_relative_ci: 0.01, replicates: 2}",
+            "measurement.replicates: 2 is too few for a first look at how replicates vary; use 3 or more",
+        ),
+        (
+            "{target_relative_ci: 0.01, replicates: 8, max_replicates: 8}",
+            "measurement.max_replicates: 8 is not above measurement.replicates, 8; raise it, or leave "
+            "target_relative_ci out",
+        ),
+    ],
+)
+def test_what_does_not_fit_a_study_that_stops_by_itself(refuse: Refuse, written: str, expected: str) -> None:
+    block = written if written.startswith("{") else f"{{{written}}}"
+    (line,) = refuse(f"{HEAD}measurement: {block}\n")
+    assert expected in line
+
+
+@pytest.mark.parametrize(
+    ("replicates", "batch_sizes", "needed"),
+    [(3, [1, 2], 2), (3, [1, 2, 3], 6), (4, [1, 2], None), (6, [1, 2, 3], None)],
+)
+def test_a_williams_design_that_is_not_balanced_is_a_warning(
+    load: Callable[..., Any], replicates: int, batch_sizes: list[int], needed: int | None
+) -> None:
+    study = load(
+        f"{HEAD}matrix: {{pytorch.batch_size: {batch_sizes}}}\n"
+        f"measurement: {{order: williams, replicates: {replicates}}}\n"
+    )
+    found = [item for item in study.expansion().warnings if item.rule == "order-unbalanced"]
+    assert [item.path for item in found] == ([] if needed is None else ["measurement.order"])
+    assert all(f"balanced after {needed} replicates, not after {replicates}" in item.message for item in found)

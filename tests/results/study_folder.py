@@ -21,7 +21,7 @@ from llenergymeasure.measurement.tables import REQUESTS
 from llenergymeasure.results.aggregate import write_tables
 from llenergymeasure.results.costs import write_costs
 from llenergymeasure.results.records import METRICS
-from llenergymeasure.results.study_results import StudyResults, read_json, read_loads, read_records, read_study
+from llenergymeasure.results.study_results import StudyResults, read_loads, read_plan, read_records, read_study
 
 ESTIMATED = "estimated:codecarbon"
 NO_TRACE = "the meter gives no trace of the window"
@@ -75,7 +75,7 @@ class StudyFolder:
         return self
 
     def aggregate(self) -> StudyFolder:
-        plan = read_json(self.root / "plan.json")
+        plan = read_plan(self.root / "plan.json", self.measurements(), [])
         write_tables(
             plan,
             read_records(plan, self.measurements()).records,

@@ -43,6 +43,7 @@ def experiment(
         validity="valid",
         doubts=[],
         u95={},
+        level=0.95,
     )
 
 

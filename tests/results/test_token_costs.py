@@ -16,13 +16,14 @@ PROMPT_J, OUTPUT_J, REQUEST_J = 0.02, 1.5, 4.0
 
 def plan(lengths: list[tuple[int, int]], **other: Any) -> dict[str, Any]:
     return {
+        "nominal_level": 0.95,
         "experiments": {
             f"e{number}": {
                 "load_id": "l",
                 "config": {"model": "m", "max_input_tokens": prompt, "max_output_tokens": output, "n": 4, **other},
             }
             for number, (prompt, output) in enumerate(lengths)
-        }
+        },
     }
 
 

@@ -4,6 +4,7 @@
 rule aggregate:
     input:
         measurements=measured("measurements.jsonl"),
+        look=last_look,
         loads=[f"{RESULTS}/loads/{load_id}/load.json" for load_id in LOADS],
     output:
         summary_csv=report(

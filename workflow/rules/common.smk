@@ -1,5 +1,6 @@
 """Helpers of the rules: the study, its plan, and where things lie. Imports no torch."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -72,11 +73,36 @@ def earlier_first(batch_id, replicate):
 
 
 def measured(name):
-    """That file of every batch and replicate, in the plan's order."""
+    """That file of every batch and replicate, in the plan's order; of a study that names a precision, as looks decide."""
+    if PLAN.stopping is None:
+        return first_replicates(PLAN.replicates, name)
+    return lambda wildcards: first_replicates(replicates_needed(), name)
+
+
+def first_replicates(count, name):
+    """That file of every batch in the first replicates, in the plan's order."""
     return [
         f"{RESULTS}/batches/{batch_id}/{replicate}/{name}"
         for batch_id, replicate in PLAN.order
+        if replicate <= count
     ]
+
+
+def last_look(wildcards):
+    """The look that ended a study which names a precision; nothing else."""
+    if PLAN.stopping is None:
+        return []
+    return [f"{RESULTS}/looks/{replicates_needed()}.json"]
+
+
+def replicates_needed():
+    """How many replicates there are, one look after the other."""
+    replicates = PLAN.replicates
+    while True:
+        found = checkpoints.look.get(replicates=replicates).output.record
+        if json.loads(Path(found).read_text(encoding="utf-8"))["done"]:
+            return replicates
+        replicates += 1
 
 
 def keep_plan():
@@ -89,7 +115,9 @@ def keep_plan():
 def announce():
     """The answer in five lines, at the end of a run that made one."""
     missing = [
-        path for path in measured("measurements.jsonl") if not Path(path).exists()
+        path
+        for path in first_replicates(PLAN.replicates, "measurements.jsonl")
+        if not Path(path).exists()
     ]
     answer = Path(RESULTS) / "answer.txt"
     if answer.exists() and not missing:
@@ -124,3 +152,4 @@ wildcard_constraints:
     batch_id="[0-9a-f]{12}",
     load_id="[0-9a-f]{12}",
     replicate="[0-9]+",
+    replicates="[0-9]+",

@@ -7,6 +7,7 @@ rule report:
         runs=f"{RESULTS}/runs.parquet",
         costs=f"{RESULTS}/costs.csv",
         measurements=measured("measurements.jsonl"),
+        look=last_look,
         loads=[f"{RESULTS}/loads/{load_id}/load.json" for load_id in LOADS],
     output:
         html=report(

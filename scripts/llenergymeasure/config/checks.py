@@ -41,6 +41,24 @@ REFERENCE_UNMATCHED = Check(
     "a `measurement.reference` that matches no experiment",
     "check its values, or remove it: the first experiment is the reference then",
 )
+STOPPING_UNREAD = Check(
+    "stopping-unread",
+    "error",
+    "`max_replicates`, `budget_s` or `target_metric` without `measurement.target_relative_ci`",
+    "add measurement.target_relative_ci, or remove it",
+)
+STOPPING_CLASH = Check(
+    "stopping-clash",
+    "error",
+    "an order or a number of replicates that `measurement.target_relative_ci` can't work with",
+    "change one of the two",
+)
+ORDER_UNBALANCED = Check(
+    "order-unbalanced",
+    "warning",
+    "`measurement.order: williams` with a number of replicates after which it is not balanced",
+    "use the number of replicates named, a multiple of it, or another order",
+)
 COSTS_TWO_GRIDS = Check(
     "costs-two-grids", "error", "`costs` with both a country and a grid intensity", "keep one of the two"
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -44,6 +45,11 @@ class Expansion:
     warnings: list[Problem] = field(default_factory=list)
     axes: list[str] = field(default_factory=list)
     reference: str | None = None
+
+    @property
+    def load_sizes(self) -> list[int]:
+        """How many experiments each load has."""
+        return list(Counter(point.load_id for point in self.experiments).values())
 
 
 class Tally:

@@ -9,6 +9,15 @@ from pydantic import Field
 from llenergymeasure.config.base import Config, RuledConfig
 
 Meter = Literal["nvml", "rapl", "codecarbon"]
+Order = Literal["randomised", "sequential", "interleaved", "reverse", "williams"]
+TargetMetric = Literal[
+    "energy_per_output_token_j",
+    "energy_per_request_j",
+    "throughput_output_tokens_per_s",
+    "ttft_s",
+    "itl_s",
+    "e2e_latency_s",
+]
 
 
 class WarmupConfig(RuledConfig):
@@ -64,13 +73,35 @@ class MeasurementConfig(Config):
     """The study-wide protocol. Not part of an experiment's id."""
 
     replicates: Annotated[int, Field(ge=1, le=1000)] = 3
-    """How often every experiment is measured, each time in a fresh process and a new random order."""
+    """How often every experiment is measured, each time in a fresh process; with `target_relative_ci`, at least."""
+
+    target_relative_ci: Annotated[float | None, Field(gt=0.0, lt=1.0)] = None
+    """Replicates go on until the 95 % interval of `target_metric` is within ± this share of the mean in every
+    experiment (0.01: ± 1 %). The interval is corrected for looking at it after each replicate, and is that of the
+    replicates: the meter's gain, which no replicate makes smaller, is not in it."""
+
+    target_metric: TargetMetric = "energy_per_output_token_j"
+    """What `target_relative_ci` is about."""
+
+    max_replicates: Annotated[int | None, Field(ge=4, le=200)] = None
+    """With `target_relative_ci`: replicates at most; left out: 30."""
+
+    budget_s: Annotated[float | None, Field(gt=0.0)] = None
+    """With `target_relative_ci`: no replicate is begun that, by the calibrated durations, would bring the time spent
+    measuring above this, in seconds. The first `replicates` are measured in any case."""
+
+    order: Order = "randomised"
+    """In which order things are measured, the loads and inside a load the experiments. randomised: blocks of one
+    replicate of everything, each shuffled; interleaved: the same blocks in the study's order; reverse: every second
+    block backwards; williams: blocks in which each follows each other equally often (balanced after as many replicates
+    as there are, twice as many where that is odd); sequential: all replicates of a load before the next, which lines
+    up drift with the load."""
 
     isolation: Literal["load", "experiment"] = "load"
     """load: experiments that load the same way share a process; experiment: each has one to itself."""
 
     seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of the measuring order."""
+    """Seed of the measuring order, where it is random."""
 
     min_window_s: Annotated[float, Field(gt=0.0)] = 10.0
     """Passes are repeated until a measured window is at least this long, in seconds (MLPerf-like runs: 60 or 600)."""

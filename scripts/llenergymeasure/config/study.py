@@ -20,9 +20,11 @@ from llenergymeasure.config.experiment import ExperimentConfig
 from llenergymeasure.config.locate import Locator
 from llenergymeasure.config.lock import LockError, ModelsLock, read_lock
 from llenergymeasure.config.matrix import read_matrix
+from llenergymeasure.config.orders import order_warnings
 from llenergymeasure.config.paths import is_leaf, is_section
 from llenergymeasure.config.pins import Pins
 from llenergymeasure.config.protocol import MeasurementConfig
+from llenergymeasure.config.stopping import stopping_problems
 from llenergymeasure.config.study_config import StudyConfig
 from llenergymeasure.config.study_file import read_study_file
 from llenergymeasure.config.words import nearest
@@ -87,7 +89,7 @@ def _check(content: Any, locator: Locator, name: str | None, lock_path: Path | s
     study, problems = _read_study(content)
     lock, lock_problem = _read_lock(Path(lock_path) if lock_path is not None else DEFAULT_LOCK)
     matrix = read_matrix(study)
-    matrix.problems[:0] = [*problems, *costs_problems(study.costs)]
+    matrix.problems[:0] = [*problems, *stopping_problems(study.measurement), *costs_problems(study.costs)]
     expansion, errors = expand_matrix(
         matrix,
         Pins(lock, str(lock_path or DEFAULT_LOCK)),
@@ -99,6 +101,7 @@ def _check(content: Any, locator: Locator, name: str | None, lock_path: Path | s
         errors.append(lock_problem)
     if errors:
         raise StudyError(errors)
+    expansion.warnings.extend(order_warnings(study.measurement, expansion.load_sizes))
     expansion.warnings[:] = locator.place_all(expansion.warnings)
     return Study(study, expansion)
 

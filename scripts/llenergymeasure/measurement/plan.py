@@ -12,17 +12,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from llenergymeasure.config.protocol import MeasurementConfig, Order
+from llenergymeasure.measurement.order import block_order
 
 if TYPE_CHECKING:
     from llenergymeasure.config import Study
 
 SCHEMA_VERSION = 1
 ID_DIGITS = 12
+# Of a study that goes on until it is precise enough and does not say how many at most.
+MOST_REPLICATES = 30
 
 
 class PlanError(Exception):
@@ -43,7 +47,8 @@ class Plan:
     """What will be measured. `experiments` maps an id to its load, batch, resolved intent and matrix values.
 
     `protocol` holds the study-wide settings the stages need, so that a job reads the plan and not the study.
-    `reference` is the experiment whose answer all others are compared with.
+    `reference` is the experiment whose answer all others are compared with. `stopping` is None where the number of
+    replicates is fixed; else `replicates` is the least, and `order` holds the most that there may be.
     """
 
     study: str
@@ -55,6 +60,8 @@ class Plan:
     batches: tuple[Batch, ...]
     order: tuple[tuple[str, int], ...]
     reference: str = ""
+    design: Order = "randomised"
+    stopping: Mapping[str, Any] | None = None
     protocol: Mapping[str, Any] = field(default_factory=dict)
     duplicates: Sequence[Any] = ()
     skipped: Sequence[Any] = ()
@@ -86,6 +93,10 @@ class Plan:
     def load_ids(self) -> list[str]:
         return list(dict.fromkeys(batch.load_id for batch in self.batches))
 
+    @property
+    def most_replicates(self) -> int:
+        return self.replicates if self.stopping is None else int(self.stopping["max_replicates"])
+
     def position(self, batch_id: str, replicate: int) -> int:
         """Place of one job in the measuring order, 0 first."""
         return self._positions[batch_id, replicate]
@@ -116,6 +127,8 @@ def draw_plan(
     points: Sequence[Any],
     existing: Plan | None = None,
     reference: str | None = None,
+    design: Order = "randomised",
+    stopping: Mapping[str, Any] | None = None,
     protocol: Mapping[str, Any] | None = None,
     duplicates: Sequence[Any] = (),
     skipped: Sequence[Any] = (),
@@ -157,8 +170,12 @@ def draw_plan(
             for point in points
         },
         batches=tuple(batches),
-        order=_draw_order(batches, replicates, seed, existing),
+        order=_draw_order(
+            batches, replicates if stopping is None else stopping["max_replicates"], seed, design, existing
+        ),
         reference=reference or _kept_reference(study, existing, wanted) or points[0].experiment_id,
+        design=design,
+        stopping=stopping,
         protocol=dict(protocol or {}),
         duplicates=list(duplicates),
         skipped=list(skipped),
@@ -179,6 +196,8 @@ def plan_of(study: Study, *, existing: Plan | None) -> Plan:
         points=found.experiments,
         existing=existing,
         reference=found.reference,
+        design=measurement.order,
+        stopping=_stopping(measurement),
         protocol={
             "min_window_s": measurement.min_window_s,
             "energy_resolution": measurement.energy_resolution,
@@ -193,10 +212,8 @@ def plan_of(study: Study, *, existing: Plan | None) -> Plan:
 
 
 def replicate_order(plan: Plan, batch: Batch, replicate: int) -> list[str]:
-    """The order of a batch's experiments in one replicate: its own random permutation, the same on every machine."""
-    order = list(batch.experiments)
-    random.Random(f"{plan.seed}/{batch.batch_id}/{replicate}").shuffle(order)
-    return order
+    """The order of a batch's experiments in one replicate, the same on every machine."""
+    return block_order(batch.experiments, plan.design, replicate, f"{plan.seed}/{batch.batch_id}")
 
 
 def read_plan(path: Path) -> Plan | None:
@@ -247,22 +264,38 @@ def _form_batches(points: Sequence[Any], isolation: str) -> list[Batch]:
     ]
 
 
-def _draw_order(
-    batches: Sequence[Batch], replicates: int, seed: int, existing: Plan | None
-) -> tuple[tuple[str, int], ...]:
-    """Randomised complete blocks: every batch once in replicate 1, in random order, then replicate 2, and so on.
+def _stopping(measurement: MeasurementConfig) -> dict[str, Any] | None:
+    if measurement.target_relative_ci is None:
+        return None
+    return {
+        "target_relative_ci": measurement.target_relative_ci,
+        "metric": measurement.target_metric,
+        "max_replicates": measurement.max_replicates or MOST_REPLICATES,
+        "budget_s": measurement.budget_s,
+    }
 
-    What was already planned keeps its place in front, so that an extended study does not reshuffle the rest.
+
+def _draw_order(
+    batches: Sequence[Batch], replicates: int, seed: int, design: Order, existing: Plan | None
+) -> tuple[tuple[str, int], ...]:
+    """Complete blocks: every batch once in replicate 1, then in replicate 2, and so on, each in the design's order.
+
+    A sequential design has all replicates of a batch before the next. What was already planned keeps its place in
+    front, so that an extended study does not reshuffle the rest.
     """
     pending = {(batch.batch_id, replicate) for batch in batches for replicate in range(1, replicates + 1)}
-    keep_old = existing is not None and existing.seed == seed
+    keep_old = existing is not None and (existing.seed, existing.design) == (seed, design)
     old = [entry for entry in existing.order if entry in pending] if keep_old and existing is not None else []
     pending.difference_update(old)
     fresh: list[tuple[str, int]] = []
     for replicate in range(1, replicates + 1):
-        block = sorted(entry for entry in pending if entry[1] == replicate)
-        random.Random(f"{seed}/{replicate}").shuffle(block)
-        fresh.extend(block)
+        block = [batch.batch_id for batch in batches if (batch.batch_id, replicate) in pending]
+        # Randomised blocks must not depend on the order in which the study lists its values.
+        members = sorted(block) if design == "randomised" else block
+        fresh += [(batch_id, replicate) for batch_id in block_order(members, design, replicate, str(seed))]
+    if design == "sequential":
+        places = {batch.batch_id: place for place, batch in enumerate(batches)}
+        fresh.sort(key=lambda entry: (places[entry[0]], entry[1]))
     return (*old, *fresh)
 
 

@@ -21,10 +21,13 @@ class Progress:
 
     def report(self, record: dict[str, Any]) -> None:
         """Say how the experiment of `record` went and what is left."""
-        total = len(self._plan.experiments) * self._plan.replicates
-        left_s, done = self._left(record)
+        # Of a study that goes on until it is precise enough, the replicates that are sure to be measured.
+        replicates = max(self._plan.replicates, record["replicate"])
+        total = len(self._plan.experiments) * replicates
+        of = f"{replicates}" if self._plan.stopping is None else f"at most {self._plan.most_replicates}"
+        left_s, done = self._left(record, replicates)
         line = (
-            f"[{done}/{total}] replicate {record['replicate']}/{self._plan.replicates} · "
+            f"[{done}/{total}] replicate {record['replicate']} of {of} · "
             f"{self._label(record['experiment_id'])} · {outcome(record)} · {remaining(left_s, done, total)}"
         )
         print(printable(line), file=self._stream, flush=True)
@@ -32,11 +35,13 @@ class Progress:
     def _label(self, experiment_id: str) -> str:
         return label(self._plan.experiments[experiment_id]["axes"]) or experiment_id
 
-    def _left(self, record: dict[str, Any]) -> tuple[float | None, int]:
+    def _left(self, record: dict[str, Any], replicates: int) -> tuple[float | None, int]:
         """Seconds of work left as calibrated (None while a calibration is missing), and experiments done."""
         left_s: float | None = 0.0
         done = 0
         for batch_id, replicate in self._plan.order:
+            if replicate > replicates:
+                continue
             batch = self._plan.batch(batch_id)
             finished = self._finished(batch, replicate)
             done += len(finished)

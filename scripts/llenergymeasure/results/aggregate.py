@@ -78,7 +78,7 @@ def summary_table(plan: Mapping[str, Any], runs: pd.DataFrame, loads: Sequence[M
     ratios = ratio_columns(plan, runs)
     rows = [
         {
-            **_summary_row(name, entry, by_experiment[name]),
+            **_summary_row(name, entry, by_experiment[name], plan["nominal_level"]),
             **costs[entry["load_id"]],
             **answer_summary(_good(by_experiment[name]), plan.get("reference")),
             **ratios[name],
@@ -167,11 +167,11 @@ def show(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _summary_row(name: str, entry: Mapping[str, Any], runs: pd.DataFrame) -> dict[str, Any]:
+def _summary_row(name: str, entry: Mapping[str, Any], runs: pd.DataFrame, level: float) -> dict[str, Any]:
     config = entry["config"]
     good = _good(runs)
     sources = sorted(good["energy_source"].dropna().unique())
-    found = {metric: _estimate(metric, good, sources) for metric in SUMMARY_METRICS}
+    found = {metric: _estimate(metric, good, sources, level) for metric in SUMMARY_METRICS}
     return {
         **{path: _cell(value) for path, value in entry["axes"].items()},
         "experiment_id": name,
@@ -191,7 +191,7 @@ def _summary_row(name: str, entry: Mapping[str, Any], runs: pd.DataFrame) -> dic
         "output_digest": _one_or_differs(good["output_digest"].dropna().unique().tolist()),
         "warnings": int(runs["warnings"].sum()),
         "validity": _worst(runs["validity"].dropna().tolist()),
-        **{f"{metric}_u95": u95_of(good, metric) if len(sources) == 1 else None for metric in U95_SUMMARY},
+        **{f"{metric}_u95": u95_of(good, metric, level) if len(sources) == 1 else None for metric in U95_SUMMARY},
         "notes": _notes(good, found, sources),
     }
 
@@ -201,10 +201,10 @@ def _good(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[runs["status"] == "ok"]
 
 
-def _estimate(metric: str, good: pd.DataFrame, sources: Sequence[str]) -> Estimate:
+def _estimate(metric: str, good: pd.DataFrame, sources: Sequence[str], level: float) -> Estimate:
     if metric in ENERGY_METRICS and len(sources) > 1:
         return estimate([])
-    return estimate(None if pd.isna(value) else value for value in good[metric])
+    return estimate((None if pd.isna(value) else value for value in good[metric]), level)
 
 
 def _status(statuses: Sequence[str]) -> str:

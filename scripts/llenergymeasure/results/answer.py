@@ -8,6 +8,7 @@ from llenergymeasure.config.words import printable
 from llenergymeasure.results.experiments import ENERGY, SPEED, Experiment, experiments_of, source_words
 from llenergymeasure.results.quantities import Scale, scale_of
 from llenergymeasure.results.ranking import Best, best, groups_by_source
+from llenergymeasure.results.stopping import in_words
 from llenergymeasure.results.study_results import StudyResults
 
 
@@ -19,8 +20,9 @@ def five_lines(study: StudyResults, report: Path) -> str:
     counts += [f"{number} {status}" for status in ("failed", "invalid") if (number := _count(experiments, status))]
     replicates = study.plan["replicates"]
     tally = f"{len(experiments)} experiments × {replicates} replicate{'' if replicates == 1 else 's'}"
+    ended = "" if study.plan["look"] is None else f"; {in_words(study.plan['look'])}"
     lines = (
-        ("study:          ", f"{study.plan['study']} · {tally}: {', '.join(counts)}"),
+        ("study:          ", f"{study.plan['study']} · {tally}: {', '.join(counts)}{ended}"),
         ("best by energy: ", _by_energy(experiments)),
         ("best by speed:  ", _sentence(best(ranked, SPEED))),
         ("failures:       ", _failures(experiments, int(study.summary["warnings"].sum()))),

@@ -24,7 +24,9 @@ def instrument(record: Mapping[str, Any], metric: str) -> tuple[float | None, fl
     return math.hypot(*(row["standard_uncertainty"] for row in budget if row["kind"] != "gain")), gain
 
 
-def expanded_of_mean(values: Sequence[float], random: Sequence[float], gain: Sequence[float]) -> float | None:
+def expanded_of_mean(
+    values: Sequence[float], random: Sequence[float], gain: Sequence[float], level: float = CONFIDENCE
+) -> float | None:
     """Half width of the 95 % interval of the mean of n runs, with the instrument; None where none is stated.
 
     The scatter between replicates, s/√n with Student's t for its n − 1 degrees of freedom, holds the edges and the
@@ -41,15 +43,16 @@ def expanded_of_mean(values: Sequence[float], random: Sequence[float], gain: Seq
     if n > 1:
         mean = math.fsum(values) / n
         scatter = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1) / n)
-        half = max(half, critical_t(n - 1, CONFIDENCE) * scatter)
+        half = max(half, critical_t(n - 1, level) * scatter)
     # Student's half width, as the standard uncertainty of the normal distribution with the same 95 % interval.
     return expanded_of(math.sqrt(3) * mean_gain, half / NORMAL_95)
 
 
-def u95_of(good: pd.DataFrame, metric: str) -> float | None:
+def u95_of(good: pd.DataFrame, metric: str, level: float) -> float | None:
     """`expanded_of_mean` of an experiment's valid runs, from the columns of the runs' table."""
     known = good[good[metric].notna()]
     columns = [known[metric], known[f"{metric}_u_random"], known[f"{metric}_u_gain"]]
     if any(bool(column.isna().any()) for column in columns):
         return None
-    return expanded_of_mean(*([float(value) for value in column] for column in columns))
+    values, random, gain = ([float(value) for value in column] for column in columns)
+    return expanded_of_mean(values, random, gain, level)

@@ -27,6 +27,7 @@ class Experiment:
 
     values: metric → replicate → its figure, of the valid replicates that have one
     validity: the worst verdict over replicates; `doubts` are the reasons with how many replicates each is of
+    level: nominal level of its intervals, see `looking.nominal_level`
     u95: metric → half width of the 95 % interval of the mean with the instrument in it
     unknown: metric → why it has no mean
     meter_uncertainty: relative standard uncertainty of the meter itself, which replicates can't show
@@ -50,6 +51,7 @@ class Experiment:
     validity: str | None
     doubts: Sequence[tuple[str, int]]
     u95: Mapping[str, float]
+    level: float
 
     @property
     def label(self) -> str:
@@ -114,6 +116,7 @@ def experiments_of(study: StudyResults) -> list[Experiment]:
                 },
                 batch_id=study.plan["experiments"][name]["batch_id"],
                 validity=_known(row["validity"]),
+                level=study.plan["nominal_level"],
                 doubts=_doubts(records[name]),
                 u95={
                     metric: float(row[f"{metric}_u95"])

@@ -11,7 +11,7 @@ from llenergymeasure.results.records import ENERGY_METRICS
 from llenergymeasure.results.split_plot import SplitPlot, analyse
 
 
-def analysis_of(runs: pd.DataFrame, metric: str, source: str | None = None) -> SplitPlot:
+def analysis_of(runs: pd.DataFrame, metric: str, source: str | None, level: float) -> SplitPlot:
     """The split-plot analysis of a metric over the valid runs; of an energy metric, those of one source only.
 
     Figures that are not positive have no logarithm and are left out, with everything else of their experiment: half
@@ -26,7 +26,7 @@ def analysis_of(runs: pd.DataFrame, metric: str, source: str | None = None) -> S
     values: dict[str, dict[int, float]] = {}
     for name, replicate, value in zip(good["experiment_id"], good["replicate"], good[metric], strict=True):
         values.setdefault(str(name), {})[int(replicate)] = float(value)
-    return analyse(values, dict(zip(good["experiment_id"], good["batch_id"], strict=True)))
+    return analyse(values, dict(zip(good["experiment_id"], good["batch_id"], strict=True)), level)
 
 
 def source_of(runs: pd.DataFrame, experiment_id: str) -> str | None:

@@ -81,7 +81,7 @@ def _ratio(known: Sequence[Experiment], metric: str) -> Ratio | None:
         return None
     positive = [item for item in known if min(item.values[metric].values()) > 0]
     values = {item.experiment_id: item.values[metric] for item in positive}
-    analysis = analyse(values, {item.experiment_id: item.batch_id for item in positive})
+    analysis = analyse(values, {item.experiment_id: item.batch_id for item in positive}, positive[0].level)
     first, second, *_ = (item.experiment_id for item in positive)
     return ratios_among(analysis, first, list(values)[1:])[second]
 

@@ -31,7 +31,7 @@ def reference_ratios(plan: Mapping[str, Any], runs: pd.DataFrame, metric: str) -
     reference = reference_of(plan)
     if reference is None:
         return {}
-    analysis = analysis_of(runs, metric, source_of(runs, reference))
+    analysis = analysis_of(runs, metric, source_of(runs, reference), plan["nominal_level"])
     if reference not in analysis.values:
         return {}
     others = [name for name in analysis.values if name != reference]

@@ -25,6 +25,7 @@ from llenergymeasure.results.ranking import Best, best, groups_by_source
 from llenergymeasure.results.records import METRICS, SCHEMA_VERSION
 from llenergymeasure.results.same_answer import answer_table
 from llenergymeasure.results.statistics import Estimate
+from llenergymeasure.results.stopping import in_words
 from llenergymeasure.results.study_results import StudyResults
 from llenergymeasure.results.tables import (
     failure_rows,
@@ -104,6 +105,7 @@ def page(study: StudyResults) -> dict[str, Any]:
         records.setdefault(record["experiment_id"], []).append(record)
     return {
         "schema_version": SCHEMA_VERSION,
+        "ended": None if plan["look"] is None else in_words(plan["look"]),
         "plan": plan,
         "models": list(dict.fromkeys(entry["config"]["model"] for entry in plan["experiments"].values())),
         "machines": machine_names(study.records),

@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 
 from llenergymeasure.results.split_plot import Difference, Floats, SplitPlot, Variances, critical_t
-from llenergymeasure.results.statistics import CONFIDENCE, Ratio
+from llenergymeasure.results.statistics import Ratio
 
 DRAWS = 10_000
 SEED = 20_241_123
@@ -63,7 +63,7 @@ def _plain(analysis: SplitPlot, name: str, reference: str) -> float:
 
 
 def _critical(analysis: SplitPlot, differences: Sequence[Difference]) -> float:
-    """The 95 % quantile of the largest |t| of these differences.
+    """The 95 % quantile of the largest |t| of these differences, or that of the level which corrects for looking.
 
     Hothorn, Bretz & Westfall (2008), Biometrical Journal 50: the differences share experiments, processes and variance
     estimates, so their joint distribution is drawn (seeded), with the variances that were found: errors of the means,
@@ -72,8 +72,8 @@ def _critical(analysis: SplitPlot, differences: Sequence[Difference]) -> float:
     assert analysis.variances is not None
     smallest_df = min(found.df for found in differences)
     if len(differences) == 1:
-        return critical_t(smallest_df, CONFIDENCE)
-    bound = critical_t(smallest_df, CONFIDENCE ** (1 / len(differences)))
+        return critical_t(smallest_df, analysis.level)
+    bound = critical_t(smallest_df, analysis.level ** (1 / len(differences)))
     if DRAWS * len(differences) > LARGEST:
         return bound
     names = sorted({name for found in differences for name in (found.one, found.other)})
@@ -86,6 +86,7 @@ def _critical(analysis: SplitPlot, differences: Sequence[Difference]) -> float:
             tuple(batches.index(analysis.batch_of[name]) for name in names),
             tuple(tuple(sorted(analysis.values[name])) for name in names),
             tuple((places[found.one], places[found.other], found.same_batch) for found in differences),
+            analysis.level,
         ),
     )
 
@@ -96,6 +97,7 @@ def _drawn(
     batch_of: tuple[int, ...],
     replicates: tuple[tuple[int, ...], ...],
     pairs: tuple[tuple[int, int, bool], ...],
+    level: float,
 ) -> float:
     rng = np.random.default_rng(SEED)
     process_sd, residual_sd = math.sqrt(variances.process), math.sqrt(variances.residual)
@@ -119,7 +121,7 @@ def _drawn(
             variance = of_one_figure * (1 / len(replicates[one]) + 1 / len(replicates[other]))
         with np.errstate(divide="ignore", invalid="ignore"):
             largest = np.fmax(largest, np.abs(error) / np.sqrt(variance))
-    return float(np.quantile(largest, CONFIDENCE))
+    return float(np.quantile(largest, level))
 
 
 def _mean_squares(variances: Variances, rng: np.random.Generator) -> tuple[Floats, Floats]:

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from llenergymeasure.results.statistics import CONFIDENCE
+
 Floats = NDArray[np.float64]
 Values = Mapping[str, Mapping[int, float]]
 """experiment → replicate → a positive figure"""
@@ -74,11 +76,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class SplitPlot:
-    """The figures of one metric and one source, and their variances; None where nothing was repeated."""
+    """The figures of one metric and one source, and their variances; None where nothing was repeated.
+
+    level: nominal level of intervals, see `looking.nominal_level`
+    """
 
     values: Values
     batch_of: Mapping[str, str]
     variances: Variances | None
+    level: float = CONFIDENCE
 
     def difference(self, one: str, other: str) -> Difference | None:
         """Within the processes that both were measured in, where there are any; None without repetition."""
@@ -96,7 +102,7 @@ class SplitPlot:
         return Difference(one, other, value, error, df, False)
 
 
-def analyse(values: Values, batch_of: Mapping[str, str]) -> SplitPlot:
+def analyse(values: Values, batch_of: Mapping[str, str], level: float = CONFIDENCE) -> SplitPlot:
     """Variances from every batch, whatever is missing in it.
 
     Sums of squares are those of Henderson's method 3: experiments first, then processes; the coefficient of σ_p² in
@@ -114,11 +120,12 @@ def analyse(values: Values, batch_of: Mapping[str, str]) -> SplitPlot:
         between, between_df, size = between + sums[0], between_df + sums[1], size + sums[2]
         within, within_df = within + sums[3], within_df + sums[4]
     if between_df == 0:
-        return SplitPlot(known, batch_of, None)
+        return SplitPlot(known, batch_of, None, level)
     return SplitPlot(
         known,
         batch_of,
         Variances(between / between_df, between_df, size, within / within_df if within_df else None, within_df),
+        level,
     )
 
 

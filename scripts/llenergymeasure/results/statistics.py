@@ -41,8 +41,11 @@ class Ratio:
         return not self.low <= 1 <= self.high
 
 
-def estimate(values: Iterable[float | None]) -> Estimate:
-    """Mean and Student's t interval, mean ± t(0.975, n − 1) · s/√n; unknown values are left out.
+def estimate(values: Iterable[float | None], level: float = CONFIDENCE) -> Estimate:
+    """Mean and Student's t interval, mean ± t((1 + level)/2, n − 1) · s/√n; unknown values are left out.
+
+    `level` is above 95 % where somebody looked meanwhile (`looking.nominal_level`); the interval then holds the truth
+    in 95 % all the same.
 
     One value has a mean and no interval: nothing is known of its spread.
     """
@@ -53,7 +56,7 @@ def estimate(values: Iterable[float | None]) -> Estimate:
     mean = math.fsum(known) / n
     if n == 1:
         return Estimate(1, mean, None, None)
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * math.sqrt(_variance(known) / n)
+    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * math.sqrt(_variance(known) / n)
     return Estimate(n, mean, mean - half, mean + half)
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from llenergymeasure.results.errors import ResultsError
 from llenergymeasure.results.latencies import Distribution, read_latencies
 from llenergymeasure.results.records import RECORD_KEYS, SCHEMA_VERSION
+from llenergymeasure.results.statistics import CONFIDENCE
 
 STATUSES = ("ok", "failed", "invalid")
 
@@ -45,10 +46,16 @@ class StudyResults:
 
 
 def read_study(
-    plan: Path, summary: Path, runs: Path, costs: Path, measurements: Sequence[Path], loads: Sequence[Path]
+    plan: Path,
+    summary: Path,
+    runs: Path,
+    costs: Path,
+    measurements: Sequence[Path],
+    loads: Sequence[Path],
+    looks: Sequence[Path] = (),
 ) -> StudyResults:
     """Everything the report shows. ResultsError where a file is broken."""
-    drawn = read_json(plan)
+    drawn = read_plan(plan, measurements, looks)
     found = read_records(drawn, measurements)
     valid = {(record["experiment_id"], record["replicate"]) for record in found.records if record["status"] == "ok"}
     return StudyResults(
@@ -61,6 +68,21 @@ def read_study(
         latencies=read_latencies([path.with_name("requests.parquet") for path in measurements], valid),
         costs=_read_csv(costs),
     )
+
+
+def read_plan(path: Path, measurements: Sequence[Path], looks: Sequence[Path]) -> dict[str, Any]:
+    """The plan as it was carried out: `replicates` is how many were measured, `look` the one that ended the study.
+
+    `look` is None, and `nominal_level` 95 %, where the number of replicates was fixed.
+    """
+    plan = read_json(path)
+    last = [read_json(found) for found in looks]
+    return {
+        **plan,
+        "replicates": max((int(found.parent.name) for found in measurements), default=plan["replicates"]),
+        "look": last[0] if last else None,
+        "nominal_level": last[0]["nominal_level"] if last else CONFIDENCE,
+    }
 
 
 def read_records(plan: Mapping[str, Any], paths: Sequence[Path]) -> Records:

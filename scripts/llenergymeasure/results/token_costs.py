@@ -54,7 +54,7 @@ def token_costs(plan: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -
     found = []
     for names in _alike(plan):
         chosen = [record for record in records if record["experiment_id"] in names and record["status"] == "ok"]
-        found.append(_fit(str(plan["experiments"][names[0]]["load_id"]), names, chosen))
+        found.append(_fit(str(plan["experiments"][names[0]]["load_id"]), names, chosen, plan["nominal_level"]))
     return found
 
 
@@ -99,7 +99,7 @@ def _alike(plan: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return [tuple(names) for names in groups.values() if len(names) > 1]
 
 
-def _fit(load_id: str, names: tuple[str, ...], records: Sequence[Mapping[str, Any]]) -> TokenCosts:
+def _fit(load_id: str, names: tuple[str, ...], records: Sequence[Mapping[str, Any]], level: float) -> TokenCosts:
     sources = {record["energy_source"] for record in records}
     source = sources.pop() if len(sources) == 1 else None
 
@@ -119,7 +119,7 @@ def _fit(load_id: str, names: tuple[str, ...], records: Sequence[Mapping[str, An
         coefficients, *_ = np.linalg.lstsq(_design(rows) / rows[:, 2:], np.ones(len(rows)), rcond=None)
         fits.append(coefficients)
         misses.append(float(np.max(np.abs(_design(rows) @ coefficients / rows[:, 2] - 1))))
-    request, prompt, output = (estimate(float(fit[place]) for fit in fits) for place in range(3))
+    request, prompt, output = (estimate((float(fit[place]) for fit in fits), level) for place in range(3))
     return TokenCosts(load_id, names, source, prompt, output, request, max(misses), None)
 
 

@@ -1,0 +1,23 @@
+"""After each replicate of a study that names a precision: is it reached, or is another replicate measured?"""
+
+
+checkpoint look:
+    input:
+        measurements=lambda wildcards: first_replicates(
+            int(wildcards.replicates), "measurements.jsonl"
+        ),
+        calibrations=[
+            f"{RESULTS}/batches/{batch.batch_id}/calibration.json"
+            for batch in PLAN.batches
+        ],
+    output:
+        record=f"{RESULTS}/looks/{{replicates}}.json",
+    log:
+        f"{RESULTS}/logs/look/{{replicates}}.log",
+    conda:
+        "../../envs/inference.yaml"
+    params:
+        plan=PLAN_FILE,
+        stopping=PLAN.stopping,
+    script:
+        "../../scripts/look.py"
