@@ -88,9 +88,10 @@ class FakePowercap:
         for folder in self._zones:
             microjoules = (self._start_uj + round(self._joules[folder] * 1e6)) % self._range_uj
             new = self.root / folder / "energy_uj.new"
-            new.write_text(f"{microjoules}\n")
-            # A reader sees the old value or the new one, never half of one; a test may put a folder in its place.
+            # A reader sees the old value or the new one, never half of one; a test may put a folder in its place, or
+            # take the zone away.
             with contextlib.suppress(OSError):
+                new.write_text(f"{microjoules}\n")
                 new.replace(self.counter(folder))
 
 

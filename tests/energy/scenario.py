@@ -94,6 +94,7 @@ def measure(meters: MeterSet, order: dict[str, Any]) -> dict[str, Any]:
         "primary": as_dict(primary_energy(window.entries, window.phase)),
         "intervals": [asdict(each) for each in window.intervals],
         # Other tests keep this machine busy; test_host_watch.py has the finding that says so.
+        "foreign": [each.to_dict() for each in window.findings if each.code == "foreign-cpu-load"],
         "findings": [each.to_dict() for each in window.findings if each.code != "foreign-cpu-load"],
         "facts": window.facts,
         "start": window.start_monotonic_s,

@@ -276,12 +276,12 @@ def test_the_trace_is_kept_at_full_rate(gpu_machine: Run) -> None:
     assert [finding["code"] for finding in window["findings"]] == ["throttled"]
 
 
-def test_metering_costs_the_measured_process_less_than_a_percent(gpu_machine: Run) -> None:
+def test_boards_are_asked_at_the_interval_and_not_more_often(gpu_machine: Run) -> None:
+    """What asking costs is a benchmark: metering_overhead."""
     answer = gpu_machine(nvml({"seconds": 3.0}), power_w="200,200")
     (window,) = answer["windows"]
-    assert len(window["trace"]) > 80
-    assert window["cpu"] / window["duration"] < 0.01
-    assert window["duration"] - 3.0 < 0.03
+    samples = len(window["trace"]) / 2
+    assert 0.7 * 3.0 / 0.05 < samples <= 1.1 * window["duration"] / 0.05 + 2
 
 
 def test_the_record_names_driver_and_boards(gpu_machine: Run) -> None:
