@@ -6,7 +6,7 @@ from pathlib import Path
 
 from llenergymeasure.config.words import printable
 from llenergymeasure.results.experiments import ENERGY, SPEED, Experiment, experiments_of, source_words
-from llenergymeasure.results.quantities import Scale, scale_of
+from llenergymeasure.results.quantities import Scale, percent, scale_of
 from llenergymeasure.results.ranking import Best, best, groups_by_source
 from llenergymeasure.results.stopping import in_words
 from llenergymeasure.results.study_results import StudyResults
@@ -42,7 +42,9 @@ def distinguishable(found: Best) -> str:
         return f"with one replicate nobody can tell it from {versus}"
     value, low, high = found.ratio.value, found.ratio.low, found.ratio.high
     times = f"which has {value:.3g} times this figure (95 % interval {low:.3g} to {high:.3g})"
-    return f"{'' if found.ratio.distinguishable else 'not '}distinguishable from {versus}, {times}"
+    if found.ratio.distinguishable or found.detectable is None:
+        return f"{'' if found.ratio.distinguishable else 'not '}distinguishable from {versus}, {times}"
+    return f"not distinguishable from {versus}, {times}; studies like this one find {percent(found.detectable)}"
 
 
 def _by_energy(experiments: list[Experiment]) -> str:
@@ -66,6 +68,8 @@ def _sentence(found: Best | None) -> str:
         spread = "one replicate, no interval"
     else:
         spread = f"95 % interval {scale.value(figure.low)} to {scale.value(figure.high)}, n={figure.n}"
+        if found.metric in found.first.u95:
+            spread += f"; ± {scale.value(found.first.u95[found.metric])} with the instrument"
     versus = "" if found.second is None else f"; {distinguishable(found)}"
     return (
         f"{found.first.label} · {scale.value(figure.mean)} {scale.unit} ({spread}){versus}{other_answer(found.first)}"
@@ -86,6 +90,8 @@ def _count(experiments: list[Experiment], status: str) -> int:
 
 def _failures(experiments: list[Experiment], warnings: int) -> str:
     noted = f"{warnings} warning{'' if warnings == 1 else 's'}" if warnings else "no warnings"
+    if suspect := sum(item.suspect for item in experiments):
+        noted += f", {suspect} suspect (see the report)"
     bad = [item for item in experiments if item.status != "ok"]
     if not bad:
         return f"no failures, {noted}"

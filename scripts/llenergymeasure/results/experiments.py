@@ -63,6 +63,11 @@ class Experiment:
         return self.status in ("ok", "partial")
 
     @property
+    def suspect(self) -> bool:
+        """Whether something was seen in a window of it that may have changed its figures."""
+        return bool(self.doubts)
+
+    @property
     def estimated(self) -> bool:
         return is_estimated(self.energy_source)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from llenergymeasure.results.detectable import detectable
 from llenergymeasure.results.experiments import ENERGY, SPEED, Experiment, is_estimated
 from llenergymeasure.results.records import METRICS
 from llenergymeasure.results.simultaneous import ratios_among
-from llenergymeasure.results.split_plot import analyse
+from llenergymeasure.results.split_plot import SplitPlot, analyse
 from llenergymeasure.results.statistics import Ratio
 
 
@@ -26,12 +27,17 @@ class Group:
 
 @dataclass(frozen=True)
 class Best:
-    """The best by one metric, the runner-up, and how many times larger the runner-up's figure is."""
+    """The best by one metric, the runner-up, and how many times larger the runner-up's figure is.
+
+    detectable: the smallest relative difference of such two that most studies like this one find; None without
+    replicates
+    """
 
     metric: str
     first: Experiment
     second: Experiment | None
     ratio: Ratio | None
+    detectable: float | None = None
 
 
 def groups_by_source(experiments: Sequence[Experiment]) -> list[Group]:
@@ -69,21 +75,23 @@ def best(experiments: Sequence[Experiment], metric: str) -> Best | None:
     if len(known) == 1:
         return Best(metric, known[0], None, None)
     first, second = known[:2]
-    return Best(metric, first, second, _ratio(known, metric))
+    # A figure that is not positive has no logarithm.
+    if any(value <= 0 for item in (first, second) for value in item.values[metric].values()):
+        return Best(metric, first, second, None)
+    analysis = _analysis(known, metric)
+    others = [name for name in analysis.values if name != first.experiment_id]
+    # Both were picked by their figures, so the interval holds for all pairs of these experiments at once.
+    ratio = ratios_among(analysis, first.experiment_id, others)[second.experiment_id]
+    change = next(
+        (it.change for it in detectable(analysis) if it.same_batch == (first.batch_id == second.batch_id)), None
+    )
+    return Best(metric, first, second, ratio, change)
 
 
-def _ratio(known: Sequence[Experiment], metric: str) -> Ratio | None:
-    """The second over the first. None where a figure is not positive: it has no logarithm.
-
-    Both were picked by their figures, so the interval holds for all pairs of these experiments at once.
-    """
-    if any(value <= 0 for item in known[:2] for value in item.values[metric].values()):
-        return None
+def _analysis(known: Sequence[Experiment], metric: str) -> SplitPlot:
     positive = [item for item in known if min(item.values[metric].values()) > 0]
     values = {item.experiment_id: item.values[metric] for item in positive}
-    analysis = analyse(values, {item.experiment_id: item.batch_id for item in positive}, positive[0].level)
-    first, second, *_ = (item.experiment_id for item in positive)
-    return ratios_among(analysis, first, list(values)[1:])[second]
+    return analyse(values, {item.experiment_id: item.batch_id for item in positive}, positive[0].level)
 
 
 def pareto_front(experiments: Sequence[Experiment]) -> list[Experiment]:

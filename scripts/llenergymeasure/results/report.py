@@ -17,9 +17,11 @@ from llenergymeasure.results.environment import environment_facts, machine_names
 from llenergymeasure.results.evidence import Finding, merged_evidence
 from llenergymeasure.results.experiments import ENERGY, SPEED, Experiment, experiments_of, source_words
 from llenergymeasure.results.figures import latency_figure, memory_rows, phase_rows, scatter
+from llenergymeasure.results.figures_of_runs import reference_of
 from llenergymeasure.results.labels import configuration_parts, load_parts
 from llenergymeasure.results.load_cost import load_cost
 from llenergymeasure.results.phase_table import cost_heads, cost_rows, phase_table
+from llenergymeasure.results.precision_table import budget_table, detectable_words, ratio_table
 from llenergymeasure.results.quantities import Scale, percent, scale_of
 from llenergymeasure.results.ranking import Best, best, groups_by_source
 from llenergymeasure.results.records import METRICS, SCHEMA_VERSION
@@ -133,6 +135,10 @@ def page(study: StudyResults) -> dict[str, Any]:
             for group in with_energy
             if (table := phase_table(group.experiments, numbers, records))
         ],
+        "detectable": detectable_words(plan, study.runs, [group.source for group in with_energy]),
+        "ratios": ratio_table(study.summary, reference_of(plan), ranked, numbers),
+        "budgets": budget_table(ranked, numbers, records),
+        "suspects": [item for item in experiments if item.suspect],
         "costs": cost_table(study.costs, ranked, numbers),
         "cost_rows": cost_rows(costs_of_tokens, configuration_parts(plan)),
         "cost_heads": cost_heads(costs_of_tokens),
@@ -165,6 +171,8 @@ def _headline(title: str, found: Best | None, source: str | None) -> Headline:
     text, _ = scale.estimate(figure)
     estimated = METRICS[found.metric].energy and item.estimated
     interval = _interval_text(figure, scale)
+    if found.metric in item.u95:
+        interval += f"; ± {scale.value(item.u95[found.metric])} with the instrument"
     return Headline(title, item, text, scale.unit, interval, distinguishable(found), source, estimated)
 
 
