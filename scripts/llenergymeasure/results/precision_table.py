@@ -95,8 +95,8 @@ def detectable_words(plan: Mapping[str, Any], runs: pd.DataFrame, sources: Seque
             more = "more than 1000" if found.replicates_wanted is None else f"{found.replicates_wanted}"
             sentences.append(
                 f"between two configurations {where}, a difference of {percent(found.change)} in energy per output "
-                f"token is found by {percent(POWER)} of studies like this one; a difference of {percent(WANTED)} would take "
-                f"{more} replicates"
+                f"token is found by {percent(POWER)} of studies like this one; a difference of {percent(WANTED)} would "
+                f"take {more} replicates"
             )
     return sentences
 
