@@ -15,6 +15,7 @@ with run_job("report", ResultsError):
         Path(given.summary),
         Path(given.runs),
         Path(given.costs),
+        Path(given.latencies),
         [Path(path) for path in given.measurements],
         [Path(path) for path in given.loads],
         [Path(path) for path in given.look],

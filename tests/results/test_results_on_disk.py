@@ -74,10 +74,10 @@ def test_broken_plans_loads_and_requests_are_errors(folder: StudyFolder) -> None
     folder.write().aggregate()
     folder.measurements()[0].with_name("requests.parquet").write_bytes(b"PAR1")
     with pytest.raises(ResultsError, match=r"requests\.parquet can't be read"):
-        folder.read()
+        folder.aggregate()
     folder.measurements()[0].with_name("requests.parquet").unlink()
     with pytest.raises(ResultsError, match=r"requests\.parquet can't be read"):
-        folder.read()
+        folder.aggregate()
     folder.write()
     (folder.root / "runs.parquet").write_bytes(b"")
     with pytest.raises(ResultsError, match=r"runs\.parquet can't be read"):

@@ -15,6 +15,7 @@ rule aggregate:
         summary_parquet=f"{RESULTS}/summary.parquet",
         runs=f"{RESULTS}/runs.parquet",
         token_costs=f"{RESULTS}/token_costs.csv",
+        latencies=f"{RESULTS}/latencies.csv",
     log:
         f"{RESULTS}/logs/aggregate.log",
     conda:

@@ -6,6 +6,7 @@ rule report:
         summary=f"{RESULTS}/summary.parquet",
         runs=f"{RESULTS}/runs.parquet",
         costs=f"{RESULTS}/costs.csv",
+        latencies=f"{RESULTS}/latencies.csv",
         measurements=measured("measurements.jsonl"),
         look=last_look,
         loads=[f"{RESULTS}/loads/{load_id}/load.json" for load_id in LOADS],

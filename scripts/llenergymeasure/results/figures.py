@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from llenergymeasure.results.experiments import ENERGY, SPEED, Experiment
 from llenergymeasure.results.labels import Part
 from llenergymeasure.results.latencies import LATENCIES, Distribution
+from llenergymeasure.results.latencies import Latencies as Distributions
 from llenergymeasure.results.quantities import Scale, scale_of, unit_scale
 from llenergymeasure.results.ranking import pareto_front
 from llenergymeasure.results.records import METRICS, Metric
@@ -351,7 +352,7 @@ class Latencies:
 def latency_figure(
     experiments: Sequence[Experiment],
     numbers: Mapping[str, str],
-    latencies: Mapping[str, Mapping[str, Distribution]],
+    latencies: Distributions,
 ) -> Latencies | None:
     """TTFT and end-to-end latency over requests, inter-token latency over the intervals between tokens."""
     known = [item for item in experiments if latencies.get(item.experiment_id)]

@@ -3,43 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from llenergymeasure.results.errors import ResultsError
+from llenergymeasure.results.percentiles import percentile
+from llenergymeasure.results.statistics import CONFIDENCE, Estimate
 
 LATENCIES = ("ttft_s", "itl_s", "e2e_latency_s")
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+# Those that are quoted, so that they come with an interval.
+QUOTED = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """Quantiles in seconds over `n` values, interpolated linearly between neighbours."""
+    """Quantiles in seconds over `n` values, interpolated linearly between neighbours.
+
+    Intervals are those of `percentiles.percentile`; None where it gives none.
+    """
 
     n: int
     p5: float
     p25: float
     p50: float
+    p50_ci95_low: float | None
+    p50_ci95_high: float | None
     p75: float
     p95: float
+    p95_ci95_low: float | None
+    p95_ci95_high: float | None
     p99: float
+    p99_ci95_low: float | None
+    p99_ci95_high: float | None
     largest: float
 
+    def quoted(self, name: str) -> Estimate:
+        """One of `QUOTED` with its interval."""
+        return Estimate(self.n, getattr(self, name), *(getattr(self, f"{name}_ci95_{end}") for end in ("low", "high")))
 
-def read_latencies(paths: Sequence[Path], valid: Collection[tuple[str, int]]) -> dict[str, dict[str, Distribution]]:
-    """experiment_id → metric → distribution, pooled over the requests of the `valid` (experiment, replicate) pairs.
+
+Latencies = dict[str, dict[str, Distribution]]
+"""experiment_id → metric → distribution; a metric without a value (no second token, say) has no entry"""
+
+
+def write_latencies(found: Latencies, path: Path) -> None:
+    """latencies.csv: a row an experiment and metric, in seconds; empty where there is no interval."""
+    names = [item.name for item in fields(Distribution)]
+    rows = [
+        {"experiment_id": name, "metric": metric, **asdict(distribution)}
+        for name, metrics in found.items()
+        for metric, distribution in metrics.items()
+    ]
+    pd.DataFrame(rows, columns=["experiment_id", "metric", *names]).to_csv(path, index=False)
+
+
+def latencies_of(table: pd.DataFrame) -> Latencies:
+    """What `write_latencies` wrote."""
+    found: Latencies = {}
+    for row in table.to_dict("records"):
+        name, metric = str(row.pop("experiment_id")), str(row.pop("metric"))
+        values: dict[str, Any] = {str(key): None if pd.isna(value) else value for key, value in row.items()}
+        found.setdefault(name, {})[metric] = Distribution(**values)
+    return found
+
+
+def read_latencies(paths: Sequence[Path], valid: Collection[tuple[str, int]], level: float = CONFIDENCE) -> Latencies:
+    """Distributions pooled over the requests of the `valid` (experiment, replicate) pairs.
 
     Inter-token latencies are single intervals between two tokens, not means of a request. Only the files of one
-    batch are in memory at a time. A metric without a value (no second token, say) has no entry.
+    batch are in memory at a time.
     """
-    found: dict[str, dict[str, Distribution]] = {}
+    found: Latencies = {}
     for _, files in groupby(sorted(paths), key=lambda path: path.parent.parent):
         pooled: dict[tuple[str, str], list[np.ndarray[Any, Any]]] = {}
         for path in files:
@@ -47,9 +90,9 @@ def read_latencies(paths: Sequence[Path], valid: Collection[tuple[str, int]]) ->
                 for metric in LATENCIES:
                     pooled.setdefault((experiment_id, metric), []).append(_values(table[metric]))
         for (experiment_id, metric), parts in pooled.items():
-            values = np.concatenate(parts)
-            if len(values):
-                found.setdefault(experiment_id, {})[metric] = _distribution(values)
+            known = [part for part in parts if len(part)]
+            if known:
+                found.setdefault(experiment_id, {})[metric] = _distribution(known, level)
     return found
 
 
@@ -76,6 +119,13 @@ def _values(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
     return np.asarray(flat.drop_null().to_numpy(), dtype=float)
 
 
-def _distribution(values: np.ndarray[Any, Any]) -> Distribution:
-    p5, p25, p50, p75, p95, p99 = (float(value) for value in np.quantile(values, QUANTILES))
-    return Distribution(len(values), p5, p25, p50, p75, p95, p99, float(values.max()))
+def _distribution(parts: Sequence[np.ndarray[Any, Any]], level: float) -> Distribution:
+    values = np.concatenate(parts)
+    figures: dict[str, Any] = {
+        f"p{100 * share:g}": float(value)
+        for share, value in zip(QUANTILES, np.quantile(values, QUANTILES), strict=True)
+    }
+    for name, share in QUOTED.items():
+        found = percentile(parts, share, level)
+        figures |= {f"{name}_ci95_low": found.low, f"{name}_ci95_high": found.high}
+    return Distribution(n=len(values), **figures, largest=float(values.max()))

@@ -20,6 +20,7 @@ from llenergymeasure.results.figures import latency_figure, memory_rows, phase_r
 from llenergymeasure.results.figures_of_runs import reference_of
 from llenergymeasure.results.labels import configuration_parts, load_parts
 from llenergymeasure.results.load_cost import load_cost
+from llenergymeasure.results.percentile_table import percentile_table
 from llenergymeasure.results.phase_table import cost_heads, cost_rows, phase_table
 from llenergymeasure.results.precision_table import budget_table, detectable_words, ratio_table
 from llenergymeasure.results.quantities import Scale, percent, scale_of
@@ -143,6 +144,7 @@ def page(study: StudyResults) -> dict[str, Any]:
         "cost_rows": cost_rows(costs_of_tokens, configuration_parts(plan)),
         "cost_heads": cost_heads(costs_of_tokens),
         "latencies": latency_figure(ranked, numbers, study.latencies),
+        "percentiles": percentile_table(ranked, numbers, study.latencies),
         "memory": memory_rows(
             ranked,
             numbers,

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from llenergymeasure.results.errors import ResultsError
-from llenergymeasure.results.latencies import Distribution, read_latencies
+from llenergymeasure.results.latencies import Latencies, latencies_of
 from llenergymeasure.results.records import RECORD_KEYS, SCHEMA_VERSION
 from llenergymeasure.results.statistics import CONFIDENCE
 
@@ -41,7 +41,7 @@ class StudyResults:
     records: list[dict[str, Any]]
     left_out: int
     loads: list[dict[str, Any]]
-    latencies: dict[str, dict[str, Distribution]]
+    latencies: Latencies
     costs: pd.DataFrame
 
 
@@ -50,6 +50,7 @@ def read_study(
     summary: Path,
     runs: Path,
     costs: Path,
+    latencies: Path,
     measurements: Sequence[Path],
     loads: Sequence[Path],
     looks: Sequence[Path] = (),
@@ -57,7 +58,6 @@ def read_study(
     """Everything the report shows. ResultsError where a file is broken."""
     drawn = read_plan(plan, measurements, looks)
     found = read_records(drawn, measurements)
-    valid = {(record["experiment_id"], record["replicate"]) for record in found.records if record["status"] == "ok"}
     return StudyResults(
         plan=drawn,
         summary=_read_table(summary),
@@ -65,7 +65,7 @@ def read_study(
         records=found.records,
         left_out=found.left_out,
         loads=read_loads(drawn, loads),
-        latencies=read_latencies([path.with_name("requests.parquet") for path in measurements], valid),
+        latencies=latencies_of(_read_csv(latencies)),
         costs=_read_csv(costs),
     )
 
