@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -171,7 +170,7 @@ def test_a_counter_that_cannot_be_read_any_more_gives_no_figure_and_the_others_d
     with FakePowercap(root, SERVER) as tree, opened() as machine:
 
         def take_away() -> None:
-            shutil.rmtree(tree.root / "intel-rapl:0:1", ignore_errors=True)
+            (tree.root / "intel-rapl:0:1").rename(tree.root.parent / "gone")
             tree.counter("intel-rapl:0:1").mkdir(parents=True, exist_ok=True)
 
         window = machine.window(0.3, take_away)
@@ -232,7 +231,7 @@ def test_without_rights_the_reason_says_what_gives_them(root: Path, monkeypatch:
 
 def test_memory_that_cannot_be_read_leaves_the_package(root: Path) -> None:
     with FakePowercap(root, SERVER) as tree:
-        shutil.rmtree(root / "intel-rapl:0:1")
+        (root / "intel-rapl:0:1").rename(root.parent / "gone")
         tree.counter("intel-rapl:0:1").mkdir(parents=True)
         (root / "intel-rapl:0:1" / "name").write_text("dram\n")
         (root / "intel-rapl:0:1" / "max_energy_range_uj").write_text("1000\n")

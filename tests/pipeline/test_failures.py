@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 
+import pytest
 from harness import Pipeline, study
 
 FLASH = {"pytorch.attn_implementation": ["sdpa", "flash_attention_2"]}
@@ -34,6 +35,7 @@ def test_a_missing_kernel_is_recorded_and_the_rest_goes_on(pipeline: Pipeline) -
     assert "flash" in (pipeline.results() / "report.html").read_text(encoding="utf-8").lower()
 
 
+@pytest.mark.slow
 def test_on_failure_stop_ends_with_one_and_keeps_what_was_measured(pipeline: Pipeline) -> None:
     # A cache of the offloading kind needs a CUDA device: its experiment fails while it is warmed up.
     matrix = {"pytorch.cache_implementation": ["dynamic", "offloaded"]}

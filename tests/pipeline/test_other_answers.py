@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from harness import Pipeline, study
 
+pytestmark = pytest.mark.slow
+
 # The reference is the second in the study, of a load that is not the first.
 EXPERIMENTS = [
     {"precision": "bf16"},

@@ -56,6 +56,7 @@ def test_a_second_run_has_nothing_to_do(precise: tuple[Pipeline, str]) -> None:
     assert "Nothing to be done" in done.output
 
 
+@pytest.mark.slow
 def test_a_coarser_target_is_looked_at_again_and_nothing_is_measured(precise: tuple[Pipeline, str]) -> None:
     pipeline, _ = precise
     pipeline.write(study(measurement={**SETTINGS, "target_relative_ci": 0.99}))

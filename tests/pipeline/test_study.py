@@ -192,6 +192,7 @@ def test_deleting_one_replicate_measures_just_that_again(measured: tuple[Pipelin
     assert [path for path in paths if path.stat().st_mtime_ns != before[path]] == [paths[0]]
 
 
+@pytest.mark.slow
 def test_a_new_value_runs_only_the_new_experiments(measured: tuple[Pipeline, str]) -> None:
     pipeline, _ = measured
     old = {record["experiment_id"] for record in pipeline.records()}
