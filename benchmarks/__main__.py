@@ -5,7 +5,15 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("generation_overhead", "dry_run", "energy_accuracy", "metering_overhead")
+BENCHMARKS = (
+    "generation_overhead",
+    "dry_run",
+    "energy_accuracy",
+    "metering_overhead",
+    "difference_detection",
+    "sequential_stopping",
+    "gpu_energy",
+)
 
 
 def main() -> int:

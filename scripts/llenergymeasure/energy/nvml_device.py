@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pynvml
@@ -52,7 +53,7 @@ class NvmlDevice:
         self._handle = handle
         self._clock = clock
         self._slow_read_s = -math.inf
-        self._slow: tuple[int | None, int | None] = (None, None)
+        self._slow = PowerReading(power_w=None)
         self.counter_missing = SUPERCHIP_REASON if self.superchip else _why_not(self.energy_mj)
         try:
             self.power = choose_power(handle, board.name, superchip=self.superchip)
@@ -91,7 +92,7 @@ class NvmlDevice:
     def sample(self) -> PowerReading:
         """Counter, power and state of the board now; a failing sensor is None, power's failure is in `error`.
 
-        Temperature and memory clock may be `SLOW_S` old: each call makes a busy Python thread hand over its lock.
+        All but counter and power may be `SLOW_S` old: each call makes a busy Python thread hand over its lock.
         """
         counter_mj: int | None = None
         power_w: float | None = None
@@ -106,18 +107,14 @@ class NvmlDevice:
                 power_w = self.power.read()
             except pynvml.NVMLError as failure:
                 error, lost = str(failure), lost or _is_lost(failure)
-        bits = _or_none(self._reasons)
-        temperature_c, memory_clock_mhz = self._slow_sensors()
-        return PowerReading(
-            power_w=power_w,
-            counter_mj=counter_mj,
-            temperature_c=temperature_c,
-            sm_clock_mhz=_or_none(self._sm_clock),
-            memory_clock_mhz=memory_clock_mhz,
-            throttle_reasons=None if bits is None else [name for name, bit in THROTTLE_BITS.items() if bits & bit],
-            error=error,
-            lost=lost,
-        )
+        now_s = self._clock.now_s()
+        if now_s - self._slow_read_s >= SLOW_S:
+            self._slow_read_s, self._slow = now_s, self._slow_sensors()
+        return replace(self._slow, power_w=power_w, counter_mj=counter_mj, error=error, lost=lost)
+
+    def refresh(self) -> None:
+        """The next sample reads everything anew: what was seen before a window does not belong to it."""
+        self._slow_read_s = -math.inf
 
     def describe(self) -> dict[str, Any]:
         period = self.tick_period
@@ -138,12 +135,15 @@ class NvmlDevice:
             "missing_sensors": dict(self.missing),
         }
 
-    def _slow_sensors(self) -> tuple[int | None, int | None]:
-        now_s = self._clock.now_s()
-        if now_s - self._slow_read_s >= SLOW_S:
-            self._slow_read_s = now_s
-            self._slow = _or_none(self._temperature), _or_none(self._memory_clock)
-        return self._slow
+    def _slow_sensors(self) -> PowerReading:
+        bits = _or_none(self._reasons)
+        return PowerReading(
+            power_w=None,
+            temperature_c=_or_none(self._temperature),
+            sm_clock_mhz=_or_none(self._sm_clock),
+            memory_clock_mhz=_or_none(self._memory_clock),
+            throttle_reasons=None if bits is None else [name for name, bit in THROTTLE_BITS.items() if bits & bit],
+        )
 
     def _sensor(self, name: str, *reads: Callable[[], int]) -> Callable[[], int] | None:
         """The first of these calls that works; where none does, the sensor is missing."""

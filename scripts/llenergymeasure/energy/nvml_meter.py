@@ -75,6 +75,8 @@ class NvmlMeter:
 
     def begin(self, phase: str) -> float | None:  # noqa: ARG002
         self._before = {device.uuid: device.state() for device in self._active}
+        for device in self._active:
+            device.refresh()
         self._before_w = {device.uuid: device.sample().power_w for device in self._active}
         counted = [device for device in self._active if not device.counter_missing]
         ticking = {device.uuid: device.energy_mj for device in counted if device.tick_period is not None}
