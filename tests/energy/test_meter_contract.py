@@ -7,11 +7,11 @@ from energy.simulated_gpus import Run
 
 from llenergymeasure.energy.registry import METERS
 
-MACHINES = {"nvml": "gpu_machine", "rapl": "rapl_machine", "codecarbon": "machine"}
+MACHINES = {"nvml": "gpu_machine", "rapl": "rapl_machine", "zeus": "gpu_machine", "codecarbon": "machine"}
 # A window's first samples meet cold caches and a thread that starts: 5 ms, once, which is 1 % of half a second. The
 # share is that of a window long enough to be one in which things were measured.
 LONG_S = 2.5
-SOURCES = {"nvml": "measured:", "rapl": "measured:", "codecarbon": "estimated:"}
+SOURCES = {"nvml": "measured:", "rapl": "measured:", "zeus": "measured:", "codecarbon": "estimated:"}
 
 
 @pytest.fixture(params=list(METERS))

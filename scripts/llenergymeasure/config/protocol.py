@@ -8,7 +8,7 @@ from pydantic import Field
 
 from llenergymeasure.config.base import Config, RuledConfig
 
-Meter = Literal["nvml", "rapl", "codecarbon"]
+Meter = Literal["nvml", "rapl", "zeus", "codecarbon"]
 Order = Literal["randomised", "sequential", "interleaved", "reverse", "williams"]
 TargetMetric = Literal[
     "energy_per_output_token_j",
@@ -63,7 +63,8 @@ class EnergyConfig(RuledConfig):
     """Which meters are read."""
 
     meters: Annotated[list[Meter] | None, Field(min_length=1)] = None
-    """Left out: every meter that works on this machine. A meter that is named and does not work is an error."""
+    """Left out: every meter that works on this machine, but zeus (AMD GPUs, Jetson; `pip install zeus`), which has to
+    be named. A meter that is named and does not work is an error."""
 
     power_interval_s: Annotated[float, Field(ge=0.01, le=10.0)] = 0.05
     """Time between samples of the power trace, in seconds."""

@@ -10,7 +10,7 @@ from llenergymeasure.energy.codecarbon_meter import detect_ahead
 from llenergymeasure.energy.host_watch import HostWatcher
 from llenergymeasure.energy.meter import Meter, MeterContext, MeterUnavailable
 from llenergymeasure.energy.meter_set import MeterSet
-from llenergymeasure.energy.registry import METERS
+from llenergymeasure.energy.registry import METERS, ONLY_WHEN_NAMED
 from llenergymeasure.energy.warning_log import WarningLog
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def open_meters(config: EnergyConfig, clock: Clock = CLOCK) -> MeterSet:
     warn = WarningLog()
     meters: list[Meter] = []
     refused: list[dict[str, str]] = []
-    wanted = list(METERS) if config.meters is None else list(config.meters)
+    unasked = [name for name in METERS if name not in ONLY_WHEN_NAMED]
+    wanted = unasked if config.meters is None else list(config.meters)
     for name in wanted:
         if name not in METERS:
             raise MeterUnavailable(name, f"there is no such meter, only {', '.join(METERS)}")

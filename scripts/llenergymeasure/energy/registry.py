@@ -8,6 +8,7 @@ from llenergymeasure.energy.codecarbon_meter import open_codecarbon
 from llenergymeasure.energy.meter import Meter, MeterContext
 from llenergymeasure.energy.nvml_opening import open_nvml
 from llenergymeasure.energy.rapl_meter import open_rapl
+from llenergymeasure.energy.zeus_meter import open_zeus
 
 # In the order in which they are opened and in which a window starts them: a meter whose counter ticks comes
 # first, because the window starts at its tick, and measuring comes before estimating, because it covers a
@@ -15,5 +16,8 @@ from llenergymeasure.energy.rapl_meter import open_rapl
 METERS: dict[str, Callable[[MeterContext], Meter]] = {
     "nvml": open_nvml,
     "rapl": open_rapl,
+    "zeus": open_zeus,
     "codecarbon": open_codecarbon,
 }
+# Never opened unasked: what it needs is not installed with us.
+ONLY_WHEN_NAMED = frozenset({"zeus"})
