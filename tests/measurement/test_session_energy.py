@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,23 @@ RESOLUTION = 0.002
 
 @pytest.fixture(scope="module")
 def measured(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """What load, warm-up and measurement answered."""
+    """What load, warm-up and three measurements answered; in the second one's window the memory's counter jumps."""
     root = tmp_path_factory.mktemp("powercap") / "powercap"
     share = [1.0]
-    real_idle = Windows.idle
+    real_idle, real_open = Windows.idle, Windows.open
+    jumps: list[str] = []
 
     def idle(windows: Windows, *arguments: Any) -> None:
         share[0] = IDLE_W / WORKING_W
         real_idle(windows, *arguments)
         share[0] = 1.0
+
+    @contextmanager
+    def opened(windows: Windows, phase: str, synchronize: Any) -> Iterator[Any]:
+        with real_open(windows, phase, synchronize) as window:
+            if phase == "generate" and jumps:
+                tree.add(jumps.pop(), 5000.0)
+            yield window
 
     intent = config(
         max_output_tokens=12,
@@ -43,9 +52,10 @@ def measured(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         baseline={"duration_s": 0.5},
         warmup={"passes": 2},
     )
-    with pytest.MonkeyPatch.context() as patched, FakePowercap(root, ZONES, power=lambda: share[0]):
+    with pytest.MonkeyPatch.context() as patched, FakePowercap(root, ZONES, power=lambda: share[0]) as tree:
         patched.setattr(rapl_meter, "POWERCAP", root)
         patched.setattr(Windows, "idle", idle)
+        patched.setattr(Windows, "open", opened)
         session = Session(Alone())
         try:
             load = session.perform(
@@ -54,17 +64,19 @@ def measured(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             calibration = session.perform(
                 {"do": "warmup", "config": intent, "min_window_s": 0.05, "energy_resolution": RESOLUTION}
             )
-            answer = session.perform(
-                {
-                    "do": "measure",
-                    "config": intent,
-                    "calibration": {**calibration, "status": "ok"},
-                    "reference": {"experiment_id": "itself", "outputs": calibration["outputs"]},
-                }
-            )
+            order = {
+                "do": "measure",
+                "config": intent,
+                "calibration": {**calibration, "status": "ok"},
+                "reference": {"experiment_id": "itself", "outputs": calibration["outputs"]},
+            }
+            answer = session.perform(order)
+            jumps.append("intel-rapl:0:0")
+            broken = session.perform(order)
+            after = session.perform(order)
         finally:
             session.close()
-    yield {**answer, "load": load, "calibration": calibration}
+    yield {**answer, "load": load, "calibration": calibration, "broken": broken["record"], "after": after["record"]}
 
 
 @pytest.fixture
@@ -156,3 +168,24 @@ def test_the_power_trace_of_every_window_is_kept(measured: dict[str, Any]) -> No
     rows = measured["power"]
     assert {"warmup", "generate", "prefill", "idle_resident"} == {row["phase"] for row in rows}
     assert {row["device"] for row in rows} == {"package-0 cpu", "package-0 ram"}
+
+
+def test_a_meter_that_fails_in_the_window_leaves_a_reason_and_no_number(measured: dict[str, Any]) -> None:
+    broken = measured["broken"]
+    assert broken["status"] == "ok"
+    assert broken["validity"]["verdict"] == "suspect"
+    (reason,) = (each for each in broken["validity"]["reasons"] if each["code"] == "energy-missing")
+    assert "package-0 ram" in reason["message"] and "jumped" in reason["message"]
+    for metric in ("energy_per_request_j", "energy_per_output_token_j", "net_energy_per_request_j", "average_power_w"):
+        assert broken["metrics"][metric] is None
+        assert "jumped" in broken["unknown"][metric]
+    # What has nothing to do with joules is there, and the package's own energy is still in the ledger.
+    assert broken["metrics"]["throughput_output_tokens_per_s"] > 0
+    cpu = [entry for entry in ledger(broken) if entry.phase == "generate" and entry.domain == "cpu"]
+    assert cpu[0].energy_j is not None and cpu[0].energy_j > 0
+
+
+def test_the_next_measurement_is_whole_again(measured: dict[str, Any]) -> None:
+    after = measured["after"]
+    assert "energy-missing" not in {each["code"] for each in after["validity"]["reasons"]}
+    assert after["metrics"]["average_power_w"] == pytest.approx(WORKING_W, rel=0.08)
