@@ -90,7 +90,7 @@ def test_the_answer_says_how_small_a_difference_it_would_have_found(tmp_path: Pa
     folder = study_folder(tmp_path / "study", matrix={"pytorch.use_cache": [None, True]}, source=MEASURED)
     energy = five_lines(folder.results(), Path("report.html")).splitlines()[1]
     assert "not distinguishable from the second" in energy
-    assert re.search(r"studies like this one find [\d.]+ %", energy)
+    assert re.search(r"a difference of [\d.]+ % would usually be found", energy)
     assert re.search(r"± [\d.]+ with the instrument", energy)
 
 
