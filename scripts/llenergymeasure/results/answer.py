@@ -44,7 +44,8 @@ def distinguishable(found: Best) -> str:
     times = f"which has {value:.3g} times this figure (95 % interval {low:.3g} to {high:.3g})"
     if found.ratio.distinguishable or found.detectable is None:
         return f"{'' if found.ratio.distinguishable else 'not '}distinguishable from {versus}, {times}"
-    return f"not distinguishable from {versus}, {times}; a difference of {percent(found.detectable)} would usually be found"
+    found_usually = f"a difference of {percent(found.detectable)} would usually be found"
+    return f"not distinguishable from {versus}, {times}; {found_usually}"
 
 
 def _by_energy(experiments: list[Experiment]) -> str:
