@@ -195,7 +195,7 @@ def test_decoder_refuses(name: str, value: Any) -> None:
         ("random_seed", 2**32),
         ("cpu_threads", 0),
         ("energy", {"meters": []}),
-        ("energy", {"meters": ["zeus"]}),
+        ("energy", {"meters": ["wattmeter"]}),
         ("warmup", {"cv_window": 1}),
         ("dataset", {"source": "hub", "name": "a/b", "revision": "main", "path": "x", "column": "y"}),
         ("passthrough_kwargs", {"generate": {"epsilon_cutoff": float("nan")}}),

@@ -53,6 +53,7 @@ def test_on_failure_stop_ends_with_one_and_keeps_what_was_measured(pipeline: Pip
     assert [record["status"] for record in pipeline.records()] == ["ok"]
 
 
+@pytest.mark.slow
 def test_a_study_in_which_everything_fails_still_has_a_report(pipeline: Pipeline) -> None:
     pipeline.write(study(defaults={"precision": "bf16", "pytorch": {"attn_implementation": "flash_attention_2"}}))
     done = pipeline.snakemake()
