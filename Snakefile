@@ -19,6 +19,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/machine.smk"
 include: "workflow/rules/validate.smk"
 include: "workflow/rules/model.smk"
 include: "workflow/rules/load.smk"
@@ -28,6 +29,16 @@ include: "workflow/rules/look.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/costs.smk"
 include: "workflow/rules/report.smk"
+
+
+# On a cluster these run where Snakemake does: a moment each, and pins need the network that nodes often lack.
+localrules:
+    all,
+    pin,
+    replan,
+    look,
+    costs,
+    report,
 
 
 rule all:
@@ -43,6 +54,7 @@ rule all:
 
 
 onstart:
+    check_devices()
     keep_plan()
 
 

@@ -5,19 +5,19 @@ from pathlib import Path
 from llenergymeasure.measurement.jobs import (
     batch_title,
     open_journal,
+    placed,
     read_json,
     reference_outputs,
     reporter_of,
     run_job,
-    setting_of,
 )
 from llenergymeasure.measurement.stages import run_measure
 from llenergymeasure.measurement.tables import write_tables
 
-with run_job(batch_title(snakemake)):
+with run_job(batch_title(snakemake)), placed(snakemake) as setting:
     journal = open_journal(snakemake)
     run_measure(
-        setting_of(snakemake),
+        setting,
         snakemake.wildcards.batch_id,
         int(snakemake.wildcards.replicate),
         read_json(snakemake.input.calibration),

@@ -5,7 +5,7 @@ rule aggregate:
     input:
         measurements=measured("measurements.jsonl"),
         look=last_look,
-        loads=[f"{RESULTS}/loads/{load_id}/load.json" for load_id in LOADS],
+        loads=[f"{RESULTS}/loads/{load_id}/load.json" for load_id in PLAN.loads],
     output:
         summary_csv=report(
             f"{RESULTS}/summary.csv",
@@ -19,7 +19,7 @@ rule aggregate:
     log:
         f"{RESULTS}/logs/aggregate.log",
     conda:
-        "../../envs/inference.yaml"
+        "../../envs/light.yaml"
     params:
         plan=PLAN_FILE,
         digest=PLAN.digest,

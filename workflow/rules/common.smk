@@ -7,9 +7,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from llenergymeasure.config import StudyError, study_from_mapping
-from llenergymeasure.config.sources import sources_of
 from llenergymeasure.models.recipe import recipe_of
+from llenergymeasure.measurement.guard import begin_run
+from llenergymeasure.measurement.one_run import AlreadyRunning, hold
 from llenergymeasure.measurement.plan import PlanError, plan_of, read_plan, write_plan
+from llenergymeasure.measurement.plan_index import index_of, read_index, write_pieces
 
 PINNING = "pin" in sys.argv[1:]
 REPLANNING = "replan" in sys.argv[1:]
@@ -37,10 +39,17 @@ def as_written(path):
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def open_plan(existing):
-    """The study's plan, an extension of the one that is already there."""
+def open_plan():
+    """The study's plan (an extension of the one that is already there), the one that is there, and its index.
+
+    On a cluster's node, where Snakemake reads this for one job, the index alone: the study is not expanded again.
+    """
     try:
-        return plan_of(STUDY, existing=None if REPLANNING else read_plan(existing))
+        if not workflow.is_main_process:
+            return None, None, read_index(Path(PLAN_PIECES))
+        existing = None if REPLANNING else read_plan(Path(PLAN_FILE))
+        plan = plan_of(STUDY, existing=existing)
+        return plan, existing, index_of(plan)
     except StudyError as error:
         end_with(problem.render() for problem in error.problems)
     except PlanError as error:
@@ -51,7 +60,7 @@ def snapshots_of(load_id):
     """The snapshots a load uses, by role: model, assistant, adapter. Their names are checked, so safe as paths."""
     return {
         source.role: ancient(f"results/models/{source.key}")
-        for source in sources_of(PLAN.load_config(load_id))
+        for source in PLAN.loads[load_id].sources
     }
 
 
@@ -64,12 +73,12 @@ def model_recipe(key):
 
 
 def load_of(wildcards):
-    return PLAN.batch(wildcards.batch_id).load_id
+    return PLAN.batches[wildcards.batch_id].load_id
 
 
 def earlier_first(batch_id, replicate):
     """Job priority that makes the scheduler follow the plan's order on one device."""
-    return len(PLAN.order) - PLAN.position(batch_id, int(replicate))
+    return JOBS - PLAN.position(batch_id, int(replicate))
 
 
 def measured(name):
@@ -107,9 +116,18 @@ def replicates_needed():
 
 def keep_plan():
     """Write the plan when a run begins (never in a dry run): jobs read it, so it must be there before them."""
-    path = Path(PLAN_FILE)
-    if PLAN != read_plan(path) and not PINNING:
-        write_plan(PLAN, path)
+    try:
+        hold(Path(RESULTS) / ".running.lock")
+    except AlreadyRunning as error:
+        end_with([str(error)])
+    if PINNING:
+        return
+    begin_run(Path(PLAN_PIECES))
+    kept = read_index(Path(PLAN_PIECES))
+    if kept is None or kept.digest != PLAN.digest:
+        write_pieces(WHOLE_PLAN, Path(PLAN_PIECES))
+    if WHOLE_PLAN != PLAN_BEFORE:
+        write_plan(WHOLE_PLAN, Path(PLAN_FILE))
 
 
 def announce():
@@ -130,21 +148,17 @@ def end_with(lines):
     raise SystemExit(1)
 
 
-# On this machine (no cluster's --jobs) one job at a time holds the device and the quiet, unless told otherwise.
-if workflow.resource_settings.nodes is None:
-    for name in {"gpu", "quiet"} - set(workflow.resource_settings.resources):
-        workflow.register_resource(name, 1)
-
 STUDY = open_study()
 RESULTS = f"results/{STUDY.name}"
 PLAN_FILE = f"{RESULTS}/plan.json"
-PLAN = open_plan(Path(PLAN_FILE))
+PLAN_PIECES = f"{RESULTS}/plan"
+WHOLE_PLAN, PLAN_BEFORE, PLAN = open_plan()
+JOBS = len(PLAN.order)
 # While models are being pinned there is nothing to load yet.
-LOADS = [] if PINNING else PLAN.load_ids
 SOURCES = {
     source.key: source
-    for load_id in LOADS
-    for source in sources_of(PLAN.load_config(load_id))
+    for load in ([] if PINNING else PLAN.loads.values())
+    for source in load.sources
 }
 
 

@@ -13,7 +13,7 @@ rule costs:
     log:
         f"{RESULTS}/logs/costs.log",
     conda:
-        "../../envs/inference.yaml"
+        "../../envs/light.yaml"
     params:
         costs=STUDY.config.costs.model_dump(),
     script:

@@ -9,14 +9,14 @@ rule load:
         compile_cache=directory(f"{RESULTS}/loads/{{load_id}}/compile-cache"),
     log:
         f"{RESULTS}/logs/load/{{load_id}}.log",
-    priority: 2 * len(PLAN.order)
+    priority: 2 * JOBS
     conda:
         "../../envs/inference.yaml"
-    threads: workflow.cores
+    threads: lambda wildcards: threads_for(wildcards.load_id)
     resources:
-        gpu=1,
-        quiet=1,
+        gpu=lambda wildcards: devices_for(wildcards.load_id),
+        quiet=lambda wildcards: devices_for(wildcards.load_id),
     params:
-        plan=PLAN_FILE,
+        pieces=PLAN_PIECES,
     script:
         "../../scripts/load.py"

@@ -7,15 +7,15 @@ checkpoint look:
             int(wildcards.replicates), "measurements.jsonl"
         ),
         calibrations=[
-            f"{RESULTS}/batches/{batch.batch_id}/calibration.json"
-            for batch in PLAN.batches
+            f"{RESULTS}/batches/{batch_id}/calibration.json"
+            for batch_id in PLAN.batches
         ],
     output:
         record=f"{RESULTS}/looks/{{replicates}}.json",
     log:
         f"{RESULTS}/logs/look/{{replicates}}.log",
     conda:
-        "../../envs/inference.yaml"
+        "../../envs/light.yaml"
     params:
         plan=PLAN_FILE,
         stopping=PLAN.stopping,

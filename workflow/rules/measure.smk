@@ -18,12 +18,12 @@ rule measure:
     priority: lambda wildcards: earlier_first(wildcards.batch_id, wildcards.replicate)
     conda:
         "../../envs/inference.yaml"
-    threads: workflow.cores
+    threads: lambda wildcards: threads_for(load_of(wildcards))
     resources:
-        gpu=1,
-        quiet=1,
+        gpu=lambda wildcards: devices_for(load_of(wildcards)),
+        quiet=lambda wildcards: devices_for(load_of(wildcards)),
     params:
-        plan=PLAN_FILE,
+        pieces=PLAN_PIECES,
         reference=PLAN.reference,
     script:
         "../../scripts/measure.py"

@@ -13,12 +13,12 @@ rule model:
         key="(?!folder-).+",
     # With --cache, snapshots are shared between working directories.
     cache: True
-    priority: 3 * len(PLAN.order)
+    priority: 3 * JOBS
     conda:
         "../../envs/inference.yaml"
     # A conversion keeps the processor busy: it claims the machine like everything that is measured.
     resources:
-        quiet=1,
+        quiet=QUIET,
     params:
         made_from=lambda wildcards: model_recipe(wildcards.key),
     script:
@@ -36,7 +36,7 @@ rule pin:
     log:
         f"{RESULTS}/logs/pin.log",
     conda:
-        "../../envs/inference.yaml"
+        "../../envs/light.yaml"
     params:
         lock=str(LOCK),
     script:

@@ -9,7 +9,7 @@ rule report:
         latencies=f"{RESULTS}/latencies.csv",
         measurements=measured("measurements.jsonl"),
         look=last_look,
-        loads=[f"{RESULTS}/loads/{load_id}/load.json" for load_id in LOADS],
+        loads=[f"{RESULTS}/loads/{load_id}/load.json" for load_id in PLAN.loads],
     output:
         html=report(
             f"{RESULTS}/report.html",
@@ -20,7 +20,7 @@ rule report:
     log:
         f"{RESULTS}/logs/report.log",
     conda:
-        "../../envs/inference.yaml"
+        "../../envs/light.yaml"
     params:
         plan=PLAN_FILE,
     script:

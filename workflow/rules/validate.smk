@@ -10,11 +10,11 @@ rule validate:
         record=f"{RESULTS}/validation.json",
     log:
         f"{RESULTS}/logs/validate.log",
-    priority: 4 * len(PLAN.order)
+    priority: 4 * JOBS
     conda:
         "../../envs/inference.yaml"
     resources:
-        quiet=1,
+        quiet=QUIET,
     params:
         plan=PLAN_FILE,
         digest=PLAN.digest,
@@ -26,7 +26,7 @@ rule replan:
     log:
         f"{RESULTS}/logs/replan.log",
     conda:
-        "../../envs/inference.yaml"
+        "../../envs/light.yaml"
     params:
         plan=PLAN_FILE,
     shell:

@@ -13,15 +13,15 @@ rule warmup:
         outputs=f"{RESULTS}/batches/{{batch_id}}/outputs.parquet",
     log:
         f"{RESULTS}/logs/warmup/{{batch_id}}.log",
-    priority: 1 + len(PLAN.order)
+    priority: 1 + JOBS
     conda:
         "../../envs/inference.yaml"
-    threads: workflow.cores
+    threads: lambda wildcards: threads_for(load_of(wildcards))
     resources:
-        gpu=1,
-        quiet=1,
+        gpu=lambda wildcards: devices_for(load_of(wildcards)),
+        quiet=lambda wildcards: devices_for(load_of(wildcards)),
     params:
-        plan=PLAN_FILE,
+        pieces=PLAN_PIECES,
         min_window_s=STUDY.measurement.min_window_s,
         energy_resolution=STUDY.measurement.energy_resolution,
     script:

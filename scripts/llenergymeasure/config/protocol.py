@@ -114,6 +114,21 @@ class MeasurementConfig(Config):
     experiment_timeout_s: Annotated[float, Field(gt=0.0)] = 3600.0
     """An experiment that takes longer, in seconds, is recorded as failed."""
 
+    study_timeout_s: Annotated[float | None, Field(gt=0.0)] = None
+    """After so many seconds a call of snakemake begins no further experiment and ends with an error; the next call goes
+    on from there. Left out: it takes as long as it takes."""
+
+    max_consecutive_failures: Annotated[int | None, Field(ge=1)] = None
+    """After so many experiments in a row have failed, whatever their batch, the call ends with an error instead of
+    recording failures to the end of the study. Left out: it goes on."""
+
+    exclusive_node: bool = False
+    """Where a machine measures on several GPUs at a time (`--resources gpu=N`): not this study; its measurements have
+    the machine to themselves. Otherwise neighbours share power and cooling limits, and each result says so."""
+
+    experiments_per_batch: Annotated[int, Field(ge=1)] = 100
+    """A process measures at most so many experiments; a load with more is divided into several batches."""
+
     reference: Annotated[dict[str, Any] | None, Field(min_length=1)] = None
     """Whose answer all others are compared with: the first experiment, in the order of the study, that every key
     matches (as in `exclude`). Left out: the one in the plan that is there already, else the study's first. Naming

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pynvml
 
+from llenergymeasure.energy.boards import list_boards
 from llenergymeasure.energy.meter import MeterContext, MeterUnavailable
 from llenergymeasure.energy.nvml_device import NvmlDevice
 from llenergymeasure.energy.nvml_meter import NvmlMeter
@@ -35,24 +35,14 @@ def open_nvml(context: MeterContext) -> NvmlMeter:
 
 
 def _open(context: MeterContext) -> NvmlMeter:
-    handles: dict[str, Any] = {}
-    boards: list[Board] = []
-    unreadable: list[tuple[str, str]] = []
-    for index in range(pynvml.nvmlDeviceGetCount()):
-        try:
-            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-            uuid = pynvml.nvmlDeviceGetUUID(handle)
-            boards.append(Board(index, uuid, pynvml.nvmlDeviceGetName(handle), _mig_enabled(handle)))
-            handles[uuid] = handle
-        except pynvml.NVMLError as error:
-            unreadable.append((f"GPU {index}", str(error)))
-    selection = select_boards(boards, context.environment)
-    selection.refused += unreadable
+    listed = list_boards()
+    selection = select_boards(listed.boards, context.environment)
+    selection.refused += listed.unreadable
     candidates = selection.boards
     if selection.order_uncertain:
         # CUDA may take another board than the one metered so far: `restrict` must be able to follow it.
-        candidates = [board for board in boards if not board.mig_enabled]
-    opened = [NvmlDevice(board, handles[board.uuid], context.clock) for board in candidates]
+        candidates = [board for board in listed.boards if not board.mig_enabled]
+    opened = [NvmlDevice(board, listed.handles[board.uuid], context.clock) for board in candidates]
     devices = [device for device in opened if not (device.counter_missing and device.power_missing)]
     selection.refused += [
         (device.uuid, f"neither counter nor power can be read: {device.counter_missing}; {device.power_missing}")
@@ -61,7 +51,7 @@ def _open(context: MeterContext) -> NvmlMeter:
     ]
     visible = [device for device in devices if device.board in selection.boards]
     if not visible:
-        raise MeterUnavailable("nvml", _why_none(selection, boards, context))
+        raise MeterUnavailable("nvml", _why_none(selection, listed.boards, context))
     for code, message in selection.caveats:
         context.warn(code, message)
     counters = {device.uuid: device.energy_mj for device in devices if not device.counter_missing}
@@ -79,13 +69,6 @@ def _open(context: MeterContext) -> NvmlMeter:
             sensors = "; ".join(f"{name}: {answer}" for name, answer in device.missing.items())
             context.warn("nvml_sensor_missing", f"{device.uuid} does not tell its {sensors}")
     return NvmlMeter(context, devices, visible, selection)
-
-
-def _mig_enabled(handle: Any) -> bool:
-    try:
-        return bool(pynvml.nvmlDeviceGetMigMode(handle)[0] == pynvml.NVML_DEVICE_MIG_ENABLE)
-    except pynvml.NVMLError:
-        return False  # boards that know nothing of MIG
 
 
 def _why_none(selection: Selection, boards: Sequence[Board], context: MeterContext) -> str:

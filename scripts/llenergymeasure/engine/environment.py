@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import subprocess
+import sysconfig
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -36,6 +37,7 @@ def describe_environment(root: Path, lock: Path) -> dict[str, Any]:
     `root` is the pipeline's checkout, for its git commit; `lock` the models' lock file, for its SHA-256.
     """
     return {
+        "fingerprint": fingerprint(),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "system": platform.platform(),
@@ -45,6 +47,19 @@ def describe_environment(root: Path, lock: Path) -> dict[str, Any]:
         "git_dirty": _git_dirty(root),
         "models_lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
     }
+
+
+@cache
+def fingerprint() -> str:
+    """One name for Python's version and every installed distribution's: SHA-256, first 16 digits.
+
+    From the names of the metadata folders (PyPA, "Recording installed projects"), since to read them all takes long.
+    """
+    # Not sys.path: Snakemake adds its own environment's packages behind those of the job's.
+    places = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    folders = {entry.name for place in places for entry in Path(place).glob("*.dist-info")}
+    whole = "\n".join([platform.python_version(), platform.machine(), *sorted(folders)])
+    return hashlib.sha256(whole.encode("utf-8")).hexdigest()[:16]
 
 
 def _version(name: str) -> str | None:

@@ -13,20 +13,31 @@ from typing import Any
 from llenergymeasure.config import Study, study_from_mapping
 from llenergymeasure.config.sources import ROLES
 from llenergymeasure.engine.environment import describe_environment
+from llenergymeasure.measurement.guard import Guard, StudyStopped
 from llenergymeasure.measurement.journal import Journal
+from llenergymeasure.measurement.lifeline import end_with
 from llenergymeasure.measurement.outputs import read_outputs
+from llenergymeasure.measurement.placement import NoDevice, Placement, claim
 from llenergymeasure.measurement.plan import Plan, read_plan
-from llenergymeasure.measurement.progress import Progress, label
-from llenergymeasure.measurement.stages import Report, Setting, StudyStopped
+from llenergymeasure.measurement.plan_index import PlanIndex, read_index, read_piece
+from llenergymeasure.measurement.progress import Progress
+from llenergymeasure.measurement.stages import Report, Setting
+from llenergymeasure.measurement.surroundings import snakemake_pid
 
 LOCK = Path("config/models.lock.yaml")
 
 
 @contextmanager
 def run_job(title: str, *expected: type[Exception]) -> Iterator[None]:
-    """Say what begins; end with one line for errors that are the study's or the user's, with a traceback for ours."""
+    """Say what begins; end with one line for errors that are the study's or the user's, with a traceback for ours.
+
+    A job whose Snakemake is killed ends as well, and so do the processes it started.
+    """
+    pid = snakemake_pid()
+    if pid is not None:
+        end_with(pid)
     print(title, file=sys.stderr, flush=True)
-    known: tuple[type[Exception], ...] = (StudyStopped, *expected)
+    known: tuple[type[Exception], ...] = (StudyStopped, NoDevice, *expected)
     try:
         yield
     except known as error:
@@ -34,19 +45,30 @@ def run_job(title: str, *expected: type[Exception]) -> Iterator[None]:
         raise SystemExit(1) from error
 
 
-def setting_of(snakemake: Any) -> Setting:
-    """What the job's stage needs, from the `snakemake` object of a script."""
-    plan = planned(snakemake)
+@contextmanager
+def placed(snakemake: Any) -> Iterator[Setting]:
+    """What the job's stage needs, from the `snakemake` object of a script, while the job holds its devices."""
+    with claim(snakemake.resources.gpu) as placement:
+        yield setting_of(snakemake, placement)
+
+
+def setting_of(snakemake: Any, placement: Placement) -> Setting:
+    piece = piece_of(snakemake)
     compile_cache = getattr(snakemake.input, "compile_cache", None) or snakemake.output.compile_cache
     return Setting(
-        plan=plan,
+        plan=piece,
         snapshots={role: Path(path) for role, path in snakemake.input.items() if role in ROLES},
         compile_cache=Path(compile_cache),
-        min_window_s=plan.protocol["min_window_s"],
-        energy_resolution=plan.protocol["energy_resolution"],
-        timeout_s=plan.protocol["experiment_timeout_s"],
-        stop_on_failure=plan.protocol["on_failure"] == "stop",
-        environment=describe_environment(Path(snakemake.scriptdir).parent, LOCK),
+        min_window_s=piece.protocol["min_window_s"],
+        energy_resolution=piece.protocol["energy_resolution"],
+        timeout_s=piece.protocol["experiment_timeout_s"],
+        stop_on_failure=piece.protocol["on_failure"] == "stop",
+        environment={
+            **describe_environment(Path(snakemake.scriptdir).parent, LOCK),
+            "placement": placement.to_dict(),
+        },
+        neighbours=placement.warning(),
+        guard=Guard.of(Path(snakemake.params.pieces), piece.protocol),
         log=Path(snakemake.log[0]),
     )
 
@@ -57,36 +79,37 @@ def study_of(snakemake: Any, *, require_pins: bool = True) -> Study:
 
 
 def planned(snakemake: Any) -> Plan:
+    """The whole plan, for jobs of the whole study."""
     plan = read_plan(Path(snakemake.params.plan))
     assert plan is not None, "Snakemake writes the plan before the first job starts"
     return plan
 
 
+def piece_of(snakemake: Any) -> Plan:
+    """The plan of the job's batch, or of its load."""
+    names = snakemake.wildcards
+    kind, name = ("batches", names.batch_id) if "batch_id" in names.keys() else ("loads", names.load_id)  # noqa: SIM118
+    return read_piece(Path(snakemake.params.pieces), kind, name)
+
+
+def indexed(snakemake: Any) -> PlanIndex:
+    index = read_index(Path(snakemake.params.pieces))
+    assert index is not None, "Snakemake writes the plan before the first job starts"
+    return index
+
+
 def batch_title(snakemake: Any) -> str:
     """`warmup` or `measure`, the batch, and how many experiments of which load it holds."""
-    plan = planned(snakemake)
-    batch = plan.batch(snakemake.wildcards.batch_id)
-    return (
-        f"{snakemake.rule} · batch {batch.batch_id} · {len(batch.experiments)} experiments · "
-        f"{load_label(plan, batch.load_id)}"
-    )
+    index = indexed(snakemake)
+    batch_id = snakemake.wildcards.batch_id
+    batch = index.batches[batch_id]
+    return f"{snakemake.rule} · batch {batch_id} · {batch.experiments} experiments · {index.loads[batch.load_id].label}"
 
 
 def load_title(snakemake: Any) -> str:
-    plan = planned(snakemake)
+    index = indexed(snakemake)
     load_id = snakemake.wildcards.load_id
-    return f"load · {plan.load_ids.index(load_id) + 1} of {len(plan.load_ids)} · {load_label(plan, load_id)}"
-
-
-def load_label(plan: Plan, load_id: str) -> str:
-    """What tells this load from the others: the matrix values its experiments agree on."""
-    members = [entry["axes"] for entry in plan.experiments.values() if entry["load_id"] == load_id]
-    common = {
-        path: value
-        for path, value in members[0].items()
-        if value is not None and all(axes.get(path) == value for axes in members)
-    }
-    return label(common) or f"load {load_id}"
+    return f"load · {list(index.loads).index(load_id) + 1} of {len(index.loads)} · {index.loads[load_id].label}"
 
 
 def read_json(path: str) -> dict[str, Any]:
@@ -113,5 +136,6 @@ def open_journal(snakemake: Any) -> Journal:
 
 def reporter_of(snakemake: Any) -> Report:
     """Prints a line for each experiment that is through."""
-    results = Path(snakemake.params.plan).parent
-    return Progress(planned(snakemake), results, sys.stderr).report
+    results = Path(snakemake.params.pieces).parent
+    replicate = int(snakemake.wildcards.replicate)
+    return Progress(indexed(snakemake), piece_of(snakemake), replicate, results, sys.stderr).report

@@ -126,6 +126,7 @@ def draw_plan(
     axes: Sequence[str],
     points: Sequence[Any],
     existing: Plan | None = None,
+    experiments_per_batch: int | None = None,
     reference: str | None = None,
     design: Order = "randomised",
     stopping: Mapping[str, Any] | None = None,
@@ -152,7 +153,7 @@ def draw_plan(
                 kept.append(Batch(old.batch_id, old.load_id, members))
     planned = {member for batch in kept for member in batch.experiments}
     fresh = [point for point in points if point.experiment_id not in planned]
-    batches = [*kept, *_form_batches(fresh, isolation)]
+    batches = [*kept, *_form_batches(fresh, isolation, experiments_per_batch)]
     batch_of = {member: batch.batch_id for batch in batches for member in batch.experiments}
     return Plan(
         study=study,
@@ -195,6 +196,7 @@ def plan_of(study: Study, *, existing: Plan | None) -> Plan:
         axes=found.axes,
         points=found.experiments,
         existing=existing,
+        experiments_per_batch=measurement.experiments_per_batch,
         reference=found.reference,
         design=measurement.order,
         stopping=_stopping(measurement),
@@ -202,6 +204,9 @@ def plan_of(study: Study, *, existing: Plan | None) -> Plan:
             "min_window_s": measurement.min_window_s,
             "energy_resolution": measurement.energy_resolution,
             "experiment_timeout_s": measurement.experiment_timeout_s,
+            "study_timeout_s": measurement.study_timeout_s,
+            "max_consecutive_failures": measurement.max_consecutive_failures,
+            "exclusive_node": measurement.exclusive_node,
             "on_failure": study.config.on_failure,
             "invalid": study.config.invalid,
         },
@@ -253,15 +258,22 @@ def _kept_reference(study: str, existing: Plan | None, wanted: Mapping[str, Any]
     return existing.reference if kept and existing is not None else None
 
 
-def _form_batches(points: Sequence[Any], isolation: str) -> list[Batch]:
+def _form_batches(points: Sequence[Any], isolation: str, most: int | None) -> list[Batch]:
+    """Experiments of one load share a batch; of a load with more than `most`, batches of nearly equal size do."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for point in points:
         key = (point.load_id,) if isolation == "load" else (point.load_id, point.experiment_id)
         groups.setdefault(key, []).append(point.experiment_id)
     return [
         Batch(_digest([isolation, *sorted(members)])[:ID_DIGITS], key[0], tuple(members))
-        for key, members in groups.items()
+        for key, group in groups.items()
+        for members in _divided(group, most or len(group))
     ]
+
+
+def _divided(group: list[str], most: int) -> list[list[str]]:
+    count = -(-len(group) // most)
+    return [group[len(group) * place // count : len(group) * (place + 1) // count] for place in range(count)]
 
 
 def _stopping(measurement: MeasurementConfig) -> dict[str, Any] | None:

@@ -3,75 +3,104 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from llenergymeasure.config.words import printable
-from llenergymeasure.measurement.plan import Batch, Plan
+from llenergymeasure.measurement.axes_label import label
+from llenergymeasure.measurement.plan import Plan
+from llenergymeasure.measurement.plan_index import PlanIndex
+
+# Of this many batches the calibrated durations are read; those of others are taken to be like them.
+SAMPLED_BATCHES = 100
 
 
 class Progress:
-    """Counts over the whole study, whichever process measured it, and prints a line an experiment."""
+    """Counts over the whole study, whichever process measured it, and prints a line an experiment of one job.
 
-    def __init__(self, plan: Plan, results: Path, stream: TextIO) -> None:
-        self._plan = plan
-        self._results = results
+    What other jobs have done is looked up once, when this job begins, so that a line costs the same in every study.
+    """
+
+    def __init__(self, index: PlanIndex, piece: Plan, replicate: int, results: Path, stream: TextIO) -> None:
+        self._piece = piece
         self._stream = stream
+        self._replicate = replicate
+        self._fixed = index.stopping is None
+        self._most = index.most_replicates
+        # Of a study that goes on until it is precise enough, the replicates that are sure to be measured.
+        self._replicates = max(index.replicates, replicate)
+        self._total = index.experiments * self._replicates
+        (batch,) = piece.batches
+        expected = _expected_s(results, batch.batch_id) or {}
+        self._pending = {member: expected.get(member, 0.0) for member in batch.experiments}
+        for member in _journalled(_replicate_folder(results, batch.batch_id, replicate) / ".journal"):
+            self._pending.pop(member, None)
+        others = [entry for entry in index.order if entry[1] <= self._replicates]
+        others.remove((batch.batch_id, replicate))
+        pending, done = _pending_elsewhere(index, results, others)
+        self._done = done + len(batch.experiments) - len(self._pending)
+        self._elsewhere_s = _cost_of(pending, results)
 
     def report(self, record: dict[str, Any]) -> None:
         """Say how the experiment of `record` went and what is left."""
-        # Of a study that goes on until it is precise enough, the replicates that are sure to be measured.
-        replicates = max(self._plan.replicates, record["replicate"])
-        total = len(self._plan.experiments) * replicates
-        of = f"{replicates}" if self._plan.stopping is None else f"at most {self._plan.most_replicates}"
-        left_s, done = self._left(record, replicates)
+        self._pending.pop(record["experiment_id"], None)
+        self._done += 1
+        left_s = None if self._elsewhere_s is None else self._elsewhere_s + sum(self._pending.values())
+        of = f"{self._replicates}" if self._fixed else f"at most {self._most}"
         line = (
-            f"[{done}/{total}] replicate {record['replicate']} of {of} · "
-            f"{self._label(record['experiment_id'])} · {outcome(record)} · {remaining(left_s, done, total)}"
+            f"[{self._done}/{self._total}] replicate {self._replicate} of {of} · "
+            f"{self._label(record['experiment_id'])} · {outcome(record)} · {remaining(left_s, self._done, self._total)}"
         )
         print(printable(line), file=self._stream, flush=True)
 
     def _label(self, experiment_id: str) -> str:
-        return label(self._plan.experiments[experiment_id]["axes"]) or experiment_id
+        return label(self._piece.experiments[experiment_id]["axes"]) or experiment_id
 
-    def _left(self, record: dict[str, Any], replicates: int) -> tuple[float | None, int]:
-        """Seconds of work left as calibrated (None while a calibration is missing), and experiments done."""
-        left_s: float | None = 0.0
-        done = 0
-        for batch_id, replicate in self._plan.order:
-            if replicate > replicates:
-                continue
-            batch = self._plan.batch(batch_id)
-            finished = self._finished(batch, replicate)
-            done += len(finished)
-            pending = [member for member in batch.experiments if member not in finished]
-            cost_s = self._cost_s(
-                batch, pending, started=batch_id == record["batch_id"] and replicate == record["replicate"]
-            )
-            left_s = None if left_s is None or cost_s is None else left_s + cost_s
-        return left_s, done
 
-    def _finished(self, batch: Batch, replicate: int) -> set[str]:
-        folder = self._results / "batches" / batch.batch_id / str(replicate)
-        if (folder / "measurements.jsonl").exists():
-            return set(batch.experiments)
-        return set(_journalled(folder / ".journal"))
+def _pending_elsewhere(
+    index: PlanIndex, results: Path, jobs: Sequence[tuple[str, int]]
+) -> tuple[list[tuple[str, float]], int]:
+    """Of other jobs: (batch, share of its experiments that is still to be measured) where any is, and those done."""
+    pending: list[tuple[str, float]] = []
+    done = 0
+    for batch_id, replicate in jobs:
+        size = index.batches[batch_id].experiments
+        folder = _replicate_folder(results, batch_id, replicate)
+        finished = size if (folder / "measurements.jsonl").exists() else len(set(_journalled(folder / ".journal")))
+        done += finished
+        if finished < size:
+            pending.append((batch_id, 1 - finished / size))
+    return pending, done
 
-    def _cost_s(self, batch: Batch, pending: list[str], *, started: bool) -> float | None:
-        if not pending:
-            return 0.0
-        path = self._results / "batches" / batch.batch_id / "calibration.json"
-        if not path.exists():
+
+def _cost_of(pending: Sequence[tuple[str, float]], results: Path) -> float | None:
+    """Seconds of work as calibrated, with the start of each process; None while a calibration is missing."""
+    names = sorted({batch_id for batch_id, _ in pending})
+    sampled = names[:: max(1, math.ceil(len(names) / SAMPLED_BATCHES))]
+    costs: dict[str, float] = {}
+    for batch_id in sampled:
+        expected = _expected_s(results, batch_id)
+        if expected is None:
             return None
-        calibration = json.loads(path.read_text(encoding="utf-8"))
-        work_s = sum(calibration["experiments"][member].get("expected_s", 0.0) for member in pending)
-        return float(work_s) + (0.0 if started else calibration["startup_s"])
+        costs[batch_id] = sum(expected.values())
+    mean_s = sum(costs.values()) / len(costs) if costs else 0.0
+    return sum(share * costs.get(batch_id, mean_s) for batch_id, share in pending)
 
 
-def label(axes: Mapping[str, Any]) -> str:
-    """`batch_size=4 attn_implementation=eager`: the matrix values by the last part of their path."""
-    return " ".join(f"{path.rsplit('.', 1)[-1]}={value}" for path, value in axes.items() if value is not None)
+def _expected_s(results: Path, batch_id: str) -> dict[str, float] | None:
+    """Seconds an experiment of a batch takes; the start of the process under an empty name."""
+    path = results / "batches" / batch_id / "calibration.json"
+    if not path.exists():
+        return None
+    calibration = json.loads(path.read_text(encoding="utf-8"))
+    expected = {name: float(found.get("expected_s", 0.0)) for name, found in calibration["experiments"].items()}
+    return {**expected, "": float(calibration["startup_s"])}
+
+
+def _replicate_folder(results: Path, batch_id: str, replicate: int) -> Path:
+    return results / "batches" / batch_id / str(replicate)
 
 
 def outcome(record: dict[str, Any]) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llenergymeasure.measurement.guard import Guard, StudyStopped
 from llenergymeasure.measurement.journal import Journal
 from llenergymeasure.measurement.manager import LoadOrder, Manager, Refused
 from llenergymeasure.measurement.plan import Plan, replicate_order
@@ -17,10 +19,6 @@ from llenergymeasure.models.snapshot import verify_snapshot
 SCHEMA_VERSION = 2
 
 Report = Callable[[dict[str, Any]], None]
-
-
-class StudyStopped(Exception):
-    """An experiment failed in a study that asked to stop on failures."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,8 @@ class Setting:
     timeout_s: float
     stop_on_failure: bool
     environment: dict[str, Any]
+    neighbours: dict[str, str] | None
+    guard: Guard
     log: Path
 
     def order(self, load_id: str) -> LoadOrder:
@@ -50,6 +50,7 @@ class Setting:
 
 def run_load(setting: Setting, load_id: str) -> dict[str, Any]:
     """Load (and compile) once; what it cost and what it came to. SnapshotError when the model's files changed."""
+    _check(setting)
     for folder in setting.snapshots.values():
         verify_snapshot(folder)
     # The folder is an output of the job, whether or not anything is compiled into it.
@@ -72,8 +73,9 @@ def run_load(setting: Setting, load_id: str) -> dict[str, Any]:
                 record["energy"] = [*record["energy"], *compiled.pop("energy")]
                 record["compile"] = compiled
         except Refused as refused:
-            _stop_if_asked(setting, load_id, refused.failure)
+            _count(setting, load_id, refused.failure)
             return {**head, "status": "failed", "failure": refused.failure}
+    _count(setting, load_id, None)
     return {**head, "status": "ok", "failure": None, **record}
 
 
@@ -84,6 +86,7 @@ def run_warmup(
 
     Returns the calibration's record, and what the experiments that worked put out: a row a request.
     """
+    _check(setting)
     batch = setting.plan.batch(batch_id)
     found: dict[str, Any] = {}
     outputs: list[dict[str, Any]] = []
@@ -91,8 +94,11 @@ def run_warmup(
     with Manager(setting.order(batch.load_id), setting.log) as manager:
         for experiment_id in batch.experiments:
             config = setting.plan.experiments[experiment_id]["config"]
+            if load_record["status"] != "ok":
+                _stop_if_asked(setting, experiment_id, load_record["failure"])
+                found[experiment_id] = {"status": "failed", "failure": load_record["failure"]}
+                continue
             try:
-                _refuse_if_load_failed(load_record)
                 answer = manager.ask(
                     {
                         "do": "warmup",
@@ -104,13 +110,14 @@ def run_warmup(
                 outputs += [{"experiment_id": experiment_id, **row} for row in answer.pop("outputs")]
                 found[experiment_id] = {"status": "ok", "failure": None, **answer}
             except Refused as refused:
-                _stop_if_asked(setting, experiment_id, refused.failure)
                 found[experiment_id] = {"status": "failed", "failure": refused.failure}
+            _count(setting, experiment_id, found[experiment_id]["failure"])
         startup_s = manager.startup_s
     record = {
         "schema_version": SCHEMA_VERSION,
         "batch_id": batch_id,
         "load_id": batch.load_id,
+        "fingerprint": setting.environment["fingerprint"],
         "startup_s": startup_s,
         "experiments": found,
     }
@@ -132,6 +139,7 @@ def run_measure(
     """
     reference = {"experiment_id": setting.plan.reference, "outputs": reference_outputs}
     batch = setting.plan.batch(batch_id)
+    warnings = [warning for warning in (setting.neighbours, _other_environment(setting, calibration)) if warning]
     with Manager(setting.order(batch.load_id), setting.log) as manager:
         for experiment_id in replicate_order(setting.plan, batch, replicate):
             if experiment_id in journal:
@@ -147,19 +155,25 @@ def run_measure(
                 "environment": setting.environment,
             }
             calibrated = calibration["experiments"][experiment_id]
-            try:
-                if calibrated["status"] != "ok":
-                    raise Refused(calibrated["failure"])
-                answer = manager.ask(
-                    {"do": "measure", "config": config, "calibration": calibrated, "reference": reference}
-                )
+            failure = calibrated["failure"]
+            if failure is None:
+                _check(setting)
+                try:
+                    answer = manager.ask(
+                        {"do": "measure", "config": config, "calibration": calibrated, "reference": reference}
+                    )
+                    if answer["scoring_failed"]:
+                        manager.replace_worker()
+                except Refused as refused:
+                    failure = refused.failure
+                _count(setting, experiment_id, failure)
+            if failure is None:
                 record = {**head, "failure": None, **answer["record"]}
+                record["warnings"] = [*record["warnings"], *warnings]
                 entry = {"record": record, "requests": answer["requests"], "power": answer["power"]}
-                if answer["scoring_failed"]:
-                    manager.replace_worker()
-            except Refused as refused:
-                _stop_if_asked(setting, experiment_id, refused.failure)
-                entry = {"record": failed_record(head, refused.failure), "requests": [], "power": []}
+            else:
+                _stop_if_asked(setting, experiment_id, failure)
+                entry = {"record": failed_record(head, failure), "requests": [], "power": []}
             journal.append(entry)
             report(entry["record"])
 
@@ -193,13 +207,32 @@ def write_json(record: dict[str, Any], path: Path) -> None:
     temporary.replace(path)
 
 
-def _refuse_if_load_failed(load_record: dict[str, Any]) -> None:
-    if load_record["status"] != "ok":
-        raise Refused(load_record["failure"])
+def _other_environment(setting: Setting, calibration: dict[str, Any]) -> dict[str, str] | None:
+    """Said where a batch is measured with other packages than it was warmed up and calibrated with."""
+    now = setting.environment["fingerprint"]
+    if now == calibration["fingerprint"]:
+        return None
+    message = (
+        f"calibrated with the packages of environment {calibration['fingerprint']}, measured with those of {now}; "
+        "delete the batch's folder to calibrate anew, or go back to the other environment"
+    )
+    print(message, file=sys.stderr, flush=True)
+    return {"code": "environment-changed", "message": message}
 
 
-def _stop_if_asked(setting: Setting, what: str, failure: dict[str, str]) -> None:
-    if setting.stop_on_failure:
+def _check(setting: Setting) -> None:
+    setting.guard.check_time()
+    setting.guard.check_failures()
+
+
+def _count(setting: Setting, what: str, failure: dict[str, str] | None) -> None:
+    """Something was tried."""
+    _stop_if_asked(setting, what, failure)
+    setting.guard.note(what, failure)
+
+
+def _stop_if_asked(setting: Setting, what: str, failure: dict[str, str] | None) -> None:
+    if failure is not None and setting.stop_on_failure:
         raise StudyStopped(
             f"{what} failed in stage {failure['stage']}: {failure['class']}: {failure['reason']} "
             f"(log: {failure['log']}; on_failure: stop)"

@@ -48,6 +48,7 @@ def _machine(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     dirty = " with uncommitted changes" if environment.get("git_dirty") else ""
     yield "Git commit of the pipeline", f"{_text(environment.get('git_commit'))}{dirty}"
     yield "SHA-256 of models.lock.yaml", _text(environment.get("models_lock_sha256"))
+    yield "Environment (fingerprint of all packages)", _text(environment.get("fingerprint"))
     yield "Python", _text(environment.get("python"))
     for name, version in (environment.get("packages") or {}).items():
         yield name, version or "not installed"

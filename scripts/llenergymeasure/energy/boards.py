@@ -1,0 +1,72 @@
+"""The GPUs of this machine as NVML lists them, and the processor cores near each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pynvml
+
+from llenergymeasure.energy.visible_devices import Board, select_boards
+
+BITS = 64
+
+
+@dataclass
+class Listed:
+    """Boards in PCI order, NVML's handle of each by UUID, and those that can't be read, with the reason."""
+
+    boards: list[Board] = field(default_factory=list)
+    handles: dict[str, Any] = field(default_factory=dict)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+
+
+def list_boards() -> Listed:
+    """All boards; NVML must have been initialised."""
+    listed = Listed()
+    for index in range(pynvml.nvmlDeviceGetCount()):
+        try:
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            uuid = pynvml.nvmlDeviceGetUUID(handle)
+            listed.boards.append(Board(index, uuid, pynvml.nvmlDeviceGetName(handle), _mig_enabled(handle)))
+            listed.handles[uuid] = handle
+        except pynvml.NVMLError as error:
+            listed.unreadable.append((f"GPU {index}", str(error)))
+    return listed
+
+
+def visible_boards(environment: Mapping[str, str] = os.environ) -> dict[str, frozenset[int]]:
+    """UUID → cores near it, of the GPUs that CUDA will use; none where NVML does not start.
+
+    Where the driver does not say which cores are near, all that this process may use are.
+    """
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return {}
+    try:
+        listed = list_boards()
+        chosen = select_boards(listed.boards, environment).boards
+        return {board.uuid: _near_cores(listed.handles[board.uuid]) for board in chosen}
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _near_cores(handle: Any) -> frozenset[int]:
+    allowed = frozenset(os.sched_getaffinity(0))
+    words = max(allowed) // BITS + 1
+    try:
+        masks = pynvml.nvmlDeviceGetCpuAffinity(handle, words)
+    except pynvml.NVMLError:
+        return allowed
+    near = {word * BITS + bit for word, mask in enumerate(masks) for bit in range(BITS) if mask >> bit & 1}
+    return frozenset(near & allowed) or allowed
+
+
+def _mig_enabled(handle: Any) -> bool:
+    try:
+        return bool(pynvml.nvmlDeviceGetMigMode(handle)[0] == pynvml.NVML_DEVICE_MIG_ENABLE)
+    except pynvml.NVMLError:
+        return False  # boards that know nothing of MIG

@@ -1,0 +1,86 @@
+"""When a run gives up: its time is over, or too many experiments in a row have failed.
+
+What jobs tell each other lies in files beside the plan's pieces, so that it holds on a cluster too. Each run of
+Snakemake begins with none of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+RUN = "run.json"
+OUTCOMES = "outcomes.jsonl"
+
+
+class StudyStopped(Exception):
+    """The run ends here; the message says why and how to go on."""
+
+
+def begin_run(folder: Path) -> None:
+    """A new run of Snakemake: its clock starts, and no failure is counted yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / OUTCOMES).unlink(missing_ok=True)
+    temporary = folder / f"{RUN}.tmp"
+    # Wall-clock time: on a cluster the jobs' machines share no other.
+    temporary.write_text(json.dumps({"started_unix_s": time.time()}) + "\n", encoding="utf-8")
+    temporary.replace(folder / RUN)
+
+
+@dataclass(frozen=True)
+class Guard:
+    """study_timeout_s and max_consecutive_failures of the study's protocol; None: never."""
+
+    folder: Path
+    timeout_s: float | None
+    most_failures: int | None
+
+    @classmethod
+    def of(cls, folder: Path, protocol: Mapping[str, Any]) -> Guard:
+        return cls(folder, protocol["study_timeout_s"], protocol["max_consecutive_failures"])
+
+    def check_time(self) -> None:
+        """Raises StudyStopped when the run's time is over."""
+        if self.timeout_s is None:
+            return
+        started = json.loads((self.folder / RUN).read_text(encoding="utf-8"))["started_unix_s"]
+        if time.time() - started >= self.timeout_s:
+            raise StudyStopped(
+                f"measurement.study_timeout_s: {self.timeout_s:g} s are over; what was measured is kept, and the next "
+                "call goes on from here"
+            )
+
+    def note(self, what: str, failure: Mapping[str, str] | None) -> None:
+        """An experiment or load was tried: count it. Raises StudyStopped after too many failures in a row."""
+        if self.most_failures is None:
+            return
+        line = json.dumps({"what": what, "failure": None if failure is None else dict(failure)}) + "\n"
+        path = self.folder / OUTCOMES
+        # One write of one line: jobs that run side by side don't cut each other's.
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(descriptor, line.encode("utf-8"))
+        finally:
+            os.close(descriptor)
+        if failure is not None:
+            self.check_failures()
+
+    def check_failures(self) -> None:
+        """Raises StudyStopped when too many of the last experiments failed, whichever job tried them."""
+        path = self.folder / OUTCOMES
+        if self.most_failures is None or not path.exists():
+            return
+        last = path.read_text(encoding="utf-8").splitlines()[-self.most_failures :]
+        failures = [json.loads(line)["failure"] for line in last]
+        if len(failures) == self.most_failures and all(failures):
+            reason = f"{failures[-1]['stage']}: {failures[-1]['class']}: {failures[-1]['reason']}"
+            raise StudyStopped(
+                f"measurement.max_consecutive_failures: {self.most_failures} in a row failed, the last in {reason} "
+                f"(log: {failures[-1]['log']}); mend the cause and call again. What is recorded as failed stays so "
+                "until its batch's folder is deleted"
+            )

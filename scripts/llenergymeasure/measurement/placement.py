@@ -1,0 +1,126 @@
+"""Which devices and cores a worker has to itself, where several workers share a machine (`--resources gpu=N`).
+
+A worker holds a lock on each of its devices for as long as its job lives; the kernel takes it back from one that died.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from llenergymeasure.energy.boards import visible_boards
+from llenergymeasure.measurement.surroundings import offered_workers
+
+LOOK_AGAIN_S = 0.5
+
+
+class NoDevice(Exception):
+    """There are fewer devices than workers; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """workers: how many devices measure side by side; devices: UUIDs; cores: numbers. All of the machine where one."""
+
+    workers: int
+    devices: tuple[str, ...] = ()
+    cores: tuple[int, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def warning(self) -> dict[str, str] | None:
+        """What neighbours do to the figures."""
+        if self.workers == len(self.devices) or self.workers == 1:
+            return None
+        return {
+            "code": "neighbours-on-node",
+            "message": (
+                f"up to {self.workers - len(self.devices)} other GPUs of this machine were measured at the same time: "
+                "they share its power and cooling limits, and energy of the processor and memory includes theirs "
+                "(measurement.exclusive_node: true forbids it)"
+            ),
+        }
+
+
+@contextmanager
+def claim(devices: int) -> Iterator[Placement]:
+    """Hold that many devices that nobody holds, and their share of the cores, for this process and those it starts.
+
+    Waits while all are held. With one worker a machine is not divided: nothing is claimed.
+    """
+    workers = offered_workers()
+    if workers <= 1:
+        yield Placement(workers=1)
+        return
+    near = visible_boards()
+    require_devices(workers, near)
+    with ExitStack() as locks:
+        taken = _lock_some(list(near), devices, locks)
+        cores = sorted(core for uuid in taken for core in share_of(uuid, near))
+        before = os.sched_getaffinity(0)
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
+        os.sched_setaffinity(0, cores)
+        try:
+            yield Placement(workers, tuple(taken), tuple(cores))
+        finally:
+            os.sched_setaffinity(0, before)
+
+
+def require_devices(workers: int, near: Mapping[str, frozenset[int]]) -> None:
+    """NoDevice where two workers would have to share a device."""
+    if workers > len(near):
+        raise NoDevice(
+            f"--resources gpu={workers} asks for {workers} workers, each with a GPU of its own, and this machine "
+            f"offers {len(near)}; use --resources gpu={max(1, len(near))}"
+        )
+
+
+def share_of(uuid: str, near: Mapping[str, frozenset[int]]) -> list[int]:
+    """The cores near a device, divided evenly among the devices that the same cores are near to; at least one."""
+    cores = sorted(near[uuid])
+    neighbours = [other for other, others_cores in near.items() if others_cores == near[uuid]]
+    place, count = neighbours.index(uuid), len(neighbours)
+    share = cores[place * len(cores) // count : (place + 1) * len(cores) // count]
+    return share or [cores[place % len(cores)]]
+
+
+def _lock_some(uuids: list[str], count: int, locks: ExitStack) -> list[str]:
+    folder = _lock_folder()
+    # Nobody claims while another does: two that need several devices could wait for each other.
+    with (folder / "claiming.lock").open("a") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        taken: list[str] = []
+        while True:
+            for uuid in uuids:
+                if uuid not in taken and _locked(folder / f"{uuid}.lock", locks):
+                    taken.append(uuid)
+                if len(taken) == count:
+                    return taken
+            time.sleep(LOOK_AGAIN_S)
+
+
+def _locked(path: Path, locks: ExitStack) -> bool:
+    lock: TextIO = path.open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return False
+    locks.enter_context(lock)
+    return True
+
+
+def _lock_folder() -> Path:
+    folder = Path(tempfile.gettempdir()) / f"llenergymeasure-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise NoDevice(f"{folder} belongs to somebody else; set TMPDIR to a folder of your own")
+    return folder

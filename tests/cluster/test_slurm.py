@@ -1,0 +1,141 @@
+"""A study on a real SLURM, through the profile that users copy: killed workers, cancelled jobs, and what is resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from cluster import slurm
+from harness import ROOT, Pipeline, study
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(slurm.missing() is not None, reason=str(slurm.missing())),
+    pytest.mark.timeout(1500),
+]
+PATIENCE_S = 600
+# What a user changes in the profile for this cluster, and nothing else.
+OF_THIS_CLUSTER = {
+    "slurm_partition: gpu": "slurm_partition: debug",
+    "mem_mb: 32000": "mem_mb: 4000",
+    "runtime: 120": "runtime: 20",
+    ": 8\n": ": 1\n",
+    "latency-wait: 60": "latency-wait: 10",
+    "# slurm-status-command: squeue": "slurm-status-command: squeue",
+}
+SECONDS = ["--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2"]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[slurm.Slurm]:
+    with slurm.running(tmp_path_factory.mktemp("slurm")) as started:
+        yield started
+
+
+def test_a_study_runs_through_the_profile_and_survives_a_killed_worker_and_a_cancelled_job(
+    cluster: slurm.Slurm, tmp_path: Path
+) -> None:
+    pipeline = Pipeline(tmp_path)
+    pipeline.write(
+        study(
+            matrix={"pytorch.attn_implementation": ["eager", "sdpa"], "pytorch.batch_size": [1, 2, 3, 4]},
+            include=[{"cpu_threads": 2, "pytorch.batch_size": size} for size in (1, 2, 3, 4)],
+            measurement={"replicates": 1, "min_window_s": 2.0},
+        )
+    )
+    _write_profile(tmp_path)
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)]
+    command += ["--profile", "profile", "--configfile", "study.yaml", *SECONDS]
+    with (tmp_path / "out.log").open("wb") as log:
+        running = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            seen = _disturb(cluster, pipeline, running)
+            assert running.wait(timeout=PATIENCE_S) == 0, (tmp_path / "out.log").read_text() + cluster.log()
+        finally:
+            running.kill()
+
+    asked = {name: job for name, job in seen.items() if name.startswith(("rule_load", "rule_warmup", "rule_measure"))}
+    assert len(asked) == 9, sorted(seen)
+    assert all("gpu:1" in job["gres"] for job in asked.values())
+    assert {job["shared"] for job in asked.values()} == {"NO"}, "each has its node to itself"
+    # Every experiment has one line; the killed worker's is a failure that says so, and nothing else is lost.
+    records = {record["experiment_id"]: record for record in pipeline.records()}
+    assert len(records) == len(pipeline.records()) == 12
+    failed = [record for record in records.values() if record["status"] != "ok"]
+    assert [record["failure"]["class"] for record in failed] == ["WorkerDied"]
+    cut, kept = seen["kept"]["batch"], seen["kept"]["records"]
+    assert kept and all(records[name] == record for name, record in kept.items())
+    assert {records[name]["worker_pid"] for name in kept}.isdisjoint(
+        record["worker_pid"] for name, record in records.items() if record["batch_id"] == cut and name not in kept
+    )
+    assert (pipeline.results() / "report.html").exists()
+
+    # Resumed: what failed is measured again when its files are deleted, and nothing else is.
+    batch = failed[0]["batch_id"]
+    (pipeline.results() / "batches" / batch / "1" / "measurements.jsonl").unlink()
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert again.stderr.count("rule_measure") == 1 and "rule_warmup" not in again.stderr
+    assert {record["status"] for record in pipeline.records()} == {"ok"}
+
+
+def _write_profile(folder: Path) -> None:
+    text = (ROOT / "workflow/profiles/slurm/config.yaml").read_text(encoding="utf-8")
+    for ours, theirs in OF_THIS_CLUSTER.items():
+        assert ours in text, f"the profile has no {ours!r} any more"
+        text = text.replace(ours, theirs)
+    (folder / "profile").mkdir()
+    (folder / "profile" / "config.yaml").write_text(text, encoding="utf-8")
+
+
+def _disturb(cluster: slurm.Slurm, pipeline: Pipeline, running: subprocess.Popen[bytes]) -> dict[str, dict]:
+    """Kill the first measuring worker, cancel the second measuring job when it has a record; what SLURM was asked."""
+    seen: dict[str, dict] = {}
+    killed: str | None = None
+    end = time.monotonic() + PATIENCE_S
+    while running.poll() is None and time.monotonic() < end:
+        for job in cluster.jobs():
+            seen[job["comment"]] = job
+        journals = {
+            path.parents[1].parent.name: path.parents[1] for path in pipeline.results().rglob(".journal/*.jsonl")
+        }
+        for batch, folder in journals.items():
+            worker = _worker_of(batch)
+            if killed is None and worker is not None:
+                os.kill(worker, signal.SIGKILL)
+                killed = batch
+            elif "kept" not in seen and batch != killed and (kept := _journaled(folder)):
+                subprocess.run(["scancel", _measuring(cluster, batch)], check=True)
+                seen["kept"] = {"batch": batch, "records": kept}
+        time.sleep(0.2)
+    assert killed is not None and "kept" in seen, (pipeline.directory / "out.log").read_text() + cluster.log()
+    return seen
+
+
+def _worker_of(batch: str) -> int | None:
+    """The worker of the job that measures a batch."""
+    for process in psutil.process_iter(["cmdline"]):
+        if "llenergymeasure.measurement.worker" not in " ".join(process.info["cmdline"] or []):
+            continue
+        log = Path(f"/proc/{process.pid}/fd/1").readlink()
+        if log.name.startswith(batch) and log.parent.name == "measure":
+            return process.pid
+    return None
+
+
+def _measuring(cluster: slurm.Slurm, batch: str) -> str:
+    return next(job["id"] for job in cluster.jobs() if "measure" in job["comment"] and batch in job["comment"])
+
+
+def _journaled(folder: Path) -> dict[str, dict]:
+    lines = [line for path in folder.rglob("*.jsonl") for line in path.read_text().splitlines(keepends=True)]
+    records = [json.loads(line)["record"] for line in lines if line.endswith("\n")]
+    return {record["experiment_id"]: record for record in records}
