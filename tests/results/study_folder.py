@@ -18,11 +18,10 @@ from llenergymeasure.energy.ledger import Span
 from llenergymeasure.energy.uncertainty import Component
 from llenergymeasure.measurement.plan import Plan, plan_of, write_plan
 from llenergymeasure.measurement.tables import REQUESTS
-from llenergymeasure.results.aggregate import write_tables
+from llenergymeasure.results.aggregate import aggregate
 from llenergymeasure.results.costs import write_costs
-from llenergymeasure.results.latencies import read_latencies, write_latencies
 from llenergymeasure.results.records import METRICS
-from llenergymeasure.results.study_results import StudyResults, read_loads, read_plan, read_records, read_study
+from llenergymeasure.results.study_results import StudyResults, read_loads, read_plan, read_study
 
 ESTIMATED = "estimated:codecarbon"
 NO_TRACE = "the meter gives no trace of the window"
@@ -77,18 +76,16 @@ class StudyFolder:
 
     def aggregate(self) -> StudyFolder:
         plan = read_plan(self.root / "plan.json", self.measurements(), [])
-        records = read_records(plan, self.measurements()).records
-        write_tables(
+        aggregate(
             plan,
-            records,
+            self.measurements(),
             read_loads(plan, self.loads()),
             csv=self.root / "summary.csv",
             parquet=self.root / "summary.parquet",
             runs=self.root / "runs.parquet",
+            latencies=self.root / "latencies.csv",
+            token_costs_csv=self.root / "token_costs.csv",
         )
-        valid = {(record["experiment_id"], record["replicate"]) for record in records if record["status"] == "ok"}
-        requests = [path.with_name("requests.parquet") for path in self.measurements()]
-        write_latencies(read_latencies(requests, valid), self.root / "latencies.csv")
         write_costs(self.root / "summary.parquet", self.costs, self.root / "costs.csv")
         return self
 

@@ -140,7 +140,7 @@ def test_energy_of_different_sources_is_never_averaged(tmp_path: Path) -> None:
 
 def test_unknown_figures_are_blank_and_their_number_is_shown(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study")
-    folder.change(0, 1, lambda record: record["metrics"].update(itl_s=None, ttft_s=math.nan))
+    folder.change(0, 1, lambda record: record["metrics"].update(itl_s=None, ttft_s=None))
     for replicate in (1, 2, 3):
         folder.change(1, replicate, lambda record: record["metrics"].update(decode_energy_j=None))
     first, second = rows_of(folder.write().aggregate())[:2]

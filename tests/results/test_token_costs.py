@@ -27,9 +27,9 @@ def plan(lengths: list[tuple[int, int]], **other: Any) -> dict[str, Any]:
     }
 
 
-def records(
+def runs(
     lengths: list[tuple[int, int]], *, replicates: int = 4, noise: float = 0.0, curve: float = 0.0
-) -> list[dict[str, Any]]:
+) -> pd.DataFrame:
     rng = random.Random(3)
     found = []
     for replicate in range(1, replicates + 1):
@@ -45,23 +45,21 @@ def records(
                     "replicate": replicate,
                     "status": "ok",
                     "energy_source": "measured:nvml-total-energy",
-                    "metrics": {
-                        "input_tokens": 10 * prompt,
-                        "output_tokens": 10 * output,
-                        "requests": 10,
-                        "energy_per_request_j": cost(output),
-                        "prefill_energy_j": cost(1),
-                    },
+                    "input_tokens": 10 * prompt,
+                    "output_tokens": 10 * output,
+                    "requests": 10,
+                    "energy_per_request_j": cost(output),
+                    "prefill_energy_j": cost(1),
                 }
             )
-    return found
+    return pd.DataFrame(found)
 
 
 LENGTHS = [(64, 16), (512, 16), (64, 128), (512, 128)]
 
 
 def test_true_costs_come_out() -> None:
-    (found,) = token_costs(plan(LENGTHS), records(LENGTHS))
+    (found,) = token_costs(plan(LENGTHS), runs(LENGTHS))
     assert found.reason is None and found.linear
     assert found.experiments == ("e0", "e1", "e2", "e3")
     assert found.prompt_token_j.mean == pytest.approx(PROMPT_J)
@@ -73,10 +71,9 @@ def test_intervals_hold_the_truth() -> None:
     held = 0
     rng = random.Random(1)
     for _ in range(40):
-        noisy = records(LENGTHS)
-        for record in noisy:
-            for name in ("energy_per_request_j", "prefill_energy_j"):
-                record["metrics"][name] *= 1 + rng.gauss(0, 0.01)
+        noisy = runs(LENGTHS)
+        for name in ("energy_per_request_j", "prefill_energy_j"):
+            noisy[name] *= [1 + rng.gauss(0, 0.01) for _ in range(len(noisy))]
         (found,) = token_costs(plan(LENGTHS), noisy)
         assert found.output_token_j.low is not None and found.output_token_j.high is not None
         held += found.output_token_j.low <= OUTPUT_J <= found.output_token_j.high
@@ -85,15 +82,15 @@ def test_intervals_hold_the_truth() -> None:
 
 def test_a_cost_that_is_no_straight_line_is_said_to_be_none() -> None:
     lengths = [(64, 16), (256, 16), (1024, 16)]
-    (found,) = token_costs(plan(lengths), records(lengths, curve=1e-3))
+    (found,) = token_costs(plan(lengths), runs(lengths, curve=1e-3))
     assert not found.linear
     assert found.largest_miss is not None and found.largest_miss > 0.1
 
 
 def test_what_cannot_be_told_apart_is_not_made_up() -> None:
-    assert token_costs(plan(LENGTHS[:1]), records(LENGTHS[:1])) == []
+    assert token_costs(plan(LENGTHS[:1]), runs(LENGTHS[:1])) == []
     same_prompts = [(64, 16), (64, 128)]
-    (found,) = token_costs(plan(same_prompts), records(same_prompts))
+    (found,) = token_costs(plan(same_prompts), runs(same_prompts))
     assert found.prompt_token_j.mean is None
     assert "told apart" in str(found.reason)
 
@@ -101,10 +98,10 @@ def test_what_cannot_be_told_apart_is_not_made_up() -> None:
 def test_only_lengths_may_differ_and_only_one_source() -> None:
     drawn = plan(LENGTHS)
     drawn["experiments"]["e3"]["config"]["model"] = "another"
-    (found,) = token_costs(drawn, records(LENGTHS))
+    (found,) = token_costs(drawn, runs(LENGTHS))
     assert found.experiments == ("e0", "e1", "e2")
-    mixed = records(LENGTHS)
-    mixed[0]["energy_source"] = "estimated:codecarbon"
+    mixed = runs(LENGTHS)
+    mixed.loc[0, "energy_source"] = "estimated:codecarbon"
     (found,) = token_costs(plan(LENGTHS), mixed)
     assert found.prompt_token_j.mean is None
     assert found.reason == "energy comes from several sources"
@@ -113,8 +110,8 @@ def test_only_lengths_may_differ_and_only_one_source() -> None:
 def test_the_file_holds_every_set_and_why_one_has_no_figure(tmp_path: Path) -> None:
     same_prompts = [(64, 16), (64, 128)]
     costs = [
-        *token_costs(plan(LENGTHS), records(LENGTHS)),
-        *token_costs(plan(same_prompts), records(same_prompts)),
+        *token_costs(plan(LENGTHS), runs(LENGTHS)),
+        *token_costs(plan(same_prompts), runs(same_prompts)),
     ]
     write_token_costs(costs, tmp_path / "token_costs.csv")
     first, second = pd.read_csv(tmp_path / "token_costs.csv").to_dict("records")

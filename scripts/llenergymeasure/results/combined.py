@@ -6,13 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
 from llenergymeasure.energy.uncertainty import expanded_of
+from llenergymeasure.results.groups import NORMAL_95
 from llenergymeasure.results.split_plot import critical_t
 from llenergymeasure.results.statistics import CONFIDENCE
-
-NORMAL_95 = 1.959964
 
 
 def instrument(record: Mapping[str, Any], metric: str) -> tuple[float | None, float | None]:
@@ -46,13 +43,3 @@ def expanded_of_mean(
         half = max(half, critical_t(n - 1, level) * scatter)
     # Student's half width, as the standard uncertainty of the normal distribution with the same 95 % interval.
     return expanded_of(math.sqrt(3) * mean_gain, half / NORMAL_95)
-
-
-def u95_of(good: pd.DataFrame, metric: str, level: float) -> float | None:
-    """`expanded_of_mean` of an experiment's valid runs, from the columns of the runs' table."""
-    known = good[good[metric].notna()]
-    columns = [known[metric], known[f"{metric}_u_random"], known[f"{metric}_u_gain"]]
-    if any(bool(column.isna().any()) for column in columns):
-        return None
-    values, random, gain = ([float(value) for value in column] for column in columns)
-    return expanded_of_mean(values, random, gain, level)

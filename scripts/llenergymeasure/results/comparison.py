@@ -67,20 +67,17 @@ def run_columns(record: Mapping[str, Any]) -> dict[str, Any]:
     return {column: answer.get(name) for column, name in _COLUMNS.items()}
 
 
-def summary_columns(good: pd.DataFrame, reference: str | None) -> dict[str, Any]:
-    """Over the valid replicates: identical in all, the earliest difference, the mean share and log-probability.
-
-    A run that was compared with another reference, which Snakemake would measure again, says nothing here.
-    """
-    good = good[good["answer_reference"] == reference]
-    known = good["answer_identical"].dropna()
-    return {
-        "answer_reference": reference,
-        "answer_identical": bool(known.all()) if len(known) else None,
-        "answer_first_difference": _or_none(good["answer_first_difference"].min()),
-        "answer_equal_token_share": _or_none(good["answer_equal_token_share"].mean()),
-        "answer_reference_logprob": _or_none(good["answer_reference_logprob"].mean()),
-    }
+def summary_columns(
+    reference: str | None,
+    *,
+    identical: list[bool | None],
+    first_difference: list[int | None],
+    equal_token_share: list[float | None],
+    reference_logprob: list[float | None],
+) -> dict[str, list[Any]]:
+    """The summary's columns, a value an experiment."""
+    values = ([reference] * len(identical), identical, first_difference, equal_token_share, reference_logprob)
+    return dict(zip(ANSWER_COLUMNS, values, strict=True))
 
 
 def comparison_of(row: Mapping[Any, Any], valid: Iterable[Mapping[str, Any]]) -> Comparison:

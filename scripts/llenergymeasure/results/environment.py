@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llenergymeasure.results.aggregate import show
+from llenergymeasure.results.labels import show
 
 
 @dataclass(frozen=True)

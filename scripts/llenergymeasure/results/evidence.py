@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llenergymeasure.results.aggregate import show
+from llenergymeasure.results.labels import show
 
 # Worst first: what one replicate ignored is not excused by the others.
 VERDICTS = ("ignored", "unverifiable", "applied", "default")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
-
-from llenergymeasure.results.aggregate import show
 
 Part = tuple[str, str]
 
@@ -44,6 +43,11 @@ def load_parts(plan: Mapping[str, Any]) -> dict[str, list[Part]]:
         or [("", "library defaults" if len(members) > 1 else "all experiments")]
         for load_id, lists in members.items()
     }
+
+
+def show(value: Any) -> str:
+    """A setting's value the way a study file writes it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def as_text(parts: list[Part]) -> str:

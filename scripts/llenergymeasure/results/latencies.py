@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from llenergymeasure.results.errors import ResultsError
-from llenergymeasure.results.percentiles import percentile
+from llenergymeasure.results.percentiles import percentiles, quantile
+from llenergymeasure.results.split_plot import Floats
 from llenergymeasure.results.statistics import CONFIDENCE, Estimate
 
 LATENCIES = ("ttft_s", "itl_s", "e2e_latency_s")
@@ -84,48 +85,48 @@ def read_latencies(paths: Sequence[Path], valid: Collection[tuple[str, int]], le
     """
     found: Latencies = {}
     for _, files in groupby(sorted(paths), key=lambda path: path.parent.parent):
-        pooled: dict[tuple[str, str], list[np.ndarray[Any, Any]]] = {}
+        pooled: dict[tuple[str, str], list[Floats]] = {}
         for path in files:
-            for experiment_id, table in _by_experiment(path, valid):
-                for metric in LATENCIES:
-                    pooled.setdefault((experiment_id, metric), []).append(_values(table[metric]))
+            for experiment_id, metric, values in _read(path, valid):
+                if len(values):
+                    pooled.setdefault((experiment_id, metric), []).append(values)
         for (experiment_id, metric), parts in pooled.items():
-            known = [part for part in parts if len(part)]
-            if known:
-                found.setdefault(experiment_id, {})[metric] = _distribution(known, level)
+            found.setdefault(experiment_id, {})[metric] = _distribution(parts, level)
     return found
 
 
-def _by_experiment(path: Path, valid: Collection[tuple[str, int]]) -> list[tuple[str, pa.Table]]:
+def _read(path: Path, valid: Collection[tuple[str, int]]) -> Iterator[tuple[str, str, Floats]]:
+    """(experiment, metric, known values) of the valid runs in a file."""
     try:
         table = pq.read_table(path, columns=["experiment_id", "replicate", *LATENCIES])
     except (OSError, pa.ArrowException) as error:
         raise ResultsError(f"{path} can't be read ({error}); delete {path.parent} and run again") from error
-    keys = table.select(["experiment_id", "replicate"]).group_by(["experiment_id", "replicate"]).aggregate([])
-    return [
-        (key["experiment_id"], table.filter(_is(table, key)))
-        for key in keys.to_pylist()
-        if (key["experiment_id"], key["replicate"]) in valid
-    ]
+    # Rows of a run stand together, since one experiment is measured after the other.
+    for start, stop in _stretches(table):
+        key = (table["experiment_id"][start].as_py(), table["replicate"][start].as_py())
+        if key in valid:
+            for metric in LATENCIES:
+                yield key[0], metric, _values(table[metric].slice(start, stop - start))
 
 
-def _is(table: pa.Table, key: dict[str, Any]) -> Any:
-    same_experiment = pc.equal(table["experiment_id"], key["experiment_id"])
-    return pc.and_(same_experiment, pc.equal(table["replicate"], key["replicate"]))
+def _stretches(table: pa.Table) -> Iterator[tuple[int, int]]:
+    """First row and end of each run of equal (experiment, replicate)."""
+    if not table.num_rows:
+        return
+    names = table["experiment_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    replicates = table["replicate"].to_numpy()
+    edges = np.flatnonzero((np.diff(names) != 0) | (np.diff(replicates) != 0)) + 1
+    yield from pairwise([0, *map(int, edges), table.num_rows])
 
 
-def _values(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+def _values(column: pa.ChunkedArray) -> Floats:
     flat = pc.list_flatten(column) if pa.types.is_list(column.type) else column
     return np.asarray(flat.drop_null().to_numpy(), dtype=float)
 
 
-def _distribution(parts: Sequence[np.ndarray[Any, Any]], level: float) -> Distribution:
-    values = np.concatenate(parts)
-    figures: dict[str, Any] = {
-        f"p{100 * share:g}": float(value)
-        for share, value in zip(QUANTILES, np.quantile(values, QUANTILES), strict=True)
-    }
-    for name, share in QUOTED.items():
-        found = percentile(parts, share, level)
+def _distribution(parts: Sequence[Floats], level: float) -> Distribution:
+    values = np.sort(np.concatenate(parts))
+    figures: dict[str, Any] = {f"p{100 * share:g}": quantile(values, share) for share in QUANTILES}
+    for name, found in zip(QUOTED, percentiles(parts, list(QUOTED.values()), level), strict=True):
         figures |= {f"{name}_ci95_low": found.low, f"{name}_ci95_high": found.high}
-    return Distribution(n=len(values), **figures, largest=float(values.max()))
+    return Distribution(n=len(values), **figures, largest=float(values[-1]))

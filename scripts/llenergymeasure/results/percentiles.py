@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import combinations_with_replacement
 
 import numpy as np
+from numpy.typing import NDArray
 
 from llenergymeasure.results.split_plot import Floats, critical_t
 from llenergymeasure.results.statistics import Estimate
 
+Counts = NDArray[np.int64]
 # A standard error needs no more (Efron & Tibshirani 1993, An Introduction to the Bootstrap, ch. 6).
 DRAWS = 200
 SEED = 20_241_125
@@ -30,26 +33,53 @@ def percentile(parts: Sequence[Floats], share: float, level: float) -> Estimate:
     replicates, and Student's t with k − 1 degrees of freedom makes it an interval (Hesterberg 2015, The American
     Statistician 69). No interval with one replicate, or with fewer than `FEWEST_BEYOND` values beyond it.
     """
+    return percentiles(parts, (share,), level)[0]
+
+
+def percentiles(parts: Sequence[Floats], shares: Sequence[float], level: float) -> list[Estimate]:
+    """Several of them, from one sorting and the same resamples."""
     values = np.concatenate(parts)
-    owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    found = float(np.quantile(values, share))
-    beyond = len(values) * min(share, 1 - share)
-    if len(parts) < 2 or beyond < FEWEST_BEYOND:
-        return Estimate(len(values), found, None, None)
     order = np.argsort(values, kind="stable")
-    values, owners = values[order], owners[order]
-    resamples = list(_resamples(len(parts)))
-    results = np.array([_weighted(values, counts[owners], share) for counts, _ in resamples])
+    owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])[order]
+    values = values[order]
+    found = [quantile(values, share) for share in shares]
+    bounded = [len(parts) > 1 and len(values) * min(share, 1 - share) >= FEWEST_BEYOND for share in shares]
+    if not any(bounded):
+        return [Estimate(len(values), value, None, None) for value in found]
+    resamples = _resamples(len(parts))
+    results = np.array([_weighted(values, counts[owners], shares) for counts, _ in resamples])
     weights = np.array([weight for _, weight in resamples])
-    mean = np.average(results, weights=weights)
-    error = math.sqrt(float(np.average((results - mean) ** 2, weights=weights)))
+    mean = np.average(results, axis=0, weights=weights)
+    errors = np.sqrt(np.average((results - mean) ** 2, axis=0, weights=weights))
     count = len(parts)
-    half = critical_t(count - 1, level) * error * math.sqrt(count / (count - 1))
-    return Estimate(len(values), found, found - half, found + half)
+    halves = _critical(count - 1, level) * errors * math.sqrt(count / (count - 1))
+    return [
+        Estimate(len(values), value, value - float(half), value + float(half))
+        if has
+        else Estimate(len(values), value, None, None)
+        for value, half, has in zip(found, halves, bounded, strict=True)
+    ]
 
 
-def _resamples(count: int) -> Iterator[tuple[np.ndarray[tuple[int], np.dtype[np.int64]], float]]:
+def quantile(values: Floats, share: float) -> float:
+    """Of sorted values, interpolated linearly between neighbours, as numpy does."""
+    place = share * (len(values) - 1)
+    low, high = values[math.floor(place)], values[math.ceil(place)]
+    return float(low + (place - math.floor(place)) * (high - low))
+
+
+@lru_cache
+def _critical(df: float, level: float) -> float:
+    return critical_t(df, level)
+
+
+@lru_cache
+def _resamples(count: int) -> list[tuple[Counts, float]]:
     """How often each replicate is in a resample, and the weight of that resample."""
+    return list(_drawn_or_enumerated(count))
+
+
+def _drawn_or_enumerated(count: int) -> Iterator[tuple[Counts, float]]:
     if count <= ENUMERATED:
         for members in combinations_with_replacement(range(count), count):
             counts = np.bincount(members, minlength=count)
@@ -61,9 +91,13 @@ def _resamples(count: int) -> Iterator[tuple[np.ndarray[tuple[int], np.dtype[np.
         yield np.bincount(draw.integers(0, count, count), minlength=count), 1 / DRAWS
 
 
-def _weighted(values: Floats, counts: np.ndarray[tuple[int], np.dtype[np.int64]], share: float) -> float:
-    """The quantile of sorted values of which each is there `counts` times, interpolated as numpy does."""
+def _weighted(values: Floats, counts: Counts, shares: Sequence[float]) -> list[float]:
+    """The quantiles of sorted values of which each is there `counts` times, interpolated as numpy does."""
     upto = np.cumsum(counts)
-    place = share * (upto[-1] - 1)
-    low, high = (values[np.searchsorted(upto, each, side="right")] for each in (math.floor(place), math.ceil(place)))
-    return float(low + (place - math.floor(place)) * (high - low))
+    places = [share * (int(upto[-1]) - 1) for share in shares]
+    ends = [end for place in places for end in (math.floor(place), math.ceil(place))]
+    found = values[np.searchsorted(upto, ends, side="right")]
+    return [
+        float(low + (place - math.floor(place)) * (high - low))
+        for place, low, high in zip(places, found[::2], found[1::2], strict=True)
+    ]

@@ -101,7 +101,7 @@ def page(study: StudyResults) -> dict[str, Any]:
     }
     scales = ranking_scales(ranked)
     costs = {record["load_id"]: load_cost(record) for record in study.loads}
-    costs_of_tokens = token_costs(plan, study.records)
+    costs_of_tokens = token_costs(plan, study.runs)
     with_energy = [group for group in groups if group.source is not None]
     records: dict[str, list[Mapping[str, Any]]] = {}
     for record in study.records:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pandas as pd
 
 from llenergymeasure.results.errors import ResultsError
@@ -85,37 +86,53 @@ def read_plan(path: Path, measurements: Sequence[Path], looks: Sequence[Path]) -
     }
 
 
-def read_records(plan: Mapping[str, Any], paths: Sequence[Path]) -> Records:
-    """The lines of the plan's experiments.
+class Lines:
+    """The lines of the plan's experiments, one after the other, in the order of the files.
 
     A batch keeps experiments that have left the study since; they are not the study's results any more, so they
-    are counted and left out. An experiment of the plan that has no line, or two, is an error: half a file must
-    not pass for a whole one.
+    are counted (`left_out`) and left out. An experiment of the plan that has no line, or two, is an error when all
+    have been read: half a file must not pass for a whole one.
     """
-    wanted = [(name, replicate) for name in plan["experiments"] for replicate in range(1, plan["replicates"] + 1)]
-    found: dict[tuple[str, int], dict[str, Any]] = {key: {} for key in wanted}
-    left_out = 0
-    for path in paths:
-        for number, record in _lines(path):
-            key = (record["experiment_id"], record["replicate"])
-            if key not in found or plan["experiments"][key[0]]["batch_id"] != record["batch_id"]:
-                left_out += 1
-            elif found[key]:
-                raise ResultsError(
-                    f"{path}:{number} measures experiment {key[0]}, replicate {key[1]} a second time; "
-                    f"delete {path.parent} and run again"
-                )
-            else:
-                found[key] = record
-    missing = [key for key, record in found.items() if not record]
-    if missing:
-        name, replicate = missing[0]
-        folder = f"batches/{plan['experiments'][name]['batch_id']}/{replicate}"
-        raise ResultsError(
-            f"{len(missing)} measurements are missing, the first is experiment {name}, replicate {replicate}; "
-            f"delete {folder} in the study's results and run again"
-        )
-    return Records([found[key] for key in wanted], left_out)
+
+    def __init__(self, plan: Mapping[str, Any], paths: Sequence[Path]) -> None:
+        self._plan = plan
+        self._paths = paths
+        self.left_out = 0
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        experiments = self._plan["experiments"]
+        replicates = range(1, self._plan["replicates"] + 1)
+        missing = {name: set(replicates) for name in experiments}
+        for path in self._paths:
+            for number, record in _lines(path):
+                name, replicate = record["experiment_id"], record["replicate"]
+                entry = experiments.get(name)
+                if entry is None or entry["batch_id"] != record["batch_id"] or replicate not in replicates:
+                    self.left_out += 1
+                elif replicate not in missing[name]:
+                    raise ResultsError(
+                        f"{path}:{number} measures experiment {name}, replicate {replicate} a second time; "
+                        f"delete {path.parent} and run again"
+                    )
+                else:
+                    missing[name].remove(replicate)
+                    yield record
+        lacking = [(name, replicate) for name, left in missing.items() for replicate in sorted(left)]
+        if lacking:
+            name, replicate = lacking[0]
+            folder = f"batches/{experiments[name]['batch_id']}/{replicate}"
+            raise ResultsError(
+                f"{len(lacking)} measurements are missing, the first is experiment {name}, replicate {replicate}; "
+                f"delete {folder} in the study's results and run again"
+            )
+
+
+def read_records(plan: Mapping[str, Any], paths: Sequence[Path]) -> Records:
+    """All lines at once, in the plan's order, then by replicate."""
+    places = {name: place for place, name in enumerate(plan["experiments"])}
+    lines = Lines(plan, paths)
+    records = sorted(lines, key=lambda record: (places[record["experiment_id"]], record["replicate"]))
+    return Records(records, lines.left_out)
 
 
 def read_loads(plan: Mapping[str, Any], paths: Sequence[Path]) -> list[dict[str, Any]]:
@@ -141,12 +158,12 @@ def read_json(path: Path) -> dict[str, Any]:
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     advice = f"delete {path.parent} and run again"
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        found = path.read_bytes()
+    except OSError as error:
         raise ResultsError(f"{path} can't be read ({error}); {advice}") from error
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(found.splitlines(), start=1):
         try:
-            record = json.loads(line)
+            record = orjson.loads(line)
         except ValueError as error:
             raise ResultsError(f"{path}:{number} is not whole ({error}); {advice}") from error
         lacking = [key for key in RECORD_KEYS if not isinstance(record, dict) or key not in record]

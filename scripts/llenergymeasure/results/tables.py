@@ -6,7 +6,6 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llenergymeasure.results.aggregate import DIFFERS
 from llenergymeasure.results.experiments import ENERGY, SPEED, Experiment, is_estimated
 from llenergymeasure.results.figures import spelled
 from llenergymeasure.results.labels import Part
@@ -14,6 +13,7 @@ from llenergymeasure.results.load_cost import Joules, LoadCost, load_cost
 from llenergymeasure.results.quantities import Scale, scale_of, unit_scale
 from llenergymeasure.results.ranking import Group
 from llenergymeasure.results.records import METRICS, SUMMARY_METRICS
+from llenergymeasure.results.summary import DIFFERS
 
 RANKING = (
     ENERGY,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,8 @@ from llenergymeasure.results.statistics import Estimate, estimate
 LENGTHS = ("max_input_tokens", "max_output_tokens", "n", "dataset")
 # A straight line that misses a point by more than this is not how the energy depends on lengths.
 LARGEST_MISS = 0.1
+_COLUMNS = ["experiment_id", "replicate", "energy_source", "requests", "input_tokens", "output_tokens"]
+_COLUMNS += ["energy_per_request_j", "prefill_energy_j"]
 _COEFFICIENTS = ("prompt_token", "output_token", "request")
 
 
@@ -44,7 +45,7 @@ class TokenCosts:
         return self.largest_miss is not None and self.largest_miss <= LARGEST_MISS
 
 
-def token_costs(plan: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> list[TokenCosts]:
+def token_costs(plan: Mapping[str, Any], runs: pd.DataFrame) -> list[TokenCosts]:
     """One entry for each set of experiments of the plan that differ in nothing but lengths; single ones have none.
 
     In each replicate, the energy per request of every full window and of every prefill-only window (one output token)
@@ -52,8 +53,13 @@ def token_costs(plan: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -
     process, so the interval is Student's t over the replicates' coefficients, not over the windows of one process.
     """
     found = []
-    for names in _alike(plan):
-        chosen = [record for record in records if record["experiment_id"] in names and record["status"] == "ok"]
+    groups = _alike(plan)
+    wanted = {name for names in groups for name in names}
+    of_one: dict[str, list[Mapping[Hashable, Any]]] = {}
+    for run in runs[runs["experiment_id"].isin(wanted) & (runs["status"] == "ok")][_COLUMNS].to_dict("records"):
+        of_one.setdefault(str(run["experiment_id"]), []).append(run)
+    for names in groups:
+        chosen = [run for name in names for run in of_one.get(name, [])]
         found.append(_fit(str(plan["experiments"][names[0]]["load_id"]), names, chosen, plan["nominal_level"]))
     return found
 
@@ -92,15 +98,13 @@ def write_token_costs(costs: Sequence[TokenCosts], path: Path) -> None:
 def _alike(plan: Mapping[str, Any]) -> list[tuple[str, ...]]:
     groups: dict[str, list[str]] = {}
     for name, entry in plan["experiments"].items():
-        rest = copy.deepcopy(dict(entry["config"]))
-        for key in LENGTHS:
-            rest.pop(key, None)
+        rest = {key: value for key, value in entry["config"].items() if key not in LENGTHS}
         groups.setdefault(json.dumps(rest, sort_keys=True), []).append(name)
     return [tuple(names) for names in groups.values() if len(names) > 1]
 
 
-def _fit(load_id: str, names: tuple[str, ...], records: Sequence[Mapping[str, Any]], level: float) -> TokenCosts:
-    sources = {record["energy_source"] for record in records}
+def _fit(load_id: str, names: tuple[str, ...], runs: Sequence[Mapping[Hashable, Any]], level: float) -> TokenCosts:
+    sources = {run["energy_source"] for run in runs}
     source = sources.pop() if len(sources) == 1 else None
 
     def none(reason: str) -> TokenCosts:
@@ -111,8 +115,8 @@ def _fit(load_id: str, names: tuple[str, ...], records: Sequence[Mapping[str, An
         return none("energy comes from several sources" if sources else "no energy was measured")
     fits = []
     misses = []
-    for replicate in sorted({record["replicate"] for record in records}):
-        rows = np.array([row for record in records if record["replicate"] == replicate for row in _rows(record)])
+    for replicate in sorted({run["replicate"] for run in runs}):
+        rows = np.array([row for run in runs if run["replicate"] == replicate for row in _rows(run)])
         if len(rows) < 3 or np.linalg.matrix_rank(_design(rows)) < 3:
             return none("lengths of prompts and of outputs do not both vary, so their costs can't be told apart")
         # Errors of a meter are shares of the energy, so each window counts by its relative distance.
@@ -123,14 +127,13 @@ def _fit(load_id: str, names: tuple[str, ...], records: Sequence[Mapping[str, An
     return TokenCosts(load_id, names, source, prompt, output, request, max(misses), None)
 
 
-def _rows(record: Mapping[str, Any]) -> Iterable[tuple[float, float, float]]:
+def _rows(run: Mapping[Hashable, Any]) -> Iterable[tuple[float, float, float]]:
     """(prompt tokens, output tokens, joules) a request: the full window, and the prefill-only one."""
-    metrics = record["metrics"]
-    prompt_tokens = metrics["input_tokens"] / metrics["requests"]
-    if metrics["energy_per_request_j"] is not None:
-        yield prompt_tokens, metrics["output_tokens"] / metrics["requests"], metrics["energy_per_request_j"]
-    if metrics["prefill_energy_j"] is not None:
-        yield prompt_tokens, 1.0, metrics["prefill_energy_j"]
+    prompt_tokens = run["input_tokens"] / run["requests"]
+    if not pd.isna(run["energy_per_request_j"]):
+        yield prompt_tokens, run["output_tokens"] / run["requests"], run["energy_per_request_j"]
+    if not pd.isna(run["prefill_energy_j"]):
+        yield prompt_tokens, 1.0, run["prefill_energy_j"]
 
 
 def _design(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
