@@ -12,6 +12,7 @@ from harness import TINY, study
 from llenergymeasure.config import study_from_mapping
 from llenergymeasure.config.lock import ModelsLock
 from llenergymeasure.config.model_ref import parse_model_ref
+from llenergymeasure.measurement.guard import Guard
 from llenergymeasure.measurement.journal import Journal
 from llenergymeasure.measurement.plan import plan_of
 from llenergymeasure.measurement.stages import Setting, run_measure, run_warmup
@@ -34,7 +35,9 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Setting, dict[str, A
         energy_resolution=0.01,
         timeout_s=120,
         stop_on_failure=False,
-        environment={},
+        environment={"fingerprint": "of these tests"},
+        neighbours=None,
+        guard=Guard(folder, timeout_s=None, most_failures=None),
         log=folder / "log",
     )
     calibration, outputs = run_warmup(setting, plan.batches[0].batch_id, {"status": "ok"})

@@ -97,7 +97,9 @@ def test_validate_only_validates(pipeline: Pipeline) -> None:
     assert "2 experiments over 1 loads" in done.output
     assert "1 duplicates merged" in done.output
     assert [path.name for path in (pipeline.directory / "results").iterdir()] == ["quick"]
-    assert sorted(path.name for path in pipeline.results().iterdir() if path.name != "logs") == [
+    shown = [path.name for path in pipeline.results().iterdir() if not path.name.startswith(".")]
+    assert sorted(name for name in shown if name != "logs") == [
+        "plan",
         "plan.json",
         "validation.json",
     ]
