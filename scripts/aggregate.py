@@ -21,4 +21,5 @@ with run_job("aggregate · means and intervals over replicates", ResultsError):
         runs=Path(output.runs),
         latencies=Path(output.latencies),
         token_costs_csv=Path(output.token_costs),
+        processes=snakemake.threads,
     )

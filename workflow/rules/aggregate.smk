@@ -20,6 +20,7 @@ rule aggregate:
         f"{RESULTS}/logs/aggregate.log",
     conda:
         "../../envs/light.yaml"
+    threads: 4
     params:
         plan=PLAN_FILE,
         digest=PLAN.digest,

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from llenergymeasure.results.batches import read_batches
 from llenergymeasure.results.labels import show
-from llenergymeasure.results.latencies import read_latencies, write_latencies
+from llenergymeasure.results.latencies import Latencies, write_latencies
 from llenergymeasure.results.records import HEAD_COLUMNS
-from llenergymeasure.results.runs import run_row, runs_table
-from llenergymeasure.results.study_results import Lines
+from llenergymeasure.results.runs import runs_table
 from llenergymeasure.results.summary import summary_table
 from llenergymeasure.results.token_costs import token_costs, write_token_costs
 
@@ -27,19 +27,20 @@ def aggregate(
     runs: Path,
     latencies: Path,
     token_costs_csv: Path,
+    processes: int = 1,
 ) -> None:
-    """Write every table. No more than one line of measurements.jsonl is in memory at a time."""
-    table = runs_table(plan, map(run_row, Lines(plan, measurements)))
+    """Write every table. Of measurements.jsonl, one line is in memory at a time (in each process)."""
+    latency: Latencies = {}
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for batch in read_batches(plan, measurements, processes):
+            latency.update(batch.latencies)
+            yield from batch.rows
+
+    table = runs_table(plan, rows())
     write_tables(plan, table, loads, csv=csv, parquet=parquet, runs=runs)
-    requests = [path.with_name("requests.parquet") for path in measurements]
-    write_latencies(read_latencies(requests, valid_runs(table), plan["nominal_level"]), latencies)
+    write_latencies({name: latency[name] for name in plan["experiments"] if name in latency}, latencies)
     write_token_costs(token_costs(plan, table), token_costs_csv)
-
-
-def valid_runs(runs: pd.DataFrame) -> set[tuple[str, int]]:
-    """(experiment, replicate) of the runs whose figures count."""
-    good = runs[runs["status"] == "ok"]
-    return set(zip(map(str, good["experiment_id"]), map(int, good["replicate"]), strict=True))
 
 
 def write_tables(

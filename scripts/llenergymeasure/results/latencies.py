@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from llenergymeasure.results.errors import ResultsError
-from llenergymeasure.results.percentiles import percentiles, quantile
+from llenergymeasure.results.percentiles import Pooled
 from llenergymeasure.results.split_plot import Floats
 from llenergymeasure.results.statistics import CONFIDENCE, Estimate
 
@@ -59,12 +59,10 @@ Latencies = dict[str, dict[str, Distribution]]
 def write_latencies(found: Latencies, path: Path) -> None:
     """latencies.csv: a row an experiment and metric, in seconds; empty where there is no interval."""
     names = [item.name for item in fields(Distribution)]
-    rows = [
-        {"experiment_id": name, "metric": metric, **asdict(distribution)}
-        for name, metrics in found.items()
-        for metric, distribution in metrics.items()
-    ]
-    pd.DataFrame(rows, columns=["experiment_id", "metric", *names]).to_csv(path, index=False)
+    rows = [(name, metric, distribution) for name, metrics in found.items() for metric, distribution in metrics.items()]
+    columns = {name: [getattr(distribution, name) for _, _, distribution in rows] for name in names}
+    keys = {"experiment_id": [name for name, _, _ in rows], "metric": [metric for _, metric, _ in rows]}
+    pd.DataFrame({**keys, **columns}).to_csv(path, index=False)
 
 
 def latencies_of(table: pd.DataFrame) -> Latencies:
@@ -125,8 +123,8 @@ def _values(column: pa.ChunkedArray) -> Floats:
 
 
 def _distribution(parts: Sequence[Floats], level: float) -> Distribution:
-    values = np.sort(np.concatenate(parts))
-    figures: dict[str, Any] = {f"p{100 * share:g}": quantile(values, share) for share in QUANTILES}
-    for name, found in zip(QUOTED, percentiles(parts, list(QUOTED.values()), level), strict=True):
+    pooled = Pooled(parts)
+    figures: dict[str, Any] = {f"p{100 * share:g}": pooled.quantile(share) for share in QUANTILES}
+    for name, found in zip(QUOTED, pooled.percentiles(list(QUOTED.values()), level), strict=True):
         figures |= {f"{name}_ci95_low": found.low, f"{name}_ci95_high": found.high}
-    return Distribution(n=len(values), **figures, largest=float(values[-1]))
+    return Distribution(n=len(pooled.values), **figures, largest=float(pooled.values[-1]))

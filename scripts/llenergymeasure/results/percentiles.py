@@ -33,50 +33,71 @@ def percentile(parts: Sequence[Floats], share: float, level: float) -> Estimate:
     replicates, and Student's t with k − 1 degrees of freedom makes it an interval (Hesterberg 2015, The American
     Statistician 69). No interval with one replicate, or with fewer than `FEWEST_BEYOND` values beyond it.
     """
-    return percentiles(parts, (share,), level)[0]
+    return Pooled(parts).percentiles((share,), level)[0]
 
 
-def percentiles(parts: Sequence[Floats], shares: Sequence[float], level: float) -> list[Estimate]:
-    """Several of them, from one sorting and the same resamples."""
-    values = np.concatenate(parts)
-    order = np.argsort(values, kind="stable")
-    owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])[order]
-    values = values[order]
-    found = [quantile(values, share) for share in shares]
-    bounded = [len(parts) > 1 and len(values) * min(share, 1 - share) >= FEWEST_BEYOND for share in shares]
-    if not any(bounded):
-        return [Estimate(len(values), value, None, None) for value in found]
-    resamples = _resamples(len(parts))
-    results = np.array([_weighted(values, counts[owners], shares) for counts, _ in resamples])
-    weights = np.array([weight for _, weight in resamples])
-    mean = np.average(results, axis=0, weights=weights)
-    errors = np.sqrt(np.average((results - mean) ** 2, axis=0, weights=weights))
-    count = len(parts)
-    halves = _critical(count - 1, level) * errors * math.sqrt(count / (count - 1))
-    return [
-        Estimate(len(values), value, value - float(half), value + float(half))
-        if has
-        else Estimate(len(values), value, None, None)
-        for value, half, has in zip(found, halves, bounded, strict=True)
-    ]
+class Pooled:
+    """The values of all replicates, sorted once. Quantiles are interpolated linearly between neighbours, as numpy does.
 
+    parts: the values of each replicate, one array each
+    """
 
-def quantile(values: Floats, share: float) -> float:
-    """Of sorted values, interpolated linearly between neighbours, as numpy does."""
-    place = share * (len(values) - 1)
-    low, high = values[math.floor(place)], values[math.ceil(place)]
-    return float(low + (place - math.floor(place)) * (high - low))
+    def __init__(self, parts: Sequence[Floats]) -> None:
+        values = np.concatenate(parts)
+        order = np.argsort(values)
+        self.values = values[order]
+        self.count = len(parts)
+        self._owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])[order]
+
+    def quantile(self, share: float) -> float:
+        place = share * (len(self.values) - 1)
+        low, high = self.values[math.floor(place)], self.values[math.ceil(place)]
+        return float(low + (place - math.floor(place)) * (high - low))
+
+    def percentiles(self, shares: Sequence[float], level: float) -> list[Estimate]:
+        """As `percentile`, several of them from the same resamples."""
+        n = len(self.values)
+        bounded = [self.count > 1 and n * min(share, 1 - share) >= FEWEST_BEYOND for share in shares]
+        errors = self._standard_errors(shares) if any(bounded) else np.zeros(len(shares))
+        halves = _widening(self.count, level) * errors if any(bounded) else errors
+        found = []
+        for share, half, has in zip(shares, map(float, halves), bounded, strict=True):
+            value = self.quantile(share)
+            found.append(Estimate(n, value, value - half if has else None, value + half if has else None))
+        return found
+
+    def _standard_errors(self, shares: Sequence[float]) -> Floats:
+        """Spread of the quantiles over all resamples of the replicates."""
+        counts, weights = _resamples(self.count)
+        # How many values of each replicate there are up to each place; resampled, that many times its count.
+        upto = np.cumsum(self._owners == np.arange(self.count)[:, None], axis=1, dtype=np.float64)
+        results = self._weighted(counts @ upto, np.asarray(shares))
+        spread: Floats = np.sqrt(weights @ (results - weights @ results) ** 2)
+        return spread
+
+    def _weighted(self, upto: Floats, shares: Floats) -> Floats:
+        """Quantiles (resamples × shares) where each value is there as often as a row of `upto`, cumulated, says."""
+        places = np.outer(upto[:, -1] - 1, shares)
+        whole = np.floor(places)
+        # One search for all rows: each is lifted above the one before.
+        lift = np.arange(len(upto))[:, None] * (len(self.values) * self.count + 1.0)
+        flat = (upto + lift).ravel()
+        ends = np.searchsorted(flat, np.stack([whole, np.ceil(places)]) + lift, side="right")
+        low, high = self.values[ends - np.arange(len(upto))[:, None] * len(self.values)]
+        found: Floats = low + (places - whole) * (high - low)
+        return found
 
 
 @lru_cache
-def _critical(df: float, level: float) -> float:
-    return critical_t(df, level)
+def _widening(count: int, level: float) -> float:
+    return critical_t(count - 1, level) * math.sqrt(count / (count - 1))
 
 
 @lru_cache
-def _resamples(count: int) -> list[tuple[Counts, float]]:
-    """How often each replicate is in a resample, and the weight of that resample."""
-    return list(_drawn_or_enumerated(count))
+def _resamples(count: int) -> tuple[Floats, Floats]:
+    """How often each replicate is in each resample (resamples × replicates), and the weight of each resample."""
+    counts, weights = zip(*_drawn_or_enumerated(count), strict=True)
+    return np.array(counts, dtype=np.float64), np.array(weights)
 
 
 def _drawn_or_enumerated(count: int) -> Iterator[tuple[Counts, float]]:
@@ -89,15 +110,3 @@ def _drawn_or_enumerated(count: int) -> Iterator[tuple[Counts, float]]:
     draw = np.random.default_rng(SEED)
     for _ in range(DRAWS):
         yield np.bincount(draw.integers(0, count, count), minlength=count), 1 / DRAWS
-
-
-def _weighted(values: Floats, counts: Counts, shares: Sequence[float]) -> list[float]:
-    """The quantiles of sorted values of which each is there `counts` times, interpolated as numpy does."""
-    upto = np.cumsum(counts)
-    places = [share * (int(upto[-1]) - 1) for share in shares]
-    ends = [end for place in places for end in (math.floor(place), math.ceil(place))]
-    found = values[np.searchsorted(upto, ends, side="right")]
-    return [
-        float(low + (place - math.floor(place)) * (high - low))
-        for place, low, high in zip(places, found[::2], found[1::2], strict=True)
-    ]

@@ -1,0 +1,139 @@
+"""Claim: 10,000 experiments × 3 replicates × 100 requests (3 million rows) are aggregated in 30 s and 2 GiB.
+
+The lines are as long as real ones (34 KB: ledger, evidence and budgets of every figure), 16 output tokens a request.
+The ratio is the time against reading the same bytes with nothing done to them.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
+
+from results.study_folder import MEASURED, StudyFolder, study_folder  # noqa: E402
+
+LOADS, SETTINGS, REPLICATES, REQUESTS, TOKENS = 500, 20, 3, 100, 16
+LINE_BYTES = 34_000
+LIMIT_S, LIMIT_BYTES = 30.0, 2 * 2**30
+AGGREGATE = """
+import json, resource, sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from llenergymeasure.results.aggregate import aggregate
+from llenergymeasure.results.study_results import read_loads, read_plan
+root = Path(sys.argv[2])
+drawn = json.loads((root / "plan.json").read_text())
+paths = [root / "batches" / batch / str(number) / "measurements.jsonl" for batch, number in drawn["order"]]
+plan = read_plan(root / "plan.json", paths, [])
+loads = [root / "loads" / name / "load.json" for name in dict.fromkeys(b["load_id"] for b in drawn["batches"])]
+names = ("summary.csv", "summary.parquet", "runs.parquet", "latencies.csv", "token_costs.csv")
+csv, parquet, runs, latencies, token_costs = (root / name for name in names)
+aggregate(plan, paths, read_loads(plan, loads), csv=csv, parquet=parquet, runs=runs, latencies=latencies,
+          token_costs_csv=token_costs, processes=2)
+largest = {who: resource.getrusage(who).ru_maxrss * 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)}
+print(largest[resource.RUSAGE_SELF] + 2 * largest[resource.RUSAGE_CHILDREN])
+"""
+
+
+def main() -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder, "bench")
+        size = _write(root)
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", AGGREGATE, str(ROOT / "scripts"), str(root)],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        taken_s = time.perf_counter() - start
+        peak = int(done.stdout.split()[-1])
+        start = time.perf_counter()
+        for path in root.rglob("*"):
+            if path.is_file():
+                path.read_bytes()
+        floor_s = time.perf_counter() - start
+    print(
+        f"aggregation: {LOADS * SETTINGS:,} experiments × {REPLICATES} replicates × {REQUESTS} requests, "
+        f"{size / 2**30:.2f} GiB of lines: {taken_s:.1f} s (limit {LIMIT_S:g}), {peak / 2**30:.2f} GiB "
+        f"(limit {LIMIT_BYTES / 2**30:g}), {taken_s / floor_s:.1f} times reading the files"
+    )
+    return taken_s <= LIMIT_S and peak <= LIMIT_BYTES
+
+
+def _write(root: Path) -> int:
+    """The study's folder; how many bytes its lines have. Figures differ from run to run, all else is repeated."""
+    folder = study_folder(
+        root,
+        matrix={
+            "cpu_threads": list(range(1, LOADS + 1)),
+            "pytorch.batch_size": list(range(1, SETTINGS + 1)),
+        },
+        replicates=REPLICATES,
+        source=MEASURED,
+    )
+    plan = folder.plan
+    folder.plan = plan
+    _write_plan_and_loads(folder)
+    rng = np.random.default_rng(7)
+    written = 0
+    for batch_id, replicate in plan.order:
+        target = root / "batches" / batch_id / str(replicate)
+        target.mkdir(parents=True)
+        members = plan.batch(batch_id).experiments
+        template, _ = folder._record(members[0], batch_id, replicate)
+        lines = [_line(template, plan.experiments[name]["config"], name, rng) for name in members]
+        (target / "measurements.jsonl").write_text("".join(lines), encoding="utf-8")
+        written += sum(map(len, lines))
+        pq.write_table(_requests(members, batch_id, replicate, rng), target / "requests.parquet")
+    return written
+
+
+def _write_plan_and_loads(folder: StudyFolder) -> None:
+    from llenergymeasure.measurement.plan import write_plan
+
+    write_plan(folder.plan, folder.root / "plan.json")
+    for load_id in folder.plan.load_ids:
+        path = folder.root / "loads" / load_id / "load.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(folder._load(load_id)), encoding="utf-8")
+
+
+def _line(template: dict[str, Any], config: dict[str, Any], name: str, rng: np.random.Generator) -> str:
+    factor = float(rng.lognormal(0, 0.02))
+    metrics = {key: value * factor if isinstance(value, float) else value for key, value in template["metrics"].items()}
+    record = {**template, "experiment_id": name, "config": config, "metrics": metrics}
+    text = json.dumps(record)
+    # The rest of a real line: more ledger entries, as they are.
+    entry = json.dumps(template["energy"][0])
+    record["energy"] = template["energy"] * (1 + max(0, LINE_BYTES - len(text)) // (2 * len(entry)))
+    return json.dumps(record) + "\n"
+
+
+def _requests(members: tuple[str, ...], batch_id: str, replicate: int, rng: np.random.Generator) -> pa.Table:
+    rows = len(members) * REQUESTS
+    gaps = rng.lognormal(np.log(0.02), 0.1, rows * (TOKENS - 1))
+    offsets = np.arange(0, rows * (TOKENS - 1) + 1, TOKENS - 1, dtype=np.int32)
+    ttft = rng.lognormal(np.log(0.05), 0.1, rows)
+    return pa.table(
+        {
+            "experiment_id": np.repeat(members, REQUESTS),
+            "batch_id": [batch_id] * rows,
+            "replicate": np.full(rows, replicate, dtype=np.int64),
+            "request_index": np.tile(np.arange(REQUESTS), len(members)),
+            "ttft_s": ttft,
+            "itl_s": pa.ListArray.from_arrays(offsets, gaps),
+            "e2e_latency_s": ttft + np.add.reduceat(gaps, offsets[:-1]),
+        }
+    )
