@@ -134,10 +134,14 @@ def test_windows_are_long_enough_for_the_meter() -> None:
 
     found = sized(giving(0.5), giving(0.1), WarmupConfig(passes=1), 1, trial)
     assert asked == [2]
-    # U = 1.96·20/√12 J = 11.3 J is 1 % of 1132 J, which 200 W take 5.66 s for.
-    assert found.resolution_window_s == pytest.approx(5.658, abs=1e-3)
-    assert found.measured_passes == 12
-    assert found.prefill_passes == 57
+    # U = 1.96·20/√12 J = 11.3 J is 0.8 % of 1414 J, which 200 W take 7.07 s for.
+    assert found.resolution_window_s == pytest.approx(7.072, abs=1e-3)
+    assert found.measured_passes == 15
+    assert found.prefill_passes == 71
+    # A trial as long as the shortest window that is allowed, ten seconds at most.
+    for min_window_s, passes in ((4.0, 8), (60.0, 20)):
+        sized(giving(0.5), giving(0.1), WarmupConfig(passes=1), min_window_s, trial)
+        assert asked[-1] == passes
 
 
 def test_a_window_holds_whole_passes_and_at_least_one() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from llenergymeasure.config import WarmupConfig
 from llenergymeasure.energy import PhaseEnergy
-from llenergymeasure.measurement.resolution import TRIAL_S, window_for
+from llenergymeasure.measurement.resolution import ALLOWED, trial_s, window_for
 
 # The prefill-only window needs no more than this share of the full window's length, if its meter allows.
 PREFILL_SHARE = 0.5
@@ -24,7 +24,7 @@ class Calibration:
     """What every replicate of an experiment will do. Times in seconds, temperatures of the hottest device in °C.
 
     latencies_s, temperatures_c, elapsed_s: one value a warm-up pass, at its end
-    resolution_window_s: how long a window must be for `energy_resolution`; None where no meter has edges
+    resolution_window_s: how long a window must be to be well below `energy_resolution`; None where no meter has edges
     """
 
     warmup_passes: int
@@ -94,7 +94,7 @@ def calibrate(
     pass_s = statistics.median(recent)
     resolution_s = None
     if trial is not None:
-        resolution_s = window_for(trial(passes_for(TRIAL_S, pass_s)), energy_resolution)
+        resolution_s = window_for(trial(passes_for(trial_s(min_window_s), pass_s)), ALLOWED * energy_resolution)
     run_prefill_pass()
     prefill_pass_s = run_prefill_pass()
     return Calibration(

@@ -8,10 +8,19 @@ from collections.abc import Iterable
 from llenergymeasure.energy import PhaseEnergy
 from llenergymeasure.energy.uncertainty import Component, expanded
 
-# A trial of this length tells the meter's budget at the experiment's own power.
-TRIAL_S = 1.0
+# A trial tells the meter's budget at the experiment's own power. It is as long as the shortest window the study allows,
+# within these bounds: ten ticks of a slow counter say little of how much the energy of a tick scatters.
+SHORTEST_TRIAL_S, LONGEST_TRIAL_S = 1.0, 10.0
+# Windows are sized for this share of the resolution, because what a trial says of noise scatters itself: with all of it
+# a quarter of the windows would miss (simulated boards that tick every 100 ms, trials of 10 s), with this one in eight.
+ALLOWED = 0.8
 # A window that would have to be longer is not made: something is wrong with the meter, not with its length.
 LONGEST_S = 600.0
+
+
+def trial_s(min_window_s: float) -> float:
+    """How long the trial window is, in seconds."""
+    return min(max(min_window_s, SHORTEST_TRIAL_S), LONGEST_TRIAL_S)
 
 
 def window_for(trial: PhaseEnergy, resolution: float) -> float | None:

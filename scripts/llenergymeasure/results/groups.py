@@ -84,20 +84,25 @@ class Groups:
         return single, different
 
 
-def expanded_of_means(groups: Groups, values: Floats, random: Floats, gain: Floats, level: float) -> Floats:
+def expanded_of_means(
+    groups: Groups, values: Floats, random: Floats, gain: Floats, other_gains: Floats, level: float
+) -> Floats:
     """`combined.expanded_of_mean` of every experiment's runs that have a figure; NaN where none is stated."""
     chosen = np.isfinite(values)
     stated = groups.count(chosen & np.isfinite(random) & np.isfinite(gain))
-    values, random, gain = (np.where(chosen, column, np.nan) for column in (values, random, gain))
+    values, random, gain, other_gains = (
+        np.where(chosen, column, np.nan) for column in (values, random, gain, other_gains)
+    )
     n, _, variance = groups.moments(values)
     with np.errstate(invalid="ignore", divide="ignore"):
         half = NORMAL_95 * np.sqrt(groups.total(np.nan_to_num(random) ** 2)) / n
         scatter = _critical(n, level) * np.sqrt(variance / n)
         half = np.fmax(half, scatter)
         box = np.sqrt(3) * groups.total(np.nan_to_num(gain)) / n
+        normal = np.hypot(half / NORMAL_95, groups.total(np.nan_to_num(other_gains)) / n)
     found = np.full(groups.size, np.nan)
     known = (n > 0) & (stated == n)
-    found[known] = expanded_all(box[known], half[known] / NORMAL_95)
+    found[known] = expanded_all(box[known], normal[known])
     return found
 
 

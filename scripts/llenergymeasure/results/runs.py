@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -25,7 +26,7 @@ _TEXTS = (
     "energy_source",
     "output_digest",
 )
-_FIGURES = (*METRICS, *(f"{metric}_u_{part}" for metric in U95_METRICS for part in ("random", "gain")))
+_FIGURES = (*METRICS, *(f"{metric}_u_{part}" for metric in U95_METRICS for part in ("random", "gain", "other_gains")))
 _KINDS = {**dict.fromkeys(_TEXTS, "string"), **dict.fromkeys(_FIGURES, "Float64"), "evidence_ok": "boolean"}
 
 
@@ -87,12 +88,11 @@ def _kind(name: str) -> Any:
 
 
 def _instrument(record: Mapping[str, Any]) -> dict[str, float | None]:
-    """Standard uncertainties of a run's energy figures: what is new in each window, and the gain that all share."""
-    found = {metric: instrument(record, metric) for metric in U95_METRICS}
+    """Standard uncertainties of a run's energy figures: what is new in each window, and the gains that all share."""
     return {
         f"{metric}_u_{part}": value
-        for metric, both in found.items()
-        for part, value in zip(("random", "gain"), both, strict=True)
+        for metric in U95_METRICS
+        for part, value in asdict(instrument(record, metric)).items()
     }
 
 

@@ -52,7 +52,8 @@ class Variances:
         return self.within or 0.0
 
     def of_one(self) -> tuple[float, float]:
-        """σ_p² + σ_ε², the variance of one figure, and its degrees of freedom (Satterthwaite 1946, Biometrics 2)."""
+        """σ_p² + σ_ε², the variance of one figure, and its degrees of freedom (Satterthwaite 1946,
+        Biometrics Bulletin 2)."""
         if self.within is None:
             return self.between, float(self.between_df)
         share = self.between_df / self.size

@@ -81,8 +81,8 @@ def summary_table(plan: Mapping[str, Any], runs: pd.DataFrame, loads: Sequence[M
         "validity": _text(_worst(every, runs["validity"])),
     }
     for metric in U95_SUMMARY:
-        figures, random, gain = (_column(good, name) for name in _with_parts(metric))
-        of_meter = expanded_of_means(valid, figures, random, gain, level)
+        figures, random, gain, other_gains = (_column(good, name) for name in _with_parts(metric))
+        of_meter = expanded_of_means(valid, figures, random, gain, other_gains, level)
         columns[f"{metric}_u95"] = _figure(np.where(different == 1, of_meter, np.nan))
     ratios = ratio_columns(plan, runs)
     columns |= {name: _figure([ratios[each][name] for each in names]) for name in RATIO_COLUMNS}
@@ -245,8 +245,8 @@ def _known(values: Floats) -> list[float | None]:
     return [None if np.isnan(value) else float(value) for value in values]
 
 
-def _with_parts(metric: str) -> tuple[str, str, str]:
-    return metric, f"{metric}_u_random", f"{metric}_u_gain"
+def _with_parts(metric: str) -> tuple[str, str, str, str]:
+    return metric, f"{metric}_u_random", f"{metric}_u_gain", f"{metric}_u_other_gains"
 
 
 def _parts(metrics: Sequence[str]) -> list[str]:
