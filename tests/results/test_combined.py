@@ -44,7 +44,9 @@ def test_a_column_of_experiments_gives_the_same_as_one_after_the_other() -> None
     found = expanded_of_means(groups, values, random, gain, other, 0.97)
     for place in range(3):
         mine = [each for each in range(4 * place, 4 * place + 4) if not math.isnan(values[each])]
-        one = expanded_of_mean(*([float(column[each]) for each in mine] for column in (values, random, gain, other)), 0.97)
+        one = expanded_of_mean(
+            *([float(column[each]) for each in mine] for column in (values, random, gain, other)), 0.97
+        )
         assert found[place] == pytest.approx(one, rel=1e-6)
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from scipy import stats
 
+from llenergymeasure.results.simultaneous import Comparisons
 from llenergymeasure.results.split_plot import SplitPlot, Variances, critical_t
-from llenergymeasure.results.statistics import CONFIDENCE
 
 POWER = 0.8
 # What a reader usually wants to tell apart.
@@ -29,46 +29,47 @@ class Detectable:
     replicates_wanted: int | None
 
 
-def detectable(analysis: SplitPlot) -> list[Detectable]:
-    """Same load first, then different loads; only the comparisons the study has. Empty without repetition."""
+def detectable(analysis: SplitPlot, comparisons: Comparisons | None) -> list[Detectable]:
+    """Same load first, then different loads; only those among `comparisons`. Empty without repetition.
+
+    A difference is found where its interval leaves out 1, so what can be found hangs on how many comparisons the
+    intervals hold for at once, and on whether somebody looked meanwhile: both are in the critical value.
+    """
     variances = analysis.variances
-    if variances is None:
+    if variances is None or comparisons is None:
         return []
-    batches = [analysis.batch_of[name] for name in analysis.values]
+    kinds = sorted({found.same_batch for found in comparisons.differences}, reverse=True)
     replicates = min(len(of_one) for of_one in analysis.values.values())
-    kinds = []
-    if variances.within is not None and len(set(batches)) < len(batches):
-        kinds.append(True)
-    if len(set(batches)) > 1:
-        kinds.append(False)
     return [
         Detectable(
             same_batch,
-            _change(variances, replicates, replicates, same_batch),
-            _wanted(variances, replicates, same_batch),
+            _change(variances, replicates, replicates, same_batch, comparisons.critical),
+            _wanted(variances, replicates, same_batch, comparisons.critical),
         )
         for same_batch in kinds
     ]
 
 
-def _change(variances: Variances, replicates: int, measured: int, same_batch: bool) -> float:
-    """exp(δ) − 1 with δ = (t(0.975) + t(0.8))·√(2σ²/n): the usual power calculation on logarithms.
+def _change(variances: Variances, replicates: int, measured: int, same_batch: bool, critical: float) -> float:
+    """exp(δ) − 1 with δ = (c + t(0.8))·√(2σ²/n): the usual power calculation on logarithms.
 
-    Degrees of freedom grow with the replicates: those of the study are scaled by (n − 1) / (measured − 1).
+    c is the critical value of the study's intervals. Degrees of freedom grow with the replicates: those of the study
+    are scaled by (n − 1) / (measured − 1), and c is taken at the confidence that it stands for in one comparison.
     """
     variance, df = (variances.residual, float(variances.within_df)) if same_batch else variances.of_one()
     scaled = df * (replicates - 1) / (measured - 1) if measured > 1 else df
-    quantiles = critical_t(scaled, CONFIDENCE) + float(stats.t.ppf(POWER, scaled))
+    confidence = 1 - 2 * float(stats.t.sf(critical, df))
+    quantiles = critical_t(scaled, confidence) + float(stats.t.ppf(POWER, scaled))
     return math.exp(quantiles * math.sqrt(2 * variance / replicates)) - 1
 
 
-def _wanted(variances: Variances, measured: int, same_batch: bool) -> int | None:
+def _wanted(variances: Variances, measured: int, same_batch: bool, critical: float) -> int | None:
     low, high = 2, MOST_REPLICATES
-    if measured < 2 or _change(variances, high, measured, same_batch) > WANTED:
+    if measured < 2 or _change(variances, high, measured, same_batch, critical) > WANTED:
         return None
     while low < high:
         middle = (low + high) // 2
-        if _change(variances, middle, measured, same_batch) <= WANTED:
+        if _change(variances, middle, measured, same_batch, critical) <= WANTED:
             high = middle
         else:
             low = middle + 1

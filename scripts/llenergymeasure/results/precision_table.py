@@ -11,10 +11,11 @@ import pandas as pd
 
 from llenergymeasure.results.detectable import POWER, WANTED, detectable
 from llenergymeasure.results.experiments import ENERGY, Experiment
-from llenergymeasure.results.figures_of_runs import analysis_of
+from llenergymeasure.results.figures_of_runs import analysis_of, reference_of
 from llenergymeasure.results.quantities import percent, significant
 from llenergymeasure.results.ratios import RATIO_METRICS
 from llenergymeasure.results.records import METRICS
+from llenergymeasure.results.simultaneous import comparisons_among, comparisons_to
 from llenergymeasure.results.statistics import Ratio
 from llenergymeasure.results.tables import Cell, Head
 
@@ -89,12 +90,20 @@ def ratio_table(
 def detectable_words(plan: Mapping[str, Any], runs: pd.DataFrame, sources: Sequence[str | None]) -> list[str]:
     """One sentence a source of energy and kind of comparison: what a study like this one finds, and what more takes."""
     sentences = []
+    reference = reference_of(plan)
     for source in sources:
-        for found in detectable(analysis_of(runs, ENERGY, source, plan["nominal_level"])):
-            where = "of the same load" if found.same_batch else "of different loads"
+        analysis = analysis_of(runs, ENERGY, source, plan["nominal_level"])
+        names = list(analysis.values)
+        if reference in names:
+            others = [name for name in names if name != reference]
+            comparisons, between = comparisons_to(analysis, reference, others), "the reference and a configuration"
+        else:
+            comparisons, between = comparisons_among(analysis, names), "one configuration and another"
+        for found in detectable(analysis, comparisons):
+            load = "the same load" if found.same_batch else "another load"
             more = "more than 1000" if found.replicates_wanted is None else f"{found.replicates_wanted}"
             sentences.append(
-                f"between two configurations {where}, a difference of {percent(found.change)} in energy per output "
+                f"between {between} of {load}, a difference of {percent(found.change)} in energy per output "
                 f"token is found by {percent(POWER)} of studies like this one; a difference of {percent(WANTED)} would "
                 f"take {more} replicates"
             )

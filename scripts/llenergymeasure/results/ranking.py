@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from llenergymeasure.results.detectable import detectable
 from llenergymeasure.results.experiments import ENERGY, SPEED, Experiment, is_estimated
 from llenergymeasure.results.records import METRICS
-from llenergymeasure.results.simultaneous import ratios_among
+from llenergymeasure.results.simultaneous import comparisons_among, ratios_of
 from llenergymeasure.results.split_plot import SplitPlot, analyse
 from llenergymeasure.results.statistics import Ratio
 
@@ -81,10 +81,10 @@ def best(experiments: Sequence[Experiment], metric: str) -> Best | None:
     analysis = _analysis(known, metric)
     others = [name for name in analysis.values if name != first.experiment_id]
     # Both were picked by their figures, so the interval holds for all pairs of these experiments at once.
-    ratio = ratios_among(analysis, first.experiment_id, others)[second.experiment_id]
-    change = next(
-        (it.change for it in detectable(analysis) if it.same_batch == (first.batch_id == second.batch_id)), None
-    )
+    among = comparisons_among(analysis, [first.experiment_id, *others])
+    ratio = ratios_of(analysis, among, others, first.experiment_id)[second.experiment_id]
+    same_batch = first.batch_id == second.batch_id
+    change = next((it.change for it in detectable(analysis, among) if it.same_batch == same_batch), None)
     return Best(metric, first, second, ratio, change)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 
@@ -18,10 +19,27 @@ SEED = 20_241_123
 LARGEST = 4_000_000
 
 
+@dataclass(frozen=True)
+class Comparisons:
+    """Comparisons of a study that hold at once, and the |t| from which on one of them is distinguishable."""
+
+    differences: Sequence[Difference]
+    critical: float
+
+
+def comparisons_to(analysis: SplitPlot, reference: str, others: Sequence[str]) -> Comparisons | None:
+    """Each of the others against the reference; None where nothing was repeated or there is nothing to compare."""
+    return _comparisons(analysis, [(name, reference) for name in others])
+
+
+def comparisons_among(analysis: SplitPlot, names: Sequence[str]) -> Comparisons | None:
+    """All pairs of these."""
+    return _comparisons(analysis, [(other, one) for one, other in combinations(names, 2)])
+
+
 def ratios_to(analysis: SplitPlot, reference: str, others: Sequence[str]) -> dict[str, Ratio]:
     """Each experiment over the reference, with intervals that hold for all of them at once (95 %)."""
-    differences = [found for name in others if (found := analysis.difference(name, reference)) is not None]
-    return _ratios(analysis, differences, others, reference)
+    return ratios_of(analysis, comparisons_to(analysis, reference, others), others, reference)
 
 
 def ratios_among(analysis: SplitPlot, first: str, others: Sequence[str]) -> dict[str, Ratio]:
@@ -30,30 +48,28 @@ def ratios_among(analysis: SplitPlot, first: str, others: Sequence[str]) -> dict
     For comparisons with an experiment that was picked because of its figure: whichever pair is looked at afterwards,
     it is one of all pairs (Tukey's argument).
     """
-    names = [first, *others]
-    pairs = [found for one, other in combinations(names, 2) if (found := analysis.difference(other, one)) is not None]
-    critical = _critical(analysis, pairs) if pairs else None
-    differences = [found for found in pairs if found.other == first]
-    return _ratios(analysis, differences, others, first, critical)
+    return ratios_of(analysis, comparisons_among(analysis, [first, *others]), others, first)
 
 
-def _ratios(
-    analysis: SplitPlot,
-    differences: Sequence[Difference],
-    others: Sequence[str],
-    reference: str,
-    critical: float | None = None,
+def _comparisons(analysis: SplitPlot, pairs: Sequence[tuple[str, str]]) -> Comparisons | None:
+    differences = [found for one, other in pairs if (found := analysis.difference(one, other)) is not None]
+    return Comparisons(differences, _critical(analysis, differences)) if differences else None
+
+
+def ratios_of(
+    analysis: SplitPlot, comparisons: Comparisons | None, others: Sequence[str], reference: str
 ) -> dict[str, Ratio]:
-    if not differences:
+    """The others over the reference, with the intervals of these comparisons; without them, no intervals."""
+    if comparisons is None:
         return {name: Ratio(_plain(analysis, name, reference), None, None) for name in others}
-    quantile = _critical(analysis, differences) if critical is None else critical
     return {
         found.one: Ratio(
             math.exp(found.value),
-            math.exp(found.value - quantile * found.standard_error),
-            math.exp(found.value + quantile * found.standard_error),
+            math.exp(found.value - comparisons.critical * found.standard_error),
+            math.exp(found.value + comparisons.critical * found.standard_error),
         )
-        for found in differences
+        for found in comparisons.differences
+        if found.other == reference
     }
 
 
