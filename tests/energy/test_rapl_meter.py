@@ -199,6 +199,10 @@ def test_a_reader_that_dies_is_told_and_the_edges_still_count(root: Path, monkey
     assert len(window.intervals) == 1
     assert [warning["code"] for warning in warnings] == ["rapl_reader_died"]
     assert "no more threads" in warnings[0]["message"]
+    assert [(each.code, each.severity) for each in window.findings if each.code != "foreign-cpu-load"] == [
+        ("trace-incomplete", "suspect")
+    ]
+    assert again.findings == []
     assert len(again.intervals) > 5
     assert machine.meter._reader.death is None
 

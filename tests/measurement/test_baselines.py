@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from llenergymeasure.energy import LedgerEntry
+from llenergymeasure.energy import Finding, LedgerEntry, Window
 from llenergymeasure.energy.ledger import Span
 from llenergymeasure.energy.uncertainty import Component
-from llenergymeasure.measurement.baselines import baseline_under
+from llenergymeasure.measurement.baselines import baseline_under, findings_of
 from llenergymeasure.measurement.energy_metrics import Counts, EnergyFigures, energy_figures
 
 COUNTER = "measured:nvml-total-energy"
@@ -99,3 +99,24 @@ def test_a_missing_reading_makes_every_figure_unknown_with_its_reason() -> None:
     assert set(found.unknown) == set(found.values)
     assert set(found.unknown.values()) == {"GPU-a gpu: GPU is lost"}
     assert found.source is None
+
+
+def idle_window(*entries: LedgerEntry, findings: tuple[str, ...] = ()) -> Window:
+    found = Window("idle_resident", 0.0)
+    found.entries += entries
+    found.findings += [Finding(code, "suspect", f"{code} in an idle window") for code in findings]
+    return found
+
+
+def test_idle_windows_that_others_used_or_that_gave_nothing_make_the_run_suspect() -> None:
+    quiet = idle_window(entry("idle_resident", 0, 10, 90), findings=("clock-fell", "throttled"))
+    assert findings_of([quiet]) == []  # an idle board lowers its clock
+    shared = idle_window(entry("idle_resident", 0, 10, 90), findings=("foreign-processes", "foreign-cpu-load"))
+    assert [(each.code, each.severity) for each in findings_of([quiet, shared])] == [
+        ("baseline-disturbed", "suspect")
+    ] * 2
+    lost = Span("idle_resident", 30, 40).unknown("GPU-a", "gpu", COUNTER, "GPU is lost")
+    unmetered = Span("idle_resident", 30, 40).unknown("machine", "total", "none", "no meter works here")
+    (missing,) = findings_of([quiet, idle_window(lost, unmetered)])
+    assert (missing.code, missing.severity) == ("baseline-missing", "suspect")
+    assert "GPU-a gpu: GPU is lost" in missing.message

@@ -28,11 +28,14 @@ RESOLUTION = 0.002
 
 @pytest.fixture(scope="module")
 def measured(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """What load, warm-up and three measurements answered; in the second one's window the memory's counter jumps."""
+    """What load, warm-up and three measurements answered.
+
+    The memory's counter jumps in the second one's windows, and in the idle window after the third.
+    """
     root = tmp_path_factory.mktemp("powercap") / "powercap"
     share = [1.0]
     real_idle, real_open = Windows.idle, Windows.open
-    jumps: list[str] = []
+    jumps: list[str] = []  # phases in which it does
 
     def idle(windows: Windows, *arguments: Any) -> None:
         share[0] = IDLE_W / WORKING_W
@@ -42,8 +45,9 @@ def measured(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     @contextmanager
     def opened(windows: Windows, phase: str, synchronize: Any) -> Iterator[Any]:
         with real_open(windows, phase, synchronize) as window:
-            if phase == "generate" and jumps:
-                tree.add(jumps.pop(), 5000.0)
+            if phase in jumps:
+                jumps.remove(phase)
+                tree.add("intel-rapl:0:0", 5000.0)
             yield window
 
     intent = config(
@@ -71,8 +75,9 @@ def measured(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
                 "reference": {"experiment_id": "itself", "outputs": calibration["outputs"]},
             }
             answer = session.perform(order)
-            jumps.append("intel-rapl:0:0")
+            jumps += ["generate", "prefill"]
             broken = session.perform(order)
+            jumps.append("idle_resident")
             after = session.perform(order)
         finally:
             session.close()
@@ -174,8 +179,11 @@ def test_a_meter_that_fails_in_the_window_leaves_a_reason_and_no_number(measured
     broken = measured["broken"]
     assert broken["status"] == "ok"
     assert broken["validity"]["verdict"] == "suspect"
-    (reason,) = (each for each in broken["validity"]["reasons"] if each["code"] == "energy-missing")
-    assert "package-0 ram" in reason["message"] and "jumped" in reason["message"]
+    reasons = [each["message"] for each in broken["validity"]["reasons"] if each["code"] == "energy-missing"]
+    assert [reason.split(": the counter jumped")[0] for reason in reasons] == [
+        "package-0 ram in phase generate",
+        "package-0 ram in phase prefill",
+    ]
     for metric in ("energy_per_request_j", "energy_per_output_token_j", "net_energy_per_request_j", "average_power_w"):
         assert broken["metrics"][metric] is None
         assert "jumped" in broken["unknown"][metric]
@@ -189,3 +197,13 @@ def test_the_next_measurement_is_whole_again(measured: dict[str, Any]) -> None:
     after = measured["after"]
     assert "energy-missing" not in {each["code"] for each in after["validity"]["reasons"]}
     assert after["metrics"]["average_power_w"] == pytest.approx(WORKING_W, rel=0.08)
+
+
+def test_an_idle_window_that_failed_is_told_and_the_other_one_counts(measured: dict[str, Any]) -> None:
+    after = measured["after"]
+    (reason,) = (each for each in after["validity"]["reasons"] if each["code"] == "baseline-missing")
+    assert reason["severity"] == "suspect" and "package-0 ram: the counter jumped" in reason["message"]
+    assert after["metrics"]["baseline_power_w"] == pytest.approx(IDLE_W, rel=0.08)
+    assert reason["message"] in {warning["message"] for warning in after["warnings"]}
+    messages = [warning["message"] for warning in after["warnings"]]
+    assert len(messages) == len(set(messages))

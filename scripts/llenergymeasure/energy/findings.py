@@ -18,3 +18,8 @@ class Finding:
 
     def to_dict(self) -> dict[str, str]:
         return asdict(self)
+
+
+def trace_incomplete(trouble: str | None) -> list[Finding]:
+    """Of a thread that died or stalled: the edges still count, but noise, throttling and clocks were not seen."""
+    return [] if trouble is None else [Finding("trace-incomplete", "suspect", trouble)]

@@ -12,7 +12,7 @@ import pynvml
 from llenergymeasure.energy.counter_energy import SOURCE as COUNTER_SOURCE
 from llenergymeasure.energy.counter_energy import CounterWindow, counter_entry
 from llenergymeasure.energy.cross_check import cross_check, disagreement
-from llenergymeasure.energy.findings import Finding
+from llenergymeasure.energy.findings import Finding, trace_incomplete
 from llenergymeasure.energy.integrated_power import SOURCE as POWER_SOURCE
 from llenergymeasure.energy.integrated_power import PowerWindow, follow_s, power_entry
 from llenergymeasure.energy.ledger import Finished, Interval, LedgerEntry, Span
@@ -103,7 +103,7 @@ class NvmlMeter:
         samples = self._sampler.stop(span.phase, span.end_s)
         entries: list[LedgerEntry] = []
         intervals: list[Interval] = []
-        findings: list[Finding] = []
+        findings = trace_incomplete(self._sampler.trouble)
         facts: dict[str, Any] = {}
         for device in self._active:
             own = [sample for sample in samples if sample.uuid == device.uuid]

@@ -58,7 +58,7 @@ class PowerSampler:
     """Samples devices every `interval_s` seconds on average between `start` and `stop`, and sleeps otherwise.
 
     All samples are kept, none averaged. A sampler that dies or stalls leaves a warning and is started anew
-    for the next window.
+    for the next window; `trouble` says so of the window that was closed last.
     """
 
     def __init__(self, interval_s: float, source: str, warn: Warn, clock: Clock) -> None:
@@ -75,6 +75,7 @@ class PowerSampler:
         self._rows: list[dict[str, Any]] = []
         self._death: str | None = None
         self._closed = False
+        self.trouble: str | None = None
 
     def start(self, devices: Sequence[Sampled]) -> None:
         """Sample these devices from now on; the first sample is taken at once."""
@@ -100,6 +101,7 @@ class PowerSampler:
             samples, self._samples = self._samples, []
             death = self._death
             self._changed.notify_all()
+        self.trouble = None
         if devices:
             self._judge(phase, samples, death, now_s)
         self._rows += [self._row(phase, sample) for sample in samples if sample.time_s <= end_s]
@@ -153,9 +155,11 @@ class PowerSampler:
     def _judge(self, phase: str, samples: list[PowerSample], death: str | None, now_s: float) -> None:
         late_s = now_s - (samples[-1].time_s if samples else self._started_s)
         if death is not None:
-            self._warn("power_sampler_died", f"the power trace of phase {phase} is incomplete: {death}")
+            self.trouble = f"the power trace of phase {phase} is incomplete: {death}"
+            self._warn("power_sampler_died", self.trouble)
         elif late_s > STALL_S + 2 * self._interval_s:
-            self._warn("power_sampler_stalled", f"the power trace of phase {phase} lacks its last {late_s:.1f} s")
+            self.trouble = f"the power trace of phase {phase} lacks its last {late_s:.1f} s"
+            self._warn("power_sampler_stalled", self.trouble)
         for uuid in dict.fromkeys(sample.uuid for sample in samples):
             readings = [sample.reading for sample in samples if sample.uuid == uuid]
             errors = [reading.error for reading in readings if reading.error is not None]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from llenergymeasure.energy.counter_reader import CounterReader, Look, look
+from llenergymeasure.energy.findings import trace_incomplete
 from llenergymeasure.energy.ledger import Finished, Interval, Span
 from llenergymeasure.energy.meter import MeterContext, MeterUnavailable
 from llenergymeasure.energy.powercap import PSYS, Zone, find_zones
@@ -121,7 +122,7 @@ class RaplMeter:
         self._looks = self._reader.stop()
 
     def finish(self, span: Span) -> Finished:
-        self._judge(span.phase)
+        trouble = self._judge(span.phase)
         entries = [rapl_entry(span, zone, self._looks, self._periods_s[zone.label]) for zone in self._zones]
         pieces = {zone.label: _pieces_or_none(zone, self._looks) for zone in self._zones}
         for zone in self._zones:
@@ -129,12 +130,16 @@ class RaplMeter:
         return Finished(
             entries,
             intervals=[piece for device in self._devices() for piece in self._intervals(device, pieces)],
+            findings=trace_incomplete(trouble),
             facts={"rapl": {"psys": [self._platform_fact(zone) for zone in self._platform]}} if self._platform else {},
         )
 
-    def _judge(self, phase: str) -> None:
+    def _judge(self, phase: str) -> str | None:
+        """Warn of what went wrong; what the window's trace lacks."""
+        trouble = None
         if self._reader.death is not None:
-            self._warn("rapl_reader_died", f"the power trace of phase {phase} is incomplete: {self._reader.death}")
+            trouble = f"the power trace of phase {phase} is incomplete: {self._reader.death}"
+            self._warn("rapl_reader_died", trouble)
         for zone in self._zones:
             errors = [error for each in self._looks if isinstance(error := each.values[zone.label], str)]
             if errors:
@@ -142,6 +147,7 @@ class RaplMeter:
                     "rapl_read_failed",
                     f"{zone.label}: {len(errors)} of {len(self._looks)} readings failed in phase {phase}: {errors[0]}",
                 )
+        return trouble
 
     def _devices(self) -> Iterable[str]:
         return dict.fromkeys(zone.device for zone in self._zones)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from llenergymeasure.energy import LedgerEntry, PhaseEnergy, primary_energy
+from llenergymeasure.energy import Finding, LedgerEntry, PhaseEnergy, Window, primary_energy
+from llenergymeasure.energy.ledger import NO_SOURCE
 from llenergymeasure.energy.uncertainty import Component, rectangular
 
 RESIDENT = "idle_resident"
+# What others do in an idle window is taken for idle power, and taken off the run's energy.
+DISTURBING = frozenset({"foreign-processes", "foreign-cpu-load"})
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ def baseline_under(
 
     Power drifts with temperature, so it is the straight line between the nearest idle windows on either side, in the
     middle of the window; that line is uncertain by a rectangle as wide as the two differ (GUM 4.3.7). With an idle
-    window on one side only, its power is taken as constant and the drift is not in the uncertainty. Idle power from
+    window on one side only, its power is taken as constant and the drift is not in the uncertainty: `findings_of`
+    says so. Idle power from
     another source than the window's energy is not taken off: two instruments do not share their gain.
     """
     idles = [idle for idle in _idle_windows(entries) if idle.found.energy_j is not None and idle.found.source == source]
@@ -88,6 +92,28 @@ def baseline_under(
         ),
         None,
     )
+
+
+def findings_of(windows: Sequence[Window]) -> list[Finding]:
+    """What makes the net figures of a run doubtful, of the idle windows around it."""
+    missing = [
+        Finding(
+            "baseline-missing",
+            "suspect",
+            f"an idle window beside this run gave no power, so net figures lack it or their drift: {entry.device} "
+            f"{entry.domain}: {entry.reason}",
+        )
+        for window in windows
+        for entry in window.entries
+        if entry.energy_j is None and entry.source != NO_SOURCE
+    ]
+    disturbed = [
+        Finding("baseline-disturbed", "suspect", f"in an idle window beside this run: {finding.message}")
+        for window in windows
+        for finding in window.findings
+        if finding.code in DISTURBING
+    ]
+    return [*missing, *disturbed]
 
 
 def net_components(gross: PhaseEnergy, baseline: Baseline) -> list[Component]:

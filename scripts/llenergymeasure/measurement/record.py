@@ -70,12 +70,7 @@ def window_findings(
                 "window-not-stable", SUSPECT, f"passes in the window vary by {spread:.0%} (coefficient of variation)"
             )
         )
-    # A device that nothing meters is no fault of this window; a meter that was there and gave no figure is.
-    found += [
-        Finding("energy-missing", SUSPECT, f"{entry.device} {entry.domain}: {entry.reason}")
-        for entry in window.entries
-        if entry.energy_j is None and entry.source != NO_SOURCE
-    ]
+    found += energy_missing(window)
     share = reached(primary_energy(window.entries, window.phase))
     if share is not None and share > plan.energy_resolution:
         found.append(
@@ -94,6 +89,15 @@ def window_findings(
     return found
 
 
+def energy_missing(window: Window) -> list[Finding]:
+    """A device that nothing meters is no fault of a window; a meter that was there and gave no figure is."""
+    return [
+        Finding("energy-missing", SUSPECT, f"{entry.device} {entry.domain} in phase {entry.phase}: {entry.reason}")
+        for entry in window.entries
+        if entry.energy_j is None and entry.source != NO_SOURCE
+    ]
+
+
 def phase_warnings(phases: dict[str, Any] | None) -> list[dict[str, str]]:
     """A word where the two ways of finding the prefill energy contradict each other."""
     if phases is None or phases["agrees"]:
@@ -110,6 +114,14 @@ def phase_warnings(phases: dict[str, Any] | None) -> list[dict[str, str]]:
 
 def warning_of(finding: Finding) -> dict[str, str]:
     return {"code": finding.code, "message": finding.message}
+
+
+def each_once(warnings: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """The first of those that say the same: a meter's warning may be a finding too."""
+    once: dict[str, dict[str, str]] = {}
+    for warning in warnings:
+        once.setdefault(warning["message"], warning)
+    return list(once.values())
 
 
 def digest_of(requests: Sequence[Request]) -> str:

@@ -29,6 +29,7 @@ from llenergymeasure.engine.replicas import Group
 from llenergymeasure.engine.scoring import mean_logprob
 from llenergymeasure.measurement.answers import compare_answers
 from llenergymeasure.measurement.baselines import RESIDENT
+from llenergymeasure.measurement.baselines import findings_of as baseline_findings
 from llenergymeasure.measurement.calibration import Calibration, calibrate
 from llenergymeasure.measurement.metrics import Measured, compute_metrics
 from llenergymeasure.measurement.passes import Passes
@@ -36,6 +37,8 @@ from llenergymeasure.measurement.phases import split_trace
 from llenergymeasure.measurement.prompts import PromptError, PromptSet, build_prompts
 from llenergymeasure.measurement.record import (
     digest_of,
+    each_once,
+    energy_missing,
     first_pass,
     phase_warnings,
     plain_settings,
@@ -211,15 +214,19 @@ class Session:
             *ignored_settings(evidence),
             *window_findings(plan, full, thermal, figures.metrics, seen),
             *full.findings,
+            *energy_missing(prefill),
             *prefill.findings,
+            *baseline_findings(windows.baselines(full.start_monotonic_s)),
         ]
         validity = judge(findings)
-        warnings = [
-            *self._load_warnings,
-            *windows.meters.warnings[heard:],
-            *(warning_of(finding) for finding in findings if finding.code != "setting-ignored"),
-            *phase_warnings(figures.energy.phases),
-        ]
+        warnings = each_once(
+            [
+                *self._load_warnings,
+                *windows.meters.warnings[heard:],
+                *(warning_of(finding) for finding in findings if finding.code != "setting-ignored"),
+                *phase_warnings(figures.energy.phases),
+            ]
+        )
         result = {
             "status": "invalid" if validity["verdict"] == INVALID else "ok",
             "validity": validity,

@@ -22,6 +22,7 @@ class Windows:
         self.meters = meters
         self._group = group
         self.ledger: list[LedgerEntry] = []
+        self._resident: list[Window] = []
 
     @contextmanager
     def open(self, phase: str, synchronize: Callable[[], None]) -> Iterator[Window]:
@@ -45,14 +46,19 @@ class Windows:
             with self.open(phase, _nothing_to_wait_for) as window:
                 time.sleep(intent.baseline.duration_s)
             self.keep(window)
+            if phase == RESIDENT:
+                self._resident.append(window)
+
+    def baselines(self, start_s: float) -> list[Window]:
+        """The idle windows with the model resident: the last before `start_s` and all after it."""
+        earlier = [window.start_monotonic_s for window in self._resident if window.end_monotonic_s <= start_s]
+        since_s = max(earlier, default=start_s)
+        return [window for window in self._resident if window.start_monotonic_s >= since_s]
 
     def idle_entries(self, start_s: float) -> list[LedgerEntry]:
-        """The bare baseline, and of those with the model resident the last before `start_s` and all after it."""
-        resident = [entry for entry in self.ledger if entry.phase == RESIDENT]
-        earlier = [entry.start_monotonic_s for entry in resident if entry.end_monotonic_s <= start_s]
-        since_s = max(earlier, default=start_s)
+        """Of the bare baseline, and of those of `baselines`."""
         bare = [entry for entry in self.ledger if entry.phase == BARE]
-        return [*bare, *(entry for entry in resident if entry.start_monotonic_s >= since_s)]
+        return [*bare, *(entry for window in self.baselines(start_s) for entry in window.entries)]
 
     def reading(self) -> tuple[float, float | None]:
         """The first process's clock in seconds and the temperature of its hottest device, the same in all processes.
