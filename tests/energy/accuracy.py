@@ -121,10 +121,12 @@ def run(folder: Path, order: dict[str, Any]) -> list[Row]:
         architecture="9",
         period_s=str(order["period_s"]),
         duty=str(order.get("duty", 0.25)),
+        seen_at=str(order.get("seen_at", 0.0)),
+        jitter=str(order.get("jitter", 0.0)),
         noise=str(order.get("noise", 0.01)),
         averaging_s="1",
         no_counter="0" if way == "counter" else "1",
-        fields="instant+average" if way == "instant" else "",
+        fields=order.get("fields", "instant+average" if way == "instant" else ""),
     )
     clock = machine.clock
     rows = []

@@ -4,13 +4,15 @@
  * Each board draws P(t) = mean + swing * sin(2 pi t / swing_period), or the straight lines between the points that
  * sim_set_trace() gave: both can be integrated exactly.
  *
- * The sensor sees only the first `duty` of each update period. At the end of a period the counter moves by
+ * The sensor sees only `duty` of each update period, `seen_at` of the rest after its beginning (0: the first part of
+ * the period, 1: the last). Periods are all equally long, or their ends lie off by a relative `jitter` (a standard
+ * deviation, cut off at 0.4). At the end of a period the counter moves by
  * gain * period * (mean power seen) * (1 + noise), and power readings change: the instant one shows that period, the
  * averaged one the mean of the last `averaging` seconds. With averaging 0 and duty 1 power is the true one of the moment.
  *
  * Environment, a comma-separated value a board: SIM_NVML_POWER_W (its length is the number of boards),
  * SIM_NVML_PERIOD_S, SIM_NVML_NAMES, SIM_NVML_MIG (1: enabled), SIM_NVML_NO_COUNTER (1: not supported),
- * SIM_NVML_GAIN, SIM_NVML_DUTY, SIM_NVML_AVERAGING_S, SIM_NVML_NOISE (relative standard deviation of a period),
+ * SIM_NVML_GAIN, SIM_NVML_DUTY, SIM_NVML_SEEN_AT, SIM_NVML_JITTER, SIM_NVML_AVERAGING_S, SIM_NVML_NOISE (relative standard deviation of a period),
  * SIM_NVML_ARCHITECTURE, SIM_NVML_FIELDS (`instant`, `average`, `module`, joined by `+`);
  * for all boards: SIM_NVML_SWING_W, SIM_NVML_SWING_PERIOD_S, SIM_NVML_SEED.
  * SIM_NVML_CONTROL names a file of orders, one a line: "<board> <function> <NVML error>" makes a call fail,
@@ -178,12 +180,21 @@ static double gaussian(int board, long long tick) {
     return sqrt(-2 * log(uniform(key))) * cos(2 * M_PI * uniform(key + 1));
 }
 
+/* When update `tick` comes. */
+static double tick_time(int board, long long tick) {
+    double period = number("SIM_NVML_PERIOD_S", board, 0.1), jitter = number("SIM_NVML_JITTER", board, 0);
+    if (jitter == 0) return (double)tick * period;
+    double off = jitter * gaussian(board + BOARDS, tick);
+    return ((double)tick + (off > 0.4 ? 0.4 : off < -0.4 ? -0.4 : off)) * period;
+}
+
 /* Joules the sensor makes of the update periods before `tick`, counted from three seconds before the first call. */
 static double counted(int board, long long tick) {
     Steps *own = &steps[board];
     pthread_mutex_lock(&lock);
     double period = number("SIM_NVML_PERIOD_S", board, 0.1), duty = number("SIM_NVML_DUTY", board, 1);
     double gain = number("SIM_NVML_GAIN", board, 1), noise = number("SIM_NVML_NOISE", board, 0);
+    double seen_at = number("SIM_NVML_SEEN_AT", board, 0);
     if (!own->joules) {
         own->first = tick - (long long)ceil(3 / period);
         own->room = 4096;
@@ -192,8 +203,10 @@ static double counted(int board, long long tick) {
         own->known = 0;
     }
     while (own->first + own->known < tick) {
-        double start = (double)(own->first + own->known) * period;
-        double seen = (joules(board, start + duty * period) - joules(board, start)) / duty;
+        double start = tick_time(board, own->first + own->known);
+        double length = tick_time(board, own->first + own->known + 1) - start;
+        start += seen_at * (1 - duty) * length;
+        double seen = (joules(board, start + duty * length) - joules(board, start)) / duty;
         if (noise > 0) seen *= 1 + noise * gaussian(board, own->first + own->known);
         if ((size_t)own->known + 2 > own->room) own->joules = realloc(own->joules, (own->room *= 2) * sizeof(double));
         own->joules[own->known + 1] = own->joules[own->known] + gain * seen;
@@ -204,7 +217,12 @@ static double counted(int board, long long tick) {
     return found;
 }
 
-static long long ticks_until(int board) { return (long long)floor(now() / number("SIM_NVML_PERIOD_S", board, 0.1) + 1e-9); }
+static long long ticks_until(int board) {
+    double time = now();
+    long long tick = (long long)floor(time / number("SIM_NVML_PERIOD_S", board, 0.1) + 1e-9);
+    if (tick_time(board, tick + 1) <= time) return tick + 1;
+    return number("SIM_NVML_JITTER", board, 0) > 0 && tick_time(board, tick) > time ? tick - 1 : tick;
+}
 
 /* Mean of the readings of the last `seconds`, at least one update period. */
 static double averaged(int board, double seconds) {
@@ -212,7 +230,7 @@ static double averaged(int board, double seconds) {
     long long tick = ticks_until(board), many = (long long)floor(seconds / period + 0.5);
     if (many < 1) many = 1;
     double until = counted(board, tick); /* first: it decides where counting starts */
-    return (until - counted(board, tick - many)) / ((double)many * period);
+    return (until - counted(board, tick - many)) / (tick_time(board, tick) - tick_time(board, tick - many));
 }
 
 #define BOARD(handle) ((int)((char *)(handle) - handles))

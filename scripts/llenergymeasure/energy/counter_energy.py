@@ -18,6 +18,8 @@ SOURCE = "measured:nvml-total-energy"
 
 # A counter whose ticks come more irregularly than this share of their period has no grid to speak of.
 IRREGULAR = 0.1
+# Beyond this share the power from tick to tick scatters because the ticks do, and says little of the sensor's noise.
+UNSTEADY = 0.03
 # The power at an edge is that of so many steps next to it: fewer are noisy, more are of another time.
 EDGE_STEPS = 2
 
@@ -41,6 +43,8 @@ class CounterWindow:
     following: the first tick after the end, None where none came
     seen: what the sampler read meanwhile, (time in seconds, millijoules)
     period: None where no ticks were seen when the meter was opened
+    noise: what the scatter of the power readings leaves of uncertainty, None where there are none; for windows whose
+        ticks do not tell
     """
 
     uuid: str
@@ -50,6 +54,7 @@ class CounterWindow:
     following: Reading | None
     seen: Sequence[tuple[float, int]]
     period: Period | None
+    noise: Component | None = None
 
 
 def counter_entry(span: Span, window: CounterWindow) -> tuple[LedgerEntry, list[Interval]]:
@@ -64,7 +69,8 @@ def counter_entry(span: Span, window: CounterWindow) -> tuple[LedgerEntry, list[
     - both edges: the time over which power is carried on, times the root mean square change of power from one step to
       the next, which is how far such a forecast is off;
     - timing of the ticks at the edges: power times their resolution;
-    - what the sensor did not see, and noise: `scatter_of`;
+    - what the sensor did not see, and noise: `scatter_of` the ticks, or where they come irregularly or are too few, the
+      scatter of the power readings of the same sensor;
     - gain.
     """
     reason = _no_energy(span, window)
@@ -144,17 +150,18 @@ def _from_ticks(
         ),
         Component(f"timing of the ticks at the edges, {timing_s * 1e3:.2f} ms", mean_w * timing_s, "edge"),
     ]
+    steady = window.period.spread_s <= UNSTEADY * window.period.period_s
+    of_ticks = None
     if scatter is not None:
-        components.append(
-            Component(
-                f"scatter of {many:.0f} ticks: noise, and what a sensor misses that sees "
-                f"{window.family.seen_share:.0%} of the time ({window.family.name})",
-                scatter.window_j,
-                "rate",
-            )
+        of_ticks = Component(
+            f"scatter of {many:.0f} ticks: noise, and what a sensor misses that sees "
+            f"{window.family.seen_share:.0%} of the time ({window.family.name})",
+            scatter.window_j,
+            "rate",
         )
-    components.append(gain(energy_j, window.family))
-    remark = f"{added_j:.3g} J added for the time between the edges and the next tick inside"
+    noise = of_ticks if of_ticks is not None and steady else window.noise or of_ticks
+    components += [*_known(noise), gain(energy_j, window.family)]
+    remark = _remark(f"{added_j:.3g} J added for the time between the edges and the next tick inside", noise)
     pieces = [
         Interval(window.uuid, earlier.time_s, later.time_s, later.energy_j - earlier.energy_j)
         for earlier, later in pairwise(ticks)
@@ -162,6 +169,15 @@ def _from_ticks(
     pieces[0] = replace(pieces[0], start_s=span.start_s, energy_j=pieces[0].energy_j + before_s * opening_w)
     pieces[-1] = replace(pieces[-1], end_s=span.end_s, energy_j=pieces[-1].energy_j + after_s * closing_w)
     return span.known(window.uuid, "gpu", SOURCE, energy_j, components, remark=remark), pieces
+
+
+def _known(noise: Component | None) -> list[Component]:
+    return [] if noise is None else [noise]
+
+
+def _remark(added: str, noise: Component | None) -> str:
+    unknown = "noise is not in it: too little was read between the edges" if noise is None else ""
+    return "; ".join(part for part in (added, unknown) if part)
 
 
 def _power_w(ticks: Sequence[Tick]) -> float:
@@ -195,8 +211,10 @@ def _from_edges(span: Span, window: CounterWindow) -> LedgerEntry:
             "edge",
         ),
         Component(f"timing of the edges, {timing_s * 1e3:.2f} ms", power_w * timing_s, "edge"),
+        *_known(window.noise),
         gain(energy_j, window.family),
     ]
     added_j = energy_j - counted_j
-    remark = f"{added_j:.3g} J added for the half period the counter lags at the end" if corrected else ""
+    added = f"{added_j:.3g} J added for the half period the counter lags at the end" if corrected else ""
+    remark = _remark(added, window.noise)
     return span.known(window.uuid, "gpu", SOURCE, energy_j, components, remark=remark)

@@ -71,6 +71,14 @@ def power_entry(span: Span, window: PowerWindow) -> tuple[LedgerEntry, list[Inte
     return entry, list(found.pieces)
 
 
+def noise_of(span: Span, window: PowerWindow) -> Component | None:
+    """What the scatter of the readings leaves of uncertainty on the window's energy; None where they say nothing."""
+    found = integrate(span, window)
+    if not isinstance(found, Integral):
+        return None
+    return next((component for component in found.components if component.kind == "rate"), None)
+
+
 def integrate(span: Span, window: PowerWindow) -> Integral | str:
     """Energy of the window, or why it cannot be told.
 

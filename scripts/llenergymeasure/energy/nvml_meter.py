@@ -14,7 +14,7 @@ from llenergymeasure.energy.counter_energy import CounterWindow, counter_entry
 from llenergymeasure.energy.cross_check import cross_check, disagreement
 from llenergymeasure.energy.findings import Finding, trace_incomplete
 from llenergymeasure.energy.integrated_power import SOURCE as POWER_SOURCE
-from llenergymeasure.energy.integrated_power import PowerWindow, follow_s, power_entry
+from llenergymeasure.energy.integrated_power import PowerWindow, follow_s, noise_of, power_entry
 from llenergymeasure.energy.ledger import Finished, Interval, LedgerEntry, Span
 from llenergymeasure.energy.meter import MeterContext
 from llenergymeasure.energy.nvml_device import NvmlDevice
@@ -145,7 +145,9 @@ class NvmlMeter:
         assert isinstance(start, Reading) and isinstance(end, Reading)
         following = following if isinstance(following, Reading) and following.on_tick else None
         seen = _seen(span, end, following, own)
-        window = CounterWindow(device.uuid, device.family, start, end, following, seen, device.tick_period)
+        window = CounterWindow(
+            device.uuid, device.family, start, end, following, seen, device.tick_period, noise_of(span, power)
+        )
         entry, pieces = counter_entry(span, window)
         if entry.energy_j is None:
             return entry, pieces, []
