@@ -6,7 +6,13 @@ and was written before any result was seen), windows of 5 to 60 s, update period
 thread and binding over the simulated library, on a virtual clock. Limits, over both update periods:
 
 - error without the gain: at most 0.5 % in the median, 1 % at the 95th percentile;
-- the stated 95 % interval, gain included, covers the truth in 93 to 97 % of the windows.
+- the stated 95 % interval covers the truth in 93 to 97 % of the windows, with the gain and without it. With the gain
+  that is hardly a test, because the budget says ±5 % and the boards' gains are spread evenly over ±5 %; what the
+  interval holds without the gain is worked out from each window's own readings.
+
+The simulated boards above tick like clockwork and see the first quarter of each period, which the budget takes for
+granted. The rows of other boards do not: their ticks come irregularly, they look elsewhere, or less often. There the
+interval may be wide, but must not be too narrow: it has to cover the truth in 90 % of 200 windows without the gain.
 
 Beside it, on the same traces at another phase of the ticks: plain polling of the (1 s averaged) power every 100 ms, and
 the plain difference of the counter; and our windows on boards without a counter. The rows `sees all` are of a sensor
@@ -19,7 +25,9 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
@@ -30,6 +38,13 @@ from energy.simulated_gpus import build_driver  # noqa: E402
 TRACES = 200
 PERIODS_S = (0.02, 0.1)
 MEDIAN, HIGH, COVERAGE = 0.005, 0.01, (0.93, 0.97)
+OTHERS: dict[str, dict[str, Any]] = {
+    "ticks irregular by 3 %": {"jitter": 0.03, "fields": "instant"},
+    "ticks irregular by 15 %": {"jitter": 0.15, "fields": "instant"},
+    "sees the last quarter": {"seen_at": 1.0},
+    "sees the first tenth": {"duty": 0.1},
+}
+OTHER_TRACES, OTHER_COVERAGE = 100, 0.90
 
 
 def main() -> bool:
@@ -37,10 +52,14 @@ def main() -> bool:
         build_driver(Path(name))
         rows = measure_all(Path(name), range(TRACES), PERIODS_S)
         ideal = measure_all(Path(name), range(TRACES), PERIODS_S, ["counter"], duty=1.0, noise=0.0)
-    unknown = [row for row in [*rows, *ideal] if row.energy_j is None]
+        others = {
+            words: measure_all(Path(name), range(OTHER_TRACES), PERIODS_S, ["counter"], **board)
+            for words, board in OTHERS.items()
+        }
+    unknown = [row for row in [*rows, *ideal, *chain.from_iterable(others.values())] if row.energy_j is None]
     counter = [row for row in rows if row.way == "counter"]
     median, high = _quantiles(_errors(counter, ours))
-    covered = _covered(counter)
+    covered, alone = _covered(counter), _covered_without_gain(counter)
     print(f"energy_accuracy: {TRACES} traces, errors in % of the truth, the sensor's gain taken out")
     print(f"  {'':44}{'20 ms':^22}{'100 ms':^22}")
     print(f"  {'':44}{'median':>8}{'95th':>7}{'ratio':>7}{'median':>8}{'95th':>7}{'ratio':>7}")
@@ -67,11 +86,25 @@ def main() -> bool:
             f"  95 % interval, {way:8}: covers {_covered(mine):.1%} with the gain, {_covered_without_gain(mine):.1%} "
             f"without it (standard uncertainty without gain {_stated(mine):.2%} in the median)"
         )
+    for words, other in others.items():
+        its_median, its_high = _quantiles(_errors(other, ours))
+        print(
+            f"  {words}: median {its_median:.3%}, 95th percentile {its_high:.2%}; covers {_covered(other):.1%} with "
+            f"the gain, {_covered_without_gain(other):.1%} without it (limit {OTHER_COVERAGE:.0%}; standard "
+            f"uncertainty without gain {_stated(other):.2%} in the median)"
+        )
     print(
         f"  counter: median {median:.3%} (limit {MEDIAN:.1%}), 95th percentile {high:.3%} (limit {HIGH:.1%}), coverage "
-        f"{covered:.1%} (limits {COVERAGE[0]:.0%} to {COVERAGE[1]:.0%}), {len(unknown)} windows without a figure"
+        f"{covered:.1%} with the gain and {alone:.1%} without it (limits {COVERAGE[0]:.0%} to {COVERAGE[1]:.0%}), "
+        f"{len(unknown)} windows without a figure"
     )
-    return not unknown and median <= MEDIAN and high <= HIGH and COVERAGE[0] <= covered <= COVERAGE[1]
+    return (
+        not unknown
+        and median <= MEDIAN
+        and high <= HIGH
+        and all(COVERAGE[0] <= share <= COVERAGE[1] for share in (covered, alone))
+        and all(_covered_without_gain(other) >= OTHER_COVERAGE for other in others.values())
+    )
 
 
 def ours(row: Row) -> float | None:
