@@ -1,4 +1,4 @@
-"""docs/methodology.md is true of the code: its examples run, and its list of findings is the code's."""
+"""docs/methodology.md is true of the code: its examples run, its findings, numbers, sources and orders are the same."""
 
 from __future__ import annotations
 
@@ -6,8 +6,27 @@ import ast
 import doctest
 import re
 from collections.abc import Iterator
+from typing import get_args
 
+import pytest
 from harness import ROOT
+
+from llenergymeasure.config.protocol import Order
+from llenergymeasure.energy import (
+    codecarbon_meter,
+    counter_energy,
+    cross_check,
+    device_families,
+    host_watch,
+    integrated_power,
+    nvml_findings,
+    nvml_meter,
+    rapl_energy,
+    ticks,
+    zeus_meter,
+)
+from llenergymeasure.measurement import record, resolution
+from llenergymeasure.results import detectable, percentiles, statistics
 
 PAGE = ROOT / "docs" / "methodology.md"
 PACKAGE = ROOT / "scripts" / "llenergymeasure"
@@ -38,3 +57,51 @@ def _findings() -> Iterator[tuple[str, str]]:
                 if isinstance(code, ast.Constant):
                     word = severity.value if isinstance(severity, ast.Constant) else ast.unparse(severity).lower()
                     yield code.value, word
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:g} %"
+
+
+def prose() -> str:
+    return " ".join(PAGE.read_text(encoding="utf-8").split())
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "waiting at most a quarter of a second" if nvml_meter.TICK_TIMEOUT_S == 0.25 else "",
+        "is known to within a poll (half a millisecond)" if ticks.POLL_S == 0.0005 else "",
+        f"at least {resolution.SHORTEST_TRIAL_S:g} and at most {resolution.LONGEST_TRIAL_S:g} s",
+        f"≤ {resolution.ALLOWED} · energy_resolution · P · t",
+        f"±{percent(device_families.UNKNOWN.gain_bound)} a board for NVIDIA",
+        f"for RAPL ±{percent(rapl_energy.GAIN_BOUNDS['cpu'])} of a package",
+        f"and ±{percent(rapl_energy.GAIN_BOUNDS['ram'])} of its memory",
+        f"by more than {percent(nvml_findings.CLOCK_FALL)} from the first to the last third",
+        f"beyond their uncertainty, and by more than {percent(cross_check.LEAST_THRESHOLD)}",
+        f"the window is under {record.SHORT_WINDOW} of `measurement.min_window_s`",
+        f"its passes vary by more than {percent(record.UNSTABLE_CV)}",
+        "more than a quarter of a core busy" if host_watch.FOREIGN_SHARE == 0.25 else "",
+        "a load within four of these standard deviations" if host_watch.TICK_DEVIATIONS == 4 else "",
+        f"a window under {host_watch.SHORTEST_S} s gets none",
+        f"**The smallest difference** that a study finds in {percent(detectable.POWER)}",
+        "With fewer than five values beyond the percentile" if percentiles.FEWEST_BEYOND == 5 else "",
+        f"the {percent(statistics.CONFIDENCE)} quantile of the largest |t|",
+    ],
+)
+def test_numbers_in_the_text_are_the_codes(sentence: str) -> None:
+    assert sentence and sentence in prose()
+
+
+def test_every_family_of_boards_has_the_gain_that_the_page_states() -> None:
+    assert {family.gain_bound for family in device_families.FAMILIES} == {device_families.UNKNOWN.gain_bound}
+
+
+def test_the_sources_and_the_orders_are_those_there_are() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    meters = (counter_energy, integrated_power, rapl_energy, zeus_meter, codecarbon_meter)
+    assert set(re.findall(r"^\| `((?:measured|estimated):[a-z-]+)` \|", text, re.MULTILINE)) == {
+        meter.SOURCE for meter in meters
+    }
+    table = text[text.index("| order | a block") :].split("\n\n", 1)[0]
+    assert set(re.findall(r"^\| `([a-z]+)` \|", table, re.MULTILINE)) == set(get_args(Order))
