@@ -44,6 +44,13 @@ def test_a_snapshot_outlives_the_folder(mine: Path, make: Make) -> None:
     assert verify_snapshot(snapshot.path).files == snapshot.files
 
 
+def test_a_snapshot_is_a_folder_like_any_other(mine: Path, make: Make) -> None:
+    first = make(str(mine))
+    second = make(str(first.path))
+    assert second.path != first.path
+    assert verify_snapshot(second.path).files == first.files
+
+
 def test_overwriting_the_original_in_place_is_noticed(mine: Path, make: Make) -> None:
     snapshot = make(str(mine))
     with (mine / WEIGHTS).open("r+b") as stream:

@@ -14,6 +14,8 @@ from llenergymeasure.config.lock import FileHash
 from llenergymeasure.config.model_ref import safe_relative_path
 from llenergymeasure.models.errors import SnapshotError
 
+# The record of a snapshot: of a model that is one itself, it is not taken along.
+RECORD = "snapshot.json"
 SINGLE_WEIGHTS = "model.safetensors"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 WEIGHTS_INDEX = "model.safetensors.index.json"
@@ -64,7 +66,7 @@ def select(paths: Iterable[str], *, model: str, allow_code: bool) -> list[str]:
     small = [
         path
         for path in paths
-        if _SMALL.fullmatch(path) and path != unused_index and not path.endswith(".bin.index.json")
+        if _SMALL.fullmatch(path) and path not in (unused_index, RECORD) and not path.endswith(".bin.index.json")
     ]
     code = code_files(paths) if allow_code else []
     return [*sorted(small), *sorted(code), *sorted(weights)]

