@@ -22,15 +22,21 @@ def small_model() -> Path:
     revision = pinned_revision(reference, None, ModelsLock())
     folder = BENCH / "models" / reference.key(revision)
     if not folder.exists():
+        making = folder.with_name(f".{folder.name}")
         folder.parent.mkdir(parents=True, exist_ok=True)
-        materialise(reference, revision, folder, lock=ModelsLock())
-        _tell_older_versions(folder / "config.json")
+        materialise(reference, revision, making, lock=ModelsLock())
+        _tell_older_versions(making)
+        making.rename(folder)
     return folder
 
 
-def _tell_older_versions(path: Path) -> None:
-    """transformers 4 looks for the rotary base and the dtype where it wrote them itself."""
-    config = json.loads(path.read_text(encoding="utf-8"))
-    config["rope_theta"] = config["rope_parameters"]["rope_theta"]
-    config["torch_dtype"] = config["dtype"]
-    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+def _tell_older_versions(folder: Path) -> None:
+    """transformers 4 looks for the rotary base and the dtype where it wrote them, and for a tokenizer by an old name."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    _add(folder / "config.json", rope_theta=config["rope_parameters"]["rope_theta"], torch_dtype=config["dtype"])
+    _add(folder / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
+
+
+def _add(path: Path, **settings: object) -> None:
+    known = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**known, **settings}, indent=2) + "\n", encoding="utf-8")

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from llenergymeasure.config import DatasetConfig
@@ -202,12 +203,14 @@ def _synthetic(
     return prompts
 
 
-def _ordinary_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+@lru_cache(maxsize=1)
+def _ordinary_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """Kept, as a worker draws prompts for one experiment after the other from one tokenizer."""
     apart = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
     ordinary = sorted(set(tokenizer.get_vocab().values()) - apart)
     if not ordinary:
         raise PromptError("dataset.source: the tokenizer has no ordinary tokens to draw synthetic prompts from")
-    return ordinary
+    return tuple(ordinary)
 
 
 def _prompt_set(
