@@ -7,6 +7,8 @@ import sys
 
 BENCHMARKS = (
     "generation_overhead",
+    "pipeline_overhead",
+    "peer_comparison",
     "dry_run",
     "energy_accuracy",
     "metering_overhead",

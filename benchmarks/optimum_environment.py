@@ -86,4 +86,8 @@ def driver(python: Path, launcher: str, folder: Path) -> Iterator[Driver]:
         finally:
             assert process.stdin is not None
             process.stdin.close()
-            process.wait(timeout=60)
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -2,8 +2,8 @@
 isolation, and the tokens/s of the same calls are not below those of its inline launcher.
 
 Both get the same folder with SmolLM2-135M-Instruct in float32, random prompts of the same length, the same number of
-tokens to generate greedily, two attention kernels (two loads) and the same four batch sizes. Both keep torch's number of
-threads and record latency, memory and energy (codecarbon) of every experiment.
+tokens to generate greedily, two attention kernels (two loads) and the same four batch sizes. Both leave the number of
+threads to torch and record latency, memory and energy (codecarbon) of every experiment.
 
 Wall time: `snakemake --cores 2` in an empty folder, from validation to the report, against one process of
 optimum-benchmark that hands the experiments to its process launcher one by one. Ours goes first in each pair, because
@@ -76,7 +76,9 @@ def _wall_time(python: Path, model: Path) -> bool:
             theirs_s = _optimum(python, model, Path(folder), calls)
         ratios.append(ours_s / theirs_s)
         made = ", ".join(str(count) for count in calls.values())
-        print(f"  pair {pair}: {ours_s:.1f} s / {theirs_s:.1f} s = {ratios[-1]:.2f} ({made} measured calls)", flush=True)
+        print(
+            f"  pair {pair}: {ours_s:.1f} s / {theirs_s:.1f} s = {ratios[-1]:.2f} ({made} measured calls)", flush=True
+        )
     ratio = statistics.median(ratios)
     print(
         f"  wall time of 8 experiments on 2 loads: pipeline / optimum-benchmark's process launcher = {ratio:.2f} "
@@ -227,7 +229,11 @@ def _peer_experiment(model: Path, kernel: str, size: int, calls: int) -> dict[st
 
 def _greedy(python: Path, model: Path) -> str:
     done = subprocess.run(
-        [str(python), "-c", GREEDY, str(model)], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [str(python), "-c", GREEDY, str(model)],
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     return done.stdout.strip()
 

@@ -1,4 +1,4 @@
-"""The model of the benchmarks that load one: SmolLM2-135M-Instruct as a folder that two versions of transformers read."""
+"""SmolLM2-135M-Instruct as a folder that two versions of transformers read, for benchmarks that load a model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def small_model() -> Path:
 
 
 def _tell_older_versions(folder: Path) -> None:
-    """transformers 4 looks for the rotary base and the dtype where it wrote them, and for a tokenizer by an old name."""
+    """transformers 4 looks for the rotary base and the dtype where it wrote them, and has another tokenizer class."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     _add(folder / "config.json", rope_theta=config["rope_parameters"]["rope_theta"], torch_dtype=config["dtype"])
     _add(folder / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
