@@ -16,7 +16,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = (
-    "random:llama?hidden_size=32&intermediate_size=64&num_hidden_layers=2"
+    "random:llama?hidden_size=64&intermediate_size=128&num_hidden_layers=2"
     "&num_attention_heads=4&num_key_value_heads=2&vocab_size=300"
 )
 QUICK: dict[str, Any] = {

@@ -67,6 +67,7 @@ CHANGES: dict[str, Any] = {
     "pytorch.adapter": "org/lora",
     "pytorch.adapter_revision": "a" * 40,
     "pytorch.allow_tf32": True,
+    "pytorch.inference_mode": True,
     "decoder.typical_p": 0.7,
     "decoder.top_h": 0.7,
     "decoder.temperature": 0.7,

@@ -100,7 +100,8 @@ def test_load_level() -> None:
     assert load == {
         *("precision", "cpu_threads", "pytorch.attn_implementation", "pytorch.device_map", "pytorch.max_memory"),
         *("pytorch.revision", "pytorch.trust_remote_code", "pytorch.num_processes"),
-        *("pytorch.adapter", "pytorch.adapter_revision", "pytorch.allow_tf32", "pytorch.tp_plan", "pytorch.tp_size"),
+        *("pytorch.adapter", "pytorch.adapter_revision", "pytorch.allow_tf32", "pytorch.inference_mode"),
+        *("pytorch.tp_plan", "pytorch.tp_size"),
         *("pytorch.assistant_model", "pytorch.assistant_revision"),
         *("pytorch.torch_compile", "pytorch.torch_compile_mode", "pytorch.torch_compile_backend"),
         *("pytorch.load_in_4bit", "pytorch.load_in_8bit", "pytorch.bnb_4bit_compute_dtype"),

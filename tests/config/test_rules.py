@@ -32,6 +32,7 @@ NOT_CONTINUOUS: dict[str, dict[str, Any]] = {
     "repetition-penalty": {"decoder.repetition_penalty": 0.9},
     "min-tokens": {"decoder.min_new_tokens": 4, **FREE},
     "tensor-parallel": {"pytorch.tp_size": 2},
+    "inference-mode": {"pytorch.inference_mode": True},
 }
 
 # rule id, settings that break it, settings next to them that don't

@@ -47,6 +47,7 @@ ACCEPTED: list[tuple[str, list[Any]]] = [
     ("assistant_model", ["org/draft", "random:llama?seed=8"]),
     ("adapter", ["org/lora", "./lora"]),
     ("allow_tf32", [True, False]),
+    ("inference_mode", [True, False]),
     ("tp_size", [1, 2]),
 ]
 REFUSED: list[tuple[str, list[Any]]] = [
@@ -73,6 +74,7 @@ REFUSED: list[tuple[str, list[Any]]] = [
     ("adapter", ["random:llama", "package:a/b.gguf", 1]),
     ("compile_config", [{}, {"modus": "default"}, {"fullgraph": "yes"}, {"mode": True}, "default"]),
     ("allow_tf32", [1]),
+    ("inference_mode", [1]),
     ("tp_plan", ["colwise", True]),
     ("tp_size", [0]),
 ]
@@ -113,7 +115,7 @@ def test_the_audit_names_every_setting() -> None:
     }
     beyond = {
         *("batching", "prefill_chunk_size", "assistant_model", "assistant_revision", "compile_config"),
-        *("tp_plan", "tp_size", "adapter", "adapter_revision", "allow_tf32"),
+        *("tp_plan", "tp_size", "adapter", "adapter_revision", "allow_tf32", "inference_mode"),
     }
     assert set(PyTorchConfig.model_fields) == audited | beyond
 

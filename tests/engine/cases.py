@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+import torch
+from bitsandbytes.functional import has_avx512bf16
 
 TINY_DRAFT = (
     "random:llama?hidden_size=16&intermediate_size=32&num_hidden_layers=1"
@@ -28,6 +32,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("pytorch.batching", {"pytorch": {"batching": "continuous"}}),
     ("pytorch.batch_size", {"pytorch": {"batching": "continuous", "batch_size": 2}}),
     ("pytorch.attn_implementation", {"pytorch": {"attn_implementation": "eager"}}),
+    ("pytorch.inference_mode", {"pytorch": {"inference_mode": True}}),
     ("pytorch.load_in_8bit", {"pytorch": {"load_in_8bit": True}}),
     ("pytorch.load_in_4bit", {"pytorch": FOUR_BIT}),
     ("pytorch.bnb_4bit_quant_type", {"pytorch": {**FOUR_BIT, "bnb_4bit_quant_type": "nf4"}}),
@@ -70,6 +75,21 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("decoder.min_new_tokens", {**FREE, "decoder": {**SAMPLING, "min_new_tokens": 6}}),
 ]
 """Laid over the quick study of `harness`, which is greedy, in fp32, one prompt at a time, on one thread."""
+
+
+ONE_KERNEL = has_avx512bf16() and not torch.cuda.is_available()
+"""Whether bitsandbytes has a kernel of its own for this processor, which takes the place of all others."""
+
+
+def undone_here(settings: Mapping[str, Any]) -> set[str]:
+    """Which of the settings bitsandbytes undoes on this machine: AVX-512 BF16 has one kernel, for plain scales."""
+    pytorch = settings.get("pytorch", {})
+    if not ONE_KERNEL or not pytorch.get("load_in_4bit"):
+        return set()
+    compute = pytorch.get("bnb_4bit_compute_dtype") in ("float16", "float32")
+    names = {"bnb_4bit_compute_dtype": compute, "bnb_4bit_use_double_quant": pytorch.get("bnb_4bit_use_double_quant")}
+    return {f"pytorch.{name}" for name, undone in names.items() if undone}
+
 
 PASSED: list[tuple[str, dict[str, Any]]] = [
     (

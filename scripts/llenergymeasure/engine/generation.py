@@ -39,6 +39,7 @@ class Instrumented:
     rows: one a prompt, in order; steps: positions in the sequence after each decoding step
     scheduler_options: the `ContinuousBatchingConfig` that was in force, where the library schedules
     batch_rows: prompts in each call, or in each step where the library schedules them
+    inference: whether the output was made in `torch.inference_mode()`; None where a thread of the library made it
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -48,6 +49,7 @@ class Instrumented:
     cache: Any = None
     method: str = "generate"
     scheduler_options: Any = None
+    inference: bool | None = None
 
 
 @dataclass(frozen=True)

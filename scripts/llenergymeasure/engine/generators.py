@@ -37,6 +37,7 @@ def _static(config: ExperimentConfig, loaded: LoadedModel, prompts: Prompts, fir
         seed=config.random_seed,
         max_new_tokens=config.max_output_tokens,
         eos_token_ids=eos_token_ids(loaded.model, fixed_output=config.fixed_output),
+        inference_mode=bool(config.pytorch.inference_mode),
     )
 
 

@@ -61,6 +61,7 @@ class StaticGenerator(Generator):
     seed: int
     max_new_tokens: int
     eos_token_ids: frozenset[int]
+    inference_mode: bool = False
     raw: list[list[RawBatch]] = field(default_factory=list)
 
     @property
@@ -73,7 +74,7 @@ class StaticGenerator(Generator):
         done: list[RawBatch] = []
         for batch in self.batches:
             stamps = TokenStamps(clock, first_only=prefill_only)
-            with library_call("generate"):
+            with library_call("generate"), torch.inference_mode(self.inference_mode):
                 start = clock.mark()
                 sequences = self.model.generate(
                     batch.input_ids,
@@ -90,7 +91,7 @@ class StaticGenerator(Generator):
         found = Instrumented()
         for batch in self.batches:
             stamps = TokenStamps(self.devices.clock, first_only=False)
-            with library_call("generate"):
+            with library_call("generate"), torch.inference_mode(self.inference_mode):
                 output = self.model.generate(
                     batch.input_ids,
                     attention_mask=batch.attention_mask,
@@ -102,6 +103,7 @@ class StaticGenerator(Generator):
             found.batch_rows.append(batch.rows)
             found.prompt_lengths += batch.prompt_lengths
             found.cache = getattr(output, "past_key_values", None)
+            found.inference = output.sequences.is_inference()
         self.devices.synchronize()
         return found
 

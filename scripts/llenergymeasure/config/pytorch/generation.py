@@ -46,6 +46,7 @@ _NOT_CONTINUOUS = (
     ("ngrams", When("pytorch.no_repeat_ngram_size", "above", 0), "generate_batch leaves that processor out"),
     ("min-tokens", When("decoder.min_new_tokens", "set", True), "generate_batch leaves that processor out"),
     ("tensor-parallel", When("pytorch.tp_size", "above", 1), "it is not measured together"),
+    ("inference-mode", When("pytorch.inference_mode", "is", True), "it generates in a thread with a mode of its own"),
 )
 
 

@@ -116,3 +116,17 @@ class SourceConfig(RuledConfig):
         ),
     ] = None
     """Let float32 multiplications on CUDA devices run in TF32, with 10 bits of mantissa."""
+
+    inference_mode: Annotated[
+        bool | None,
+        parameter(
+            target="runtime",
+            keyword="torch.inference_mode",
+            level="load",
+            library_default=False,
+            evidence="inference_mode",
+            test_values=(True, False),
+        ),
+    ] = None
+    """Generate inside `torch.inference_mode()`, which spares each operation the bookkeeping that autograd needs.
+    `generate` alone only turns gradients off (`torch.no_grad()`)."""

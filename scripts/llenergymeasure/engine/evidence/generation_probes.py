@@ -34,6 +34,17 @@ def min_new_tokens(seen: Observation, requested: Any) -> Finding:
     return Finding(requested if agrees else shortest, observed, agrees)
 
 
+@probe("inference_mode")
+def inference_mode(seen: Observation, requested: Any) -> Finding:
+    """Whether the output tensors are inference tensors, which they are for ever when they were made in that mode."""
+    if seen.generated is None:
+        return NOT_RUN
+    if seen.generated.inference is None:
+        return Finding(None, "a thread of the library generated, in a mode of its own", None)
+    observed = f"outputs {'are' if seen.generated.inference else 'are no'} inference tensors"
+    return Finding(seen.generated.inference, observed, seen.generated.inference == bool(requested))
+
+
 @probe("max_new_tokens")
 def max_new_tokens(seen: Observation, requested: Any) -> Finding:
     """The length of the longest output; with `fixed_output`, of every output."""

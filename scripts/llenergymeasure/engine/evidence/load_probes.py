@@ -100,6 +100,9 @@ def _quant_states(seen: Observation) -> list[Any]:
     ]
 
 
+_KERNEL = "the bfloat16 kernel of this processor (AVX-512 BF16)"
+
+
 @probe("quant_type")
 def quant_type(seen: Observation, requested: Any) -> Finding:
     """The 4-bit code book in the quantization state of each layer."""
@@ -111,12 +114,18 @@ def quant_type(seen: Observation, requested: Any) -> Finding:
 def quant_double(seen: Observation, requested: Any) -> Finding:
     """Whether the scales are quantized a second time (nested state)."""
     found = sorted({bool(state.nested) for state in _quant_states(seen)})
-    return _single(found, requested, "nested flag of the quantization states")
+    undone = any(getattr(state, "original_nested", False) for state in _repacked(seen))
+    why = f" after the first pass, in which bitsandbytes undid it for {_KERNEL}" if undone else ""
+    return _single(found, requested, f"nested flag of the quantization states{why}")
 
 
 @probe("quant_compute_dtype")
 def quant_compute_dtype(seen: Observation, requested: Any) -> Finding:
-    """The dtype in which 4-bit layers multiply."""
+    """The dtype in which 4-bit layers multiply: what they say, or what the processor's own kernel does instead."""
+    if _repacked(seen):
+        return Finding(
+            "bfloat16", f"weights were repacked for {_KERNEL}, which knows no other", requested == "bfloat16"
+        )
     found = sorted(
         {
             str(module.compute_dtype).removeprefix("torch.")
@@ -125,6 +134,11 @@ def quant_compute_dtype(seen: Observation, requested: Any) -> Finding:
         }
     )
     return _single(found, requested, "compute_dtype of the 4-bit layers")
+
+
+def _repacked(seen: Observation) -> list[Any]:
+    """Quantization states that bitsandbytes changed, in the first forward pass, for a kernel of the processor."""
+    return [state for state in _quant_states(seen) if getattr(state, "packing_format_for_cpu", False)]
 
 
 def _single(found: list[Any], requested: Any, what: str) -> Finding:
