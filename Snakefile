@@ -5,6 +5,7 @@ snakemake --cores N --configfile my.yaml    measures that study instead
 snakemake validate --cores 1                only checks the study and writes its plan
 snakemake pin --cores 1                     resolves branch names to commits in config/models.lock.yaml
 snakemake replan --cores 1                  draws a new plan, as if nothing had been measured yet
+snakemake rerun --cores N --config from=results/<study>    measures a study again, from what its results hold
 """
 
 from snakemake.utils import min_version
@@ -13,7 +14,7 @@ min_version("9.0")
 
 
 # A study replaces the default one: `configfile:` would deep-merge the default's matrix into the user's.
-if not workflow.overwrite_configfiles:
+if not workflow.overwrite_configfiles and "from" not in config:
 
     configfile: f"{workflow.basedir}/config/config.yaml"
 
