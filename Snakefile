@@ -29,7 +29,9 @@ include: "workflow/rules/measure.smk"
 include: "workflow/rules/look.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/costs.smk"
+include: "workflow/rules/rerun.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/crate.smk"
 
 
 # On a cluster these run where Snakemake does: a moment each, and pins need the network that nodes often lack.
@@ -37,9 +39,12 @@ localrules:
     all,
     pin,
     replan,
+    rerun,
     look,
     costs,
+    compare,
     report,
+    crate,
 
 
 rule all:
@@ -48,10 +53,17 @@ rule all:
         f"{RESULTS}/validation.json",
         f"{RESULTS}/report.html",
         f"{RESULTS}/answer.txt",
+        f"{RESULTS}/ro-crate-metadata.json",
         # Named here too, so that one that was deleted is measured again.
         measured("measurements.jsonl"),
         measured("requests.parquet"),
         measured("power.parquet"),
+
+
+# The same by name, for `--config from=`.
+rule rerun:
+    input:
+        rules.all.input,
 
 
 onstart:

@@ -179,7 +179,7 @@ def keep_sources():
         end_with([str(error)])
     written = written_in(REPEATED.folder) if REPEATED else study_files()
     root = Path(workflow.basedir)
-    keep_provenance(results, STUDY, WHOLE_PLAN, written=written, lock=LOCK, root=root)
+    keep_provenance(results, STUDY, PLAN, written=written, lock=LOCK, root=root)
 
 
 def announce():
@@ -210,11 +210,7 @@ PLAN_PIECES = f"{RESULTS}/plan"
 WHOLE_PLAN, PLAN_BEFORE, PLAN = open_plan()
 JOBS = len(PLAN.order)
 # While models are being pinned there is nothing to load yet.
-SOURCES = {
-    source.key: source
-    for load in ([] if PINNING else PLAN.loads.values())
-    for source in load.sources
-}
+SOURCES = {source.key: source for source in ([] if PINNING else PLAN.sources())}
 
 
 wildcard_constraints:

@@ -25,10 +25,9 @@ import yaml
 
 from llenergymeasure.config import Study, StudyConfig
 from llenergymeasure.config.lock import read_lock, write_lock
-from llenergymeasure.config.sources import sources_of
 from llenergymeasure.engine.environment import commit_of, installed_packages
 from llenergymeasure.engine.locked import lock_of
-from llenergymeasure.measurement.plan import Plan
+from llenergymeasure.measurement.plan_index import PlanIndex
 from llenergymeasure.measurement.surroundings import environments_folder
 
 SCHEMA_VERSION = 1
@@ -42,23 +41,18 @@ _RESOLVED_HEAD = "# The study as it was run: what was written and what the comma
 
 
 def keep_provenance(
-    results: Path, study: Study, plan: Plan, *, written: Sequence[Path], lock: Path, root: Path
+    results: Path, study: Study, index: PlanIndex, *, written: Sequence[Path], lock: Path, root: Path
 ) -> None:
     """Called when a run begins. `lock` is the models' lock in force, `root` the pipeline's checkout."""
     folder = results / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     _keep_written(folder, [path.read_bytes() for path in written])
     keep(folder / RESOLVED, resolved_text(study.config).encode("utf-8"))
-    hub = {
-        (source.name, source.revision)
-        for entry in plan.experiments.values()
-        for source in sources_of(entry["config"])
-        if source.ref.kind == "hub"
-    }
+    hub = {(source.name, source.revision) for source in index.sources() if source.ref.kind == "hub"}
     write_lock(read_lock(lock).only(hub), folder / LOCK)
     call = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "plan_digest": plan.digest,
+        "plan_digest": index.digest,
         **commit_of(root),
         "snakemake": metadata.version("snakemake"),
         "python": platform.python_version(),
