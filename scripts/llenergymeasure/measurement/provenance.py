@@ -23,8 +23,9 @@ from typing import Any
 
 import yaml
 
-from llenergymeasure.config import Study, StudyConfig
+from llenergymeasure.config import MeasurementConfig, Study, StudyConfig
 from llenergymeasure.config.lock import read_lock, write_lock
+from llenergymeasure.config.stopping import stopping_problems
 from llenergymeasure.engine.environment import commit_of, installed_packages
 from llenergymeasure.engine.locked import lock_of
 from llenergymeasure.measurement.plan_index import PlanIndex
@@ -91,7 +92,11 @@ def written_in(results: Path) -> list[Path]:
 
 def resolved_text(study: StudyConfig) -> str:
     """YAML that is a study itself: it gives the same experiments again."""
-    text = yaml.safe_dump(study.model_dump(), sort_keys=False, allow_unicode=True, width=120)
+    content = study.model_dump()
+    # Settings that may be written only together with others are left out where those are.
+    for problem in stopping_problems(MeasurementConfig.model_validate(content["measurement"])):
+        del content["measurement"][problem.path.rpartition(".")[2]]
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
     return _RESOLVED_HEAD + text
 
 
