@@ -23,6 +23,11 @@ def begun(results: Path, *, lock: Path = Path("no-lock"), **changes: Any) -> Pla
     measurement = {"replicates": 2, "seed": 7, "min_window_s": 0.3, **changes.pop("measurement", {})}
     content = study(**{"study": results.name, "matrix": MATRIX, "measurement": measurement, **changes})
     written.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return begun_from(written, results, lock)
+
+
+def begun_from(written: Path, results: Path, lock: Path = Path("no-lock")) -> Plan:
+    """The same for a study's file."""
     read = load_study(written, lock_path=lock)
     plan = plan_of(read, existing=None)
     write_plan(plan, results / "plan.json")
