@@ -140,6 +140,8 @@ def rename_batch(record: dict[str, Any]) -> None:
         (lambda record: first_entry(record).pop("config"), "not a whole plan"),
         (lambda record: record["batches"].pop(), "not a whole plan"),
         (rename_batch, "is no id of a batch"),
+        (lambda record: record.update(study="=evil()"), "its study is"),
+        (lambda record: record.update(warnings=5), "its warnings are 5"),
     ],
 )
 def test_a_plan_that_was_tampered_with_is_refused(change: Callable[[dict[str, Any]], None], says: str) -> None:

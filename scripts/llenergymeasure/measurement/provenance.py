@@ -87,7 +87,9 @@ def keep_environment(results: Path, fingerprint: str) -> None:
 
 def written_in(results: Path) -> list[Path]:
     """The study's files as they were written, in their order."""
-    return sorted((results / FOLDER).glob("study*.yaml"), key=lambda path: (len(path.name), path.name))
+    # A link could lead out of a folder that somebody else made.
+    found = [path for path in (results / FOLDER).glob("study*.yaml") if path.is_file() and not path.is_symlink()]
+    return sorted(found, key=lambda path: (len(path.name), path.name))
 
 
 def resolved_text(study: StudyConfig) -> str:

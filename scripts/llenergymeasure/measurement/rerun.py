@@ -53,6 +53,8 @@ _SAME = (
     "stopping",
     "protocol",
 )
+# What drawing a plan found out, and nothing is decided by any more.
+_CARRIED = ("duplicates", "skipped", "warnings")
 
 
 class RerunError(Exception):
@@ -101,13 +103,11 @@ def asked_for(config: Mapping[str, Any]) -> Asked:
     name = config.get(NAME)
     if name is None:
         name = f"{folder.absolute().name[: _LONGEST - len(_SUFFIX)]}{_SUFFIX}"
-    try:
-        StudyConfig.model_validate({"study": name})
-    except ValidationError as error:
+    if not _is_name(name):
         raise RerunError(
             f"--config {NAME}: is {show(name)}, no name for the new results; wanted: {NAME}=<up to 64 letters, digits, "
             "dots, dashes, underscores>"
-        ) from error
+        )
     return Asked(folder, name)
 
 
@@ -128,7 +128,7 @@ def open_rerun(asked: Asked) -> Rerun:
     for field in _SAME:
         if getattr(drawn, field) != getattr(before, field):
             raise RerunError(f"{folder}: plan.json and {FOLDER}/{RESOLVED} do not say the same of its {field}")
-    plan = replace(drawn, duplicates=before.duplicates, skipped=before.skipped, warnings=before.warnings)
+    plan = replace(drawn, **{name: getattr(before, name) for name in _CARRIED})
     _check_target(asked, before)
     return Rerun(folder, study, before, plan, lock)
 
@@ -166,6 +166,12 @@ def _plan_in(folder: Path) -> Plan:
         raise RerunError(str(error)) from error
     if plan is None:
         raise RerunError(f"--config {FROM}: {folder} holds no plan.json; wanted: the results folder of a study")
+    if not _is_name(plan.study):
+        raise RerunError(f"{folder}/plan.json: not a plan: its study is {show(plan.study)}")
+    for name in _CARRIED:
+        found = getattr(plan, name)
+        if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+            raise RerunError(f"{folder}/plan.json: not a plan: its {name} are {show(found)}")
     return plan
 
 
@@ -229,6 +235,14 @@ def _check_target(asked: Asked, before: Plan) -> None:
     if of is None or of["plan_digest"] != before.digest:
         held = "another study" if of is None else f"a rerun of {of['study']} as it was planned then"
         raise RerunError(f"{results} holds {held}; give the new results another name: {NAME}=…")
+
+
+def _is_name(name: Any) -> bool:
+    try:
+        StudyConfig.model_validate({"study": name})
+    except ValidationError:
+        return False
+    return True
 
 
 def _first(error: ValidationError) -> str:
