@@ -15,8 +15,9 @@ from measurement.rerun_folder import begun
 from llenergymeasure.config import load_study
 from llenergymeasure.config.lock import FileHash, ModelsLock, Pin, write_lock
 from llenergymeasure.measurement.plan import plan_of, write_plan
-from llenergymeasure.measurement.rerun import Rerun, RerunError, asked_for, open_rerun
+from llenergymeasure.measurement.rerun import Rerun, asked_for, open_rerun
 from llenergymeasure.measurement.rerun_record import RecordError, changes, describe, keep_rerun_of, read_rerun_of
+from llenergymeasure.measurement.rerun_source import RerunError
 
 OLD = Path("results/quick")
 

@@ -13,15 +13,9 @@ from llenergymeasure.measurement.one_run import AlreadyRunning, hold
 from llenergymeasure.measurement.plan import PlanError, plan_of, read_plan, write_plan
 from llenergymeasure.measurement.plan_index import index_of, read_index, write_pieces
 from llenergymeasure.measurement.provenance import keep_provenance, written_in
-from llenergymeasure.measurement.rerun import (
-    FROM,
-    USAGE,
-    RerunError,
-    asked_for,
-    kept_study,
-    open_rerun,
-)
+from llenergymeasure.measurement.rerun import asked_for, kept_study, open_rerun
 from llenergymeasure.measurement.rerun_record import RecordError, keep_rerun_of
+from llenergymeasure.measurement.rerun_source import FROM, USAGE, RerunError
 
 PINNING = "pin" in sys.argv[1:]
 REPLANNING = "replan" in sys.argv[1:]
