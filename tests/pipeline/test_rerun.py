@@ -58,6 +58,7 @@ def test_a_mistake_is_one_line(pipeline: Pipeline, arguments: tuple[str, ...], s
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_study_is_repeated_from_its_results_alone(tmp_path: Path) -> None:
     first, second = Pipeline(tmp_path / "first"), Pipeline(tmp_path / "second")
     matrix = {"pytorch.batch_size": [1, 2]}
