@@ -5,6 +5,7 @@ snakemake --cores N --configfile my.yaml    measures that study instead
 snakemake validate --cores 1                only checks the study and writes its plan
 snakemake pin --cores 1                     resolves branch names to commits in config/models.lock.yaml
 snakemake replan --cores 1                  draws a new plan, as if nothing had been measured yet
+snakemake rerun --cores N --config from=results/<study>    measures a study again, from what its results hold
 """
 
 from snakemake.utils import min_version
@@ -13,7 +14,7 @@ min_version("9.0")
 
 
 # A study replaces the default one: `configfile:` would deep-merge the default's matrix into the user's.
-if not workflow.overwrite_configfiles:
+if not workflow.overwrite_configfiles and "from" not in config:
 
     configfile: f"{workflow.basedir}/config/config.yaml"
 
@@ -28,7 +29,9 @@ include: "workflow/rules/measure.smk"
 include: "workflow/rules/look.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/costs.smk"
+include: "workflow/rules/rerun.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/crate.smk"
 
 
 # On a cluster these run where Snakemake does: a moment each, and pins need the network that nodes often lack.
@@ -36,9 +39,12 @@ localrules:
     all,
     pin,
     replan,
+    rerun,
     look,
     costs,
+    compare,
     report,
+    crate,
 
 
 rule all:
@@ -47,10 +53,17 @@ rule all:
         f"{RESULTS}/validation.json",
         f"{RESULTS}/report.html",
         f"{RESULTS}/answer.txt",
+        f"{RESULTS}/ro-crate-metadata.json",
         # Named here too, so that one that was deleted is measured again.
         measured("measurements.jsonl"),
         measured("requests.parquet"),
         measured("power.parquet"),
+
+
+# The same by name, for `--config from=`.
+rule rerun:
+    input:
+        rules.all.input,
 
 
 onstart:

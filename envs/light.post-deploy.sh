@@ -3,7 +3,7 @@
 set -euo pipefail
 locks="${LLENERGYMEASURE_ENVS:?is set by the Snakefile}/locks"
 (cd "$locks" && sha256sum --check --quiet <<'HASHES'
-0589b7c1ac2a780e756cc8d6924eb09e6c9e3c7dc9d85426d504339920a7f65b  light.txt
+a70da45df9ed7f945de557ff9d2ac5bf3623f04ff20a70aa04984483ccac97c9  light.txt
 HASHES
 )
 python -m pip install --require-hashes -r "$locks/light.txt"

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from llenergymeasure.config.lock import LockError, read_lock
 from llenergymeasure.config.model_ref import parse_model_ref
-from llenergymeasure.measurement.jobs import LOCK, run_job
+from llenergymeasure.measurement.jobs import run_job
+from llenergymeasure.measurement.surroundings import models_lock
 from llenergymeasure.models.snapshot import SnapshotError, materialise
 
 made_from = snakemake.params.made_from
@@ -15,7 +16,7 @@ with run_job(f"model · {made_from['model']}", SnapshotError, LockError):
         parse_model_ref(made_from["model"]),
         made_from["revision"],
         Path(snakemake.output.snapshot),
-        lock=read_lock(LOCK),
+        lock=read_lock(models_lock()),
         allow_code=not is_adapter,
         is_adapter=is_adapter,
     )

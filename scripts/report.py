@@ -19,6 +19,7 @@ with run_job("report", ResultsError):
         [Path(path) for path in given.measurements],
         [Path(path) for path in given.loads],
         [Path(path) for path in given.look],
+        [Path(path) for path in given.comparison],
     )
     html = Path(snakemake.output.html)
     write_report(study, html)

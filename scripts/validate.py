@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from llenergymeasure.config import StudyError
-from llenergymeasure.measurement.jobs import planned, run_job
+from llenergymeasure.measurement.jobs import planned, run_job, tell_what_changed
+from llenergymeasure.measurement.rerun_record import RecordError
 from llenergymeasure.measurement.stages import write_json
 from llenergymeasure.measurement.validation import validate_plan
 
-with run_job("validate · every experiment against the installed libraries", StudyError):
+with run_job("validate · every experiment against the installed libraries", StudyError, RecordError):
+    tell_what_changed(snakemake)
     write_json(validate_plan(planned(snakemake)), Path(snakemake.output.record))

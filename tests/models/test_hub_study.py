@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
+
 import pytest
 import yaml
 from harness import Pipeline, study
@@ -49,10 +53,39 @@ def test_a_file_that_is_not_the_pinned_one_stops_before_anything_is_loaded(pipel
         for name, file in revision["files"].items()
         if name == "model.safetensors"
     }
-    path.write_text(text.replace(sha256, "0" * 64), encoding="utf-8")
+    path.write_text(text.replace(sha256, "f" * 64), encoding="utf-8")
     done = pipeline.snakemake()
     assert done.returncode == 1
-    assert "model.safetensors" in done.output
+    assert "model.safetensors is not the file the lock describes" in done.output
     assert "Traceback (most recent call last)" not in done.output
     assert not (pipeline.results() / "loads").exists()
     assert not any(path.suffix == ".safetensors" for path in (pipeline.directory / "results/models").rglob("*"))
+
+
+@pytest.mark.slow
+def test_a_rerun_elsewhere_fetches_the_model_by_the_pins_in_the_results(
+    pipeline: Pipeline, hub: HubServer, commit: str, tmp_path: Path
+) -> None:
+    pipeline.write(study(defaults={"model": "org/tiny"}))
+    assert pipeline.snakemake("pin").returncode == 0
+    assert pipeline.snakemake("validate").returncode == 0
+    elsewhere = Pipeline(tmp_path / "elsewhere")
+    shutil.copytree(pipeline.results(), elsewhere.results())
+    snapshot = f"results/models/org--tiny@{commit}"
+    again = ("--config", "from=results/quick")
+
+    asked = len(hub.requests)
+    done = elsewhere.snakemake(snapshot, *again, configfile=None)
+    assert done.returncode == 0, done.output
+    assert len(hub.requests) > asked
+    record = json.loads((elsewhere.directory / snapshot / "snapshot.json").read_text(encoding="utf-8"))
+    assert record["notes"]["hashes_checked_against"] == "lock"
+    assert not (elsewhere.directory / "config").exists()
+
+    shutil.rmtree(elsewhere.directory / "results" / "models")
+    shutil.rmtree(elsewhere.results("quick-rerun"))
+    lock = elsewhere.results() / "provenance" / "models.lock.yaml"
+    lock.write_text(lock.read_text(encoding="utf-8").replace(record["files"]["model.safetensors"]["sha256"], "f" * 64))
+    done = elsewhere.snakemake(snapshot, *again, configfile=None)
+    assert done.returncode == 1
+    assert "model.safetensors is not the file the lock describes" in done.output

@@ -101,6 +101,7 @@ def test_validate_only_validates(pipeline: Pipeline) -> None:
     assert sorted(name for name in shown if name != "logs") == [
         "plan",
         "plan.json",
+        "provenance",
         "validation.json",
     ]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from harness import ROOT, Pipeline
+from measurement.rerun_folder import begun_from
 
 PAGES = (ROOT / "README.md", ROOT / "config" / "README.md")
 FENCED = r"^```{}\n(.*?)^```"
@@ -33,7 +34,9 @@ def test_the_pages_have_commands() -> None:
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_command_of_the_readme_is_accepted_as_it_stands(pipeline: Pipeline, command: list[str]) -> None:
     study = blocks(ROOT / "README.md", "yaml")[0]
-    pipeline.write(study, re.match(r"# (\S+)\n", study)[1])
+    written = pipeline.write(study, re.match(r"# (\S+)\n", study)[1])
+    if "rerun" in command:
+        begun_from(written, pipeline.results("my-study"))
     done = pipeline.snakemake(*command[1:], "--dry-run", configfile=None)
     assert done.returncode == 0, done.output
     assert done.jobs["validate"] == 1

@@ -157,17 +157,17 @@ def test_other_costs_are_worked_out_and_nothing_is_measured_again(measured: tupl
     costs = {"grid_intensity_kg_per_kwh": 0.4, "pue": 1.2}
     same = {"matrix": MATRIX, "measurement": {"replicates": 2, "min_window_s": 0.3}}
     pipeline.write(study(**same, costs=costs), "costs.yaml")
-    assert set(pipeline.snakemake("-n", configfile="costs.yaml").jobs) == {"all", "costs", "report", "total"}
+    assert set(pipeline.snakemake("-n", configfile="costs.yaml").jobs) == {"all", "costs", "report", "crate", "total"}
     done = pipeline.snakemake(configfile="costs.yaml")
     assert done.returncode == 0, done.output
-    assert set(done.jobs) == {"all", "costs", "report", "total"}
+    assert set(done.jobs) == {"all", "costs", "report", "crate", "total"}
     table = pd.read_csv(pipeline.results() / "costs.csv")
     summary = pd.read_csv(pipeline.results() / "summary.csv")
     assert list(table["emissions_kg_per_million_output_tokens"]) == pytest.approx(
         list(summary["energy_per_output_token_j_mean"] / 3.6 * 1.2 * 0.4)
     )
     assert "Carbon and cost" in (pipeline.results() / "report.html").read_text()
-    assert set(pipeline.snakemake().jobs) == {"all", "costs", "report", "total"}
+    assert set(pipeline.snakemake().jobs) == {"all", "costs", "report", "crate", "total"}
 
 
 def test_changing_the_measured_window_is_noticed(measured: tuple[Pipeline, str]) -> None:

@@ -13,6 +13,7 @@ from study_folder import MEASURED, StudyFolder, study_folder
 from llenergymeasure.results.metrics_page import page
 from llenergymeasure.results.other_figures import FILES, SUFFIXES
 from llenergymeasure.results.records import METRICS, QUANTITIES, SUMMARY_METRICS
+from llenergymeasure.results.rerun import SIDES, write_comparison
 
 # Of every column that is a number, what is no figure: where a row stands in the study.
 KEYS = {"replicate"}
@@ -38,6 +39,8 @@ def test_every_formula_is_made_of_what_the_page_explains() -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
     found = study_folder(tmp_path_factory.mktemp("page") / "study", source=MEASURED)
     found.results()
+    # What it repeats may be anything; itself will do.
+    write_comparison(found.root, found.root, found.root / "comparison.csv")
     return found
 
 
@@ -47,7 +50,7 @@ def tables(folder: StudyFolder) -> list[list[str]]:
     of_runs = {*_figures(pd.read_parquet(root / "runs.parquet")), *_figures(pd.read_parquet(root / "summary.parquet"))}
     return [
         sorted(of_runs - settings - KEYS),
-        *(_columns(root / f"{name}.csv") for name in ("latencies", "token_costs", "costs")),
+        *(_columns(root / f"{name}.csv") for name in ("latencies", "token_costs", "costs", "comparison")),
     ]
 
 
@@ -61,7 +64,13 @@ def _figures(table: pd.DataFrame) -> list[str]:
 
 def _columns(path: Path) -> list[str]:
     texts = {"experiment_id", "metric", "load_id", "experiments", "energy_source", "linear", "reason", "status"}
-    return [name for name in pd.read_csv(path).columns if name not in {*texts, "currency", "grid_intensity_source"}]
+    texts |= {"currency", "grid_intensity_source", "rerun_of", "configuration", "distinguishable"}
+    texts |= {
+        "output_identical",
+        "differs",
+        *(f"{side}_{name}" for side in SIDES for name in ("status", "energy_source")),
+    }
+    return [name for name in pd.read_csv(path).columns if name not in texts]
 
 
 def test_every_figure_of_every_table_is_on_the_page_and_no_other(folder: StudyFolder) -> None:

@@ -12,26 +12,55 @@ from llenergymeasure.measurement.guard import begin_run
 from llenergymeasure.measurement.one_run import AlreadyRunning, hold
 from llenergymeasure.measurement.plan import PlanError, plan_of, read_plan, write_plan
 from llenergymeasure.measurement.plan_index import index_of, read_index, write_pieces
+from llenergymeasure.measurement.provenance import keep_provenance, written_in
+from llenergymeasure.measurement.rerun import asked_for, kept_study, open_rerun
+from llenergymeasure.measurement.rerun_record import RecordError, keep_rerun_of
+from llenergymeasure.measurement.rerun_source import FROM, USAGE, RerunError
 
 PINNING = "pin" in sys.argv[1:]
 REPLANNING = "replan" in sys.argv[1:]
-LOCK = Path("config/models.lock.yaml")
+RERUNNING = FROM in config
+
+
+def open_repeated():
+    """What `--config from=` names, to be measured again, and its study; a mistake ends the run with a line."""
+    if not RERUNNING:
+        return None, None
+    if PINNING or REPLANNING:
+        end_with(
+            [f"--config {FROM}: a rerun has its pins and its plan; name a study's file"]
+        )
+    try:
+        asked = asked_for(config)
+        if not workflow.is_main_process:
+            return None, kept_study(asked)
+        repeated = open_rerun(asked)
+        return repeated, repeated.study
+    except RerunError as error:
+        end_with([str(error)])
 
 
 def open_study():
     """The study Snakemake was given; a user's mistakes end the run with a line each."""
-    sources = workflow.overwrite_configfiles or [
-        Path(workflow.basedir) / "config/config.yaml"
-    ]
+    if "rerun" in sys.argv[1:]:
+        end_with([f"rerun: which study? {USAGE}"])
     try:
         return study_from_mapping(
             config,
-            source=as_written(Path(sources[-1])),
+            source=as_written(study_files()[-1]),
             lock_path=LOCK,
             require_pins=not PINNING,
         )
     except StudyError as error:
         end_with(problem.render() for problem in error.problems)
+
+
+def study_files():
+    """The files the study is written in; Snakemake lays each over those before it."""
+    given = workflow.overwrite_configfiles
+    return [Path(path) for path in given] or [
+        Path(workflow.basedir) / "config/config.yaml"
+    ]
 
 
 def as_written(path):
@@ -47,6 +76,9 @@ def open_plan():
     try:
         if not workflow.is_main_process:
             return None, None, read_index(Path(PLAN_PIECES))
+        if REPEATED:
+            plan = REPEATED.plan
+            return plan, read_plan(Path(PLAN_FILE)), index_of(plan)
         existing = None if REPLANNING else read_plan(Path(PLAN_FILE))
         plan = plan_of(STUDY, existing=existing)
         return plan, existing, index_of(plan)
@@ -123,11 +155,25 @@ def keep_plan():
     if PINNING:
         return
     begin_run(Path(PLAN_PIECES))
+    keep_sources()
     kept = read_index(Path(PLAN_PIECES))
     if kept is None or kept.digest != PLAN.digest:
         write_pieces(WHOLE_PLAN, Path(PLAN_PIECES))
     if WHOLE_PLAN != PLAN_BEFORE:
         write_plan(WHOLE_PLAN, Path(PLAN_FILE))
+
+
+def keep_sources():
+    """Write beside the plan what it takes to measure the study again from its results alone."""
+    results = Path(RESULTS)
+    try:
+        if REPEATED:
+            keep_rerun_of(results, REPEATED.folder, REPEATED.before)
+    except RecordError as error:
+        end_with([str(error)])
+    written = written_in(REPEATED.folder) if REPEATED else study_files()
+    root = Path(workflow.basedir)
+    keep_provenance(results, STUDY, PLAN, written=written, lock=LOCK, root=root)
 
 
 def announce():
@@ -148,18 +194,17 @@ def end_with(lines):
     raise SystemExit(1)
 
 
-STUDY = open_study()
+REPEATED, STUDY = open_repeated()
+# A rerun brings the pins it was measured with; its jobs find them in the new results.
+LOCK = REPEATED.lock if REPEATED else Path("config/models.lock.yaml")
+STUDY = STUDY or open_study()
 RESULTS = f"results/{STUDY.name}"
 PLAN_FILE = f"{RESULTS}/plan.json"
 PLAN_PIECES = f"{RESULTS}/plan"
 WHOLE_PLAN, PLAN_BEFORE, PLAN = open_plan()
 JOBS = len(PLAN.order)
 # While models are being pinned there is nothing to load yet.
-SOURCES = {
-    source.key: source
-    for load in ([] if PINNING else PLAN.loads.values())
-    for source in load.sources
-}
+SOURCES = {source.key: source for source in ([] if PINNING else PLAN.sources())}
 
 
 wildcard_constraints:

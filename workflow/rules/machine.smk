@@ -28,7 +28,11 @@ if LOCAL:
     workflow.register_resource("quiet", QUIET)
 
 
-tell_jobs(environments=Path(workflow.basedir, "envs"), workers=DEVICES)
+tell_jobs(
+    environments=Path(workflow.basedir, "envs"),
+    workers=DEVICES,
+    models_lock=Path(RESULTS, "provenance/models.lock.yaml") if RERUNNING else LOCK,
+)
 
 
 def devices_for(load_id):

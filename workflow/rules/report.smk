@@ -9,6 +9,7 @@ rule report:
         latencies=f"{RESULTS}/latencies.csv",
         measurements=measured("measurements.jsonl"),
         look=last_look,
+        comparison=COMPARISON,
         loads=[f"{RESULTS}/loads/{load_id}/load.json" for load_id in PLAN.loads],
     output:
         html=report(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -82,6 +83,14 @@ class ModelsLock(_Strict):
             if pin.commit == commit and pin.files:
                 return dict(pin.files)
         return None
+
+    def only(self, wanted: Collection[tuple[str, str | None]]) -> ModelsLock:
+        """The entries of these (name, commit) pairs alone."""
+        kept = {
+            name: {revision: pin for revision, pin in pins.items() if (name, pin.commit) in wanted}
+            for name, pins in self.models.items()
+        }
+        return ModelsLock(models={name: pins for name, pins in kept.items() if pins})
 
     def with_pin(self, name: str, revision: str, pin: Pin) -> ModelsLock:
         """A lock that also holds `pin`; every other entry is kept."""

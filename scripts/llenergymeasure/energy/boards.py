@@ -42,14 +42,23 @@ def visible_boards(environment: Mapping[str, str] = os.environ) -> dict[str, fro
 
     Where the driver does not say which cores are near, all that this process may use are.
     """
+    return {board.uuid: near for board, near in _visible(environment)}
+
+
+def visible_names(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """What the GPUs are called that CUDA will use."""
+    return [board.name for board, _ in _visible(environment)]
+
+
+def _visible(environment: Mapping[str, str]) -> list[tuple[Board, frozenset[int]]]:
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
-        return {}
+        return []
     try:
         listed = list_boards()
         chosen = select_boards(listed.boards, environment).boards
-        return {board.uuid: _near_cores(listed.handles[board.uuid]) for board in chosen}
+        return [(board, _near_cores(listed.handles[board.uuid])) for board in chosen]
     finally:
         pynvml.nvmlShutdown()
 

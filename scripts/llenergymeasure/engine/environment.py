@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from llenergymeasure.config.model_ref import normalised_distribution
+
 PACKAGES = (
     "torch",
     "transformers",
@@ -43,8 +45,7 @@ def describe_environment(root: Path, lock: Path) -> dict[str, Any]:
         "system": platform.platform(),
         "cpu": _cpu_name(),
         "hostname": platform.node(),
-        "git_commit": _git(root, "rev-parse", "HEAD"),
-        "git_dirty": _git_dirty(root),
+        **commit_of(root),
         "models_lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
     }
 
@@ -55,11 +56,29 @@ def fingerprint() -> str:
 
     From the names of the metadata folders (PyPA, "Recording installed projects"), since to read them all takes long.
     """
+    whole = "\n".join([platform.python_version(), platform.machine(), *sorted(_metadata_folders())])
+    return hashlib.sha256(whole.encode("utf-8")).hexdigest()[:16]
+
+
+def installed_packages() -> dict[str, str]:
+    """Name, as the package index knows it, → version of every installed distribution."""
+    found = {}
+    for folder in sorted(_metadata_folders()):
+        name, _, version = folder.removesuffix(".dist-info").rpartition("-")
+        found[normalised_distribution(name)] = version
+    return found
+
+
+def commit_of(root: Path) -> dict[str, Any]:
+    """git_commit and git_dirty of a checkout; None where there is none."""
+    status = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return {"git_commit": _git(root, "rev-parse", "HEAD"), "git_dirty": None if status is None else bool(status)}
+
+
+def _metadata_folders() -> set[str]:
     # Not sys.path: Snakemake adds its own environment's packages behind those of the job's.
     places = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    folders = {entry.name for place in places for entry in Path(place).glob("*.dist-info")}
-    whole = "\n".join([platform.python_version(), platform.machine(), *sorted(folders)])
-    return hashlib.sha256(whole.encode("utf-8")).hexdigest()[:16]
+    return {entry.name for place in places for entry in Path(place).glob("*.dist-info")}
 
 
 def _version(name: str) -> str | None:
@@ -76,11 +95,6 @@ def _cpu_name() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
-
-
-def _git_dirty(root: Path) -> bool | None:
-    status = _git(root, "status", "--porcelain", "--untracked-files=no")
-    return None if status is None else bool(status)
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -12,7 +12,8 @@ from typing import Any
 
 from llenergymeasure.config import Study, study_from_mapping
 from llenergymeasure.config.sources import ROLES
-from llenergymeasure.engine.environment import describe_environment
+from llenergymeasure.energy.boards import visible_names
+from llenergymeasure.engine.environment import describe_environment, installed_packages
 from llenergymeasure.measurement.guard import Guard, StudyStopped
 from llenergymeasure.measurement.journal import Journal
 from llenergymeasure.measurement.lifeline import end_with
@@ -21,10 +22,10 @@ from llenergymeasure.measurement.placement import NoDevice, Placement, claim
 from llenergymeasure.measurement.plan import Plan, read_plan
 from llenergymeasure.measurement.plan_index import PlanIndex, read_index, read_piece
 from llenergymeasure.measurement.progress import Progress
+from llenergymeasure.measurement.provenance import keep_environment
+from llenergymeasure.measurement.rerun_record import changes, read_rerun_of
 from llenergymeasure.measurement.stages import Report, Setting
-from llenergymeasure.measurement.surroundings import snakemake_pid
-
-LOCK = Path("config/models.lock.yaml")
+from llenergymeasure.measurement.surroundings import models_lock, snakemake_pid
 
 
 @contextmanager
@@ -64,7 +65,7 @@ def setting_of(snakemake: Any, placement: Placement) -> Setting:
         timeout_s=piece.protocol["experiment_timeout_s"],
         stop_on_failure=piece.protocol["on_failure"] == "stop",
         environment={
-            **describe_environment(Path(snakemake.scriptdir).parent, LOCK),
+            **environment_of(snakemake, Path(snakemake.params.pieces).parent),
             "placement": placement.to_dict(),
         },
         neighbours=placement.warning(),
@@ -73,9 +74,25 @@ def setting_of(snakemake: Any, placement: Placement) -> Setting:
     )
 
 
+def environment_of(snakemake: Any, results: Path) -> dict[str, Any]:
+    """What this job runs with; it is also written down beside the results, once."""
+    environment = describe_environment(Path(snakemake.scriptdir).parent, models_lock())
+    keep_environment(results, environment["fingerprint"])
+    return environment
+
+
+def tell_what_changed(snakemake: Any) -> None:
+    """Of a rerun, a line on what is not as it was before. RecordError where that is no longer known."""
+    results = Path(snakemake.params.plan).parent
+    environment = environment_of(snakemake, results)
+    of = read_rerun_of(results)
+    if of is not None and (told := changes(of, environment, installed_packages(), visible_names())):
+        print(told, file=sys.stderr, flush=True)
+
+
 def study_of(snakemake: Any, *, require_pins: bool = True) -> Study:
     """The study as Snakemake holds it; it was checked when the Snakefile was read."""
-    return study_from_mapping(snakemake.config, lock_path=LOCK, require_pins=require_pins)
+    return study_from_mapping(snakemake.config, lock_path=models_lock(), require_pins=require_pins)
 
 
 def planned(snakemake: Any) -> Plan:

@@ -27,6 +27,7 @@ SCHEMA_VERSION = 1
 ID_DIGITS = 12
 # Of a study that goes on until it is precise enough and does not say how many at most.
 MOST_REPLICATES = 30
+DRAW_ANEW = "delete it to draw a new plan; measured batches with the same members are kept"
 
 
 class PlanError(Exception):
@@ -221,11 +222,10 @@ def replicate_order(plan: Plan, batch: Batch, replicate: int) -> list[str]:
     return block_order(batch.experiments, plan.design, replicate, f"{plan.seed}/{batch.batch_id}")
 
 
-def read_plan(path: Path) -> Plan | None:
-    """The plan in `path`, or None where there is none. PlanError when it is not a plan."""
+def read_plan(path: Path, advice: str = DRAW_ANEW) -> Plan | None:
+    """The plan in `path`, or None where there is none. PlanError, with the advice, when it is not a plan."""
     if not path.exists():
         return None
-    advice = "delete it to draw a new plan; measured batches with the same members are kept"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         if record["schema_version"] != SCHEMA_VERSION:
@@ -241,7 +241,7 @@ def read_plan(path: Path) -> Plan | None:
                 "order": tuple((batch_id, replicate) for batch_id, replicate in record["order"]),
             }
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
         raise PlanError(f"{path}: not a plan ({type(error).__name__}: {error}); {advice}") from error
 
 

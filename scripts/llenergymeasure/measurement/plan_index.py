@@ -61,6 +61,10 @@ class PlanIndex:
         """Place of one job in the measuring order, 0 first."""
         return self._positions[batch_id, replicate]
 
+    def sources(self) -> list[SourceIntent]:
+        """Every model, assistant and adapter of all loads, once."""
+        return list({source.key: source for load in self.loads.values() for source in load.sources}.values())
+
     @property
     def experiments(self) -> int:
         return sum(batch.experiments for batch in self.batches.values())

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
+
 from llenergymeasure.config.words import printable
 from llenergymeasure.results.experiments import ENERGY, SPEED, Experiment, experiments_of, source_words
 from llenergymeasure.results.quantities import Scale, percent, scale_of
 from llenergymeasure.results.ranking import Best, best, groups_by_source
+from llenergymeasure.results.rerun_page import in_words as in_words_of_rerun
 from llenergymeasure.results.stopping import in_words
 from llenergymeasure.results.study_results import StudyResults
 
 
 def five_lines(study: StudyResults, report: Path) -> str:
-    """Study, best by energy, best by speed, failures and warnings, where the report is."""
+    """Study, best by energy, best by speed, failures and warnings, where the report is; a sixth for a rerun."""
     experiments = experiments_of(study)
     ranked = [item for item in experiments if item.ranked]
     counts = [f"{len(ranked)} measured"]
@@ -26,6 +29,7 @@ def five_lines(study: StudyResults, report: Path) -> str:
         ("best by energy: ", _by_energy(experiments)),
         ("best by speed:  ", _sentence(best(ranked, SPEED))),
         ("failures:       ", _failures(experiments, int(study.summary["warnings"].sum()))),
+        *([] if study.rerun is None else [("rerun of:       ", _rerun(study.rerun))]),
         ("report:         ", str(report)),
     )
     return "".join(f"{title}{printable(text)}\n" for title, text in lines)
@@ -46,6 +50,10 @@ def distinguishable(found: Best) -> str:
         return f"{'' if found.ratio.distinguishable else 'not '}distinguishable from {versus}, {times}"
     found_usually = f"a difference of {percent(found.detectable)} would usually be found"
     return f"not distinguishable from {versus}, {times}; {found_usually}"
+
+
+def _rerun(comparison: pd.DataFrame) -> str:
+    return f"{comparison['rerun_of'].iloc[0]} · {in_words_of_rerun(comparison)}"
 
 
 def _by_energy(experiments: list[Experiment]) -> str:

@@ -55,6 +55,14 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "electricity_price_per_kwh": "`currency` over a kilowatt-hour, as stated",
         "machine_price_per_hour": "`currency` over an hour, as stated",
     },
+    "`comparison.csv`: of a rerun, a row an experiment and metric": {
+        "old": "`_mean` of the study that is repeated, over its valid replicates, in the metric's unit",
+        "old_n": "replicates that this mean is over",
+        "new": "`_mean` of the rerun",
+        "new_n": "replicates that this mean is over",
+        "ratio": "geometric mean over the rerun's replicates, over that of the study it repeats; `_ci95_low`, "
+        "`_ci95_high` hold for all experiments of the metric at once",
+    },
 }
 # Behind many of them stand their intervals.
 SUFFIXES = ("", "_mean", "_ci95_low", "_ci95_high")

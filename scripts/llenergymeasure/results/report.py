@@ -26,6 +26,7 @@ from llenergymeasure.results.precision_table import budget_table, detectable_wor
 from llenergymeasure.results.quantities import Scale, percent, scale_of
 from llenergymeasure.results.ranking import Best, best, groups_by_source
 from llenergymeasure.results.records import METRICS, SCHEMA_VERSION
+from llenergymeasure.results.rerun_page import rerun_table
 from llenergymeasure.results.same_answer import answer_table
 from llenergymeasure.results.statistics import Estimate
 from llenergymeasure.results.stopping import in_words
@@ -127,6 +128,7 @@ def page(study: StudyResults) -> dict[str, Any]:
         "heads": ranking_heads(scales),
         "groups": ranking_groups(groups, numbers, scales),
         "answers": answer_table(experiments),
+        "rerun": rerun_table(study.rerun, experiments),
         "scatters": [
             figure for group in with_energy if (figure := scatter(group.experiments, numbers, group.source or ""))
         ],

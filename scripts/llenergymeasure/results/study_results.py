@@ -32,7 +32,7 @@ class StudyResults:
     """Plan, tables, every measurement line and load record, and how the requests' latencies are distributed.
 
     costs: carbon and money, one row an experiment
-
+    rerun: of a study that was measured again, comparison.csv
     latencies: experiment_id → metric name → distribution over all requests of the valid replicates
     """
 
@@ -44,6 +44,7 @@ class StudyResults:
     loads: list[dict[str, Any]]
     latencies: Latencies
     costs: pd.DataFrame
+    rerun: pd.DataFrame | None = None
 
 
 def read_study(
@@ -55,19 +56,21 @@ def read_study(
     measurements: Sequence[Path],
     loads: Sequence[Path],
     looks: Sequence[Path] = (),
+    comparison: Sequence[Path] = (),
 ) -> StudyResults:
     """Everything the report shows. ResultsError where a file is broken."""
     drawn = read_plan(plan, measurements, looks)
     found = read_records(drawn, measurements)
     return StudyResults(
         plan=drawn,
-        summary=_read_table(summary),
-        runs=_read_table(runs),
+        summary=read_table(summary),
+        runs=read_table(runs),
         records=found.records,
         left_out=found.left_out,
         loads=read_loads(drawn, loads),
         latencies=latencies_of(_read_csv(latencies)),
         costs=_read_csv(costs),
+        rerun=_read_csv(comparison[0]) if comparison else None,
     )
 
 
@@ -181,12 +184,12 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, dtype={"experiment_id": "string"})
+        return pd.read_csv(path, dtype={"experiment_id": "string", "rerun_of": "string"})
     except (OSError, ValueError) as error:
         raise ResultsError(f"{path} can't be read ({error}); delete it and run again") from error
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:

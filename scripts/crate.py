@@ -1,0 +1,11 @@
+"""What the results folder holds, as RO-Crate metadata."""
+
+from pathlib import Path
+
+from llenergymeasure.measurement.jobs import run_job
+from llenergymeasure.results.crate import write_crate
+from llenergymeasure.results.errors import ResultsError
+
+with run_job("crate · what the results folder holds", ResultsError):
+    page = Path(snakemake.scriptdir).parent / "results" / "README.md"
+    write_crate(Path(snakemake.output.metadata).parent, page)

@@ -1,0 +1,62 @@
+"""What an experiment was measured with and on, and in what two measurements of it differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Distinct values over the replicates of one experiment that gave figures; empty where none did.
+
+    environment: fingerprint of all packages; pipeline: git commit; devices: name and UUID of every accelerator that
+        held parameters, or the CPU's name; models: content of the model's files; prompts: their digest
+    """
+
+    environment: frozenset[str] = frozenset()
+    pipeline: frozenset[str] = frozenset()
+    devices: frozenset[str] = frozenset()
+    models: frozenset[str] = frozenset()
+    prompts: frozenset[str] = frozenset()
+
+    def differences(self, other: Facts) -> list[str]:
+        """Names of the fields that are known of both and not the same; of devices, that have none in common."""
+        found = []
+        for name in (item.name for item in fields(self)):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            # Which of a machine's boards a replicate gets is chance.
+            same = mine & theirs if name == "devices" else mine == theirs
+            if mine and theirs and not same:
+                found.append(name)
+        return found
+
+
+def facts_of(records: Iterable[Mapping[str, Any]]) -> dict[str, Facts]:
+    """experiment_id → its facts; of each record only what is asked for is kept."""
+    seen: dict[str, dict[str, set[str]]] = {}
+    for record in records:
+        if record["status"] != "ok":
+            continue
+        known = seen.setdefault(record["experiment_id"], {})
+        for name, values in _facts(record).items():
+            known.setdefault(name, set()).update(str(value) for value in values if value is not None)
+    return {name: Facts(**{key: frozenset(values) for key, values in known.items()}) for name, known in seen.items()}
+
+
+def _facts(record: Mapping[str, Any]) -> dict[str, list[Any]]:
+    environment = record["environment"]
+    return {
+        "environment": [environment.get("fingerprint")],
+        "pipeline": [environment.get("git_commit")],
+        "devices": _devices(record.get("devices") or {}) or [environment.get("cpu")],
+        "models": [(record.get("snapshot") or {}).get("content_digest")],
+        "prompts": [(record.get("prompts") or {}).get("digest")],
+    }
+
+
+def _devices(described: Mapping[str, Any]) -> list[str]:
+    """Those of all processes, where several held the model."""
+    devices = [device for part in described.get("processes", [described]) for device in part.get("devices", [])]
+    return [f"{device.get('name')} {device.get('uuid') or ''}".strip() for device in devices]

@@ -1,0 +1,54 @@
+"""Which lock an environment was installed from is found by the versions that are there."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from harness import ROOT
+
+from llenergymeasure.engine.environment import installed_packages
+from llenergymeasure.engine.locked import lock_of
+
+LOCKS = ROOT / "envs" / "locks"
+
+
+@pytest.fixture
+def locks(tmp_path: Path) -> Path:
+    for name, torch in (("cuda", "2.0"), ("cpu", "2.0+cpu")):
+        text = f"torch=={torch} \\\n    --hash=sha256:00\n"
+        text += "other-thing==1.5 ; sys_platform == 'linux' \\\n    --hash=sha256:01\n"
+        (tmp_path / f"{name}.txt").write_text(text, "utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("torch", "name"), [("2.0", "cuda.txt"), ("2.0+cpu", "cpu.txt")])
+def test_the_lock_that_was_installed_from_is_named_with_its_hash(locks: Path, torch: str, name: str) -> None:
+    found = lock_of({"torch": torch, "other-thing": "1.5", "more": "3"}, locks)
+    assert found is not None
+    assert found.to_dict() == {
+        "name": name,
+        "sha256": hashlib.sha256((locks / name).read_bytes()).hexdigest(),
+        "different": {},
+    }
+
+
+def test_what_was_put_over_it_is_named(locks: Path) -> None:
+    found = lock_of({"torch": "2.0", "other-thing": "1.6"}, locks)
+    assert found is not None
+    assert found.path.name == "cuda.txt"
+    assert found.different == {"other-thing": ("1.5", "1.6")}
+
+
+def test_no_lock_no_answer(tmp_path: Path) -> None:
+    assert lock_of({"torch": "2.0"}, tmp_path) is None
+
+
+def test_the_real_locks_are_read() -> None:
+    packages = installed_packages()
+    assert packages["pydantic"]
+    assert packages["huggingface-hub"]
+    found = lock_of(packages, LOCKS)
+    assert found is not None
+    assert "transformers" not in found.different
