@@ -1,5 +1,6 @@
 """Helpers of the rules: the study, its plan, and where things lie. Imports no torch."""
 
+import gc
 import json
 import sys
 from pathlib import Path
@@ -73,7 +74,12 @@ def model_recipe(key):
 
 
 def load_of(wildcards):
-    return PLAN.batches[wildcards.batch_id].load_id
+    names = wildcards.keys()
+    return (
+        wildcards.load_id
+        if "load_id" in names
+        else PLAN.batches[wildcards.batch_id].load_id
+    )
 
 
 def earlier_first(batch_id, replicate):
@@ -148,11 +154,16 @@ def end_with(lines):
     raise SystemExit(1)
 
 
+# The experiments stay until the end, and none of them is garbage: the collector need not go through them, neither
+# while they are made nor while Snakemake builds the graph.
+gc.disable()
 STUDY = open_study()
 RESULTS = f"results/{STUDY.name}"
 PLAN_FILE = f"{RESULTS}/plan.json"
 PLAN_PIECES = f"{RESULTS}/plan"
 WHOLE_PLAN, PLAN_BEFORE, PLAN = open_plan()
+gc.freeze()
+gc.enable()
 JOBS = len(PLAN.order)
 # While models are being pinned there is nothing to load yet.
 SOURCES = {
