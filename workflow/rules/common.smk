@@ -7,7 +7,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from llenergymeasure.config import StudyError, study_from_mapping
+from llenergymeasure.config import (
+    StudyError,
+    study_from_mapping,
+    study_without_experiments,
+)
 from llenergymeasure.models.recipe import recipe_of
 from llenergymeasure.measurement.guard import begin_run
 from llenergymeasure.measurement.one_run import AlreadyRunning, hold
@@ -20,7 +24,12 @@ LOCK = Path("config/models.lock.yaml")
 
 
 def open_study():
-    """The study Snakemake was given; a user's mistakes end the run with a line each."""
+    """The study Snakemake was given; a user's mistakes end the run with a line each.
+
+    On a cluster's node, where Snakemake reads this for one job, its settings alone: the experiments are in the plan.
+    """
+    if not workflow.is_main_process:
+        return study_without_experiments(config)
     sources = workflow.overwrite_configfiles or [
         Path(workflow.basedir) / "config/config.yaml"
     ]
@@ -88,10 +97,18 @@ def earlier_first(batch_id, replicate):
 
 
 def measured(name):
-    """That file of every batch and replicate, in the plan's order; of a study that names a precision, as looks decide."""
+    """That file of every batch and replicate, in the plan's order; of a study that names a precision, as looks decide.
+
+    A function, so that only a job that needs these thousands of names makes them, wherever it reads this.
+    """
     if PLAN.stopping is None:
-        return first_replicates(PLAN.replicates, name)
+        return lambda wildcards: first_replicates(PLAN.replicates, name)
     return lambda wildcards: first_replicates(replicates_needed(), name)
+
+
+def loads(wildcards):
+    """The record of every load."""
+    return [f"{RESULTS}/loads/{load_id}/load.json" for load_id in PLAN.loads]
 
 
 def first_replicates(count, name):

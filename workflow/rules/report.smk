@@ -9,7 +9,7 @@ rule report:
         latencies=f"{RESULTS}/latencies.csv",
         measurements=measured("measurements.jsonl"),
         look=last_look,
-        loads=[f"{RESULTS}/loads/{load_id}/load.json" for load_id in PLAN.loads],
+        loads=loads,
     output:
         html=report(
             f"{RESULTS}/report.html",
