@@ -54,7 +54,8 @@ class Cost:
 
 
 def main() -> bool:
-    return all([_compare(study) for study in STUDIES])
+    held = [_compare(study) for study in STUDIES]
+    return all(held)
 
 
 def _compare(study: Study) -> bool:

@@ -301,29 +301,31 @@ def test_a_large_study_has_a_readable_page(tmp_path: Path) -> None:
     assert len(render(folder.read())) < 2_000_000
 
 
+@pytest.mark.slow
 def test_a_very_large_study_shows_the_first_of_each_table_and_says_where_the_rest_is(tmp_path: Path) -> None:
-    matrix = {"cpu_threads": list(range(1, 241)), "pytorch.batch_size": list(range(1, 6))}
+    matrix = {"cpu_threads": list(range(1, 211)), "pytorch.batch_size": [1, 2]}
     folder = study_folder(tmp_path / "study", matrix=matrix, replicates=2, source=MEASURED)
-    for experiment in range(900, 1150):
+    folder.requests = 2
+    for experiment in range(100, 350):
         folder.change(experiment, 1, warn("odd", f"odd in {experiment}"))
         folder.change(experiment, 1, doubt("odd", f"odd in {experiment}"))
-    for experiment in range(300):
+    for experiment in range(120, 420):
         folder.change(experiment, 2, fail("measure", "OutOfMemoryError", f"out of memory in {experiment}"))
     last = len(folder.ids) - 1
     folder.change(last, 1, ignore("pytorch.batch_size", "it was 1"))
     results = folder.results()
     html = render(results)
     page = read_page(html)
-    assert len(html) < 4_000_000
+    assert len(html) < 3_000_000
     ranking = page.section("ranking")
     assert len(ranking.table()) == 202
-    assert "999 more configurations are not shown here: all are in summary.csv" in ranking.text
+    assert "219 more configurations are not shown here: all are in summary.csv" in ranking.text
     # The best comes first, whatever is left out.
     best = results.summary[results.summary["status"] != "invalid"].sort_values("energy_per_output_token_j_mean").iloc[0]
     assert ranking.table()[2][1].startswith(f"cpu_threads{best['cpu_threads']} batch_size{best['pytorch.batch_size']}")
     for name, rows, note in (
-        ("same-answer", 201, "1000 more configurations"),
-        ("loads", 201, "40 more loads"),
+        ("same-answer", 201, "220 more configurations"),
+        ("loads", 201, "10 more loads"),
         ("failures", 201, "101 more failures"),
         ("suspect", 201, "50 more configurations"),
     ):
@@ -332,10 +334,7 @@ def test_a_very_large_study_shows_the_first_of_each_table_and_says_where_the_res
     # The one whose setting was ignored is the last of the study, and its evidence is there.
     assert len(page.section("evidence").all("summary")) >= 200
     assert folder.ids[last] in page.section("evidence").text
-    assert "1000 more configurations are not shown here: all are in measurements.jsonl" in page.section("evidence").text
-    figure = page.section("energy-throughput")
-    assert len([point for point in figure.all("g", class_="point") if point.all("title")]) < 1000
-    assert "more are in summary.csv" in figure.text
+    assert "220 more configurations are not shown here: all are in measurements.jsonl" in page.section("evidence").text
 
 
 def test_a_report_that_can_not_be_made_leaves_the_old_one(tmp_path: Path) -> None:

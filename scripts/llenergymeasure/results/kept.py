@@ -1,4 +1,4 @@
-"""What the report needs of a record: a line of measurements.jsonl has tens of kilobytes, and a study tens of thousands."""
+"""What the report needs of a record: a line of measurements.jsonl has 30 KB, and a study tens of thousands of them."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def _comparisons(analysis: SplitPlot, pairs: Sequence[tuple[str, str]]) -> Compa
 
 
 def _comparisons_with_first(analysis: SplitPlot, names: Sequence[str], count: int) -> Comparisons | None:
-    """Those with the first of `count` pairs, and one of each kind: ten thousand experiments have fifty million pairs."""
+    """Those with the first, of `count` pairs, and some of each kind: ten thousand experiments have fifty million."""
     first, *others = names
     neighbours: dict[str, tuple[str, str]] = {}
     last: dict[str, str] = {}
