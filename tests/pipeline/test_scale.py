@@ -54,10 +54,10 @@ def check_results(results: Path, loads: int, settings: int, failed: int) -> None
 
 
 def test_two_hundred_simulated_experiments(pipeline: Pipeline) -> None:
-    pipeline.write(of_many(8, 25))
+    pipeline.write(of_many(4, 50))
     done = run_simulated(pipeline, *SIDE_BY_SIDE)
-    assert done.jobs["measure"] == done.jobs["warmup"] == done.jobs["load"] == 8
-    check_results(pipeline.results(), 8, 25, failed=1)
+    assert done.jobs["measure"] == done.jobs["warmup"] == done.jobs["load"] == 4
+    check_results(pipeline.results(), 4, 50, failed=1)
     assert "simulated: out of memory" in (pipeline.results() / "answer.txt").read_text(encoding="utf-8")
     # A second call has nothing to do, and a deleted replicate is measured alone.
     assert "Nothing to be done" in run_simulated(pipeline, "-n").output

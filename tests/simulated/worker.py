@@ -38,7 +38,7 @@ def main() -> None:
 
 def refuses(config: Mapping[str, Any]) -> bool:
     """One experiment of every hundredth load is too large for the simulated device."""
-    return config["cpu_threads"] % 100 == 7 and config["pytorch"]["batch_size"] == 20
+    return config["cpu_threads"] % 100 == 2 and config["pytorch"]["batch_size"] == 20
 
 
 def load(*, config: dict[str, Any], **_: Any) -> dict[str, Any]:
