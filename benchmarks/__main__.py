@@ -10,6 +10,7 @@ BENCHMARKS = (
     "pipeline_overhead",
     "peer_comparison",
     "dry_run",
+    "aggregation",
     "energy_accuracy",
     "metering_overhead",
     "difference_detection",

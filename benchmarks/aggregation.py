@@ -7,6 +7,7 @@ The ratio is the time against reading the same bytes with nothing done to them.
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -58,6 +59,7 @@ def main() -> bool:
             text=True,
         )
         taken_s = time.perf_counter() - start
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
         peak = int(done.stdout.split()[-1])
         start = time.perf_counter()
         for path in root.rglob("*"):
@@ -66,7 +68,8 @@ def main() -> bool:
         floor_s = time.perf_counter() - start
     print(
         f"aggregation: {LOADS * SETTINGS:,} experiments × {REPLICATES} replicates × {REQUESTS} requests, "
-        f"{size / 2**30:.2f} GiB of lines: {taken_s:.1f} s (limit {LIMIT_S:g}), {peak / 2**30:.2f} GiB "
+        f"{size / 2**30:.2f} GiB of lines: {taken_s:.1f} s (limit {LIMIT_S:g}; {used.ru_utime + used.ru_stime:.1f} s "
+        f"of processor time in two processes), {peak / 2**30:.2f} GiB "
         f"(limit {LIMIT_BYTES / 2**30:g}), {taken_s / floor_s:.1f} times reading the files"
     )
     return taken_s <= LIMIT_S and peak <= LIMIT_BYTES
@@ -84,7 +87,6 @@ def _write(root: Path) -> int:
         source=MEASURED,
     )
     plan = folder.plan
-    folder.plan = plan
     _write_plan_and_loads(folder)
     rng = np.random.default_rng(7)
     written = 0

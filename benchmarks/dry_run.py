@@ -1,21 +1,27 @@
-"""Claim: `snakemake -n` on 1,000 experiments takes at most 2 times a bare Snakemake graph with the same jobs.
+"""Claim: `snakemake -n` on 10,000 experiments of 500 loads takes at most 2 times a bare graph with the same jobs.
 
-The bare graph has the same rules and files with nothing computed while it is read. Median over alternated pairs.
+And at most 1.5 times its memory, and at most 12 times what 1,000 experiments take. The bare graph (bare_graph.smk) has
+the same rules and files with nothing computed while it is read. Both ways of sharing processes are tried: a batch a
+load (2,500 jobs), and each experiment alone in its process (20,500 jobs, the most that 10,000 experiments can make).
+
+Processor time is compared: a dry run is one process that computes and waits for nothing, so that it is what a clock
+shows on a machine with nothing else to do, and on one with much to do as well. Median over alternated pairs.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LIMIT = 2.0
-PAIRS = 3
-# 100 loads of 10 experiments, each experiment alone in its batch: the most jobs 1,000 experiments can make.
+LIMIT, LIMIT_MEMORY, LIMIT_GROWTH = 2.0, 1.5, 12.0
+SETTINGS = 20
 STUDY = """
 study: bench
 defaults:
@@ -24,70 +30,87 @@ defaults:
   decoder: {preset: deterministic}
 matrix:
   cpu_threads: [%s]
-  pytorch.batch_size: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+  pytorch.batch_size: [%s]
 measurement:
-  replicates: 1
-  isolation: experiment
+  replicates: %d
+  isolation: %s
 """
-BARE = """
-rule all:
-    input: "results/bench/report.html"
-rule validate:
-    output: "results/bench/plan.json"
-    shell: "touch {output}"
-rule model:
-    output: directory("results/models/m")
-    shell: "mkdir {output}"
-rule load:
-    input: "results/bench/plan.json", "results/models/m"
-    output: "results/bench/loads/{load}/load.json", directory("results/bench/loads/{load}/compile-cache")
-    shell: "touch {output}"
-rule warmup:
-    input: lambda w: f"results/bench/loads/{int(w.batch) // 10}/load.json"
-    output: "results/bench/batches/{batch}/calibration.json"
-    shell: "touch {output}"
-rule measure:
-    input: "results/bench/batches/{batch}/calibration.json"
-    output:
-        "results/bench/batches/{batch}/1/measurements.jsonl",
-        "results/bench/batches/{batch}/1/requests.parquet",
-        "results/bench/batches/{batch}/1/power.parquet",
-    shell: "touch {output}"
-rule aggregate:
-    input: expand("results/bench/batches/{batch}/1/measurements.jsonl", batch=range(1000))
-    output: "results/bench/summary.csv"
-    shell: "touch {output}"
-rule report:
-    input: "results/bench/summary.csv"
-    output: "results/bench/report.html"
-    shell: "touch {output}"
-"""
+
+
+@dataclass(frozen=True)
+class Study:
+    isolation: str
+    replicates: int
+    pairs: int
+
+
+STUDIES = (Study("load", 3, 3), Study("experiment", 1, 1))
+
+
+@dataclass(frozen=True)
+class Cost:
+    processor_s: float
+    peak_bytes: int
 
 
 def main() -> bool:
-    with tempfile.TemporaryDirectory() as ours, tempfile.TemporaryDirectory() as bare:
-        study = Path(ours, "study.yaml")
-        study.write_text(STUDY % ", ".join(str(threads) for threads in range(1, 101)), encoding="utf-8")
-        Path(bare, "Snakefile").write_text(BARE, encoding="utf-8")
-        ours_only = ["--snakefile", str(ROOT / "Snakefile"), "--directory", ours, "--configfile", str(study)]
-        commands = {"pipeline": (ours_only, ours), "bare": (["--cores", "1"], bare)}
-        ratios = []
-        for pair in range(PAIRS):
-            order = ("pipeline", "bare") if pair % 2 else ("bare", "pipeline")
-            seconds = {name: _dry_run(*commands[name]) for name in order}
-            ratios.append(seconds["pipeline"] / seconds["bare"])
-        ratio = statistics.median(ratios)
-        print(
-            f"dry_run: pipeline {seconds['pipeline']:.2f} s / bare graph {seconds['bare']:.2f} s, "
-            f"median ratio {ratio:.2f} over {PAIRS} pairs (1,000 experiments, limit {LIMIT})"
-        )
-        return ratio <= LIMIT
+    held = [_compare(study) for study in STUDIES]
+    return all(held)
 
 
-def _dry_run(arguments: list[str], directory: str) -> float:
-    start = time.perf_counter()
-    command = [sys.executable, "-m", "snakemake", "-n", *arguments]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(done.stderr + done.stdout)
-    return time.perf_counter() - start
+def _compare(study: Study) -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        small = _dry_run(_pipeline(study, 50, Path(folder, "small")))
+        commands = {
+            "pipeline": _pipeline(study, 500, Path(folder, "pipeline")),
+            "bare": _bare(study, 500, Path(folder, "bare")),
+        }
+        found: dict[str, list[Cost]] = {name: [] for name in commands}
+        for pair in range(study.pairs):
+            for name in sorted(commands, reverse=bool(pair % 2)):
+                found[name].append(_dry_run(commands[name]))
+    ratio = _median_ratio(found, lambda cost: cost.processor_s)
+    memory = _median_ratio(found, lambda cost: cost.peak_bytes)
+    ours, bare = found["pipeline"][-1], found["bare"][-1]
+    growth = statistics.median(cost.processor_s for cost in found["pipeline"]) / small.processor_s
+    print(
+        f"dry_run: 10,000 experiments of 500 loads, isolation: {study.isolation}, {study.pairs} pairs: "
+        f"{ours.processor_s:.1f} s / bare graph {bare.processor_s:.1f} s, ratio {ratio:.2f} (limit {LIMIT:g}); "
+        f"memory {ours.peak_bytes / 2**20:.0f} / {bare.peak_bytes / 2**20:.0f} MiB, ratio {memory:.2f} "
+        f"(limit {LIMIT_MEMORY:g}); {growth:.1f} times 1,000 experiments (limit {LIMIT_GROWTH:g})",
+        flush=True,
+    )
+    return ratio <= LIMIT and memory <= LIMIT_MEMORY and growth <= LIMIT_GROWTH
+
+
+def _median_ratio(found: dict[str, list[Cost]], figure: Callable[[Cost], float]) -> float:
+    pairs = zip(found["pipeline"], found["bare"], strict=True)
+    return statistics.median(figure(ours) / figure(bare) for ours, bare in pairs)
+
+
+def _pipeline(study: Study, loads: int, folder: Path) -> list[str]:
+    folder.mkdir()
+    values = [", ".join(map(str, range(1, count + 1))) for count in (loads, SETTINGS)]
+    file = folder / "study.yaml"
+    file.write_text(STUDY % (*values, study.replicates, study.isolation), encoding="utf-8")
+    return ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder), "--configfile", str(file)]
+
+
+def _bare(study: Study, loads: int, folder: Path) -> list[str]:
+    folder.mkdir()
+    batches = 1 if study.isolation == "load" else SETTINGS
+    sizes = [f"loads={loads}", f"batches={batches}", f"replicates={study.replicates}"]
+    command = ["--snakefile", str(ROOT / "benchmarks/bare_graph.smk"), "--directory", str(folder)]
+    return [*command, "--workflow-profile", str(ROOT / "workflow/profiles/default"), "--config", *sizes]
+
+
+def _dry_run(arguments: list[str]) -> Cost:
+    command = [sys.executable, "-m", "snakemake", "-n", "--cores", "1", *arguments]
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            output.seek(0)
+            raise RuntimeError(output.read().decode())
+    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)

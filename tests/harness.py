@@ -72,7 +72,12 @@ class Pipeline:
         return path
 
     def snakemake(
-        self, *arguments: str, configfile: str | None = "study.yaml", cores: int = 2, **environment: str
+        self,
+        *arguments: str,
+        configfile: str | None = "study.yaml",
+        cores: int = 2,
+        timeout_s: float = 580,
+        **environment: str,
     ) -> Done:
         """Standard output and error together, as a terminal shows them."""
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
@@ -86,7 +91,7 @@ class Pipeline:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=580,
+            timeout=timeout_s,
             check=False,
         )
         return Done(done.returncode, done.stdout)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from llenergymeasure.config import StudyError, load_study, study_from_mapping
+from llenergymeasure.config import StudyError, load_study, study_from_mapping, study_without_experiments
 
 Refuse = Callable[..., list[str]]
 HEAD = """
@@ -253,3 +253,12 @@ def test_a_williams_design_that_is_not_balanced_is_a_warning(
     found = [item for item in study.expansion().warnings if item.rule == "order-unbalanced"]
     assert [item.path for item in found] == ([] if needed is None else ["measurement.order"])
     assert all(f"balanced after {needed} replicates, not after {replicates}" in item.message for item in found)
+
+
+def test_a_job_on_a_node_reads_a_study_without_its_experiments(monkeypatch: pytest.MonkeyPatch) -> None:
+    mapping = {"study": "s", "defaults": {"model": "no model"}, "measurement": {"min_window_s": 7.0}}
+    monkeypatch.setattr("llenergymeasure.config.study.expand_matrix", None)
+    study = study_without_experiments(mapping)
+    assert (study.name, study.measurement.min_window_s, study.expand()) == ("s", 7.0, [])
+    with pytest.raises(StudyError, match="min_window"):
+        study_without_experiments({**mapping, "measurement": {"min_windows": 7.0}})

@@ -198,8 +198,8 @@ def test_invalid_points_are_skipped_and_recorded() -> None:
 def test_id_collisions_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     from llenergymeasure.config import StudyError, expansion
 
-    digests: Callable[..., str] = lambda config: "0" * 12 + f"{config.n:052d}"  # noqa: E731
-    monkeypatch.setattr(expansion, "compute_config_hash", digests)
+    digests: Callable[..., str] = lambda settings: "0" * 12 + f"{settings['n']:052d}"  # noqa: E731
+    monkeypatch.setattr(expansion, "config_hash_of", digests)
     with pytest.raises(StudyError, match="share the id 000000000000"):
         study(matrix={"n": [10, 20]})
 

@@ -9,6 +9,7 @@ from study_folder import ESTIMATED, MEASURED
 
 from llenergymeasure.results.comparison import Comparison
 from llenergymeasure.results.experiments import ENERGY, SPEED, Experiment
+from llenergymeasure.results.figures import POINTS, scatter
 from llenergymeasure.results.ranking import best, groups_by_source, pareto_front
 from llenergymeasure.results.records import METRICS, SUMMARY_METRICS
 from llenergymeasure.results.statistics import estimate
@@ -107,3 +108,16 @@ def test_the_front_is_what_nobody_beats_in_both() -> None:
     assert {(item.values[ENERGY][1], item.values[SPEED][1]) for item in front} == expected
     speeds = [item.values[SPEED][1] for item in front]
     assert speeds == sorted(speeds)
+
+
+def test_a_figure_of_very_many_has_the_front_and_some_of_the_others() -> None:
+    generator = random.Random(5)
+    items = [experiment(str(number), [generator.uniform(1, 9)], [generator.uniform(1, 9)]) for number in range(2500)]
+    found = scatter(items, {item.experiment_id: item.experiment_id for item in items}, MEASURED)
+    assert found is not None
+    front = {item.experiment_id for item in pareto_front(items)}
+    assert {point.number for point in found.points if point.on_front} == front
+    assert 800 < len(found.points) <= POINTS + len(front)
+    assert found.left_out == len(items) - len(found.points)
+    assert not found.intervals
+    assert all(point.across is None and point.along is None for point in found.points)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from page_reader import Node, read_page
-from study_folder import ESTIMATED, MEASURED, StudyFolder, fail, ignore, study_folder, warn, without_energy
+from study_folder import ESTIMATED, MEASURED, StudyFolder, doubt, fail, ignore, study_folder, warn, without_energy
 
 from llenergymeasure.results.figures import linear_axis
 from llenergymeasure.results.records import METRICS
@@ -297,8 +297,44 @@ def test_a_large_study_has_a_readable_page(tmp_path: Path) -> None:
     page = page_of(folder)
     assert len(page.section("ranking").table()) == 122
     assert len(page.section("phases").all("tr")) == 41
-    assert "80 more configurations are in the table above" in page.section("phases").text
+    assert "80 more configurations are in summary.csv" in page.section("phases").text
     assert len(render(folder.read())) < 2_000_000
+
+
+@pytest.mark.slow
+def test_a_very_large_study_shows_the_first_of_each_table_and_says_where_the_rest_is(tmp_path: Path) -> None:
+    matrix = {"cpu_threads": list(range(1, 211)), "pytorch.batch_size": [1, 2]}
+    folder = study_folder(tmp_path / "study", matrix=matrix, replicates=2, source=MEASURED)
+    folder.requests = 2
+    for experiment in range(100, 350):
+        folder.change(experiment, 1, warn("odd", f"odd in {experiment}"))
+        folder.change(experiment, 1, doubt("odd", f"odd in {experiment}"))
+    for experiment in range(120, 420):
+        folder.change(experiment, 2, fail("measure", "OutOfMemoryError", f"out of memory in {experiment}"))
+    last = len(folder.ids) - 1
+    folder.change(last, 1, ignore("pytorch.batch_size", "it was 1"))
+    results = folder.results()
+    html = render(results)
+    page = read_page(html)
+    assert len(html) < 3_000_000
+    ranking = page.section("ranking")
+    assert len(ranking.table()) == 202
+    assert "219 more configurations are not shown here: all are in summary.csv" in ranking.text
+    # The best comes first, whatever is left out.
+    best = results.summary[results.summary["status"] != "invalid"].sort_values("energy_per_output_token_j_mean").iloc[0]
+    assert ranking.table()[2][1].startswith(f"cpu_threads{best['cpu_threads']} batch_size{best['pytorch.batch_size']}")
+    for name, rows, note in (
+        ("same-answer", 201, "220 more configurations"),
+        ("loads", 201, "10 more loads"),
+        ("failures", 201, "101 more failures"),
+        ("suspect", 201, "50 more configurations"),
+    ):
+        assert len(page.section(name).table()) == rows, name
+        assert f"{note} are not shown here" in page.section(name).text, name
+    # The one whose setting was ignored is the last of the study, and its evidence is there.
+    assert len(page.section("evidence").all("summary")) >= 200
+    assert folder.ids[last] in page.section("evidence").text
+    assert "220 more configurations are not shown here: all are in measurements.jsonl" in page.section("evidence").text
 
 
 def test_a_report_that_can_not_be_made_leaves_the_old_one(tmp_path: Path) -> None:

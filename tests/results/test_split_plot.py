@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
 from scipy import stats
 from simulated_studies import simulated
 
-from llenergymeasure.results.simultaneous import ratios_among, ratios_to
+from llenergymeasure.results.simultaneous import (
+    _comparisons,
+    comparisons_among,
+    ratios_among,
+    ratios_of,
+    ratios_to,
+)
 from llenergymeasure.results.split_plot import analyse
 
 
@@ -92,3 +99,15 @@ def test_more_comparisons_make_wider_intervals_but_not_as_wide_as_bonferroni() -
     bonferroni = stats.t.ppf(1 - 0.025 / 7, difference.df)
     assert single == pytest.approx(stats.t.ppf(0.975, difference.df))
     assert single * 1.2 < wide < 0.99 * bonferroni
+
+
+def test_of_very_many_pairs_only_those_with_the_first_are_made_and_say_the_same() -> None:
+    analysis = simulated(np.random.default_rng(11), loads=6, settings=6, replicates=3)
+    first, *others = analysis.values
+    found = comparisons_among(analysis, [first, *others])
+    every = _comparisons(analysis, [(other, one) for one, other in combinations(analysis.values, 2)])
+    assert found is not None and every is not None
+    assert len(found.differences) < 2 * len(others) < len(every.differences) == 630
+    assert found.critical == every.critical
+    assert {each.same_batch for each in found.differences} == {True, False}
+    assert ratios_of(analysis, found, others, first) == ratios_of(analysis, every, others, first)

@@ -5,7 +5,7 @@ rule aggregate:
     input:
         measurements=measured("measurements.jsonl"),
         look=last_look,
-        loads=[f"{RESULTS}/loads/{load_id}/load.json" for load_id in PLAN.loads],
+        loads=loads,
     output:
         summary_csv=report(
             f"{RESULTS}/summary.csv",

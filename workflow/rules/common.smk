@@ -1,12 +1,17 @@
 """Helpers of the rules: the study, its plan, and where things lie. Imports no torch."""
 
+import gc
 import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from llenergymeasure.config import StudyError, study_from_mapping
+from llenergymeasure.config import (
+    StudyError,
+    study_from_mapping,
+    study_without_experiments,
+)
 from llenergymeasure.models.recipe import recipe_of
 from llenergymeasure.measurement.guard import begin_run
 from llenergymeasure.measurement.one_run import AlreadyRunning, hold
@@ -41,7 +46,12 @@ def open_repeated():
 
 
 def open_study():
-    """The study Snakemake was given; a user's mistakes end the run with a line each."""
+    """The study Snakemake was given; a user's mistakes end the run with a line each.
+
+    On a cluster's node, where Snakemake reads this for one job, its settings alone: the experiments are in the plan.
+    """
+    if not workflow.is_main_process:
+        return study_without_experiments(config)
     if "rerun" in sys.argv[1:]:
         end_with([f"rerun: which study? {USAGE}"])
     try:
@@ -105,7 +115,12 @@ def model_recipe(key):
 
 
 def load_of(wildcards):
-    return PLAN.batches[wildcards.batch_id].load_id
+    names = wildcards.keys()
+    return (
+        wildcards.load_id
+        if "load_id" in names
+        else PLAN.batches[wildcards.batch_id].load_id
+    )
 
 
 def earlier_first(batch_id, replicate):
@@ -114,10 +129,18 @@ def earlier_first(batch_id, replicate):
 
 
 def measured(name):
-    """That file of every batch and replicate, in the plan's order; of a study that names a precision, as looks decide."""
+    """That file of every batch and replicate, in the plan's order; of a study that names a precision, as looks decide.
+
+    A function, so that only a job that needs these thousands of names makes them, wherever it reads this.
+    """
     if PLAN.stopping is None:
-        return first_replicates(PLAN.replicates, name)
+        return lambda wildcards: first_replicates(PLAN.replicates, name)
     return lambda wildcards: first_replicates(replicates_needed(), name)
+
+
+def loads(wildcards):
+    """The record of every load."""
+    return [f"{RESULTS}/loads/{load_id}/load.json" for load_id in PLAN.loads]
 
 
 def first_replicates(count, name):
@@ -194,6 +217,9 @@ def end_with(lines):
     raise SystemExit(1)
 
 
+# The experiments stay until the end, and none of them is garbage: the collector need not go through them, neither
+# while they are made nor while Snakemake builds the graph.
+gc.disable()
 REPEATED, STUDY = open_repeated()
 # A rerun brings the pins it was measured with; its jobs find them in the new results.
 LOCK = REPEATED.lock if REPEATED else Path("config/models.lock.yaml")
@@ -202,6 +228,8 @@ RESULTS = f"results/{STUDY.name}"
 PLAN_FILE = f"{RESULTS}/plan.json"
 PLAN_PIECES = f"{RESULTS}/plan"
 WHOLE_PLAN, PLAN_BEFORE, PLAN = open_plan()
+gc.freeze()
+gc.enable()
 JOBS = len(PLAN.order)
 # While models are being pinned there is nothing to load yet.
 SOURCES = {source.key: source for source in ([] if PINNING else PLAN.sources())}

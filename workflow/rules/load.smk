@@ -12,10 +12,10 @@ rule load:
     priority: 2 * JOBS
     conda:
         "../../envs/inference.yaml"
-    threads: lambda wildcards: threads_for(wildcards.load_id)
+    threads: THREADS
     resources:
-        gpu=lambda wildcards: devices_for(wildcards.load_id),
-        quiet=lambda wildcards: devices_for(wildcards.load_id),
+        gpu=DEVICES_NEEDED,
+        quiet=DEVICES_NEEDED,
     params:
         pieces=PLAN_PIECES,
     script:

@@ -6,7 +6,7 @@ checkpoint look:
         measurements=lambda wildcards: first_replicates(
             int(wildcards.replicates), "measurements.jsonl"
         ),
-        calibrations=[
+        calibrations=lambda wildcards: [
             f"{RESULTS}/batches/{batch_id}/calibration.json"
             for batch_id in PLAN.batches
         ],

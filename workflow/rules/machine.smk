@@ -50,6 +50,21 @@ def threads_for(load_id):
     return max(1, workflow.cores * devices_for(load_id) // DEVICES)
 
 
+def by_load(share_of):
+    """What `share_of` gives for the load of a job: a plain number where all loads have the same.
+
+    Snakemake asks a function anew for every job of a graph, and a study may have tens of thousands.
+    """
+    shares = {share_of(load_id) for load_id in PLAN.loads}
+    if len(shares) == 1:
+        return shares.pop()
+    return lambda wildcards: share_of(load_of(wildcards))
+
+
+DEVICES_NEEDED = by_load(devices_for)
+THREADS = by_load(threads_for)
+
+
 def check_devices():
     """Before anything runs: is there a device for every worker, and are there workers enough for every load?"""
     if not LOCAL or DEVICES == 1:

@@ -18,10 +18,10 @@ rule measure:
     priority: lambda wildcards: earlier_first(wildcards.batch_id, wildcards.replicate)
     conda:
         "../../envs/inference.yaml"
-    threads: lambda wildcards: threads_for(load_of(wildcards))
+    threads: THREADS
     resources:
-        gpu=lambda wildcards: devices_for(load_of(wildcards)),
-        quiet=lambda wildcards: devices_for(load_of(wildcards)),
+        gpu=DEVICES_NEEDED,
+        quiet=DEVICES_NEEDED,
     params:
         pieces=PLAN_PIECES,
         reference=PLAN.reference,

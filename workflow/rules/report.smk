@@ -10,7 +10,7 @@ rule report:
         measurements=measured("measurements.jsonl"),
         look=last_look,
         comparison=COMPARISON,
-        loads=[f"{RESULTS}/loads/{load_id}/load.json" for load_id in PLAN.loads],
+        loads=loads,
     output:
         html=report(
             f"{RESULTS}/report.html",

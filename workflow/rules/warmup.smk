@@ -16,10 +16,10 @@ rule warmup:
     priority: 1 + JOBS
     conda:
         "../../envs/inference.yaml"
-    threads: lambda wildcards: threads_for(load_of(wildcards))
+    threads: THREADS
     resources:
-        gpu=lambda wildcards: devices_for(load_of(wildcards)),
-        quiet=lambda wildcards: devices_for(load_of(wildcards)),
+        gpu=DEVICES_NEEDED,
+        quiet=DEVICES_NEEDED,
     params:
         pieces=PLAN_PIECES,
         min_window_s=STUDY.measurement.min_window_s,

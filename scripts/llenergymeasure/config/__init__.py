@@ -10,7 +10,7 @@ from llenergymeasure.config.experiment import ExperimentConfig, PassthroughConfi
 from llenergymeasure.config.hashes import compute_config_hash, compute_load_hash
 from llenergymeasure.config.protocol import BaselineConfig, EnergyConfig, MeasurementConfig, WarmupConfig
 from llenergymeasure.config.pytorch import PyTorchConfig
-from llenergymeasure.config.study import Study, load_study, study_from_mapping
+from llenergymeasure.config.study import Study, load_study, study_from_mapping, study_without_experiments
 from llenergymeasure.config.study_config import StudyConfig
 
 __all__ = [
@@ -36,4 +36,5 @@ __all__ = [
     "load_study",
     "ssot",
     "study_from_mapping",
+    "study_without_experiments",
 ]

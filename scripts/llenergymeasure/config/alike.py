@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from llenergymeasure.config.checks import POINTS_ALIKE
 from llenergymeasure.config.errors import Problem, show
 from llenergymeasure.config.experiment import ExperimentConfig
-from llenergymeasure.config.parameters import parameters, requested
+from llenergymeasure.config.parameters import parameters, requested_of
 from llenergymeasure.config.paths import flatten
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def points_alike(points: Sequence[Point]) -> list[Problem]:
     """One warning for each setting by which some experiments differ in name only. Nothing is dropped."""
-    firsts: dict[tuple[str, ...], Point] = {}
+    firsts: dict[str, Point] = {}
     counts: dict[tuple[str, str, str], int] = {}
     for point in points:
         first = firsts.setdefault(_effect(point.config), point)
@@ -31,16 +32,16 @@ def points_alike(points: Sequence[Point]) -> list[Problem]:
     ]
 
 
-def _effect(config: ExperimentConfig) -> tuple[str, ...]:
+def _effect(config: ExperimentConfig) -> str:
     """What is in force for every setting, as text; equal for experiments that do the same."""
-    asked = requested(config)
-    declared = parameters()
     settings = flatten(config)
     settings.pop("decoder.preset")
-    return tuple(
-        f"{path}={asked.get(path, declared[path].effective_default) if path in declared else value!r}"
-        for path, value in settings.items()
-    )
+    return repr({**settings, **_library_defaults(), **requested_of(settings)})
+
+
+@cache
+def _library_defaults() -> Mapping[str, Any]:
+    return {path: item.effective_default for path, item in parameters().items()}
 
 
 def _differences(first: ExperimentConfig, second: ExperimentConfig) -> list[tuple[str, str, str]]:

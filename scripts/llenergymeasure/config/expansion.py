@@ -12,7 +12,7 @@ from llenergymeasure.config.alike import points_alike
 from llenergymeasure.config.checks import ID_COLLISION, MISSING_KEY, NO_EXPERIMENTS, REFERENCE_UNMATCHED, WRONG_VALUE
 from llenergymeasure.config.errors import Problem
 from llenergymeasure.config.experiment import ExperimentConfig
-from llenergymeasure.config.hashes import ID_DIGITS, compute_config_hash, compute_load_hash
+from llenergymeasure.config.hashes import ID_DIGITS, compute_config_hash, config_hash_of, load_hash_of
 from llenergymeasure.config.matrix import Axis, Matrix, RawPoint
 from llenergymeasure.config.paths import flatten
 from llenergymeasure.config.pins import Pins
@@ -81,6 +81,9 @@ def expand_matrix(
     built: list[tuple[RawPoint, ExperimentConfig, dict[str, Any]]] = []
     skipped: list[tuple[RawPoint, list[Problem]]] = []
     points, meant = 0, 0
+    # Of ten thousand experiments only what the matrix's columns need is kept.
+    looked_at = dict.fromkeys([axis.path for axis in matrix.axes])
+    looked_at |= dict.fromkeys(path for _, settings in matrix.entries for path in settings)
     for raw in matrix.points():
         points += 1
         meant += matrix.may_be_reference(raw)
@@ -98,7 +101,8 @@ def expand_matrix(
                 errors.add(found)
             continue
         warnings.add(problem for problem in problems if problem.severity == "warning")
-        asked = flatten(config)
+        flat = flatten(config)
+        asked = {path: flat[path] for path in looked_at if path in flat}
         if require_pins:
             config, unpinned = pins.apply(config)
             if unpinned:
@@ -183,8 +187,9 @@ def _with_ids(
         return prefix
 
     for raw, config, asked in built:
-        experiment_id = short("experiment", compute_config_hash(config))
-        load_id = short("load", compute_load_hash(config))
+        settings = flatten(config)
+        experiment_id = short("experiment", config_hash_of(settings))
+        load_id = short("load", load_hash_of(settings))
         values = {name: _axis_value(name, raw, asked, by_path) for name in names}
         if experiment_id in points:
             duplicates.append({"experiment_id": experiment_id, "axes": values})

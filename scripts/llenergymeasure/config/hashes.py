@@ -16,7 +16,7 @@ from llenergymeasure.config.parameters import parameters
 from llenergymeasure.config.paths import PASSTHROUGH, flatten, leaves
 
 ID_DIGITS = 12
-_LOAD_TARGETS = ("from_pretrained", "bitsandbytes", "compile")
+_PASSED = tuple(f"{PASSTHROUGH}.{target}." for target in ("from_pretrained", "bitsandbytes", "compile"))
 
 
 def compute_config_hash(config: ExperimentConfig) -> str:
@@ -24,16 +24,23 @@ def compute_config_hash(config: ExperimentConfig) -> str:
 
     `decoder.preset` is left out: a preset and the values it stands for are the same experiment.
     """
-    return hash_of_settings({path: value for path, value in flatten(config).items() if path != "decoder.preset"})
+    return config_hash_of(flatten(config))
 
 
 def compute_load_hash(config: ExperimentConfig) -> str:
     """SHA-256, 64 hexadecimal digits, of what experiments that share a process agree on: model, load, meters."""
-    load_paths = _load_paths()
-    passed = tuple(f"{PASSTHROUGH}.{target}." for target in _LOAD_TARGETS)
-    return hash_of_settings(
-        {path: value for path, value in flatten(config).items() if path in load_paths or path.startswith(passed)}
-    )
+    return load_hash_of(flatten(config))
+
+
+def config_hash_of(settings: Mapping[str, Any]) -> str:
+    """`compute_config_hash` of a flattened experiment."""
+    return hash_of_settings({path: value for path, value in settings.items() if path != "decoder.preset"})
+
+
+def load_hash_of(settings: Mapping[str, Any]) -> str:
+    """`compute_load_hash` of a flattened experiment."""
+    passed = {path: settings[path] for path in _open_paths(settings) if path.startswith(_PASSED)}
+    return hash_of_settings({path: settings[path] for path in _load_paths()} | passed)
 
 
 def hash_of_settings(flat: Mapping[str, Any]) -> str:
@@ -41,11 +48,8 @@ def hash_of_settings(flat: Mapping[str, Any]) -> str:
 
     A None below `passthrough_kwargs` is a value that is handed to the library, so it stays.
     """
-    kept = {
-        path: _text_keys(value)
-        for path, value in flat.items()
-        if value is not None or path.startswith(f"{PASSTHROUGH}.")
-    }
+    kept = {path: _text_keys(value) for path, value in flat.items() if value is not None}
+    kept |= {path: flat[path] for path in _open_paths(flat) if flat[path] is None}
     text = json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
@@ -58,8 +62,15 @@ def _load_paths() -> frozenset[str]:
     return frozenset({"model", *declared, *per_process})
 
 
+def _open_paths(flat: Mapping[str, Any]) -> list[str]:
+    """Those below `passthrough_kwargs`: few or none, so looking for them must not cost every experiment."""
+    return [path for path in flat.keys() - leaves().keys() if path.startswith(f"{PASSTHROUGH}.")]
+
+
 def _text_keys(value: Any) -> Any:
     """JSON has text keys only; a device map's 0 and "0" are the same device."""
+    if isinstance(value, str | int | float):
+        return value
     if isinstance(value, Mapping):
         return {str(key): _text_keys(inner) for key, inner in value.items()}
     if isinstance(value, list):

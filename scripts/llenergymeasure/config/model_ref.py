@@ -18,6 +18,7 @@ import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import unquote
 
@@ -99,6 +100,7 @@ class ModelRef:
         return f"{_slug('random', self.architecture, self.canonical)}@seed{self.seed}"
 
 
+@lru_cache(maxsize=4096)
 def parse_model_ref(text: str) -> ModelRef:
     """Read a model name. ValueError with one line that says what would be right."""
     if not text or text != text.strip() or any(ord(character) < 32 for character in text):

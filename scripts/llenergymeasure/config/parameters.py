@@ -32,7 +32,11 @@ def requested(config: ExperimentConfig) -> dict[str, Any]:
 
     A sampler setting in greedy decoding asks for nothing (the rules refuse one that would), so it is left out.
     """
-    values = flatten(config)
+    return requested_of(flatten(config))
+
+
+def requested_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`requested` of a flattened experiment."""
     greedy = values["decoder.do_sample"] is False
     sampling = _sampling_only()
     return {

@@ -7,9 +7,11 @@ A *leaf* is one setting (`pytorch.num_beams`); a *section* is a mapping of them 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from pydantic import BaseModel
@@ -98,12 +100,29 @@ def flatten(config: ExperimentConfig) -> dict[str, Any]:
     """Dotted path → value for every leaf of an experiment, None for what is not set."""
     top = config.__dict__
     flat: dict[str, Any] = {}
-    for path, leaf in leaves().items():
-        flat[path] = (top[leaf.section] if leaf.section else config).__dict__[leaf.name]
+    # Run for every experiment of a study several times: whole stretches of fields are taken at once.
+    for section, paths, values_of in _stretches():
+        flat.update(zip(paths, values_of(top[section].__dict__ if section else top), strict=True))
     for target, options in top[PASSTHROUGH].__dict__.items():
         for key, value in options.items():
             flat[f"{PASSTHROUGH}.{target}.{key}"] = value
     return flat
+
+
+@cache
+def _stretches() -> tuple[tuple[str, tuple[str, ...], Callable[[Mapping[str, Any]], Iterable[Any]]], ...]:
+    """Leaves that stand together in one section: its name, their paths, and what takes their values out of it."""
+    found = []
+    for section, stretch in groupby(leaves().values(), key=lambda leaf: leaf.section):
+        several = list(stretch)
+        names = [leaf.name for leaf in several]
+        take = itemgetter(*names) if len(names) > 1 else _only(names[0])
+        found.append((section, tuple(leaf.path for leaf in several), take))
+    return tuple(found)
+
+
+def _only(name: str) -> Callable[[Mapping[str, Any]], Iterable[Any]]:
+    return lambda values: (values[name],)
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:

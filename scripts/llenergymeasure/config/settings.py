@@ -12,10 +12,11 @@ from llenergymeasure.config.base import UNCHECKED
 from llenergymeasure.config.checks import DUPLICATE_KEY, MISSING_KEY, UNKNOWN_KEY, WRONG_VALUE
 from llenergymeasure.config.describe import nearest_choice, wanted
 from llenergymeasure.config.errors import Problem, show
-from llenergymeasure.config.experiment import ExperimentConfig
+from llenergymeasure.config.experiment import ExperimentConfig, PassthroughConfig
 from llenergymeasure.config.paths import PASSTHROUGH, is_leaf, is_section, leaves, nest, sections, suggest
 from llenergymeasure.config.rules import check_rules
 
+_NOTHING_PASSED = PassthroughConfig()
 _STAND_IN_MODEL = "random:llama"
 _UNDOTTED_EXPONENT = re.compile(r"[-+]?\d+(\.\d+)?[eE][-+]?\d+")
 
@@ -53,7 +54,8 @@ def spell_out(settings: Mapping[Any, Any], where: str = "") -> tuple[dict[str, A
 def build(flat: Mapping[str, Any]) -> tuple[ExperimentConfig | None, list[Problem]]:
     """The experiment of these leaf values; None where a problem is an error. Problems carry leaf paths."""
     try:
-        config = ExperimentConfig.model_validate(nest(flat), context=UNCHECKED)
+        # pydantic copies a default that holds mappings, for every experiment of a study: nothing is shared instead.
+        config = ExperimentConfig.model_validate({PASSTHROUGH: _NOTHING_PASSED, **nest(flat)}, context=UNCHECKED)
     except ValidationError as error:
         problems = value_problems(error, flat)
         broken = {problem.path for problem in problems}

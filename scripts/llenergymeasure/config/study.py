@@ -81,6 +81,14 @@ def study_from_mapping(
     return _check(content, Locator(content, file), file.name if file else None, lock_path, require_pins)
 
 
+def study_without_experiments(mapping: Mapping[str, Any]) -> Study:
+    """A study's own settings, with nothing expanded: for whoever runs one job of a study that was checked before."""
+    config, problems = _read_study(_plain(mapping))
+    if problems:
+        raise StudyError(problems)
+    return Study(config, Expansion())
+
+
 def _check(content: Any, locator: Locator, name: str | None, lock_path: Path | str | None, require_pins: bool) -> Study:
     if not isinstance(content, dict) or not content:
         message = "is empty" if not content else f"holds {show(content)}, not a mapping"

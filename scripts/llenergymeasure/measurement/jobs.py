@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,12 @@ def piece_of(snakemake: Any) -> Plan:
 
 
 def indexed(snakemake: Any) -> PlanIndex:
-    index = read_index(Path(snakemake.params.pieces))
+    return _index(Path(snakemake.params.pieces))
+
+
+@cache
+def _index(pieces: Path) -> PlanIndex:
+    index = read_index(pieces)
     assert index is not None, "Snakemake writes the plan before the first job starts"
     return index
 

@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +113,7 @@ class Plan:
             "order": [list(entry) for entry in self.order],
         }
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Changes when anything in the plan changes."""
         return _digest(self.to_dict())

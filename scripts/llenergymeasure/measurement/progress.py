@@ -14,7 +14,7 @@ from llenergymeasure.measurement.plan import Plan
 from llenergymeasure.measurement.plan_index import PlanIndex
 
 # Of this many batches the calibrated durations are read; those of others are taken to be like them.
-SAMPLED_BATCHES = 100
+SAMPLED_BATCHES = 20
 
 
 class Progress:

@@ -10,14 +10,17 @@ from typing import Any
 import pandas as pd
 
 from llenergymeasure.results.comparison import Comparison, comparison_of
+from llenergymeasure.results.kept import ENERGY
 from llenergymeasure.results.labels import Part, as_text, configuration_parts
-from llenergymeasure.results.load_cost import phase_energy
-from llenergymeasure.results.records import METRICS, PARTS, SUMMARY_METRICS, U95_METRICS
+from llenergymeasure.results.records import PARTS, SUMMARY_METRICS, U95_METRICS
 from llenergymeasure.results.statistics import Estimate
 from llenergymeasure.results.study_results import StudyResults
 
-ENERGY = "energy_per_output_token_j"
+__all__ = ["ENERGY", "SPEED", "Experiment", "experiments_of", "is_estimated", "source_words"]
+
 SPEED = "throughput_output_tokens_per_s"
+# What configurations are ranked by.
+RANKED_BY = (ENERGY, SPEED)
 NOT_RUN = "no replicate gave figures"
 
 
@@ -25,7 +28,7 @@ NOT_RUN = "no replicate gave figures"
 class Experiment:
     """Figures of one configuration.
 
-    values: metric → replicate → its figure, of the valid replicates that have one
+    values: metric they are ranked by → replicate → its figure, of the valid replicates that have one
     validity: the worst verdict over replicates; `doubts` are the reasons with how many replicates each is of
     level: nominal level of its intervals, see `looking.nominal_level`
     u95: metric → half width of the 95 % interval of the mean with the instrument in it
@@ -90,16 +93,16 @@ def source_words(source: str) -> str:
 def experiments_of(study: StudyResults) -> list[Experiment]:
     """All experiments of the plan, in its order."""
     parts = configuration_parts(study.plan)
-    runs = dict(tuple(study.runs[study.runs["status"] == "ok"].groupby("experiment_id", sort=False)))
+    values = {metric: _by_replicate(study.runs, metric) for metric in RANKED_BY}
     records: dict[str, list[dict[str, Any]]] = {}
     for record in study.records:
         records.setdefault(record["experiment_id"], []).append(record)
-    found = []
+    experiments = []
     for row in study.summary.to_dict("records"):
         name = row["experiment_id"]
         estimates = {metric: _estimate(row, metric) for metric in SUMMARY_METRICS}
         valid = [record for record in records[name] if record["status"] == "ok"]
-        found.append(
+        experiments.append(
             Experiment(
                 experiment_id=name,
                 load_id=row["load_id"],
@@ -113,7 +116,7 @@ def experiments_of(study: StudyResults) -> list[Experiment]:
                 output_digest=_known(row["output_digest"]),
                 comparison=comparison_of(row, valid),
                 estimates=estimates,
-                values={metric: _by_replicate(runs[name], metric) if name in runs else {} for metric in METRICS},
+                values={metric: found.get(name, {}) for metric, found in values.items()},
                 unknown={
                     metric: _why_unknown(metric, valid, _known(row["notes"]))
                     for metric, value in estimates.items()
@@ -130,12 +133,15 @@ def experiments_of(study: StudyResults) -> list[Experiment]:
                 },
             )
         )
+    return experiments
+
+
+def _by_replicate(runs: pd.DataFrame, metric: str) -> dict[str, dict[int, float]]:
+    known = runs[(runs["status"] == "ok") & runs[metric].notna()]
+    found: dict[str, dict[int, float]] = {}
+    for name, number, value in zip(known["experiment_id"], known["replicate"], known[metric], strict=True):
+        found.setdefault(str(name), {})[int(number)] = float(value)
     return found
-
-
-def _by_replicate(runs: pd.DataFrame, metric: str) -> dict[int, float]:
-    known = runs[runs[metric].notna()]
-    return {int(number): float(value) for number, value in zip(known["replicate"], known[metric], strict=True)}
 
 
 def _doubts(records: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]:
@@ -164,13 +170,8 @@ def _why_unknown(metric: str, valid: Iterable[Mapping[str, Any]], notes: str | N
 
 def _meter_uncertainty(valid: Iterable[Mapping[str, Any]]) -> float | None:
     """The largest over replicates of u(E)/E in the measured window; None where a meter states none."""
-    found = []
-    for record in valid:
-        joules = phase_energy(record, "generate")
-        if joules.standard_uncertainty_j is None or not joules.energy_j:
-            return None
-        found.append(joules.standard_uncertainty_j / joules.energy_j)
-    return max(found, default=None)
+    found = [record["meter_uncertainty"] for record in valid]
+    return None if None in found else max(found, default=None)
 
 
 def _known(value: Any) -> Any:

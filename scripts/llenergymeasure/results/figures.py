@@ -21,6 +21,8 @@ from llenergymeasure.results.statistics import Estimate
 
 # More rows than this nobody reads in a figure; the tables hold all of them.
 ROWS = 40
+# More points than this hide each other, and intervals do so before.
+POINTS, INTERVALS = 1000, 200
 WIDTH, HEIGHT = 960, 460
 LEFT, RIGHT, TOP, BOTTOM = 76, 24, 18, 56
 RADIUS = 11
@@ -95,7 +97,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Scatter:
-    """One source of energy. `cut` says that an interval reaches beyond the plot."""
+    """One source of energy. `cut` says that an interval reaches beyond the plot; `left_out` points are not drawn."""
 
     x_axis: Axis
     y_axis: Axis
@@ -105,13 +107,22 @@ class Scatter:
     source: str
     cut: bool
     radius: int
+    left_out: int
+    intervals: bool
 
 
 def scatter(experiments: Sequence[Experiment], numbers: Mapping[str, str], source: str) -> Scatter | None:
-    """Energy per output token over throughput, with intervals and the Pareto front of the means."""
-    shown = [item for item in experiments if item.mean(SPEED) is not None and item.mean(ENERGY) is not None]
-    if not shown:
+    """Energy per output token over throughput, with intervals and the Pareto front of the means.
+
+    Of very many the front is drawn, and of the others every so many'th in their order, which is by energy.
+    """
+    known = [item for item in experiments if item.mean(SPEED) is not None and item.mean(ENERGY) is not None]
+    if not known:
         return None
+    front = pareto_front(known)
+    on_front = {item.experiment_id for item in front}
+    step = math.ceil(len(known) / POINTS)
+    shown = [item for place, item in enumerate(known) if place % step == 0 or item.experiment_id in on_front]
     energy = scale_of(ENERGY, [item.mean(ENERGY) for item in shown])
     estimated = shown[0].estimated
     speed_axis = _axis_of([item.estimates[SPEED] for item in shown], 1.0, "Throughput, output tokens/s")
@@ -119,26 +130,29 @@ def scatter(experiments: Sequence[Experiment], numbers: Mapping[str, str], sourc
     energy_axis = _axis_of(
         [item.estimates[ENERGY] for item in shown], energy.divisor, f"{kind} per output token, {energy.unit[:-13]}"
     )
-    front = pareto_front(shown)
     places = [(_x(speed_axis, item), _y(energy_axis, item, energy)) for item in shown]
     radius = RADIUS if len(shown) <= ROWS else 4
     taken = [(x - radius, y - radius, x + radius, y + radius) for x, y in places]
-    across = [_interval(speed_axis, item.estimates[SPEED], 1.0, LEFT, WIDTH - RIGHT) for item in shown]
-    along = [_interval(energy_axis, item.estimates[ENERGY], energy.divisor, HEIGHT - BOTTOM, TOP) for item in shown]
+    intervals = len(shown) <= INTERVALS
+    across: list[Bar | None] = [None] * len(shown)
+    along: list[Bar | None] = [None] * len(shown)
+    if intervals:
+        across = [_interval(speed_axis, item.estimates[SPEED], 1.0, LEFT, WIDTH - RIGHT) for item in shown]
+        along = [_interval(energy_axis, item.estimates[ENERGY], energy.divisor, HEIGHT - BOTTOM, TOP) for item in shown]
     taken += [(bar.start, y - 4, bar.end, y + 4) for bar, (_, y) in zip(across, places, strict=True) if bar]
     taken += [(x - 4, bar.end, x + 4, bar.start) for bar, (x, _) in zip(along, places, strict=True) if bar]
     points = []
     # Only the front is named: it is what people look for, and the numbers name the rest.
     for place, item in enumerate(shown):
         x, y = places[place]
-        name = item.label if item in front else ""
+        name = item.label if item.experiment_id in on_front else ""
         text, text_x, text_y, anchor = _place_text(name, x, y, radius, taken)
         points.append(
             Point(
                 x=x,
                 y=y,
                 number=numbers[item.experiment_id],
-                on_front=item in front,
+                on_front=item.experiment_id in on_front,
                 title=_hover(item, energy),
                 text=text,
                 text_x=text_x,
@@ -148,16 +162,19 @@ def scatter(experiments: Sequence[Experiment], numbers: Mapping[str, str], sourc
                 along=along[place],
             )
         )
+    place_of = {item.experiment_id: place for item, place in zip(shown, places, strict=True)}
     bars = [bar for point in points for bar in (point.across, point.along) if bar is not None]
     return Scatter(
         x_axis=speed_axis,
         y_axis=energy_axis,
         points=points,
-        front=_steps([places[shown.index(item)] for item in front]),
+        front=_steps([place_of[item.experiment_id] for item in front]),
         estimated=estimated,
         source=source,
         cut=any(bar.open_start or bar.open_end for bar in bars),
         radius=radius,
+        left_out=len(known) - len(shown),
+        intervals=intervals,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from llenergymeasure.results.detectable import detectable
 from llenergymeasure.results.experiments import ENERGY, SPEED, Experiment, is_estimated
@@ -100,11 +101,21 @@ def pareto_front(experiments: Sequence[Experiment]) -> list[Experiment]:
     One as good as another in both, and better in one, beats it. Of equals all stay.
     """
     known = [item for item in experiments if item.mean(ENERGY) is not None and item.mean(SPEED) is not None]
-    front = [item for item in known if not any(_beats(other, item) for other in known)]
-    return sorted(front, key=lambda item: item.mean(SPEED) or 0.0)
+    front: list[Experiment] = []
+    best_energy = float("inf")
+    # From the fastest to the slowest: of each speed those that need the least, if that is less than all faster ones.
+    for _, equals in groupby(sorted(known, key=_speed, reverse=True), key=_speed):
+        same_speed = list(equals)
+        least = min(_energy(item) for item in same_speed)
+        if least < best_energy:
+            front += [item for item in reversed(same_speed) if _energy(item) == least]
+            best_energy = least
+    return front[::-1]
 
 
-def _beats(one: Experiment, other: Experiment) -> bool:
-    energy, speed = (one.mean(ENERGY) or 0.0), (one.mean(SPEED) or 0.0)
-    other_energy, other_speed = (other.mean(ENERGY) or 0.0), (other.mean(SPEED) or 0.0)
-    return energy <= other_energy and speed >= other_speed and (energy, speed) != (other_energy, other_speed)
+def _speed(item: Experiment) -> float:
+    return item.mean(SPEED) or 0.0
+
+
+def _energy(item: Experiment) -> float:
+    return item.mean(ENERGY) or 0.0

@@ -28,9 +28,10 @@ from llenergymeasure.results.ranking import Best, best, groups_by_source
 from llenergymeasure.results.records import METRICS, SCHEMA_VERSION
 from llenergymeasure.results.rerun_page import rerun_table
 from llenergymeasure.results.same_answer import answer_table
+from llenergymeasure.results.shown import shown
 from llenergymeasure.results.statistics import Estimate
 from llenergymeasure.results.stopping import in_words
-from llenergymeasure.results.study_results import StudyResults
+from llenergymeasure.results.study_results import StudyResults, with_evidence
 from llenergymeasure.results.tables import (
     failure_rows,
     load_table,
@@ -101,6 +102,11 @@ def page(study: StudyResults) -> dict[str, Any]:
         for place, item in enumerate(group.experiments, start=1)
     }
     scales = ranking_scales(ranked)
+    # Tables of one source hold the best of it, those of all sources the best of the first.
+    best_of_all = shown(ranked)
+    unfolded = set(with_evidence(study.summary))
+    failures = failure_rows(experiments, study.runs.to_dict("records"))
+    suspects = [item for item in experiments if item.suspect]
     costs = {record["load_id"]: load_cost(record) for record in study.loads}
     costs_of_tokens = token_costs(plan, study.runs)
     with_energy = [group for group in groups if group.source is not None]
@@ -129,24 +135,26 @@ def page(study: StudyResults) -> dict[str, Any]:
         "groups": ranking_groups(groups, numbers, scales),
         "answers": answer_table(experiments),
         "rerun": rerun_table(study.rerun, experiments),
+        "best_of_all": best_of_all,
         "scatters": [
             figure for group in with_energy if (figure := scatter(group.experiments, numbers, group.source or ""))
         ],
         "phases": [(group.source, rows) for group in with_energy if (rows := phase_rows(group.experiments, numbers))],
         "phase_tables": [
-            (group.source, table)
+            (group.source, table, first.left_out)
             for group in with_energy
-            if (table := phase_table(group.experiments, numbers, records))
+            for first in [shown(group.experiments)]
+            if (table := phase_table(first.rows, numbers, records))
         ],
         "detectable": detectable_words(plan, study.runs, [group.source for group in with_energy]),
-        "ratios": ratio_table(study.summary, reference_of(plan), ranked, numbers),
-        "budgets": budget_table(ranked, numbers, records),
-        "suspects": [item for item in experiments if item.suspect],
-        "costs": cost_table(study.costs, ranked, numbers),
-        "cost_rows": cost_rows(costs_of_tokens, configuration_parts(plan)),
+        "ratios": ratio_table(study.summary, reference_of(plan), best_of_all.rows, numbers),
+        "budgets": budget_table(best_of_all.rows, numbers, records),
+        "suspects": shown(suspects),
+        "costs": cost_table(study.costs, best_of_all.rows, numbers),
+        "cost_rows": shown(cost_rows(costs_of_tokens, configuration_parts(plan))),
         "cost_heads": cost_heads(costs_of_tokens),
         "latencies": latency_figure(ranked, numbers, study.latencies),
-        "percentiles": percentile_table(ranked, numbers, study.latencies),
+        "percentiles": percentile_table(best_of_all.rows, numbers, study.latencies),
         "memory": memory_rows(
             ranked,
             numbers,
@@ -158,10 +166,15 @@ def page(study: StudyResults) -> dict[str, Any]:
             )
         ),
         "loads": load_table(study.loads, load_parts(plan), experiments),
-        "failures": failure_rows(experiments, study.runs.to_dict("records")),
+        "failures": shown(failures),
         "warnings": warning_rows(study.records),
         "unknown": unknown_rows(experiments),
-        "evidence": [(item, *_evidence(records[item.experiment_id])) for item in experiments],
+        "evidence": [
+            (item, *_evidence(records[item.experiment_id])) for item in experiments if item.experiment_id in unfolded
+        ],
+        "without_evidence": len(experiments) - len(unfolded),
+        "skipped": shown(plan["skipped"]),
+        "duplicates": shown(plan["duplicates"]),
         "environment": environment_facts(study.records),
         "metrics": list(METRICS.values()),
         "left_out": study.left_out,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llenergymeasure.results.experiments import ENERGY, Experiment
+from llenergymeasure.results.shown import MOST, Shown, shown
 from llenergymeasure.results.tables import Cell
 
 
@@ -22,7 +23,10 @@ class AnswerRow:
 
 @dataclass(frozen=True)
 class AnswerTable:
-    """reference: None where the plan's reference is not known, as in results of an older program."""
+    """reference: None where the plan's reference is not known, as in results of an older program.
+
+    rows: all experiments; of very many the page shows `first`
+    """
 
     reference: Experiment | None
     rows: list[AnswerRow]
@@ -34,6 +38,13 @@ class AnswerTable:
             return None
         reasons = dict.fromkeys(row.experiment.comparison.why_unknown or "" for row in self.rows)
         return "; ".join(reasons)
+
+    @property
+    def first(self) -> Shown[AnswerRow]:
+        """Of very many the reference, then those that are cheaper and say something else."""
+        if len(self.rows) <= MOST:
+            return shown(self.rows)
+        return shown(sorted(self.rows, key=lambda row: (not row.is_reference, not row.cheaper)))
 
     @property
     def cheaper(self) -> list[Experiment]:

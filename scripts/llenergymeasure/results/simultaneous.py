@@ -33,7 +33,10 @@ def comparisons_to(analysis: SplitPlot, reference: str, others: Sequence[str]) -
 
 
 def comparisons_among(analysis: SplitPlot, names: Sequence[str]) -> Comparisons | None:
-    """All pairs of these."""
+    """All pairs of these; of many, where Šidák's bound holds for all, only those with the first are made."""
+    count = len(names) * (len(names) - 1) // 2
+    if DRAWS * count > LARGEST:
+        return _comparisons_with_first(analysis, names, count)
     return _comparisons(analysis, [(other, one) for one, other in combinations(names, 2)])
 
 
@@ -54,6 +57,21 @@ def ratios_among(analysis: SplitPlot, first: str, others: Sequence[str]) -> dict
 def _comparisons(analysis: SplitPlot, pairs: Sequence[tuple[str, str]]) -> Comparisons | None:
     differences = [found for one, other in pairs if (found := analysis.difference(one, other)) is not None]
     return Comparisons(differences, _critical(analysis, differences)) if differences else None
+
+
+def _comparisons_with_first(analysis: SplitPlot, names: Sequence[str], count: int) -> Comparisons | None:
+    """Those with the first, of `count` pairs, and some of each kind: ten thousand experiments have fifty million."""
+    first, *others = names
+    neighbours: dict[str, tuple[str, str]] = {}
+    last: dict[str, str] = {}
+    for name in names:
+        batch = analysis.batch_of[name]
+        if batch in last:
+            neighbours.setdefault(batch, (name, last[batch]))
+        last[batch] = name
+    pairs = [*((other, first) for other in others), *neighbours.values()]
+    differences = [found for one, other in pairs if (found := analysis.difference(one, other)) is not None]
+    return Comparisons(differences, _sidak(analysis, differences, count)) if differences else None
 
 
 def ratios_of(
@@ -86,10 +104,9 @@ def _critical(analysis: SplitPlot, differences: Sequence[Difference]) -> float:
     and the mean squares each difference is studentised by. One comparison is Student's t.
     """
     assert analysis.variances is not None
-    smallest_df = min(found.df for found in differences)
+    bound = _sidak(analysis, differences, len(differences))
     if len(differences) == 1:
-        return critical_t(smallest_df, analysis.level)
-    bound = critical_t(smallest_df, analysis.level ** (1 / len(differences)))
+        return bound
     if DRAWS * len(differences) > LARGEST:
         return bound
     names = sorted({name for found in differences for name in (found.one, found.other)})
@@ -105,6 +122,11 @@ def _critical(analysis: SplitPlot, differences: Sequence[Difference]) -> float:
             analysis.level,
         ),
     )
+
+
+def _sidak(analysis: SplitPlot, differences: Sequence[Difference], count: int) -> float:
+    """The critical value for `count` comparisons whatever they share; one is Student's t."""
+    return critical_t(min(found.df for found in differences), analysis.level ** (1 / count))
 
 
 @lru_cache(maxsize=256)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ import orjson
 import pandas as pd
 
 from llenergymeasure.results.errors import ResultsError
+from llenergymeasure.results.kept import Keeper
 from llenergymeasure.results.latencies import Latencies, latencies_of
 from llenergymeasure.results.records import RECORD_KEYS, SCHEMA_VERSION
+from llenergymeasure.results.shown import MOST
 from llenergymeasure.results.statistics import CONFIDENCE
 
 STATUSES = ("ok", "failed", "invalid")
@@ -30,6 +32,8 @@ class Records:
 @dataclass(frozen=True)
 class StudyResults:
     """Plan, tables, every measurement line and load record, and how the requests' latencies are distributed.
+
+    records: what `kept.Keeper` leaves of the lines
 
     costs: carbon and money, one row an experiment
     rerun: of a study that was measured again, comparison.csv
@@ -60,10 +64,11 @@ def read_study(
 ) -> StudyResults:
     """Everything the report shows. ResultsError where a file is broken."""
     drawn = read_plan(plan, measurements, looks)
-    found = read_records(drawn, measurements)
+    table = read_table(summary)
+    found = read_records(drawn, measurements, Keeper(with_evidence(table)))
     return StudyResults(
         plan=drawn,
-        summary=read_table(summary),
+        summary=table,
         runs=read_table(runs),
         records=found.records,
         left_out=found.left_out,
@@ -130,12 +135,21 @@ class Lines:
             )
 
 
-def read_records(plan: Mapping[str, Any], paths: Sequence[Path]) -> Records:
-    """All lines at once, in the plan's order, then by replicate."""
+def read_records(
+    plan: Mapping[str, Any], paths: Sequence[Path], keep: Callable[[dict[str, Any]], dict[str, Any]] = dict
+) -> Records:
+    """All lines at once, in the plan's order, then by replicate; of each what `keep` makes of it."""
     places = {name: place for place, name in enumerate(plan["experiments"])}
     lines = Lines(plan, paths)
-    records = sorted(lines, key=lambda record: (places[record["experiment_id"]], record["replicate"]))
+    records = sorted(map(keep, lines), key=lambda record: (places[record["experiment_id"]], record["replicate"]))
     return Records(records, lines.left_out)
+
+
+def with_evidence(summary: pd.DataFrame) -> list[str]:
+    """Experiments whose evidence the report unfolds: those with an ignored setting, then the first of the study."""
+    invalid = summary["status"] == "invalid"
+    names = [*summary["experiment_id"][invalid], *summary["experiment_id"][~invalid]]
+    return [str(name) for name in names[:MOST]]
 
 
 def read_loads(plan: Mapping[str, Any], paths: Sequence[Path]) -> list[dict[str, Any]]:

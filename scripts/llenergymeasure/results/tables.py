@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from llenergymeasure.results.load_cost import Joules, LoadCost, load_cost
 from llenergymeasure.results.quantities import Scale, scale_of, unit_scale
 from llenergymeasure.results.ranking import Group
 from llenergymeasure.results.records import METRICS, SUMMARY_METRICS
+from llenergymeasure.results.shown import shown
 from llenergymeasure.results.summary import DIFFERS
 
 RANKING = (
@@ -71,6 +73,7 @@ class RankingGroup:
     estimated: bool
     uncertainty: float | None
     rows: list[RankingRow]
+    left_out: int
 
 
 def ranking_heads(scales: Mapping[str, Scale]) -> list[Head]:
@@ -83,8 +86,8 @@ def ranking_heads(scales: Mapping[str, Scale]) -> list[Head]:
 
 def ranking_scales(experiments: Iterable[Experiment]) -> dict[str, Scale]:
     """One prefix a column; gross and net joules share theirs, or they could not be compared at a glance."""
-    shown = list(experiments)
-    scales = {name: scale_of(name, [item.mean(name) for item in shown]) for name in RANKING}
+    several = list(experiments)
+    scales = {name: scale_of(name, [item.mean(name) for item in several]) for name in RANKING}
     scales["net_energy_per_output_token_j"] = scales[ENERGY]
     return scales
 
@@ -105,10 +108,12 @@ def ranking_groups(
                     outputs[item.experiment_id],
                     [_cell(item, name, scales[name]) for name in RANKING],
                 )
-                for item in group.experiments
+                for item in best.rows
             ],
+            best.left_out,
         )
         for group in groups
+        for best in [shown(group.experiments)]
     ]
 
 
@@ -160,6 +165,7 @@ class LoadRow:
 class LoadTable:
     heads: list[Head]
     rows: list[LoadRow]
+    left_out: int
 
 
 def load_table(
@@ -178,16 +184,18 @@ def load_table(
         Head("Weights", memory.unit, "Bytes of parameters and buffers of the loaded model.", ""),
         Head("Peak while loading", memory.unit, "Highest memory in use while loading.", ""),
     ]
+    sizes = Counter(item.load_id for item in experiments)
+    first = shown(list(zip(loads, costs, strict=True)))
     rows = [
         LoadRow(
             parts[record["load_id"]],
-            sum(item.load_id == record["load_id"] for item in experiments),
+            sizes[record["load_id"]],
             failure_text(record["failure"]) if record["status"] != "ok" else None,
             _load_cells(cost, record["status"], seconds, joules, memory),
         )
-        for record, cost in zip(loads, costs, strict=True)
+        for record, cost in first.rows
     ]
-    return LoadTable(heads, rows)
+    return LoadTable(heads, rows, first.left_out)
 
 
 def _load_cells(cost: LoadCost, status: str, seconds: Scale, joules: Scale, memory: Scale) -> list[Cell]:
