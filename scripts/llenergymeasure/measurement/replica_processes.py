@@ -14,6 +14,7 @@ import torch
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.engine.failure import ExperimentFailure
 from llenergymeasure.engine.replicas import PATIENCE, Alone, Group, Replicas, TensorParallel
+from llenergymeasure.measurement.lifeline import PARENT
 
 RANK, SIZE, WAY, PORT = (f"LLENERGYMEASURE_{name}" for name in ("RANK", "SIZE", "WAY", "PORT"))
 HERE = "127.0.0.1"
@@ -44,7 +45,7 @@ def _start(way: str, size: int) -> Group:
     # The system picks a free port, and it is taken from the first moment on.
     store = torch.distributed.TCPStore(HERE, 0, size, is_master=True, wait_for_workers=False, timeout=PATIENCE)
     for rank in range(1, size):
-        environment = {RANK: str(rank), SIZE: str(size), WAY: way, PORT: str(store.port)}
+        environment = {RANK: str(rank), SIZE: str(size), WAY: way, PORT: str(store.port), PARENT: str(os.getpid())}
         subprocess.Popen(
             [sys.executable, "-m", "llenergymeasure.measurement.replica"],
             stdin=subprocess.DEVNULL,
