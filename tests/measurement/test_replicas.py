@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -121,9 +122,11 @@ def test_a_replica_that_dies_before_it_joins_is_not_waited_for(snapshot: Path, t
     def kill_it() -> None:
         while True:
             for child in psutil.Process().children(recursive=True):
-                if "llenergymeasure.measurement.replica" in child.cmdline():
-                    child.kill()
-                    return
+                with contextlib.suppress(psutil.Error):  # ended meanwhile
+                    if "llenergymeasure.measurement.replica" in child.cmdline():
+                        child.kill()
+                        return
+            time.sleep(0.01)
 
     intent = config(pytorch={"num_processes": 2})
     killing = threading.Thread(target=kill_it)
