@@ -13,7 +13,7 @@
  * Environment, a comma-separated value a board: SIM_NVML_POWER_W (its length is the number of boards),
  * SIM_NVML_PERIOD_S, SIM_NVML_NAMES, SIM_NVML_MIG (1: enabled), SIM_NVML_NO_COUNTER (1: not supported),
  * SIM_NVML_GAIN, SIM_NVML_DUTY, SIM_NVML_SEEN_AT, SIM_NVML_JITTER, SIM_NVML_AVERAGING_S, SIM_NVML_NOISE (relative standard deviation of a period),
- * SIM_NVML_ARCHITECTURE, SIM_NVML_FIELDS (`instant`, `average`, `module`, joined by `+`);
+ * SIM_NVML_ARCHITECTURE, SIM_NVML_CORES (a mask of the processor cores near it), SIM_NVML_FIELDS (`instant`, `average`, `module`, joined by `+`);
  * for all boards: SIM_NVML_SWING_W, SIM_NVML_SWING_PERIOD_S, SIM_NVML_SEED.
  * SIM_NVML_CONTROL names a file of orders, one a line: "<board> <function> <NVML error>" makes a call fail,
  * "<board> offset <millijoules>" moves the counter, "<board> reset 1" starts it at 0, "<board> throttle <bits>" sets
@@ -327,6 +327,15 @@ int nvmlDeviceGetFieldValues(void *handle, int count, Field *fields) {
 int nvmlDeviceGetArchitecture(void *handle, unsigned *architecture) {
     ENTER("architecture")
     *architecture = (unsigned)number("SIM_NVML_ARCHITECTURE", board, 7);
+    return OK;
+}
+
+int nvmlDeviceGetCpuAffinity(void *handle, unsigned words, unsigned long *mask) {
+    ENTER("cores")
+    char text[64];
+    if (!field("SIM_NVML_CORES", board, text, sizeof text)) return NOT_SUPPORTED;
+    memset(mask, 0, words * sizeof *mask);
+    mask[0] = strtoul(text, NULL, 0);
     return OK;
 }
 

@@ -40,7 +40,8 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Setting, dict[str, A
         guard=Guard(folder, timeout_s=None, most_failures=None),
         log=folder / "log",
     )
-    calibration, outputs = run_warmup(setting, plan.batches[0].batch_id, {"status": "ok"})
+    journal = Journal(folder / ".journal" / "warmup.jsonl")
+    calibration, outputs = run_warmup(setting, plan.batches[0].batch_id, {"status": "ok"}, journal)
     return setting, calibration, outputs
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -113,6 +115,30 @@ def test_a_replica_that_is_killed_fails_the_experiment_and_leaves_nobody_behind(
     while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not psutil.pid_exists(worker.pid) or worker.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.slow
+def test_a_replica_that_dies_before_it_joins_is_not_waited_for(snapshot: Path, tmp_path: Path) -> None:
+    def kill_it() -> None:
+        while True:
+            for child in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.Error):  # ended meanwhile
+                    if "llenergymeasure.measurement.replica" in child.cmdline():
+                        child.kill()
+                        return
+            time.sleep(0.01)
+
+    intent = config(pytorch={"num_processes": 2})
+    killing = threading.Thread(target=kill_it)
+    killing.start()
+    with (
+        Manager(LoadOrder(intent, {"model": snapshot}, None, 900), tmp_path / "log") as manager,
+        pytest.raises(Refused) as refused,
+    ):
+        manager.load()
+    killing.join()
+    assert refused.value.failure["class"] == "WorkerDied"
+    assert "a process of this experiment ended with exit code -9" in (tmp_path / "log").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

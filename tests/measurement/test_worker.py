@@ -19,17 +19,17 @@ from harness import ROOT
 from measurement.experiments import config
 
 from llenergymeasure.measurement.manager import LoadOrder, Manager, Refused
-from llenergymeasure.measurement.worker_process import WorkerBug
+from llenergymeasure.measurement.worker_process import WorkerBug, WorkerStopped
 
 
 def order(snapshot: Path, timeout_s: float = 120, **changes: Any) -> LoadOrder:
     return LoadOrder(config=config(**changes), snapshots={"model": snapshot}, compile_cache=None, timeout_s=timeout_s)
 
 
-def kill_soon(manager: Manager, after_s: float) -> None:
+def kill_soon(manager: Manager, after_s: float, by: signal.Signals = signal.SIGKILL) -> None:
     worker = manager._worker
     assert worker is not None
-    threading.Timer(after_s, os.kill, (worker.pid, signal.SIGKILL)).start()
+    threading.Timer(after_s, os.kill, (worker.pid, by)).start()
 
 
 # A pass of this experiment lasts minutes: long enough to be killed in the middle.
@@ -46,7 +46,13 @@ def test_a_killed_worker_costs_one_experiment_and_the_next_gets_a_new_one(snapsh
         assert refused.value.failure["stage"] == "warmup"
         answer = manager.ask({"do": "warmup", "config": config(), "min_window_s": 0.1, "energy_resolution": 0.01})
         assert answer["warmup_passes"] == 1
-        assert manager.loaded["worker_pid"] != first
+        second = manager.loaded["worker_pid"]
+        assert second != first
+        # A cluster that takes its node back asks the processes to end: that is no result of the experiment.
+        kill_soon(manager, 0.5, signal.SIGTERM)
+        with pytest.raises(WorkerStopped, match="SIGTERM"):
+            manager.ask({"do": "warmup", "config": config(**ENDLESS), "min_window_s": 0.1, "energy_resolution": 0.01})
+    assert not psutil.pid_exists(second)
 
 
 def test_an_experiment_that_takes_too_long_is_ended(snapshot: Path, tmp_path: Path) -> None:

@@ -7,15 +7,19 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from models.conftest import TINY, Make
 
 from llenergymeasure.config.lock import ModelsLock
 from llenergymeasure.config.model_ref import parse_model_ref
+from llenergymeasure.models import snapshot as snapshot_module
 from llenergymeasure.models.errors import SnapshotError
-from llenergymeasure.models.snapshot import materialise, read_snapshot, verify_snapshot
+from llenergymeasure.models.snapshot import Snapshot, materialise, read_snapshot, verify_snapshot
 
 
 def test_the_record_says_what_was_made_and_nothing_about_this_machine(make: Make, tmp_path: Path) -> None:
@@ -84,6 +88,24 @@ def test_leftovers_of_an_interrupted_run_are_removed(make: Make, tmp_path: Path)
     snapshot = make(TINY)
     assert "half.json" not in snapshot.files
     assert [path.name for path in partial.parent.iterdir()] == [key]
+
+
+def test_two_studies_that_want_one_model_make_it_once(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+
+    def slowly(destination: Path, *arguments: Any, **more: Any) -> Snapshot:
+        begun.append(destination)
+        time.sleep(0.5)
+        return made(destination, *arguments, **more)
+
+    made = snapshot_module._make
+    monkeypatch.setattr(snapshot_module, "_make", slowly)
+    with ThreadPoolExecutor(3) as studies:
+        digests = {snapshot.content_digest for snapshot in studies.map(make, [TINY] * 3)}
+    assert len(digests) == len(begun) == 1
+    assert [path.name for path in (tmp_path / "results" / "models").iterdir()] == [parse_model_ref(TINY).key(None)]
 
 
 def test_a_folder_that_is_no_snapshot_is_not_overwritten(tmp_path: Path) -> None:

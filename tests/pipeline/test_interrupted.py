@@ -1,64 +1,177 @@
-"""Ctrl-C in the middle of a batch: what was measured stays measured, and the next call finishes the rest."""
+"""Whatever is killed, and whenever: no process stays, nothing is half there, and the next call does the rest.
+
+Each study here is interrupted at one stage after the other.
+"""
 
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import signal
-import subprocess
-import sys
-import time
+from typing import Any
 
-import psutil
 import pytest
-from harness import ROOT, Pipeline, study
+from harness import Done, Pipeline, study
+from pipeline.interruptions import (
+    REPLICA,
+    WORKER,
+    assert_all_end,
+    assert_whole,
+    at_work,
+    interrupt,
+    started,
+)
 
-pytestmark = pytest.mark.slow
-PATIENCE_S = 240
+STAGES = ["model", "load", "warmup", "measure", "aggregate"]
+# What is left to do once a stage has begun.
+LEFT = {stage: {*STAGES[place:], "costs", "report"} for place, stage in enumerate(STAGES)}
+THREE = study(matrix={"pytorch.batch_size": [1, 2, 3]}, measurement={"min_window_s": 1.0})
+pytestmark = pytest.mark.timeout(1800)
 
 
-def test_an_interrupted_batch_goes_on_where_it_stopped(pipeline: Pipeline) -> None:
-    pipeline.write(study(matrix={"pytorch.batch_size": [1, 2, 3]}, measurement={"min_window_s": 4.0}))
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--directory", str(pipeline.directory), "--cores", "2", "--configfile", "study.yaml"]
-    running = subprocess.Popen(
-        command,
-        cwd=pipeline.directory,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        # What a shell starts in the background ignores Ctrl-C, and so would its children: a terminal's doesn't.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    end = time.monotonic() + PATIENCE_S
-    while not (kept := _journaled(pipeline)):
-        assert time.monotonic() < end and running.poll() is None
-        time.sleep(0.1)
-    children = psutil.Process(running.pid).children(recursive=True)
-    os.killpg(running.pid, signal.SIGINT)
-    assert running.wait(timeout=60) != 0
-    gone, alive = psutil.wait_procs(children, timeout=30)
-    assert gone and not alive
-    assert pipeline.records() == []
+def test_a_killed_snakemake_takes_all_with_it_and_the_next_call_goes_on(pipeline: Pipeline) -> None:
+    pipeline.write(study(matrix={"pytorch.batch_size": [1, 2]}))
+    kept = interrupted(pipeline, "measure", "snakemake")
+    assert_finished(pipeline, LEFT["measure"], kept)
 
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["ctrl-c", "snakemake", "manager"])
+def test_the_next_call_does_what_is_missing(pipeline: Pipeline, how: str) -> None:
+    pipeline.write(THREE)
+    interrupted(pipeline, "model", how)
+    interrupted(pipeline, "load", how, jobs=LEFT["model"])
+    warmed = interrupted(pipeline, "warmup", how, jobs=LEFT["load"])
+    kept = interrupted(pipeline, "measure", how, jobs=LEFT["warmup"])
+    interrupted(pipeline, "aggregate", how, jobs=LEFT["measure"])
+    assert_finished(pipeline, LEFT["aggregate"], kept)
+    calibration = json.loads(next(pipeline.results().glob("batches/*/calibration.json")).read_text("utf-8"))
+    for name, found in calibration["experiments"].items():
+        assert found["status"] == "ok"
+        if name in warmed:
+            assert found.items() <= warmed[name].items()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["hang-up", "preempted"])
+def test_who_is_asked_to_end_records_no_failure(pipeline: Pipeline, how: str) -> None:
+    pipeline.write(THREE)
+    for stage, before in (("load", None), ("warmup", LEFT["load"]), ("measure", LEFT["warmup"])):
+        kept = interrupted(pipeline, stage, how, jobs=before, at=WORKER)
+    # The worker alone: then the job says so.
+    with started(pipeline) as running:
+        running.wait_for_process("measure")
+        running.wait_for_process(WORKER).terminate()
+        assert running.process.wait(timeout=120) == 1
+        assert_all_end(pipeline)
+        assert "the worker was asked to end (SIGTERM)" in running.output
+        assert "Traceback (most recent call last)" not in running.output
+    assert_finished(pipeline, LEFT["measure"], kept)
+
+
+@pytest.mark.slow
+def test_snakemake_that_is_asked_to_end_finishes_the_job_it_is_at(pipeline: Pipeline) -> None:
+    pipeline.write(THREE)
+    with started(pipeline) as running:
+        at_work(running, "measure")
+        second = pipeline.snakemake()
+        assert second.returncode == 1
+        assert f"results/quick is being worked on by another run (process {running.process.pid} on " in second.output
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(timeout=240) != 0
+        assert_all_end(pipeline)
+    assert len(pipeline.records()) == 3
+    assert_finished(pipeline, LEFT["aggregate"], {})
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_a_failure_that_can_be_measured_again(pipeline: Pipeline) -> None:
+    pipeline.write(THREE)
+    for stage, failures in (("load", 3), ("warmup", 1), ("measure", 1)):
+        with started(pipeline) as running:
+            at_work(running, stage)
+            running.wait_for_process(WORKER).kill()
+            assert running.process.wait(timeout=480) == 0, running.output
+            assert_all_end(pipeline)
+        assert_whole(pipeline)
+        failed = [record["failure"] for record in pipeline.records() if record["status"] == "failed"]
+        assert [(found["stage"], found["class"]) for found in failed] == [(stage, "WorkerDied")] * failures
+        assert len(pipeline.records()) == 3
+        assert pipeline.snakemake("-n").jobs == {}
+        # As results/README.md says.
+        shutil.rmtree(pipeline.results() / "batches")
+        if stage == "load":
+            shutil.rmtree(pipeline.results() / "loads")
+    assert_finished(pipeline, LEFT["warmup"], {})
+
+
+@pytest.mark.slow
+def test_processes_that_share_an_experiment_end_together(pipeline: Pipeline) -> None:
+    two = {"pytorch": {"num_processes": 2}}
+    pipeline.write(study(defaults=two, matrix={"pytorch.batch_size": [1, 2]}, measurement={"min_window_s": 1.0}))
+    interrupted(pipeline, "load", "manager", at=REPLICA)
+    interrupted(pipeline, "warmup", "snakemake", jobs=LEFT["load"], at=REPLICA)
+    kept = interrupted(pipeline, "measure", "ctrl-c", jobs=LEFT["warmup"], at=REPLICA)
+    assert_finished(pipeline, LEFT["measure"], kept)
+    # One that dies alone takes the experiment with it, and no more.
+    for name in (REPLICA, WORKER):
+        shutil.rmtree(next(pipeline.results().glob("batches/*/1")))
+        with started(pipeline) as running:
+            running.wait_for_process("measure")
+            running.wait_for_process(name).kill()
+            assert running.process.wait(timeout=480) == 0, running.output
+            assert_all_end(pipeline)
+        assert sorted(record["status"] for record in pipeline.records()) == ["failed", "ok"]
+
+
+@pytest.mark.slow
+def test_a_half_filled_compile_cache_is_made_anew(pipeline: Pipeline) -> None:
+    pipeline.write(study(defaults={"pytorch": {"torch_compile": True}}))
+    with started(pipeline) as running:
+        running.wait_for_process("load")
+        caches = pipeline.results() / "loads"
+        running.wait_for(lambda: any(path.is_file() for path in caches.glob("*/compile-cache/**/*.cpp")))
+        running.process.kill()
+        assert_all_end(pipeline)
+    assert_finished(pipeline, LEFT["load"], {})
+
+
+def interrupted(
+    pipeline: Pipeline, stage: str, how: str, *, jobs: set[str] | None = None, at: str | None = None
+) -> dict[str, Any]:
+    """Start the study, interrupt it at a stage (when process `at` is there), and look at what is left.
+
+    jobs: what this call should have to do. Returns what the stage had kept of its work.
+    """
+    with started(pipeline) as running:
+        kept = at_work(running, stage)
+        manager = running.wait_for_process(stage)
+        if at is not None:
+            running.wait_for_process(at)
+        interrupt(running, how, manager)
+        assert running.process.wait(timeout=120) != 0
+        assert_all_end(pipeline)
+        # A script that is still importing says so in Python's words.
+        assert stage == "aggregate" or "Traceback (most recent call last)" not in running.output
+        assert jobs is None or running.jobs == jobs
+    assert_whole(pipeline)
+    return kept
+
+
+def assert_finished(pipeline: Pipeline, jobs: set[str], kept: dict[str, Any]) -> None:
+    """The next call does these jobs and no others, keeps what was kept, and leaves nothing to do."""
     done = pipeline.snakemake()
     assert done.returncode == 0, done.output
-    assert set(done.jobs) >= {"measure", "aggregate", "report"}
-    assert "load" not in done.jobs and "warmup" not in done.jobs
+    assert set(done.jobs) - {"all", "total"} == jobs, done.output
     records = {record["experiment_id"]: record for record in pipeline.records()}
-    assert len(records) == 3
-    for experiment_id, record in kept.items():
-        assert records[experiment_id] == record
-    assert {record["worker_pid"] for record in records.values()} > {record["worker_pid"] for record in kept.values()}
-
-
-def _journaled(pipeline: Pipeline) -> dict[str, dict[str, object]]:
-    """Records in journals by experiment; empty while nothing has been measured."""
-    lines = [
-        line
-        for path in pipeline.results().rglob(".journal/*.jsonl")
-        for line in path.read_text(encoding="utf-8").splitlines(keepends=True)
-        if line.endswith("\n")
-    ]
-    records = [json.loads(line)["record"] for line in lines]
-    return {record["experiment_id"]: record for record in records}
+    assert set(records) == set(pipeline.plan()["experiments"]) and len(pipeline.records()) == len(records)
+    assert {record["status"] for record in records.values()} == {"ok"}
+    assert all(records[name] == record for name, record in kept.items())
+    if len(kept) < len(records):
+        others = {record["worker_pid"] for name, record in records.items() if name not in kept}
+        assert others.isdisjoint(record["worker_pid"] for record in kept.values())
+    assert_whole(pipeline)
+    assert (pipeline.results() / "report.html").exists()
+    assert not list(pipeline.results().rglob(".journal"))
+    nothing: Done = pipeline.snakemake("-n")
+    assert nothing.returncode == 0 and nothing.jobs == {}, nothing.output

@@ -172,7 +172,7 @@ def replicates_needed():
 def keep_plan():
     """Write the plan when a run begins (never in a dry run): jobs read it, so it must be there before them."""
     try:
-        hold(Path(RESULTS) / ".running.lock")
+        hold(Path(RESULTS) / ".running.lock", place=Path(RESULTS))
     except AlreadyRunning as error:
         end_with([str(error)])
     if PINNING:

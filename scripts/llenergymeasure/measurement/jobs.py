@@ -14,19 +14,23 @@ from typing import Any
 from llenergymeasure.config import Study, study_from_mapping
 from llenergymeasure.config.sources import ROLES
 from llenergymeasure.energy.boards import visible_names
-from llenergymeasure.engine.environment import describe_environment, installed_packages
+from llenergymeasure.engine.environment import describe_environment, fingerprint, installed_packages
 from llenergymeasure.measurement.guard import Guard, StudyStopped
 from llenergymeasure.measurement.journal import Journal
 from llenergymeasure.measurement.lifeline import end_with
+from llenergymeasure.measurement.one_run import AlreadyRunning, hold
 from llenergymeasure.measurement.outputs import read_outputs
 from llenergymeasure.measurement.placement import NoDevice, Placement, claim
 from llenergymeasure.measurement.plan import Plan, read_plan
-from llenergymeasure.measurement.plan_index import PlanIndex, read_index, read_piece
+from llenergymeasure.measurement.plan_index import PlanIndex, devices_needed, read_index, read_piece
 from llenergymeasure.measurement.progress import Progress
 from llenergymeasure.measurement.provenance import keep_environment
 from llenergymeasure.measurement.rerun_record import changes, read_rerun_of
 from llenergymeasure.measurement.stages import Report, Setting
 from llenergymeasure.measurement.surroundings import models_lock, snakemake_pid
+from llenergymeasure.measurement.worker_process import WorkerStopped
+
+HANDOVER_S = 20.0
 
 
 @contextmanager
@@ -39,9 +43,12 @@ def run_job(title: str, *expected: type[Exception]) -> Iterator[None]:
     if pid is not None:
         end_with(pid)
     print(title, file=sys.stderr, flush=True)
-    known: tuple[type[Exception], ...] = (StudyStopped, NoDevice, *expected)
+    known: tuple[type[Exception], ...] = (StudyStopped, WorkerStopped, NoDevice, AlreadyRunning, *expected)
     try:
         yield
+    except KeyboardInterrupt:
+        print("interrupted; what was measured is kept, and the next call goes on from here", file=sys.stderr)
+        raise SystemExit(130) from None
     except known as error:
         print(error, file=sys.stderr)
         raise SystemExit(1) from error
@@ -50,12 +57,14 @@ def run_job(title: str, *expected: type[Exception]) -> Iterator[None]:
 @contextmanager
 def placed(snakemake: Any) -> Iterator[Setting]:
     """What the job's stage needs, from the `snakemake` object of a script, while the job holds its devices."""
-    with claim(snakemake.resources.gpu) as placement:
-        yield setting_of(snakemake, placement)
-
-
-def setting_of(snakemake: Any, placement: Placement) -> Setting:
     piece = piece_of(snakemake)
+    held = snakemake.resources.gpu
+    needed = devices_needed(piece.load_config(piece.batches[0].load_id))
+    with claim(held, needed or held) as placement:
+        yield setting_of(snakemake, piece, placement)
+
+
+def setting_of(snakemake: Any, piece: Plan, placement: Placement) -> Setting:
     compile_cache = getattr(snakemake.input, "compile_cache", None) or snakemake.output.compile_cache
     return Setting(
         plan=piece,
@@ -149,8 +158,24 @@ def open_journal(snakemake: Any) -> Journal:
     """What an interrupted job of the same calibration and reference has measured already, or a fresh journal."""
     digest = hashlib.sha256(Path(snakemake.input.calibration).read_bytes())
     digest.update(json.dumps([snakemake.params.reference, reference_outputs(snakemake)]).encode("utf-8"))
-    name = digest.hexdigest()[:12]
-    folder = Path(snakemake.output.measurements).parent / ".journal"
+    return _journal_of(Path(snakemake.output.measurements).parent, digest.hexdigest())
+
+
+def open_warmup_journal(snakemake: Any) -> Journal:
+    """What an interrupted job has calibrated already, after the same load and for the same windows."""
+    digest = hashlib.sha256(Path(snakemake.input.record).read_bytes())
+    given = [snakemake.params.min_window_s, snakemake.params.energy_resolution, fingerprint()]
+    digest.update(json.dumps(given).encode("utf-8"))
+    return _journal_of(Path(snakemake.output.calibration).parent, digest.hexdigest())
+
+
+def _journal_of(results: Path, digest: str) -> Journal:
+    """The journal beside those results, held by this process alone: on a cluster the job of a call that was killed
+    may still be at it. AlreadyRunning where it is.
+    """
+    folder, name = results / ".journal", digest[:12]
+    # The processes of a call that was killed on this machine need a moment to end.
+    hold(folder / "running.lock", place=results, patience_s=HANDOVER_S)
     for stale in folder.glob("*.jsonl"):
         if stale.stem != name:
             stale.unlink()

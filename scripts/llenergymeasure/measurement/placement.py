@@ -1,12 +1,14 @@
 """Which devices and cores a worker has to itself, where several workers share a machine (`--resources gpu=N`).
 
-A worker holds a lock on each of its devices for as long as its job lives; the kernel takes it back from one that died.
+A job holds a lock on each of its devices for as long as it lives, also against other studies of the same user; the
+kernel takes it back from one that died.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -27,18 +29,23 @@ class NoDevice(Exception):
 
 @dataclass(frozen=True)
 class Placement:
-    """workers: how many devices measure side by side; devices: UUIDs; cores: numbers. All of the machine where one."""
+    """workers: how many devices this machine offers to be measured side by side. Where it is one, a job uses what it
+    finds; else `devices` (UUIDs) and `cores` are its own.
+
+    alone: it holds all of the offered devices, though it may use fewer, so that it has no neighbours
+    """
 
     workers: int
     devices: tuple[str, ...] = ()
     cores: tuple[int, ...] = ()
+    alone: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     def warning(self) -> dict[str, str] | None:
         """What neighbours do to the figures."""
-        if self.workers == len(self.devices) or self.workers == 1:
+        if self.alone:
             return None
         return {
             "code": "neighbours-on-node",
@@ -51,25 +58,28 @@ class Placement:
 
 
 @contextmanager
-def claim(devices: int) -> Iterator[Placement]:
-    """Hold that many devices that nobody holds, and their share of the cores, for this process and those it starts.
+def claim(held: int, used: int) -> Iterator[Placement]:
+    """Hold that many devices that nobody holds, for this process and those it starts.
 
-    Waits while all are held. With one worker a machine is not divided: nothing is claimed.
+    These see the first `used` of them, and these devices' share of the cores. Waits while too few are free. With one
+    worker a machine is not divided: it holds all that there are, and uses what it finds.
     """
     workers = offered_workers()
-    if workers <= 1:
-        yield Placement(workers=1)
-        return
     near = visible_boards()
+    if workers <= 1:
+        with ExitStack() as locks:
+            _lock_some(list(near), len(near), locks)
+            yield Placement(workers=1)
+        return
     require_devices(workers, near)
     with ExitStack() as locks:
-        taken = _lock_some(list(near), devices, locks)
-        cores = sorted(core for uuid in taken for core in share_of(uuid, near))
+        taken = _lock_some(list(near), held, locks)[:used]
+        cores = sorted({core for uuid in taken for core in share_of(uuid, near)})
         before = os.sched_getaffinity(0)
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
         os.sched_setaffinity(0, cores)
         try:
-            yield Placement(workers, tuple(taken), tuple(cores))
+            yield Placement(workers, tuple(taken), tuple(cores), alone=held == workers)
         finally:
             os.sched_setaffinity(0, before)
 
@@ -93,17 +103,23 @@ def share_of(uuid: str, near: Mapping[str, frozenset[int]]) -> list[int]:
 
 
 def _lock_some(uuids: list[str], count: int, locks: ExitStack) -> list[str]:
+    if count == 0:
+        return []
     folder = _lock_folder()
     # Nobody claims while another does: two that need several devices could wait for each other.
     with (folder / "claiming.lock").open("a") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         taken: list[str] = []
+        waiting = False
         while True:
             for uuid in uuids:
                 if uuid not in taken and _locked(folder / f"{uuid}.lock", locks):
                     taken.append(uuid)
                 if len(taken) == count:
                     return taken
+            if not waiting:
+                print(f"waiting for {count - len(taken)} GPU(s) that other jobs hold", file=sys.stderr, flush=True)
+                waiting = True
             time.sleep(LOOK_AGAIN_S)
 
 

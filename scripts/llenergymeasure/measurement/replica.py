@@ -6,14 +6,13 @@ Started by the worker as `python -m llenergymeasure.measurement.replica`; ends w
 from __future__ import annotations
 
 import gc
-import os
 import sys
 
-from llenergymeasure.measurement.lifeline import end_with
+from llenergymeasure.measurement.lifeline import end_with_parent
 
 
 def main() -> None:
-    end_with(os.getppid())
+    end_with_parent()
     gc.disable()
     import transformers
     import transformers.modeling_utils  # the most of what a model imports

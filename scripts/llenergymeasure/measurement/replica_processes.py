@@ -8,15 +8,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import torch
 
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.engine.failure import ExperimentFailure
 from llenergymeasure.engine.replicas import PATIENCE, Alone, Group, Replicas, TensorParallel
+from llenergymeasure.measurement.lifeline import PARENT
 
 RANK, SIZE, WAY, PORT = (f"LLENERGYMEASURE_{name}" for name in ("RANK", "SIZE", "WAY", "PORT"))
 HERE = "127.0.0.1"
+NOTICED_S = 10.0
 _WAYS = {"data": Replicas, "tensor": TensorParallel}
 
 
@@ -44,13 +48,25 @@ def _start(way: str, size: int) -> Group:
     # The system picks a free port, and it is taken from the first moment on.
     store = torch.distributed.TCPStore(HERE, 0, size, is_master=True, wait_for_workers=False, timeout=PATIENCE)
     for rank in range(1, size):
-        environment = {RANK: str(rank), SIZE: str(size), WAY: way, PORT: str(store.port)}
-        subprocess.Popen(
+        environment = {RANK: str(rank), SIZE: str(size), WAY: way, PORT: str(store.port), PARENT: str(os.getpid())}
+        replica = subprocess.Popen(
             [sys.executable, "-m", "llenergymeasure.measurement.replica"],
             stdin=subprocess.DEVNULL,
             env={**os.environ, **environment},
         )
+        threading.Thread(target=_end_without, args=(replica,), name="replica", daemon=True).start()
     return _joined(way, 0, size, store)
+
+
+def _end_without(replica: subprocess.Popen[bytes]) -> None:
+    """End this process when a further one did not end well: one that died before it joined would be waited for."""
+    code = replica.wait()
+    if code == 0:
+        return
+    # Of one that had joined, the library tells, and says more.
+    time.sleep(NOTICED_S)
+    print(f"a process of this experiment ended with exit code {code}", file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 def _joined(way: str, rank: int, size: int, store: torch.distributed.Store) -> Group:

@@ -18,6 +18,9 @@ from llenergymeasure.models.snapshot import verify_snapshot
 # Of load records, calibrations and measurements: rises when their keys change.
 SCHEMA_VERSION = 2
 
+# What an entry of the warm-up's journal has besides the calibration.
+HEAD = ("experiment_id", "startup_s")
+
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -80,24 +83,26 @@ def run_load(setting: Setting, load_id: str) -> dict[str, Any]:
 
 
 def run_warmup(
-    setting: Setting, batch_id: str, load_record: dict[str, Any]
+    setting: Setting, batch_id: str, load_record: dict[str, Any], journal: Journal
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Warm up and calibrate every experiment of a batch, in the plan's order.
+    """Warm up and calibrate every experiment of a batch, in the plan's order. Each leaves one entry in the journal.
 
     Returns the calibration's record, and what the experiments that worked put out: a row a request.
     """
-    _check(setting)
     batch = setting.plan.batch(batch_id)
-    found: dict[str, Any] = {}
-    outputs: list[dict[str, Any]] = []
-    startup_s = 0.0
     with Manager(setting.order(batch.load_id), setting.log) as manager:
         for experiment_id in batch.experiments:
+            if experiment_id in journal:
+                continue
             config = setting.plan.experiments[experiment_id]["config"]
+            outputs: list[dict[str, Any]] = []
+            found: dict[str, Any]
             if load_record["status"] != "ok":
                 _stop_if_asked(setting, experiment_id, load_record["failure"])
-                found[experiment_id] = {"status": "failed", "failure": load_record["failure"]}
+                found = {"status": "failed", "failure": load_record["failure"]}
+                journal.append({"record": {"experiment_id": experiment_id, **found}, "outputs": []})
                 continue
+            _check(setting)
             try:
                 answer = manager.ask(
                     {
@@ -107,21 +112,29 @@ def run_warmup(
                         "energy_resolution": setting.energy_resolution,
                     }
                 )
-                outputs += [{"experiment_id": experiment_id, **row} for row in answer.pop("outputs")]
-                found[experiment_id] = {"status": "ok", "failure": None, **answer}
+                outputs = answer.pop("outputs")
+                found = {"status": "ok", "failure": None, **answer}
             except Refused as refused:
-                found[experiment_id] = {"status": "failed", "failure": refused.failure}
-            _count(setting, experiment_id, found[experiment_id]["failure"])
-        startup_s = manager.startup_s
+                found = {"status": "failed", "failure": refused.failure}
+            _count(setting, experiment_id, found["failure"])
+            found["startup_s"] = manager.startup_s
+            journal.append({"record": {"experiment_id": experiment_id, **found}, "outputs": outputs})
+    entries = list(journal.entries())
+    records = [entry["record"] for entry in entries]
     record = {
         "schema_version": SCHEMA_VERSION,
         "batch_id": batch_id,
         "load_id": batch.load_id,
         "fingerprint": setting.environment["fingerprint"],
-        "startup_s": startup_s,
-        "experiments": found,
+        # Of the last process, where a job was interrupted.
+        "startup_s": records[-1].get("startup_s", 0.0),
+        "experiments": {
+            entry["experiment_id"]: {name: value for name, value in entry.items() if name not in HEAD}
+            for entry in records
+        },
     }
-    return record, outputs
+    rows = [{"experiment_id": entry["record"]["experiment_id"], **row} for entry in entries for row in entry["outputs"]]
+    return record, rows
 
 
 def run_measure(

@@ -15,14 +15,14 @@ from typing import Any
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.energy import prepare_meters
 from llenergymeasure.measurement.channel import WORKER_DESCRIPTOR, receive, send
-from llenergymeasure.measurement.lifeline import end_with
+from llenergymeasure.measurement.lifeline import end_with_parent
 
 
 def main() -> None:
     descriptor = int(os.environ.pop(WORKER_DESCRIPTOR))
     os.set_inheritable(descriptor, False)
     connection = Connection(descriptor)
-    end_with(os.getppid())
+    end_with_parent()
     # Imports make objects by the million and no garbage: without the collector they take a seventh less time.
     gc.disable()
     message = receive(connection)

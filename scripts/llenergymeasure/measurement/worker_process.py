@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from llenergymeasure.measurement.channel import WORKER_DESCRIPTOR, receive, send
+from llenergymeasure.measurement.lifeline import PARENT
 
 # Snakemake sets these from a rule's `threads`; a study's `cpu_threads` is what decides.
 THREAD_VARIABLES = (
@@ -23,6 +24,8 @@ THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "JULIA_NUM_THREADS",
 )
+# Signals that people and schedulers send, and no library, kernel or bug does.
+ASKED_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class WorkerLost(Exception):
@@ -31,6 +34,10 @@ class WorkerLost(Exception):
     def __init__(self, error_class: str, message: str) -> None:
         super().__init__(message)
         self.error_class = error_class
+
+
+class WorkerStopped(Exception):
+    """Somebody told the worker to end: no result of the experiment, but the end of the job."""
 
 
 class WorkerBug(Exception):
@@ -45,6 +52,7 @@ class WorkerProcess:
         ours, theirs = Pipe(duplex=True)
         environment = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}
         environment[WORKER_DESCRIPTOR] = str(theirs.fileno())
+        environment[PARENT] = str(os.getpid())
         environment["PYTHONPATH"] = os.pathsep.join(
             [str(Path(__file__).resolve().parents[2]), *filter(None, [environment.get("PYTHONPATH")])]
         )
@@ -73,6 +81,7 @@ class WorkerProcess:
 
         Raises:
             WorkerLost: the worker died, or did not answer in `timeout_s` seconds and was killed.
+            WorkerStopped: the worker was asked to end, as a cluster asks all processes of a job that it takes back.
             WorkerBug: the worker hit an error of the pipeline itself.
         """
         try:
@@ -82,7 +91,7 @@ class WorkerProcess:
                 raise WorkerLost("Timeout", f"no answer within {timeout_s:g} s (measurement.experiment_timeout_s)")
             answer = receive(self._connection)
         except (EOFError, ConnectionError, BrokenPipeError) as error:
-            raise WorkerLost("WorkerDied", self._how_it_ended()) from error
+            raise self._end() from error
         if "bug" in answer:
             self.kill()
             raise WorkerBug(answer["bug"])
@@ -103,15 +112,21 @@ class WorkerProcess:
         self._process.wait()
         self._connection.close()
 
-    def _how_it_ended(self) -> str:
+    def _end(self) -> WorkerLost | WorkerStopped:
+        """What the worker that answers no more died of."""
         try:
             code = self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             self.kill()
-            return "the worker closed its connection without ending; it was killed"
+            return WorkerLost("WorkerDied", "the worker closed its connection without ending; it was killed")
         self.kill()
         if code >= 0:
-            return f"the worker ended with exit code {code}"
+            return WorkerLost("WorkerDied", f"the worker ended with exit code {code}")
         name = signal.Signals(-code).name
+        if -code in ASKED_TO_END:
+            return WorkerStopped(
+                f"the worker was asked to end ({name}), as by a cluster that takes its node back; what was measured is "
+                "kept, and the next call goes on from here"
+            )
         hint = "; often the kernel's out-of-memory killer" if -code == signal.SIGKILL else ""
-        return f"the worker was killed by {name}{hint}"
+        return WorkerLost("WorkerDied", f"the worker was killed by {name}{hint}")

@@ -5,11 +5,13 @@ Model and tokenizer come from the same snapshot, so they can't be of different r
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,10 +102,28 @@ def materialise(
     except ValueError as error:
         raise SnapshotError(str(error)) from error
     try:
-        kept = _kept(ref, revision, destination, allow_code)
-        return kept or _make(destination, revision, lock, ref=ref, allow_code=allow_code, is_adapter=is_adapter)
+        with _alone(destination):
+            kept = _kept(ref, revision, destination, allow_code)
+            return kept or _make(destination, revision, lock, ref=ref, allow_code=allow_code, is_adapter=is_adapter)
     except OSError as error:
         raise SnapshotError(f"{ref.text}: can't write {destination} ({first_line(error)})") from error
+
+
+@contextmanager
+def _alone(destination: Path) -> Iterator[None]:
+    """Two studies that want the same model at the same time: the second waits, and finds it made."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    path = destination.with_name(f".{destination.name}.lock")
+    while True:
+        with path.open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # Whoever had it before has removed the file, and a third may have made a new one.
+            if path.exists() and path.samefile(f"/proc/self/fd/{lock.fileno()}"):
+                try:
+                    yield
+                finally:
+                    path.unlink(missing_ok=True)
+                return
 
 
 def read_snapshot(folder: Path) -> Snapshot:

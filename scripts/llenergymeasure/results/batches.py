@@ -6,6 +6,7 @@ Batches don't need each other, so several processes share them.
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from llenergymeasure.measurement.lifeline import end_with_parent
 from llenergymeasure.results.latencies import Latencies, read_latencies
 from llenergymeasure.results.runs import run_row
 from llenergymeasure.results.study_results import Lines
@@ -54,7 +56,13 @@ def read_batches(plan: Mapping[str, Any], measurements: Sequence[Path], processe
         yield from map(read, files)
         return
     # Forked before this process has read anything: another start method would run the script that called again.
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("fork")) as pool:
+    with ProcessPoolExecutor(
+        processes,
+        mp_context=multiprocessing.get_context("fork"),
+        # They would wait for more to read for ever if this process were killed.
+        initializer=end_with_parent,
+        initargs=(os.getpid(),),
+    ) as pool:
         yield from pool.map(read, files, chunksize=max(1, len(files) // (8 * processes)))
 
 

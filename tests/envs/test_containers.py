@@ -1,0 +1,55 @@
+"""The container definitions: made from the locks that are there, of files that are there, on conda's Python.
+
+No container can be built where this is developed, so what they would run is read.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from harness import ROOT
+
+ENVS = ROOT / "envs"
+DOCKERFILE, APPTAINER = ENVS / "Dockerfile", ENVS / "apptainer.def"
+BOTH = pytest.mark.parametrize("definition", [DOCKERFILE, APPTAINER], ids=lambda path: path.name)
+
+
+@BOTH
+def test_everything_comes_from_a_lock_by_hash(definition: Path) -> None:
+    text = definition.read_text(encoding="utf-8").replace("${TORCH}", "cuda")
+    installs = re.findall(r"pip install (.*?)(?: \\)?$", text, re.MULTILINE)
+    assert installs and all("--require-hashes" in install for install in installs)
+    files = [install.split("-r ")[1] for install in installs]
+    assert files == ["envs/locks/cuda.txt", "envs/models.txt"]
+    assert all((ROOT / file).is_file() for file in files)
+
+
+@BOTH
+def test_the_image_has_the_python_of_the_conda_environments(definition: Path) -> None:
+    (version,) = re.findall(r"[Ff][Rr][Oo][Mm]:? python:(\S+)-slim", definition.read_text(encoding="utf-8"))
+    described = yaml.safe_load((ENVS / "inference.yaml").read_text(encoding="utf-8"))
+    assert f"python={version}" in described["dependencies"]
+
+
+@BOTH
+def test_it_runs_snakemake_on_the_copied_snakefile(definition: Path) -> None:
+    (folder,) = set(re.findall(r"/opt/\w+(?=/Snakefile)", definition.read_text(encoding="utf-8")))
+    assert f"WORKDIR {folder}" in DOCKERFILE.read_text(encoding="utf-8")
+
+
+def test_apptainer_copies_what_the_pipeline_reads() -> None:
+    text = APPTAINER.read_text(encoding="utf-8")
+    copied = dict(line.split() for line in text.split("%files\n")[1].split("\n\n")[0].splitlines())
+    assert set(copied) == {"Snakefile", "workflow", "profiles", "config", "scripts", "envs"}
+    assert all((ROOT / name).exists() and target.endswith(f"/{name}") for name, target in copied.items())
+
+
+@BOTH
+def test_its_commands_stand_on_the_page(definition: Path) -> None:
+    page = (ROOT / "docs/conda.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^#   (.+)$", definition.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(commands) == 2
+    assert all(command.replace("my.yaml", "my-study.yaml") in page for command in commands)

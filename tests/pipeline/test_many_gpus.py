@@ -1,0 +1,137 @@
+"""`--resources gpu=N`: N workers side by side, each on a device and cores of its own.
+
+The boards are simulated and the model is on the processor: what is looked at is who runs where, and when.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from energy.simulated_gpus import build_driver, uuid
+from harness import Pipeline, study
+from pipeline.interruptions import WORKER, Running, assert_all_end, journalled, started
+
+TWO_LOADS = {"pytorch.attn_implementation": ["sdpa", "eager"], "pytorch.batch_size": [1, 2]}
+Window = tuple[float, float]
+
+
+@pytest.fixture
+def boards(tmp_path: Path) -> dict[str, str]:
+    """Settings of a machine with two boards, each near a core of its own."""
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler to build the simulated NVML library with")
+    for name in ("driver", "locks"):
+        (tmp_path / name).mkdir()
+    build_driver(tmp_path / "driver")
+    cores = sorted(os.sched_getaffinity(0))
+    return {
+        "LD_LIBRARY_PATH": str(tmp_path / "driver"),
+        "TMPDIR": str(tmp_path / "locks"),
+        "SIM_NVML_POWER_W": "200,210",
+        "SIM_NVML_CORES": f"{hex(1 << cores[0])},{hex(1 << cores[-1])}",
+    }
+
+
+def test_more_workers_than_gpus_is_one_line(pipeline: Pipeline, boards: dict[str, str]) -> None:
+    pipeline.write(study())
+    done = pipeline.snakemake("--resources", "gpu=3", **boards)
+    assert done.returncode == 1
+    line = "--resources gpu=3 asks for 3 workers, each with a GPU of its own, and this machine offers 2; use "
+    assert f"{line}--resources gpu=2\n" in done.output
+    assert "Traceback" not in done.output and not list(pipeline.results().glob("loads/*"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_workers_share_no_device_no_core_and_a_killed_one_keeps_none(
+    pipeline: Pipeline, boards: dict[str, str]
+) -> None:
+    measurement = {"replicates": 2, "min_window_s": 3.0}
+    pipeline.write(study(matrix=TWO_LOADS, measurement=measurement))
+    killed = False
+    places: dict[int, tuple[str, tuple[int, ...]]] = {}
+    with started(pipeline, "--resources", "gpu=2", **boards) as running:
+        while running.process.poll() is None:
+            workers = workers_of(running)
+            at_once = dict(place for place in map(place_of, workers) if place)
+            assert len({device for device, _ in at_once.values()}) == len(at_once)
+            places.update(at_once)
+            if not killed and workers and journalled(pipeline, "*/*"):
+                workers[0].kill()
+                killed = True
+            time.sleep(0.2)
+        assert running.process.returncode == 0, running.output
+        assert_all_end(pipeline)
+    cores = sorted(os.sched_getaffinity(0))
+    assert set(places.values()) == {(uuid(0), (cores[0],)), (uuid(1), (cores[-1],))}
+
+    records = pipeline.records()
+    assert len(records) == 8
+    failed = [record for record in records if record["status"] == "failed"]
+    assert killed and [record["failure"]["class"] for record in failed] == ["WorkerDied"]
+    windows: dict[str, list[Window]] = {uuid(0): [], uuid(1): []}
+    for record in records:
+        placed = record["environment"]["placement"]
+        assert placed["workers"] == 2 and len(placed["devices"]) == 1
+        windows[placed["devices"][0]] += windows_of(record)
+        if record["status"] == "ok":
+            (told,) = [item for item in record["warnings"] if item["code"] == "neighbours-on-node"]
+            assert "exclusive_node" in told["message"]
+    for of_one in windows.values():
+        assert of_one and not any(overlap(*pair) for pair in combinations(sorted(set(of_one)), 2))
+    assert any(overlap(one, other) for one in windows[uuid(0)] for other in windows[uuid(1)])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_an_exclusive_node_measures_one_at_a_time(pipeline: Pipeline, boards: dict[str, str]) -> None:
+    pipeline.write(study(matrix=TWO_LOADS, measurement={"exclusive_node": True}))
+    done = pipeline.snakemake("--resources", "gpu=2", **boards)
+    assert done.returncode == 0, done.output
+    records = pipeline.records()
+    for record in records:
+        assert record["environment"]["placement"]["devices"] == [uuid(0)]
+        assert not [item for item in record["warnings"] if item["code"] == "neighbours-on-node"]
+    windows = {window for record in records for window in windows_of(record)}
+    assert windows and not any(overlap(*pair) for pair in combinations(sorted(windows), 2))
+
+
+def windows_of(record: dict[str, Any]) -> list[Window]:
+    """What was measured in one experiment, without the idle windows that a process's experiments share."""
+    entries = [entry for entry in record["energy"] if not entry["phase"].startswith("idle")]
+    return list({(entry["start_monotonic_s"], entry["end_monotonic_s"]) for entry in entries})
+
+
+def overlap(one: Window, other: Window) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
+def workers_of(running: Running) -> list[psutil.Process]:
+    """The workers, without what they have just forked to run something else."""
+    if running.process.poll() is not None:
+        return []
+    found = running.find(WORKER)
+    pids = {process.pid for process in found}
+    return [process for process in found if parent_of(process) not in pids]
+
+
+def parent_of(process: psutil.Process) -> int | None:
+    try:
+        return process.ppid()
+    except psutil.Error:
+        return None
+
+
+def place_of(worker: psutil.Process) -> tuple[int, tuple[str, tuple[int, ...]]] | None:
+    """A worker's process, device and cores; None where it has ended meanwhile."""
+    try:
+        return worker.pid, (worker.environ()["CUDA_VISIBLE_DEVICES"], tuple(worker.cpu_affinity() or ()))
+    except (psutil.Error, OSError, KeyError):
+        return None
