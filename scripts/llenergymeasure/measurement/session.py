@@ -31,6 +31,7 @@ from llenergymeasure.measurement.answers import compare_answers
 from llenergymeasure.measurement.baselines import RESIDENT
 from llenergymeasure.measurement.baselines import findings_of as baseline_findings
 from llenergymeasure.measurement.calibration import Calibration, calibrate
+from llenergymeasure.measurement.memory_watch import MemoryWatch
 from llenergymeasure.measurement.metrics import Measured, compute_metrics
 from llenergymeasure.measurement.passes import Passes
 from llenergymeasure.measurement.phases import split_trace
@@ -61,6 +62,7 @@ class Session:
         self.group = group
         self._loaded: LoadedModel | None = None
         self._opened: Windows | None = None
+        self._memory: MemoryWatch | None = None
         self._snapshots: dict[str, Snapshot] = {}
         self._load_warnings: list[dict[str, str]] = []
         # How likely a reference's answer is under this load: (reference, digest of its prompts) → log-probability.
@@ -92,6 +94,7 @@ class Session:
             loaded = self.group.together(lambda: load_model(intent, self._sources(intent), self.group))
         windows.keep(window)
         self._loaded = loaded
+        self._memory = MemoryWatch(loaded.devices, self.group)
         windows.meters.restrict([uuid for uuids in self.group.gather(loaded.devices.uuids()) for uuid in uuids])
         windows.idle(intent, RESIDENT)
         self._load_warnings = list(windows.meters.warnings)
@@ -166,6 +169,9 @@ class Session:
         """
         intent = ExperimentConfig.model_validate(config)
         plan = Calibration.from_dict(calibration)
+        memory = self._memory
+        assert memory is not None, "load comes first"
+        memory.begin()
         generator, prompts = self._generator(intent)
         windows, devices = self._windows, self._model.devices
         windows.meters.trace()
@@ -175,7 +181,7 @@ class Session:
         passes = self._passes(generator)
         warming, thermal = passes.warm(intent.warmup, plan, seen)
 
-        devices.reset_peak_memory()
+        memory.open_window()
         before = counts()
         full, anchor = passes.window("generate", plan.measured_passes)
         raw = generator.take_raw()
@@ -225,6 +231,7 @@ class Session:
                 *windows.meters.warnings[heard:],
                 *(warning_of(finding) for finding in findings if finding.code != "setting-ignored"),
                 *phase_warnings(figures.energy.phases),
+                *memory.warnings(),
             ]
         )
         result = {
@@ -248,6 +255,7 @@ class Session:
             "conditions": {"generate": full.facts, "prefill": prefill.facts},
             "snapshot": snapshot_identity(self._verified),
             "devices": self._described_devices(),
+            "memory": memory.to_dict(),
             "meters": windows.meters.describe(),
             "warnings": warnings,
             "worker_pid": os.getpid(),
@@ -262,7 +270,6 @@ class Session:
         )
         del raw, requests
         scoring_failed = not self._add_score(answer, reference, intent, prompts)
-        devices.release_memory()
         return {
             "record": {**result, "answer": answer},
             "requests": rows,
