@@ -29,7 +29,7 @@ class MemoryWatch:
     def begin(self) -> None:
         """Before an experiment's warm-up: give back what is free, and see what is left."""
         self._devices.release_memory()
-        # Some weights are packed anew on first use (4 bits on a CPU): the first experiment is judged from its window on.
+        # Some weights are packed anew on first use (4 bits on a CPU): the first is judged from its window on.
         self._previous = self._window if self._previous is None else self._start
         self._start = self._state()
 
@@ -58,9 +58,9 @@ class MemoryWatch:
                 found.append(
                     {
                         "code": "memory-left-behind",
-                        "message": f"the experiment before this one in the same process left {left / 1e6:.0f} MB behind, "
-                        f"more than the {allowed / 1e6:.0f} MB that libraries take for good; peak memory is that much "
-                        "too high (measurement.isolation: experiment gives each experiment a process of its own)",
+                        "message": f"the experiment before this one in the same process left {left / 1e6:.0f} MB "
+                        f"behind, more than the {allowed / 1e6:.0f} MB that libraries take for good; peak memory is "
+                        "that much too high (measurement.isolation: experiment gives each a process of its own)",
                     }
                 )
         if not self._resets:
@@ -68,7 +68,7 @@ class MemoryWatch:
                 {
                     "code": "peak-of-the-process",
                     "message": "this system doesn't let a process reset its peak memory (/proc/self/clear_refs): "
-                    "peak_memory_bytes is the highest since the process began, the load and earlier experiments included",
+                    "peak_memory_bytes is the highest since the process began, with the load and earlier experiments",
                 }
             )
         return found
