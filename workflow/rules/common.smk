@@ -3,6 +3,7 @@
 import gc
 import json
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
@@ -12,11 +13,17 @@ from llenergymeasure.config import (
     study_from_mapping,
     study_without_experiments,
 )
+from llenergymeasure.config.quantized import quantizing_intent
 from llenergymeasure.models.recipe import recipe_of
 from llenergymeasure.measurement.guard import begin_run
 from llenergymeasure.measurement.one_run import AlreadyRunning, hold
 from llenergymeasure.measurement.plan import PlanError, plan_of, read_plan, write_plan
-from llenergymeasure.measurement.plan_index import index_of, read_index, write_pieces
+from llenergymeasure.measurement.plan_index import (
+    index_of,
+    read_index,
+    read_piece,
+    write_pieces,
+)
 from llenergymeasure.measurement.provenance import keep_provenance, written_in
 from llenergymeasure.measurement.rerun import asked_for, kept_study, open_rerun
 from llenergymeasure.measurement.rerun_record import RecordError, keep_rerun_of
@@ -103,6 +110,36 @@ def snapshots_of(load_id):
     return {
         source.role: ancient(f"results/models/{source.key}")
         for source in PLAN.loads[load_id].sources
+    }
+
+
+def loaded_from(load_id):
+    """Everything a load reads: the snapshots by role, and its quantized weights, where it has any."""
+    key = PLAN.loads[load_id].quantized
+    kept = {} if key is None else {"quantized": ancient(f"results/models/{key}")}
+    return {**snapshots_of(load_id), **kept}
+
+
+def load_that_reads(wildcards):
+    """The first of this study's loads that reads those quantized weights."""
+    key = f"{wildcards.key}.quantized-{wildcards.recipe}"
+    return next(
+        load_id for load_id, load in PLAN.loads.items() if load.quantized == key
+    )
+
+
+def quantizing_settings(wildcards):
+    """The same for every study and load that share the weights."""
+    load_id = load_that_reads(wildcards)
+    plan = WHOLE_PLAN or read_piece(Path(PLAN_PIECES), "loads", load_id)
+    return quantizing_intent(plan.load_config(load_id))
+
+
+def versions_of(*names):
+    """Of the environment Snakemake runs in; under conda the environment's file says more (trigger software-env)."""
+    return {
+        name: next((found.version for found in distributions(name=name)), None)
+        for name in names
     }
 
 

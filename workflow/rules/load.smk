@@ -3,7 +3,7 @@
 
 rule load:
     input:
-        unpack(lambda wildcards: snapshots_of(wildcards.load_id)),
+        unpack(lambda wildcards: loaded_from(wildcards.load_id)),
     output:
         record=f"{RESULTS}/loads/{{load_id}}/load.json",
         compile_cache=directory(f"{RESULTS}/loads/{{load_id}}/compile-cache"),

@@ -3,7 +3,7 @@
 
 rule measure:
     input:
-        unpack(lambda wildcards: snapshots_of(load_of(wildcards))),
+        unpack(lambda wildcards: loaded_from(load_of(wildcards))),
         calibration=f"{RESULTS}/batches/{{batch_id}}/calibration.json",
         reference=f"{RESULTS}/batches/{PLAN.reference_batch}/outputs.parquet",
         compile_cache=lambda wildcards: ancient(

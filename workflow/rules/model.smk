@@ -3,6 +3,9 @@
 Studies share snapshots, so nothing of one study may be an input here.
 """
 
+# Quantized weights lie beside the snapshots they were made of.
+SNAPSHOT = r".+(?<!\.quantized-[0-9a-f]{12})"
+
 
 rule model:
     output:
@@ -10,7 +13,7 @@ rule model:
     log:
         "results/models/logs/{key}.log",
     wildcard_constraints:
-        key="(?!folder-).+",
+        key=f"(?!folder-){SNAPSHOT}",
     # With --cache, snapshots are shared between working directories.
     cache: True
     priority: 3 * JOBS
@@ -28,7 +31,7 @@ rule model:
 # A folder's files can change under the same name, so its snapshot is never taken from a shared cache.
 use rule model as local_model with:
     wildcard_constraints:
-        key="folder-.+",
+        key=f"folder-{SNAPSHOT}",
     cache: False
 
 

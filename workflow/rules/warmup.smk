@@ -3,7 +3,7 @@
 
 rule warmup:
     input:
-        unpack(lambda wildcards: snapshots_of(load_of(wildcards))),
+        unpack(lambda wildcards: loaded_from(load_of(wildcards))),
         record=lambda wildcards: f"{RESULTS}/loads/{load_of(wildcards)}/load.json",
         compile_cache=lambda wildcards: ancient(
             f"{RESULTS}/loads/{load_of(wildcards)}/compile-cache"

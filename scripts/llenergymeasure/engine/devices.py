@@ -10,11 +10,19 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
+
+from llenergymeasure.engine.memory import (
+    MemoryState,
+    cuda_memory,
+    host_memory,
+    host_peak_bytes,
+    release_host,
+    reset_host_peak,
+    sum_of,
+)
 
 
 @dataclass(frozen=True)
@@ -78,18 +86,24 @@ class DeviceKind(ABC):
         """Wait until the device has done everything asked of it."""
 
     @abstractmethod
-    def reset_peak_memory(self) -> None: ...
+    def reset_peak_memory(self) -> bool:
+        """Begin a new peak. False where the system doesn't permit it: the peak then is the process's."""
 
     @abstractmethod
     def peak_memory_bytes(self) -> int:
         """Highest memory in use since `reset_peak_memory`, in bytes, summed over the devices."""
 
     @abstractmethod
-    def current_memory_bytes(self) -> int: ...
+    def memory(self) -> MemoryState:
+        """What is in use, reserved and fragmented now."""
 
     @abstractmethod
     def release_memory(self) -> None:
         """Give cached memory back, so that one experiment doesn't inherit another's."""
+
+    @abstractmethod
+    def forget_instruments(self) -> None:
+        """Give back what the instrumented pass left, where the peak would count it. Between two warm-up passes."""
 
     @abstractmethod
     def describe(self) -> dict[str, Any]: ...
@@ -112,22 +126,20 @@ class Host(DeviceKind):
     def synchronize(self) -> None:
         """Nothing runs behind Python's back here."""
 
-    def reset_peak_memory(self) -> None:
-        # proc(5): writing 5 resets the high-water mark of the resident set.
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    def reset_peak_memory(self) -> bool:
+        return reset_host_peak()
 
     def peak_memory_bytes(self) -> int:
-        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-        raise RuntimeError("/proc/self/status has no VmHWM line; peak memory is only known on Linux")
+        return host_peak_bytes()
 
-    def current_memory_bytes(self) -> int:
-        resident: int = psutil.Process().memory_info().rss
-        return resident
+    def memory(self) -> MemoryState:
+        return host_memory()
 
     def release_memory(self) -> None:
-        """The allocator of the C library keeps its own counsel."""
+        release_host()
+
+    def forget_instruments(self) -> None:
+        release_host()
 
     def describe(self) -> dict[str, Any]:
         return {"kind": "cpu", "threads": torch.get_num_threads(), "affinity": len(os.sched_getaffinity(0))}
@@ -146,18 +158,23 @@ class Cuda(DeviceKind):
         for index in self.indices:
             torch.cuda.synchronize(index)
 
-    def reset_peak_memory(self) -> None:
+    def reset_peak_memory(self) -> bool:
         for index in self.indices:
             torch.cuda.reset_peak_memory_stats(index)
+        return True
 
     def peak_memory_bytes(self) -> int:
         return sum(torch.cuda.max_memory_allocated(index) for index in self.indices)
 
-    def current_memory_bytes(self) -> int:
-        return sum(torch.cuda.memory_allocated(index) for index in self.indices)
+    def memory(self) -> MemoryState:
+        return sum_of(cuda_memory(index) for index in self.indices)
 
     def release_memory(self) -> None:
+        release_host()
         torch.cuda.empty_cache()
+
+    def forget_instruments(self) -> None:
+        """Nothing: the peak counts blocks in use, and an emptied cache would have to be filled in the window."""
 
     def uuids(self) -> list[str]:
         return [f"GPU-{torch.cuda.get_device_properties(index).uuid}" for index in self.indices]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +28,14 @@ TORCH_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": 
 
 @dataclass(frozen=True)
 class Source:
-    """A verified snapshot's folder, and whether it holds Python files whose hashes are in the lock."""
+    """A verified snapshot's folder, and whether it holds Python files whose hashes are in the lock.
+
+    quantized: the folder with its weights as they were quantized before, where they are read from there
+    """
 
     path: Path
     has_code: bool = False
+    quantized: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -114,8 +120,16 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
     with library_call("load"):
         given = load_keywords(config, has_code=sources.model.has_code, group=group)
         _import_model_code(snapshot, trust_remote_code=given["trust_remote_code"])
+        if "quantization_config" in given:
+            with contextlib.suppress(ImportError):  # the library says it better, and next
+                importlib.import_module("bitsandbytes")
+        weights = snapshot
+        if sources.model.quantized is not None:
+            # They bring their quantization along; the library ignores, with a warning, one that is given beside it.
+            weights = sources.model.quantized
+            given.pop("quantization_config")
         start = time.perf_counter()
-        model = AutoModelForCausalLM.from_pretrained(snapshot, **given)
+        model = AutoModelForCausalLM.from_pretrained(weights, **given)
         if sources.adapter is not None:
             model.load_adapter(str(sources.adapter.path))
         model.eval()

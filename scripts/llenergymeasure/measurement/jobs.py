@@ -69,6 +69,7 @@ def setting_of(snakemake: Any, piece: Plan, placement: Placement) -> Setting:
     return Setting(
         plan=piece,
         snapshots={role: Path(path) for role, path in snakemake.input.items() if role in ROLES},
+        quantized=next((Path(path) for role, path in snakemake.input.items() if role == "quantized"), None),
         compile_cache=Path(compile_cache),
         min_window_s=piece.protocol["min_window_s"],
         energy_resolution=piece.protocol["energy_resolution"],

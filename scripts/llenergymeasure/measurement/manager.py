@@ -18,12 +18,16 @@ from llenergymeasure.measurement.worker_process import WorkerLost, WorkerProcess
 
 @dataclass(frozen=True)
 class LoadOrder:
-    """How a worker loads the model: resolved intent, snapshot folder by role, compile cache, patience in seconds."""
+    """How a worker loads the model: resolved intent, snapshot folder by role, compile cache, patience in seconds.
+
+    quantized: folder of the weights as they were quantized before, where there is one
+    """
 
     config: dict[str, Any]
     snapshots: Mapping[str, Path]
     compile_cache: Path | None
     timeout_s: float
+    quantized: Path | None = None
 
     def message(self) -> dict[str, Any]:
         return {
@@ -31,6 +35,7 @@ class LoadOrder:
             "config": self.config,
             "snapshots": {role: str(folder) for role, folder in self.snapshots.items()},
             "compile_cache": None if self.compile_cache is None else str(self.compile_cache),
+            "quantized": None if self.quantized is None else str(self.quantized),
         }
 
 

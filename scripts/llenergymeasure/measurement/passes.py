@@ -80,6 +80,7 @@ class Passes:
         with self.windows.open("warmup", self.devices.synchronize) as window:
             # The instrumented pass has the measured shapes and keywords: it is the first of the warm-up passes.
             self.observed(seen)
+            self.devices.forget_instruments()
             self.run(plan.warmup_passes - 1)
         window_c, extra = heat_up(target_c, warmup, reading, lambda: self.run(1))
         # The last pass before the window: closing the warm-up's own window let the device wait for a tick.

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from llenergymeasure.config.quantized import quantized_key
 from llenergymeasure.config.sources import SourceIntent, sources_of
 from llenergymeasure.measurement.axes_label import common_label
 from llenergymeasure.measurement.plan import SCHEMA_VERSION, Plan, PlanError, read_plan, write_plan
@@ -25,11 +26,13 @@ class IndexedLoad:
     """What tells a load from the others in words, where its weights come from, and how many devices it needs.
 
     devices: None where the library spreads the model over all that it finds
+    quantized: folder name of its quantized weights; None where nothing is quantized, or each process does it
     """
 
     label: str
     sources: tuple[SourceIntent, ...]
     devices: int | None
+    quantized: str | None
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ def index_of(plan: Plan) -> PlanIndex:
                 common_label(axes[load_id]) or f"load {load_id}",
                 tuple(sources_of(plan.load_config(load_id))),
                 devices_needed(plan.load_config(load_id)),
+                quantized_key(plan.load_config(load_id)),
             )
             for load_id in plan.load_ids
         },
@@ -139,7 +143,10 @@ def read_index(folder: Path) -> PlanIndex | None:
                 **record,
                 "loads": {
                     name: IndexedLoad(
-                        item["label"], tuple(SourceIntent(**source) for source in item["sources"]), item["devices"]
+                        item["label"],
+                        tuple(SourceIntent(**source) for source in item["sources"]),
+                        item["devices"],
+                        item["quantized"],
                     )
                     for name, item in record["loads"].items()
                 },

@@ -25,16 +25,19 @@ from llenergymeasure.engine.generation import Generator, Request
 from llenergymeasure.engine.generators import generator_for
 from llenergymeasure.engine.keywords import pad_token
 from llenergymeasure.engine.load import LoadedModel, Source, Sources, load_model
+from llenergymeasure.engine.quantized import layers_of, made_with, require_same, write_quantized
 from llenergymeasure.engine.replicas import Group
 from llenergymeasure.engine.scoring import mean_logprob
 from llenergymeasure.measurement.answers import compare_answers
 from llenergymeasure.measurement.baselines import RESIDENT
 from llenergymeasure.measurement.baselines import findings_of as baseline_findings
 from llenergymeasure.measurement.calibration import Calibration, calibrate
+from llenergymeasure.measurement.memory_watch import MemoryWatch
 from llenergymeasure.measurement.metrics import Measured, compute_metrics
 from llenergymeasure.measurement.passes import Passes
 from llenergymeasure.measurement.phases import split_trace
 from llenergymeasure.measurement.prompts import PromptError, PromptSet, build_prompts
+from llenergymeasure.measurement.quantized_weights import NOTHING_QUANTIZED, choose_weights
 from llenergymeasure.measurement.record import (
     digest_of,
     each_once,
@@ -61,7 +64,9 @@ class Session:
         self.group = group
         self._loaded: LoadedModel | None = None
         self._opened: Windows | None = None
+        self._memory: MemoryWatch | None = None
         self._snapshots: dict[str, Snapshot] = {}
+        self._quantized = NOTHING_QUANTIZED
         self._load_warnings: list[dict[str, str]] = []
         # How likely a reference's answer is under this load: (reference, digest of its prompts) → log-probability.
         self._scores: dict[tuple[str, str], float] = {}
@@ -74,13 +79,24 @@ class Session:
         commands: dict[str, Callable[..., dict[str, Any]]] = {
             "load": self.load,
             "compile": self.compile,
+            "keep_quantized": self.keep_quantized,
             "warmup": self.warmup,
             "measure": self.measure,
         }
         return commands[message["do"]](**arguments)
 
-    def load(self, *, config: dict[str, Any], snapshots: dict[str, str], compile_cache: str | None) -> dict[str, Any]:
-        """Load the model and what belongs to it; its cost, memory and evidence."""
+    def load(
+        self,
+        *,
+        config: dict[str, Any],
+        snapshots: dict[str, str],
+        compile_cache: str | None,
+        quantized: str | None = None,
+    ) -> dict[str, Any]:
+        """Load the model and what belongs to it; its cost, memory and evidence.
+
+        quantized: folder of weights that were quantized before, to be read where they fit
+        """
         intent = ExperimentConfig.model_validate(config)
         if compile_cache is not None:
             use_compile_cache(Path(compile_cache))
@@ -88,10 +104,13 @@ class Session:
         windows = self._opened = Windows(self.group.together(self._meters_of(intent)), self.group)
         devices = startup_devices()
         windows.idle(intent, BARE)
+        # Only now: it asks the devices what they are, and that gives them a context.
+        self._quantized = choose_weights(intent, self._verified, quantized)
         with windows.open("load", devices.synchronize) as window:
             loaded = self.group.together(lambda: load_model(intent, self._sources(intent), self.group))
         windows.keep(window)
         self._loaded = loaded
+        self._memory = MemoryWatch(loaded.devices, self.group)
         windows.meters.restrict([uuid for uuids in self.group.gather(loaded.devices.uuids()) for uuid in uuids])
         windows.idle(intent, RESIDENT)
         self._load_warnings = list(windows.meters.warnings)
@@ -104,12 +123,34 @@ class Session:
                 "resident_bytes": sum(self.group.gather(loaded.resident_bytes)),
                 "source": loaded.devices.memory_source,
             },
+            "quantized_weights": self._quantized.to_dict(),
             "evidence": self._evidence(intent, seen, level="load"),
             "devices": self._described_devices(),
             "meters": windows.meters.describe(),
             "warnings": self._load_warnings,
             "parameters": sum(parameter.numel() for parameter in loaded.model.parameters()),
             "worker_pid": os.getpid(),
+        }
+
+    def keep_quantized(self, *, config: dict[str, Any], folder: str) -> dict[str, Any]:
+        """Write the weights that the load quantized, and read them again in the model's place: what that costs.
+
+        ExperimentFailure where what is read is not what was written.
+        """
+        intent = ExperimentConfig.model_validate(config)
+        written = layers_of(self._model.model)
+        write_quantized(self._model.model, self._verified.path, self._verified.files, Path(folder))
+        self._loaded, devices = None, self._model.devices
+        devices.release_memory()
+        with self._windows.open("load", devices.synchronize) as window:
+            sources = Sources(model=replace(_source(self._verified, intent), quantized=Path(folder)))
+            self._loaded = load_model(intent, sources, self.group)
+        require_same(written, layers_of(self._model.model))
+        return {
+            "made_with": made_with(),
+            "load_s": self._model.load_s,
+            "load_peak_bytes": self._model.load_peak_bytes,
+            "energy": [entry.to_dict() for entry in window.entries],
         }
 
     def compile(self, *, config: dict[str, Any]) -> dict[str, Any]:
@@ -166,6 +207,9 @@ class Session:
         """
         intent = ExperimentConfig.model_validate(config)
         plan = Calibration.from_dict(calibration)
+        memory = self._memory
+        assert memory is not None, "load comes first"
+        memory.begin()
         generator, prompts = self._generator(intent)
         windows, devices = self._windows, self._model.devices
         windows.meters.trace()
@@ -175,7 +219,7 @@ class Session:
         passes = self._passes(generator)
         warming, thermal = passes.warm(intent.warmup, plan, seen)
 
-        devices.reset_peak_memory()
+        memory.open_window()
         before = counts()
         full, anchor = passes.window("generate", plan.measured_passes)
         raw = generator.take_raw()
@@ -225,6 +269,7 @@ class Session:
                 *windows.meters.warnings[heard:],
                 *(warning_of(finding) for finding in findings if finding.code != "setting-ignored"),
                 *phase_warnings(figures.energy.phases),
+                *memory.warnings(),
             ]
         )
         result = {
@@ -247,7 +292,9 @@ class Session:
             "thermal": thermal.to_dict(),
             "conditions": {"generate": full.facts, "prefill": prefill.facts},
             "snapshot": snapshot_identity(self._verified),
+            "quantized_weights": self._quantized.to_dict(),
             "devices": self._described_devices(),
+            "memory": memory.to_dict(),
             "meters": windows.meters.describe(),
             "warnings": warnings,
             "worker_pid": os.getpid(),
@@ -262,7 +309,6 @@ class Session:
         )
         del raw, requests
         scoring_failed = not self._add_score(answer, reference, intent, prompts)
-        devices.release_memory()
         return {
             "record": {**result, "answer": answer},
             "requests": rows,
@@ -300,10 +346,14 @@ class Session:
         return opened
 
     def _sources(self, intent: ExperimentConfig) -> Sources:
-        return Sources(**{role: _source(snapshot, intent) for role, snapshot in self._snapshots.items()})
+        sources = {role: _source(snapshot, intent) for role, snapshot in self._snapshots.items()}
+        sources["model"] = replace(sources["model"], quantized=self._quantized.folder)
+        return Sources(**sources)
 
     def _observation(self) -> Observation:
-        return Observation(loaded=self._model, snapshots=self._snapshots, rank=self.group.rank)
+        return Observation(
+            loaded=self._model, snapshots=self._snapshots, rank=self.group.rank, weights_from=self._quantized.in_words
+        )
 
     def _evidence(
         self, intent: ExperimentConfig, seen: Observation, *, level: str | None = None

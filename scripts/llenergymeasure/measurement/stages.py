@@ -30,6 +30,7 @@ class Setting:
 
     plan: Plan
     snapshots: dict[str, Path]
+    quantized: Path | None
     compile_cache: Path
     min_window_s: float
     energy_resolution: float
@@ -48,13 +49,14 @@ class Setting:
             snapshots=self.snapshots,
             compile_cache=self.compile_cache if compiles else None,
             timeout_s=self.timeout_s,
+            quantized=self.quantized,
         )
 
 
 def run_load(setting: Setting, load_id: str) -> dict[str, Any]:
     """Load (and compile) once; what it cost and what it came to. SnapshotError when the model's files changed."""
     _check(setting)
-    for folder in setting.snapshots.values():
+    for folder in (*setting.snapshots.values(), *filter(None, [setting.quantized])):
         verify_snapshot(folder)
     # The folder is an output of the job, whether or not anything is compiled into it.
     setting.compile_cache.mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,7 @@ __all__ = [
     "Snapshot",
     "SnapshotError",
     "materialise",
+    "publish",
     "read_snapshot",
     "verify_snapshot",
 ]
@@ -166,6 +167,13 @@ def verify_snapshot(folder: Path) -> Snapshot:
     return snapshot
 
 
+def publish(snapshot: Snapshot, work: Path) -> None:
+    """Make the finished folder `work` the snapshot, in one step; what was there before goes."""
+    (work / RECORD).write_text(json.dumps(snapshot.to_dict(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    _remove(snapshot.path)
+    work.rename(snapshot.path)
+
+
 def _kept(ref: ModelRef, revision: str | None, destination: Path, allow_code: bool) -> Snapshot | None:
     """The whole snapshot already in `destination`, or None when it has to be made."""
     if not (destination / RECORD).exists():
@@ -202,9 +210,7 @@ def _make(
             shutil.rmtree(work)
         raise
     snapshot = Snapshot(destination, ref.kind, ref.text, revision, allow_code, fetched.files, fetched.notes)
-    (work / RECORD).write_text(json.dumps(snapshot.to_dict(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    _remove(destination)
-    work.rename(destination)
+    publish(snapshot, work)
     return snapshot
 
 

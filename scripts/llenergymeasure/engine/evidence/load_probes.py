@@ -84,10 +84,11 @@ def _bits(seen: Observation, requested: Any, wanted: str) -> Finding:
         if parameter.dtype in PACKED
     )
     effective = counted[wanted] > 0
+    read = "" if seen.weights_from is None else f", read from {seen.weights_from}"
     return Finding(
         effective,
         f"{counted[wanted]} layers of class {wanted}, {packed} bytes of packed weights, "
-        f"{seen.loaded.resident_bytes} bytes in all",
+        f"{seen.loaded.resident_bytes} bytes in all{read}",
         effective == bool(requested),
     )
 

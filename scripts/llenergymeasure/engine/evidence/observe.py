@@ -46,6 +46,8 @@ class Observation:
     loaded: LoadedModel
     snapshots: Mapping[str, Identity] = field(default_factory=dict)
     rank: int = 0
+    # The artifact that quantized weights were read from, in words; None where this process quantized them.
+    weights_from: str | None = None
     compile_counts: Mapping[str, int] = field(default_factory=dict)
     window_counts: Mapping[str, int] | None = None
     heard: Heard | None = None

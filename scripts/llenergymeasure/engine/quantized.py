@@ -1,0 +1,90 @@
+"""Write a model that the library has quantized, so that it can be read again instead of being quantized again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import GenerationConfig
+
+from llenergymeasure.engine.devices import startup_devices
+from llenergymeasure.engine.failure import ExperimentFailure, library_call
+
+LIBRARIES = ("torch", "transformers", "bitsandbytes")
+# Of a quantized layer, what decides on its product and is in no state dict.
+_SETTINGS = ("compute_dtype", "quant_storage", "in_features", "out_features")
+_WEIGHTS = (".safetensors", ".safetensors.index.json")
+
+
+def made_with() -> dict[str, Any]:
+    """What decides on quantized weights beside the settings: the libraries, and the kind of device they work on."""
+    described = startup_devices().describe()
+    names = sorted({device["name"] for device in described.get("devices", ())})
+    return {**{name: metadata.version(name) for name in LIBRARIES}, "device": ", ".join(names) or described["kind"]}
+
+
+def write_quantized(model: Any, snapshot: Path, names: Iterable[str], folder: Path) -> None:
+    """The quantized weights as safetensors, and beside them the other files of the snapshot, whose names are given.
+
+    Only the weights, and in config.json the quantization, are the library's doing: it would also rewrite the settings
+    of the generation. Has to come before anything is computed, since some weights are packed anew on first use.
+    ExperimentFailure where the library can't write this model.
+    """
+    with library_call("quantize"):
+        # The library checks these before it writes a model; the file that counts is the snapshot's.
+        model.generation_config = GenerationConfig()
+        model.save_pretrained(folder)
+        quantization = model.config.quantization_config.to_dict()
+    for path in folder.iterdir():
+        if not path.name.endswith(_WEIGHTS):
+            path.unlink()
+    for name in names:
+        if not name.endswith(_WEIGHTS):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(snapshot / name, folder / name)
+    config = json.loads((snapshot / "config.json").read_text(encoding="utf-8"))
+    config["quantization_config"] = quantization
+    (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def layers_of(model: Any) -> dict[str, str]:
+    """A digest of every tensor of the model, and the class and settings of every quantized layer.
+
+    Two models for which it is equal compute the same.
+    """
+    found = {name: _digest(tensor) for name, tensor in model.state_dict().items() if torch.is_tensor(tensor)}
+    found.update({f"{name} (buffer)": _digest(buffer) for name, buffer in model.named_buffers()})
+    for name, module in model.named_modules():
+        if type(module).__module__.startswith("bitsandbytes"):
+            settings = {key: str(getattr(module, key, None)) for key in _SETTINGS}
+            state = getattr(module, "state", None)
+            settings.update({key: str(getattr(state, key, None)) for key in ("threshold", "has_fp16_weights")})
+            settings["dtype"] = str(module.weight.dtype)
+            found[f"{name} (layer)"] = f"{type(module).__name__} {sorted(settings.items())}"
+    return found
+
+
+def require_same(written: dict[str, str], read: dict[str, str]) -> None:
+    """ExperimentFailure that names the first part in which the model that was read is another one."""
+    for name in sorted(written.keys() | read.keys()):
+        if written.get(name) != read.get(name):
+            raise ExperimentFailure(
+                "quantize",
+                "NotTheSame",
+                f"the library reads {name} otherwise than it wrote it: {read.get(name)}, not {written.get(name)}",
+            )
+
+
+def _digest(tensor: torch.Tensor) -> str:
+    plain = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+    # In pieces: the bytes of an embedding need not be in memory twice.
+    sha = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+    for piece in plain.split(1 << 26):
+        sha.update(piece.numpy())
+    return sha.hexdigest()[:16]

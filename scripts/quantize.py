@@ -1,0 +1,20 @@
+"""Quantize one model once, for every process that would quantize it the same way."""
+
+from pathlib import Path
+
+from llenergymeasure.engine.environment import describe_environment
+from llenergymeasure.measurement.jobs import LOCK, run_job, study_of
+from llenergymeasure.measurement.placement import claim
+from llenergymeasure.measurement.quantizing import run_quantize
+from llenergymeasure.models.snapshot import SnapshotError
+
+output = Path(snakemake.output.weights)
+with run_job(f"quantize · {output.name}", SnapshotError), claim(snakemake.resources.gpu):
+    run_quantize(
+        snakemake.params.intent,
+        Path(snakemake.input.model),
+        output,
+        timeout_s=study_of(snakemake).measurement.experiment_timeout_s,
+        log=Path(snakemake.log[0]),
+        environment=describe_environment(Path(snakemake.scriptdir).parent, LOCK)["fingerprint"],
+    )
