@@ -87,6 +87,8 @@ def running(folder: Path) -> Iterator[Slurm]:
         _wait_for_node(slurm)
         yield slurm
     finally:
+        # A job's processes outlive the daemons.
+        subprocess.run(["scancel", "--user", "root"], check=False, timeout=30)
         for daemon in reversed(slurm.daemons):
             daemon.send_signal(signal.SIGTERM)
         for daemon in slurm.daemons:

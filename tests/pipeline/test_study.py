@@ -8,7 +8,7 @@ import json
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from harness import Pipeline, study
+from harness import ROOT, Pipeline, study
 from pipeline.metric_formulas import evaluate, raw_quantities
 
 from llenergymeasure.results.records import METRICS as METRICS_DECLARED
@@ -36,6 +36,15 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pipeline, str]:
     done = pipeline.snakemake()
     assert done.returncode == 0, done.output
     return pipeline, done.output
+
+
+def test_results_readme_names_whatever_is_there(measured: tuple[Pipeline, str]) -> None:
+    page = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
+    there = [path for path in measured[0].results().rglob("*") if not path.name.startswith(".")]
+    shown = {path.name for path in measured[0].results().iterdir() if not path.name.startswith(".")}
+    assert {name for name in shown if f"<study>/{name}" not in page and f"`{name}`" not in page} == set()
+    kinds = {path.name for path in there if path.is_file() and path.parent.parent.parent.name == "batches"}
+    assert kinds == {"measurements.jsonl", "requests.parquet", "power.parquet"}
 
 
 def test_loads_are_shared_and_replicates_are_processes(measured: tuple[Pipeline, str]) -> None:
