@@ -3,18 +3,20 @@
 from pathlib import Path
 
 from llenergymeasure.engine.environment import describe_environment
-from llenergymeasure.measurement.jobs import LOCK, run_job, study_of
+from llenergymeasure.measurement.jobs import run_job
 from llenergymeasure.measurement.placement import claim
 from llenergymeasure.measurement.quantizing import run_quantize
+from llenergymeasure.measurement.surroundings import experiment_timeout_s, models_lock
 from llenergymeasure.models.snapshot import SnapshotError
 
 output = Path(snakemake.output.weights)
-with run_job(f"quantize · {output.name}", SnapshotError), claim(snakemake.resources.gpu):
+gpu = snakemake.resources.gpu
+with run_job(f"quantize · {output.name}", SnapshotError), claim(gpu, gpu):
     run_quantize(
         snakemake.params.intent,
         Path(snakemake.input.model),
         output,
-        timeout_s=study_of(snakemake).measurement.experiment_timeout_s,
+        timeout_s=experiment_timeout_s(),
         log=Path(snakemake.log[0]),
-        environment=describe_environment(Path(snakemake.scriptdir).parent, LOCK)["fingerprint"],
+        environment=describe_environment(Path(snakemake.scriptdir).parent, models_lock())["fingerprint"],
     )

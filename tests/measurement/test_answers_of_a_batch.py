@@ -37,6 +37,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Setting, dict[str, A
         stop_on_failure=False,
         environment={"fingerprint": "of these tests"},
         neighbours=None,
+        quantized=None,
         guard=Guard(folder, timeout_s=None, most_failures=None),
         log=folder / "log",
     )

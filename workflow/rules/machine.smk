@@ -32,6 +32,7 @@ tell_jobs(
     environments=Path(workflow.basedir, "envs"),
     workers=DEVICES,
     models_lock=Path(RESULTS, "provenance/models.lock.yaml") if RERUNNING else LOCK,
+    experiment_timeout_s=STUDY.measurement.experiment_timeout_s,
 )
 
 

@@ -13,13 +13,16 @@ WORKERS = "LLENERGYMEASURE_WORKERS"
 ENVIRONMENTS = "LLENERGYMEASURE_ENVS"
 # Where jobs find the pins of hub models: a rerun has its own.
 MODELS_LOCK = "LLENERGYMEASURE_MODELS_LOCK"
+# Patience with a worker, for jobs whose outputs no study owns: a parameter would make them anew when it changes.
+EXPERIMENT_TIMEOUT = "LLENERGYMEASURE_EXPERIMENT_TIMEOUT_S"
 # The Snakemake that runs the jobs: a job whose Snakemake is killed ends too.
 SNAKEMAKE = "LLENERGYMEASURE_SNAKEMAKE_PID"
 
 
-def tell_jobs(*, environments: Path, workers: int, models_lock: Path) -> None:
+def tell_jobs(*, environments: Path, workers: int, models_lock: Path, experiment_timeout_s: float) -> None:
     """Called where the Snakefile is read."""
     os.environ[MODELS_LOCK] = str(models_lock)
+    os.environ[EXPERIMENT_TIMEOUT] = str(experiment_timeout_s)
     os.environ[WORKERS] = str(workers)
     os.environ[ENVIRONMENTS] = str(environments)
     os.environ[SNAKEMAKE] = str(os.getpid())
@@ -37,6 +40,10 @@ def environments_folder() -> Path | None:
 
 def models_lock() -> Path:
     return Path(os.environ.get(MODELS_LOCK, DEFAULT_LOCK))
+
+
+def experiment_timeout_s() -> float:
+    return float(os.environ[EXPERIMENT_TIMEOUT])
 
 
 def snakemake_pid() -> int | None:
