@@ -22,6 +22,7 @@ def main() -> None:
     from llenergymeasure.measurement.session import STOP, Session
 
     transformers.utils.logging.disable_progress_bar()
+    gc.freeze()
     gc.enable()
     session = Session(join_group())
     while (message := session.group.share(None)) != STOP:
