@@ -3,18 +3,20 @@
 import sys
 from pathlib import Path
 
+from llenergymeasure.config import study_from_mapping
 from llenergymeasure.config.sources import sources_of
-from llenergymeasure.measurement.jobs import run_job, study_of
+from llenergymeasure.measurement.jobs import run_job
 from llenergymeasure.models.errors import PinError
 from llenergymeasure.models.pin import resolve_pins
 
 with run_job("pin · branch names to commits", PinError):
-    experiments = study_of(snakemake, require_pins=False).expand()
+    lock = Path(snakemake.params.lock)
+    experiments = study_from_mapping(snakemake.config, lock_path=lock, require_pins=False).expand()
     wanted = [source for config in experiments for source in sources_of(config.model_dump())]
     hub = [source for source in wanted if source.ref.kind == "hub"]
     report = resolve_pins(
         [(source.name, source.revision) for source in hub],
-        Path(snakemake.params.lock),
+        lock,
         adapters={source.name for source in hub if source.role == "adapter"},
     )
     print(*(report or ["no model of this study is on a hub"]), sep="\n", file=sys.stderr)

@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from llenergymeasure.config import Study, study_from_mapping
 from llenergymeasure.config.sources import ROLES
 from llenergymeasure.energy.boards import visible_names
 from llenergymeasure.engine.environment import describe_environment, fingerprint, installed_packages
@@ -99,11 +98,6 @@ def tell_what_changed(snakemake: Any) -> None:
     of = read_rerun_of(results)
     if of is not None and (told := changes(of, environment, installed_packages(), visible_names())):
         print(told, file=sys.stderr, flush=True)
-
-
-def study_of(snakemake: Any, *, require_pins: bool = True) -> Study:
-    """The study as Snakemake holds it; it was checked when the Snakefile was read."""
-    return study_from_mapping(snakemake.config, lock_path=models_lock(), require_pins=require_pins)
 
 
 def planned(snakemake: Any) -> Plan:

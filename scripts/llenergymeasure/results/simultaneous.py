@@ -33,7 +33,11 @@ def comparisons_to(analysis: SplitPlot, reference: str, others: Sequence[str]) -
 
 
 def comparisons_among(analysis: SplitPlot, names: Sequence[str]) -> Comparisons | None:
-    """All pairs of these; of many, where Šidák's bound holds for all, only those with the first are made."""
+    """All pairs of these; of many, where Šidák's bound holds for all, only those with the first are made.
+
+    For comparisons with an experiment that was picked because of its figure: whichever pair is looked at afterwards,
+    it is one of all pairs (Tukey's argument).
+    """
     count = len(names) * (len(names) - 1) // 2
     if DRAWS * count > LARGEST:
         return _comparisons_with_first(analysis, names, count)
@@ -43,15 +47,6 @@ def comparisons_among(analysis: SplitPlot, names: Sequence[str]) -> Comparisons 
 def ratios_to(analysis: SplitPlot, reference: str, others: Sequence[str]) -> dict[str, Ratio]:
     """Each experiment over the reference, with intervals that hold for all of them at once (95 %)."""
     return ratios_of(analysis, comparisons_to(analysis, reference, others), others, reference)
-
-
-def ratios_among(analysis: SplitPlot, first: str, others: Sequence[str]) -> dict[str, Ratio]:
-    """Others over `first`, with intervals that hold for all pairs at once.
-
-    For comparisons with an experiment that was picked because of its figure: whichever pair is looked at afterwards,
-    it is one of all pairs (Tukey's argument).
-    """
-    return ratios_of(analysis, comparisons_among(analysis, [first, *others]), others, first)
 
 
 def _comparisons(analysis: SplitPlot, pairs: Sequence[tuple[str, str]]) -> Comparisons | None:
