@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from energy.fake_powercap import SERVER, FakePowercap
 from llenergymeasure.energy import LedgerEntry, MeterSet, MeterUnavailable, Window, primary_energy, rapl_meter
 from llenergymeasure.energy.clock import CLOCK
 from llenergymeasure.energy.meter import MeterContext
+from llenergymeasure.energy.powercap import Zone
 from llenergymeasure.energy.rapl_meter import RaplMeter, open_rapl
 from llenergymeasure.energy.warning_log import WarningLog
 
@@ -205,6 +207,27 @@ def test_a_reader_that_dies_is_told_and_the_edges_still_count(root: Path, monkey
     assert again.findings == []
     assert len(again.intervals) > 5
     assert machine.meter._reader.death is None
+
+
+def test_a_look_that_overlaps_the_last_one_does_not_turn_the_counter_back(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine the last reading is taken, and then the thread has the processor for a while."""
+    real_read = Zone.read_uj
+    waits_s: list[float] = []  # what the main thread waits between its reading and having it
+
+    def read(zone: Zone) -> int:
+        value = real_read(zone)
+        if waits_s and threading.current_thread() is threading.main_thread():
+            time.sleep(waits_s.pop())
+        return value
+
+    monkeypatch.setattr(Zone, "read_uj", read)
+    with FakePowercap(root, PACKAGE), opened() as machine:
+        window = machine.window(0.3, lambda: waits_s.append(0.2))
+    (entry,) = window.entries
+    assert entry.energy_j is not None, entry.reason
+    assert waits_s == []
 
 
 def test_a_short_window_is_unknown_or_wide_and_never_zero(root: Path) -> None:

@@ -64,11 +64,14 @@ class CounterReader:
 
     def stop(self) -> list[Look]:
         """The last look, taken here and now, and all before it since `start`."""
-        last = look(self._zones, self._clock)
         with self._changed:
+            # A look of the thread's that is under way is dropped: of two looks at once, nobody knows which one read
+            # first.
             self._running = False
+            looks = self._looks
+            last = look(self._zones, self._clock)
             self._changed.notify_all()
-            return [*(each for each in self._looks if each.time_s < last.time_s), last]
+        return [*looks, last]
 
     def close(self) -> None:
         """Let the thread end."""
