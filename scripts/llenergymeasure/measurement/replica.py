@@ -5,25 +5,23 @@ Started by the worker as `python -m llenergymeasure.measurement.replica`; ends w
 
 from __future__ import annotations
 
-import gc
 import sys
 
+from llenergymeasure.measurement.importing import importing
 from llenergymeasure.measurement.lifeline import end_with_parent
 
 
 def main() -> None:
     end_with_parent()
-    gc.disable()
-    import transformers
-    import transformers.modeling_utils  # the most of what a model imports
+    with importing():
+        import transformers
+        import transformers.modeling_utils  # the most of what a model imports
 
-    from llenergymeasure.engine.failure import ExperimentFailure
-    from llenergymeasure.measurement.replica_processes import join_group
-    from llenergymeasure.measurement.session import STOP, Session
+        from llenergymeasure.engine.failure import ExperimentFailure
+        from llenergymeasure.measurement.replica_processes import join_group
+        from llenergymeasure.measurement.session import STOP, Session
 
-    transformers.utils.logging.disable_progress_bar()
-    gc.freeze()
-    gc.enable()
+        transformers.utils.logging.disable_progress_bar()
     session = Session(join_group())
     while (message := session.group.share(None)) != STOP:
         try:

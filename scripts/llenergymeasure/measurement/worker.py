@@ -5,7 +5,6 @@ Started by the manager as `python -m llenergymeasure.measurement.worker`; ends w
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import traceback
@@ -15,6 +14,7 @@ from typing import Any
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.energy import prepare_meters
 from llenergymeasure.measurement.channel import WORKER_DESCRIPTOR, receive, send
+from llenergymeasure.measurement.importing import importing
 from llenergymeasure.measurement.lifeline import end_with_parent
 
 
@@ -23,24 +23,20 @@ def main() -> None:
     os.set_inheritable(descriptor, False)
     connection = Connection(descriptor)
     end_with_parent()
-    # Imports make objects by the million and no garbage: without the collector they take a seventh less time.
-    gc.disable()
-    message = receive(connection)
-    config = ExperimentConfig.model_validate(message["config"])
-    prepare_meters(config.energy)
-    # Imported here: the import of torch belongs to the process, not to whoever looks at this module.
-    import transformers
-    import transformers.modeling_utils  # the most of what a model imports
+    with importing():
+        message = receive(connection)
+        config = ExperimentConfig.model_validate(message["config"])
+        prepare_meters(config.energy)
+        # Imported here: the import of torch belongs to the process, not to whoever looks at this module.
+        import transformers
+        import transformers.modeling_utils  # the most of what a model imports
 
-    from llenergymeasure.engine.failure import ExperimentFailure
-    from llenergymeasure.measurement.replica_processes import open_group
-    from llenergymeasure.measurement.session import STOP, Session
+        from llenergymeasure.engine.failure import ExperimentFailure
+        from llenergymeasure.measurement.replica_processes import open_group
+        from llenergymeasure.measurement.session import STOP, Session
 
-    # The log is read by people; bars that redraw themselves are not for it.
-    transformers.utils.logging.disable_progress_bar()
-    # What was imported stays: collecting between experiments need not go through it again (a tenth of a second each).
-    gc.freeze()
-    gc.enable()
+        # The log is read by people; bars that redraw themselves are not for it.
+        transformers.utils.logging.disable_progress_bar()
     session: Session | None = None
     try:
         while True:
