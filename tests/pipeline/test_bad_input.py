@@ -38,7 +38,7 @@ def test_every_mistake_has_its_line(pipeline: Pipeline) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("../../elsewhere", "study"), ("a b", "study"), ("", "study")],
+    [("../../elsewhere", "study"), ("a b", "study"), ("", "study"), ("models", "study")],
 )
 def test_a_study_name_never_becomes_a_path_unchecked(pipeline: Pipeline, name: str, said: str) -> None:
     pipeline.write(study(study=name))

@@ -33,6 +33,8 @@ def test_three_significant_digits(value: float, text: str) -> None:
         (1.17420, 0.00021, ("1.174", "0.0002")),
         (2.8, 31.0, ("2.8", "31.0")),
         (5.0, 0.0, ("5.000", "0")),
+        (34.0, 7e-15, ("34.00", "0")),
+        (34.0, 4e-10, ("34.00", "4e-10")),
     ],
 )
 def test_as_many_digits_as_the_interval_allows(mean: float, half: float, texts: tuple[str, str]) -> None:

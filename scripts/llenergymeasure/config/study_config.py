@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from llenergymeasure.config.base import Config
 from llenergymeasure.config.costs import CostsConfig
 from llenergymeasure.config.protocol import MeasurementConfig
+
+MODELS_FOLDER = "models"
+
+
+def _free(name: str) -> str:
+    if name == MODELS_FOLDER:
+        raise ValueError(f"{name} is the folder of the models under results/; give the study another name")
+    return name
 
 
 class StudyConfig(Config):
@@ -17,8 +25,11 @@ class StudyConfig(Config):
     With none of these, the one experiment that `defaults` describes.
     """
 
-    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["my-study"])]
-    """Name of the study and of its folder under results/: up to 64 letters, digits, dots, dashes, underscores."""
+    study: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["my-study"]), AfterValidator(_free)
+    ]
+    """Name of the study and of its folder under results/: up to 64 letters, digits, dots, dashes, underscores; not
+    `models`, where the models are."""
 
     defaults: dict[str, Any] = Field(default_factory=dict)
     """Settings shared by every experiment; nested, or with dotted keys."""

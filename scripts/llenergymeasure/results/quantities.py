@@ -11,6 +11,8 @@ from llenergymeasure.results.statistics import Estimate
 
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 _SHORT = {"bytes": "B"}
+# Sums and quotients of doubles (2⁻⁵³ each, relative) differ by less than this where the figures are the same.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Scale:
         mean, half = found.mean / self.divisor, found.half_width
         if half is None:
             return significant(mean), None
-        if half == 0:
+        if half <= ROUNDING * abs(found.mean):
             return significant(mean, 4), "0"
         half /= self.divisor
         # An interval wider than the figure itself needs no more digits than the figure.
