@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from harness import Pipeline, study
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 FAKE = Path(__file__).with_name("fake_conda.py")
 FINGERPRINT = """
 import json, sys
@@ -37,7 +37,7 @@ def conda(tmp_path: Path) -> Path:
 def test_a_study_runs_in_environments_from_the_locks(pipeline: Pipeline, conda: Path) -> None:
     pipeline.write(study())
     settings = {"PATH": f"{conda}{os.pathsep}{os.environ['PATH']}", "LLENERGYMEASURE_TORCH": "cpu"}
-    done = pipeline.snakemake("--sdm", "conda", **settings)
+    done = pipeline.snakemake("--sdm", "conda", timeout_s=1500, **settings)
     assert done.returncode == 0, done.output
     made = sorted((pipeline.directory / ".snakemake/conda").glob("*_"))
     packages = {path: _packages(path) for path in made}

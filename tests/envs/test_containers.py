@@ -6,11 +6,15 @@ No container can be built where this is developed, so what they would run is rea
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 from harness import ROOT
+
+from llenergymeasure.engine.environment import commit_of
 
 ENVS = ROOT / "envs"
 DOCKERFILE, APPTAINER = ENVS / "Dockerfile", ENVS / "apptainer.def"
@@ -40,11 +44,26 @@ def test_it_runs_snakemake_on_the_copied_snakefile(definition: Path) -> None:
     assert f"WORKDIR {folder}" in DOCKERFILE.read_text(encoding="utf-8")
 
 
-def test_apptainer_copies_what_the_pipeline_reads() -> None:
+def test_docker_gets_every_file_and_the_commit() -> None:
+    """.dockerignore leaves out nothing that git knows, and not git's own folder: results name the commit."""
+    ignored = ["git", "ls-files", "--cached", "--ignored", "--exclude-from=.dockerignore"]
+    assert subprocess.check_output(ignored, cwd=ROOT, text=True) == ""
+    assert ".git" not in (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    copies = re.findall(r"^COPY .+$", DOCKERFILE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert copies[-1] == "COPY . ."
+
+
+def test_apptainer_holds_the_commit(tmp_path: Path) -> None:
+    """Copying what the definition copies, and git's part of what it runs, gives a checkout with nothing changed."""
     text = APPTAINER.read_text(encoding="utf-8")
-    copied = dict(line.split() for line in text.split("%files\n")[1].split("\n\n")[0].splitlines())
-    assert set(copied) == {"Snakefile", "workflow", "profiles", "config", "scripts", "envs"}
-    assert all((ROOT / name).exists() and target.endswith(f"/{name}") for name, target in copied.items())
+    (copied,) = text.split("%files\n")[1].split("\n\n")[0].splitlines()
+    assert copied.split() == [".git", "/opt/llenergymeasure/.git"]
+    assert "\n    cd /opt/llenergymeasure\n    git reset --hard --quiet\n" in text
+    shutil.copytree(ROOT / ".git", tmp_path / ".git")
+    subprocess.run(["git", "reset", "--hard", "--quiet"], cwd=tmp_path, check=True)
+    head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip()
+    assert commit_of(tmp_path) == {"git_commit": head, "git_dirty": False}
+    assert (tmp_path / "Snakefile").is_file()
 
 
 @BOTH
