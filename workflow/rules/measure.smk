@@ -3,7 +3,13 @@
 
 rule measure:
     input:
-        unpack(lambda wildcards: loaded_from(load_of(wildcards))),
+        unpack(
+            loaded_from(
+                f"{RESULTS}/batches/{{batch_id}}/{{replicate}}/measurements.jsonl",
+                f"{RESULTS}/batches/{{batch_id}}/{{replicate}}/requests.parquet",
+                f"{RESULTS}/batches/{{batch_id}}/{{replicate}}/power.parquet",
+            )
+        ),
         calibration=f"{RESULTS}/batches/{{batch_id}}/calibration.json",
         reference=f"{RESULTS}/batches/{PLAN.reference_batch}/outputs.parquet",
         compile_cache=lambda wildcards: ancient(

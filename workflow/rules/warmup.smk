@@ -3,7 +3,12 @@
 
 rule warmup:
     input:
-        unpack(lambda wildcards: loaded_from(load_of(wildcards))),
+        unpack(
+            loaded_from(
+                f"{RESULTS}/batches/{{batch_id}}/calibration.json",
+                f"{RESULTS}/batches/{{batch_id}}/outputs.parquet",
+            )
+        ),
         record=lambda wildcards: f"{RESULTS}/loads/{load_of(wildcards)}/load.json",
         compile_cache=lambda wildcards: ancient(
             f"{RESULTS}/loads/{load_of(wildcards)}/compile-cache"

@@ -73,7 +73,8 @@ class PlanIndex:
         return sum(batch.experiments for batch in self.batches.values())
 
 
-def index_of(plan: Plan) -> PlanIndex:
+def index_of(plan: Plan, *, pinned: bool = True) -> PlanIndex:
+    """pinned: False while pins are being made, when nothing is known of weights that depend on them."""
     axes: dict[str, list[Mapping[str, Any]]] = {}
     for entry in plan.experiments.values():
         axes.setdefault(entry["load_id"], []).append(entry["axes"])
@@ -90,7 +91,7 @@ def index_of(plan: Plan) -> PlanIndex:
                 common_label(axes[load_id]) or f"load {load_id}",
                 tuple(sources_of(plan.load_config(load_id))),
                 devices_needed(plan.load_config(load_id)),
-                quantized_key(plan.load_config(load_id)),
+                quantized_key(plan.load_config(load_id)) if pinned else None,
             )
             for load_id in plan.load_ids
         },
