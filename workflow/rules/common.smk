@@ -47,6 +47,8 @@ def open_repeated():
         if not workflow.is_main_process:
             return None, kept_study(asked)
         repeated = open_rerun(asked)
+        if repeated.warning:
+            print(repeated.warning, file=sys.stderr)
         return repeated, repeated.study
     except RerunError as error:
         end_with([str(error)])

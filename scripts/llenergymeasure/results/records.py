@@ -166,7 +166,8 @@ _ALL = (
         "net_energy_per_output_token_j",
         "Net energy per output token",
         "J/output token",
-        "As energy per output token, less the idle power with the model resident times the window's length.",
+        "As energy per output token, less the idle power with the model resident times the window's length. "
+        "Unknown where the source gives one power, at work and idle: a fixed estimate.",
         False,
         symbol="J",
         energy=True,
@@ -176,7 +177,8 @@ _ALL = (
         "net_energy_per_request_j",
         "Net energy per request",
         "J/request",
-        "As energy per request, less the idle power with the model resident times the window's length.",
+        "As energy per request, less the idle power with the model resident times the window's length. "
+        "Unknown where the source gives one power, at work and idle: a fixed estimate.",
         False,
         symbol="J",
         energy=True,

@@ -46,7 +46,7 @@ def run_row(record: Mapping[str, Any]) -> dict[str, Any]:
         "energy_source": record["energy_source"],
         "evidence_ok": _evidence_ok(record),
         "output_digest": record["output_digest"],
-        "warnings": len(record["warnings"]),
+        "warnings": len({warning["code"] for warning in record["warnings"]}),
         "validity": None if record["validity"] is None else record["validity"]["verdict"],
         **_instrument(record),
         **{name: _number(record["metrics"].get(name)) for name in METRICS},
