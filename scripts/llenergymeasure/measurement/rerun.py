@@ -80,8 +80,8 @@ class Rerun:
             (batches / batch / str(number) / "measurements.jsonl").exists() for batch, number in self.before.order
         )
         return (
-            f"{self.folder} has no tables to compare with "
-            f"({there} of {len(self.before.order)} measurements are there): its plan is measured all the same, and the comparison is left out until it is finished"
+            f"{self.folder} has no tables to compare with ({there} of {len(self.before.order)} measurements are "
+            "there): its plan is measured all the same, and the comparison is left out until it is finished"
         )
 
 
