@@ -13,7 +13,9 @@ from llenergymeasure.config import (
     study_from_mapping,
     study_without_experiments,
 )
+from llenergymeasure.config.errors import first_of_each_kind
 from llenergymeasure.config.quantized import quantizing_intent
+from llenergymeasure.models.here import why_missing
 from llenergymeasure.models.recipe import recipe_of
 from llenergymeasure.measurement.guard import begin_run
 from llenergymeasure.measurement.one_run import AlreadyRunning, hold
@@ -28,6 +30,7 @@ from llenergymeasure.measurement.provenance import keep_provenance, written_in
 from llenergymeasure.measurement.rerun import asked_for, kept_study, open_rerun
 from llenergymeasure.measurement.rerun_record import RecordError, keep_rerun_of
 from llenergymeasure.measurement.rerun_source import FROM, USAGE, RerunError
+from llenergymeasure.measurement.validated import found_before
 
 PINNING = "pin" in sys.argv[1:]
 REPLANNING = "replan" in sys.argv[1:]
@@ -69,9 +72,16 @@ def open_study():
             source=as_written(study_files()[-1]),
             lock_path=LOCK,
             require_pins=not PINNING,
+            missing=why_no_snapshot,
         )
     except StudyError as error:
         end_with(problem.render() for problem in error.problems)
+
+
+def why_no_snapshot(ref, revision):
+    """Why a model can't be had here; a snapshot that was made outlives what it was made of."""
+    made = Path("results/models", ref.key(revision)).exists()
+    return None if made else why_missing(ref, revision)
 
 
 def study_files():
@@ -256,6 +266,26 @@ def announce():
         print("", answer.read_text(encoding="utf-8"), sep="\n", file=sys.stderr)
 
 
+def tell_warnings():
+    """What is doubtful about the study, at the beginning of every call that is about it; nothing stops for it.
+
+    A rerun repeats what was measured; what was doubtful about that stands in its report.
+    """
+    if PINNING or not workflow.is_main_process:
+        return
+    study = STUDY.expansion().warnings
+    record = Path(RESULTS) / "validation.json"
+    libraries = found_before(record, PLAN.digest, PLAN.experiments)
+    lines = [
+        *first_of_each_kind(study, "plan.json"),
+        *first_of_each_kind(libraries, record.name),
+    ]
+    if lines:
+        count = len(study) + len(libraries)
+        told = f"{count} warning{'' if count == 1 else 's'}; it runs all the same"
+        print(f"{STUDY.name}: {told}", *lines, sep="\n", file=sys.stderr)
+
+
 def end_with(lines):
     for line in lines:
         print(line, file=sys.stderr)
@@ -273,6 +303,7 @@ RESULTS = f"results/{STUDY.name}"
 PLAN_FILE = f"{RESULTS}/plan.json"
 PLAN_PIECES = f"{RESULTS}/plan"
 WHOLE_PLAN, PLAN_BEFORE, PLAN = open_plan()
+tell_warnings()
 gc.freeze()
 gc.enable()
 JOBS = len(PLAN.order)

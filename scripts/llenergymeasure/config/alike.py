@@ -14,22 +14,36 @@ from llenergymeasure.config.paths import flatten
 
 if TYPE_CHECKING:
     from llenergymeasure.config.expansion import Point
+    from llenergymeasure.config.matrix import RawPoint
 
 
-def points_alike(points: Sequence[Point]) -> list[Problem]:
-    """One warning for each setting by which some experiments differ in name only. Nothing is dropped."""
+def points_alike(points: Sequence[Point], written: Mapping[str, RawPoint]) -> list[Problem]:
+    """One warning for each setting by which some experiments differ in name only. Nothing is dropped.
+
+    `written` holds, by experiment id, what the study says; the warning is at the first place that sets it.
+    """
     firsts: dict[str, Point] = {}
     counts: dict[tuple[str, str, str], int] = {}
+    places: dict[tuple[str, str, str], str] = {}
     for point in points:
         first = firsts.setdefault(_effect(point.config), point)
         if first is not point:
             for path, one, other in _differences(first.config, point.config):
                 key = (path, one, other)
                 counts[key] = counts.get(key, 0) + 1
+                if key not in places:
+                    places[key] = _place(path, written[point.experiment_id], written[first.experiment_id])
     return [
-        POINTS_ALIKE.problem(path, f"{one} and {other} are the same to the library ({count} pairs of experiments)")
+        POINTS_ALIKE.problem(
+            places[path, one, other], f"{one} and {other} are the same to the library ({count} pairs of experiments)"
+        )
         for (path, one, other), count in counts.items()
     ]
+
+
+def _place(path: str, *points: RawPoint) -> str:
+    """Where one of the points sets it; the bare path where a preset or the library does."""
+    return next((point.origin(path) for point in points if path in point.settings), path)
 
 
 def _effect(config: ExperimentConfig) -> str:

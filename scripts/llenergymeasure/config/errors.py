@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ Severity = Literal["error", "warning"]
 COMMAND_LINE = "--config"
 UNPINNED = "model-unpinned"
 _SHOWN_CHARACTERS = 60
+_SHOWN_OF_A_KIND = 3
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,17 @@ class StudyError(Exception):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(problem.render() for problem in self.problems))
+
+
+def first_of_each_kind(problems: Iterable[Problem], listed_in: str) -> Iterator[str]:
+    """Lines for a terminal: the first few problems of each rule, how many more there are, and which file has all."""
+    kinds: dict[str | None, list[Problem]] = {}
+    for problem in problems:
+        kinds.setdefault(problem.rule, []).append(problem)
+    for rule, found in kinds.items():
+        yield from (problem.render() for problem in found[:_SHOWN_OF_A_KIND])
+        if (more := len(found) - _SHOWN_OF_A_KIND) > 0:
+            yield f"and {more} more, all in {listed_in} [{rule}]"
 
 
 def show(value: Any) -> str:

@@ -121,10 +121,10 @@ def expand_matrix(
     if problems:
         return Expansion(), problems
     axes = _axes(matrix, built)
-    experiments, duplicates, collisions = _with_ids(built, axes, matrix.axes)
+    experiments, duplicates, collisions, written = _with_ids(built, axes, matrix.axes)
     if collisions:
         return Expansion(), collisions
-    warned = [*matrix.unmatched_excludes(), *warnings.problems(points), *points_alike(experiments)]
+    warned = [*matrix.unmatched_excludes(), *warnings.problems(points), *points_alike(experiments, written)]
     rejected = [
         {"axes": dict(raw.axes or raw.settings), "problems": [problem.to_dict() for problem in found]}
         for raw, found in skipped
@@ -173,7 +173,9 @@ def _axes(matrix: Matrix, built: list[tuple[RawPoint, ExperimentConfig, dict[str
 
 def _with_ids(
     built: list[tuple[RawPoint, ExperimentConfig, dict[str, Any]]], names: list[str], axes: list[Axis]
-) -> tuple[list[Point], list[dict[str, Any]], list[Problem]]:
+) -> tuple[list[Point], list[dict[str, Any]], list[Problem], dict[str, RawPoint]]:
+    """The points, the further ones that were the same, ids that collide, and by id what the study says of a point."""
+    written: dict[str, RawPoint] = {}
     points: dict[str, Point] = {}
     duplicates: list[dict[str, Any]] = []
     collisions: list[Problem] = []
@@ -195,7 +197,8 @@ def _with_ids(
             duplicates.append({"experiment_id": experiment_id, "axes": values})
         else:
             points[experiment_id] = Point(experiment_id, load_id, config, values)
-    return list(points.values()), duplicates, collisions
+            written[experiment_id] = raw
+    return list(points.values()), duplicates, collisions, written
 
 
 def _axis_value(name: str, raw: RawPoint, asked: Mapping[str, Any], axes: Mapping[str, Axis]) -> Any:

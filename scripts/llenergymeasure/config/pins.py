@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Callable
 
-from llenergymeasure.config.checks import MODEL_UNAVAILABLE, MODEL_UNPINNED
+from llenergymeasure.config.checks import MODEL_MISSING, MODEL_UNAVAILABLE, MODEL_UNPINNED
 from llenergymeasure.config.errors import Problem
 from llenergymeasure.config.experiment import ExperimentConfig
 from llenergymeasure.config.lock import DEFAULT_REVISION, ModelsLock
 from llenergymeasure.config.model_ref import ModelRef, parse_model_ref
 from llenergymeasure.config.sources import ROLES
 
+Missing = Callable[[ModelRef, str | None], str | None]
+"""Of a model and its pinned revision: why it is not to be had here, in one line; None where nothing is missing."""
+
 
 class Pins:
-    """Looks each model up once."""
+    """Looks each model up once. Without `missing`, it need not be on this machine."""
 
-    def __init__(self, lock: ModelsLock, lock_name: str) -> None:
+    def __init__(self, lock: ModelsLock, lock_name: str, missing: Missing | None = None) -> None:
         self._lock = lock
         self._lock_name = lock_name
+        self._missing = missing
         self._known: dict[tuple[str, str, str | None], tuple[str | None, Problem | None]] = {}
 
     def apply(self, config: ExperimentConfig) -> tuple[ExperimentConfig, list[Problem]]:
@@ -42,7 +47,11 @@ class Pins:
         if (role, model, asked) not in self._known:
             ref = parse_model_ref(model)
             look = {"hub": self._hub, "package": _package}.get(ref.kind)
-            self._known[role, model, asked] = look(role, ref, asked) if look else (asked, None)
+            pinned, problem = look(role, ref, asked) if look else (asked, None)
+            if problem is None and self._missing is not None and (reason := self._missing(ref, pinned)):
+                # The reason says what would be right.
+                problem = Problem("error", ROLES[role][0], reason, rule=MODEL_MISSING.id)
+            self._known[role, model, asked] = pinned, problem
         return self._known[role, model, asked]
 
     def _hub(self, role: str, ref: ModelRef, asked: str | None) -> tuple[str | None, Problem | None]:

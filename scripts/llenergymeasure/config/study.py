@@ -22,7 +22,7 @@ from llenergymeasure.config.lock import LockError, ModelsLock, read_lock
 from llenergymeasure.config.matrix import read_matrix
 from llenergymeasure.config.orders import order_warnings
 from llenergymeasure.config.paths import is_leaf, is_section
-from llenergymeasure.config.pins import Pins
+from llenergymeasure.config.pins import Missing, Pins
 from llenergymeasure.config.protocol import MeasurementConfig
 from llenergymeasure.config.stopping import stopping_problems
 from llenergymeasure.config.study_config import StudyConfig
@@ -71,14 +71,16 @@ def study_from_mapping(
     source: Path | str | None = None,
     lock_path: Path | str | None = None,
     require_pins: bool = True,
+    missing: Missing | None = None,
 ) -> Study:
     """The study in a mapping, such as Snakemake's `config`; `source` is the file it came from, for line numbers.
 
-    What differs from the file was given on the command line, and problems say so.
+    What differs from the file was given on the command line, and problems say so. `missing` is asked once of each
+    pinned model, by whoever is about to run the study here.
     """
     file = read_study_file(Path(source)) if source is not None else None
     content = _plain(mapping)
-    return _check(content, Locator(content, file), file.name if file else None, lock_path, require_pins)
+    return _check(content, Locator(content, file), file.name if file else None, lock_path, require_pins, missing)
 
 
 def study_without_experiments(mapping: Mapping[str, Any]) -> Study:
@@ -89,7 +91,14 @@ def study_without_experiments(mapping: Mapping[str, Any]) -> Study:
     return Study(config, Expansion())
 
 
-def _check(content: Any, locator: Locator, name: str | None, lock_path: Path | str | None, require_pins: bool) -> Study:
+def _check(
+    content: Any,
+    locator: Locator,
+    name: str | None,
+    lock_path: Path | str | None,
+    require_pins: bool,
+    missing: Missing | None = None,
+) -> Study:
     if not isinstance(content, dict) or not content:
         message = "is empty" if not content else f"holds {show(content)}, not a mapping"
         hint = "write a study; config/README.md shows one"
@@ -100,7 +109,7 @@ def _check(content: Any, locator: Locator, name: str | None, lock_path: Path | s
     matrix.problems[:0] = [*problems, *stopping_problems(study.measurement), *costs_problems(study.costs)]
     expansion, errors = expand_matrix(
         matrix,
-        Pins(lock, str(lock_path or DEFAULT_LOCK)),
+        Pins(lock, str(lock_path or DEFAULT_LOCK), missing),
         skip_invalid=study.invalid == "skip",
         require_pins=require_pins and lock_problem is None,
     )

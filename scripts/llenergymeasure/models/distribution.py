@@ -13,10 +13,23 @@ from llenergymeasure.models.files import hash_file
 
 
 def find_file(distribution: str, version: str, file: str) -> Path:
-    """Path of `file`, an entry of the distribution's RECORD or the last part of exactly one.
+    """Path of `file`, whose SHA-256 is the one in RECORD. SnapshotError as of `find_entry`, or when it is not."""
+    entry = find_entry(distribution, version, file)
+    path = Path(str(entry.locate()))
+    recorded = entry.hash
+    if recorded is not None and recorded.mode == "sha256" and _sha256(recorded.value) != hash_file(path).sha256:
+        raise SnapshotError(
+            f"{path} is not the file {distribution} {version} installed; "
+            f"run `pip install --no-deps --force-reinstall {distribution}=={version}`"
+        )
+    return path
 
-    SnapshotError when the distribution is missing or of another version, when there is no such entry, or when
-    the file's SHA-256 is not the one in RECORD.
+
+def find_entry(distribution: str, version: str, file: str) -> importlib.metadata.PackagePath:
+    """The entry of the distribution's RECORD that is `file`, or the only one with that last part; nothing is read.
+
+    SnapshotError when the distribution is missing or of another version, when there is no such entry, or when the
+    file is not there.
     """
     try:
         found = importlib.metadata.distribution(distribution)
@@ -44,13 +57,7 @@ def find_file(distribution: str, version: str, file: str) -> Path:
         raise SnapshotError(
             f"{path} is missing; run `pip install --no-deps --force-reinstall {distribution}=={version}`"
         )
-    recorded = matches[0].hash
-    if recorded is not None and recorded.mode == "sha256" and _sha256(recorded.value) != hash_file(path).sha256:
-        raise SnapshotError(
-            f"{path} is not the file {distribution} {version} installed; "
-            f"run `pip install --no-deps --force-reinstall {distribution}=={version}`"
-        )
-    return path
+    return matches[0]
 
 
 def _sha256(record_value: str) -> str:

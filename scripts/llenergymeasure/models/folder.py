@@ -12,6 +12,7 @@ import errno
 import shutil
 from pathlib import Path
 
+from llenergymeasure.config.model_ref import ModelRef
 from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.files import hash_folder, list_folder, select_for
 from llenergymeasure.models.sources import Fetched, Request
@@ -21,9 +22,7 @@ RESUMES = False
 
 def fetch(request: Request) -> Fetched:
     """Link and copy the folder's model. SnapshotError when it is not a folder or holds no usable model."""
-    origin = Path(request.ref.path).expanduser().absolute()
-    if not origin.is_dir():
-        raise SnapshotError(f"{request.ref.text}: there is no folder {origin}")
+    origin = find_folder(request.ref)
     for path in select_for(request, list_folder(origin)):
         target = request.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -32,6 +31,14 @@ def fetch(request: Request) -> Fetched:
         else:
             shutil.copyfile(origin / path, target)
     return Fetched(hash_folder(request.folder), {"weights": "linked"})
+
+
+def find_folder(ref: ModelRef) -> Path:
+    """The folder, absolute. SnapshotError when there is none."""
+    origin = Path(ref.path).expanduser().absolute()
+    if not origin.is_dir():
+        raise SnapshotError(f"{ref.text}: there is no folder {origin}; correct the name, or put it there")
+    return origin
 
 
 def _link(origin: Path, target: Path) -> None:
