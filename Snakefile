@@ -16,7 +16,7 @@ min_version("9.0")
 # A study replaces the default one: `configfile:` would deep-merge the default's matrix into the user's.
 if not workflow.overwrite_configfiles and "from" not in config:
 
-    configfile: f"{workflow.basedir}/config/config.yaml"
+    include: "workflow/rules/default_study.smk"
 
 
 include: "workflow/rules/common.smk"

@@ -154,8 +154,15 @@ def test_what_the_library_treats_alike_is_pointed_out_and_kept() -> None:
     made = study(matrix={"pytorch.use_cache": [None, True, False], "n": [10, 20]})
     assert len(made.expand()) == 6
     (warning,) = made.expansion().warnings
-    assert (warning.rule, warning.path) == ("points-alike", "pytorch.use_cache")
+    assert (warning.rule, warning.path) == ("points-alike", "matrix.pytorch.use_cache[1]")
     assert "null and true are the same to the library (2 pairs" in warning.message
+
+
+def test_experiments_that_are_alike_are_found_where_one_says_more() -> None:
+    made = study(experiments=[{"pytorch.num_beams": 1}, {}, {"n": 20}])
+    (warning,) = made.expansion().warnings
+    assert warning.path == "experiments[0].pytorch.num_beams"
+    assert warning.message.startswith("1 and null are the same")
 
 
 def test_different_settings_are_not_called_alike() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from llenergymeasure.config import Study, StudyError
+from llenergymeasure.config import Study, StudyError, study_from_mapping
+from llenergymeasure.config.model_ref import ModelRef
 
 Load = Callable[..., Study]
 Refuse = Callable[..., list[str]]
@@ -99,3 +100,17 @@ def test_a_broken_lock_is_one_line(refuse: Refuse, tmp_path: Path) -> None:
     path.write_text("models: [3]\n")
     (line,) = refuse(hub(), lock_path=path)
     assert line.startswith("lock.yaml: models:") and line.endswith("[lock-unreadable]")
+
+
+def test_a_model_is_asked_for_once_however_many_experiments_have_it() -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    def missing(ref: ModelRef, revision: str | None) -> str | None:
+        asked.append((ref.text, revision))
+        return "is away; fetch it" if ref.kind == "folder" else None
+
+    content = {"study": "a", "matrix": {"model": ["./folder", "random:llama"], "n": list(range(1, 40))}}
+    with pytest.raises(StudyError) as caught:
+        study_from_mapping(content, missing=missing)
+    assert str(caught.value) == "matrix.model[0]: is away; fetch it (39 of 78 points) [model-missing]"
+    assert asked == [("./folder", None), ("random:llama", None)]

