@@ -68,6 +68,7 @@ rule rerun:
 
 
 onstart:
+    tell_failures()
     check_devices()
     keep_plan()
 

@@ -7,7 +7,7 @@ from llenergymeasure.results.aggregate import aggregate
 from llenergymeasure.results.errors import ResultsError
 from llenergymeasure.results.study_results import read_loads, read_plan
 
-with run_job("aggregate · means and intervals over replicates", ResultsError):
+with run_job(snakemake, "aggregate · means and intervals over replicates", ResultsError):
     output = snakemake.output
     measurements = [Path(path) for path in snakemake.input.measurements]
     looks = [Path(path) for path in snakemake.input.look]

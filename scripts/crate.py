@@ -6,6 +6,6 @@ from llenergymeasure.measurement.jobs import run_job
 from llenergymeasure.results.crate import write_crate
 from llenergymeasure.results.errors import ResultsError
 
-with run_job("crate · what the results folder holds", ResultsError):
+with run_job(snakemake, "crate · what the results folder holds", ResultsError):
     page = Path(snakemake.scriptdir).parent / "results" / "README.md"
     write_crate(Path(snakemake.output.metadata).parent, page)

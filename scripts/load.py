@@ -6,6 +6,6 @@ from llenergymeasure.measurement.jobs import load_title, placed, run_job
 from llenergymeasure.measurement.stages import run_load, write_json
 from llenergymeasure.models.snapshot import SnapshotError
 
-with run_job(load_title(snakemake), SnapshotError), placed(snakemake) as setting:
+with run_job(snakemake, load_title(snakemake), SnapshotError), placed(snakemake) as setting:
     record = run_load(setting, snakemake.wildcards.load_id)
     write_json(record, Path(snakemake.output.record))

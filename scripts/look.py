@@ -9,7 +9,7 @@ from llenergymeasure.results.errors import ResultsError
 from llenergymeasure.results.stopping import in_words, look
 from llenergymeasure.results.study_results import read_json, read_plan, read_records
 
-with run_job("look · is it precise enough?", ResultsError):
+with run_job(snakemake, "look · is it precise enough?", ResultsError):
     given = snakemake.input
     paths = [Path(path) for path in given.measurements]
     plan = read_plan(Path(snakemake.params.plan), paths, [])

@@ -14,7 +14,7 @@ from llenergymeasure.measurement.jobs import (
 from llenergymeasure.measurement.stages import run_measure
 from llenergymeasure.measurement.tables import write_tables
 
-with run_job(batch_title(snakemake)), placed(snakemake) as setting:
+with run_job(snakemake, batch_title(snakemake)), placed(snakemake) as setting:
     journal = open_journal(snakemake)
     run_measure(
         setting,

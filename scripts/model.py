@@ -10,7 +10,7 @@ from llenergymeasure.models.snapshot import SnapshotError, materialise
 
 made_from = snakemake.params.made_from
 is_adapter = made_from.get("is_adapter", False)
-with run_job(f"model · {made_from['model']}", SnapshotError, LockError):
+with run_job(snakemake, f"model · {made_from['model']}", SnapshotError, LockError):
     # Code comes along only where the lock has its hashes; whether it runs is the experiment's choice.
     materialise(
         parse_model_ref(made_from["model"]),

@@ -9,7 +9,7 @@ from llenergymeasure.measurement.jobs import run_job
 from llenergymeasure.models.errors import PinError
 from llenergymeasure.models.pin import resolve_pins
 
-with run_job("pin · branch names to commits", PinError):
+with run_job(snakemake, "pin · branch names to commits", PinError):
     lock = Path(snakemake.params.lock)
     experiments = study_from_mapping(snakemake.config, lock_path=lock, require_pins=False).expand()
     wanted = [source for config in experiments for source in sources_of(config.model_dump())]

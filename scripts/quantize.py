@@ -11,7 +11,7 @@ from llenergymeasure.models.snapshot import SnapshotError
 
 output = Path(snakemake.output.weights)
 gpu = snakemake.resources.gpu
-with run_job(f"quantize · {output.name}", SnapshotError), claim(gpu, gpu):
+with run_job(snakemake, f"quantize · {output.name}", SnapshotError), claim(gpu, gpu):
     run_quantize(
         snakemake.params.intent,
         Path(snakemake.input.model),

@@ -8,7 +8,7 @@ from llenergymeasure.results.errors import ResultsError
 from llenergymeasure.results.report import write_report
 from llenergymeasure.results.study_results import read_study
 
-with run_job("report", ResultsError):
+with run_job(snakemake, "report", ResultsError):
     given = snakemake.input
     study = read_study(
         Path(snakemake.params.plan),

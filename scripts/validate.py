@@ -8,6 +8,6 @@ from llenergymeasure.measurement.rerun_record import RecordError
 from llenergymeasure.measurement.stages import write_json
 from llenergymeasure.measurement.validation import validate_plan
 
-with run_job("validate · every experiment against the installed libraries", StudyError, RecordError):
+with run_job(snakemake, "validate · every experiment against the installed libraries", StudyError, RecordError):
     tell_what_changed(snakemake)
     write_json(validate_plan(planned(snakemake)), Path(snakemake.output.record))

@@ -6,7 +6,7 @@ from llenergymeasure.measurement.jobs import batch_title, open_warmup_journal, p
 from llenergymeasure.measurement.outputs import write_outputs
 from llenergymeasure.measurement.stages import run_warmup, write_json
 
-with run_job(batch_title(snakemake)), placed(snakemake) as setting:
+with run_job(snakemake, batch_title(snakemake)), placed(snakemake) as setting:
     journal = open_warmup_journal(snakemake)
     record, outputs = run_warmup(setting, snakemake.wildcards.batch_id, read_json(snakemake.input.record), journal)
     write_outputs(outputs, Path(snakemake.output.outputs))

@@ -1,5 +1,6 @@
 """A real SLURM on this machine: Debian's packages, one node, all daemons started and stopped here.
 
+`PYTHONPATH=tests python -m cluster.slurm` keeps it until Ctrl-C, for a trial of docs/cluster.md.
 The only thing that is not real is the GPU: /dev/null stands for its device file, so that SLURM can grant it.
 """
 
@@ -10,9 +11,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -162,3 +164,15 @@ def _wait_for_node(slurm: Slurm) -> None:
 
 def _output(*command: str, check: bool = True) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=check).stdout
+
+
+def _for_a_trial() -> None:
+    if (why := missing()) is not None:
+        raise SystemExit(why)
+    with tempfile.TemporaryDirectory() as folder, suppress(KeyboardInterrupt), running(Path(folder)):
+        print("SLURM runs, with partition debug; Ctrl-C ends it and removes its configuration", flush=True)
+        signal.pause()
+
+
+if __name__ == "__main__":
+    _for_a_trial()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -29,7 +30,6 @@ OF_THIS_CLUSTER = {
     "runtime: 120": "runtime: 20",
     ": 8\n": ": 1\n",
     "latency-wait: 60": "latency-wait: 10",
-    "# slurm-status-command: squeue": "slurm-status-command: squeue",
 }
 SECONDS = ["--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2"]
 
@@ -52,10 +52,8 @@ def test_a_study_runs_through_the_profile_and_survives_a_killed_worker_and_a_can
         )
     )
     _write_profile(tmp_path)
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)]
-    command += ["--profile", "profile", "--configfile", "study.yaml", *SECONDS]
     with (tmp_path / "out.log").open("wb") as log:
-        running = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=subprocess.STDOUT)
+        running = subprocess.Popen(_command(tmp_path), cwd=tmp_path, stdout=log, stderr=subprocess.STDOUT)
         try:
             seen = _disturb(cluster, pipeline, running)
             assert running.wait(timeout=PATIENCE_S) == 0, (tmp_path / "out.log").read_text() + cluster.log()
@@ -81,10 +79,41 @@ def test_a_study_runs_through_the_profile_and_survives_a_killed_worker_and_a_can
     # Resumed: what failed is measured again when its files are deleted, and nothing else is.
     batch = failed[0]["batch_id"]
     (pipeline.results() / "batches" / batch / "1" / "measurements.jsonl").unlink()
-    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    again = _snakemake(tmp_path)
     assert again.returncode == 0, again.stdout + again.stderr
     assert again.stderr.count("rule_measure") == 1 and "rule_warmup" not in again.stderr
     assert {record["status"] for record in pipeline.records()} == {"ok"}
+
+
+def test_why_a_job_failed_or_was_refused_stands_in_the_terminal(cluster: slurm.Slurm, tmp_path: Path) -> None:
+    pipeline = Pipeline(tmp_path)
+    missing = {"source": "file", "path": "nope.jsonl", "column": "text"}
+    pipeline.write(study(defaults={"dataset": missing}))
+    _write_profile(tmp_path)
+    done = _snakemake(tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr + cluster.log()
+    told = done.stderr.split("validate (job 1) failed: ")
+    assert len(told) == 2 and "Trying to restart job 1." not in done.stderr, "it is not tried again"
+    assert "\n    dataset: dataset.path: nope.jsonl does not exist" in told[1]
+    assert (where := re.search(r"\n  logs: (\S+), (\S+)\n", told[1]))
+    assert all("nope.jsonl does not exist" in (tmp_path / log).read_text(encoding="utf-8") for log in where.groups())
+
+    refused = _snakemake(tmp_path, "--set-resources", "validate:mem_mb=100000000")
+    assert refused.returncode == 1
+    assert "validate (job 1) failed: SLURM sbatch failed." in refused.stderr
+    assert "Requested node configuration is not available" in refused.stderr
+    assert "--mem 100000000" in refused.stderr
+    assert "nope.jsonl" not in refused.stderr
+
+
+def _snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [*_command(folder), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+
+
+def _command(folder: Path) -> list[str]:
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
+    return [*command, "--profile", "profile", "--configfile", "study.yaml", *SECONDS]
 
 
 def _write_profile(folder: Path) -> None:

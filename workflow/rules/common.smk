@@ -8,6 +8,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
+from snakemake.logging import logger
+from snakemake.settings.types import Quietness
+
 from llenergymeasure.config import (
     StudyError,
     study_from_mapping,
@@ -17,6 +20,7 @@ from llenergymeasure.config.errors import first_of_each_kind
 from llenergymeasure.config.quantized import quantizing_intent
 from llenergymeasure.models.here import why_missing
 from llenergymeasure.models.recipe import recipe_of
+from llenergymeasure.measurement.failed_jobs import FailedJobs
 from llenergymeasure.measurement.guard import begin_run
 from llenergymeasure.measurement.one_run import AlreadyRunning, hold
 from llenergymeasure.measurement.plan import PlanError, plan_of, read_plan, write_plan
@@ -220,6 +224,12 @@ def replicates_needed():
         if json.loads(Path(found).read_text(encoding="utf-8"))["done"]:
             return replicates
         replicates += 1
+
+
+def tell_failures():
+    """Say why a job failed, where Snakemake is told to say nothing about jobs (profiles/default)."""
+    if Quietness.RULES in workflow.output_settings.quiet:
+        logger.addHandler(FailedJobs(logger, Path.cwd()))
 
 
 def keep_plan():

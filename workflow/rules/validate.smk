@@ -11,6 +11,8 @@ rule validate:
     log:
         f"{RESULTS}/logs/validate.log",
     priority: 4 * JOBS
+    # Whatever `--retries` says: what it finds is a mistake in the study, and a second look finds it again.
+    retries: 0
     conda:
         "../../envs/inference.yaml"
     resources:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -33,10 +34,11 @@ HANDOVER_S = 20.0
 
 
 @contextmanager
-def run_job(title: str, *expected: type[Exception]) -> Iterator[None]:
+def run_job(snakemake: Any, title: str, *expected: type[Exception]) -> Iterator[None]:
     """Say what begins; end with one line for errors that are the study's or the user's, with a traceback for ours.
 
-    A job whose Snakemake is killed ends as well, and so do the processes it started.
+    Either is also in the rule's log, which is what Snakemake points to. A job whose Snakemake is killed ends as well,
+    and so do the processes it started.
     """
     pid = snakemake_pid()
     if pid is not None:
@@ -50,7 +52,16 @@ def run_job(title: str, *expected: type[Exception]) -> Iterator[None]:
         raise SystemExit(130) from None
     except known as error:
         print(error, file=sys.stderr)
+        _append(Path(snakemake.log[0]), str(error))
         raise SystemExit(1) from error
+    except Exception:
+        _append(Path(snakemake.log[0]), traceback.format_exc())
+        raise
+
+
+def _append(log: Path, text: str) -> None:
+    with log.open("a", encoding="utf-8") as lines:
+        print(text, file=lines)
 
 
 @contextmanager
