@@ -55,7 +55,7 @@ def run_job(snakemake: Any, title: str, *expected: type[Exception]) -> Iterator[
         _append(Path(snakemake.log[0]), str(error))
         raise SystemExit(1) from error
     except Exception:
-        _append(Path(snakemake.log[0]), traceback.format_exc())
+        _append(Path(snakemake.log[0]), traceback.format_exc().rstrip())
         raise
 
 
