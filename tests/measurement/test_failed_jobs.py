@@ -84,6 +84,16 @@ def test_where_the_script_did_not_begin_the_executors_log_is(
     assert "nope.jsonl" not in shown.text
 
 
+def test_of_a_job_that_was_stopped_its_state_is_enough(logger: logging.Logger, shown: Shown, tmp_path: Path) -> None:
+    slurms = tmp_path / "16.log"
+    slurms.write_text("Building DAG of jobs...\nElapsed time: 0:00:20\n", encoding="utf-8")
+    fails(logger, FAILED.replace("FAILED", "TIMEOUT"), tmp_path / "missing.log", slurms)
+    assert shown.text.splitlines() == [
+        "validate (job 1) failed: SLURM-job '16' failed, SLURM status is: 'TIMEOUT'.",
+        "  logs: 16.log",
+    ]
+
+
 def test_a_second_attempt_does_not_repeat_the_words_of_the_first(
     logger: logging.Logger, shown: Shown, tmp_path: Path
 ) -> None:

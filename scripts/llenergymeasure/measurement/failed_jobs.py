@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ LINES = 20
 TAIL_BYTES = 2**16
 # What executors put behind every message.
 ADVICE = "For further error details see the cluster/cloud"
+# The state that SLURM gives a job which did not end by itself: that is all there is to say.
+STOPPED = re.compile("'(CANCELLED|TIMEOUT|OUT_OF_MEMORY|NODE_FAIL|DEADLINE|BOOT_FAIL)")
 # In a call of `sbatch`, behind what is asked for: the command itself, encoded.
 WRAPPED = " --wrap="
 
@@ -58,8 +61,9 @@ class FailedJobs(logging.Handler):
             also = "".join(f" and in {_relative(path)}" for path in written)
             return f"{job} failed; what it said stands above{also}"
         said = [f"{job} failed: {_reason(message)}"]
-        # The rules' own logs come first; the executor's has them too, among a hundred lines of Snakemake's.
-        said += [f"    {line}" for lines in list(written.values())[:1] for line in lines[-LINES:]]
+        # The rule's own log comes first; the executor's has its lines too, among a hundred of Snakemake's.
+        lines = [] if STOPPED.search(message) else next(iter(written.values()), [])
+        said += [f"    {line}" for line in lines[-LINES:]]
         if written:
             said.append(f"  logs: {', '.join(map(_relative, written))}")
         if WRAPPED in message:
