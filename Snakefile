@@ -13,12 +13,7 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-# A study replaces the default one: `configfile:` would deep-merge the default's matrix into the user's.
-if not workflow.overwrite_configfiles and "from" not in config:
-
-    include: "workflow/rules/default_study.smk"
-
-
+include: "workflow/rules/study_file.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/machine.smk"
 include: "workflow/rules/validate.smk"

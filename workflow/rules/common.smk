@@ -6,8 +6,6 @@ import sys
 from importlib.metadata import distributions
 from pathlib import Path
 
-sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
-
 from snakemake.logging import logger
 from snakemake.settings.types import Quietness
 
@@ -94,11 +92,6 @@ def study_files():
     return [Path(path) for path in given] or [DEFAULT_STUDY]
 
 
-def as_written(path):
-    """Relative to the working directory where it can be: Snakemake makes --configfile absolute."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
 def open_plan():
     """The study's plan (an extension of the one that is already there), the one that is there, and its index.
 
@@ -119,12 +112,12 @@ def open_plan():
         end_with([str(error)])
 
 
-def loaded_from(*made):
-    """Everything a load reads, as inputs of a job that makes the files `made` (with its wildcards).
+def loaded_from(rule):
+    """Everything a load reads, as inputs of a job of the rule of that name.
 
     By role the snapshots of its model, assistant and adapter (their names are checked, so safe as paths), and its
-    quantized weights, where it has any. Made anew, they are no reason to make anew what is there already. Where that
-    is missing they are plain inputs: behind the ancient input of a job that has to run, Snakemake 9.27 looks for
+    quantized weights, where it has any. Made anew, they are no reason to make anew what is there already. Where an
+    output is missing they are plain inputs: behind the ancient input of a job that has to run, Snakemake 9.27 looks for
     nothing that is missing, and would end there without an error.
     """
 
@@ -133,6 +126,7 @@ def loaded_from(*made):
         keys = {source.role: source.key for source in load.sources}
         if load.quantized is not None:
             keys["quantized"] = load.quantized
+        made = getattr(rules, rule).output
         there = all(Path(file.format(**wildcards)).exists() for file in made)
         paths = {role: f"results/models/{key}" for role, key in keys.items()}
         return {role: ancient(path) if there else path for role, path in paths.items()}
@@ -292,12 +286,6 @@ def tell_warnings():
         count = len(study) + len(libraries)
         told = f"{count} warning{'' if count == 1 else 's'}; it runs all the same"
         print(f"{STUDY.name}: {told}", *lines, sep="\n", file=sys.stderr)
-
-
-def end_with(lines):
-    for line in lines:
-        print(line, file=sys.stderr)
-    raise SystemExit(1)
 
 
 # The experiments stay until the end, and none of them is garbage: the collector need not go through them, neither

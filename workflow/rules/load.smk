@@ -3,12 +3,7 @@
 
 rule load:
     input:
-        unpack(
-            loaded_from(
-                f"{RESULTS}/loads/{{load_id}}/load.json",
-                f"{RESULTS}/loads/{{load_id}}/compile-cache",
-            )
-        ),
+        unpack(loaded_from("load")),
     output:
         record=f"{RESULTS}/loads/{{load_id}}/load.json",
         compile_cache=directory(f"{RESULTS}/loads/{{load_id}}/compile-cache"),

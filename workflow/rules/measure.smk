@@ -3,13 +3,7 @@
 
 rule measure:
     input:
-        unpack(
-            loaded_from(
-                f"{RESULTS}/batches/{{batch_id}}/{{replicate}}/measurements.jsonl",
-                f"{RESULTS}/batches/{{batch_id}}/{{replicate}}/requests.parquet",
-                f"{RESULTS}/batches/{{batch_id}}/{{replicate}}/power.parquet",
-            )
-        ),
+        unpack(loaded_from("measure")),
         calibration=f"{RESULTS}/batches/{{batch_id}}/calibration.json",
         reference=f"{RESULTS}/batches/{PLAN.reference_batch}/outputs.parquet",
         compile_cache=lambda wildcards: ancient(

@@ -3,12 +3,7 @@
 
 rule warmup:
     input:
-        unpack(
-            loaded_from(
-                f"{RESULTS}/batches/{{batch_id}}/calibration.json",
-                f"{RESULTS}/batches/{{batch_id}}/outputs.parquet",
-            )
-        ),
+        unpack(loaded_from("warmup")),
         record=lambda wildcards: f"{RESULTS}/loads/{load_of(wildcards)}/load.json",
         compile_cache=lambda wildcards: ancient(
             f"{RESULTS}/loads/{load_of(wildcards)}/compile-cache"

@@ -19,4 +19,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 def printable(text: str) -> str:
     """Text from outside on one line, without the control characters that steer a terminal."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return " ".join(legible(text).split())
+
+
+def legible(line: str) -> str:
+    """The line as it stands, with a space for whatever could steer a terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in line)

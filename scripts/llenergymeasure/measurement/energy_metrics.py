@@ -13,14 +13,9 @@ from llenergymeasure.measurement.baselines import Baseline, baseline_under, net_
 from llenergymeasure.measurement.budget import difference, scaled
 from llenergymeasure.measurement.phases import Part, TraceSplit, agreement
 
-BASELINE_METRICS = (
-    "net_energy_per_output_token_j",
-    "net_energy_per_request_j",
-    "baseline_power_w",
-    "baseline_share",
-)
 # What is known only where a source tells work from idling.
 OF_TWO_POWERS = ("net_energy_per_output_token_j", "net_energy_per_request_j", "baseline_share")
+BASELINE_METRICS = (*OF_TWO_POWERS, "baseline_power_w")
 ONE_POWER = (
     "its source gives the same power at work as idle: an estimate from a fixed power, which tells nothing of either"
 )

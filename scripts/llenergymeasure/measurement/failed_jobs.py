@@ -15,6 +15,8 @@ from typing import Any
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from llenergymeasure.config.words import legible
+
 LINES = 20
 TAIL_BYTES = 2**16
 # What executors put behind every message.
@@ -82,7 +84,7 @@ class FailedJobs(logging.Handler):
         except OSError:
             return []
         self._shown.add((path, state.st_mtime))
-        return [line for line in map(_legible, text.splitlines()) if line]
+        return [line for line in (legible(each).rstrip() for each in text.splitlines()) if line]
 
 
 def _now(folder: Path) -> float:
@@ -94,11 +96,7 @@ def _now(folder: Path) -> float:
 def _reason(message: str) -> str:
     """An executor's message without its advice, and with what it asked `sbatch` for up to the command itself."""
     lines = message.partition(ADVICE)[0].strip().splitlines()
-    return "\n".join(_legible(line.partition(WRAPPED)[0]) for line in lines)
-
-
-def _legible(line: str) -> str:
-    return "".join(letter if letter.isprintable() else " " for letter in line).rstrip()
+    return "\n".join(legible(line.partition(WRAPPED)[0]).rstrip() for line in lines)
 
 
 def _relative(path: str) -> str:
