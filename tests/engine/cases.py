@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from bitsandbytes.functional import has_avx512bf16
 
+from llenergymeasure.engine.continuous_batching import PAGE
+
 TINY_DRAFT = (
     "random:llama?hidden_size=16&intermediate_size=32&num_hidden_layers=1"
     "&num_attention_heads=2&num_key_value_heads=1&vocab_size=300&seed=3"
@@ -109,8 +111,8 @@ PASSED: list[tuple[str, dict[str, Any]]] = [
         {"pytorch": COMPILED, "passthrough_kwargs": {"compile": {"dynamic": True}}},
     ),
     (
-        "passthrough_kwargs.continuous_batching.page_size",
-        {"pytorch": {"batching": "continuous"}, "passthrough_kwargs": {"continuous_batching": {"page_size": 32}}},
+        f"passthrough_kwargs.continuous_batching.{PAGE}",
+        {"pytorch": {"batching": "continuous"}, "passthrough_kwargs": {"continuous_batching": {PAGE: 32}}},
     ),
 ]
 """Keywords that are passed through: no probe looks for their effect, but it is seen that the call got them."""

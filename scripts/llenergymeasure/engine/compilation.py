@@ -1,4 +1,4 @@
-"""Compile in place, and count what was really compiled.
+"""Compile in place, and count what was really compiled and recorded.
 
 `torch.compile(model)` followed by `.generate()` runs the original module: nothing is compiled. `model.compile()`
 replaces the module's own call, which is what `generate` uses.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,25 +33,67 @@ def compile_in_place(model: torch.nn.Module, keywords: Mapping[str, Any]) -> Non
 def counts() -> dict[str, int]:
     """What torch's compiler has done in this process so far.
 
+    frames_compiled, frames_seen: functions that it compiled, and that it looked at
+    recompile_limits: functions that it has compiled so often that it runs them uncompiled for every new shape
+    cudagraph_skips: compiled graphs that inductor refused to record as CUDA graphs
+    graphs_recorded: CUDA graphs that inductor's managers hold; graphs_recorded_again: those of them that took the place
+        of one that no longer fitted its inputs
+
     Importing the compiler takes over a second; where nobody has imported it, it has compiled nothing.
     """
     compiler = sys.modules.get("torch._dynamo.utils")
     if compiler is None:
         return dict.fromkeys(_NAMES, 0)
     seen = compiler.counters
+    recorded, again = _recorded_graphs()
     figures = (
         seen["frames"]["ok"],
         seen["frames"]["total"],
         seen["stats"]["unique_graphs"],
         sum(seen["graph_break"].values()),
+        sum(number for reason, number in seen["unimplemented"].items() if _LIMIT in str(reason).partition("\n")[0]),
         seen["inductor"]["cudagraph_skips"],
+        recorded,
+        again,
     )
     return dict(zip(_NAMES, figures, strict=True))
 
 
-_NAMES = ("frames_compiled", "frames_seen", "unique_graphs", "graph_breaks", "cudagraph_skips")
+_NAMES = (
+    "frames_compiled",
+    "frames_seen",
+    "unique_graphs",
+    "graph_breaks",
+    "recompile_limits",
+    "cudagraph_skips",
+    "graphs_recorded",
+    "graphs_recorded_again",
+)
+# Of the first line of dynamo's reason: "Dynamo recompile limit exceeded", in older versions "cache limit".
+_LIMIT = "limit exceeded"
 
 
 def since(before: Mapping[str, int]) -> dict[str, int]:
-    """The counts that came on top of `before`."""
-    return {name: value - before[name] for name, value in counts().items()}
+    """The counts that came on top of `before`. A manager that was given up takes its graphs along: never below 0."""
+    return {name: max(0, value - before[name]) for name, value in counts().items()}
+
+
+def _recorded_graphs() -> tuple[int, int]:
+    """CUDA graphs in the trees of inductor's managers, and how many of them are the second or later for their place."""
+    trees = sys.modules.get("torch._inductor.cudagraph_trees")
+    if trees is None:
+        return 0, 0
+    sizes = []
+    for container in trees.get_obj(trees.local, "tree_manager_containers").values():
+        if container.tree_manager is not None:
+            sizes += list(_siblings(container.tree_manager.roots))
+    return sum(sizes), sum(size - 1 for size in sizes)
+
+
+def _siblings(places: Mapping[Any, list[Any]] | None) -> Iterator[int]:
+    """For each function at each place of a tree, how many graphs were recorded for it there."""
+    for nodes in (places or {}).values():
+        if nodes:
+            yield len(nodes)
+        for node in nodes:
+            yield from _siblings(node.children)

@@ -18,12 +18,16 @@ import torch
 from transformers import ContinuousBatchingConfig
 
 from llenergymeasure.engine.batches import Row, row_of
+from llenergymeasure.engine.cache import describe_cache
 from llenergymeasure.engine.devices import Anchor, DeviceKind
 from llenergymeasure.engine.failure import ExperimentFailure, library_call
 from llenergymeasure.engine.generation import Generation, Generator, Instrumented, Request
+from llenergymeasure.engine.keywords import scheduler_takes
 
 NO_TOKEN = -1
 PATIENCE_S = 0.2
+# What the library calls the tokens of a page of the cache; in versions before 5.23 a block.
+PAGE = "page_size" if scheduler_takes("page_size") else "block_size"
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,9 @@ class ContinuousGenerator(Generator):
 
             scheduler.schedule_batch = counting
             done = self._pass(manager, self.max_new_tokens)
+            found.attention = str(self.model.config._attn_implementation)
             found.scheduler_options = manager.continuous_batching_config
-            found.cache = manager.batch_processor.cache
+            found.cache = describe_cache(manager.batch_processor.cache)
         finally:
             _stop(manager)
         found.rows = [self._row(output) for output in done.outputs]
@@ -134,7 +139,7 @@ class ContinuousGenerator(Generator):
         Blocks are not shared: from the second pass on every prompt would be found in the cache, and its prefill
         would cost nothing.
         """
-        page = int(self.options.get("page_size", ContinuousBatchingConfig().page_size))
+        page = int(self.options.get(PAGE, getattr(ContinuousBatchingConfig(), PAGE)))
         pages = sum(math.ceil((len(ids) + self.max_new_tokens) / page) for ids in self.prompts)
         tokens = sum(len(ids) for ids in self.prompts)
         # Each group of layers has its own pages; one more for each prompt that a step may just have begun.

@@ -10,7 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -64,11 +64,17 @@ class HostClock(Clock):
 
 
 class CudaClock(Clock):
-    """CUDA events: recorded in stream order, so a stamp is when the device got there, not when Python did."""
+    """CUDA events: recorded in stream order, so a stamp is when the device got there, not when Python did.
+
+    index: the device whose stream is stamped. On another, where nothing runs, an event is the host's time.
+    """
+
+    def __init__(self, index: int) -> None:
+        self.index = index
 
     def mark(self) -> torch.cuda.Event:
         event = torch.cuda.Event(enable_timing=True)
-        event.record()
+        event.record(torch.cuda.current_stream(self.index))
         return event
 
     def seconds(self, start: torch.cuda.Event, end: torch.cuda.Event) -> float:
@@ -80,6 +86,8 @@ class DeviceKind(ABC):
     """What the pipeline needs of a kind of device."""
 
     clock: Clock
+    # Whether torch's compiler can record CUDA graphs there.
+    replays_graphs: ClassVar[bool] = False
 
     @abstractmethod
     def synchronize(self) -> None:
@@ -107,6 +115,10 @@ class DeviceKind(ABC):
 
     @abstractmethod
     def describe(self) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def make_current(self) -> None:
+        """What a library does without naming a device happens where the model's input goes. After the load."""
 
     def uuids(self) -> list[str]:
         """Vendor identities by which an energy meter finds the same devices; none for the host."""
@@ -141,24 +153,39 @@ class Host(DeviceKind):
     def forget_instruments(self) -> None:
         release_host()
 
+    def make_current(self) -> None:
+        """There is only one."""
+
     def describe(self) -> dict[str, Any]:
         return {"kind": "cpu", "threads": torch.get_num_threads(), "affinity": len(os.sched_getaffinity(0))}
 
 
 class Cuda(DeviceKind):
-    """One or more CUDA devices of this process."""
+    """One or more CUDA devices of this process.
+
+    first: the device that the input of the model goes to, where tokens come out too; by default the lowest
+    """
 
     memory_source = "torch.cuda.max_memory_allocated, summed over devices"
+    replays_graphs = True
 
-    def __init__(self, indices: Sequence[int]) -> None:
+    def __init__(self, indices: Sequence[int], first: int | None = None) -> None:
         self.indices = tuple(sorted(set(indices)))
-        self.clock = CudaClock()
+        self.first = min(self.indices, default=0) if first is None else first
+        self.clock = CudaClock(self.first)
 
     def synchronize(self) -> None:
+        """Of those in use: to wait for another would give it a context, with its memory and its watts."""
         for index in self.indices:
-            torch.cuda.synchronize(index)
+            if torch.cuda.memory_reserved(index):
+                torch.cuda.synchronize(index)
+
+    def make_current(self) -> None:
+        torch.cuda.set_device(self.first)
 
     def reset_peak_memory(self) -> bool:
+        # The allocator knows no device before that.
+        torch.cuda.init()
         for index in self.indices:
             torch.cuda.reset_peak_memory_stats(index)
         return True
@@ -205,6 +232,14 @@ def startup_devices() -> DeviceKind:
 def devices_of(model: torch.nn.Module) -> DeviceKind:
     """The kind that does the work: the accelerators among the devices holding parameters, else the host."""
     accelerators = {parameter.device for parameter in model.parameters() if parameter.device.type == "cuda"}
-    if accelerators:
-        return Cuda([device.index or 0 for device in accelerators])
-    return Host()
+    if not accelerators:
+        return Host()
+    first = input_device(model)
+    return Cuda([device.index or 0 for device in accelerators], first.index if first.type == "cuda" else None)
+
+
+def input_device(model: Any) -> torch.device:
+    """Where the embedding runs; for one that is offloaded, where its hook brings it to."""
+    embedding = model.get_input_embeddings()
+    device: torch.device = embedding.weight.device
+    return torch.device(embedding._hf_hook.execution_device) if device.type == "meta" else device

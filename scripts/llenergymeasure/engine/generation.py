@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llenergymeasure.engine.batches import Row
+from llenergymeasure.engine.cache import CacheDescription
 from llenergymeasure.engine.devices import Anchor
 
 
@@ -39,6 +40,8 @@ class Instrumented:
     rows: one a prompt, in order; steps: positions in the sequence after each decoding step
     scheduler_options: the `ContinuousBatchingConfig` that was in force, where the library schedules
     batch_rows: prompts in each call, or in each step where the library schedules them
+    cache: what the cache of the last call was; the cache itself is dropped, for it is memory of the experiment
+    attention: the implementation that was in force, where the library changes it to generate
     inference: whether the output was made in `torch.inference_mode()`; None where a thread of the library made it
     """
 
@@ -46,9 +49,10 @@ class Instrumented:
     steps: list[int] = field(default_factory=list)
     batch_rows: list[int] = field(default_factory=list)
     prompt_lengths: list[int] = field(default_factory=list)
-    cache: Any = None
+    cache: CacheDescription | None = None
     method: str = "generate"
     scheduler_options: Any = None
+    attention: str | None = None
     inference: bool | None = None
 
 

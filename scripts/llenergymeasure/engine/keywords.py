@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from transformers import CompileConfig
+from transformers import CompileConfig, ContinuousBatchingConfig
 
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.parameters import keywords
@@ -31,10 +32,16 @@ def continuous_options(config: ExperimentConfig) -> Mapping[str, Any]:
     options: dict[str, Any] = {}
     if config.pytorch.batch_size is not None:
         options["max_requests_per_batch"] = config.pytorch.batch_size
-    if config.pytorch.attn_implementation is not None:
-        # The library would take flash attention wherever it is installed.
+    if config.pytorch.attn_implementation is not None and scheduler_takes("auto_switch_to_flash"):
+        # The library would take flash attention wherever it is installed. Versions without this switch do, and then
+        # the evidence of the attention says so.
         options["auto_switch_to_flash"] = False
     return {**options, **config.passthrough_kwargs.continuous_batching}
+
+
+def scheduler_takes(name: str) -> bool:
+    """Whether the installed library's `ContinuousBatchingConfig` has an option of that name."""
+    return name in inspect.signature(ContinuousBatchingConfig).parameters
 
 
 def pad_token(tokenizer: Any) -> int:

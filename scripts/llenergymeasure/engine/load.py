@@ -18,8 +18,9 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.parameters import keywords
 from llenergymeasure.engine.compilation import compile_in_place
-from llenergymeasure.engine.devices import DeviceKind, devices_of, startup_devices
+from llenergymeasure.engine.devices import DeviceKind, devices_of, input_device, startup_devices
 from llenergymeasure.engine.failure import ExperimentFailure, library_call
+from llenergymeasure.engine.library_state import LibraryState
 from llenergymeasure.engine.replicas import Alone, Group
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -55,6 +56,7 @@ class LoadedModel:
     tokenizer: Any
     assistant: Any
     devices: DeviceKind
+    state: LibraryState
     load_keywords: dict[str, Any]
     compile_keywords: dict[str, Any] | None
     load_s: float
@@ -63,12 +65,8 @@ class LoadedModel:
 
     @property
     def input_device(self) -> torch.device:
-        """Where the embedding runs; for one that is offloaded, where its hook brings it to."""
-        embedding = self.model.get_input_embeddings()
-        device: torch.device = embedding.weight.device
-        if device.type == "meta":
-            device = torch.device(embedding._hf_hook.execution_device)
-        return device
+        """Where prompts go."""
+        return input_device(self.model)
 
 
 def load_keywords(config: ExperimentConfig, *, has_code: bool, group: Group | None = None) -> dict[str, Any]:
@@ -140,6 +138,7 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
             snapshot, trust_remote_code=given["trust_remote_code"], padding_side="left"
         )
     devices = devices_of(model)
+    devices.make_current()
     if config.pytorch.attn_implementation is not None:
         _refuse_fallback(model, config.pytorch.attn_implementation)
     asked = compile_keywords(config)
@@ -150,6 +149,7 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
         tokenizer=tokenizer,
         assistant=assistant,
         devices=devices,
+        state=LibraryState(model, assistant),
         load_keywords=given,
         compile_keywords=asked,
         load_s=load_s,

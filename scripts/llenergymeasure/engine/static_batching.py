@@ -10,6 +10,7 @@ import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
 from llenergymeasure.engine.batches import Batch, read_rows
+from llenergymeasure.engine.cache import describe_cache
 from llenergymeasure.engine.devices import Anchor, Clock, DeviceKind
 from llenergymeasure.engine.failure import library_call
 from llenergymeasure.engine.generation import Generation, Generator, Instrumented, Request, token_intervals
@@ -102,7 +103,7 @@ class StaticGenerator(Generator):
             found.rows += read_rows(output.sequences, batch.width, self.eos_token_ids, self.max_new_tokens)
             found.batch_rows.append(batch.rows)
             found.prompt_lengths += batch.prompt_lengths
-            found.cache = getattr(output, "past_key_values", None)
+            found.cache = describe_cache(getattr(output, "past_key_values", None))
             found.inference = output.sequences.is_inference()
         self.devices.synchronize()
         return found

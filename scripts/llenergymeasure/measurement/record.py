@@ -86,6 +86,28 @@ def window_findings(
         found.append(
             Finding("recompiled-in-window", INVALID, f"{frames} frames were compiled while the window was open")
         )
+    return [*found, *compiler_findings(seen)]
+
+
+def compiler_findings(seen: Observation) -> list[Finding]:
+    """What torch's compiler did that makes passes differ, without compiling anything in the window."""
+    found = []
+    graphs = (seen.window_counts or {}).get("graphs_recorded", 0)
+    if graphs:
+        found.append(
+            Finding(
+                "graphs-recorded-in-window", SUSPECT, f"{graphs} CUDA graphs were recorded while the window was open"
+            )
+        )
+    given_up = seen.compile_counts.get("recompile_limits", 0)
+    if given_up:
+        found.append(
+            Finding(
+                "compiler-gave-up",
+                SUSPECT,
+                f"{given_up} functions reached torch's recompile limit: for new shapes they run uncompiled",
+            )
+        )
     return found
 
 

@@ -156,23 +156,24 @@ class Session:
     def compile(self, *, config: dict[str, Any]) -> dict[str, Any]:
         """Generate once so that everything is compiled: its time, energy and graph counts."""
         intent = ExperimentConfig.model_validate(config)
+        self._model.state.reset()
+        seen = self._observation()
         generator, _ = self._generator(intent)
-        before = counts()
         with self._windows.open("compile", self._model.devices.synchronize) as window:
             self._passes(generator).run(1)
-        seen = self._observation()
-        seen.compile_counts = counts()
+        seen.count()
         generator.close()
         return {
             "compile_s": window.duration_s,
             "energy": [entry.to_dict() for entry in window.entries],
-            "counts": since(before),
+            "counts": seen.compile_counts,
             "evidence": self._evidence(intent, seen, level="load"),
         }
 
     def warmup(self, *, config: dict[str, Any], min_window_s: float, energy_resolution: float) -> dict[str, Any]:
         """Warm one experiment with its own shapes and keywords, and calibrate it; what its first pass put out."""
         intent = ExperimentConfig.model_validate(config)
+        self._model.state.reset()
         generator, prompts = self._generator(intent)
         seen = self._observation()
         passes = self._passes(generator)
@@ -209,6 +210,7 @@ class Session:
         plan = Calibration.from_dict(calibration)
         memory = self._memory
         assert memory is not None, "load comes first"
+        self._model.state.reset()
         memory.begin()
         generator, prompts = self._generator(intent)
         windows, devices = self._windows, self._model.devices
@@ -226,6 +228,7 @@ class Session:
         peak = devices.peak_memory_bytes()
         prefill, _ = passes.window("prefill", plan.prefill_passes, prefill_only=True)
         seen.window_counts = since(before)
+        seen.count()
         generator.take_raw()
         windows.idle(intent, RESIDENT)
 
@@ -270,6 +273,7 @@ class Session:
                 *(warning_of(finding) for finding in findings if finding.code != "setting-ignored"),
                 *phase_warnings(figures.energy.phases),
                 *memory.warnings(),
+                *self._model.state.warnings(),
             ]
         )
         result = {
@@ -285,6 +289,7 @@ class Session:
             "output_digest": digest_of(requests),
             "prompts": {**prompts.description, "digest": prompts.digest},
             "generation_config": plain_settings(seen.generation_config),
+            "attention_kernels": None if seen.heard is None else seen.heard.attention_kernels,
             "calibration": {
                 **plan.to_dict(),
                 **dict.fromkeys(("latencies_s", "temperatures_c", "elapsed_s")),

@@ -88,9 +88,10 @@ def batching(seen: Observation, requested: Any) -> Finding:
     """The method that generated, and the class of its cache: only continuous batching has a paged one."""
     if seen.generated is None:
         return NOT_RUN
-    paged = type(seen.generated.cache).__name__ == "PagedAttentionCache"
-    effective = "continuous" if paged else "static"
-    observed = f"{seen.generated.method}, cache of class {type(seen.generated.cache).__name__}"
+    cache = seen.generated.cache
+    name = None if cache is None else cache.class_name
+    effective = "continuous" if name == "PagedAttentionCache" else "static"
+    observed = f"{seen.generated.method}, cache of class {name}"
     return Finding(effective, observed, effective == (requested or "static"))
 
 
@@ -101,7 +102,7 @@ def cache_used(seen: Observation, requested: Any) -> Finding:
         return NOT_RUN
     cache, widths = seen.generated.cache, seen.heard.step_widths
     effective = cache is not None
-    observed = f"cache of class {type(cache).__name__}" if effective else "no cache was returned"
+    observed = f"cache of class {cache.class_name}" if cache is not None else "no cache was returned"
     if not effective and len(widths) > 1:
         # Without one every step computes the whole sequence, one position longer each time.
         grows = widths[1] == widths[0] + 1
@@ -112,29 +113,34 @@ def cache_used(seen: Observation, requested: Any) -> Finding:
 
 @probe("cache_class")
 def cache_class(seen: Observation, requested: Any) -> Finding:
-    """Class and length of the cache object that generation used."""
+    """Class and length of the cache that generation used. One that is allocated at once has to be as long as the
+    longest prompt and its output need, and no longer."""
     if seen.generated is None:
         return NOT_RUN
     cache = seen.generated.cache
-    name = type(cache).__name__ if cache is not None else None
-    offloading = bool(getattr(cache, "offloading", False))
-    observed = f"cache of class {name}{_length(cache)}" + (", offloading" if offloading else "")
+    if cache is None:
+        return Finding(None, "no cache was returned", requested is None)
+    wanted = _length_needed(seen)
+    fits = cache.length is None or wanted is None or cache.length == wanted
+    fits = fits or (cache.sliding and cache.length is not None and cache.length < (wanted or 0))
+    observed = cache.text()
+    if cache.length is not None and wanted is not None:
+        observed += f"; prompt and output need {wanted}"
     if requested is None:
-        return Finding(name, observed, True)
-    agrees = name == CACHE_CLASSES[requested] and offloading == requested.startswith("offloaded")
-    return Finding(requested if agrees else name, observed, agrees)
+        return Finding(cache.class_name, observed, fits)
+    kind = cache.class_name == CACHE_CLASSES[requested] and cache.offloading == requested.startswith("offloaded")
+    effective = requested if kind and fits else f"{cache.class_name} of {cache.length}" if kind else cache.class_name
+    return Finding(effective, observed, kind and fits)
 
 
-def _length(cache: Any) -> str:
-    if not hasattr(cache, "get_seq_length"):
-        return ""
-    try:
-        held = int(cache.get_seq_length())
-        room = cache.get_max_cache_shape() if hasattr(cache, "get_max_cache_shape") else None
-    except (AttributeError, IndexError, NotImplementedError, TypeError, ValueError):
-        return ""
-    room = max(room, default=None) if isinstance(room, list | tuple) else room
-    return f" with {held} tokens" + (f" of {room}" if isinstance(room, int) and room > 0 else "")
+def _length_needed(seen: Observation) -> int | None:
+    """Positions of a cache that is allocated at once, as the library counts them: all tokens but the last output,
+    which is never an input. `generate` keeps the longest of its calls."""
+    settings = seen.generation_config
+    if seen.generated is None or settings is None or settings.max_new_tokens is None:
+        return None
+    needed = max(seen.generated.prompt_lengths) + int(settings.max_new_tokens) - 1
+    return max(needed, getattr(settings, "max_cache_len", None) or 0)
 
 
 @probe("beams")

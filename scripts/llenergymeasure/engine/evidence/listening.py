@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from llenergymeasure.engine.evidence.kernels import UNTIL_COMPILED, StepProfile, has_cuda
 from llenergymeasure.engine.evidence.logits import ProcessorEffect, count_effects
 
 
@@ -25,6 +26,7 @@ class Heard:
     step_widths, step_rows: positions and sequences of each forward pass, as `generate` prepared it, call by call
     beam_arguments: name → the values the beam search was run with
     proposed, accepted: tokens guessed and kept in assisted generation
+    attention_kernels: operators and kernels of attention in one decoding step; None where no step was profiled
     sdpa_calls: calls of torch's scaled_dot_product_attention; None where counting them would disturb compiled code
     """
 
@@ -36,6 +38,7 @@ class Heard:
     guesser: str | None = None
     proposed: int = 0
     accepted: int = 0
+    attention_kernels: tuple[str, ...] | None = None
     sdpa_calls: int | None = None
 
     def effect(self, name: str) -> ProcessorEffect | None:
@@ -51,7 +54,9 @@ def listen(model: Any, heard: Heard, *, compiled: bool) -> Iterator[None]:
         wrap("_get_logits_processor", lambda original: _processors(original, heard))
         wrap("_get_candidate_generator", lambda original: _candidates(original, heard))
         wrap("_update_finished_beams", lambda original: _beams(original, heard))
-        wrap("prepare_inputs_for_generation", lambda original: _inputs(original, heard))
+        step = StepProfile(skip=UNTIL_COMPILED if compiled else 0, cuda=has_cuda(model))
+        wrap("prepare_inputs_for_generation", lambda original: _inputs(original, heard, step))
+        stack.callback(_end_profile, step, heard)
         if not compiled:
             stack.enter_context(_sdpa_counted(heard))
         yield
@@ -123,9 +128,15 @@ def _beams(original: Any, heard: Heard) -> Any:
     return listening
 
 
-def _inputs(original: Any, heard: Heard) -> Any:
+def _end_profile(step: StepProfile, heard: Heard) -> None:
+    step.before_preparing()
+    heard.attention_kernels = step.names
+
+
+def _inputs(original: Any, heard: Heard, step: StepProfile) -> Any:
     @functools.wraps(original)
     def listening(*positional: Any, **named: Any) -> Any:
+        step.before_preparing()
         prepared = original(*positional, **named)
         ids = prepared.get("input_ids")
         if ids is None:
@@ -133,6 +144,7 @@ def _inputs(original: Any, heard: Heard) -> Any:
         if ids is not None:
             heard.step_widths.append(int(ids.shape[1]))
             heard.step_rows.append(int(ids.shape[0]))
+            step.before_forward(int(ids.shape[1]))
         return prepared
 
     return listening

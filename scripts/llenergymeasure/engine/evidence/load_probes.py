@@ -38,21 +38,30 @@ def dtype(seen: Observation, requested: Any) -> Finding:
 
 @probe("attention")
 def attention(seen: Observation, requested: Any) -> Finding:
-    """The implementation that the instantiated attention layers dispatch to, and how often torch's fused kernel was
-    called for it: never for eager, in every layer for sdpa."""
+    """The implementation that the instantiated attention layers dispatch to, how often torch's fused kernel was
+    called for it (never for eager, in every layer for sdpa), and which kernels a decoding step ran."""
     layers = [module for module in seen.model.modules() if "attention" in type(module).__name__.lower()]
-    used = {
-        module.config._attn_implementation.removeprefix("paged|") for module in layers if hasattr(module, "config")
-    } or {str(seen.model.config._attn_implementation).removeprefix("paged|")}
+    used = _implementations(seen, layers)
     classes = sorted({type(module).__name__ for module in layers})
     effective = used.pop() if len(used) == 1 else sorted(used)
     observed = f"attention layers of class {', '.join(classes) or 'none'} use {effective}"
+    kernels = None if seen.heard is None else seen.heard.attention_kernels
+    named = "" if kernels is None else f"; a decoding step ran {', '.join(kernels) or 'no fused attention'}"
     calls = None if seen.heard is None else seen.heard.sdpa_calls
     if calls is None:
-        return Finding(effective, observed, effective == requested)
-    observed += f"; {calls} calls of scaled_dot_product_attention in a pass"
+        return Finding(effective, observed + named, effective == requested)
+    observed += f"; {calls} calls of scaled_dot_product_attention in a pass{named}"
     ran = {"sdpa": calls > 0, "eager": calls == 0}.get(str(effective), True) or not layers
     return Finding(effective if ran else None, observed, effective == requested and ran)
+
+
+def _implementations(seen: Observation, layers: list[Any]) -> set[str]:
+    """Names of what the layers dispatch to. Continuous batching changes it for as long as its manager lives."""
+    during = None if seen.generated is None else seen.generated.attention
+    if during is not None:
+        return {during.removeprefix("paged|")}
+    used = {module.config._attn_implementation for module in layers if hasattr(module, "config")}
+    return {str(name).removeprefix("paged|") for name in used or {seen.model.config._attn_implementation}}
 
 
 def _is_quantized(module: Any) -> bool:
@@ -149,14 +158,19 @@ def _single(found: list[Any], requested: Any, what: str) -> Finding:
 
 @probe("compile")
 def compiled(seen: Observation, requested: Any) -> Finding:
-    """Frames the compiler produced code for, since the process started."""
+    """The model's own compiled call, and the frames compiled since the experiment began, none of which the compiler
+    gave up. What transformers compiles by itself, over a static cache, goes by another call."""
     counted = dict(seen.compile_counts)
     if not counted:
         return Finding(None, "nothing was generated yet", None)
-    effective = counted["frames_compiled"] > 0
+    own = getattr(seen.model, "_compiled_call_impl", None) is not None
+    by_library = getattr(seen.model, "_compiled_call", None) is not None
+    effective = own and counted["frames_compiled"] > 0 and not counted["recompile_limits"]
+    who = "the model's own call is" + (" compiled" if own else " not compiled")
+    who += "; transformers compiled its decoding step" if by_library else ""
     window = seen.window_counts
     note = "" if window is None else f"; {window['frames_seen']} more frames while the window was open"
-    return Finding(effective, f"{_shown(counted)}{note}", effective == bool(requested))
+    return Finding(effective, f"{who}; {_shown(counted)}{note}", effective == bool(requested))
 
 
 def _shown(counted: dict[str, int]) -> str:
@@ -165,7 +179,8 @@ def _shown(counted: dict[str, int]) -> str:
 
 @probe("compile_mode")
 def compile_mode(seen: Observation, requested: Any) -> Finding:
-    """The options that the mode stands for, in the configuration that the compiled call holds."""
+    """The options that the mode stands for, in the configuration that the compiled call holds; for a mode with CUDA
+    graphs, on a device that has them, the graphs that were recorded and those that were refused."""
     held = _compiler_options(seen.model)
     frames = seen.compile_counts.get("frames_compiled", 0)
     if held is None:
@@ -173,9 +188,22 @@ def compile_mode(seen: Observation, requested: Any) -> Finding:
     wanted = torch._inductor.list_mode_options(requested) if requested not in (None, "default") else {}
     # The library writes some names with a dash that the configuration has with an underscore.
     found = {name: held.get(name.replace("-", "_")) for name in wanted}
-    agrees = found == wanted and frames > 0
+    replayed, graphs = _graphs(seen, requested)
+    agrees = found == wanted and frames > 0 and replayed
     shown = ", ".join(f"{name} = {value}" for name, value in found.items()) or "no option of a mode"
-    return Finding(requested if agrees else None, f"the compiled call holds {shown}; {frames} frames compiled", agrees)
+    return Finding(
+        requested if agrees else None, f"the compiled call holds {shown}; {frames} frames compiled{graphs}", agrees
+    )
+
+
+def _graphs(seen: Observation, mode: str | None) -> tuple[bool, str]:
+    """Whether CUDA graphs are replayed where the mode asks for them, and a word on it."""
+    options = torch._inductor.list_mode_options(mode) if mode not in (None, "default") else {}
+    if not options.get("triton.cudagraphs") or not seen.loaded.devices.replays_graphs:
+        return True, ""
+    recorded = seen.compile_counts.get("graphs_recorded", 0)
+    skipped = seen.compile_counts.get("cudagraph_skips", 0)
+    return recorded > 0 and not skipped, f", {recorded} CUDA graphs recorded, {skipped} refused"
 
 
 @probe("compile_backend")
@@ -209,16 +237,22 @@ def _compiler_name(model: Any) -> str | None:
 
 @probe("compile_config")
 def compile_config(seen: Observation, requested: Any) -> Finding:
-    """The configuration that generation held, and the frames that transformers had compiled with it."""
-    held = None if seen.generation_config is None else seen.generation_config.compile_config
+    """The configuration that transformers compiled its call with in this experiment, and the frames compiled."""
     if seen.generation_config is None:
         return Finding(None, "nothing was generated", None)
+    held = seen.generation_config.compile_config
     if requested is None:
         return Finding(None, f"compile_config = {held}", True)
+    used = getattr(seen.model, "_last_compile_config", None)
+    if getattr(seen.model, "_compiled_call", None) is None or used is None:
+        return Finding(None, f"generation held {held}; transformers compiled nothing", False)
     frames = seen.compile_counts.get("frames_compiled", 0)
-    values = {name: getattr(held, name, None) for name in requested}
-    agrees = values == requested and frames > 0
-    return Finding(values if agrees else None, f"generation held {values}; {frames} frames compiled", agrees)
+    values = {name: getattr(used, name, None) for name in requested}
+    replayed, graphs = _graphs(seen, used.mode if used.backend == "inductor" else None)
+    agrees = values == requested and frames > 0 and replayed
+    return Finding(
+        values if agrees else None, f"transformers compiled with {values}; {frames} frames compiled{graphs}", agrees
+    )
 
 
 def _revision(role: str) -> Probe:

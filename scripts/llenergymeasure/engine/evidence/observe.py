@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import torch
 
-from llenergymeasure.engine.compilation import counts
+from llenergymeasure.engine.compilation import counts, since
 from llenergymeasure.engine.evidence.listening import Heard, listen
 from llenergymeasure.engine.generation import Generator, Instrumented
 from llenergymeasure.engine.load import LoadedModel
@@ -41,13 +41,18 @@ class Replica:
 
 @dataclass
 class Observation:
-    """Everything the probes look at. Generation fields stay empty until an instrumented pass ran."""
+    """Everything the probes look at. Generation fields stay empty until an instrumented pass ran.
+
+    Made when an experiment begins: what the compiler does is counted from then on.
+    """
 
     loaded: LoadedModel
     snapshots: Mapping[str, Identity] = field(default_factory=dict)
     rank: int = 0
     # The artifact that quantized weights were read from, in words; None where this process quantized them.
     weights_from: str | None = None
+    began: Mapping[str, int] = field(default_factory=counts)
+    # Since the experiment began; empty until something was generated.
     compile_counts: Mapping[str, int] = field(default_factory=dict)
     window_counts: Mapping[str, int] | None = None
     heard: Heard | None = None
@@ -69,6 +74,10 @@ class Observation:
     def compiled(self) -> bool:
         """Whether the model's forward is compiled code, which must not be disturbed."""
         return self.loaded.compile_keywords is not None
+
+    def count(self) -> None:
+        """Note what the compiler has done since the experiment began."""
+        self.compile_counts = since(self.began)
 
     def snapshot(self, role: str) -> Identity | None:
         return self.snapshots.get(role)
@@ -99,4 +108,4 @@ def observe(seen: Observation, generator: Generator) -> None:
     seen.heard = heard
     # What the generators of random numbers were really set to for this pass.
     seen.seed = torch.initial_seed()
-    seen.compile_counts = counts()
+    seen.count()
