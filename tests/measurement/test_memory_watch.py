@@ -107,6 +107,7 @@ def test_on_cuda_memory_is_what_the_allocator_says(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda index: 100 + index)
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 300)
     monkeypatch.setattr(torch.cuda, "memory_stats", lambda _: {"inactive_split_bytes.all.current": 50})
+    monkeypatch.setattr(torch.cuda, "init", lambda: None)
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda _: None)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append("emptied"))
     # Its clock needs a device only when it stamps.
