@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from engine.conftest import Runner
@@ -29,6 +31,26 @@ def test_fixed_output_gives_every_row_its_length_and_free_running_stops_at_the_e
     place = fixed.outputs[0].index(first)
     assert row.output_ids == fixed.outputs[0][: place + 1]
     assert row.stop_reason == "eos"
+
+
+@pytest.mark.parametrize(
+    "pytorch",
+    [{}, {"batch_size": 3}, {"cache_implementation": "static"}, {"use_cache": False}, {"batching": "continuous"}],
+    ids=str,
+)
+def test_a_prefill_only_pass_is_one_forward_a_batch(run: Runner, pytorch: dict[str, Any]) -> None:
+    """The library may one day look at the answer of a stopping criterion a step late (`DeferredStopCheck`)."""
+    done = run(pytorch=pytorch)
+    forwards: list[int] = []
+    done.loaded.model.register_forward_hook(lambda *_: forwards.append(1))
+    done.generator.run_pass(prefill_only=True)
+    batches = 1 if pytorch.get("batch_size") or pytorch.get("batching") else 3
+    assert len(forwards) == batches
+    (raw,) = done.generator.take_raw()
+    if "batching" not in pytorch:
+        assert [len(item.marks) for item in raw] == [1] * batches
+        assert [item.sequences.shape[1] - item.batch.width for item in raw] == [1] * batches
+    done.generator.close()
 
 
 def test_stamps_cover_every_token_and_stay_inside_the_batch(run: Runner) -> None:

@@ -50,8 +50,13 @@ def codes(
     *,
     pass_cv: float = 0.0,
     frames_seen: int = 0,
+    graphs_recorded: int = 0,
+    recompile_limits: int = 0,
 ) -> dict[str, str]:
-    seen: Any = SimpleNamespace(window_counts={"frames_seen": frames_seen})
+    seen: Any = SimpleNamespace(
+        window_counts={"frames_seen": frames_seen, "graphs_recorded": graphs_recorded},
+        compile_counts={"recompile_limits": recompile_limits},
+    )
     findings = window_findings(plan, found, thermal, {"pass_cv": pass_cv}, cast(Observation, seen))
     return {finding.code: finding.severity for finding in findings}
 
@@ -75,6 +80,8 @@ def test_a_window_as_it_should_be_has_none() -> None:
         (lambda: codes(window(edge_j=15.0)), {}),
         (lambda: codes(window(lost="GPU is lost")), {"energy-missing": "suspect"}),
         (lambda: codes(window(), frames_seen=2), {"recompiled-in-window": "invalid"}),
+        (lambda: codes(window(), graphs_recorded=3), {"graphs-recorded-in-window": "suspect"}),
+        (lambda: codes(window(), recompile_limits=1), {"compiler-gave-up": "suspect"}),
     ],
 )
 def test_each_fault_has_its_finding(found: Any, expected: dict[str, str]) -> None:

@@ -49,6 +49,7 @@ def load(*, config: dict[str, Any], **_: Any) -> dict[str, Any]:
         "memory": {"load_peak_bytes": 1_120_000_000, "resident_bytes": 540_000_000, "source": "simulated"},
         "evidence": {},
         "devices": devices(),
+        "libraries": {"cuda": "13.0", "cudnn": "91002", "nccl": "2.27.7"},
         "meters": meters(),
         "warnings": [],
         "parameters": 1_000_000,

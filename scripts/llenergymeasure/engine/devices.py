@@ -222,6 +222,19 @@ class Cuda(DeviceKind):
         return {"kind": "cuda", "devices": devices}
 
 
+def cuda_libraries() -> dict[str, str | None]:
+    """Versions of CUDA, cuDNN and NCCL that torch uses; None each where it was built without."""
+    if torch.version.cuda is None:
+        return dict.fromkeys(("cuda", "cudnn", "nccl"))
+    cudnn = torch.backends.cudnn.version()
+    nccl = torch.cuda.nccl.version() if torch.distributed.is_available() else None
+    return {
+        "cuda": torch.version.cuda,
+        "cudnn": None if cudnn is None else str(cudnn),
+        "nccl": None if nccl is None else ".".join(str(part) for part in nccl),
+    }
+
+
 def startup_devices() -> DeviceKind:
     """The devices a model would land on, before it is there: all visible accelerators, else the host."""
     if torch.cuda.is_available():

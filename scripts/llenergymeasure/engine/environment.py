@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 import subprocess
-import sysconfig
+import sys
+from collections.abc import Sequence
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,11 @@ def describe_environment(root: Path, lock: Path) -> dict[str, Any]:
 
     `root` is the pipeline's checkout, for its git commit; `lock` the models' lock file, for its SHA-256.
     """
+    packages = installed_packages()
     return {
         "fingerprint": fingerprint(),
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: packages.get(normalised_distribution(name)) for name in PACKAGES},
         "system": platform.platform(),
         "cpu": _cpu_name(),
         "hostname": platform.node(),
@@ -56,36 +58,42 @@ def fingerprint() -> str:
 
     From the names of the metadata folders (PyPA, "Recording installed projects"), since to read them all takes long.
     """
-    whole = "\n".join([platform.python_version(), platform.machine(), *sorted(_metadata_folders())])
+    folders = sorted(metadata_folders(search_path()).values())
+    whole = "\n".join([platform.python_version(), platform.machine(), *folders])
     return hashlib.sha256(whole.encode("utf-8")).hexdigest()[:16]
 
 
 def installed_packages() -> dict[str, str]:
-    """Name, as the package index knows it, → version of every installed distribution."""
-    found = {}
-    for folder in sorted(_metadata_folders()):
-        name, _, version = folder.removesuffix(".dist-info").rpartition("-")
-        found[normalised_distribution(name)] = version
+    """Name, as the package index knows it, → version of every distribution that a worker can import."""
+    folders = metadata_folders(search_path())
+    return {name: folder.removesuffix(".dist-info").rpartition("-")[2] for name, folder in sorted(folders.items())}
+
+
+def metadata_folders(places: Sequence[str]) -> dict[str, str]:
+    """Normalised name of a distribution → its metadata folder. Of several, the one that is imported: the first."""
+    found: dict[str, str] = {}
+    for place in places:
+        for entry in sorted(Path(place).glob("*.dist-info")):
+            name = normalised_distribution(entry.name.removesuffix(".dist-info").rpartition("-")[0])
+            found.setdefault(name, entry.name)
     return found
+
+
+@cache
+def search_path() -> tuple[str, ...]:
+    """Where a worker finds what it imports, PYTHONPATH first: asked of an interpreter that was just started.
+
+    This process's own `sys.path` has Snakemake's packages behind those of the job.
+    """
+    command = [sys.executable, "-P", "-c", "import json, sys; json.dump(sys.path, sys.stdout)"]
+    places: list[str] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return tuple(places)
 
 
 def commit_of(root: Path) -> dict[str, Any]:
     """git_commit and git_dirty of a checkout; None where there is none."""
     status = _git(root, "status", "--porcelain", "--untracked-files=no")
     return {"git_commit": _git(root, "rev-parse", "HEAD"), "git_dirty": None if status is None else bool(status)}
-
-
-def _metadata_folders() -> set[str]:
-    # Not sys.path: Snakemake adds its own environment's packages behind those of the job's.
-    places = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    return {entry.name for place in places for entry in Path(place).glob("*.dist-info")}
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _cpu_name() -> str:

@@ -18,7 +18,7 @@ from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.energy import MeterSet, MeterUnavailable, no_meters, open_meters
 from llenergymeasure.engine.batches import Row
 from llenergymeasure.engine.compilation import counts, since, use_compile_cache
-from llenergymeasure.engine.devices import startup_devices
+from llenergymeasure.engine.devices import cuda_libraries, startup_devices
 from llenergymeasure.engine.evidence import Observation, collect, worst_of
 from llenergymeasure.engine.failure import ExperimentFailure, refused_by
 from llenergymeasure.engine.generation import Generator, Request
@@ -126,6 +126,7 @@ class Session:
             "quantized_weights": self._quantized.to_dict(),
             "evidence": self._evidence(intent, seen, level="load"),
             "devices": self._described_devices(),
+            "libraries": cuda_libraries(),
             "meters": windows.meters.describe(),
             "warnings": self._load_warnings,
             "parameters": sum(parameter.numel() for parameter in loaded.model.parameters()),

@@ -42,12 +42,10 @@ class Setting:
     log: Path
 
     def order(self, load_id: str) -> LoadOrder:
-        config = dict(self.plan.load_config(load_id))
-        compiles = config["pytorch"].get("torch_compile")
         return LoadOrder(
-            config=config,
+            config=dict(self.plan.load_config(load_id)),
             snapshots=self.snapshots,
-            compile_cache=self.compile_cache if compiles else None,
+            compile_cache=self.compile_cache,
             timeout_s=self.timeout_s,
             quantized=self.quantized,
         )
@@ -58,7 +56,7 @@ def run_load(setting: Setting, load_id: str) -> dict[str, Any]:
     _check(setting)
     for folder in (*setting.snapshots.values(), *filter(None, [setting.quantized])):
         verify_snapshot(folder)
-    # The folder is an output of the job, whether or not anything is compiled into it.
+    # transformers compiles by itself, also where the study does not ask for it: whatever is compiled goes there.
     setting.compile_cache.mkdir(parents=True, exist_ok=True)
     order = setting.order(load_id)
     head = {
@@ -70,9 +68,10 @@ def run_load(setting: Setting, load_id: str) -> dict[str, Any]:
     with Manager(order, setting.log) as manager:
         try:
             record = dict(manager.load())
+            head["environment"] = _with_libraries(setting, record)
             record["startup_s"] = manager.startup_s
             record["compile"] = None
-            if order.compile_cache is not None:
+            if order.config["pytorch"].get("torch_compile"):
                 compiled = manager.ask({"do": "compile", "config": order.config})
                 record["evidence"] = compiled.pop("evidence")
                 record["energy"] = [*record["energy"], *compiled.pop("energy")]
@@ -177,6 +176,7 @@ def run_measure(
                     answer = manager.ask(
                         {"do": "measure", "config": config, "calibration": calibrated, "reference": reference}
                     )
+                    head["environment"] = _with_libraries(setting, dict(manager.loaded))
                     if answer["scoring_failed"]:
                         manager.replace_worker()
                 except Refused as refused:
@@ -233,6 +233,11 @@ def _other_environment(setting: Setting, calibration: dict[str, Any]) -> dict[st
     )
     print(message, file=sys.stderr, flush=True)
     return {"code": "environment-changed", "message": message}
+
+
+def _with_libraries(setting: Setting, loaded: dict[str, Any]) -> dict[str, Any]:
+    """The environment, with the versions that only a process with torch in it can tell. Takes them out of `loaded`."""
+    return {**setting.environment, "libraries": loaded.pop("libraries")}
 
 
 def _check(setting: Setting) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 from llenergymeasure.results.labels import show
 
+LIBRARIES = {"cuda": "CUDA", "cudnn": "cuDNN", "nccl": "NCCL"}
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -52,6 +54,8 @@ def _machine(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Python", _text(environment.get("python"))
     for name, version in (environment.get("packages") or {}).items():
         yield name, version or "not installed"
+    for name, version in (environment.get("libraries") or {}).items():
+        yield LIBRARIES.get(name, name), version or "torch is built without"
 
 
 def _material(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

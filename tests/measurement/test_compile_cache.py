@@ -1,0 +1,27 @@
+"""Whatever is compiled goes to the load's own folder: transformers compiles where no study asks for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from llenergymeasure.measurement.stages import Setting
+
+
+@pytest.mark.parametrize("compiles", [True, False, None])
+def test_a_load_has_its_cache_whether_or_not_it_compiles(compiles: bool | None, tmp_path: Path) -> None:
+    plan: Any = SimpleNamespace(load_config=lambda _: {"pytorch": {"torch_compile": compiles}})
+    others: Any = dict.fromkeys(("snapshots", "quantized", "min_window_s", "energy_resolution", "environment", "guard"))
+    setting = Setting(
+        plan=plan,
+        compile_cache=tmp_path,
+        timeout_s=1.0,
+        stop_on_failure=False,
+        neighbours=None,
+        log=tmp_path / "log",
+        **others,
+    )
+    assert setting.order("a load").compile_cache == tmp_path
