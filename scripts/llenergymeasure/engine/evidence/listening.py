@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from llenergymeasure.engine.evidence.finite_logits import FiniteLogits
 from llenergymeasure.engine.evidence.logits import ProcessorEffect, count_effects
 
 
@@ -25,6 +26,7 @@ class Heard:
     step_widths, step_rows: positions and sequences of each forward pass, as `generate` prepared it, call by call
     beam_arguments: name → the values the beam search was run with
     proposed, accepted: tokens guessed and kept in assisted generation
+    logits: counts rows of the model's own logits that are not numbers
     sdpa_calls: calls of torch's scaled_dot_product_attention; None where counting them would disturb compiled code
     """
 
@@ -36,6 +38,7 @@ class Heard:
     guesser: str | None = None
     proposed: int = 0
     accepted: int = 0
+    logits: FiniteLogits = field(default_factory=FiniteLogits)
     sdpa_calls: int | None = None
 
     def effect(self, name: str) -> ProcessorEffect | None:
@@ -84,6 +87,9 @@ def _processors(original: Any, heard: Heard) -> Any:
         heard.generation_config = generation_config
         known = {id(effect.processor) for effect in heard.effects}
         heard.effects += [count_effects(item) for item in processors if id(item) not in known]
+        # A draft model is handed the processors of its model, with this one.
+        if heard.logits not in processors:
+            processors.insert(0, heard.logits)
         return processors
 
     return listening

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.parameters import parameters, requested
 from llenergymeasure.config.paths import PASSTHROUGH
+from llenergymeasure.engine.evidence.model_choices import quantization_evidence, with_choices
 
 if TYPE_CHECKING:
     from llenergymeasure.engine.evidence.observe import Observation
@@ -59,7 +60,7 @@ def collect(config: ExperimentConfig, seen: Observation, *, level: str | None = 
         }
     if level is None:
         block |= passed_through(config, seen)
-    return block
+    return with_choices(block, config, seen) | dict(quantization_evidence(seen))
 
 
 def passed_through(config: ExperimentConfig, seen: Observation) -> dict[str, dict[str, Any]]:
