@@ -11,6 +11,7 @@ from llenergymeasure.engine.generation import Generator
 from llenergymeasure.engine.keywords import continuous_options, eos_token_ids, generate_keywords, pad_token
 from llenergymeasure.engine.load import LoadedModel
 from llenergymeasure.engine.static_batching import StaticGenerator
+from llenergymeasure.engine.stop_strings import stop_strings
 
 Prompts = Sequence[Sequence[int]]
 
@@ -27,6 +28,9 @@ def _static(config: ExperimentConfig, loaded: LoadedModel, prompts: Prompts, fir
     keywords = generate_keywords(config, pad_token_id=pad, defaults=loaded.defaults)
     if loaded.assistant is not None:
         keywords["assistant_model"] = loaded.assistant
+    strings = stop_strings(loaded.model, keywords, loaded.tokenizer)
+    if strings is not None:
+        keywords["tokenizer"] = loaded.tokenizer
     return StaticGenerator(
         model=loaded.model,
         devices=loaded.devices,
@@ -37,6 +41,7 @@ def _static(config: ExperimentConfig, loaded: LoadedModel, prompts: Prompts, fir
         seed=config.random_seed,
         max_new_tokens=config.max_output_tokens,
         eos_token_ids=eos_token_ids(loaded.model, keywords, fixed_output=config.fixed_output),
+        strings=strings,
         inference_mode=bool(config.pytorch.inference_mode),
     )
 

@@ -36,7 +36,10 @@ def generate_keywords(
     given.pop("assistant_model", None)
     if "compile_config" in given:
         given["compile_config"] = CompileConfig(**given["compile_config"])
-    if config.fixed_output and config.pytorch.batching != "continuous":
+    if config.pytorch.batching == "continuous":
+        # The processor cannot read the flat rows of `generate_batch`, and a model's file would make it try.
+        given["no_repeat_ngram_size"] = 0
+    elif config.fixed_output:
         given.update(_NO_EARLY_END, min_new_tokens=config.max_output_tokens)
     if defaults is not None and defaults.min_length and "min_new_tokens" not in given:
         given["min_length"] = defaults.min_length

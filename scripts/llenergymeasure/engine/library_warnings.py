@@ -20,6 +20,8 @@ MESSAGES = 20
 CHARACTERS = 400
 # The load report has a check of its own, which says the same with names.
 _TOLD_ELSEWHERE = ("LOAD REPORT",)
+# How the libraries call each other, now or in a later version.
+_FOR_PROGRAMMERS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -83,7 +85,8 @@ def library_warnings() -> Iterator[LibraryWarnings]:
         show = warnings.showwarning
 
         def showwarning(message: Any, category: Any, filename: str, *rest: Any, **named: Any) -> None:
-            kept.add(_library_of(filename), str(message))
+            if not issubclass(category, _FOR_PROGRAMMERS):
+                kept.add(_library_of(filename), str(message))
             show(message, category, filename, *rest, **named)
 
         warnings.showwarning = showwarning

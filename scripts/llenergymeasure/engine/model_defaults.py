@@ -43,8 +43,8 @@ _DRAFT = frozenset(
         "target_lookbehind",
     }
 )
-# `generate_batch` has none of these.
-_NOT_CONTINUOUS = frozenset(
+# `generate_batch` reads none of these.
+NOT_CONTINUOUS = frozenset(
     {
         *_BEAMS,
         "max_matching_ngram_size",
@@ -108,8 +108,8 @@ def take_defaults(model: Any, folder: Path) -> ModelDefaults:
     values = {
         name: value
         for name, value in held.to_dict().items()
-        # An option that is written out as off is one that the library has off.
-        if name in known and value != library.get(name) and (value or name in library)
+        # What is written out as off, and is off in the library, is no choice.
+        if name in known and value != library.get(name) and (value or library.get(name))
     }
     values = {name: value for name, value in values.items() if value is not None}
     held.max_length = held.min_length = None
@@ -133,7 +133,7 @@ def choices(
         *(() if in_force.prompt_lookup_num_tokens else ("max_matching_ngram_size",)),
         *(() if in_force.cache_implementation else ("cache_config", "max_cache_len")),
         *(("min_length",) if in_force.min_new_tokens else ()),
-        *(_NOT_CONTINUOUS if continuous else ()),
+        *(NOT_CONTINUOUS if continuous else ()),
     }
     return [
         ModelChoice(name, value, f"the model's {defaults.file_of(name)}")

@@ -43,13 +43,12 @@ def with_choices(
     """The evidence, with the file named wherever it decided: in the parameter's entry, else in one of its own."""
     marked = dict(block)
     for item in choices_of(config, seen):
-        path = _key(item)
+        path = _declared().get(item.name)
         if path in marked:
+            told = f"set by {item.file}: {item.name} = {show(item.value)}"
             entry = marked[path]
-            marked[path] = {
-                **entry,
-                "observed": f"set by {item.file}: {item.name} = {show(item.value)}; {entry['observed']}",
-            }
+            effective = item.value if entry["effective"] is None else entry["effective"]
+            marked[path] = {**entry, "effective": effective, "observed": f"{told}; {entry['observed']}"}
         else:
             marked[f"{item.file.rpartition(' ')[2]}: {item.name}"] = {
                 "requested": None,
@@ -91,5 +90,9 @@ def _key(item: ModelChoice) -> str | None:
     """The key of a study that decides the field; None for what is only read from a draft model's file."""
     if item.of_draft:
         return None
-    declared = {entry.keyword: path for path, entry in parameters().items() if entry.target == "generate"}
-    return declared.get(item.name) or _OTHER_NAMES.get(item.name) or f"{PASSTHROUGH}.generate.{item.name}"
+    return _declared().get(item.name) or _OTHER_NAMES.get(item.name) or f"{PASSTHROUGH}.generate.{item.name}"
+
+
+def _declared() -> dict[str, str]:
+    """Field of the `GenerationConfig` → the parameter that sets it."""
+    return {entry.keyword: path for path, entry in parameters().items() if entry.target == "generate"}
