@@ -8,6 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import annotated_types
 from pydantic.fields import FieldInfo
 
+from llenergymeasure.config.declare import LibraryChoice, Parameter
 from llenergymeasure.config.errors import show
 from llenergymeasure.config.words import did_you_mean
 
@@ -22,6 +23,20 @@ def wanted(field: FieldInfo) -> str:
     if field.examples:
         text += f", such as {field.examples[0]}"
     return text
+
+
+def left_out(item: Parameter) -> str:
+    """What is in force where a study does not set the parameter, as Markdown."""
+    if item.default is not None:
+        return f"`{show(item.default)}`"
+    library = item.library_default
+    text = str(library) if isinstance(library, LibraryChoice) else f"`{show(library)}`"
+    # The library merges the model's own generation_config.json into every call.
+    return f"{text}, unless the model's own files set it" if _of_generation(item) else text
+
+
+def _of_generation(item: Parameter) -> bool:
+    return item.target == "generate" and item.level == "generation"
 
 
 def nearest_choice(field: FieldInfo, value: Any) -> str | None:

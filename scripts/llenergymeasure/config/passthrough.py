@@ -48,6 +48,7 @@ _RESERVED: Mapping[str, Mapping[str, str]] = {
             "force_download",
             "from_flax",
             "from_tf",
+            "ignore_mismatched_sizes",
             "local_files_only",
             "proxies",
             "state_dict",
@@ -67,6 +68,10 @@ _RESERVED: Mapping[str, Mapping[str, str]] = {
             (
                 "generation_config",
                 "num_return_sequences",
+                "output_attentions",
+                "output_hidden_states",
+                "output_logits",
+                "output_scores",
                 "pad_token_id",
                 "return_dict_in_generate",
                 "stopping_criteria",
@@ -74,6 +79,7 @@ _RESERVED: Mapping[str, Mapping[str, str]] = {
             ),
             "the measurement reads the generated ids",
         ),
+        "tokenizer": "the model's own is handed over where stop_strings needs it",
         **dict.fromkeys(
             ("custom_generate", "trust_remote_code"), "it would run code from the hub during a measurement"
         ),

@@ -14,9 +14,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from llenergymeasure.config.costs import CostsConfig
-from llenergymeasure.config.declare import LibraryChoice, Parameter
+from llenergymeasure.config.declare import Parameter
 from llenergymeasure.config.decoder import PRESETS
-from llenergymeasure.config.describe import wanted
+from llenergymeasure.config.describe import left_out, wanted
 from llenergymeasure.config.errors import show
 from llenergymeasure.config.experiment import ExperimentConfig
 from llenergymeasure.config.introspection import get_validation_rules
@@ -102,9 +102,7 @@ def _mapping(item: Parameter) -> str:
     }[item.target]
     if item.default is not None:
         return f"→ {where}"
-    left_out = item.library_default
-    shown = left_out if isinstance(left_out, LibraryChoice) else f"`{show(left_out)}`"
-    return f"→ {where}; left out: {shown}"
+    return f"→ {where}; left out: {left_out(item)}"
 
 
 def _presets() -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
+from llenergymeasure.engine.stop_strings import StopStrings
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -70,18 +72,29 @@ def make_batches(
     return batches
 
 
-def read_rows(sequences: torch.Tensor, width: int, eos_token_ids: Collection[int], max_new_tokens: int) -> list[Row]:
+def read_rows(
+    sequences: torch.Tensor,
+    width: int,
+    eos_token_ids: Collection[int],
+    max_new_tokens: int,
+    strings: StopStrings | None = None,
+) -> list[Row]:
     """Split generated sequences, shape (rows, width + new), into what each row really generated.
 
-    Tokens count up to and with the first end-of-sequence token; what follows it is padding.
+    Tokens count up to and with the first end-of-sequence token, or the one that completes a stop string; what follows
+    is padding.
     """
-    return [row_of(ids, eos_token_ids, max_new_tokens) for ids in sequences[:, width:].tolist()]
+    rows = sequences[:, width:].tolist()
+    stops = [None] * len(rows) if strings is None else strings.ends(sequences, width)
+    return [row_of(ids, eos_token_ids, max_new_tokens, stop) for ids, stop in zip(rows, stops, strict=True)]
 
 
-def row_of(ids: Sequence[int], eos_token_ids: Collection[int], max_new_tokens: int) -> Row:
-    """What one row of new ids really generated."""
+def row_of(ids: Sequence[int], eos_token_ids: Collection[int], max_new_tokens: int, stop: int | None = None) -> Row:
+    """What one row of new ids really generated. stop: tokens until a stop string was complete, None if none was."""
     end = next((place + 1 for place, token in enumerate(ids) if token in eos_token_ids), None)
-    if end is not None:
+    if stop is not None and (end is None or stop < end):
+        end, reason = stop, "stopped"
+    elif end is not None:
         reason = "eos"
     elif len(ids) >= max_new_tokens:
         reason = "length"

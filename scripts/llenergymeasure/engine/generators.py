@@ -11,6 +11,7 @@ from llenergymeasure.engine.generation import Generator
 from llenergymeasure.engine.keywords import continuous_options, eos_token_ids, generate_keywords, pad_token
 from llenergymeasure.engine.load import LoadedModel
 from llenergymeasure.engine.static_batching import StaticGenerator
+from llenergymeasure.engine.stop_strings import stop_strings
 
 Prompts = Sequence[Sequence[int]]
 
@@ -24,9 +25,12 @@ def generator_for(
 
 def _static(config: ExperimentConfig, loaded: LoadedModel, prompts: Prompts, first_request: int) -> Generator:
     pad = pad_token(loaded.tokenizer)
-    keywords = generate_keywords(config, pad_token_id=pad)
+    keywords = generate_keywords(config, pad_token_id=pad, defaults=loaded.defaults)
     if loaded.assistant is not None:
         keywords["assistant_model"] = loaded.assistant
+    strings = stop_strings(loaded.model, keywords, loaded.tokenizer)
+    if strings is not None:
+        keywords["tokenizer"] = loaded.tokenizer
     return StaticGenerator(
         model=loaded.model,
         devices=loaded.devices,
@@ -36,22 +40,24 @@ def _static(config: ExperimentConfig, loaded: LoadedModel, prompts: Prompts, fir
         keywords=keywords,
         seed=config.random_seed,
         max_new_tokens=config.max_output_tokens,
-        eos_token_ids=eos_token_ids(loaded.model, fixed_output=config.fixed_output),
+        eos_token_ids=eos_token_ids(loaded.model, keywords, fixed_output=config.fixed_output),
+        strings=strings,
         inference_mode=bool(config.pytorch.inference_mode),
     )
 
 
 def _continuous(config: ExperimentConfig, loaded: LoadedModel, prompts: Prompts, first_request: int) -> Generator:
+    keywords = generate_keywords(config, pad_token_id=pad_token(loaded.tokenizer))
     return ContinuousGenerator(
         model=loaded.model,
         devices=loaded.devices,
         prompts=prompts,
         first_request=first_request,
-        keywords=generate_keywords(config, pad_token_id=pad_token(loaded.tokenizer)),
+        keywords=keywords,
         options=continuous_options(config),
         seed=config.random_seed,
         max_new_tokens=config.max_output_tokens,
-        eos_token_ids=eos_token_ids(loaded.model, fixed_output=config.fixed_output),
+        eos_token_ids=eos_token_ids(loaded.model, keywords, fixed_output=config.fixed_output),
     )
 
 

@@ -10,21 +10,44 @@ from transformers import CompileConfig, ContinuousBatchingConfig
 
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.parameters import keywords
+from llenergymeasure.engine.model_defaults import ModelDefaults
+
+# What the measurement reads: one sequence per prompt, as a plain tensor. A model's own file may say otherwise.
+RELIED_ON: Mapping[str, Any] = {
+    "num_return_sequences": 1,
+    "return_dict_in_generate": False,
+    "output_scores": False,
+    "output_logits": False,
+    "output_attentions": False,
+    "output_hidden_states": False,
+}
+# With `fixed_output` every row is as long as it was asked to be, whatever a model's own file says.
+_NO_EARLY_END: Mapping[str, Any] = {"stop_strings": None, "max_time": None}
 
 
-def generate_keywords(config: ExperimentConfig, *, pad_token_id: int) -> dict[str, Any]:
-    """Fields of the `GenerationConfig` that is generated with. None means the library's default, not passed on."""
+def generate_keywords(
+    config: ExperimentConfig, *, pad_token_id: int, defaults: ModelDefaults | None = None
+) -> dict[str, Any]:
+    """Fields of the `GenerationConfig` that is generated with. None means the library's default, not passed on.
+
+    defaults: what the model's files set; their least length is handed over, where the study sets none
+    """
     given = keywords(config, "generate")
     # A model, not a setting: `generator_for` hands it over.
     given.pop("assistant_model", None)
     if "compile_config" in given:
         given["compile_config"] = CompileConfig(**given["compile_config"])
-    if config.fixed_output and config.pytorch.batching != "continuous":
-        given["min_new_tokens"] = config.max_output_tokens
+    if config.pytorch.batching == "continuous":
+        # The processor cannot read the flat rows of `generate_batch`, and a model's file would make it try.
+        given["no_repeat_ngram_size"] = 0
+    elif config.fixed_output:
+        given.update(_NO_EARLY_END, min_new_tokens=config.max_output_tokens)
+    if defaults is not None and defaults.min_length and "min_new_tokens" not in given:
+        given["min_length"] = defaults.min_length
     if config.pytorch.torch_compile:
         # The model's own call is compiled already; `generate` must not compile it a second time.
         given["disable_compile"] = True
-    return {**given, "pad_token_id": pad_token_id, **config.passthrough_kwargs.generate}
+    return {**given, **RELIED_ON, "pad_token_id": pad_token_id, **config.passthrough_kwargs.generate}
 
 
 def continuous_options(config: ExperimentConfig) -> Mapping[str, Any]:
@@ -53,9 +76,13 @@ def pad_token(tokenizer: Any) -> int:
     return 0
 
 
-def eos_token_ids(model: Any, *, fixed_output: bool) -> frozenset[int]:
-    """Ids that end a row. None in fixed-output mode, where every row is as long as it was asked to be."""
-    declared = model.generation_config.eos_token_id
+def eos_token_ids(model: Any, given: Mapping[str, Any], *, fixed_output: bool) -> frozenset[int]:
+    """Ids that end a row: those of the call, else of the model's own files.
+
+    None in fixed-output mode, where the library holds them back, whoever set them, until a row is as long as it was
+    asked to be.
+    """
+    declared = given.get("eos_token_id", model.generation_config.eos_token_id)
     if fixed_output or declared is None:
         return frozenset()
     return frozenset([declared] if isinstance(declared, int) else declared)

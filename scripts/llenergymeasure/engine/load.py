@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,14 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.parameters import keywords
+from llenergymeasure.engine.checkpoint_quantization import CheckpointQuantization, after_load, declared_method
 from llenergymeasure.engine.compilation import compile_in_place
 from llenergymeasure.engine.devices import DeviceKind, devices_of, input_device, startup_devices
 from llenergymeasure.engine.failure import ExperimentFailure, library_call
 from llenergymeasure.engine.library_state import LibraryState
+from llenergymeasure.engine.library_warnings import library_warnings
+from llenergymeasure.engine.load_report import check_report
+from llenergymeasure.engine.model_defaults import ModelDefaults, take_defaults
 from llenergymeasure.engine.replicas import Alone, Group
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -50,7 +55,12 @@ class Sources:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model in memory, with what loading it took."""
+    """A model in memory, with what loading it took.
+
+    defaults, assistant_defaults: the settings of generation that the files of model and draft model bring along
+    checkpoint_quantization: None where the files hold plain weights
+    warnings: what the library's load report and its log say, as {code, message}
+    """
 
     model: Any
     tokenizer: Any
@@ -62,6 +72,10 @@ class LoadedModel:
     load_s: float
     load_peak_bytes: int
     resident_bytes: int
+    defaults: ModelDefaults
+    assistant_defaults: ModelDefaults | None = None
+    checkpoint_quantization: CheckpointQuantization | None = None
+    warnings: Sequence[dict[str, str]] = ()
 
     @property
     def input_device(self) -> torch.device:
@@ -115,9 +129,9 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
     before = startup_devices()
     before.reset_peak_memory()
     snapshot = sources.model.path
-    with library_call("load"):
+    with library_call("load"), library_warnings() as said:
         given = load_keywords(config, has_code=sources.model.has_code, group=group)
-        _import_model_code(snapshot, trust_remote_code=given["trust_remote_code"])
+        method = _import_model_code(snapshot, trust_remote_code=given["trust_remote_code"])
         if "quantization_config" in given:
             with contextlib.suppress(ImportError):  # the library says it better, and next
                 importlib.import_module("bitsandbytes")
@@ -127,11 +141,12 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
             weights = sources.model.quantized
             given.pop("quantization_config")
         start = time.perf_counter()
-        model = AutoModelForCausalLM.from_pretrained(weights, **given)
+        model, warnings = _from_pretrained(weights, "the model", given)
         if sources.adapter is not None:
-            model.load_adapter(str(sources.adapter.path))
+            report = model.load_adapter(str(sources.adapter.path)).to_dict()
+            warnings += check_report(report, owner="the adapter", files="the adapter's files")
         model.eval()
-        assistant = _assistant(config, sources.assistant, model)
+        assistant, its_warnings = _assistant(config, sources.assistant, model)
         before.synchronize()
         load_s = time.perf_counter() - start
         tokenizer = AutoTokenizer.from_pretrained(
@@ -139,6 +154,7 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
         )
     devices = devices_of(model)
     devices.make_current()
+    quantization = after_load(method, model)
     if config.pytorch.attn_implementation is not None:
         _refuse_fallback(model, config.pytorch.attn_implementation)
     asked = compile_keywords(config)
@@ -155,6 +171,15 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
         load_s=load_s,
         load_peak_bytes=before.peak_memory_bytes(),
         resident_bytes=int(model.get_memory_footprint()),
+        defaults=take_defaults(model, snapshot),
+        assistant_defaults=None if sources.assistant is None else take_defaults(assistant, sources.assistant.path),
+        checkpoint_quantization=quantization,
+        warnings=(
+            *warnings,
+            *its_warnings,
+            *([] if quantization is None else quantization.warnings()),
+            *said.to_list(),
+        ),
     )
 
 
@@ -174,28 +199,40 @@ def _own_device(group: Group) -> Any:
     return {"": torch.cuda.current_device()} if torch.cuda.is_available() else "cpu"
 
 
-def _assistant(config: ExperimentConfig, source: Source | None, model: Any) -> Any:
-    """The draft model, in the same number format, where the model's input goes."""
+def _from_pretrained(folder: Path, owner: str, given: Mapping[str, Any]) -> tuple[Any, list[dict[str, str]]]:
+    """The model and the warnings of its load report. ExperimentFailure where its files lack parameters."""
+    # Of a parameter of another shape the report names both shapes; by itself the library names none.
+    model, report = AutoModelForCausalLM.from_pretrained(
+        folder, **{**given, "output_loading_info": True, "ignore_mismatched_sizes": True}
+    )
+    return model, check_report(report, owner=owner, files=f"{owner}'s files")
+
+
+def _assistant(config: ExperimentConfig, source: Source | None, model: Any) -> tuple[Any, list[dict[str, str]]]:
+    """The draft model, in the same number format, where the model's input goes; the warnings of its load report."""
     if source is None:
-        return None
+        return None, []
     trusted = source.has_code and config.pytorch.trust_remote_code is not False
     place = "auto" if torch.cuda.is_available() else "cpu"
-    drafter = AutoModelForCausalLM.from_pretrained(
-        source.path, dtype=DTYPES[config.precision], device_map=place, trust_remote_code=trusted, use_safetensors=True
-    )
+    given = {"dtype": DTYPES[config.precision], "device_map": place, "use_safetensors": True}
+    drafter, warnings = _from_pretrained(source.path, "the draft model", {**given, "trust_remote_code": trusted})
     if drafter.config.get_text_config().vocab_size != model.config.get_text_config().vocab_size:
         raise ValueError(
             f"the draft model has {drafter.config.get_text_config().vocab_size} tokens and the model "
             f"{model.config.get_text_config().vocab_size}; draft models with another tokenizer are not measured"
         )
-    return drafter.eval()
+    return drafter.eval(), warnings
 
 
-def _import_model_code(snapshot: Path, *, trust_remote_code: bool) -> None:
-    """Import the architecture's module now, so that the load's time is the load's and not Python's imports."""
+def _import_model_code(snapshot: Path, *, trust_remote_code: bool) -> str | None:
+    """Import the architecture's module now, so that the load's time is the load's and not Python's imports.
+
+    The quantization method that the files bring along, if they do. ExperimentFailure for one that nobody knows.
+    """
     config = AutoConfig.from_pretrained(snapshot, trust_remote_code=trust_remote_code)
     if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
         MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    return declared_method(config)
 
 
 def _refuse_fallback(model: Any, wanted: str) -> None:

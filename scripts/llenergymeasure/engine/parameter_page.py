@@ -10,9 +10,9 @@ import re
 import sys
 from pathlib import Path
 
-from llenergymeasure.config.declare import LibraryChoice, Parameter
+from llenergymeasure.config.declare import Parameter
 from llenergymeasure.config.decoder import DecoderConfig
-from llenergymeasure.config.describe import wanted
+from llenergymeasure.config.describe import left_out, wanted
 from llenergymeasure.config.errors import show
 from llenergymeasure.config.parameters import parameters
 from llenergymeasure.config.paths import leaves
@@ -45,11 +45,15 @@ pass, the class of the cache, the modules in memory. What it saw stands in `meas
 | verdict | meaning |
 |---|---|
 | `applied` | asked for, and seen |
-| `default` | not asked for; `effective` is what the library chose |
+| `default` | not asked for; `effective` is what the library chose, or the model's own file (`observed` names it) |
 | `ignored` | asked for, and **not** seen: the run is `invalid`, and its figures enter no mean |
 | `unverifiable` | asked for, and not to be seen here; `observed` says why |
 
-A parameter that is left out is not passed on, so the library's own default holds. Parameters of the **load** decide
+A parameter that is left out is not passed on, so the library's own default holds. For a generation that is what the
+model's `generation_config.json` or `config.json` says, where it says something: each such field that decides how an
+experiment runs is a warning (`model-setting`) with the key that overrides it, and stands in the evidence, in the entry
+of its parameter or in one of its own such as `generation_config.json: suppress_tokens`. A checkpoint that is quantized
+has the entry `config.json: quantization_config`. Parameters of the **load** decide
 how the model is loaded: another value is another load in a process of its own. Parameters of the **generation** vary
 between experiments that share a loaded model. Settings that have no parameter here go through `passthrough_kwargs`;
 they are checked against the library's signatures, and their evidence says which call accepted them.
@@ -79,7 +83,7 @@ def page() -> str:
 def _summary() -> str:
     rows = ["| parameter | level | handed to | left out |", "|---|---|---|---|"]
     rows += [
-        f"| [`{path}`](#{_anchor(path)}) | {item.level} | {_handed_to(item)} | {_left_out(item)} |"
+        f"| [`{path}`](#{_anchor(path)}) | {item.level} | {_handed_to(item)} | {left_out(item)} |"
         for path, item in parameters().items()
     ]
     return "\n".join(row.replace("\n", " ") for row in rows) + "\n"
@@ -90,7 +94,7 @@ def _details(item: Parameter) -> str:
         f"\n### {item.path}\n",
         f"{item.description}\n",
         f"- **Takes** {wanted(leaves()[item.path].field)}.",
-        f"- **Handed to** {_handed_to(item)}, a parameter of the {item.level}. **Left out:** {_left_out(item)}.",
+        f"- **Handed to** {_handed_to(item)}, a parameter of the {item.level}. **Left out:** {left_out(item)}.",
         f"- **Seen by** {_sentence(inspect.cleandoc(PROBES[item.evidence].__doc__ or ''))}",
     ]
     for requirement in item.requires:
@@ -124,13 +128,6 @@ def _groups() -> dict[str, list[Parameter]]:
 
 def _handed_to(item: Parameter) -> str:
     return _CALLS[item.target].format(item.keyword)
-
-
-def _left_out(item: Parameter) -> str:
-    if item.default is not None:
-        return f"`{show(item.default)}`"
-    default = item.library_default
-    return str(default) if isinstance(default, LibraryChoice) else f"`{show(default)}`"
 
 
 def _sentence(text: str) -> str:

@@ -14,6 +14,7 @@ from llenergymeasure.engine.cache import describe_cache
 from llenergymeasure.engine.devices import Anchor, Clock, DeviceKind
 from llenergymeasure.engine.failure import library_call
 from llenergymeasure.engine.generation import Generation, Generator, Instrumented, Request, token_intervals
+from llenergymeasure.engine.stop_strings import StopStrings
 
 
 class TokenStamps(StoppingCriteria):
@@ -62,6 +63,7 @@ class StaticGenerator(Generator):
     seed: int
     max_new_tokens: int
     eos_token_ids: frozenset[int]
+    strings: StopStrings | None = None
     inference_mode: bool = False
     raw: list[list[RawBatch]] = field(default_factory=list)
 
@@ -100,7 +102,9 @@ class StaticGenerator(Generator):
                     **{**self.keywords, "return_dict_in_generate": True},
                 )
             found.steps += stamps.widths
-            found.rows += read_rows(output.sequences, batch.width, self.eos_token_ids, self.max_new_tokens)
+            found.rows += read_rows(
+                output.sequences, batch.width, self.eos_token_ids, self.max_new_tokens, self.strings
+            )
             found.batch_rows.append(batch.rows)
             found.prompt_lengths += batch.prompt_lengths
             found.cache = describe_cache(getattr(output, "past_key_values", None))
@@ -134,7 +138,7 @@ class StaticGenerator(Generator):
         self.raw = []
 
     def _read_batch(self, pass_index: int, batch_index: int, item: RawBatch) -> list[Request]:
-        rows = read_rows(item.sequences, item.batch.width, self.eos_token_ids, self.max_new_tokens)
+        rows = read_rows(item.sequences, item.batch.width, self.eos_token_ids, self.max_new_tokens, self.strings)
         seconds = self.devices.clock.seconds
         ttft_s = seconds(item.start, item.marks[0])
         e2e_s = seconds(item.start, item.end)

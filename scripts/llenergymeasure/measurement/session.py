@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from llenergymeasure.energy import MeterSet, MeterUnavailable, no_meters, open_m
 from llenergymeasure.engine.batches import Row
 from llenergymeasure.engine.compilation import counts, since, use_compile_cache
 from llenergymeasure.engine.devices import cuda_libraries, startup_devices
-from llenergymeasure.engine.evidence import Observation, collect, worst_of
+from llenergymeasure.engine.evidence import Observation, choice_warnings, collect, worst_of
 from llenergymeasure.engine.failure import ExperimentFailure, refused_by
 from llenergymeasure.engine.generation import Generator, Request
 from llenergymeasure.engine.generators import generator_for
@@ -50,7 +50,7 @@ from llenergymeasure.measurement.record import (
     warning_of,
     window_findings,
 )
-from llenergymeasure.measurement.validity import INVALID, ignored_settings, judge
+from llenergymeasure.measurement.validity import INVALID, ignored_settings, judge, logits_not_finite
 from llenergymeasure.measurement.windows import BARE, Windows
 from llenergymeasure.models.snapshot import Snapshot, read_snapshot
 
@@ -113,7 +113,7 @@ class Session:
         self._memory = MemoryWatch(loaded.devices, self.group)
         windows.meters.restrict([uuid for uuids in self.group.gather(loaded.devices.uuids()) for uuid in uuids])
         windows.idle(intent, RESIDENT)
-        self._load_warnings = list(windows.meters.warnings)
+        self._load_warnings = [*windows.meters.warnings, *self._of_every_process(loaded.warnings)]
         seen = self._observation()
         return {
             "load_s": loaded.load_s,
@@ -260,6 +260,7 @@ class Session:
         generator.close()
         findings = [
             *ignored_settings(evidence),
+            *logits_not_finite(*self._logits(seen)),
             *window_findings(plan, full, thermal, figures.metrics, seen),
             *full.findings,
             *energy_missing(prefill),
@@ -271,6 +272,8 @@ class Session:
             [
                 *self._load_warnings,
                 *windows.meters.warnings[heard:],
+                *self._of_every_process(seen.library_warnings),
+                *choice_warnings(intent, seen),
                 *(warning_of(finding) for finding in findings if finding.code != "setting-ignored"),
                 *phase_warnings(figures.energy.phases),
                 *memory.warnings(),
@@ -367,6 +370,15 @@ class Session:
         """What every process found: a setting that one of them ignored is ignored."""
         seen.replicas = self.group.gather(seen.replica())
         return worst_of(self.group.gather(collect(intent, seen, level=level)))
+
+    def _of_every_process(self, warnings: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+        return each_once([warning for mine in self.group.gather(warnings) for warning in mine])
+
+    def _logits(self, seen: Observation) -> tuple[int, int]:
+        """Rows of logits that are not finite, and all rows, of the instrumented pass of every process."""
+        assert seen.heard is not None, "the first warm-up pass is the instrumented one"
+        found = self.group.counted(self.group.gather((seen.heard.logits.bad_rows, seen.heard.logits.rows)))
+        return sum(bad for bad, _ in found), sum(rows for _, rows in found)
 
     def _described_devices(self) -> dict[str, Any]:
         mine, *others = self.group.gather(self._model.devices.describe())

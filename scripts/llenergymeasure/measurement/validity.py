@@ -27,3 +27,14 @@ def ignored_settings(evidence: Mapping[str, Mapping[str, Any]]) -> list[Finding]
         for path, entry in evidence.items()
         if entry["verdict"] == "ignored"
     ]
+
+
+def logits_not_finite(bad_rows: int, rows: int) -> list[Finding]:
+    """Logits of the first pass that are NaN or infinite: what was generated from them means nothing."""
+    if not bad_rows:
+        return []
+    message = (
+        f"{bad_rows} of {rows} rows of the model's logits in the first pass hold NaN or infinity: its weights do, or "
+        "its numbers overflow (try precision: bf16 or fp32)"
+    )
+    return [Finding("logits-not-finite", INVALID, message)]

@@ -111,7 +111,7 @@ class GenerationSettings(RuledConfig):
             target="generate",
             keyword="cache_implementation",
             level="generation",
-            library_default=LibraryChoice("dynamic, unless the model's own generation config says otherwise"),
+            library_default=LibraryChoice("dynamic"),
             evidence="cache_class",
             relations=(
                 needs(

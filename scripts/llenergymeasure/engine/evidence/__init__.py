@@ -5,6 +5,7 @@ memory and at an instrumented pass, never at the configuration, and says what it
 """
 
 from llenergymeasure.engine.evidence import generation_probes, load_probes, parallel_probes, sampler_probes
+from llenergymeasure.engine.evidence.model_choices import choice_warnings
 from llenergymeasure.engine.evidence.observe import Observation, observe
 from llenergymeasure.engine.evidence.registry import PROBES, Finding, collect, worst_of
 
@@ -12,6 +13,7 @@ __all__ = [
     "PROBES",
     "Finding",
     "Observation",
+    "choice_warnings",
     "collect",
     "generation_probes",
     "load_probes",

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from llenergymeasure.engine.evidence.kernels import UNTIL_COMPILED, StepProfile, has_cuda
+from llenergymeasure.engine.evidence.finite_logits import FiniteLogits
 from llenergymeasure.engine.evidence.logits import ProcessorEffect, count_effects
 
 
@@ -27,6 +28,7 @@ class Heard:
     beam_arguments: name → the values the beam search was run with
     proposed, accepted: tokens guessed and kept in assisted generation
     attention_kernels: operators and kernels of attention in one decoding step; None where no step was profiled
+    logits: counts rows of the model's own logits that are not numbers
     sdpa_calls: calls of torch's scaled_dot_product_attention; None where counting them would disturb compiled code
     """
 
@@ -39,6 +41,7 @@ class Heard:
     proposed: int = 0
     accepted: int = 0
     attention_kernels: tuple[str, ...] | None = None
+    logits: FiniteLogits = field(default_factory=FiniteLogits)
     sdpa_calls: int | None = None
 
     def effect(self, name: str) -> ProcessorEffect | None:
@@ -89,6 +92,9 @@ def _processors(original: Any, heard: Heard) -> Any:
         heard.generation_config = generation_config
         known = {id(effect.processor) for effect in heard.effects}
         heard.effects += [count_effects(item) for item in processors if id(item) not in known]
+        # A draft model is handed the processors of its model, with this one.
+        if heard.logits not in processors:
+            processors.insert(0, heard.logits)
         return processors
 
     return listening

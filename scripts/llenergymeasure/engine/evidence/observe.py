@@ -12,6 +12,7 @@ import torch
 from llenergymeasure.engine.compilation import counts, since
 from llenergymeasure.engine.evidence.listening import Heard, listen
 from llenergymeasure.engine.generation import Generator, Instrumented
+from llenergymeasure.engine.library_warnings import library_warnings
 from llenergymeasure.engine.load import LoadedModel
 
 
@@ -60,6 +61,8 @@ class Observation:
     fixed_output: bool = True
     seed: int | None = None
     replicas: Sequence[Replica] = ()
+    # What the libraries logged while the instrumented pass ran, as {code, message}.
+    library_warnings: Sequence[dict[str, str]] = ()
 
     @property
     def model(self) -> Any:
@@ -103,9 +106,10 @@ def _library_compiles(model: Any, generator: Generator) -> bool:
 def observe(seen: Observation, generator: Generator) -> None:
     """Run one pass with the measured keywords and note what it used. Fills `seen` in place."""
     heard = Heard()
-    with listen(seen.model, heard, compiled=seen.compiled or _library_compiles(seen.model, generator)):
+    compiled = seen.compiled or _library_compiles(seen.model, generator)
+    with library_warnings() as said, listen(seen.model, heard, compiled=compiled):
         seen.generated = generator.run_instrumented()
-    seen.heard = heard
+    seen.heard, seen.library_warnings = heard, said.to_list()
     # What the generators of random numbers were really set to for this pass.
     seen.seed = torch.initial_seed()
     seen.count()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.parameters import parameters, requested
 from llenergymeasure.config.paths import PASSTHROUGH
+from llenergymeasure.engine.evidence.model_choices import quantization_evidence, with_choices
+from llenergymeasure.engine.model_defaults import NOT_CONTINUOUS
 
 if TYPE_CHECKING:
     from llenergymeasure.engine.evidence.observe import Observation
@@ -59,7 +61,7 @@ def collect(config: ExperimentConfig, seen: Observation, *, level: str | None = 
         }
     if level is None:
         block |= passed_through(config, seen)
-    return block
+    return with_choices(block, config, seen) | dict(quantization_evidence(seen))
 
 
 def passed_through(config: ExperimentConfig, seen: Observation) -> dict[str, dict[str, Any]]:
@@ -83,6 +85,8 @@ def passed_through(config: ExperimentConfig, seen: Observation) -> dict[str, dic
 
 
 def _held(target: str, name: str, value: Any, seen: Observation) -> tuple[Any, str]:
+    if target == "generate" and name in NOT_CONTINUOUS and seen.generated and seen.generated.method == "generate_batch":
+        return None, "generate_batch does not read it"
     if target == "generate" and seen.generation_config is not None and hasattr(seen.generation_config, name):
         return getattr(seen.generation_config, name), f"accepted by generate, whose configuration held {name}"
     if target == "bitsandbytes":

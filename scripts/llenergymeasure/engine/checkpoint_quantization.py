@@ -1,0 +1,66 @@
+"""The quantization that a checkpoint brings along, and whether the library ran it, undid it or knows nothing of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import transformers
+from transformers.quantizers.auto import AutoHfQuantizer
+
+from llenergymeasure.engine.failure import ExperimentFailure
+
+
+@dataclass(frozen=True)
+class CheckpointQuantization:
+    """method: the name in config.json; dequantized: the weights were turned back into floating-point numbers."""
+
+    method: str
+    dequantized: bool
+
+    def warnings(self) -> list[dict[str, str]]:
+        if not self.dequantized:
+            return []
+        message = (
+            f"the checkpoint is quantized with {self.method}, and transformers dequantized it while loading: this "
+            "machine has no device for that method, or the study asks for it; time, memory and energy are those of the "
+            "dequantized model"
+        )
+        return [{"code": "checkpoint-dequantized", "message": message}]
+
+
+def declared_method(config: Any) -> str | None:
+    """The quantization method in a model's config.json; None for weights that are not quantized.
+
+    ExperimentFailure for a method that transformers does not know: it would skip it with a line in the log, and run a
+    model of other weights.
+    """
+    for owner in (config, config.get_text_config(decoder=True)):
+        declared = getattr(owner, "quantization_config", None)
+        if declared is not None:
+            break
+    else:
+        return None
+    declared = declared if isinstance(declared, dict) else declared.to_dict()
+    method = declared.get("quant_method")
+    if method is None and (declared.get("load_in_4bit") or declared.get("load_in_8bit")):
+        # Written so before methods had names.
+        method = "bitsandbytes"
+    if method is None or not AutoHfQuantizer.supports_quant_method(declared):
+        raise ExperimentFailure(
+            "load",
+            "UnknownQuantization",
+            f"the model's config.json has quantization_config.quant_method: {method or 'none'}, which transformers "
+            f"{transformers.__version__} does not know and would skip; use a checkpoint with a method that it knows, "
+            "or one that is not quantized",
+        )
+    return str(getattr(method, "value", method))
+
+
+def after_load(method: str | None, model: Any) -> CheckpointQuantization | None:
+    """What became of the declared method: the library removes its quantizer from a model that it dequantized."""
+    if method is None:
+        return None
+    quantizer = getattr(model, "hf_quantizer", None)
+    undone = quantizer is None or bool(getattr(quantizer.quantization_config, "dequantize", False))
+    return CheckpointQuantization(method, dequantized=undone)

@@ -1,0 +1,60 @@
+"""What the library says of a load that it only logs: parameters that no file holds are drawn at random."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from llenergymeasure.engine.failure import ExperimentFailure
+
+NAMES = 3
+
+
+def check_report(report: Mapping[str, Any], *, owner: str, files: str) -> list[dict[str, str]]:
+    """A warning for tensors of the files that the model does not have.
+
+    report: `missing_keys`, `mismatched_keys` and `unexpected_keys`, as the library's `output_loading_info` gives them;
+    tied weights and what an architecture declares as computed are not in it
+    owner, files: whose parameters they are and where they should be, such as "the model" and "its files"
+
+    ExperimentFailure where parameters are missing or have another shape: the library would draw them at random.
+    """
+    missing, mismatched = sorted(report["missing_keys"]), sorted(report["mismatched_keys"])
+    if missing:
+        raise ExperimentFailure(
+            "load",
+            "MissingWeights",
+            f"{_parameters(missing)} of {owner} {_are(missing)} not in {files} and would be drawn at random: "
+            f"{_first(missing)}; use files that are complete and made for this architecture",
+        )
+    if mismatched:
+        shapes = [f"{name} is {tuple(held)} there, {tuple(wanted)} in the model" for name, held, wanted in mismatched]
+        raise ExperimentFailure(
+            "load",
+            "MismatchedWeights",
+            f"{_parameters(mismatched)} of {owner} {_are(mismatched)} of another shape in {files}: "
+            f"{_first(shapes)}; make config.json and weights agree",
+        )
+    unexpected = sorted(report["unexpected_keys"])
+    if not unexpected:
+        return []
+    message = f"{files} hold {_count(unexpected, 'tensor')} that {owner} does not use: {_first(unexpected)}"
+    return [{"code": "weights-unexpected", "message": message}]
+
+
+def _parameters(names: list[Any]) -> str:
+    return _count(names, "parameter")
+
+
+def _count(names: list[Any], noun: str) -> str:
+    return f"{len(names)} {noun}{'' if len(names) == 1 else 's'}"
+
+
+def _are(names: list[Any]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _first(names: Iterable[str]) -> str:
+    every = list(names)
+    more = f" and {len(every) - NAMES} more" if len(every) > NAMES else ""
+    return ", ".join(every[:NAMES]) + more

@@ -1,0 +1,151 @@
+"""The settings of generation that a model's own files bring along, and which of them decide how an experiment runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import GenerationConfig
+
+# Special tokens of the model, and what the measurement sets in every call.
+_NO_CHOICE = frozenset(
+    {
+        "bos_token_id",
+        "decoder_start_token_id",
+        "eos_token_id",
+        "encoder_no_repeat_ngram_size",
+        "encoder_repetition_penalty",
+        "is_assistant",
+        "max_length",
+        "max_new_tokens",
+        "num_return_sequences",
+        "output_attentions",
+        "output_hidden_states",
+        "output_logits",
+        "output_scores",
+        "pad_token_id",
+        "return_dict_in_generate",
+        "transformers_version",
+    }
+)
+_SAMPLING = frozenset({"temperature", "top_k", "top_p", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff"})
+_BEAMS = frozenset({"early_stopping", "length_penalty", "num_beam_groups", "diversity_penalty"})
+# Read from the draft model's configuration alone.
+_DRAFT = frozenset(
+    {
+        "assistant_confidence_threshold",
+        "assistant_lookbehind",
+        "num_assistant_tokens",
+        "num_assistant_tokens_schedule",
+        "target_lookbehind",
+    }
+)
+# `generate_batch` reads none of these.
+NOT_CONTINUOUS = frozenset(
+    {
+        *_BEAMS,
+        "max_matching_ngram_size",
+        "assistant_early_exit",
+        "cache_config",
+        "cache_implementation",
+        "compile_config",
+        "disable_compile",
+        "guidance_scale",
+        "max_cache_len",
+        "max_time",
+        "min_length",
+        "min_new_tokens",
+        "no_repeat_ngram_size",
+        "num_beams",
+        "prefill_chunk_size",
+        "prompt_lookup_num_tokens",
+        "repetition_penalty",
+        "stop_strings",
+        "use_cache",
+    }
+)
+
+
+@dataclass(frozen=True)
+class ModelDefaults:
+    """values: field of the `GenerationConfig` → value, where it is not the library's default
+    generation_file: names that generation_config.json sets; the others come from config.json
+    """
+
+    values: Mapping[str, Any]
+    generation_file: frozenset[str]
+
+    def file_of(self, name: str) -> str:
+        return "generation_config.json" if name in self.generation_file else "config.json"
+
+    @property
+    def min_length(self) -> int | None:
+        return self.values.get("min_length") or None
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """A setting that the model's file decides, since the study does not set it."""
+
+    name: str
+    value: Any
+    file: str
+    of_draft: bool = False
+
+
+def take_defaults(model: Any, folder: Path) -> ModelDefaults:
+    """What the files set. The limits of the whole sequence's length are taken out of the model's configuration.
+
+    Beside the number of new tokens, which every experiment sets, the library does not use them, and says so in the log
+    in every call, also in a window. The least length is handed over where it counts (`generate_keywords`).
+    """
+    held = model.generation_config
+    library = GenerationConfig._get_default_generation_params()
+    known = {name for name in GenerationConfig().to_dict() if name not in _NO_CHOICE and not name.startswith("_")}
+    values = {
+        name: value
+        for name, value in held.to_dict().items()
+        # What is written out as off, and is off in the library, is no choice.
+        if name in known and value != library.get(name) and (value or library.get(name))
+    }
+    values = {name: value for name, value in values.items() if value is not None}
+    held.max_length = held.min_length = None
+    path = folder / "generation_config.json"
+    written = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return ModelDefaults(values, frozenset(written))
+
+
+def choices(
+    defaults: ModelDefaults, in_force: GenerationConfig, study: Mapping[str, Any], *, continuous: bool
+) -> list[ModelChoice]:
+    """The fields of the model's files that decide how this experiment generates.
+
+    in_force: the configuration that generation ran with
+    study: the keywords that the study hands over, which win
+    """
+    unused = {
+        *_DRAFT,
+        *(() if in_force.do_sample else _SAMPLING),
+        *(() if (in_force.num_beams or 1) > 1 else _BEAMS),
+        *(() if in_force.prompt_lookup_num_tokens else ("max_matching_ngram_size",)),
+        *(() if in_force.cache_implementation else ("cache_config", "max_cache_len")),
+        *(("min_length",) if in_force.min_new_tokens else ()),
+        *(NOT_CONTINUOUS if continuous else ()),
+    }
+    return [
+        ModelChoice(name, value, f"the model's {defaults.file_of(name)}")
+        for name, value in defaults.values.items()
+        if name not in unused and name not in study and getattr(in_force, name) is not None
+    ]
+
+
+def draft_choices(defaults: ModelDefaults) -> list[ModelChoice]:
+    """How many tokens a draft model guesses, and when it stops: the library reads that from its own file."""
+    return [
+        ModelChoice(name, value, f"the draft model's {defaults.file_of(name)}", of_draft=True)
+        for name, value in defaults.values.items()
+        if name in _DRAFT
+    ]

@@ -1,0 +1,162 @@
+"""What a model's generation_config.json decides is measured, shown in the evidence, and said with the key to change."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from edited_models import model_folder
+
+from engine.cases import TINY_DRAFT
+from engine.conftest import Run, Runner
+from llenergymeasure.engine.evidence import choice_warnings
+
+FILE = "the model's generation_config.json"
+SAMPLED = {"decoder": {"do_sample": True}}
+FREE = {"fixed_output": False}
+
+
+def with_file(run: Runner, folder: Path, fields: dict[str, Any], **settings: Any) -> Run:
+    return run(model=str(model_folder(folder / "model", generation_config=fields)), **settings)
+
+
+def said(done: Run) -> list[str]:
+    found = choice_warnings(done.config, done.seen)
+    assert {item["code"] for item in found} <= {"model-setting"}
+    return [item["message"] for item in found]
+
+
+@pytest.mark.parametrize(
+    ("fields", "settings"),
+    [
+        ({"return_dict_in_generate": True, "output_scores": True, "output_logits": True}, {}),
+        ({"output_attentions": True, "output_hidden_states": True, "return_dict_in_generate": True}, {}),
+        ({"num_return_sequences": 2, "do_sample": True}, SAMPLED),
+        ({"num_return_sequences": 2, "do_sample": True, "num_beams": 2}, {}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("batching", ["static", "continuous"])
+def test_what_generate_returns_is_not_up_to_the_model(
+    run: Runner, tmp_path: Path, fields: dict[str, Any], settings: dict[str, Any], batching: str
+) -> None:
+    done = with_file(run, tmp_path, fields, **settings, pytorch={"batching": batching, "batch_size": 2})
+    done.generator.run_pass()
+    requests = done.generator.read(done.generator.take_raw())
+    done.generator.close()
+    assert [len(request.row.output_ids) for request in requests] == [8, 8, 8]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "path", "settings"),
+    [
+        ("num_beams", 4, "pytorch.num_beams", {}),
+        ("no_repeat_ngram_size", 3, "pytorch.no_repeat_ngram_size", {}),
+        ("use_cache", False, "pytorch.use_cache", {}),
+        ("prompt_lookup_num_tokens", 2, "pytorch.prompt_lookup_num_tokens", {}),
+        ("typical_p", 0.5, "decoder.typical_p", SAMPLED),
+        ("min_new_tokens", 3, "decoder.min_new_tokens", FREE),
+    ],
+)
+def test_a_field_with_a_parameter_shows_there(
+    run: Runner, tmp_path: Path, field: str, value: Any, path: str, settings: dict[str, Any]
+) -> None:
+    done = with_file(run, tmp_path, {field: value}, **settings)
+    text = json.dumps(value)
+    assert said(done) == [f"{FILE} sets {field} = {text}, which the study leaves open; set {path} to decide it there"]
+    entry = done.evidence[path]
+    assert (entry["requested"], entry["effective"], entry["verdict"]) == (None, value, "default")
+    assert entry["observed"].startswith(f"set by {FILE}: {field} = {text}; ")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "key", "settings"),
+    [
+        ("suppress_tokens", [5, 6], "passthrough_kwargs.generate.suppress_tokens", {}),
+        ("bad_words_ids", [[7]], "passthrough_kwargs.generate.bad_words_ids", {}),
+        ("forced_eos_token_id", 2, "passthrough_kwargs.generate.forced_eos_token_id", {}),
+        ("max_time", 60.0, "passthrough_kwargs.generate.max_time", FREE),
+        ("min_length", 70, "decoder.min_new_tokens", FREE),
+    ],
+)
+def test_a_field_without_one_has_an_entry_of_its_own(
+    run: Runner, tmp_path: Path, field: str, value: Any, key: str, settings: dict[str, Any]
+) -> None:
+    done = with_file(run, tmp_path, {field: value}, **settings)
+    (message,) = said(done)
+    assert message.endswith(f"set {key} to decide it there")
+    entry = done.evidence[f"generation_config.json: {field}"]
+    assert (entry["requested"], entry["effective"], entry["verdict"]) == (None, value, "default")
+    assert FILE in entry["observed"]
+
+
+def test_the_least_length_of_the_models_file_is_in_force(run: Runner, tmp_path: Path) -> None:
+    plain = run(["One"], **FREE, max_output_tokens=12)
+    first = plain.outputs[0][0]
+    fields = {"min_length": len(plain.loaded.tokenizer("One")["input_ids"]) + 4, "eos_token_id": first}
+    done = with_file(run, tmp_path, fields, **FREE, max_output_tokens=12, prompts=["One"])
+    assert first not in done.outputs[0][:4]
+
+
+@pytest.mark.parametrize(
+    ("fields", "settings"),
+    [
+        ({"num_beams": 4}, {"pytorch": {"num_beams": 1}}),
+        ({"suppress_tokens": [5]}, {"passthrough_kwargs": {"generate": {"suppress_tokens": None}}}),
+        ({"repetition_penalty": 1.2}, {}),
+        ({"do_sample": True, "temperature": 0.6, "top_p": 0.9, "top_k": 20, "eta_cutoff": 0.1}, {}),
+        ({"length_penalty": 2.0, "num_beams": 2}, {"pytorch": {"num_beams": 1}}),
+        ({"max_length": 500, "min_length": 3, "pad_token_id": 1, "eos_token_id": [2, 3]}, {}),
+        ({"stop_strings": ["x"], "max_time": 9.0}, {}),
+        ({"num_beams": 4, "use_cache": False, "no_repeat_ngram_size": 2}, {"pytorch": {"batching": "continuous"}}),
+        ({"token_healing": False, "renormalize_logits": False, "suppress_tokens": []}, {}),
+    ],
+    ids=str,
+)
+def test_what_the_study_sets_or_the_library_does_not_use_is_not_worth_a_word(
+    run: Runner, tmp_path: Path, fields: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    done = with_file(run, tmp_path, fields, **settings)
+    assert said(done) == []
+    assert not [path for path, entry in done.evidence.items() if "set by" in entry["observed"]]
+
+
+def test_a_field_of_config_json_is_named_as_such(run: Runner, tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "old", config={"use_cache": False})
+    (folder / "generation_config.json").unlink()
+    done = run(model=str(folder))
+    assert said(done) == [
+        "the model's config.json sets use_cache = false, which the study leaves open; "
+        "set pytorch.use_cache to decide it there"
+    ]
+
+
+def test_a_draft_models_own_file_decides_how_much_it_guesses(run: Runner, tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "draft", TINY_DRAFT, generation_config={"num_assistant_tokens": 3})
+    done = run(pytorch={"assistant_model": str(folder)})
+    assert said(done) == [
+        "the draft model's generation_config.json sets num_assistant_tokens = 3, and no setting of a study overrides it"
+    ]
+
+
+@pytest.mark.parametrize("fields", [{"max_length": 500}, {"max_length": 500, "min_length": 3}], ids=str)
+@pytest.mark.parametrize("fixed_output", [True, False])
+def test_limits_of_the_models_file_do_not_flood_the_log_of_a_window(
+    run: Runner, tmp_path: Path, fields: dict[str, Any], fixed_output: bool
+) -> None:
+    done = with_file(run, tmp_path, fields, fixed_output=fixed_output)
+    heard: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = heard.append  # type: ignore[method-assign]
+    logger = logging.getLogger("transformers")
+    logger.addHandler(handler)
+    try:
+        done.generator.run_pass()
+    finally:
+        logger.removeHandler(handler)
+    done.generator.close()
+    assert [record.getMessage() for record in heard] == []
+    assert list(done.seen.library_warnings) == []
