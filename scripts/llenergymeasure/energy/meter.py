@@ -24,10 +24,6 @@ class MeterUnavailable(Exception):
         self.reason = reason
 
 
-class UnknownDevice(ValueError):
-    """A device was named that no meter knows, so its energy could not be told from that of the others."""
-
-
 @dataclass(frozen=True)
 class MeterContext:
     """What a meter is given when it is opened."""
