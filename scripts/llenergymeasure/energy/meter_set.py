@@ -110,11 +110,15 @@ class MeterSet:
             window.end_monotonic_s = self.clock.now_s()
             self._in_window = False
             span = Span(phase, window.start_monotonic_s, window.end_monotonic_s)
-            for observer in (*self._meters, *self._watchers):
-                observer.end()
-            for observer in (*self._watchers, *self._meters):
-                window.take(observer.finish(span))
+            for meter in self._meters:
+                meter.end()
+            for watcher in self._watchers:
+                watcher.end()
+            for meter in self._meters:
+                window.take(meter.finish(span))
             window.entries += self._gaps(span, covered=bool(window.entries))
+            for watcher in self._watchers:
+                window.take(watcher.finish(span, window.entries))
 
     def temperatures_c(self) -> dict[str, float]:
         """Temperature in °C of each metered device that tells it, by UUID; not to be asked in a window."""
