@@ -131,7 +131,7 @@ def test_a_trace_that_splits_into_less_than_nothing_is_a_finding(prefill_j: floa
     found = energy_figures([entry("generate", 10, 30, 300)], COUNTS, split, None)
     (finding,) = negative_energy(found)
     assert (finding.code, finding.severity) == (code, "suspect")
-    assert "J per request of 600 J in all" in finding.message
+    assert "J per request of 600 J in all, by the trace" in finding.message
 
 
 def test_energy_above_zero_or_unknown_is_none() -> None:

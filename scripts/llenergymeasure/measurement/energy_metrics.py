@@ -116,13 +116,13 @@ def negative_energy(figures: EnergyFigures) -> list[Finding]:
             f"the full window, {value['prefill_energy_j']:.4g} J in the prefill-only window"
         )
         findings.append(Finding("decode-energy-negative", "suspect", message))
-    for code, metric in (
-        ("prefill-energy-negative", "prefill_energy_trace_j"),
-        ("decode-energy-negative", "decode_energy_trace_j"),
-    ):
-        if below_zero(metric):
-            message = f"{metric} is {value[metric]:.3g} J per request of {value['energy_per_request_j']:.4g} J in all"
-            findings.append(Finding(code, "suspect", message))
+    whole = f"J per request of {value['energy_per_request_j'] or 0.0:.4g} J in all, by the trace"
+    if below_zero("decode_energy_trace_j"):
+        message = f"decode energy is {value['decode_energy_trace_j']:.3g} {whole}"
+        findings.append(Finding("decode-energy-negative", "suspect", message))
+    if below_zero("prefill_energy_trace_j"):
+        message = f"prefill energy is {value['prefill_energy_trace_j']:.3g} {whole}"
+        findings.append(Finding("prefill-energy-negative", "suspect", message))
     return findings
 
 
