@@ -27,8 +27,8 @@ from llenergymeasure.energy import (
     MeterSet,
     MeterUnavailable,
     PhaseEnergy,
-    UnknownDevice,
     open_meters,
+    own_processes,
     primary_energy,
     rapl_meter,
 )
@@ -133,11 +133,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     try:
         for order_of_window in order["windows"]:
             if "restrict" in order_of_window:
-                try:
-                    meters.restrict(order_of_window["restrict"])
-                except UnknownDevice as error:
-                    answer["unknown"] = str(error)
-                    continue
+                meters.restrict(order_of_window["restrict"])
             answer["windows"].append(measure(meters, order_of_window))
         answer["temperatures"] = meters.temperatures_c()
         answer["describe"] = meters.describe()
@@ -151,6 +147,8 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    if "FAKE_PID_NAMESPACE" in os.environ:
+        own_processes.NAMESPACE = Path(os.environ["FAKE_PID_NAMESPACE"])
     if "FAKE_POWERCAP" in os.environ:
         rapl_meter.POWERCAP = Path(os.environ["FAKE_POWERCAP"])
     print(json.dumps(run(json.loads(sys.argv[1])), allow_nan=False))

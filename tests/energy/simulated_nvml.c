@@ -11,13 +11,17 @@
  * averaged one the mean of the last `averaging` seconds. With averaging 0 and duty 1 power is the true one of the moment.
  *
  * Environment, a comma-separated value a board: SIM_NVML_POWER_W (its length is the number of boards),
- * SIM_NVML_PERIOD_S, SIM_NVML_NAMES, SIM_NVML_MIG (1: enabled), SIM_NVML_NO_COUNTER (1: not supported),
+ * SIM_NVML_PERIOD_S, SIM_NVML_NAMES, SIM_NVML_MIG (1: enabled, 0: disabled, neither: not supported), SIM_NVML_NO_COUNTER (1: not supported),
  * SIM_NVML_GAIN, SIM_NVML_DUTY, SIM_NVML_SEEN_AT, SIM_NVML_JITTER, SIM_NVML_AVERAGING_S, SIM_NVML_NOISE (relative standard deviation of a period),
  * SIM_NVML_ARCHITECTURE, SIM_NVML_CORES (a mask of the processor cores near it), SIM_NVML_FIELDS (`instant`, `average`, `module`, joined by `+`);
  * for all boards: SIM_NVML_SWING_W, SIM_NVML_SWING_PERIOD_S, SIM_NVML_SEED.
  * SIM_NVML_CONTROL names a file of orders, one a line: "<board> <function> <NVML error>" makes a call fail,
  * "<board> offset <millijoules>" moves the counter, "<board> reset 1" starts it at 0, "<board> throttle <bits>" sets
- * the reasons, "<board> mhz <clock>", "<board> ecc_count <errors>", "<board> process <pid>", "<board> graphic <pid>".
+ * the reasons, "<board> mhz <clock>", "<board> ecc_count <errors>", "<board> limit_w <watts>", "<board> throttled_<reason>
+ * <milliseconds>" moves the cumulative counter of a reason (power, thermal, sync, hw_thermal, brake), "<board>
+ * reason_counters <NVML error>" is what these counters answer. Any number of "<board> process <pid>" and "<board> graphic
+ * <pid>" are on the board, each with the bytes of "<board> process_bytes <bytes>" (1 MiB without it); "<board> sm
+ * <pid * 1000 + percent>" is how much of the SMs a process has used since it was asked last.
  * Compiled with -DWITHOUT_COUNTER the library lacks the counter's symbol, as old drivers do; with -DWITHOUT_SENSORS
  * everything that is neither power nor counter.
  */
@@ -30,7 +34,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { OK = 0, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, BOARDS = 8, ORDERS = 64 };
+enum { OK = 0, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, VERSION_MISMATCH = 25, BOARDS = 8, ORDERS = 64 };
 enum { FIELD_AVERAGE = 185, FIELD_INSTANT = 186 };
 #define BASE_MJ 1e9 /* what the boards drew before the library was loaded */
 
@@ -275,7 +279,9 @@ int nvmlDeviceGetName(void *handle, char *out, unsigned size) {
 }
 
 int nvmlDeviceGetMigMode(void *handle, unsigned *current, unsigned *pending) {
-    *current = *pending = (unsigned)number("SIM_NVML_MIG", BOARD(handle), 0);
+    double mode = number("SIM_NVML_MIG", BOARD(handle), -1);
+    if (mode < 0) return NOT_SUPPORTED; /* as most boards */
+    *current = *pending = (unsigned)mode;
     return OK;
 }
 
@@ -309,11 +315,27 @@ typedef struct {
     union { unsigned milliwatts; unsigned long long wide; } value;
 } Field;
 
+/* How long a reason has held the clocks down since the driver was loaded, in nanoseconds; 0 where it is no such field. */
+static int throttled(int board, Field *field) {
+    const char *name = field->id == 74                       ? "throttled_power"
+                       : field->id == 75 || field->id == 269 ? "throttled_thermal"
+                       : field->id == 76                     ? "throttled_sync"
+                       : field->id == 270                    ? "throttled_hw_thermal"
+                       : field->id == 271                    ? "throttled_brake"
+                                                             : NULL;
+    if (!name) return 0;
+    field->result = (int)order(board, "reason_counters");
+    field->type = 3; /* unsigned long long */
+    field->value.wide = 7000000000ull + (unsigned long long)order(board, name) * 1000000ull;
+    return 1;
+}
+
 int nvmlDeviceGetFieldValues(void *handle, int count, Field *fields) {
     ENTER("fields")
     char known[64] = "";
     field("SIM_NVML_FIELDS", board, known, sizeof known);
     for (int i = 0; i < count; i++) {
+        if (throttled(board, &fields[i])) continue;
         const char *name = fields[i].id == FIELD_INSTANT ? "instant" : fields[i].id == FIELD_AVERAGE ? "average" : "-";
         int here = strstr(known, name) && (fields[i].scope == 0 || (fields[i].scope == 1 && strstr(known, "module")));
         fields[i].result = here ? (int)order(board, "power") : NOT_SUPPORTED;
@@ -343,7 +365,17 @@ int nvmlDeviceGetTemperature(void *handle, int sensor, unsigned *celsius) {
     (void)sensor;
     ENTER("temperature")
     *celsius = 61;
-    return OK;
+    return (int)order(board, "temperature_old");
+}
+
+typedef struct { unsigned version; int sensor, celsius; } Temperature;
+
+/* The newer of the two names: drivers before 570 lack it, order "temperature_v" 13. */
+int nvmlDeviceGetTemperatureV(void *handle, Temperature *found) {
+    ENTER("temperature")
+    if (found->version != (sizeof *found | 1u << 24)) return VERSION_MISMATCH;
+    found->celsius = 61;
+    return (int)order(board, "temperature_v");
 }
 
 int nvmlDeviceGetClockInfo(void *handle, int type, unsigned *mhz) {
@@ -368,7 +400,21 @@ int nvmlDeviceGetTotalEccErrors(void *handle, int type, int counter, unsigned lo
 
 int nvmlDeviceGetEnforcedPowerLimit(void *handle, unsigned *milliwatts) {
     ENTER("limit")
+    long long ordered = order(board, "limit_w");
+    *milliwatts = ordered ? (unsigned)ordered * 1000 : 400000;
+    return OK;
+}
+
+int nvmlDeviceGetPowerManagementDefaultLimit(void *handle, unsigned *milliwatts) {
+    ENTER("default_limit")
     *milliwatts = 400000;
+    return OK;
+}
+
+int nvmlDeviceGetPowerManagementLimitConstraints(void *handle, unsigned *lowest, unsigned *highest) {
+    ENTER("limits")
+    *lowest = 100000;
+    *highest = 450000;
     return OK;
 }
 
@@ -378,16 +424,28 @@ int nvmlDeviceGetPersistenceMode(void *handle, int *mode) {
     return OK;
 }
 
+/* The values of all orders of this name. */
+static unsigned ordered(int board, const char *name, long long found[ORDERS]) {
+    unsigned many = 0;
+    pthread_mutex_lock(&lock);
+    read_orders();
+    for (int i = 0; i < order_count; i++)
+        if (orders[i].board == board && strcmp(orders[i].name, name) == 0) found[many++] = orders[i].value;
+    pthread_mutex_unlock(&lock);
+    return many;
+}
+
 typedef struct { unsigned pid; unsigned long long memory; unsigned gpu, compute; } Process;
 
 static int processes(void *handle, const char *name, unsigned *count, Process *found) {
     ENTER("processes")
-    long long pid = order(board, name);
+    long long pids[ORDERS], bytes = order(board, "process_bytes");
     unsigned room = *count;
-    *count = pid ? 1 : 0;
-    if (!pid) return OK;
-    if (room < 1 || !found) return INSUFFICIENT_SIZE;
-    found[0] = (Process){(unsigned)pid, 1 << 20, 0xFFFFFFFF, 0xFFFFFFFF};
+    *count = ordered(board, name, pids);
+    if (!*count) return OK;
+    if (room < *count || !found) return INSUFFICIENT_SIZE;
+    for (unsigned i = 0; i < *count; i++)
+        found[i] = (Process){(unsigned)pids[i], bytes ? (unsigned long long)bytes : 1 << 20, 0xFFFFFFFF, 0xFFFFFFFF};
     return OK;
 }
 
@@ -397,5 +455,75 @@ int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, Proce
 
 int nvmlDeviceGetGraphicsRunningProcesses_v3(void *handle, unsigned *count, Process *found) {
     return processes(handle, "graphic", count, found);
+}
+
+typedef struct { unsigned pid; unsigned long long time_us; unsigned sm, memory, encoder, decoder; } Use;
+
+int nvmlDeviceGetProcessUtilization(void *handle, Use *found, unsigned *count, unsigned long long seen_us) {
+    ENTER("utilization")
+    long long uses[ORDERS];
+    unsigned room = *count;
+    unsigned long long now_us = (unsigned long long)(now() * 1e6);
+    *count = now_us > seen_us ? ordered(board, "sm", uses) : 0;
+    if (!*count) return NOT_FOUND;
+    if (room < *count || !found) return INSUFFICIENT_SIZE;
+    for (unsigned i = 0; i < *count; i++)
+        found[i] = (Use){(unsigned)(uses[i] / 1000), now_us, (unsigned)(uses[i] % 1000), 0, 0, 0};
+    return OK;
+}
+
+/* ---- what a board is ---- */
+
+int nvmlSystemGetCudaDriverVersion_v2(int *version) { *version = 13000; return (int)order(0, "cuda"); }
+
+int nvmlDeviceGetVbiosVersion(void *handle, char *out, unsigned size) {
+    ENTER("vbios")
+    snprintf(out, size, "96.00.5F.00.0%d", board + 1);
+    return OK;
+}
+
+typedef struct {
+    char legacy[16];
+    unsigned domain, bus, device, id, subsystem;
+    char address[32];
+} Pci;
+
+int nvmlDeviceGetPciInfo_v3(void *handle, Pci *found) {
+    ENTER("pci")
+    memset(found, 0, sizeof *found);
+    snprintf(found->address, sizeof found->address, "00000000:%02X:00.0", 0x17 + board);
+    return OK;
+}
+
+int nvmlDeviceGetEccMode(void *handle, int *current, int *pending) {
+    ENTER("ecc_mode")
+    *current = *pending = 1;
+    return OK;
+}
+
+int nvmlDeviceGetMaxClockInfo(void *handle, int type, unsigned *mhz) {
+    ENTER("max_clock")
+    *mhz = type == 2 ? 1593 : 1980;
+    return OK;
+}
+
+int nvmlDeviceGetApplicationsClock(void *handle, int type, unsigned *mhz) {
+    ENTER("set_clock")
+    *mhz = type == 2 ? 1593 : 1410;
+    return OK;
+}
+
+int nvmlDeviceGetDefaultApplicationsClock(void *handle, int type, unsigned *mhz) {
+    ENTER("default_clock")
+    *mhz = type == 2 ? 1593 : 1410;
+    return OK;
+}
+
+typedef struct { unsigned long long total, free, used; } Memory;
+
+int nvmlDeviceGetMemoryInfo(void *handle, Memory *found) {
+    ENTER("memory")
+    *found = (Memory){80ull << 30, 60ull << 30, 20ull << 30};
+    return OK;
 }
 #endif

@@ -29,6 +29,7 @@ class Host:
         self.now = 100.0
         self.ticks: dict[int, list[int]] = {}
         self.machine = 50_000
+        self.usable = frozenset(range(4))
         self.write_machine()
         self.process(WORKFLOW, parent=0, children=[MANAGER, SIBLING])
         self.process(MANAGER, parent=WORKFLOW, children=[ME])
@@ -70,7 +71,7 @@ class Host:
 
     def write_machine(self) -> None:
         self.proc.mkdir(parents=True, exist_ok=True)
-        cores = "".join(f"cpu{number} 0 0 0 0 0 0 0 0 0 0\n" for number in range(4))
+        cores = "".join(f"cpu{number} {self.machine // 4} 0 0 0 0 0 0 0 0 0\n" for number in range(4))
         (self.proc / "stat").write_text(f"cpu {self.machine - 5} 3 2 9999 8 777 777 60 0 0\n{cores}intr 1 2\n")
 
 
@@ -80,11 +81,12 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(host_readings, "PROC", made_up.proc)
     monkeypatch.setattr(host_readings, "CPUFREQ", made_up.cpufreq)
     monkeypatch.setattr(host_readings, "TICK_S", 0.01)
+    monkeypatch.setattr(host_readings, "usable_cores", lambda: made_up.usable)
     return made_up
 
 
-def watched(host: Host, seconds: float, **ticks_of: int) -> Finished:
-    """A window of so many seconds in which processes work for so many ticks."""
+def watched(host: Host, seconds: float, *, of: tuple[tuple[str, str], ...] = (), **ticks_of: int) -> Finished:
+    """A window of so many seconds in which processes work for so many ticks; `of` what meters, by domain and source."""
     pids = {"me": ME, "child": CHILD, "grandchild": GRANDCHILD, "manager": MANAGER, "workflow": WORKFLOW}
     watcher = HostWatcher(host)  # type: ignore[arg-type]
     watcher.begin("generate")
@@ -92,7 +94,57 @@ def watched(host: Host, seconds: float, **ticks_of: int) -> Finished:
         host.spend(pids.get(name, SIBLING), ticks)
     host.now += seconds
     watcher.end()
-    return watcher.finish(Span("generate", host.now - seconds, host.now))
+    span = Span("generate", host.now - seconds, host.now)
+    entries = [
+        span.unknown(domain, domain, source, "nothing meters it")
+        if source == "none"
+        else span.known(domain, domain, source, 100.0, [])
+        for domain, source in of
+    ]
+    return watcher.finish(span, entries)
+
+
+GPU, RAPL = ("gpu", "measured:nvml-total-energy"), ("cpu", "measured:rapl")
+GUESS = ("cpu", "estimated:codecarbon")
+
+
+@pytest.mark.parametrize(
+    ("of", "in_the_energy"),
+    [
+        ((), True),  # no meter, no GPU: the host does the work
+        ((RAPL,), True),
+        ((GUESS,), True),
+        ((GPU, RAPL), True),
+        ((GPU,), False),
+        ((GPU, GUESS), False),  # the estimate is in no sum with the measurement
+        ((("gpu", "none"), RAPL), False),
+    ],
+)
+def test_load_beside_a_gpu_counts_where_it_is_in_the_energy(
+    host: Host, of: tuple[tuple[str, str], ...], in_the_energy: bool
+) -> None:
+    """Two of four cores: on the host's own account a disturbance, beside a GPU with a core to spare none."""
+    done = watched(host, 10.0, of=of, me=1000, sibling=1000)
+    assert done.facts["host"]["foreign_cpu"]["in_the_energy"] is in_the_energy
+    assert done.facts["host"]["foreign_cpu"]["cores"] == pytest.approx(1.0, abs=0.01)
+    assert [finding.code for finding in done.findings] == ["foreign-cpu-load"] * in_the_energy
+
+
+def test_load_that_leaves_a_gpu_no_core_is_found(host: Host) -> None:
+    (finding,) = watched(host, 10.0, of=(GPU,), me=1000, sibling=2200).findings
+    assert (finding.code, finding.severity) == ("foreign-cpu-load", "suspect")
+    assert "2.20 of the 4 cores busy that this measurement may use, itself 1.00" in finding.message
+    assert watched(host, 10.0, of=(GPU,), me=1000, sibling=1800).findings == []
+
+
+def test_load_on_cores_that_are_not_ours_leaves_a_gpu_alone(host: Host) -> None:
+    """A worker is pinned to the cores near its board; its neighbours have theirs."""
+    host.usable = frozenset({0})
+    done = watched(host, 10.0, of=(GPU,), me=900, sibling=2700)
+    # A quarter of all work is on our core: 0.9, and it is ours.
+    assert done.facts["host"]["foreign_cpu"]["foreign_on_usable_cores"] == pytest.approx(0.0, abs=0.02)
+    assert done.findings == []
+    assert done.facts["host"]["foreign_cpu"]["cores"] == pytest.approx(2.7, abs=0.02)
 
 
 def test_our_own_processes_are_not_foreign(host: Host) -> None:
@@ -121,7 +173,7 @@ def test_a_child_that_ends_in_the_window_is_still_ours(host: Host) -> None:
     host.end(GRANDCHILD, parent=CHILD)
     host.now += 10.0
     watcher.end()
-    done = watcher.finish(Span("generate", 100.0, 110.0))
+    done = watcher.finish(Span("generate", 100.0, 110.0), [])
     assert done.facts["host"]["foreign_cpu"]["own_cores"] == pytest.approx(0.9)
     assert done.findings == []
 
@@ -145,7 +197,7 @@ def test_a_governor_that_changes_is_found(host: Host) -> None:
     (host.cpufreq / "policy2" / "scaling_governor").write_text("powersave\n")
     host.now += 1.0
     watcher.end()
-    done = watcher.finish(Span("generate", 100.0, 101.0))
+    done = watcher.finish(Span("generate", 100.0, 101.0), [])
     (finding,) = done.findings
     assert (finding.code, finding.severity) == ("governor-changed", "suspect")
     assert "policy2 from performance to powersave" in finding.message
@@ -182,7 +234,7 @@ def watched_without_processes(host: Host) -> Finished:
     watcher.begin("generate")
     host.now += 1.0
     watcher.end()
-    return watcher.finish(Span("generate", host.now - 1.0, host.now))
+    return watcher.finish(Span("generate", host.now - 1.0, host.now), [])
 
 
 def test_a_busy_program_on_this_machine_is_found(machine: Run) -> None:

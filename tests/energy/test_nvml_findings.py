@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 from energy.simulated_gpus import Run, uuid
 
+COUNTED = ("sw_power_cap", "sync_boost", "sw_thermal_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown")
+NOT_LISTED = "the driver lists no process of this experiment on the board (a container hides process ids)"
+
 
 def nvml(*windows: dict[str, Any]) -> dict[str, Any]:
     return {"meters": ["nvml"], "windows": list(windows)}
@@ -54,10 +57,18 @@ def test_a_quiet_window_has_facts_and_no_findings(quick_gpu_machine: Run) -> Non
         "memory_clock_median_mhz": 1593,
         "power_reading": "power usage",
         "power_limit_w": 400.0,
+        "power_limit_default_w": 400.0,
+        "throttled": {reason: {"share": 0.0, "by": "counter"} for reason in COUNTED}
+        | {"hw_slowdown": {"share": 0.0, "by": "samples"}},
         "persistence_mode": True,
         "corrected_ecc_errors": 0,
         "uncorrected_ecc_errors": 0,
+        "processes_told": True,
+        "other_processes": [],
         "hidden_processes": 0,
+        "process_memory_bytes": None,
+        "process_memory_reason": NOT_LISTED,
+        "memory_used_bytes": 20 << 30,
         "missing_sensors": {},
     }
     assert answer["temperatures"] == {uuid(0): 61.0}
@@ -66,7 +77,7 @@ def test_a_quiet_window_has_facts_and_no_findings(quick_gpu_machine: Run) -> Non
 @pytest.mark.parametrize(
     ("order", "finding"),
     [
-        ("0 throttle 4\n", ("throttled", "suspect")),
+        ("0 throttle 8\n", ("throttled", "suspect")),
         ("0 mhz 1300\n", ("clock-fell", "suspect")),
         ("0 ecc_count 1\n", ("ecc-errors", "invalid")),
     ],
@@ -82,27 +93,180 @@ def test_small_changes_are_none(quick_gpu_machine: Run, order: str) -> None:
     assert found(quick_gpu_machine(nvml({"seconds": 0.8, "control": order}))) == []
 
 
+HELD_S = 0.4
+
+
+@pytest.mark.parametrize(
+    ("counter", "reason"),
+    [
+        ("throttled_thermal", "sw_thermal_slowdown"),
+        ("throttled_hw_thermal", "hw_thermal_slowdown"),
+        ("throttled_brake", "hw_power_brake_slowdown"),
+        ("throttled_sync", "sync_boost"),
+    ],
+)
+def test_the_drivers_counters_tell_what_samples_miss(quick_gpu_machine: Run, counter: str, reason: str) -> None:
+    """Held back for 0.4 of 0.8 s without one sample that shows it: sensors are read every half second."""
+    answer = quick_gpu_machine(nvml({"seconds": 0.8, "control": f"0 {counter} {HELD_S * 1e3:.0f}\n"}))
+    (window,) = answer["windows"]
+    assert found(answer) == [("throttled", "suspect")]
+    told = window["facts"][uuid(0)]["throttled"][reason]
+    # Of the time between the two looks, which holds the wait for a tick on either side.
+    assert told["by"] == "counter"
+    assert HELD_S / (window["left"] - window["entered"]) <= told["share"] + 1e-6
+    assert told["share"] <= HELD_S / window["duration"] + 1e-6
+    assert f"{reason} {told['share']:.0%} of the time (by its counter)" in window["findings"][0]["message"]
+
+
+def test_a_power_cap_at_the_boards_own_limit_is_a_fact(quick_gpu_machine: Run) -> None:
+    """L4, T4 and every board that is limited by power always work so."""
+    answer = quick_gpu_machine(nvml({"seconds": 0.8, "control": "0 throttle 4\n0 throttled_power 790\n"}))
+    assert found(answer) == []
+    assert answer["windows"][0]["facts"][uuid(0)]["throttled"]["sw_power_cap"]["share"] > 0.7
+
+
+def test_a_power_cap_at_a_lowered_limit_is_suspect(quick_gpu_machine: Run) -> None:
+    answer = quick_gpu_machine(
+        nvml({"seconds": 0.8, "control": "0 limit_w 250\n0 throttled_power 700\n"}), control_text="0 limit_w 250\n"
+    )
+    assert found(answer) == [("throttled", "suspect")]
+    assert "at 250 W, the board's default is 400 W" in answer["windows"][0]["findings"][0]["message"]
+    unused = quick_gpu_machine(nvml({"seconds": 0.8}), control_text="0 limit_w 250\n")
+    assert found(unused) == []
+
+
+@pytest.mark.parametrize("counters", ["0 reason_counters 3\n", ""])
+def test_samples_count_where_the_counters_do_not(quick_gpu_machine: Run, counters: str) -> None:
+    """A driver without them; and one in which the same field is something else, that stands still."""
+    answer = quick_gpu_machine(nvml({"seconds": 3.0, "control": counters + "0 throttle 32\n"}), control_text=counters)
+    assert found(answer) == [("throttled", "suspect")]
+    told = answer["windows"][0]["facts"][uuid(0)]["throttled"]["sw_thermal_slowdown"]
+    assert told["by"] == "samples" and 0.2 < told["share"] < 0.8
+    assert "by samples" in answer["windows"][0]["findings"][0]["message"]
+
+
+def test_a_moment_of_heat_is_none(quick_gpu_machine: Run) -> None:
+    answer = quick_gpu_machine(nvml({"seconds": 2.0, "control": "0 throttled_thermal 5\n"}))
+    assert found(answer) == []
+    assert answer["windows"][0]["facts"][uuid(0)]["throttled"]["sw_thermal_slowdown"]["share"] > 0
+
+
 @pytest.mark.parametrize("kind", ["process", "graphic"])
-def test_a_foreign_process_on_the_board_is_told(quick_gpu_machine: Run, stranger: int, kind: str) -> None:
-    answer = quick_gpu_machine(nvml({"seconds": 0.2}), control_text=f"0 {kind} {stranger}\n")
+def test_a_foreign_process_that_uses_the_sms_is_told(quick_gpu_machine: Run, stranger: int, kind: str) -> None:
+    control = f"0 {kind} {stranger}\n0 sm {stranger * 1000 + 40}\n"
+    answer = quick_gpu_machine(nvml({"seconds": 0.2}), control_text=control)
     assert found(answer) == [("foreign-processes", "suspect")]
-    assert str(stranger) in answer["windows"][0]["findings"][0]["message"]
+    assert f"{stranger} (40 %)" in answer["windows"][0]["findings"][0]["message"]
+
+
+def test_a_process_that_came_and_went_in_the_window_is_told(quick_gpu_machine: Run, stranger: int) -> None:
+    answer = quick_gpu_machine(nvml({"seconds": 0.2, "control": f"0 sm {stranger * 1000 + 40}\n"}))
+    assert found(answer) == [("foreign-processes", "suspect")]
+
+
+@pytest.mark.parametrize("kind", ["process", "graphic"])
+@pytest.mark.parametrize("percent", [0, 2])
+def test_a_process_that_leaves_the_sms_alone_is_a_fact(
+    quick_gpu_machine: Run, stranger: int, kind: str, percent: int
+) -> None:
+    """The compositor of a desktop; somebody's notebook that holds memory and computes nothing."""
+    control = f"0 {kind} {stranger}\n" + (f"0 sm {stranger * 1000 + percent}\n" if percent else "")
+    answer = quick_gpu_machine(nvml({"seconds": 0.2}), control_text=control)
+    assert found(answer) == []
+    (other,) = answer["windows"][0]["facts"][uuid(0)]["other_processes"]
+    assert other == {
+        "pid": stranger,
+        "compute": kind == "process",
+        "sm_percent": float(percent),
+        "memory_bytes": 1 << 20,
+    }
+
+
+def test_what_was_used_before_the_window_is_not_in_it(quick_gpu_machine: Run, stranger: int) -> None:
+    process = f"0 process {stranger}\n"
+    windows = [{"seconds": 0.2, "control": process}, {"seconds": 0.2}]
+    answer = quick_gpu_machine(nvml(*windows), control_text=f"{process}0 sm {stranger * 1000 + 90}\n")
+    assert found(answer) == []
+
+
+@pytest.mark.parametrize(("kind", "findings"), [("process", [("foreign-processes", "suspect")]), ("graphic", [])])
+def test_a_board_that_tells_no_use_leaves_those_that_could_compute(
+    quick_gpu_machine: Run, stranger: int, kind: str, findings: list[tuple[str, str]]
+) -> None:
+    control = f"0 {kind} {stranger}\n0 utilization 3\n"
+    assert found(quick_gpu_machine(nvml({"seconds": 0.2}), control_text=control)) == findings
 
 
 def test_our_own_processes_are_not_foreign(quick_gpu_machine: Run) -> None:
     child = subprocess.Popen(["sleep", "600"])
     try:
         for pid in (os.getpid(), child.pid):
-            assert found(quick_gpu_machine(nvml({"seconds": 0.2}), control_text=f"0 process {pid}\n")) == []
+            control = f"0 process {pid}\n0 sm {pid * 1000 + 90}\n"
+            assert found(quick_gpu_machine(nvml({"seconds": 0.2}), control_text=control)) == []
     finally:
         child.terminate()
         child.wait()
 
 
+def test_what_our_processes_hold_on_the_board_is_told(quick_gpu_machine: Run, stranger: int) -> None:
+    """The worker and a replica, each with its context; not the stranger."""
+    child = subprocess.Popen(["sleep", "600"])
+    try:
+        pids = [os.getpid(), child.pid, stranger]
+        control = "0 process_bytes 3000000000\n" + "".join(f"0 process {pid}\n" for pid in pids)
+        facts = quick_gpu_machine(nvml({"seconds": 0.2}), control_text=control)["windows"][0]["facts"][uuid(0)]
+    finally:
+        child.terminate()
+        child.wait()
+    assert (facts["process_memory_bytes"], facts["process_memory_reason"]) == (6_000_000_000, None)
+    assert [other["pid"] for other in facts["other_processes"]] == [stranger]
+
+
 def test_a_process_of_another_namespace_is_counted_and_not_accused(quick_gpu_machine: Run) -> None:
-    answer = quick_gpu_machine(nvml({"seconds": 0.2}), control_text="0 process 2000000000\n")
+    control = f"0 process 2000000000\n0 sm {2000000000 * 1000 + 90}\n"
+    answer = quick_gpu_machine(nvml({"seconds": 0.2}, {"seconds": 0.2}), control_text=control)
     assert found(answer) == []
-    assert answer["windows"][0]["facts"][uuid(0)]["hidden_processes"] == 1
+    facts = answer["windows"][0]["facts"][uuid(0)]
+    assert (facts["processes_told"], facts["hidden_processes"], facts["process_memory_bytes"]) == (False, 1, None)
+    assert [warning["code"] for warning in answer["warnings"]] == ["processes_hidden"]
+
+
+@pytest.fixture
+def container(tmp_path: Path) -> dict[str, str]:
+    """Process ids are not those of the machine."""
+    link = tmp_path / "namespace"
+    link.symlink_to("pid:[4026532999]")
+    return {"FAKE_PID_NAMESPACE": str(link)}
+
+
+def test_a_host_process_whose_id_exists_inside_a_container_is_not_accused(
+    quick_gpu_machine: Run, stranger: int, container: dict[str, str]
+) -> None:
+    control = f"0 process {stranger}\n0 sm {stranger * 1000 + 90}\n"
+    answer = quick_gpu_machine(nvml({"seconds": 0.2}, {"seconds": 0.2}), control_text=control, **container)
+    assert found(answer) == []
+    facts = answer["windows"][0]["facts"][uuid(0)]
+    assert (facts["processes_told"], facts["other_processes"], facts["hidden_processes"]) == (False, [], 1)
+    (warning,) = answer["warnings"]
+    assert warning["code"] == "processes_hidden" and "--pid=host" in warning["message"]
+
+
+def test_a_container_whose_driver_lists_nothing_is_told_once_the_model_is_there(
+    quick_gpu_machine: Run, container: dict[str, str]
+) -> None:
+    before = quick_gpu_machine(nvml({"seconds": 0.2}), **container)
+    assert before["warnings"] == []
+    after = quick_gpu_machine(nvml({"seconds": 0.2, "restrict": [uuid(0)]}), **container)
+    assert [warning["code"] for warning in after["warnings"]] == ["processes_hidden"]
+
+
+def test_a_container_in_which_we_see_ourselves_hides_nothing(
+    quick_gpu_machine: Run, stranger: int, container: dict[str, str]
+) -> None:
+    control = f"0 process {os.getpid()}\n0 process {stranger}\n0 sm {stranger * 1000 + 90}\n"
+    answer = quick_gpu_machine(nvml({"seconds": 0.2}), control_text=control, **container)
+    assert found(answer) == [("foreign-processes", "suspect")]
+    assert answer["warnings"] == []
 
 
 def test_a_driver_that_hides_processes_is_a_fact(quick_gpu_machine: Run) -> None:
@@ -110,7 +274,35 @@ def test_a_driver_that_hides_processes_is_a_fact(quick_gpu_machine: Run) -> None
     assert found(answer) == []
     facts = answer["windows"][0]["facts"][uuid(0)]
     assert facts["missing_sensors"] == {"processes": "Insufficient Permissions"}
-    assert facts["hidden_processes"] is None
+    assert (facts["processes_told"], facts["hidden_processes"]) == (None, None)
+    assert facts["process_memory_reason"] == "Insufficient Permissions"
+
+
+@pytest.mark.parametrize("missing", ["temperature_v 13", "temperature_old 3"])
+def test_the_temperature_has_two_names(quick_gpu_machine: Run, missing: str) -> None:
+    """Drivers before 570 lack the newer one, those to come the older one."""
+    answer = quick_gpu_machine(nvml({"seconds": 0.2}), control_text=f"0 {missing}\n")
+    assert answer["temperatures"] == {uuid(0): 61.0}
+    assert answer["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    ("board", "family", "source"),
+    [
+        ("NVIDIA H200", "H200", "taken from the H100"),
+        ("NVIDIA H800 PCIe", "H800", "taken from the H100"),
+        ("NVIDIA A800-SXM4-80GB", "A800", "taken from the A100"),
+        ("NVIDIA A30", "A30", "taken from the A100"),
+        ("NVIDIA H100 80GB HBM3", "H100", "Yang"),
+        ("NVIDIA L4", "unknown", "nobody published"),
+    ],
+)
+def test_boards_of_one_die_have_one_sensor(quick_gpu_machine: Run, board: str, family: str, source: str) -> None:
+    device = quick_gpu_machine(nvml(), names=board)["describe"]["devices"][0]
+    assert device["family"] == family
+    assert device["sensor_source"].startswith(source)
+    if family != "unknown":
+        assert device["sensor_seen_share"] == 0.25
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from llenergymeasure.energy import Finding, LedgerEntry, Window
 from llenergymeasure.energy.ledger import Span
 from llenergymeasure.energy.uncertainty import Component
 from llenergymeasure.measurement.baselines import baseline_under, findings_of
-from llenergymeasure.measurement.energy_metrics import Counts, EnergyFigures, energy_figures
+from llenergymeasure.measurement.energy_metrics import Counts, EnergyFigures, energy_figures, negative_energy
+from llenergymeasure.measurement.phases import Part, TraceSplit
 
 COUNTER = "measured:nvml-total-energy"
 COUNTS = Counts(requests=10, output_tokens=100, prefill_requests=5, prefill_prompt_tokens=50)
@@ -101,6 +102,42 @@ def test_prefill_and_decode_add_up_and_gross_is_known_without_a_baseline() -> No
     assert gain == pytest.approx(0.05 * 400 / 3**0.5)
     assert found.phases is None
     assert found.unknown["prefill_energy_trace_j"] == "the meter gives no trace of the window"
+
+
+def test_energy_below_zero_is_a_finding_with_its_numbers() -> None:
+    idle = [entry("idle_resident", 0, 10, 310), entry("idle_resident", 50, 60, 310)]
+    found = figures(*idle, entry("prefill", 40, 45, 700))
+    assert found.values["net_energy_per_request_j"] == pytest.approx(-20)
+    assert found.values["decode_energy_j"] == pytest.approx(-100)
+    assert [(each.code, each.severity, each.message) for each in negative_energy(found)] == [
+        (
+            "net-energy-negative",
+            "suspect",
+            "net energy is -20 J per request: 300 W in the window, 310 W idle beside it",
+        ),
+        (
+            "decode-energy-negative",
+            "suspect",
+            "decode energy is -100 J per request: 600 J in the full window, 700 J in the prefill-only window",
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("prefill_j", "code"), [(6200.0, "decode-energy-negative"), (-30.0, "prefill-energy-negative")]
+)
+def test_a_trace_that_splits_into_less_than_nothing_is_a_finding(prefill_j: float, code: str) -> None:
+    split = TraceSplit(Part(prefill_j, 1.0), Part(6000 - prefill_j, 1.0))
+    found = energy_figures([entry("generate", 10, 30, 300)], COUNTS, split, None)
+    (finding,) = negative_energy(found)
+    assert (finding.code, finding.severity) == (code, "suspect")
+    assert "J per request of 600 J in all, by the trace" in finding.message
+
+
+def test_energy_above_zero_or_unknown_is_none() -> None:
+    idle = [entry("idle_resident", 0, 10, 100), entry("idle_resident", 50, 60, 100)]
+    assert negative_energy(figures(*idle, entry("prefill", 40, 45, 200))) == []
+    assert negative_energy(figures()) == []
 
 
 def test_a_missing_reading_makes_every_figure_unknown_with_its_reason() -> None:

@@ -13,7 +13,7 @@ from llenergymeasure.engine import devices
 from llenergymeasure.engine.devices import Cuda, Host
 from llenergymeasure.engine.replicas import Alone
 from llenergymeasure.measurement.manager import LoadOrder, Manager
-from llenergymeasure.measurement.memory_watch import FOR_GOOD_BYTES, MemoryWatch
+from llenergymeasure.measurement.memory_watch import FOR_GOOD_BYTES, MemoryWatch, driver_memory
 
 SMALL = config(n=2, max_input_tokens=16, pytorch={"batch_size": 1})
 BIG = config(
@@ -118,3 +118,19 @@ def test_on_cuda_memory_is_what_the_allocator_says(monkeypatch: pytest.MonkeyPat
     assert emptied == ["emptied"], "an emptied cache would be filled again inside the window"
     state = watch.to_dict()["at_window"]
     assert state == {"in_use_bytes": 201, "private_bytes": 201, "reserved_bytes": 600, "fragmented_bytes": 100}
+
+
+def test_the_drivers_count_is_that_of_all_boards_that_hold_the_model_or_unknown() -> None:
+    facts = {
+        "GPU-a": {"process_memory_bytes": 5_000_000_000, "process_memory_reason": None},
+        "GPU-b": {"process_memory_bytes": 3_000_000_000, "process_memory_reason": None},
+        "GPU-c": {"process_memory_bytes": None, "process_memory_reason": "a container hides process ids"},
+        "host": {},
+    }
+    # Two processes on one board: its count has both.
+    assert driver_memory(facts, ["GPU-a", "GPU-b", "GPU-a"]).bytes == 8_000_000_000
+    hidden = driver_memory(facts, ["GPU-a", "GPU-c"])
+    assert (hidden.bytes, hidden.reason) == (None, "GPU-c: a container hides process ids")
+    refused = driver_memory(facts, ["GPU-a", "GPU-refused"])
+    assert (refused.bytes, refused.reason) == (None, "GPU-refused: no open meter asks its driver")
+    assert driver_memory(facts, []).reason == "no GPU holds parameters of the model"

@@ -169,9 +169,22 @@ def test_the_verdict_follows_from_the_findings(record: dict[str, Any]) -> None:
     assert {"foreign_cpu", "governors", "clocks_mhz", "load_average_1min", "swapped_in_pages"} == host.keys()
 
 
+def test_how_power_settled_before_each_idle_window_is_in_the_record(record: dict[str, Any]) -> None:
+    before, after = (facts["settling"] for facts in record["conditions"]["idle_resident"])
+    for settling in (before, after):
+        assert settling["settled"] is True and settling["waited_s"] > 2.0
+        assert settling["powers_w"][-1] == pytest.approx(IDLE_W, rel=0.08)
+
+
+def test_memory_of_the_driver_has_a_reason_where_there_is_none(record: dict[str, Any]) -> None:
+    assert record["metrics"]["process_memory_bytes"] is None
+    assert record["unknown"]["process_memory_bytes"] == "no GPU holds parameters of the model"
+    assert record["memory"]["driver"]["reason"] == "no GPU holds parameters of the model"
+
+
 def test_the_power_trace_of_every_window_is_kept(measured: dict[str, Any]) -> None:
     rows = measured["power"]
-    assert {"warmup", "generate", "prefill", "idle_resident"} == {row["phase"] for row in rows}
+    assert {"warmup", "generate", "prefill", "settling", "idle_resident"} == {row["phase"] for row in rows}
     assert {row["device"] for row in rows} == {"package-0 cpu", "package-0 ram"}
 
 

@@ -148,6 +148,7 @@ class StudyFolder:
             "itl_s": sum(sum(row["itl_s"]) for row in rows) / len(rows) / max(self.tokens_per_request - 1, 1),
             "e2e_latency_s": sum(row["e2e_latency_s"] for row in rows) / len(rows),
             "peak_memory_bytes": int((640e6 if settings["load_in_8bit"] else 1.05e9) + 31e6 * batch + replicate * 1e5),
+            "process_memory_bytes": None if self.source == ESTIMATED else int(2.1e9 + 31e6 * batch + replicate * 1e5),
             "output_tokens": tokens,
             "input_tokens": 48 * self.requests,
             "padded_tokens": 0,

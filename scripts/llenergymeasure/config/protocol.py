@@ -56,7 +56,8 @@ class BaselineConfig(RuledConfig):
     """Measure it; without it there is no net energy."""
 
     duration_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 10.0
-    """How long, in seconds; once before the load, once with the model resident, and again after every window."""
+    """How long, in seconds; once before the load, once with the model resident, and again after the measured windows
+    of each experiment. With the model resident it begins once power has settled."""
 
 
 class EnergyConfig(RuledConfig):

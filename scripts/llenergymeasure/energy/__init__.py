@@ -2,7 +2,7 @@
 
 from llenergymeasure.energy.findings import Finding
 from llenergymeasure.energy.ledger import Interval, LedgerEntry, PhaseEnergy, primary_energy
-from llenergymeasure.energy.meter import MeterUnavailable, UnknownDevice
+from llenergymeasure.energy.meter import MeterUnavailable
 from llenergymeasure.energy.meter_set import MeterSet, Window, idle_power
 from llenergymeasure.energy.opening import no_meters, open_meters, prepare_meters
 
@@ -13,7 +13,6 @@ __all__ = [
     "MeterSet",
     "MeterUnavailable",
     "PhaseEnergy",
-    "UnknownDevice",
     "Window",
     "idle_power",
     "no_meters",

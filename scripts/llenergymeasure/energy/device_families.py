@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 YANG = 'Yang, Adamek, Armour, "Accurate and Convenient Energy Measurements for GPUs", SC\'24, arXiv 2312.02741'
 
@@ -29,6 +29,9 @@ FAMILIES = (
     Family("V100", 10 / 20, 0.05, YANG),
 )
 
+# Boards that nobody published the sensor of, by the board with the same die.
+SAME_DIE = {"H200": "H100", "H800": "H100", "A800": "A100", "A30": "A100"}
+
 UNKNOWN = Family(
     "unknown",
     min(family.seen_share for family in FAMILIES),
@@ -47,7 +50,14 @@ SUPERCHIPS = ("GH200", "GB200", "GB300", "GB10", "Grace")
 def family_of(board_name: str) -> Family:
     """The family a board belongs to by its name, else `UNKNOWN`."""
     words = _words(board_name)
-    return next((family for family in FAMILIES if family.name in words), UNKNOWN)
+    named = next((family for family in FAMILIES if family.name in words), None)
+    if named is not None:
+        return named
+    twin = next((name for name in SAME_DIE if name in words), None)
+    if twin is None:
+        return UNKNOWN
+    same = family_of(SAME_DIE[twin])
+    return replace(same, name=twin, source=f"taken from the {same.name}, which has the same die: {same.source}")
 
 
 def is_ga100(board_name: str) -> bool:

@@ -20,19 +20,39 @@ CLOCKS = 8
 
 @dataclass(frozen=True)
 class Busy:
-    """Processor time of the machine: in programs and the kernel, and taken away by a hypervisor; and how many cores."""
+    """Processor time of the machine: in programs and the kernel, and taken away by a hypervisor; and how many cores.
+
+    usable_busy_s, usable_cores: the same of the cores that this process may run on
+    """
 
     busy_s: float
     stolen_s: float
     cores: int
+    usable_busy_s: float
+    usable_cores: int
 
 
 def read_busy() -> Busy:
     """Interrupts are left out: they belong to nobody. OSError or ValueError where it can't be read."""
+    whole, *each = [line.split() for line in _stat_lines()]
+    usable = {f"cpu{core}" for core in usable_cores()}
+    ours = [words for words in each if words[0] in usable]
+    return Busy(_busy_s(whole), int(whole[8]) * TICK_S, len(each), sum(map(_busy_s, ours)), len(ours))
+
+
+def usable_cores() -> frozenset[int]:
+    return frozenset(os.sched_getaffinity(0))
+
+
+def _stat_lines() -> list[str]:
+    """Of the whole machine first, then one per core."""
     lines = (PROC / "stat").read_text(encoding="ascii").split("\n")
-    user, nice, system, _idle, _iowait, _irq, _softirq, steal = (int(word) for word in lines[0].split()[1:9])
-    cores = sum(line.startswith("cpu") for line in lines) - 1
-    return Busy((user + nice + system) * TICK_S, steal * TICK_S, cores)
+    return [line for line in lines if line.startswith("cpu")]
+
+
+def _busy_s(words: Sequence[str]) -> float:
+    user, nice, system = (int(word) for word in words[1:4])
+    return (user + nice + system) * TICK_S
 
 
 def read_own_s(pid: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -12,12 +12,14 @@ from llenergymeasure.energy import host_readings
 from llenergymeasure.energy.clock import Clock
 from llenergymeasure.energy.findings import Finding
 from llenergymeasure.energy.host_readings import TICK_S, Busy
-from llenergymeasure.energy.ledger import Finished, Span
+from llenergymeasure.energy.ledger import ESTIMATED, MEASURED, NO_SOURCE, Finished, LedgerEntry, Span
 
 T = TypeVar("T")
 
 # Programs that are not ours and keep more than this share of one core busy over a window make it doubtful.
 FOREIGN_SHARE = 0.25
+# The process that drives a GPU needs one core: where others leave that much of ours free, they do not slow it down.
+NEEDED_CORES = 1.0
 # Below this, a tick of 10 ms is too much of the window.
 SHORTEST_S = 0.2
 # The machine's time is counted by what runs at each tick: of n ticks a share p is known to √(n·p·(1−p)). So many
@@ -52,12 +54,12 @@ class HostWatcher:
     def end(self) -> None:
         self._end = self._read()
 
-    def finish(self, span: Span) -> Finished:
+    def finish(self, span: Span, entries: Sequence[LedgerEntry]) -> Finished:
         if self._start is None or self._end is None:
             return Finished(facts={"host": {"reason": "the window was not watched"}})
         start, end = self._start, self._end
         facts: dict[str, Any] = {"load_average_1min": _tried(lambda: os.getloadavg()[0])}
-        findings = [*_foreign(start, end, span, facts), *_governor(start, end, facts)]
+        findings = [*_foreign(start, end, span, entries, facts), *_governor(start, end, facts)]
         facts["clocks_mhz"] = {"start": start.clocks_mhz, "end": end.clocks_mhz}
         facts["swapped_in_pages"] = (
             end.swapped_in - start.swapped_in
@@ -78,7 +80,9 @@ class HostWatcher:
         )
 
 
-def _foreign(start: _Edge, end: _Edge, span: Span, facts: dict[str, Any]) -> list[Finding]:
+def _foreign(
+    start: _Edge, end: _Edge, span: Span, entries: Sequence[LedgerEntry], facts: dict[str, Any]
+) -> list[Finding]:
     """Processor time of the machine less our own, over the time between the watcher's own readings."""
     for value in (start.busy, end.busy, start.own_s, end.own_s):
         if isinstance(value, str):
@@ -92,27 +96,55 @@ def _foreign(start: _Edge, end: _Edge, span: Span, facts: dict[str, Any]) -> lis
         facts["foreign_cpu"] = {"cores": None, "reason": reason}
         return []
     busy = (end.busy.busy_s - start.busy.busy_s) / seconds
+    usable_busy = (end.busy.usable_busy_s - start.busy.usable_busy_s) / seconds
     own = (end.own_s - start.own_s) / seconds
-    cores = end.busy.cores
+    cores, usable = end.busy.cores, end.busy.usable_cores
     share = min(max(busy / cores, 0.0), 1.0)
     noise = TICK_DEVIATIONS * math.sqrt(cores * share * (1 - share) * TICK_S / seconds)
+    of_host = _is_of_the_host(entries)
     # The two are counted differently, by ticks and by the scheduler: a little less than nothing is nothing.
-    foreign = max(0.0, busy - own)
+    foreign, foreign_here = max(0.0, busy - own), max(0.0, usable_busy - own)
     facts["foreign_cpu"] = {
         "cores": foreign,
         "own_cores": own,
         "machine_cores": cores,
+        "usable_cores": usable,
+        "foreign_on_usable_cores": foreign_here,
+        "in_the_energy": of_host,
         "stolen_cores": (end.busy.stolen_s - start.busy.stolen_s) / seconds,
         "noise_cores": noise,
         "reason": None,
     }
-    if foreign <= max(FOREIGN_SHARE, noise):
+    too_much = max(FOREIGN_SHARE, noise)
+    if of_host and foreign > too_much:
+        message = (
+            f"other programs kept {foreign:.2f} of {cores} cores busy, this measurement {own:.2f} "
+            f"(over {FOREIGN_SHARE:g} of a core is too much)"
+        )
+    elif not of_host and foreign_here > too_much and usable - usable_busy < NEEDED_CORES:
+        message = (
+            f"other programs kept {foreign_here:.2f} of the {usable} cores busy that this measurement may use, itself "
+            f"{own:.2f}: with less than one core free, the GPU waits for the host"
+        )
+    else:
         return []
-    message = (
-        f"other programs kept {foreign:.2f} of {cores} cores busy, this measurement {own:.2f} "
-        f"(over {FOREIGN_SHARE:g} of a core is too much)"
-    )
     return [Finding("foreign-cpu-load", "suspect", message)]
+
+
+def _is_of_the_host(entries: Sequence[LedgerEntry]) -> bool:
+    """Whether the host's work is in the window's energy, or is the work itself, because no GPU does it.
+
+    What others do on the host is not in the energy of a GPU's board; it can only slow down what drives the board.
+    """
+    if not any(entry.domain == "gpu" for entry in entries):
+        return True
+    if any(entry.source == NO_SOURCE for entry in entries):
+        return False
+    for family in (MEASURED, ESTIMATED):
+        chosen = [entry for entry in entries if entry.source.startswith(family)]
+        if chosen:
+            return any(entry.domain != "gpu" for entry in chosen)
+    return False
 
 
 def _governor(start: _Edge, end: _Edge, facts: dict[str, Any]) -> list[Finding]:

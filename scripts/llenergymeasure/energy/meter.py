@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from llenergymeasure.energy.clock import Clock
-from llenergymeasure.energy.ledger import Finished, Span
+from llenergymeasure.energy.ledger import Finished, LedgerEntry, Span
 
 Warn = Callable[[str, str], None]  # (code, message)
 
@@ -22,10 +22,6 @@ class MeterUnavailable(Exception):
         )
         self.meter = meter
         self.reason = reason
-
-
-class UnknownDevice(ValueError):
-    """A device was named that no meter knows, so its energy could not be told from that of the others."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +47,8 @@ class Watcher(Protocol):
         """The window has just closed."""
         ...
 
-    def finish(self, span: Span) -> Finished:
-        """What was seen."""
+    def finish(self, span: Span, entries: Sequence[LedgerEntry]) -> Finished:
+        """What was seen; `entries` is what the meters said of the window."""
         ...
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from llenergymeasure.energy.clock import CLOCK, Clock
 from llenergymeasure.energy.findings import Finding
 from llenergymeasure.energy.ledger import NO_SOURCE, Finished, Interval, LedgerEntry, Span
-from llenergymeasure.energy.meter import Meter, Thermometer, UnknownDevice, Watcher
+from llenergymeasure.energy.meter import Meter, Thermometer, Watcher
 from llenergymeasure.energy.warning_log import WarningLog
 
 
@@ -60,7 +60,7 @@ class MeterSet:
         self._refused = list(refused)
         self._no_meter = no_meter
         self._watchers = list(watchers)
-        self._unmetered: list[str] = []
+        self._unmetered: dict[str, str] = {}  # device → why
         self._in_window = False
 
     @property
@@ -71,22 +71,21 @@ class MeterSet:
     def restrict(self, device_uuids: Sequence[str]) -> None:
         """Count only these accelerators from now on: those that hold parameters (an empty list: none does).
 
-        Raises:
-            UnknownDevice: a GPU meter is open and does not know the device.
+        One that no meter reads, such as a board that NVML refuses, gets entries without energy and with the reason.
         """
         self._refuse_in_window("restrict")
         known: frozenset[str] = frozenset().union(*(meter.device_uuids for meter in self._meters))
-        unknown = sorted(set(device_uuids) - known)
-        if unknown and known:
-            raise UnknownDevice(f"no meter knows {', '.join(unknown)}; it knows {', '.join(sorted(known))}")
+        metered = [uuid for uuid in device_uuids if uuid in known] if known else list(device_uuids)
         if not device_uuids and self._covers_gpu():
             message = "no GPU holds parameters of the model; GPU energy is left out from here on"
             self._warn("gpu_not_used", message)
         for meter in self._meters:
-            meter.restrict(device_uuids)
-        self._unmetered = [] if self._covers_gpu() else list(device_uuids)
-        for uuid in self._unmetered:
-            self._warn("gpu_not_metered", _unmetered_reason(uuid))
+            meter.restrict(metered)
+        # A meter that cannot tell devices apart covers them all.
+        covered = metered if known or self._covers_gpu() else []
+        self._unmetered = {uuid: self._why_unmetered(uuid) for uuid in device_uuids if uuid not in covered}
+        for reason in self._unmetered.values():
+            self._warn("gpu_not_metered", reason)
 
     @contextmanager
     def window(self, phase: str, synchronize: Callable[[], None]) -> Iterator[Window]:
@@ -111,11 +110,15 @@ class MeterSet:
             window.end_monotonic_s = self.clock.now_s()
             self._in_window = False
             span = Span(phase, window.start_monotonic_s, window.end_monotonic_s)
-            for observer in (*self._meters, *self._watchers):
-                observer.end()
-            for observer in (*self._watchers, *self._meters):
-                window.take(observer.finish(span))
+            for meter in self._meters:
+                meter.end()
+            for watcher in self._watchers:
+                watcher.end()
+            for meter in self._meters:
+                window.take(meter.finish(span))
             window.entries += self._gaps(span, covered=bool(window.entries))
+            for watcher in self._watchers:
+                window.take(watcher.finish(span, window.entries))
 
     def temperatures_c(self) -> dict[str, float]:
         """Temperature in °C of each metered device that tells it, by UUID; not to be asked in a window."""
@@ -156,7 +159,7 @@ class MeterSet:
 
     def _gaps(self, span: Span, *, covered: bool) -> list[LedgerEntry]:
         """Entries without energy, for used devices or a machine that nothing meters."""
-        gaps = [span.unknown(uuid, "gpu", NO_SOURCE, _unmetered_reason(uuid)) for uuid in self._unmetered]
+        gaps = [span.unknown(uuid, "gpu", NO_SOURCE, reason) for uuid, reason in self._unmetered.items()]
         if covered or gaps:
             return gaps
         reason = self._no_meter
@@ -164,13 +167,20 @@ class MeterSet:
             reason = "no GPU holds parameters of the model, and no open meter covers the rest of the machine"
         return [span.unknown("machine", "total", NO_SOURCE, reason)]
 
+    def _why_unmetered(self, uuid: str) -> str:
+        refusals = [
+            f"{refused['device']}: {refused['reason']}"
+            for meter in self._meters
+            for refused in meter.describe()["refused"]
+            if refused["device"] is not None
+        ]
+        own = [refusal for refusal in refusals if refusal.startswith(f"{uuid}: ")]
+        because = f" (refused: {'; '.join(own or refusals)})" if refusals else ""
+        return f"{uuid} holds parameters of the model and no open meter covers it{because}"
+
     def _refuse_in_window(self, what: str) -> None:
         if self._in_window:
             raise RuntimeError(f"a window is open; {what} has to wait until it is closed")
-
-
-def _unmetered_reason(uuid: str) -> str:
-    return f"{uuid} holds parameters of the model and no open meter covers it"
 
 
 def idle_power(meters: MeterSet, phase: str, duration_s: float) -> list[LedgerEntry]:

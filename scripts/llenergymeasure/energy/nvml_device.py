@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import pynvml
 
 from llenergymeasure.energy.clock import Clock
 from llenergymeasure.energy.device_families import family_of
+from llenergymeasure.energy.nvml_board import board_facts
 from llenergymeasure.energy.nvml_power import PowerSource, choose_power, superchip
 from llenergymeasure.energy.nvml_state import BoardState, board_state
+from llenergymeasure.energy.nvml_throttle import REASON_BITS
 from llenergymeasure.energy.power_sampler import PowerReading
 from llenergymeasure.energy.ticks import CounterFailed, Period
 from llenergymeasure.energy.visible_devices import Board
@@ -22,16 +25,6 @@ SUPERCHIP_REASON = (
     "power is integrated instead"
 )
 SLOW_S = 0.5  # between readings of what changes slowly
-# Clocks event reasons that mean "slower than it could be". An idle board or clocks that somebody set are
-# none.
-THROTTLE_BITS = {
-    "sw_power_cap": pynvml.nvmlClocksEventReasonSwPowerCap,
-    "hw_slowdown": pynvml.nvmlClocksEventReasonHwSlowdown,
-    "sync_boost": pynvml.nvmlClocksEventReasonSyncBoost,
-    "sw_thermal_slowdown": pynvml.nvmlClocksEventReasonSwThermalSlowdown,
-    "hw_thermal_slowdown": pynvml.nvmlClocksEventReasonHwThermalSlowdown,
-    "hw_power_brake_slowdown": pynvml.nvmlClocksEventReasonHwPowerBrakeSlowdown,
-}
 
 
 class NvmlDevice:
@@ -54,6 +47,7 @@ class NvmlDevice:
         self._clock = clock
         self._slow_read_s = -math.inf
         self._slow = PowerReading(power_w=None)
+        self._seen_until_us = 0
         self.counter_missing = SUPERCHIP_REASON if self.superchip else _why_not(self.energy_mj)
         try:
             self.power = choose_power(handle, board.name, superchip=self.superchip)
@@ -86,8 +80,11 @@ class NvmlDevice:
         return _or_none(self._temperature)
 
     def state(self) -> BoardState:
-        """What belongs before and after a window, not into it."""
-        return board_state(self._handle)
+        """What belongs before and after a window, not into it. Of other processes: since the call before."""
+        state = board_state(self._handle, self._clock.now_s(), self._seen_until_us)
+        if state.processes is not None:
+            self._seen_until_us = state.processes.seen_until_us
+        return state
 
     def sample(self) -> PowerReading:
         """Counter, power and state of the board now; a failing sensor is None, power's failure is in `error`.
@@ -133,7 +130,12 @@ class NvmlDevice:
             "sensor_source": self.family.source,
             "superchip": self.superchip,
             "missing_sensors": dict(self.missing),
+            "board": self._facts,
         }
+
+    @cached_property
+    def _facts(self) -> dict[str, Any]:
+        return board_facts(self._handle)
 
     def _slow_sensors(self) -> PowerReading:
         bits = _or_none(self._reasons)
@@ -142,7 +144,7 @@ class NvmlDevice:
             temperature_c=_or_none(self._temperature),
             sm_clock_mhz=_or_none(self._sm_clock),
             memory_clock_mhz=_or_none(self._memory_clock),
-            throttle_reasons=None if bits is None else [name for name, bit in THROTTLE_BITS.items() if bits & bit],
+            throttle_reasons=None if bits is None else [name for name, bit in REASON_BITS.items() if bits & bit],
         )
 
     def _sensor(self, name: str, *reads: Callable[[], int]) -> Callable[[], int] | None:

@@ -17,8 +17,9 @@ from llenergymeasure.energy.integrated_power import SOURCE as POWER_SOURCE
 from llenergymeasure.energy.integrated_power import PowerWindow, follow_s, noise_of, power_entry
 from llenergymeasure.energy.ledger import Finished, Interval, LedgerEntry, Span
 from llenergymeasure.energy.meter import MeterContext
+from llenergymeasure.energy.nvml_board import cuda_driver_version
 from llenergymeasure.energy.nvml_device import NvmlDevice
-from llenergymeasure.energy.nvml_findings import facts_of, findings_of, lost
+from llenergymeasure.energy.nvml_findings import facts_of, findings_of, hidden_processes, lost
 from llenergymeasure.energy.nvml_state import BoardState
 from llenergymeasure.energy.power_sampler import PowerSample, PowerSampler
 from llenergymeasure.energy.ticks import CounterFailed, Reading, next_ticks, try_now
@@ -52,6 +53,7 @@ class NvmlMeter:
         self._before: dict[str, BoardState] = {}
         self._sampler = PowerSampler(context.power_interval_s, POWER_SOURCE, context.warn, context.clock)
         self._driver = pynvml.nvmlSystemGetDriverVersion()
+        self._holds_model = False
         self._open = True
 
     @property
@@ -67,6 +69,7 @@ class NvmlMeter:
         if elsewhere:
             self._warn("device_order", f"the model is on {', '.join(elsewhere)}, not on the GPUs metered until now")
         self._active = [device for device in self._devices if device.uuid in device_uuids]
+        self._holds_model = True
 
     def temperatures_c(self) -> dict[str, float]:
         """Temperature of each metered device that tells it, in °C; for use outside windows."""
@@ -112,6 +115,8 @@ class NvmlMeter:
             entries.append(entry)
             intervals += pieces
             before, after = self._before[device.uuid], device.state()
+            if (hidden := hidden_processes(device.uuid, after, holds_model=self._holds_model)) is not None:
+                self._warn("processes_hidden", hidden)
             findings += [*check, *findings_of(device.uuid, span.phase, readings, before, after)]
             facts[device.uuid] = facts_of(device, readings, before, after)
         return Finished(entries, intervals, findings, facts)
@@ -173,6 +178,7 @@ class NvmlMeter:
         return {
             "meter": self.name,
             "driver": self._driver,
+            "cuda_driver": cuda_driver_version(),
             "library": f"nvidia-ml-py {version('nvidia-ml-py')}",
             "devices": [{**device.describe(), "metered": device.uuid in active} for device in self._devices],
             "refused": [{"device": device, "reason": reason} for device, reason in self._selection.refused],

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import pynvml
 
-from llenergymeasure.energy.own_processes import exists, own_processes
+from llenergymeasure.energy.nvml_processes import BoardProcesses, board_processes
+from llenergymeasure.energy.nvml_throttle import read_counters
 
 Value = TypeVar("Value")
 
@@ -17,21 +18,28 @@ Value = TypeVar("Value")
 class BoardState:
     """A board between windows; what it does not tell is None and stands in `missing` with the driver's answer.
 
-    foreign_pids: processes on the board that are not of this experiment
-    hidden_processes: processes on the board that cannot be seen from here, so nobody can say whose they are
+    time_s: when, on the meters' clock
+    throttled_s: seconds each reason has held the clocks down since the driver was loaded
+    memory_used_bytes: of the whole board, whoever uses it
     """
 
+    time_s: float
     uncorrected_ecc_errors: int | None
     corrected_ecc_errors: int | None
     power_limit_w: float | None
+    power_limit_default_w: float | None
     persistence_mode: bool | None
-    foreign_pids: tuple[int, ...] | None
-    hidden_processes: int | None
+    memory_used_bytes: int | None
+    throttled_s: dict[str, float] | None
+    processes: BoardProcesses | None
     missing: dict[str, str]
 
 
-def board_state(handle: Any) -> BoardState:
-    """Ask the driver; a call that fails is `missing`, it raises nothing."""
+def board_state(handle: Any, time_s: float, seen_until_us: int) -> BoardState:
+    """Ask the driver; a call that fails is `missing`, it raises nothing.
+
+    seen_until_us: `BoardProcesses.seen_until_us` of the look before
+    """
     missing: dict[str, str] = {}
 
     def ask(what: str, read: Callable[[], Value]) -> Value | None:
@@ -44,25 +52,21 @@ def board_state(handle: Any) -> BoardState:
     def ecc(kind: int) -> int:
         return int(pynvml.nvmlDeviceGetTotalEccErrors(handle, kind, pynvml.NVML_VOLATILE_ECC))
 
-    pids = ask("processes", lambda: _pids(handle))
-    visible = None if pids is None else {pid for pid in pids if exists(pid)}
+    def watts(read: Callable[[Any], int]) -> float:
+        return float(read(handle)) / 1e3
+
     return BoardState(
+        time_s=time_s,
+        # First: the nearer to the window, the less of what lies beside it is in these.
+        throttled_s=ask("throttle_counters", lambda: read_counters(handle)),
+        processes=ask("processes", lambda: board_processes(handle, seen_until_us)),
         uncorrected_ecc_errors=ask("uncorrected_ecc_errors", lambda: ecc(pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED)),
         corrected_ecc_errors=ask("corrected_ecc_errors", lambda: ecc(pynvml.NVML_MEMORY_ERROR_TYPE_CORRECTED)),
-        power_limit_w=ask("power_limit_w", lambda: float(pynvml.nvmlDeviceGetEnforcedPowerLimit(handle)) / 1e3),
+        power_limit_w=ask("power_limit_w", lambda: watts(pynvml.nvmlDeviceGetEnforcedPowerLimit)),
+        power_limit_default_w=ask(
+            "power_limit_default_w", lambda: watts(pynvml.nvmlDeviceGetPowerManagementDefaultLimit)
+        ),
         persistence_mode=ask("persistence_mode", lambda: bool(pynvml.nvmlDeviceGetPersistenceMode(handle))),
-        foreign_pids=None if visible is None else tuple(sorted(visible - own_processes())) if visible else (),
-        hidden_processes=None if pids is None or visible is None else len(pids - visible),
+        memory_used_bytes=ask("memory_used_bytes", lambda: int(pynvml.nvmlDeviceGetMemoryInfo(handle).used)),
         missing=missing,
     )
-
-
-def _pids(handle: Any) -> set[int]:
-    """Compute and graphics processes; drivers before 510 know only the second version of the calls."""
-    try:
-        compute = pynvml.nvmlDeviceGetComputeRunningProcesses_v3(handle)
-        graphics = pynvml.nvmlDeviceGetGraphicsRunningProcesses_v3(handle)
-    except pynvml.NVMLError_FunctionNotFound:
-        compute = pynvml.nvmlDeviceGetComputeRunningProcesses_v2(handle)
-        graphics = pynvml.nvmlDeviceGetGraphicsRunningProcesses_v2(handle)
-    return {int(process.pid) for process in (*compute, *graphics)}

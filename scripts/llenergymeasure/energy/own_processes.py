@@ -7,6 +7,9 @@ from pathlib import Path
 
 PROC = Path("/proc")
 INIT = 1
+# The kernel gives the first namespace of process ids always this number (include/linux/proc_ns.h).
+NAMESPACE = Path("/proc/self/ns/pid")
+FIRST_NAMESPACE = "pid:[4026531836]"
 
 
 def own_processes() -> frozenset[int]:
@@ -26,6 +29,14 @@ def own_processes() -> frozenset[int]:
 def exists(pid: int) -> bool:
     """Whether the process can be seen from here; one of another pid namespace cannot."""
     return (PROC / str(pid)).exists()
+
+
+def in_first_namespace() -> bool:
+    """Whether process ids here are those of the whole machine. False in a container with ids of its own."""
+    try:
+        return str(NAMESPACE.readlink()) == FIRST_NAMESPACE
+    except OSError:
+        return False
 
 
 def _parents() -> dict[int, int]:

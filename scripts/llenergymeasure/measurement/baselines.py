@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from llenergymeasure.energy import Finding, LedgerEntry, PhaseEnergy, Window, primary_energy
 from llenergymeasure.energy.ledger import NO_SOURCE
 from llenergymeasure.energy.uncertainty import Component, rectangular
+from llenergymeasure.measurement.settling import TOLERANCE
 
 RESIDENT = "idle_resident"
 # What others do in an idle window is taken for idle power, and taken off the run's energy.
@@ -113,7 +114,20 @@ def findings_of(windows: Sequence[Window]) -> list[Finding]:
         for finding in window.findings
         if finding.code in DISTURBING
     ]
-    return [*missing, *disturbed]
+    restless = [
+        Finding("baseline-not-settled", "suspect", _restless_words(settling["powers_w"], settling["waited_s"]))
+        for window in windows
+        if (settling := window.facts.get("settling")) is not None and settling["settled"] is False
+    ]
+    return [*missing, *disturbed, *restless]
+
+
+def _restless_words(powers_w: Sequence[float], waited_s: float) -> str:
+    return (
+        f"power had not settled {waited_s:.0f} s after the work before an idle window ended: it went from "
+        f"{powers_w[0]:.4g} W to {powers_w[-1]:.4g} W, {powers_w[-2]:.4g} W a second before; two successive seconds "
+        f"should agree within {TOLERANCE:.0%}"
+    )
 
 
 def net_components(gross: PhaseEnergy, baseline: Baseline) -> list[Component]:

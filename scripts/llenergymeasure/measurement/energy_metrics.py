@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from llenergymeasure.energy import LedgerEntry, PhaseEnergy, primary_energy
+from llenergymeasure.energy import Finding, LedgerEntry, PhaseEnergy, primary_energy
 from llenergymeasure.energy.uncertainty import Component
 from llenergymeasure.measurement.baselines import Baseline, baseline_under, net_components
 from llenergymeasure.measurement.budget import difference, scaled
@@ -93,6 +93,37 @@ def energy_figures(
     else:
         _add_split(figures, split, full, prefill, counts)
     return figures
+
+
+def negative_energy(figures: EnergyFigures) -> list[Finding]:
+    """Energy below zero, which cannot be: two windows whose difference it is saw something else than was meant."""
+    value = figures.values
+
+    def below_zero(metric: str) -> bool:
+        found = value[metric]
+        return found is not None and found < 0
+
+    findings = []
+    if below_zero("net_energy_per_request_j"):
+        message = (
+            f"net energy is {value['net_energy_per_request_j']:.3g} J per request: {value['average_power_w']:.4g} W in "
+            f"the window, {value['baseline_power_w']:.4g} W idle beside it"
+        )
+        findings.append(Finding("net-energy-negative", "suspect", message))
+    if below_zero("decode_energy_j"):
+        message = (
+            f"decode energy is {value['decode_energy_j']:.3g} J per request: {value['energy_per_request_j']:.4g} J in "
+            f"the full window, {value['prefill_energy_j']:.4g} J in the prefill-only window"
+        )
+        findings.append(Finding("decode-energy-negative", "suspect", message))
+    whole = f"J per request of {value['energy_per_request_j'] or 0.0:.4g} J in all, by the trace"
+    if below_zero("decode_energy_trace_j"):
+        message = f"decode energy is {value['decode_energy_trace_j']:.3g} {whole}"
+        findings.append(Finding("decode-energy-negative", "suspect", message))
+    if below_zero("prefill_energy_trace_j"):
+        message = f"prefill energy is {value['prefill_energy_trace_j']:.3g} {whole}"
+        findings.append(Finding("prefill-energy-negative", "suspect", message))
+    return findings
 
 
 def _add_net(figures: EnergyFigures, full: PhaseEnergy, entries: Sequence[LedgerEntry], counts: Counts) -> None:

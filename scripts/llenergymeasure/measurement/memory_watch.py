@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from llenergymeasure.engine.devices import DeviceKind
 from llenergymeasure.engine.memory import MemoryState, sum_of
 from llenergymeasure.engine.replicas import Group
 
+DRIVER_SOURCE = "NVML usedGpuMemory of this experiment's processes, at the end of the window, summed over devices"
 # What a process may take for good while it works: workspaces of the libraries, code that is loaded on first use.
 # Between experiments of a two-layer model that was under 1 MB on a CPU, after the first experiment 5 MB.
 FOR_GOOD_BYTES = 32 << 20
 # Or this share of what was in use before, whichever is more.
 FOR_GOOD_SHARE = 0.02
+
+
+@dataclass(frozen=True)
+class DriverMemory:
+    """What this experiment's processes hold of the boards by the driver's count; None for the reason.
+
+    Beside torch's allocator it has contexts, libraries' workspaces and recorded graphs: this is what has to fit. The
+    allocator gives nothing back while a window is open, so its end shows the most.
+    """
+
+    bytes: int | None
+    reason: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"bytes": self.bytes, "reason": self.reason, "source": DRIVER_SOURCE}
+
+
+def driver_memory(facts: Mapping[str, Any], device_uuids: Collection[str]) -> DriverMemory:
+    """Of the boards that hold the model, from a window's facts."""
+    if not device_uuids:
+        return DriverMemory(None, "no GPU holds parameters of the model")
+    total = 0
+    for uuid in sorted(set(device_uuids)):
+        board = facts.get(uuid)
+        if board is None or "process_memory_bytes" not in board:
+            return DriverMemory(None, f"{uuid}: no open meter asks its driver")
+        if board["process_memory_bytes"] is None:
+            return DriverMemory(None, f"{uuid}: {board['process_memory_reason']}")
+        total += board["process_memory_bytes"]
+    return DriverMemory(total, None)
 
 
 class MemoryWatch:

@@ -15,6 +15,7 @@ from llenergymeasure.energy import LedgerEntry
 from llenergymeasure.engine.generation import Request
 from llenergymeasure.measurement.calibration import coefficient_of_variation
 from llenergymeasure.measurement.energy_metrics import Counts, EnergyFigures, energy_figures
+from llenergymeasure.measurement.memory_watch import DriverMemory
 from llenergymeasure.measurement.phases import TraceSplit
 
 
@@ -32,6 +33,7 @@ class Measured:
     prompt_tokens_per_pass: int
     requests_per_pass: int
     peak_memory_bytes: int
+    driver_memory: DriverMemory
     split: TraceSplit | None
     no_split: str | None
 
@@ -55,6 +57,7 @@ def compute_metrics(measured: Measured, entries: Sequence[LedgerEntry]) -> Figur
         "itl_s": statistics.fmean(intervals) if intervals else None,
         "e2e_latency_s": statistics.fmean(request.e2e_latency_s for request in requests),
         "peak_memory_bytes": measured.peak_memory_bytes,
+        "process_memory_bytes": measured.driver_memory.bytes,
         "output_tokens": output_tokens,
         "input_tokens": sum(request.input_tokens for request in requests),
         "padded_tokens": sum(request.padded_tokens for request in requests),
@@ -64,6 +67,8 @@ def compute_metrics(measured: Measured, entries: Sequence[LedgerEntry]) -> Figur
         "pass_cv": coefficient_of_variation(measured.pass_s),
     }
     unknown: dict[str, str] = {}
+    if measured.driver_memory.reason is not None:
+        unknown["process_memory_bytes"] = measured.driver_memory.reason
     if not intervals:
         unknown["itl_s"] = "each request generated a single token, so there is no interval between two"
     if metrics["pass_cv"] is None:

@@ -32,7 +32,8 @@ from llenergymeasure.measurement.answers import compare_answers
 from llenergymeasure.measurement.baselines import RESIDENT
 from llenergymeasure.measurement.baselines import findings_of as baseline_findings
 from llenergymeasure.measurement.calibration import Calibration, calibrate
-from llenergymeasure.measurement.memory_watch import MemoryWatch
+from llenergymeasure.measurement.energy_metrics import negative_energy
+from llenergymeasure.measurement.memory_watch import MemoryWatch, driver_memory
 from llenergymeasure.measurement.metrics import Measured, compute_metrics
 from llenergymeasure.measurement.passes import Passes
 from llenergymeasure.measurement.phases import split_trace
@@ -111,7 +112,7 @@ class Session:
         windows.keep(window)
         self._loaded = loaded
         self._memory = MemoryWatch(loaded.devices, self.group)
-        windows.meters.restrict([uuid for uuids in self.group.gather(loaded.devices.uuids()) for uuid in uuids])
+        windows.meters.restrict(self._device_uuids())
         windows.idle(intent, RESIDENT)
         self._load_warnings = [*windows.meters.warnings, *self._of_every_process(loaded.warnings)]
         seen = self._observation()
@@ -250,6 +251,7 @@ class Session:
             prompt_tokens_per_pass=sum(len(prompt.input_ids) for prompt in prompts.prompts),
             requests_per_pass=len(prompts.prompts),
             peak_memory_bytes=sum(self.group.gather(peak)),
+            driver_memory=driver_memory(full.facts, self._device_uuids()),
             split=split,
             no_split=no_split,
         )
@@ -258,6 +260,7 @@ class Session:
         figures = compute_metrics(measured, entries)
         evidence = self._evidence(intent, seen)
         generator.close()
+        baselines = windows.baselines(full.start_monotonic_s)
         findings = [
             *ignored_settings(evidence),
             *logits_not_finite(*self._logits(seen)),
@@ -265,7 +268,8 @@ class Session:
             *full.findings,
             *energy_missing(prefill),
             *prefill.findings,
-            *baseline_findings(windows.baselines(full.start_monotonic_s)),
+            *baseline_findings(baselines),
+            *negative_energy(figures.energy),
         ]
         validity = judge(findings)
         warnings = each_once(
@@ -299,11 +303,15 @@ class Session:
                 **dict.fromkeys(("latencies_s", "temperatures_c", "elapsed_s")),
             },
             "thermal": thermal.to_dict(),
-            "conditions": {"generate": full.facts, "prefill": prefill.facts},
+            "conditions": {
+                "generate": full.facts,
+                "prefill": prefill.facts,
+                "idle_resident": [window.facts for window in baselines],
+            },
             "snapshot": snapshot_identity(self._verified),
             "quantized_weights": self._quantized.to_dict(),
             "devices": self._described_devices(),
-            "memory": memory.to_dict(),
+            "memory": {**memory.to_dict(), "driver": measured.driver_memory.to_dict()},
             "meters": windows.meters.describe(),
             "warnings": warnings,
             "worker_pid": os.getpid(),
@@ -331,6 +339,10 @@ class Session:
         self.group.close()
 
     # Parts ----------------------------------------------------------------------------------------------------
+
+    def _device_uuids(self) -> list[str]:
+        """Of the devices that hold parameters, in all processes."""
+        return [uuid for uuids in self.group.gather(self._model.devices.uuids()) for uuid in uuids]
 
     @property
     def _windows(self) -> Windows:

@@ -8,9 +8,12 @@ from contextlib import contextmanager
 
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.energy import LedgerEntry, MeterSet, PhaseEnergy, Window, primary_energy
+from llenergymeasure.energy.ledger import MEASURED
 from llenergymeasure.engine.replicas import Group
 from llenergymeasure.measurement.baselines import RESIDENT
 from llenergymeasure.measurement.resolution import resolves
+from llenergymeasure.measurement.settling import PHASE as SETTLING
+from llenergymeasure.measurement.settling import STEP_S, UNMEASURED, Settling, settle
 
 BARE = "idle"
 
@@ -39,15 +42,39 @@ class Windows:
         self.ledger.extend(window.entries)
 
     def idle(self, intent: ExperimentConfig, phase: str) -> None:
-        """A baseline with the same instrument as the run, where the study wants one."""
-        if intent.baseline.enabled:
-            # Nothing was asked of the devices, and synchronising would create the very context whose power
-            # the bare baseline must not hold.
-            with self.open(phase, _nothing_to_wait_for) as window:
-                time.sleep(intent.baseline.duration_s)
-            self.keep(window)
-            if phase == RESIDENT:
-                self._resident.append(window)
+        """A baseline with the same instrument as the run, where the study wants one.
+
+        With the model resident, once power has settled: the window before it was one of work.
+        """
+        if not intent.baseline.enabled:
+            return
+        settling = self._settle() if phase == RESIDENT else None
+        # Nothing was asked of the devices, and synchronising would create the very context whose power
+        # the bare baseline must not hold.
+        with self.open(phase, _nothing_to_wait_for) as window:
+            self.meters.clock.sleep(intent.baseline.duration_s)
+        self.keep(window)
+        if settling is not None:
+            window.facts["settling"] = settling.to_dict()
+            self._resident.append(window)
+
+    def _settle(self) -> Settling:
+        """Wait for power to settle, where it is measured; the same steps in all processes."""
+        latest = self._resident[-1].entries if self._resident else self.ledger
+        measured = any(entry.energy_j is not None and entry.source.startswith(MEASURED) for entry in latest)
+        if not self._group.share(measured):
+            return UNMEASURED
+        return settle(self._step_power_w, self.meters.clock.now_s)
+
+    def _step_power_w(self) -> float | None:
+        with self.open(SETTLING, _nothing_to_wait_for) as window:
+            self.meters.clock.sleep(STEP_S)
+        found = primary_energy(window.entries, SETTLING)
+        here = None
+        if found.energy_j is not None and found.source is not None and found.source.startswith(MEASURED):
+            here = found.energy_j / found.duration_s
+        power_w: float | None = self._group.share(here)
+        return power_w
 
     def baselines(self, start_s: float) -> list[Window]:
         """The idle windows with the model resident: the last before `start_s` and all after it."""

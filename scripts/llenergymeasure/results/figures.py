@@ -343,6 +343,8 @@ def memory_rows(
             if value is not None:
                 marks[name] = axis.percent(value / scale.divisor)
                 lines.append(f"{words} {scale.value(value)} {scale.unit}")
+        if (held := item.mean("process_memory_bytes")) is not None:
+            lines.append(f"held by the processes, by the driver's count {scale.value(held)} {scale.unit}")
         rows.append(Row(item.parts, numbers[item.experiment_id], scale.value(peak.mean), "\n".join(lines), marks))
     return Rows(axis, rows, len(known) - len(rows))
 

@@ -152,6 +152,16 @@ _ALL = (
         contract=True,
     ),
     Metric(
+        "process_memory_bytes",
+        "Process memory",
+        "bytes",
+        "Memory of the GPUs that the experiment's processes hold when the window ends, as the driver counts it: beside "
+        "peak memory it has contexts, workspaces and recorded graphs. Unknown without a GPU, and where a container "
+        "hides process ids.",
+        False,
+        symbol="bytes",
+    ),
+    Metric(
         "average_power_w",
         "Average power",
         "W",
@@ -297,6 +307,7 @@ CONTRACT_METRICS = tuple(metric.name for metric in _ALL if metric.contract)
 ENERGY_METRICS = tuple(metric.name for metric in _ALL if metric.energy)
 # Behind the contract's columns, with interval.
 FURTHER_METRICS = (
+    "process_memory_bytes",
     "net_energy_per_output_token_j",
     "net_energy_per_request_j",
     "baseline_power_w",

@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from llenergymeasure.engine.evidence.kernels import UNTIL_COMPILED, StepProfile, has_cuda
 from llenergymeasure.engine.evidence.finite_logits import FiniteLogits
+from llenergymeasure.engine.evidence.kernels import UNTIL_COMPILED, StepProfile, has_cuda
 from llenergymeasure.engine.evidence.logits import ProcessorEffect, count_effects
 
 

@@ -1,0 +1,113 @@
+"""An idle window begins when power has come down, not when the work before it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from energy.fake_powercap import FakePowercap
+from measurement.experiments import config
+
+from llenergymeasure.config import EnergyConfig, ExperimentConfig
+from llenergymeasure.energy import MeterSet, Window, open_meters, primary_energy, rapl_meter
+from llenergymeasure.engine.replicas import Alone
+from llenergymeasure.measurement import settling
+from llenergymeasure.measurement.baselines import RESIDENT, findings_of
+from llenergymeasure.measurement.settling import Settling, settle
+from llenergymeasure.measurement.windows import BARE, Windows
+
+ZONES = {"intel-rapl:0": ("package-0", 100.0)}
+
+
+def settled(powers_w: Sequence[float | None]) -> Settling:
+    steps = iter(powers_w)
+    seconds = iter(range(1000))
+    return settle(lambda: next(steps), lambda: float(next(seconds)))
+
+
+def test_two_successive_seconds_have_to_agree() -> None:
+    found = settled([300.0, 150.0, 104.0, 101.5, 100.0, 90.0])
+    assert found.settled is True
+    # 104 and 101.5 W lie 2.5 % apart, 101.5 and 100 W 1.5 %.
+    assert found.powers_w == (300.0, 150.0, 104.0, 101.5, 100.0)
+
+
+def test_power_that_never_settles_is_given_up_and_told() -> None:
+    swinging = [100.0 + 10 * (step % 2) for step in range(settling.MOST_STEPS + 5)]
+    found = settled(swinging)
+    assert found.settled is False and len(found.powers_w) == settling.MOST_STEPS
+    window = Window(RESIDENT, 0.0)
+    window.facts["settling"] = found.to_dict()
+    (finding,) = findings_of([window])
+    assert (finding.code, finding.severity) == ("baseline-not-settled", "suspect")
+    assert "from 100 W to 110 W, 100 W a second before" in finding.message
+    window.facts["settling"] = settled([100.0, 100.0]).to_dict()
+    assert findings_of([window]) == []
+
+
+def test_without_a_measurement_nobody_waits() -> None:
+    found = settled([None])
+    assert (found.settled, found.powers_w) == (None, ())
+    assert found.reason == "no meter here measures power"
+
+
+@contextmanager
+def cooling(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[MeterSet, Callable[[], None]]]:
+    """A package of 100 W at work, that falls to 30 W with a time constant of 0.8 s once it has nothing to do."""
+    ended_s: list[float] = []
+
+    def share() -> float:
+        return 0.3 + 0.7 * 2.718281828 ** (-(time.perf_counter() - ended_s[0]) / 0.8) if ended_s else 1.0
+
+    with FakePowercap(root, ZONES, power=share):
+        monkeypatch.setattr(rapl_meter, "POWERCAP", root)
+        meters = open_meters(EnergyConfig(meters=["rapl"]))
+        try:
+            yield meters, lambda: ended_s.append(time.perf_counter())
+        finally:
+            meters.close()
+
+
+def intent(seconds: float) -> ExperimentConfig:
+    return ExperimentConfig.model_validate(config(baseline={"duration_s": seconds}))
+
+
+def test_the_baseline_after_work_is_that_of_the_idle_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with cooling(tmp_path / "powercap", monkeypatch) as (meters, stop_working):
+        windows = Windows(meters, Alone())
+        with windows.open("load", lambda: None) as window:
+            time.sleep(0.5)
+        windows.keep(window)
+        stop_working()
+        windows.idle(intent(1.0), RESIDENT)
+        (idle,) = windows.baselines(window.start_monotonic_s)
+        found = primary_energy(idle.entries, RESIDENT)
+        assert found.energy_j is not None
+        # Begun at once, a second of it would have held 70 W · 0.57 more.
+        assert found.energy_j / found.duration_s == pytest.approx(30.0, rel=0.05)
+        told = idle.facts["settling"]
+        assert told["settled"] is True
+        assert 3.0 < told["waited_s"] == pytest.approx(idle.start_monotonic_s - window.end_monotonic_s, abs=0.5)
+        assert told["powers_w"][0] > 1.5 * told["powers_w"][-1]
+        assert {row["phase"] for row in meters.trace()} == {"load", "settling", "idle_resident"}
+
+
+def test_a_machine_that_only_estimates_does_not_wait() -> None:
+    meters = open_meters(EnergyConfig(meters=["codecarbon"]))
+    try:
+        windows = Windows(meters, Alone())
+        windows.idle(intent(0.1), BARE)
+        began_s = time.perf_counter()
+        windows.idle(intent(0.1), RESIDENT)
+        took_s = time.perf_counter() - began_s
+        (idle,) = windows.baselines(began_s)
+    finally:
+        meters.close()
+    assert took_s < 0.8
+    told: dict[str, Any] = idle.facts["settling"]
+    assert (told["settled"], told["waited_s"], told["powers_w"]) == (None, 0.0, [])
+    assert told["reason"] == "no meter here measures power"
