@@ -2,8 +2,8 @@
 # Written by `make locks`. Run by Snakemake once conda has made the environment: the rest comes from a lock, by hash.
 set -euo pipefail
 locks="${LLENERGYMEASURE_ENVS:?is set by the Snakefile}/locks"
-# LLENERGYMEASURE_TORCH=cuda13, cuda12 or cpu names the build of torch (cpu: where pip is told of one); else
-# the driver of this machine decides.
+# LLENERGYMEASURE_TORCH=cuda13, cuda12 or cpu names the build of torch (cpu: where pip is told of one).
+# Where it is not set, the driver of this machine decides.
 lock="${LLENERGYMEASURE_TORCH:-$(python "$LLENERGYMEASURE_ENVS/choose_lock.py" --cuda)}.txt"
 (cd "$locks" && grep " $lock$" <<'HASHES' | sha256sum --check --quiet
 ac5c84ef3a69d201dfb18bb9dfc225d868f296e813029cfe0bd40c13ebc93841  cuda13.txt

@@ -33,8 +33,8 @@ set -euo pipefail
 locks="${{LLENERGYMEASURE_ENVS:?is set by the Snakefile}}/locks"
 {body}
 """
-INFERENCE = """# LLENERGYMEASURE_TORCH=cuda13, cuda12 or cpu names the build of torch (cpu: where pip is told of one); else
-# the driver of this machine decides.
+INFERENCE = """# LLENERGYMEASURE_TORCH=cuda13, cuda12 or cpu names the build of torch (cpu: where pip is told of one).
+# Where it is not set, the driver of this machine decides.
 lock="${{LLENERGYMEASURE_TORCH:-$(python "$LLENERGYMEASURE_ENVS/choose_lock.py" --cuda)}}.txt"
 (cd "$locks" && grep " $lock$" <<'HASHES' | sha256sum --check --quiet
 {hashes}
