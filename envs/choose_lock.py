@@ -1,10 +1,14 @@
-"""Name of the lock that fits this machine: `cuda`; `cpu` where there is no NVIDIA GPU and pip finds torch's CPU build.
+"""Name of the lock that fits this machine, by the version of its NVIDIA driver: `cuda13` or `cuda12`; `cpu` where
+there is no driver and pip finds torch's CPU build. Needs no package.
 
+LLENERGYMEASURE_TORCH names the lock instead. `--cuda` asks only which CUDA: for machines that install for others.
 PyPI's torch runs on machines without a GPU too, it is only larger; so nothing more is asked of the user here.
 """
 
 from __future__ import annotations
 
+import ctypes
+import os
 import re
 import subprocess
 import sys
@@ -13,14 +17,48 @@ from pathlib import Path
 
 LOCKS = Path(__file__).resolve().parent / "locks"
 TORCH = re.compile(r"^torch==(?:.*\\\n)*.*", re.MULTILINE)
+NAMED = "LLENERGYMEASURE_TORCH"
+# The oldest driver branch for each, newest first (CUDA Toolkit release notes, "CUDA Toolkit Driver Versions").
+OLDEST_DRIVER = {"cuda13": 580, "cuda12": 525}
+PROC = Path("/proc/driver/nvidia/version")
 
 
-def main() -> None:
-    print("cuda" if _has_nvidia_driver() or not _has_cpu_build() else "cpu")
+def main(arguments: list[str]) -> None:
+    named = os.environ.get(NAMED)
+    if named:
+        if not (LOCKS / f"{named}.txt").is_file() or named not in (*OLDEST_DRIVER, "cpu"):
+            sys.exit(f"{NAMED}={named}: use one of {', '.join((*OLDEST_DRIVER, 'cpu'))}")
+        print(named)
+        return
+    driver = driver_version()
+    if driver is not None:
+        print(_for_driver(driver))
+    elif "--cuda" in arguments or Path("/dev/nvidiactl").exists() or not _has_cpu_build():
+        print(next(iter(OLDEST_DRIVER)))
+    else:
+        print("cpu")
 
 
-def _has_nvidia_driver() -> bool:
-    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists()
+def driver_version() -> str | None:
+    """Such as 580.65.06, as NVML or the kernel module says; None where there is no NVIDIA driver."""
+    try:
+        nvml = ctypes.CDLL("libnvidia-ml.so.1")
+        text = ctypes.create_string_buffer(96)
+        if nvml.nvmlInit_v2() == 0 and nvml.nvmlSystemGetDriverVersion(text, len(text)) == 0:
+            return text.value.decode()
+    except (OSError, AttributeError):
+        pass
+    found = re.search(r"Module.*?\s(\d+(?:\.\d+)+)\s", PROC.read_text()) if PROC.exists() else None
+    return found[1] if found else None
+
+
+def _for_driver(version: str) -> str:
+    branch = int(version.split(".")[0])
+    for lock, oldest in OLDEST_DRIVER.items():
+        if branch >= oldest:
+            return lock
+    needed = ", ".join(f"{oldest} or newer for {lock}" for lock, oldest in OLDEST_DRIVER.items())
+    sys.exit(f"NVIDIA driver {version} is too old for torch: {needed}; update it, or set {NAMED}=cpu")
 
 
 def _has_cpu_build() -> bool:
@@ -37,4 +75,4 @@ def _has_cpu_build() -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,7 +1,8 @@
 """`make locks`: resolve requirements*.txt into envs/locks/*.txt, every file of every package with its SHA-256.
 
-cuda   what the pipeline runs on, with torch as PyPI has it: for Linux, a CUDA build
-cpu    the same with torch's CPU build, where pip's settings of this machine offer one; else the file is left alone
+cuda13 what the pipeline runs on, with torch as PyPI has it: for Linux, a build for CUDA 13 (driver 580 or newer)
+cuda12 the same with the last torch that PyPI has for CUDA 12 (driver 525 or newer)
+cpu    as cuda13, with torch's CPU build, where pip's settings of this machine offer one; else the file is left alone
 light  for the steps that hold no model
 dev    what tests and checks need besides
 
@@ -20,17 +21,21 @@ from pathlib import Path
 
 ENVS = Path(__file__).resolve().parent
 LOCKS = ENVS / "locks"
+BUILDS = ("cuda13", "cuda12", "cpu")
 OPTIONS = ["--generate-hashes", "--universal", "--python-version", "3.11", "--no-annotate", "--no-header", "--quiet"]
 HEAD = "# Written by `make locks` from {source}: install with `pip install --require-hashes -r {name}`.\n"
-CPU_ONLY = re.compile(r"^(nvidia-(?!ml-py)|cuda-|triton)")
+# Releases after it are CUDA 13 on PyPI; builds for CUDA 12 are then only on download.pytorch.org.
+LAST_CUDA_12 = "torch==2.10.0"
+BUILD = re.compile(r"^(nvidia-(?!ml-py)|cuda-|triton|torch==)")
 POST_DEPLOY = """#!/usr/bin/env bash
 # Written by `make locks`. Run by Snakemake once conda has made the environment: the rest comes from a lock, by hash.
 set -euo pipefail
 locks="${{LLENERGYMEASURE_ENVS:?is set by the Snakefile}}/locks"
 {body}
 """
-INFERENCE = """# LLENERGYMEASURE_TORCH=cpu takes the CPU build of torch, where pip is told where to find one.
-lock="${{LLENERGYMEASURE_TORCH:-cuda}}.txt"
+INFERENCE = """# LLENERGYMEASURE_TORCH=cuda13, cuda12 or cpu names the build of torch (cpu: where pip is told of one).
+# Where it is not set, the driver of this machine decides.
+lock="${{LLENERGYMEASURE_TORCH:-$(python "$LLENERGYMEASURE_ENVS/choose_lock.py" --cuda)}}.txt"
 (cd "$locks" && grep " $lock$" <<'HASHES' | sha256sum --check --quiet
 {hashes}
 HASHES
@@ -46,32 +51,37 @@ python -m pip install --require-hashes -r "$locks/light.txt\""""
 
 def main() -> None:
     LOCKS.mkdir(exist_ok=True)
-    _lock("cuda", ENVS / "requirements.txt")
-    _lock_cpu()
-    _lock("light", ENVS / "requirements-light.txt", "--constraints", str(LOCKS / "cuda.txt"))
-    _lock("dev", ENVS / "requirements-dev.txt", "--constraints", str(LOCKS / "cuda.txt"))
+    whole = LOCKS / "cuda13.txt"
+    _lock("cuda13", ENVS / "requirements.txt")
+    _lock_build("cuda12", LAST_CUDA_12)
+    try:
+        _lock_build("cpu", f"{_torch()}+cpu", *_pip_settings())
+    except subprocess.CalledProcessError as error:
+        print(f"cpu: left as it was, no CPU build of {_torch()} is at hand:\n{error.stderr}", file=sys.stderr)
+    _lock("light", ENVS / "requirements-light.txt", "--constraints", str(whole))
+    _lock("dev", ENVS / "requirements-dev.txt", "--constraints", str(whole))
     models = _sha256(ENVS / "models.txt")
-    hashes = [f"{_sha256(LOCKS / name)}  {name}" for name in ("cuda.txt", "cpu.txt", "light.txt")]
-    inference = INFERENCE.format(hashes="\n".join(hashes[:2]), models=models)
+    hashes = [f"{_sha256(LOCKS / name)}  {name}" for name in (*(f"{build}.txt" for build in BUILDS), "light.txt")]
+    inference = INFERENCE.format(hashes="\n".join(hashes[:-1]), models=models)
     _write_post_deploy("inference", inference)
-    _write_post_deploy("light", LIGHT.format(hashes=hashes[2]))
+    _write_post_deploy("light", LIGHT.format(hashes=hashes[-1]))
 
 
-def _lock_cpu() -> None:
-    """The versions of the CUDA lock; of torch the build named cpu."""
+def _torch() -> str:
+    """The requirement that names torch."""
+    (found,) = re.findall(r"^torch==\S+", (ENVS / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    return str(found)
+
+
+def _lock_build(name: str, torch: str, *options: str) -> None:
+    """The versions of the lock for CUDA 13, with another build of torch and what that brings along."""
     wanted = (ENVS / "requirements.txt").read_text(encoding="utf-8")
-    (torch,) = re.findall(r"^torch==\S+", wanted, re.MULTILINE)
     with tempfile.TemporaryDirectory() as folder:
         source, constraints = Path(folder, "requirements.txt"), Path(folder, "constraints.txt")
-        source.write_text(wanted.replace(torch, f"{torch}+cpu"), encoding="utf-8")
-        pinned = re.findall(r"^[A-Za-z0-9_.-]+==\S+", (LOCKS / "cuda.txt").read_text(encoding="utf-8"), re.MULTILINE)
-        kept = [line for line in pinned if not CPU_ONLY.match(line) and not line.startswith("torch==")]
-        constraints.write_text("\n".join(kept), encoding="utf-8")
-        where = _pip_settings()
-        try:
-            _lock("cpu", source, "--constraints", str(constraints), *where, named="requirements.txt, torch as +cpu")
-        except subprocess.CalledProcessError as error:
-            print(f"cpu: left as it was, no CPU build of {torch} is at hand:\n{error.stderr}", file=sys.stderr)
+        source.write_text(wanted.replace(_torch(), torch), encoding="utf-8")
+        pinned = re.findall(r"^[A-Za-z0-9_.-]+==\S+", (LOCKS / "cuda13.txt").read_text(encoding="utf-8"), re.MULTILINE)
+        constraints.write_text("\n".join(line for line in pinned if not BUILD.match(line)), encoding="utf-8")
+        _lock(name, source, "--constraints", str(constraints), *options, named=f"requirements.txt, with {torch}")
 
 
 def _lock(name: str, source: Path, *options: str, named: str | None = None) -> None:

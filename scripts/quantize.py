@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from llenergymeasure.config.devices import devices_claimed
 from llenergymeasure.engine.environment import describe_environment
+from llenergymeasure.measurement.board_draw import Draw
 from llenergymeasure.measurement.jobs import run_job
 from llenergymeasure.measurement.placement import claim
 from llenergymeasure.measurement.quantizing import run_quantize
@@ -10,8 +12,12 @@ from llenergymeasure.measurement.surroundings import experiment_timeout_s, model
 from llenergymeasure.models.snapshot import SnapshotError
 
 output = Path(snakemake.output.weights)
-gpu = snakemake.resources.gpu
-with run_job(snakemake, f"quantize · {output.name}", SnapshotError), claim(gpu, gpu):
+used = devices_claimed(snakemake.params.intent["pytorch"])
+draw = Draw(seed=0, setup=output.name, replicate=0)
+with (
+    run_job(snakemake, f"quantize · {output.name}", SnapshotError),
+    claim(snakemake.resources.gpu, used, draw),
+):
     run_quantize(
         snakemake.params.intent,
         Path(snakemake.input.model),

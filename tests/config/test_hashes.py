@@ -57,6 +57,7 @@ CHANGES: dict[str, Any] = {
     "pytorch.revision": "a" * 40,
     "pytorch.trust_remote_code": True,
     "pytorch.num_processes": 1,
+    "pytorch.devices": 7,
     "pytorch.batching": "continuous",
     "pytorch.prefill_chunk_size": 7,
     "pytorch.assistant_model": "org/draft",

@@ -99,7 +99,7 @@ def test_load_level() -> None:
     load = {path for path, item in parameters().items() if item.level == "load"}
     assert load == {
         *("precision", "cpu_threads", "pytorch.attn_implementation", "pytorch.device_map", "pytorch.max_memory"),
-        *("pytorch.revision", "pytorch.trust_remote_code", "pytorch.num_processes"),
+        *("pytorch.revision", "pytorch.trust_remote_code", "pytorch.num_processes", "pytorch.devices"),
         *("pytorch.adapter", "pytorch.adapter_revision", "pytorch.allow_tf32", "pytorch.inference_mode"),
         *("pytorch.tp_plan", "pytorch.tp_size"),
         *("pytorch.assistant_model", "pytorch.assistant_revision"),

@@ -143,6 +143,21 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"pytorch.num_processes": 2, "pytorch.max_memory": {"cpu": "1GiB"}},
         {"pytorch.num_processes": 2},
     ),
+    (
+        "devices-exclude-processes",
+        {"pytorch.devices": 2, "pytorch.num_processes": 2},
+        {"pytorch.devices": 2, "pytorch.num_processes": 1},
+    ),
+    (
+        "devices-exclude-tensor-parallel",
+        {"pytorch.devices": 2, "pytorch.tp_size": 2},
+        {"pytorch.devices": 2, "pytorch.tp_size": 1},
+    ),
+    (
+        "devices-clash-with-map",
+        {"pytorch.devices": 2, "pytorch.device_map": "cuda:0"},
+        {"pytorch.devices": 2, "pytorch.device_map": "auto"},
+    ),
     ("tensor-or-data-parallel", {"pytorch.tp_size": 2, "pytorch.num_processes": 2}, {"pytorch.tp_size": 2}),
     (
         "tensor-parallel-excludes-device-map",

@@ -42,6 +42,7 @@ ACCEPTED: list[tuple[str, list[Any]]] = [
     ("revision", ["main", "a" * 40]),
     ("trust_remote_code", [True, False]),
     ("num_processes", [1, 4]),
+    ("devices", [1, 8]),
     ("batching", ["static", "continuous"]),
     ("prefill_chunk_size", [1, 512]),
     ("assistant_model", ["org/draft", "random:llama?seed=8"]),
@@ -68,6 +69,7 @@ REFUSED: list[tuple[str, list[Any]]] = [
     ("max_memory", [{0: "10 gigs"}, {"gpu": "1GiB"}, {}, "10GiB"]),
     ("revision", ["", 1]),
     ("num_processes", [0]),
+    ("devices", [0, True, "2"]),
     ("batching", ["dynamic", True]),
     ("prefill_chunk_size", [0, True]),
     ("assistant_model", ["draft model", 1]),
@@ -116,6 +118,7 @@ def test_the_audit_names_every_setting() -> None:
     beyond = {
         *("batching", "prefill_chunk_size", "assistant_model", "assistant_revision", "compile_config"),
         *("tp_plan", "tp_size", "adapter", "adapter_revision", "allow_tf32", "inference_mode"),
+        "devices",
     }
     assert set(PyTorchConfig.model_fields) == audited | beyond
 

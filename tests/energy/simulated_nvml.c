@@ -14,7 +14,7 @@
  * SIM_NVML_PERIOD_S, SIM_NVML_NAMES, SIM_NVML_MIG (1: enabled, 0: disabled, neither: not supported), SIM_NVML_NO_COUNTER (1: not supported),
  * SIM_NVML_GAIN, SIM_NVML_DUTY, SIM_NVML_SEEN_AT, SIM_NVML_JITTER, SIM_NVML_AVERAGING_S, SIM_NVML_NOISE (relative standard deviation of a period),
  * SIM_NVML_ARCHITECTURE, SIM_NVML_CORES (a mask of the processor cores near it), SIM_NVML_FIELDS (`instant`, `average`, `module`, joined by `+`);
- * for all boards: SIM_NVML_SWING_W, SIM_NVML_SWING_PERIOD_S, SIM_NVML_SEED.
+ * for all boards: SIM_NVML_DRIVER (its version), SIM_NVML_SWING_W, SIM_NVML_SWING_PERIOD_S, SIM_NVML_SEED.
  * SIM_NVML_CONTROL names a file of orders, one a line: "<board> <function> <NVML error>" makes a call fail,
  * "<board> offset <millijoules>" moves the counter, "<board> reset 1" starts it at 0, "<board> throttle <bits>" sets
  * the reasons, "<board> mhz <clock>", "<board> ecc_count <errors>", "<board> limit_w <watts>", "<board> throttled_<reason>
@@ -250,7 +250,11 @@ const char *nvmlErrorString(int error) {
     return error == NOT_SUPPORTED ? "Not Supported" : error == 4 ? "Insufficient Permissions"
          : error == 15 ? "GPU is lost" : "simulated error";
 }
-int nvmlSystemGetDriverVersion(char *out, unsigned size) { snprintf(out, size, "999.1"); return OK; }
+int nvmlSystemGetDriverVersion(char *out, unsigned size) {
+    const char *version = getenv("SIM_NVML_DRIVER");
+    snprintf(out, size, "%s", version ? version : "999.1");
+    return OK;
+}
 int nvmlDeviceGetCount_v2(unsigned *count) { *count = (unsigned)boards(); return OK; }
 
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **handle) {

@@ -118,6 +118,7 @@ PASSED: list[tuple[str, dict[str, Any]]] = [
 """Keywords that are passed through: no probe looks for their effect, but it is seen that the call got them."""
 
 ELSEWHERE = {
+    "pytorch.devices": "tests/engine/test_device_probes.py, tests/pipeline/test_many_gpus.py",
     "pytorch.num_processes": "tests/measurement/test_replicas.py",
     "pytorch.tp_size": "tests/measurement/test_replicas.py",
     "pytorch.tp_plan": "tests/measurement/test_replicas.py",

@@ -81,6 +81,10 @@ class Runner:
             settings["pytorch"] = {**settings["pytorch"], "adapter": self._adapter(model)}
         return ExperimentConfig.model_validate(settings)
 
+    def snapshot(self, model: str = TINY) -> Snapshot:
+        """Where a model's files are."""
+        return self._made("model", model)
+
     def _made(self, role: str, name: str) -> Snapshot:
         if (role, name) not in self._snapshots:
             folder = self._folder / f"{role}-{len(self._snapshots)}"

@@ -16,14 +16,14 @@ LOCKS = ROOT / "envs" / "locks"
 
 @pytest.fixture
 def locks(tmp_path: Path) -> Path:
-    for name, torch in (("cuda", "2.0"), ("cpu", "2.0+cpu")):
+    for name, torch in (("cuda13", "2.0"), ("cuda12", "1.9"), ("cpu", "2.0+cpu")):
         text = f"torch=={torch} \\\n    --hash=sha256:00\n"
         text += "other-thing==1.5 ; sys_platform == 'linux' \\\n    --hash=sha256:01\n"
         (tmp_path / f"{name}.txt").write_text(text, "utf-8")
     return tmp_path
 
 
-@pytest.mark.parametrize(("torch", "name"), [("2.0", "cuda.txt"), ("2.0+cpu", "cpu.txt")])
+@pytest.mark.parametrize(("torch", "name"), [("2.0", "cuda13.txt"), ("1.9", "cuda12.txt"), ("2.0+cpu", "cpu.txt")])
 def test_the_lock_that_was_installed_from_is_named_with_its_hash(locks: Path, torch: str, name: str) -> None:
     found = lock_of({"torch": torch, "other-thing": "1.5", "more": "3"}, locks)
     assert found is not None
@@ -37,7 +37,7 @@ def test_the_lock_that_was_installed_from_is_named_with_its_hash(locks: Path, to
 def test_what_was_put_over_it_is_named(locks: Path) -> None:
     found = lock_of({"torch": "2.0", "other-thing": "1.6"}, locks)
     assert found is not None
-    assert found.path.name == "cuda.txt"
+    assert found.path.name == "cuda13.txt"
     assert found.different == {"other-thing": ("1.5", "1.6")}
 
 

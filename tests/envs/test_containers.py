@@ -23,11 +23,11 @@ BOTH = pytest.mark.parametrize("definition", [DOCKERFILE, APPTAINER], ids=lambda
 
 @BOTH
 def test_everything_comes_from_a_lock_by_hash(definition: Path) -> None:
-    text = definition.read_text(encoding="utf-8").replace("${TORCH}", "cuda")
+    text = definition.read_text(encoding="utf-8").replace("${TORCH}", "cuda13")
     installs = re.findall(r"pip install (.*?)(?: \\)?$", text, re.MULTILINE)
     assert installs and all("--require-hashes" in install for install in installs)
     files = [install.split("-r ")[1] for install in installs]
-    assert files == ["envs/locks/cuda.txt", "envs/models.txt"]
+    assert files == ["envs/locks/cuda13.txt", "envs/models.txt"]
     assert all((ROOT / file).is_file() for file in files)
 
 

@@ -21,13 +21,16 @@ from llenergymeasure.measurement.placement import NoDevice, Placement, require_d
 
 CLAIM = """
 import json, os, sys, time
+from llenergymeasure.measurement.board_draw import Draw
 from llenergymeasure.measurement.placement import NoDevice, claim
-with claim(int(sys.argv[1]), int(sys.argv[2])) as placement:
+held, used, replicate = (json.loads(argument) for argument in sys.argv[1:])
+with claim(held, used, Draw(0, "setup", replicate)) as placement:
     seen = {"visible": os.environ.get("CUDA_VISIBLE_DEVICES"), "cores": sorted(os.sched_getaffinity(0))}
     print(json.dumps({**placement.to_dict(), "warning": placement.warning(), "seen": seen}), flush=True)
     sys.stdin.read()
-print(json.dumps({"after": len(os.sched_getaffinity(0))}))
+print(json.dumps({"after": [len(os.sched_getaffinity(0)), os.environ.get("CUDA_VISIBLE_DEVICES")]}))
 """
+UUIDS = [uuid(board) for board in range(8)]
 
 
 class Machine:
@@ -37,7 +40,15 @@ class Machine:
         self._driver, self._folder = driver, folder
 
     def claiming(
-        self, held: int, used: int, *, workers: int, boards: int = 2, cores: str = ""
+        self,
+        held: int,
+        used: int | None,
+        *,
+        workers: int,
+        boards: int = 2,
+        cores: str = "",
+        replicate: int = 0,
+        **settings: str,
     ) -> subprocess.Popen[str]:
         environment = {
             **os.environ,
@@ -47,9 +58,10 @@ class Machine:
             "LLENERGYMEASURE_WORKERS": str(workers),
             **({"SIM_NVML_POWER_W": ",".join(["200"] * boards)} if boards else {}),
             **({"SIM_NVML_CORES": cores} if cores else {}),
+            **settings,
         }
         return subprocess.Popen(
-            [sys.executable, "-c", CLAIM, str(held), str(used)],
+            [sys.executable, "-c", CLAIM, *map(json.dumps, (held, used, replicate))],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -97,7 +109,8 @@ def test_two_workers_have_different_devices_and_cores_and_a_killed_one_gives_the
     mine = {"workers": 2, "cores": masks}
     with machine.claimed(1, 1, **mine) as (first, one), machine.claimed(1, 1, **mine) as (_, two):
         assert {one["devices"][0], two["devices"][0]} == {uuid(0), uuid(1)}
-        for placed, core in ((one, cores[0]), (two, cores[-1])):
+        for placed in (one, two):
+            core = cores[0] if placed["devices"] == [uuid(0)] else cores[-1]
             assert placed["seen"] == {"visible": placed["devices"][0], "cores": [core]}
             assert placed["warning"]["code"] == "neighbours-on-node" and "1 other GPU" in placed["warning"]["message"]
         with machine.claiming(1, 1, workers=2) as third:
@@ -110,7 +123,8 @@ def test_two_workers_have_different_devices_and_cores_and_a_killed_one_gives_the
 
 def test_who_must_be_alone_holds_all_devices_and_uses_what_it_needs(machine: Machine) -> None:
     with machine.claimed(2, 1, workers=2) as (holder, alone):
-        assert alone["devices"] == [uuid(0)] and alone["seen"]["visible"] == uuid(0)
+        (device,) = alone["devices"]
+        assert device in UUIDS[:2] and alone["seen"]["visible"] == device
         assert alone["warning"] is None
         with machine.claiming(1, 1, workers=2) as other:
             assert other.stdout is not None and other.stderr is not None
@@ -118,23 +132,110 @@ def test_who_must_be_alone_holds_all_devices_and_uses_what_it_needs(machine: Mac
             time.sleep(0.6)
             assert other.poll() is None
             holder.communicate("")
-            assert json.loads(other.stdout.readline())["devices"] == [uuid(0)]
+            assert json.loads(other.stdout.readline())["devices"][0] in UUIDS[:2]
             other.kill()
 
 
-def test_one_worker_uses_the_machine_as_it_is_but_not_while_another_study_does(machine: Machine) -> None:
-    with machine.claimed(1, 1, workers=1) as (holder, placed):
-        assert (placed["devices"], placed["seen"]["visible"], placed["warning"]) == ([], None, None)
-        assert placed["seen"]["cores"] == sorted(os.sched_getaffinity(0))
-        with machine.claiming(1, 1, workers=1) as other:
+def test_one_worker_gets_what_its_setup_claims_and_the_machine_to_itself(machine: Machine) -> None:
+    with machine.claimed(1, 1, workers=1, boards=8) as (holder, placed):
+        (device,) = placed["devices"]
+        assert placed["seen"] == {"visible": device, "cores": sorted(os.sched_getaffinity(0))}
+        assert (placed["drawn"], placed["warning"], placed["alone"]) == ([device], None, True)
+        with machine.claiming(1, 1, workers=1, boards=8) as other:
             assert other.stdout is not None and other.stderr is not None
-            assert other.stderr.readline() == "waiting for 2 GPU(s) that other jobs hold\n"
-            holder.communicate("")
+            assert other.stderr.readline() == "waiting for 8 GPU(s) that other jobs hold\n"
+            after = json.loads(holder.communicate("")[0].splitlines()[-1])["after"]
+            assert after == [len(os.sched_getaffinity(0)), None]
             assert other.stdout.readline()
             other.kill()
     # Without a GPU there is nothing to hold: studies on processors are not kept apart.
     with machine.claimed(1, 1, workers=1, boards=0) as _, machine.claimed(1, 1, workers=1, boards=0) as (_, second):
-        assert second["devices"] == []
+        assert second["devices"] == [] and second["seen"]["visible"] is None
+
+
+@pytest.mark.parametrize(("used", "seen"), [(1, 1), (3, 3), (8, 8), (None, 8), (0, 1)])
+def test_a_setup_sees_as_many_as_it_claims_by_uuid(machine: Machine, used: int | None, seen: int) -> None:
+    with machine.claimed(1, used, workers=1, boards=8) as (_, placed):
+        assert len(set(placed["devices"])) == seen and set(placed["devices"]) <= set(UUIDS)
+        assert placed["seen"]["visible"] == ",".join(placed["devices"])
+
+
+def test_replicates_go_round_the_boards(machine: Machine) -> None:
+    used = []
+    for replicate in (1, 2, 3, 4):
+        with machine.claimed(1, 1, workers=1, boards=4, replicate=replicate) as (_, placed):
+            used += placed["devices"]
+    assert sorted(used) == UUIDS[:4]
+
+
+def test_a_board_that_another_job_holds_is_passed_over_and_the_draw_is_recorded(machine: Machine) -> None:
+    mine = {"workers": 2, "boards": 4, "replicate": 1}
+    with machine.claimed(1, 1, **mine) as (_, first), machine.claimed(1, 1, **mine) as (_, second):
+        assert first["drawn"] == second["drawn"] == first["devices"]
+        assert second["devices"] != second["drawn"]
+
+
+def test_what_a_scheduler_grants_is_all_that_there_is(machine: Machine) -> None:
+    granted = {"CUDA_VISIBLE_DEVICES": "2,5"}
+    for used, count in ((1, 1), (None, 2)):
+        with machine.claimed(1, used, workers=1, boards=8, **granted) as (_, placed):
+            assert set(placed["devices"]) <= {uuid(2), uuid(5)} and len(placed["devices"]) == count
+
+
+@pytest.mark.parametrize(
+    ("used", "settings", "said"),
+    [
+        (3, {}, "claims 3 GPUs and 2 can be used here; lower pytorch.devices"),
+        (2, {"CUDA_VISIBLE_DEVICES": "0"}, "claims 2 GPUs and 1 can be used here (CUDA_VISIBLE_DEVICES=0)"),
+        (1, {"CUDA_VISIBLE_DEVICES": "GPU-nowhere"}, "'GPU-nowhere' names no GPU here; CUDA ignores it"),
+        (
+            1,
+            {"CUDA_VISIBLE_DEVICES": "0,7"},
+            "'7' names no GPU here; CUDA ignores it and what follows it. This",
+        ),
+        (
+            1,
+            {"SIM_NVML_MIG": "1,1"},
+            f"no GPU of this machine can be measured: {uuid(0)}: a MIG instance has",
+        ),
+        (1, {"CUDA_VISIBLE_DEVICES": "MIG-0123"}, "CUDA_VISIBLE_DEVICES=MIG-0123: MIG-0123 can't be measured"),
+        (1, {"CUDA_VISIBLE_DEVICES": "1", "SIM_NVML_MIG": "0,1"}, f"{uuid(1)} can't be measured: a MIG instance"),
+        (1, {"orders": "0 handle 15\n1 handle 15\n"}, "no GPU of this machine can be measured: GPU 0: GPU is lost"),
+        (1, {"CUDA_VISIBLE_DEVICES": "0", "orders": "0 handle 15\n"}, "GPU 0 can't be read: GPU is lost; leave it out"),
+        (1, {"SIM_NVML_NAMES": "H100,T400"}, "(1 × H100, 1 × T400), and each replicate may get another one"),
+    ],
+)
+def test_what_this_machine_can_not_give_is_one_line(
+    machine: Machine, tmp_path: Path, used: int, settings: dict[str, str], said: str
+) -> None:
+    settings = dict(settings)
+    (tmp_path / "orders").write_text(settings.pop("orders", ""), encoding="ascii")
+    refused = machine.claiming(1, used, workers=1, SIM_NVML_CONTROL=str(tmp_path / "orders"), **settings)
+    line = refused.communicate()[1].splitlines()[-1]
+    assert line.startswith("llenergymeasure.measurement.placement.NoDevice: ") and said in line
+    assert refused.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("used", "settings", "count"),
+    [
+        (1, {"SIM_NVML_MIG": "1,0"}, 1),
+        (1, {"orders": "0 handle 15\n"}, 1),
+        (1, {"CUDA_VISIBLE_DEVICES": ""}, 0),
+        (0, {"SIM_NVML_MIG": "1,1"}, 0),
+        (2, {"SIM_NVML_NAMES": "H100,T400"}, 2),
+        (1, {"SIM_NVML_NAMES": "H100,T400", "CUDA_VISIBLE_DEVICES": uuid(1)}, 1),
+    ],
+)
+def test_boards_that_can_not_be_measured_are_left_out_of_the_draw(
+    machine: Machine, tmp_path: Path, used: int, settings: dict[str, str], count: int
+) -> None:
+    settings = dict(settings)
+    (tmp_path / "orders").write_text(settings.pop("orders", ""), encoding="ascii")
+    with machine.claimed(1, used, workers=1, SIM_NVML_CONTROL=str(tmp_path / "orders"), **settings) as (_, placed):
+        assert len(placed["devices"]) == count
+        if count == 1:
+            assert placed["devices"] == [uuid(1)]
 
 
 def test_a_machine_that_is_not_divided_has_no_neighbours() -> None:

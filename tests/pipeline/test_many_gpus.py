@@ -15,10 +15,13 @@ from typing import Any
 import psutil
 import pytest
 from energy.simulated_gpus import build_driver, uuid
-from harness import Pipeline, study
+from harness import ROOT, Pipeline, study
 from pipeline.interruptions import WORKER, Running, assert_all_end, journalled, started
 
 TWO_LOADS = {"pytorch.attn_implementation": ["sdpa", "eager"], "pytorch.batch_size": [1, 2]}
+# torch sees no simulated board: the study has to say that it is to measure on the processor.
+ON_PROCESSOR = {"pytorch": {"device_map": "cpu"}}
+HOOK = ROOT / "tests/simulated/hook"
 Window = tuple[float, float]
 
 
@@ -48,13 +51,72 @@ def test_more_workers_than_gpus_is_one_line(pipeline: Pipeline, boards: dict[str
     assert "Traceback" not in done.output and not list(pipeline.results().glob("loads/*"))
 
 
+def test_each_setup_sees_the_gpus_that_it_claims_of_a_server_with_eight(
+    pipeline: Pipeline, boards: dict[str, str]
+) -> None:
+    pipeline.write(
+        study(
+            matrix={"pytorch.devices": [None, 4]},
+            defaults={"pytorch": {"batch_size": 1}},
+            measurement={"replicates": 2},
+        )
+    )
+    eight = {**boards, "SIM_NVML_POWER_W": ",".join(["200"] * 8), "SIM_NVML_CORES": ""}
+    # Not `validate`, which would ask torch for GPUs; the worker is simulated as well.
+    done = pipeline.snakemake("results/quick/summary.csv", **eight, PYTHONPATH=str(HOOK))
+    assert done.returncode == 0, done.output
+    seen: dict[int, list[str]] = {1: [], 4: []}
+    for record in pipeline.records():
+        claimed = record["config"]["pytorch"]["devices"] or 1
+        placed = record["environment"]["placement"]
+        assert len(set(placed["devices"])) == claimed and placed["alone"]
+        environment = record["devices"]["environment"]
+        assert environment == {
+            "CUDA_VISIBLE_DEVICES": ",".join(placed["devices"]),
+            "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        }
+        seen[claimed] += placed["devices"][:1]
+    # Not the first board, and another one in the next replicate; the same for both setups.
+    assert len(set(seen[1])) == 2 and seen[1] == seen[4]
+
+
+@pytest.mark.parametrize(
+    ("settings", "environment", "said"),
+    [
+        ({"devices": 3}, {}, "claims 3 GPUs and 2 can be used here; lower pytorch.devices, "),
+        ({}, {"CUDA_VISIBLE_DEVICES": "GPU-0"}, "'GPU-0' names no GPU here; CUDA ignores it and what follows it. "),
+        ({}, {"SIM_NVML_NAMES": "H100,T400"}, "the GPUs here are of different models (1 × H100, 1 × T400)"),
+    ],
+)
+def test_a_machine_without_what_a_setup_claims_is_one_line_before_anything_runs(
+    pipeline: Pipeline, boards: dict[str, str], settings: dict[str, Any], environment: dict[str, str], said: str
+) -> None:
+    pipeline.write(study(defaults={"pytorch": settings}))
+    done = pipeline.snakemake("validate", **boards, **environment)
+    assert done.returncode == 1
+    assert len([line for line in done.output.splitlines() if said in line]) == 1, done.output
+    assert "Traceback" not in done.output and not (pipeline.results() / "validation.json").exists()
+
+
+def test_gpus_that_torch_can_not_use_stop_the_study(pipeline: Pipeline, boards: dict[str, str]) -> None:
+    """torch is built without CUDA here, and there are boards: nothing is measured on the processor instead."""
+    pipeline.write(study())
+    done = pipeline.snakemake("validate", **boards)
+    assert done.returncode == 1 and "Traceback" not in done.output
+    assert "NVML sees 2 GPUs (driver 999.1) and torch" in done.output and "it is a build without CUDA" in done.output
+    # Unless the study says so, or the user hides the boards.
+    assert pipeline.snakemake("validate", **boards, CUDA_VISIBLE_DEVICES="").returncode == 0
+    pipeline.write(study(defaults=ON_PROCESSOR))
+    assert pipeline.snakemake("validate", **boards).returncode == 0
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_workers_share_no_device_no_core_and_a_killed_one_keeps_none(
     pipeline: Pipeline, boards: dict[str, str]
 ) -> None:
     measurement = {"replicates": 2, "min_window_s": 3.0}
-    pipeline.write(study(matrix=TWO_LOADS, measurement=measurement))
+    pipeline.write(study(matrix=TWO_LOADS, defaults=ON_PROCESSOR, measurement=measurement))
     killed = False
     places: dict[int, tuple[str, tuple[int, ...]]] = {}
     with started(pipeline, "--resources", "gpu=2", **boards) as running:
@@ -92,12 +154,12 @@ def test_workers_share_no_device_no_core_and_a_killed_one_keeps_none(
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_an_exclusive_node_measures_one_at_a_time(pipeline: Pipeline, boards: dict[str, str]) -> None:
-    pipeline.write(study(matrix=TWO_LOADS, measurement={"exclusive_node": True}))
+    pipeline.write(study(matrix=TWO_LOADS, defaults=ON_PROCESSOR, measurement={"exclusive_node": True}))
     done = pipeline.snakemake("--resources", "gpu=2", **boards)
     assert done.returncode == 0, done.output
     records = pipeline.records()
     for record in records:
-        assert record["environment"]["placement"]["devices"] == [uuid(0)]
+        assert len(record["environment"]["placement"]["devices"]) == 1
         assert not [item for item in record["warnings"] if item["code"] == "neighbours-on-node"]
     windows = {window for record in records for window in windows_of(record)}
     assert windows and not any(overlap(*pair) for pair in combinations(sorted(windows), 2))

@@ -247,7 +247,8 @@ def power_row(seconds: float) -> dict[str, Any]:
 
 
 def devices() -> dict[str, Any]:
-    return {"kind": "cuda", "devices": [{"name": "Simulated GPU", "uuid": DEVICE}]}
+    seen = {name: os.environ.get(name) for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")}
+    return {"kind": "cuda", "devices": [{"name": "Simulated GPU", "uuid": DEVICE}], "environment": seen}
 
 
 def meters() -> dict[str, Any]:

@@ -1,13 +1,16 @@
 """Who runs beside whom, and on how many cores.
 
-On this machine one job at a time holds a device, and nothing else of ours runs beside it. `--resources gpu=N` offers
-N devices: then N jobs measure side by side, each on a device and a share of the cores that are its own. On a cluster
-the scheduler decides.
+On this machine one job at a time holds the devices, and nothing else of ours runs beside it. `--resources gpu=N` offers
+N devices: then jobs measure side by side, each on devices and a share of the cores that are its own. On a cluster the
+scheduler decides. In every case a job's processes see the GPUs that its model setup claims, and no others.
 """
 
+import os
+import sys
 from pathlib import Path
 
-from llenergymeasure.energy.boards import visible_boards
+from llenergymeasure.energy.boards import look_at_boards
+from llenergymeasure.measurement.device_check import device_problems, left_out
 from llenergymeasure.measurement.placement import NoDevice, require_devices
 from llenergymeasure.measurement.surroundings import tell_jobs
 
@@ -39,9 +42,12 @@ tell_jobs(
 def devices_for(load_id):
     """How many devices a job of this load holds."""
     needed = PLAN.loads[load_id].devices
-    if LOCAL and (DEVICES == 1 or needed is None or PLAN.exclusive_node):
+    if needed is None:
         return DEVICES
-    return needed or 1
+    if LOCAL and (DEVICES == 1 or PLAN.exclusive_node):
+        return DEVICES
+    # One on the processor holds a place all the same: cores of its own.
+    return max(1, needed)
 
 
 def threads_for(load_id):
@@ -67,17 +73,30 @@ THREADS = by_load(threads_for)
 
 
 def check_devices():
-    """Before anything runs: is there a device for every worker, and are there workers enough for every load?"""
-    if not LOCAL or DEVICES == 1:
+    """Before anything is measured: are there devices for every load, and workers enough? Else the run ends with a line."""
+    if not LOCAL or PINNING or REPLANNING or not measurements_missing():
         return
-    try:
-        require_devices(DEVICES, visible_boards())
-    except NoDevice as error:
-        end_with([str(error)])
-    for load in PLAN.loads.values():
-        if (load.devices or 1) > DEVICES:
-            end_with(
-                [
-                    f"{load.label} needs {load.devices} devices; use --resources gpu={load.devices} or more"
-                ]
-            )
+    boards = look_at_boards()
+    claims = {load.label: load.devices for load in PLAN.loads.values()}
+    problems = device_problems(boards, os.environ, claims)
+    if DEVICES > 1:
+        try:
+            require_devices(DEVICES, boards.near if boards else {})
+        except NoDevice as error:
+            problems.append(str(error))
+        problems += [
+            f"{label} needs {count} devices; use --resources gpu={count} or more"
+            for label, count in claims.items()
+            if (count or 1) > DEVICES
+        ]
+    if problems:
+        end_with(problems[:1])
+    for line in left_out(boards):
+        print(line, file=sys.stderr)
+
+
+def measurements_missing():
+    return any(
+        not Path(path).exists()
+        for path in first_replicates(PLAN.replicates, "measurements.jsonl")
+    )

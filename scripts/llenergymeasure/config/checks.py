@@ -134,6 +134,15 @@ REQUIREMENT_UNMET = Check(
     "a setting that needs a package or a device which the machine that validates does not have",
     "where the measuring machine lacks it too, the experiment is recorded as failed",
 )
+CUDA_UNUSABLE = Check(
+    "cuda-unusable",
+    "error",
+    "a machine with NVIDIA GPUs whose installed torch can use none of them: built for a newer CUDA than the driver "
+    "runs, or without CUDA",
+    "update the driver (580 or newer for CUDA 13, 525 for CUDA 12), or install the lock that fits it (`make run` in a "
+    "fresh clone chooses it: envs/locks/cuda13.txt or cuda12.txt); to measure on the processor, set "
+    "pytorch.device_map: cpu or hide the GPUs with CUDA_VISIBLE_DEVICES=",
+)
 LIBRARY_REFUSES = Check(
     "library-refuses",
     "error",

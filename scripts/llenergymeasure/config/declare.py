@@ -53,12 +53,14 @@ class Requirement:
 
     package: the Python package by its import name
     cuda_capability: the least compute capability of a CUDA device; (0, 0) for any device
-    devices: how many accelerators
+    as_many_devices: GPUs, as many as the value says
+    compiler: a C compiler and Python's headers, `always` or only where the model is on a GPU (`on a GPU`)
     """
 
     package: str | None = None
     cuda_capability: tuple[int, int] | None = None
-    devices: int = 0
+    as_many_devices: bool = False
+    compiler: Literal["always", "on a GPU"] | None = None
     values: tuple[Any, ...] = ()
 
     def concerns(self, value: Any) -> bool:
@@ -73,8 +75,11 @@ class Requirement:
             parts.append(
                 f"a CUDA device of compute capability {least}" if any(self.cuda_capability) else "a CUDA device"
             )
-        if self.devices:
-            parts.append(f"{self.devices} accelerators")
+        if self.as_many_devices:
+            parts.append("as many GPUs")
+        if self.compiler is not None:
+            where = "" if self.compiler == "always" else f"{self.compiler} "
+            parts.append(f"{where}a C compiler and Python.h (Debian: gcc, python3-dev)")
         return f"needs {' and '.join(parts)}"
 
     def text(self) -> str:

@@ -17,6 +17,8 @@ from llenergymeasure.config.sources import sources_of
 
 _TARGETS = ("from_pretrained", "bitsandbytes")
 _WITHOUT_EFFECT = {"pytorch.attn_implementation"}
+# Not the weights, but the room to make them in.
+_ROOM = {"pytorch.devices"}
 
 
 def is_quantized(config: ExperimentConfig) -> bool:
@@ -44,7 +46,7 @@ def quantizing_intent(load_config: Mapping[str, Any]) -> dict[str, Any] | None:
     config = ExperimentConfig.model_validate(load_config)
     if why_not_kept(config) is not None:
         return None
-    declared = {path for path, item in parameters().items() if item.target in _TARGETS} - _WITHOUT_EFFECT
+    declared = {path for path, item in parameters().items() if item.target in _TARGETS} - _WITHOUT_EFFECT | _ROOM
     passed = tuple(f"{PASSTHROUGH}.{target}." for target in _TARGETS)
     flat = {path: value for path, value in flatten(config).items() if path in declared or path.startswith(passed)}
     # Joules are gross here: a baseline would take longer than to quantize most models.

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from llenergymeasure.config.checks import Check
 from llenergymeasure.config.declare import Parameter, Relation, same_as_any
+from llenergymeasure.config.devices import devices_named, single_device
 from llenergymeasure.config.errors import Problem, Severity, show
 from llenergymeasure.config.experiment import ExperimentConfig
 from llenergymeasure.config.model_ref import parse_model_ref
@@ -178,6 +179,24 @@ def _memory_limits(value: Values) -> str | None:
     if placement is None or placement in AUTOMATIC_MAPS:
         return None
     return f"has no effect on the fixed placement pytorch.device_map: {show(placement)}"
+
+
+@_rule(
+    "devices-clash-with-map",
+    "error",
+    "pytorch.devices",
+    "pytorch.device_map",
+    "pytorch.max_memory",
+    says="`pytorch.devices` beside a `pytorch.device_map` or `pytorch.max_memory` that names other devices",
+    fix="remove pytorch.devices, or name devices below its number",
+)
+def _devices_and_map(value: Values) -> str | None:
+    devices = value.given("pytorch.devices")
+    placement = {name: value.given(f"pytorch.{name}") for name in ("device_map", "max_memory")}
+    if single_device(placement["device_map"]) is not None:
+        return f"clashes with the one device of pytorch.device_map: {show(placement['device_map'])}"
+    beyond = sorted(number for number in devices_named(placement) if devices is not None and number >= devices)
+    return f"gives the model GPUs 0 to {devices - 1}, and GPU {beyond[0]} is named" if beyond else None
 
 
 @_rule(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pynvml
 
-from llenergymeasure.energy.visible_devices import Board, select_boards
+from llenergymeasure.energy.visible_devices import Board, Selection, select_boards
 
 BITS = 64
 
@@ -37,30 +37,42 @@ def list_boards() -> Listed:
     return listed
 
 
-def visible_boards(environment: Mapping[str, str] = os.environ) -> dict[str, frozenset[int]]:
-    """UUID → cores near it, of the GPUs that CUDA will use; none where NVML does not start.
+@dataclass(frozen=True)
+class Boards:
+    """What NVML knows of this machine's GPUs.
 
-    Where the driver does not say which cores are near, all that this process may use are.
+    near: UUID → cores near it, of the GPUs that CUDA will use. Where the driver does not say which cores are near, all
+        that this process may use are.
     """
-    return {board.uuid: near for board, near in _visible(environment)}
+
+    selection: Selection
+    near: Mapping[str, frozenset[int]]
+    listed: Sequence[Board]
+    unreadable: Sequence[tuple[str, str]]
+    driver: str
+
+
+def look_at_boards(environment: Mapping[str, str] = os.environ) -> Boards | None:
+    """The GPUs of this machine, and which of them CUDA will use; None where NVML does not work."""
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return None
+    try:
+        listed = list_boards()
+        selection = select_boards(listed.boards, environment)
+        near = {board.uuid: _near_cores(listed.handles[board.uuid]) for board in selection.boards}
+        return Boards(selection, near, listed.boards, listed.unreadable, pynvml.nvmlSystemGetDriverVersion())
+    except pynvml.NVMLError:
+        return None
+    finally:
+        pynvml.nvmlShutdown()
 
 
 def visible_names(environment: Mapping[str, str] = os.environ) -> list[str]:
     """What the GPUs are called that CUDA will use."""
-    return [board.name for board, _ in _visible(environment)]
-
-
-def _visible(environment: Mapping[str, str]) -> list[tuple[Board, frozenset[int]]]:
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return []
-    try:
-        listed = list_boards()
-        chosen = select_boards(listed.boards, environment).boards
-        return [(board, _near_cores(listed.handles[board.uuid])) for board in chosen]
-    finally:
-        pynvml.nvmlShutdown()
+    boards = look_at_boards(environment)
+    return [] if boards is None else [board.name for board in boards.selection.boards]
 
 
 def _near_cores(handle: Any) -> frozenset[int]:

@@ -77,8 +77,8 @@ def select_boards(boards: Sequence[Board], environment: Mapping[str, str]) -> Se
 
 def _find(boards: Sequence[Board], token: str) -> Board | None:
     if token.isdigit():
-        index = int(token)
-        return boards[index] if index < len(boards) else None
+        # By its number and not its place: a board that can't be read is not among them.
+        return next((board for board in boards if board.index == int(token)), None)
     if token.startswith("GPU-"):
         matches = [board for board in boards if board.uuid.startswith(token)]
         return matches[0] if len(matches) == 1 else None

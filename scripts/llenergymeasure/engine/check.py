@@ -22,7 +22,7 @@ from llenergymeasure.config.paths import PASSTHROUGH
 from llenergymeasure.engine.failure import one_line
 from llenergymeasure.engine.keywords import continuous_options, generate_keywords
 from llenergymeasure.engine.load import compile_keywords
-from llenergymeasure.engine.machine import unmet_requirements
+from llenergymeasure.engine.machine import unmet_requirements, unusable_cuda
 
 
 def check_experiment(config: ExperimentConfig) -> list[Problem]:
@@ -36,6 +36,7 @@ def check_experiment(config: ExperimentConfig) -> list[Problem]:
             backends=torch._dynamo.list_backends(exclude_tags=()),
         ),
         *unmet_requirements(config),
+        *unusable_cuda(config),
         # A keyword that a library does not know has been named; asked with it, the library would say less.
         *([] if unknown else _asked(config)),
     ]

@@ -17,11 +17,13 @@ from transformers.distributed import DistributedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from llenergymeasure.config import ExperimentConfig
+from llenergymeasure.config.devices import on_processor
 from llenergymeasure.config.parameters import keywords
 from llenergymeasure.engine.checkpoint_quantization import CheckpointQuantization, after_load, declared_method
 from llenergymeasure.engine.compilation import compile_in_place
 from llenergymeasure.engine.devices import DeviceKind, devices_of, input_device, startup_devices
 from llenergymeasure.engine.failure import ExperimentFailure, library_call
+from llenergymeasure.engine.fitting import memory_explained, refuse_offloading, require_fit
 from llenergymeasure.engine.library_state import LibraryState
 from llenergymeasure.engine.library_warnings import library_warnings
 from llenergymeasure.engine.load_report import check_report
@@ -97,7 +99,7 @@ def load_keywords(config: ExperimentConfig, *, has_code: bool, group: Group | No
     if tensor_parallel.get("tp_size", 1) > 1:
         given["distributed_config"] = DistributedConfig(**tensor_parallel)
     else:
-        given.setdefault("device_map", _own_device(group))
+        given.setdefault("device_map", _own_device(config, group))
     given["trust_remote_code"] = has_code and given.get("trust_remote_code") is not False
     given["use_safetensors"] = True
     given.update(config.passthrough_kwargs.from_pretrained)
@@ -129,6 +131,7 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
     before = startup_devices()
     before.reset_peak_memory()
     snapshot = sources.model.path
+    boards = [] if on_processor(vars(config.pytorch)) else _boards_for(config, group, before)
     with library_call("load"), library_warnings() as said:
         given = load_keywords(config, has_code=sources.model.has_code, group=group)
         method = _import_model_code(snapshot, trust_remote_code=given["trust_remote_code"])
@@ -140,15 +143,19 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
             # They bring their quantization along; the library ignores, with a warning, one that is given beside it.
             weights = sources.model.quantized
             given.pop("quantization_config")
+        kept = sources.model.quantized is not None
+        require_fit(config, weights, given, boards, quantized=kept)
         start = time.perf_counter()
-        model, warnings = _from_pretrained(weights, "the model", given)
-        if sources.adapter is not None:
-            report = model.load_adapter(str(sources.adapter.path)).to_dict()
-            warnings += check_report(report, owner="the adapter", files="the adapter's files")
-        model.eval()
-        assistant, its_warnings = _assistant(config, sources.assistant, model)
-        before.synchronize()
+        with memory_explained(config, weights, None if kept else given["dtype"], boards):
+            model, warnings = _from_pretrained(weights, "the model", given)
+            if sources.adapter is not None:
+                report = model.load_adapter(str(sources.adapter.path)).to_dict()
+                warnings += check_report(report, owner="the adapter", files="the adapter's files")
+            model.eval()
+            assistant, its_warnings = _assistant(config, sources.assistant, model)
+            before.synchronize()
         load_s = time.perf_counter() - start
+        refuse_offloading(config, model, boards)
         tokenizer = AutoTokenizer.from_pretrained(
             snapshot, trust_remote_code=given["trust_remote_code"], padding_side="left"
         )
@@ -192,11 +199,27 @@ def set_threads(config: ExperimentConfig, group: Group) -> None:
         torch.set_num_threads(max(1, cores // group.size))
 
 
-def _own_device(group: Group) -> Any:
-    """One process takes every accelerator there is; several take one each."""
-    if group.size == 1:
-        return "auto"
-    return {"": torch.cuda.current_device()} if torch.cuda.is_available() else "cpu"
+def _own_device(config: ExperimentConfig, group: Group) -> Any:
+    """The first of the GPUs that the setup claims, all of them where it claims more; of several processes one each."""
+    if not torch.cuda.is_available():
+        return "auto" if group.size == 1 else "cpu"
+    if group.size > 1:
+        return {"": torch.cuda.current_device()}
+    spread = (config.pytorch.devices or 1) > 1 or config.pytorch.max_memory is not None
+    return "auto" if spread else {"": 0}
+
+
+def _boards_for(config: ExperimentConfig, group: Group, devices: DeviceKind) -> list[dict[str, Any]]:
+    """The GPUs that hold one model: those of the setup, or the one of this process."""
+    boards: list[dict[str, Any]] = devices.describe().get("devices", [])
+    if config.pytorch.devices is not None and len(boards) < config.pytorch.devices:
+        raise ExperimentFailure(
+            "load",
+            "TooFewDevices",
+            f"pytorch.devices: {config.pytorch.devices}, and torch sees {len(boards)} GPUs here",
+        )
+    alone = group.size == 1 or (config.pytorch.tp_size or 1) > 1
+    return boards if alone else boards[:1]
 
 
 def _from_pretrained(folder: Path, owner: str, given: Mapping[str, Any]) -> tuple[Any, list[dict[str, str]]]:
@@ -213,9 +236,13 @@ def _assistant(config: ExperimentConfig, source: Source | None, model: Any) -> t
     if source is None:
         return None, []
     trusted = source.has_code and config.pytorch.trust_remote_code is not False
-    place = "auto" if torch.cuda.is_available() else "cpu"
-    given = {"dtype": DTYPES[config.precision], "device_map": place, "use_safetensors": True}
-    drafter, warnings = _from_pretrained(source.path, "the draft model", {**given, "trust_remote_code": trusted})
+    given = {
+        "dtype": DTYPES[config.precision],
+        "device_map": {"": input_device(model)},
+        "trust_remote_code": trusted,
+        "use_safetensors": True,
+    }
+    drafter, warnings = _from_pretrained(source.path, "the draft model", given)
     if drafter.config.get_text_config().vocab_size != model.config.get_text_config().vocab_size:
         raise ValueError(
             f"the draft model has {drafter.config.get_text_config().vocab_size} tokens and the model "

@@ -12,7 +12,7 @@ from typing import Any
 from llenergymeasure.config.model_ref import normalised_distribution
 
 # Those that hold all that measuring takes.
-LOCKS = ("cuda", "cpu")
+LOCKS = ("cuda13", "cuda12", "cpu")
 _PINNED = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", re.MULTILINE)
 
 

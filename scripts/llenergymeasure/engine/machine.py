@@ -1,21 +1,35 @@
-"""Whether this machine has what a parameter asks for."""
+"""Whether this machine has what a parameter asks for, and whether torch can use the GPUs that it has."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
+import sysconfig
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from llenergymeasure.config import ExperimentConfig
-from llenergymeasure.config.checks import REQUIREMENT_UNMET
+from llenergymeasure.config.checks import CUDA_UNUSABLE, REQUIREMENT_UNMET
 from llenergymeasure.config.declare import Requirement
+from llenergymeasure.config.devices import on_processor
 from llenergymeasure.config.errors import Problem, show
 from llenergymeasure.config.parameters import parameters, requested
+from llenergymeasure.energy.boards import look_at_boards
+from llenergymeasure.engine.failure import ExperimentFailure, one_line
+
+# CUDA version of a build of torch → the oldest driver branch that runs it (CUDA Toolkit release notes, "CUDA Toolkit
+# Driver Versions": drivers run every later minor version of the CUDA that came with them).
+OLDEST_DRIVER = {11: 450, 12: 525, 13: 580}
+C_COMPILERS = ("gcc", "clang", "cc")
 
 
-def missing(requirement: Requirement) -> str | None:
-    """What this machine lacks for it, in words; None where it has everything."""
+def missing(requirement: Requirement, value: Any) -> str | None:
+    """What this machine lacks for that value of a parameter, in words; None where it has everything."""
     if requirement.package is not None and not _installed(requirement.package):
         return f"the package {requirement.package} is not installed here"
     if requirement.cuda_capability is not None:
@@ -24,8 +38,10 @@ def missing(requirement: Requirement) -> str | None:
         best = max(torch.cuda.get_device_capability(index) for index in range(torch.cuda.device_count()))
         if best < requirement.cuda_capability:
             return f"the CUDA devices here have compute capability {best[0]}.{best[1]}"
-    if torch.cuda.device_count() < requirement.devices:
-        return f"there are {torch.cuda.device_count()} accelerators here"
+    if requirement.as_many_devices and torch.cuda.device_count() < value:
+        return f"there are {torch.cuda.device_count()} GPUs here"
+    if requirement.compiler == "always" or (requirement.compiler and torch.cuda.is_available()):
+        return _compiler_lacks()
     return None
 
 
@@ -33,9 +49,54 @@ def unmet_requirements(config: ExperimentConfig) -> Iterator[Problem]:
     """A warning for each setting that can't work on this machine: the machine that measures may be another."""
     for path, value in requested(config).items():
         for requirement in parameters()[path].requires:
-            lacking = missing(requirement) if requirement.concerns(value) else None
+            lacking = missing(requirement, value) if requirement.concerns(value) else None
             if lacking is not None:
                 yield REQUIREMENT_UNMET.problem(path, f"{show(value)}: {requirement.need()}, and {lacking}")
+
+
+def unusable_cuda(config: ExperimentConfig) -> Iterator[Problem]:
+    """An error where this machine has GPUs that torch can't use, and the study does not ask for the processor."""
+    reason = None if on_processor(vars(config.pytorch)) else why_no_cuda()
+    if reason is not None:
+        yield CUDA_UNUSABLE.problem("pytorch.device_map", reason)
+
+
+def require_cuda(config: ExperimentConfig) -> None:
+    """ExperimentFailure where the model would silently be measured on the processor of a machine that has GPUs."""
+    reason = None if on_processor(vars(config.pytorch)) else why_no_cuda()
+    if reason is not None:
+        raise ExperimentFailure("load", "CudaUnusable", f"{reason}; {CUDA_UNUSABLE.fix}")
+
+
+@cache
+def why_no_cuda() -> str | None:
+    """Why torch finds no GPU where NVML sees some; None where it finds one, or where there is none to find."""
+    boards = look_at_boards(os.environ)
+    if boards is None or not boards.near or torch.cuda.is_available():
+        return None
+    there = f"NVML sees {len(boards.near)} GPUs (driver {boards.driver}) and torch {torch.__version__} sees none"
+    if torch.version.cuda is None:
+        return f"{there}: it is a build without CUDA"
+    oldest = OLDEST_DRIVER.get(int(torch.version.cuda.split(".")[0]))
+    if oldest is not None and int(boards.driver.split(".")[0]) < oldest:
+        return f"{there}: it is built for CUDA {torch.version.cuda}, which needs driver {oldest} or newer"
+    return f"{there}: it is built for CUDA {torch.version.cuda}{_said_by_torch()}"
+
+
+def _said_by_torch() -> str:
+    try:
+        torch.cuda.init()
+    except (AssertionError, RuntimeError) as error:
+        return f", and says: {one_line(error)}"
+    return ""
+
+
+def _compiler_lacks() -> str | None:
+    named = os.environ.get("CC")
+    if not any(shutil.which(name) for name in ((named,) if named else C_COMPILERS)):
+        return f"there is no C compiler here ({named or ', '.join(C_COMPILERS)})"
+    headers = Path(sysconfig.get_paths()["include"], "Python.h")
+    return None if headers.is_file() else f"{headers} is not there"
 
 
 def _installed(package: str) -> bool:

@@ -12,9 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from llenergymeasure.config.devices import devices_claimed
 from llenergymeasure.config.sources import ROLES
 from llenergymeasure.energy.boards import visible_names
 from llenergymeasure.engine.environment import describe_environment, fingerprint, installed_packages
+from llenergymeasure.measurement.board_draw import Draw
 from llenergymeasure.measurement.guard import Guard, StudyStopped
 from llenergymeasure.measurement.journal import Journal
 from llenergymeasure.measurement.lifeline import end_with
@@ -22,7 +24,7 @@ from llenergymeasure.measurement.one_run import AlreadyRunning, hold
 from llenergymeasure.measurement.outputs import read_outputs
 from llenergymeasure.measurement.placement import NoDevice, Placement, claim
 from llenergymeasure.measurement.plan import Plan, read_plan
-from llenergymeasure.measurement.plan_index import PlanIndex, devices_needed, read_index, read_piece
+from llenergymeasure.measurement.plan_index import PlanIndex, read_index, read_piece
 from llenergymeasure.measurement.progress import Progress
 from llenergymeasure.measurement.provenance import keep_environment
 from llenergymeasure.measurement.rerun_record import changes, read_rerun_of
@@ -68,9 +70,10 @@ def _append(log: Path, text: str) -> None:
 def placed(snakemake: Any) -> Iterator[Setting]:
     """What the job's stage needs, from the `snakemake` object of a script, while the job holds its devices."""
     piece = piece_of(snakemake)
-    held = snakemake.resources.gpu
-    needed = devices_needed(piece.load_config(piece.batches[0].load_id))
-    with claim(held, needed or held) as placement:
+    load_id = piece.batches[0].load_id
+    used = devices_claimed(piece.load_config(load_id)["pytorch"])
+    draw = Draw(piece.seed, load_id, int(getattr(snakemake.wildcards, "replicate", 0)))
+    with claim(snakemake.resources.gpu, used, draw) as placement:
         yield setting_of(snakemake, piece, placement)
 
 

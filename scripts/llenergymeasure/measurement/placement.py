@@ -1,7 +1,7 @@
-"""Which devices and cores a worker has to itself, where several workers share a machine (`--resources gpu=N`).
+"""Which devices and cores a worker has to itself.
 
-A job holds a lock on each of its devices for as long as it lives, also against other studies of the same user; the
-kernel takes it back from one that died.
+A job claims the GPUs that its model setup needs, and its worker sees these alone, by UUID. It holds a lock on each for
+as long as it lives, also against other studies of the same user; the kernel takes it back from one that died.
 """
 
 from __future__ import annotations
@@ -17,26 +17,31 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from llenergymeasure.energy.boards import visible_boards
+from llenergymeasure.energy.boards import look_at_boards
+from llenergymeasure.measurement.board_draw import Draw
+from llenergymeasure.measurement.device_check import VISIBLE, device_problems
 from llenergymeasure.measurement.surroundings import offered_workers
 
 LOOK_AGAIN_S = 0.5
 
 
 class NoDevice(Exception):
-    """There are fewer devices than workers; the message says what to change."""
+    """There are fewer devices than are asked for, or they can't be used; the message says what to change."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """workers: how many devices this machine offers to be measured side by side. Where it is one, a job uses what it
-    finds; else `devices` (UUIDs) and `cores` are its own.
+    """workers: how many devices this machine offers to be measured side by side (`--resources gpu=N`).
 
+    devices: UUIDs of those that the job's processes see; empty where NVML knows none
+    drawn: those that the draw gave first; `devices` differ where other jobs held them
+    cores: the cores that they may use; empty where the machine is not divided
     alone: it holds all of the offered devices, though it may use fewer, so that it has no neighbours
     """
 
     workers: int
     devices: tuple[str, ...] = ()
+    drawn: tuple[str, ...] = ()
     cores: tuple[int, ...] = ()
     alone: bool = True
 
@@ -58,30 +63,53 @@ class Placement:
 
 
 @contextmanager
-def claim(held: int, used: int) -> Iterator[Placement]:
-    """Hold that many devices that nobody holds, for this process and those it starts.
+def claim(held: int, used: int | None, draw: Draw) -> Iterator[Placement]:
+    """Hold devices that nobody holds, for this process and those it starts. Waits while too few are free.
 
-    These see the first `used` of them, and these devices' share of the cores. Waits while too few are free. With one
-    worker a machine is not divided: it holds all that there are, and uses what it finds.
+    With one worker a machine is not divided: all visible devices are held. Else as many as `held`, and the processes
+    get these devices' share of the cores.
+
+    used: how many of them the processes see; None: all that are held; 0: the model is on the processor, and one is
+        held as its place
+    NoDevice where there are not so many.
     """
     workers = offered_workers()
-    near = visible_boards()
-    if workers <= 1:
-        with ExitStack() as locks:
-            _lock_some(list(near), len(near), locks)
-            yield Placement(workers=1)
-        return
-    require_devices(workers, near)
+    boards = look_at_boards()
+    problems = device_problems(boards, os.environ, {"this job": used})
+    if problems:
+        raise NoDevice(problems[0])
+    near = {} if boards is None else boards.near
+    divided = workers > 1
+    if divided:
+        require_devices(workers, near)
+    side_by_side = divided and held < workers
+    ring = draw.ring(near, side_by_side=side_by_side)
     with ExitStack() as locks:
-        taken = _lock_some(list(near), held, locks)[:used]
-        cores = sorted({core for uuid in taken for core in share_of(uuid, near)})
-        before = os.sched_getaffinity(0)
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
+        locked = sorted(_lock_some(ring, held if divided else len(ring), locks), key=ring.index)
+        count = len(locked) if used is None else max(1, used)
+        taken = locked[:count]
+        cores = sorted({core for uuid in taken for core in share_of(uuid, near)}) if divided else []
+        with _confined_to(taken, cores):
+            yield Placement(workers, tuple(taken), tuple(ring[:count]), tuple(cores), alone=not side_by_side)
+
+
+@contextmanager
+def _confined_to(devices: list[str], cores: list[int]) -> Iterator[None]:
+    """Processes that are started meanwhile see these devices alone and run on these cores; none: as it is."""
+    before = os.sched_getaffinity(0)
+    visible = os.environ.get(VISIBLE)
+    if devices:
+        os.environ[VISIBLE] = ",".join(devices)
+    if cores:
         os.sched_setaffinity(0, cores)
-        try:
-            yield Placement(workers, tuple(taken), tuple(cores), alone=held == workers)
-        finally:
-            os.sched_setaffinity(0, before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+        if visible is not None:
+            os.environ[VISIBLE] = visible
+        elif devices:
+            del os.environ[VISIBLE]
 
 
 def require_devices(workers: int, near: Mapping[str, frozenset[int]]) -> None:
@@ -103,6 +131,7 @@ def share_of(uuid: str, near: Mapping[str, frozenset[int]]) -> list[int]:
 
 
 def _lock_some(uuids: list[str], count: int, locks: ExitStack) -> list[str]:
+    """Locks on so many of them, the first free ones in the order that they have."""
     if count == 0:
         return []
     folder = _lock_folder()

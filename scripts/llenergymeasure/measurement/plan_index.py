@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from llenergymeasure.config.devices import devices_claimed
 from llenergymeasure.config.quantized import quantized_key
 from llenergymeasure.config.sources import SourceIntent, sources_of
 from llenergymeasure.measurement.axes_label import common_label
@@ -23,9 +24,9 @@ PLAIN = ("digest", "replicates", "most_replicates", "stopping", "reference", "re
 
 @dataclass(frozen=True)
 class IndexedLoad:
-    """What tells a load from the others in words, where its weights come from, and how many devices it needs.
+    """What tells a load from the others in words, where its weights come from, and how many devices it claims.
 
-    devices: None where the library spreads the model over all that it finds
+    devices: None where the library spreads the model over all that are visible; 0 on the processor
     quantized: folder name of its quantized weights; None where nothing is quantized, or each process does it
     """
 
@@ -90,7 +91,7 @@ def index_of(plan: Plan, *, pinned: bool = True) -> PlanIndex:
             load_id: IndexedLoad(
                 common_label(axes[load_id]) or f"load {load_id}",
                 tuple(sources_of(plan.load_config(load_id))),
-                devices_needed(plan.load_config(load_id)),
+                devices_claimed(plan.load_config(load_id)["pytorch"]),
                 quantized_key(plan.load_config(load_id)) if pinned else None,
             )
             for load_id in plan.load_ids
@@ -98,15 +99,6 @@ def index_of(plan: Plan, *, pinned: bool = True) -> PlanIndex:
         batches={batch.batch_id: IndexedBatch(batch.load_id, len(batch.experiments)) for batch in plan.batches},
         order=plan.order,
     )
-
-
-def devices_needed(intent: Mapping[str, Any]) -> int | None:
-    """Devices a load fills, by its settings; None where they leave it to the library to use all there are."""
-    pytorch = intent["pytorch"]
-    device_map = pytorch.get("device_map")
-    if device_map in (None, "cpu", "cuda", "cuda:0"):
-        return pytorch.get("num_processes") or pytorch.get("tp_size") or 1
-    return None
 
 
 def write_pieces(plan: Plan, folder: Path) -> None:

@@ -25,6 +25,7 @@ from llenergymeasure.engine.generation import Generator, Request
 from llenergymeasure.engine.generators import generator_for
 from llenergymeasure.engine.keywords import pad_token
 from llenergymeasure.engine.load import LoadedModel, Source, Sources, load_model
+from llenergymeasure.engine.machine import require_cuda
 from llenergymeasure.engine.quantized import layers_of, made_with, require_same, write_quantized
 from llenergymeasure.engine.replicas import Group
 from llenergymeasure.engine.scoring import mean_logprob
@@ -99,6 +100,7 @@ class Session:
         quantized: folder of weights that were quantized before, to be read where they fit
         """
         intent = ExperimentConfig.model_validate(config)
+        self.group.together(lambda: require_cuda(intent))
         if compile_cache is not None:
             use_compile_cache(Path(compile_cache))
         self._snapshots = {role: read_snapshot(Path(folder)) for role, folder in snapshots.items()}

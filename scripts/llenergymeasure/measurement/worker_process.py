@@ -57,6 +57,8 @@ class WorkerProcess:
             [str(Path(__file__).resolve().parents[2]), *filter(None, [environment.get("PYTHONPATH")])]
         )
         environment["HF_HUB_OFFLINE"] = "1"
+        # Numbers of devices mean the same to CUDA, NVML and nvidia-smi; CUDA's own order is by speed.
+        environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
         environment.setdefault("TOKENIZERS_PARALLELISM", "false")
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:

@@ -47,6 +47,7 @@ class CompilationConfig(RuledConfig):
             level="load",
             library_default=False,
             evidence="compile",
+            requires=(Requirement(compiler="always"),),
             test_values=(True,),
         ),
     ] = None

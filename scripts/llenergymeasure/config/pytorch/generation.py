@@ -124,6 +124,8 @@ class GenerationSettings(RuledConfig):
             requires=(
                 Requirement(cuda_capability=(0, 0), values=("offloaded", "offloaded_static")),
                 Requirement(package="optimum.quanto", values=("quantized",)),
+                # transformers compiles the decoding step over it.
+                Requirement(compiler="on a GPU", values=("static", "sliding_window")),
             ),
             test_values=("static", "offloaded_static", "dynamic", "offloaded", "quantized"),
         ),

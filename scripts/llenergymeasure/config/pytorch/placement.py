@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from llenergymeasure.config.base import RuledConfig
-from llenergymeasure.config.declare import LibraryChoice, When, excludes, needs, parameter
+from llenergymeasure.config.declare import LibraryChoice, Requirement, When, excludes, needs, parameter
 
 AUTOMATIC_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
 _DEVICE = re.compile(r"(cpu|mps|(cuda|xpu|npu|hpu)(:\d+)?)")
@@ -46,6 +46,39 @@ def _sizes(value: dict[int | str, int | str] | None) -> dict[int | str, int | st
 class PlacementConfig(RuledConfig):
     """Devices and processes."""
 
+    devices: Annotated[
+        int | None,
+        Field(ge=1),
+        parameter(
+            target="runtime",
+            keyword="CUDA_VISIBLE_DEVICES of the worker",
+            level="load",
+            library_default=LibraryChoice(
+                "1; all visible GPUs for an automatic or mapped device_map and for max_memory; one per process of "
+                "num_processes or tp_size"
+            ),
+            evidence="devices",
+            relations=(
+                excludes(
+                    When("pytorch.num_processes", "above", 1),
+                    rule="devices-exclude-processes",
+                    because="each process takes one GPU",
+                    fix="remove pytorch.devices",
+                ),
+                excludes(
+                    When("pytorch.tp_size", "above", 1),
+                    rule="devices-exclude-tensor-parallel",
+                    because="each process takes one GPU",
+                    fix="remove pytorch.devices",
+                ),
+            ),
+            requires=(Requirement(as_many_devices=True),),
+            untried="needs GPUs",
+        ),
+    ] = None
+    """GPUs that the model gets and sees, as cuda:0 and so on. Above one, accelerate spreads the layers over them
+    (`device_map: auto`), and they work one after the other: for models that do not fit on one."""
+
     device_map: Annotated[
         str | dict[str, int | str] | None,
         AfterValidator(_device_map),
@@ -53,12 +86,17 @@ class PlacementConfig(RuledConfig):
             target="from_pretrained",
             keyword="device_map",
             level="load",
-            library_default=LibraryChoice("this pipeline passes auto: accelerators first, then the CPU"),
+            library_default=LibraryChoice(
+                "this pipeline passes cuda:0 (the one GPU that the setup claims), auto where pytorch.devices is above "
+                "one, and the CPU where there is no GPU"
+            ),
             evidence="device_map",
             test_values=("auto", "cpu"),
         ),
     ] = None
-    """Where the model goes: a strategy, a device, or a mapping from module to device."""
+    """Where the model goes: a strategy, a device, or a mapping from module to device. Devices are numbered from 0 among
+    the GPUs that the setup claims (`devices`). Only a mapping to `cpu` or `disk`, or `max_memory` with `cpu`, lets
+    layers go where no GPU computes them; that a strategy does so unasked is a failure."""
 
     max_memory: Annotated[
         dict[int | str, int | str] | None,
@@ -68,7 +106,7 @@ class PlacementConfig(RuledConfig):
             target="from_pretrained",
             keyword="max_memory",
             level="load",
-            library_default=LibraryChoice("all memory of every visible device"),
+            library_default=LibraryChoice("all memory of every GPU that the setup claims"),
             evidence="max_memory",
             test_values=({"cpu": "8GiB"},),
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -18,17 +19,39 @@ def device_map(seen: Observation, requested: Any) -> Finding:
     """The device that each part of the model is on, against the map that was asked for."""
     placed = sorted({str(parameter.device) for parameter in seen.model.parameters()})
     used = getattr(seen.model, "hf_device_map", None)
-    observed = f"parameters on {', '.join(_name(device) for device in placed)}" + (f"; map {used}" if used else "")
+    boards = _boards(placed)
+    split = f"split over {len(boards)} boards, which work one after the other: " if len(boards) > 1 else ""
+    observed = f"{split}parameters on {', '.join(_name(device) for device in placed)}"
+    observed += f"; map {used}" if used else ""
     if isinstance(requested, dict):
         agrees = used is not None and all(str(used.get(name)) == str(device) for name, device in requested.items())
         return Finding(used, observed, agrees)
     if requested in AUTOMATIC:
-        return Finding(requested or "auto", observed, requested is None or used is not None or len(placed) == 1)
+        return Finding(requested or _chosen(seen), observed, requested is None or used is not None or len(placed) == 1)
     wanted = torch.device(requested)
     agrees = all(
         torch.device(name).type == wanted.type and wanted.index in (None, torch.device(name).index) for name in placed
     )
     return Finding(requested if agrees else placed, observed, agrees)
+
+
+def _chosen(seen: Observation) -> str:
+    """What this pipeline passed where nobody asked."""
+    given = seen.loaded.load_keywords.get("device_map", "the tensor-parallel plan")
+    return f"cuda:{given['']}" if isinstance(given, dict) else str(given)
+
+
+def _boards(places: Iterable[str]) -> list[str]:
+    """Those of some devices that are GPUs."""
+    return [place for place in places if torch.device(place).type == "cuda"]
+
+
+@probe("devices")
+def devices(seen: Observation, requested: Any) -> Finding:
+    """The GPUs that hold parameters, of those that the process sees."""
+    used = _boards(sorted({str(parameter.device) for parameter in seen.model.parameters()}))
+    observed = f"parameters on {', '.join(used) or 'no GPU'}; {torch.cuda.device_count()} visible"
+    return Finding(len(used), observed, requested is None or len(used) == requested)
 
 
 @probe("max_memory")

@@ -1,0 +1,134 @@
+"""Whether a model fits on the GPUs that its setup claims: said with its size, theirs, and what to change.
+
+Nothing is moved to the processor or the disk unasked: such a run would measure the bus.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import init_empty_weights
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from llenergymeasure.config import ExperimentConfig
+from llenergymeasure.config.devices import asks_for_offloading, on_processor
+from llenergymeasure.engine.failure import ExperimentFailure
+
+# Stored in these, weights are read in the number format of `precision`.
+CONVERTED = {"F64", "F32", "F16", "BF16"}
+Board = Mapping[str, Any]
+"""As `DeviceKind.describe` tells it: name, memory_bytes."""
+
+
+def stored_bytes(folder: Path, dtype: torch.dtype | None) -> int:
+    """Bytes of the weights in a folder's safetensors files, from their headers; floating point ones as `dtype`.
+
+    None leaves them as they are stored.
+    """
+    total = 0
+    for path in folder.glob("*.safetensors"):
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        header.pop("__metadata__", None)
+        for tensor in header.values():
+            if dtype is not None and tensor["dtype"] in CONVERTED:
+                total += torch.Size(tensor["shape"]).numel() * dtype.itemsize
+            else:
+                start, end = tensor["data_offsets"]
+                total += end - start
+    return total
+
+
+def require_fit(
+    config: ExperimentConfig, folder: Path, given: Mapping[str, Any], boards: Sequence[Board], *, quantized: bool
+) -> None:
+    """ExperimentFailure where the weights alone are more than the boards hold; asked before anything is read.
+
+    given: the keywords of `from_pretrained`; quantized: the folder holds quantized weights. Weights that the library
+    quantizes meanwhile, and those that the study lets go elsewhere, are not judged here.
+    """
+    room = sum(board["memory_bytes"] for board in boards)
+    if not boards or asks_for_offloading(vars(config.pytorch)) or "quantization_config" in given:
+        return
+    size = stored_bytes(folder, None if quantized else given["dtype"])
+    if size > room and not quantized:
+        # The files may hold more than the model reads of them.
+        size = _module_bytes(folder, given) or size
+    if size > room:
+        raise ExperimentFailure("load", "ModelTooLarge", _too_large(config, size, boards))
+
+
+@contextmanager
+def memory_explained(
+    config: ExperimentConfig, folder: Path, dtype: torch.dtype | None, boards: Sequence[Board]
+) -> Iterator[None]:
+    """An accelerator's out-of-memory error says the sizes and what to change, besides what the library says."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        said = str(error).split(". ")[0]
+        text = f"{_too_large(config, stored_bytes(folder, dtype), boards)} ({said})" if boards else said
+        raise ExperimentFailure("load", type(error).__name__, text, traceback.format_exc()) from error
+
+
+def refuse_offloading(config: ExperimentConfig, model: torch.nn.Module, boards: Sequence[Board]) -> None:
+    """ExperimentFailure where layers are on the processor or the disk and the study did not ask for that."""
+    places: Mapping[str, Any] = getattr(model, "hf_device_map", None) or {}
+    elsewhere = {"disk"} if on_processor(vars(config.pytorch)) or not boards else {"disk", "cpu"}
+    moved = {module: place for module, place in places.items() if str(place) in elsewhere}
+    if not moved or asks_for_offloading(vars(config.pytorch)):
+        return
+    held: Counter[str] = Counter()
+    for name, parameter in model.named_parameters():
+        under = [module for module in places if module == "" or name == module or name.startswith(f"{module}.")]
+        place = str(places[max(under, key=len)]) if under else "?"
+        held[place if place in elsewhere else "kept"] += parameter.numel() * parameter.element_size()
+    parts = " and ".join(f"{_size(held[place])} to the {place}" for place in ("cpu", "disk") if held[place])
+    raise ExperimentFailure(
+        "load",
+        "Offloaded",
+        f"of {_size(sum(held.values()))} of weights, {parts or 'some'} would be offloaded: {_room(boards)}; {_ADVICE}, "
+        "or ask for offloading: pytorch.max_memory with cpu, or a pytorch.device_map that names cpu or disk",
+    )
+
+
+_ADVICE = "set pytorch.devices to more GPUs, or quantize (pytorch.load_in_8bit, pytorch.load_in_4bit)"
+
+
+def _too_large(config: ExperimentConfig, size: int, boards: Sequence[Board]) -> str:
+    return f"the weights take {_size(size)} in {config.precision} and {_room(boards)}: {_ADVICE}"
+
+
+def _room(boards: Sequence[Board]) -> str:
+    if not boards:
+        return "it is more than the library lets the processor's memory take"
+    names = Counter(f"{board['name']} with {_size(board['memory_bytes'])}" for board in boards)
+    claimed = ", ".join(f"{count} × {name}" for name, count in names.items())
+    return f"the setup claims {claimed}"
+
+
+def _size(number: int) -> str:
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if number >= scale:
+            return f"{number / scale:.3g} {unit}"
+    return f"{number} B"
+
+
+def _module_bytes(folder: Path, given: Mapping[str, Any]) -> int | None:
+    """Bytes of the parameters that the architecture has; None where it can't be built without its weights."""
+    try:
+        settings = AutoConfig.from_pretrained(folder, trust_remote_code=given["trust_remote_code"])
+        with init_empty_weights():
+            model = AutoModelForCausalLM.from_config(
+                settings, dtype=given["dtype"], trust_remote_code=given["trust_remote_code"]
+            )
+    except Exception:  # noqa: BLE001 - whatever it is, loading says it better
+        return None
+    return sum(parameter.numel() for parameter in model.parameters()) * given["dtype"].itemsize
