@@ -20,7 +20,7 @@ from llenergymeasure.config.sources import SourceIntent, sources_of
 from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.files import content_digest, hash_file
 from llenergymeasure.models.folder import taken_files
-from llenergymeasure.models.snapshot import read_snapshot
+from llenergymeasure.models.snapshot import Snapshot, read_snapshot
 
 DATASET = "dataset"
 # A file that was written so recently may be written again within the resolution of its time stamp.
@@ -93,6 +93,16 @@ class InputDigests:
             self._used[str(path)] = entry
         digest: str = entry[-1]
         return digest
+
+
+def require_content(snapshot: Snapshot, planned: str | None) -> None:
+    """SnapshotError where a folder's snapshot is not of the files that the plan was drawn for; None: not a folder."""
+    if planned is not None and snapshot.content_digest != planned:
+        raise SnapshotError(
+            f"{snapshot.path} does not hold what {snapshot.model} held when this call began (content "
+            f"{snapshot.content_digest[:12]}, planned {planned[:12]}); run again, after you deleted {snapshot.path} if "
+            "this line comes back"
+        )
 
 
 def _read(cache_file: Path) -> dict[str, list[Any]]:
