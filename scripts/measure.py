@@ -13,8 +13,9 @@ from llenergymeasure.measurement.jobs import (
 )
 from llenergymeasure.measurement.stages import run_measure
 from llenergymeasure.measurement.tables import write_tables
+from llenergymeasure.models.snapshot import SnapshotError
 
-with run_job(snakemake, batch_title(snakemake)), placed(snakemake) as setting:
+with run_job(snakemake, batch_title(snakemake), SnapshotError), placed(snakemake) as setting:
     journal = open_journal(snakemake)
     run_measure(
         setting,

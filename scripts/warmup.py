@@ -5,8 +5,9 @@ from pathlib import Path
 from llenergymeasure.measurement.jobs import batch_title, open_warmup_journal, placed, read_json, run_job
 from llenergymeasure.measurement.outputs import write_outputs
 from llenergymeasure.measurement.stages import run_warmup, write_json
+from llenergymeasure.models.snapshot import SnapshotError
 
-with run_job(snakemake, batch_title(snakemake)), placed(snakemake) as setting:
+with run_job(snakemake, batch_title(snakemake), SnapshotError), placed(snakemake) as setting:
     journal = open_warmup_journal(snakemake)
     record, outputs = run_warmup(setting, snakemake.wildcards.batch_id, read_json(snakemake.input.record), journal)
     write_outputs(outputs, Path(snakemake.output.outputs))

@@ -57,7 +57,9 @@ def load(*, config: dict[str, Any], **_: Any) -> dict[str, Any]:
     }
 
 
-def warmup(*, config: dict[str, Any], min_window_s: float, energy_resolution: float) -> dict[str, Any]:
+def warmup(
+    *, config: dict[str, Any], min_window_s: float, energy_resolution: float, prompts_digest: str
+) -> dict[str, Any]:
     pass_s = seconds_of(config)
     return {
         "warmup_passes": 3,
@@ -75,7 +77,7 @@ def warmup(*, config: dict[str, Any], min_window_s: float, energy_resolution: fl
         "resolution_window_s": None,
         "expected_s": 6 * pass_s,
         "prompts": {"source": "builtin"},
-        "prompts_digest": "9f" * 32,
+        "prompts_digest": prompts_digest,
         "outputs": [
             {"request_index": place, "prompt_ids": [place, 1, 2], "output_ids": output_of(config, place)}
             for place in range(config["n"])

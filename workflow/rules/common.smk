@@ -18,8 +18,10 @@ from llenergymeasure.config.errors import first_of_each_kind
 from llenergymeasure.config.quantized import quantizing_intent
 from llenergymeasure.models.here import why_missing
 from llenergymeasure.models.recipe import recipe_of
+from llenergymeasure.measurement.changed_inputs import changed_inputs, with_inputs
 from llenergymeasure.measurement.failed_jobs import FailedJobs
 from llenergymeasure.measurement.guard import begin_run
+from llenergymeasure.measurement.inputs import InputDigests
 from llenergymeasure.measurement.one_run import AlreadyRunning, hold
 from llenergymeasure.measurement.plan import PlanError, plan_of, read_plan, write_plan
 from llenergymeasure.measurement.plan_index import (
@@ -101,10 +103,18 @@ def open_plan():
         if not workflow.is_main_process:
             return None, None, read_index(Path(PLAN_PIECES))
         if REPEATED:
-            plan = REPEATED.plan
-            return plan, read_plan(Path(PLAN_FILE)), index_of(plan)
+            plan = with_inputs(REPEATED.plan, INPUTS.of)
+            existing = read_plan(Path(PLAN_FILE))
+            if changed := changed_inputs(existing, plan, Path(RESULTS)):
+                end_with(
+                    [
+                        *changed,
+                        "a rerun does not mix them: give it another name with --config study=…",
+                    ]
+                )
+            return plan, existing, index_of(plan)
         existing = None if REPLANNING else read_plan(Path(PLAN_FILE))
-        plan = plan_of(STUDY, existing=existing)
+        plan = plan_of(STUDY, existing=existing, inputs=None if PINNING else INPUTS.of)
         return plan, existing, index_of(plan, pinned=not PINNING)
     except StudyError as error:
         end_with(problem.render() for problem in error.problems)
@@ -115,8 +125,8 @@ def open_plan():
 def loaded_from(rule):
     """Everything a load reads, as inputs of a job of the rule of that name.
 
-    By role the snapshots of its model, assistant and adapter (their names are checked, so safe as paths), and its
-    quantized weights, where it has any. Made anew, they are no reason to make anew what is there already. Where an
+    By role the snapshots of its model, assistant and adapter (their names are checked, so safe as paths), its quantized
+    weights, where it has any, and what was found when its prompts were checked. Made anew, they are no reason to make anew what is there already. Where an
     output is missing they are plain inputs: behind the ancient input of a job that has to run, Snakemake 9.27 looks for
     nothing that is missing, and would end there without an error.
     """
@@ -129,6 +139,7 @@ def loaded_from(rule):
         made = getattr(rules, rule).output
         there = all(Path(file.format(**wildcards)).exists() for file in made)
         paths = {role: f"results/models/{key}" for role, key in keys.items()}
+        paths["prompts"] = f"{RESULTS}/prompts/{load.model_key}.json"
         return {role: ancient(path) if there else path for role, path in paths.items()}
 
     return inputs
@@ -161,7 +172,11 @@ def model_recipe(key):
     """Everything that decides what is in a snapshot; Snakemake's cache is keyed by it."""
     source = SOURCES[key]
     return recipe_of(
-        source.name, source.revision, LOCK, is_adapter=source.role == "adapter"
+        source.name,
+        source.revision,
+        LOCK,
+        is_adapter=source.role == "adapter",
+        content=CONTENTS.get(key),
     )
 
 
@@ -241,6 +256,7 @@ def keep_plan():
         write_pieces(WHOLE_PLAN, Path(PLAN_PIECES))
     if WHOLE_PLAN != PLAN_BEFORE:
         write_plan(WHOLE_PLAN, Path(PLAN_FILE))
+    INPUTS.keep()
 
 
 def keep_sources():
@@ -275,6 +291,8 @@ def tell_warnings():
     """
     if PINNING or not workflow.is_main_process:
         return
+    for line in changed_inputs(PLAN_BEFORE, WHOLE_PLAN, Path(RESULTS)):
+        print(line, file=sys.stderr)
     study = STUDY.expansion().warnings
     record = Path(RESULTS) / "validation.json"
     libraries = found_before(record, PLAN.digest, PLAN.experiments)
@@ -298,6 +316,8 @@ STUDY = STUDY or open_study()
 RESULTS = f"results/{STUDY.name}"
 PLAN_FILE = f"{RESULTS}/plan.json"
 PLAN_PIECES = f"{RESULTS}/plan"
+# What lies outside the graph: files and folders that the study only names.
+INPUTS = InputDigests(Path("results/models/.digests.json"), Path("results/models"))
 WHOLE_PLAN, PLAN_BEFORE, PLAN = open_plan()
 tell_warnings()
 gc.freeze()
@@ -305,6 +325,12 @@ gc.enable()
 JOBS = len(PLAN.order)
 # While models are being pinned there is nothing to load yet.
 SOURCES = {source.key: source for source in ([] if PINNING else PLAN.sources())}
+CONTENTS = {
+    source.key: load.contents[source.role]
+    for load in ([] if PINNING else PLAN.loads.values())
+    for source in load.sources
+    if source.role in load.contents
+}
 
 
 wildcard_constraints:

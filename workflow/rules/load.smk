@@ -18,5 +18,7 @@ rule load:
         quiet=DEVICES_NEEDED,
     params:
         pieces=PLAN_PIECES,
+        # A folder with other weights under the same name is loaded again.
+        contents=lambda wildcards: PLAN.loads[wildcards.load_id].contents,
     script:
         "../../scripts/load.py"

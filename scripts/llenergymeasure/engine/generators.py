@@ -8,7 +8,13 @@ from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.engine.batches import make_batches
 from llenergymeasure.engine.continuous_batching import ContinuousGenerator
 from llenergymeasure.engine.generation import Generator
-from llenergymeasure.engine.keywords import continuous_options, eos_token_ids, generate_keywords, pad_token
+from llenergymeasure.engine.keywords import (
+    continuous_options,
+    embedding_rows,
+    eos_token_ids,
+    generate_keywords,
+    pad_token,
+)
 from llenergymeasure.engine.load import LoadedModel
 from llenergymeasure.engine.static_batching import StaticGenerator
 from llenergymeasure.engine.stop_strings import stop_strings
@@ -24,7 +30,7 @@ def generator_for(
 
 
 def _static(config: ExperimentConfig, loaded: LoadedModel, prompts: Prompts, first_request: int) -> Generator:
-    pad = pad_token(loaded.tokenizer)
+    pad = pad_token(loaded.tokenizer, embedding_rows(loaded.model))
     keywords = generate_keywords(config, pad_token_id=pad, defaults=loaded.defaults)
     if loaded.assistant is not None:
         keywords["assistant_model"] = loaded.assistant
@@ -47,7 +53,7 @@ def _static(config: ExperimentConfig, loaded: LoadedModel, prompts: Prompts, fir
 
 
 def _continuous(config: ExperimentConfig, loaded: LoadedModel, prompts: Prompts, first_request: int) -> Generator:
-    keywords = generate_keywords(config, pad_token_id=pad_token(loaded.tokenizer))
+    keywords = generate_keywords(config, pad_token_id=pad_token(loaded.tokenizer, embedding_rows(loaded.model)))
     return ContinuousGenerator(
         model=loaded.model,
         devices=loaded.devices,

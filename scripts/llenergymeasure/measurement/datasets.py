@@ -40,10 +40,12 @@ class PromptError(Exception):
 
 @dataclass(frozen=True)
 class Texts:
-    """`rows`: (kind, text) of each prompt, in order. `file_sha256`: of the file that held them."""
+    """`rows`: (kind, text) of each prompt, in order. `file_sha256`: of the file that held them. `places`: where each
+    prompt stands, for messages."""
 
     rows: list[tuple[str, str]]
     file_sha256: str | None
+    places: list[str]
 
 
 def read_texts(dataset: DatasetConfig, n: int, seed: int, fetch: Fetch | None = None) -> Texts:
@@ -114,8 +116,9 @@ def _read_builtin(dataset: DatasetConfig, n: int, seed: int, _: Fetch) -> Texts:
     if n > len(kept):
         of_kinds = f" of kind {', '.join(dataset.kinds)}" if dataset.kinds else ""
         raise PromptError(f"n: {n} prompts asked for, but there are {len(kept)} built-in prompts{of_kinds}")
-    chosen = islice(_mixed(kept, random.Random(seed)), n)
-    return Texts([(row["kind"], row["prompt"]) for row in chosen], sha256)
+    chosen = list(islice(_mixed(kept, random.Random(seed)), n))
+    places = [f"built-in prompt {row['id']}" for row in chosen]
+    return Texts([(row["kind"], row["prompt"]) for row in chosen], sha256, places)
 
 
 def _builtin_prompts() -> tuple[list[dict[str, str]], str]:
@@ -235,9 +238,21 @@ def _first_rows(path: Path, label: str, column: str, n: int, *, kind: str) -> Te
             raise PromptError(f"{label}, {where}: column {column!r} holds {_named(value)}, not text")
         if not value.strip():
             raise PromptError(f"{label}, {where}: column {column!r} is empty")
+        _check_characters(value, f"{label}, {where}: column {column!r}")
     if len(values) < n:
         raise PromptError(f"n: {n} prompts asked for, but {label} has {len(values)} rows")
-    return Texts([(kind, value) for _, value in values], sha256)
+    return Texts([(kind, value) for _, value in values], sha256, [f"{label}, {where}" for where, _ in values])
+
+
+def _check_characters(text: str, where: str) -> None:
+    """JSON can write half of a character, which is not text: no tokenizer takes it."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise PromptError(
+            f"{where} has half of a character at position {error.start} (\\u{ord(text[error.start]):04x}, a lone "
+            "surrogate), which is not text; write the whole character or take it out"
+        ) from error
 
 
 def _jsonl_rows(data: BinaryIO, label: str, column: str) -> Rows:

@@ -26,6 +26,7 @@ from llenergymeasure.measurement.placement import NoDevice, Placement, claim
 from llenergymeasure.measurement.plan import Plan, read_plan
 from llenergymeasure.measurement.plan_index import PlanIndex, read_index, read_piece
 from llenergymeasure.measurement.progress import Progress
+from llenergymeasure.measurement.prompt_check import CheckedPrompts
 from llenergymeasure.measurement.provenance import keep_environment
 from llenergymeasure.measurement.rerun_record import changes, read_rerun_of
 from llenergymeasure.measurement.stages import Report, Setting
@@ -83,6 +84,7 @@ def setting_of(snakemake: Any, piece: Plan, placement: Placement) -> Setting:
         plan=piece,
         snapshots={role: Path(path) for role, path in snakemake.input.items() if role in ROLES},
         quantized=next((Path(path) for role, path in snakemake.input.items() if role == "quantized"), None),
+        prompts=CheckedPrompts(read_json(snakemake.input.prompts)),
         compile_cache=Path(compile_cache),
         min_window_s=piece.protocol["min_window_s"],
         energy_resolution=piece.protocol["energy_resolution"],

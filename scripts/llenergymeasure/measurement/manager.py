@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from llenergymeasure.measurement.worker_process import WorkerLost, WorkerProcess
+from llenergymeasure.models.snapshot import SnapshotError, verify_snapshot
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,21 @@ class Refused(Exception):
         self.failure = failure
 
 
+class Damaged(Refused):
+    """The files to load are not what their snapshot's record says. `reason` names the file."""
+
+
 class Manager:
-    """Context manager around at most one worker with the model loaded. `loaded` is the worker's load record."""
+    """Context manager around at most one worker with the model loaded. `loaded` is the worker's load record.
+
+    Before each worker starts, every file that it will load is hashed: what is measured is what the record names.
+    """
 
     def __init__(self, order: LoadOrder, log: Path) -> None:
         self._order = order
         self._log = log
         self._worker: WorkerProcess | None = None
+        self._damaged: Damaged | None = None
         self.loaded: dict[str, Any] = {}
         self.startup_s = 0.0
 
@@ -72,6 +81,7 @@ class Manager:
     def load(self) -> dict[str, Any]:
         """Start a worker and load the model, if none is there. Raises Refused."""
         if self._worker is None:
+            self._verify()
             start = time.monotonic()
             self._worker = WorkerProcess(self._log)
             self.loaded = self._request(self._order.message(), stage="load")
@@ -88,6 +98,18 @@ class Manager:
         if self._worker is not None:
             self._worker.kill()
             self._worker = None
+
+    def _verify(self) -> None:
+        """Hash every file. What was found damaged once is not hashed for each experiment again."""
+        if self._damaged is None:
+            try:
+                for folder in (*self._order.snapshots.values(), *filter(None, [self._order.quantized])):
+                    verify_snapshot(folder)
+            except SnapshotError as error:
+                failure = {"stage": "load", "class": "SnapshotError", "reason": str(error), "log": str(self._log)}
+                self._damaged = Damaged(failure)
+        if self._damaged is not None:
+            raise self._damaged
 
     def _request(self, message: dict[str, Any], *, stage: str) -> dict[str, Any]:
         assert self._worker is not None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -24,11 +24,15 @@ from llenergymeasure.measurement.order import block_order
 if TYPE_CHECKING:
     from llenergymeasure.config import Study
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 ID_DIGITS = 12
 # Of a study that goes on until it is precise enough and does not say how many at most.
 MOST_REPLICATES = 30
 DRAW_ANEW = "delete it to draw a new plan; measured batches with the same members are kept"
+
+
+InputsOf = Callable[[Mapping[str, Any]], Mapping[str, str]]
+"""Nested settings -> the digest of each file and folder that they name, by role."""
 
 
 class PlanError(Exception):
@@ -46,7 +50,8 @@ class Batch:
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be measured. `experiments` maps an id to its load, batch, resolved intent and matrix values.
+    """What will be measured. `experiments` maps an id to its load, batch, resolved intent, matrix values, and `inputs`:
+    digests of the files that its settings only name (measurement/inputs.py).
 
     `protocol` holds the study-wide settings the stages need, so that a job reads the plan and not the study.
     `reference` is the experiment whose answer all others are compared with. `stopping` is None where the number of
@@ -136,26 +141,32 @@ def draw_plan(
     duplicates: Sequence[Any] = (),
     skipped: Sequence[Any] = (),
     warnings: Sequence[Any] = (),
+    inputs: InputsOf | None = None,
 ) -> Plan:
     """Extend `existing` to the study's points, or draw a plan where there is none.
 
     Batches already planned keep their id and members; members that left the study are dropped from them, and
-    experiments that are new form batches of their own. Another isolation makes other batches, so it redraws;
-    a batch with the same members keeps its id even then, and with it its results.
+    experiments that are new form batches of their own. So do experiments whose `inputs` have changed: they are measured
+    again, apart from what was measured before. Where an input is not there now, it counts as unchanged. Another
+    isolation makes other batches, so it redraws; a batch with the same members and inputs keeps its id even then, and
+    with it its results.
 
     Without a `reference` the existing plan's stays, so that a study whose first value changes measures nothing
     twice; without that one either, it is the first point.
     """
     wanted = {point.experiment_id: point for point in points}
+    intents = {point.experiment_id: point.config.model_dump(mode="json") for point in points}
+    before = {} if existing is None else {name: entry["inputs"] for name, entry in existing.experiments.items()}
+    read = {name: {**before.get(name, {}), **(inputs(intent) if inputs else {})} for name, intent in intents.items()}
     kept: list[Batch] = []
     if existing is not None and existing.isolation == isolation and existing.study == study:
         for old in existing.batches:
-            members = tuple(member for member in old.experiments if member in wanted)
+            members = tuple(name for name in old.experiments if name in wanted and read[name] == before[name])
             if members:
                 kept.append(Batch(old.batch_id, old.load_id, members))
     planned = {member for batch in kept for member in batch.experiments}
     fresh = [point for point in points if point.experiment_id not in planned]
-    batches = [*kept, *_form_batches(fresh, isolation, experiments_per_batch)]
+    batches = [*kept, *_form_batches(fresh, isolation, experiments_per_batch, read)]
     batch_of = {member: batch.batch_id for batch in batches for member in batch.experiments}
     return Plan(
         study=study,
@@ -167,8 +178,9 @@ def draw_plan(
             point.experiment_id: {
                 "load_id": point.load_id,
                 "batch_id": batch_of[point.experiment_id],
-                "config": point.config.model_dump(mode="json"),
+                "config": intents[point.experiment_id],
                 "axes": dict(point.axes),
+                "inputs": read[point.experiment_id],
             }
             for point in points
         },
@@ -186,8 +198,11 @@ def draw_plan(
     )
 
 
-def plan_of(study: Study, *, existing: Plan | None) -> Plan:
-    """The plan of a study. Raises StudyError for what is wrong with its experiments."""
+def plan_of(study: Study, *, existing: Plan | None, inputs: InputsOf | None = None) -> Plan:
+    """The plan of a study. Raises StudyError for what is wrong with its experiments.
+
+    inputs: what a set of settings reads from outside, now; None: as the existing plan says
+    """
     found = study.expansion()
     measurement = study.measurement
     return draw_plan(
@@ -215,6 +230,7 @@ def plan_of(study: Study, *, existing: Plan | None) -> Plan:
         duplicates=found.duplicates,
         skipped=found.skipped,
         warnings=[item.to_dict() for item in found.warnings],
+        inputs=inputs,
     )
 
 
@@ -259,17 +275,24 @@ def _kept_reference(study: str, existing: Plan | None, wanted: Mapping[str, Any]
     return existing.reference if kept and existing is not None else None
 
 
-def _form_batches(points: Sequence[Any], isolation: str, most: int | None) -> list[Batch]:
+def _form_batches(
+    points: Sequence[Any], isolation: str, most: int | None, inputs: Mapping[str, Mapping[str, str]]
+) -> list[Batch]:
     """Experiments of one load share a batch; of a load with more than `most`, batches of nearly equal size do."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for point in points:
         key = (point.load_id,) if isolation == "load" else (point.load_id, point.experiment_id)
         groups.setdefault(key, []).append(point.experiment_id)
     return [
-        Batch(_digest([isolation, *sorted(members)])[:ID_DIGITS], key[0], tuple(members))
+        Batch(_batch_id(isolation, members, inputs), key[0], tuple(members))
         for key, group in groups.items()
         for members in _divided(group, most or len(group))
     ]
+
+
+def _batch_id(isolation: str, members: Sequence[str], inputs: Mapping[str, Mapping[str, str]]) -> str:
+    read = {name: inputs[name] for name in members if inputs[name]}
+    return _digest([isolation, *sorted(members), *([read] if read else [])])[:ID_DIGITS]
 
 
 def _divided(group: list[str], most: int) -> list[list[str]]:

@@ -14,12 +14,22 @@ from typing import Any
 
 from llenergymeasure.config.devices import devices_claimed
 from llenergymeasure.config.quantized import quantized_key
-from llenergymeasure.config.sources import SourceIntent, sources_of
+from llenergymeasure.config.sources import ROLES, SourceIntent, sources_of
 from llenergymeasure.measurement.axes_label import common_label
 from llenergymeasure.measurement.plan import SCHEMA_VERSION, Plan, PlanError, read_plan, write_plan
+from llenergymeasure.measurement.prompt_sets import prompts_digests
 
 INDEX = "index.json"
-PLAIN = ("digest", "replicates", "most_replicates", "stopping", "reference", "reference_batch", "exclusive_node")
+PLAIN = (
+    "digest",
+    "replicates",
+    "most_replicates",
+    "stopping",
+    "reference",
+    "reference_batch",
+    "exclusive_node",
+    "prompts",
+)
 
 
 @dataclass(frozen=True)
@@ -28,12 +38,19 @@ class IndexedLoad:
 
     devices: None where the library spreads the model over all that are visible; 0 on the processor
     quantized: folder name of its quantized weights; None where nothing is quantized, or each process does it
+    contents: digest of the folder of each source that is one, by role
     """
 
     label: str
     sources: tuple[SourceIntent, ...]
     devices: int | None
     quantized: str | None
+    contents: Mapping[str, str]
+
+    @property
+    def model_key(self) -> str:
+        """Folder name of its model's snapshot, which holds the tokenizer too."""
+        return next(source.key for source in self.sources if source.role == "model")
 
 
 @dataclass(frozen=True)
@@ -44,7 +61,10 @@ class IndexedBatch:
 
 @dataclass(frozen=True)
 class PlanIndex:
-    """All that the rules and a job's progress need to know of a plan; `digest` is the plan's."""
+    """All that the rules and a job's progress need to know of a plan; `digest` is the plan's.
+
+    prompts: for each model's snapshot, by its folder name, a digest of the prompt sets that its tokenizer has to read
+    """
 
     digest: str
     replicates: int
@@ -55,6 +75,7 @@ class PlanIndex:
     exclusive_node: bool
     loads: Mapping[str, IndexedLoad]
     batches: Mapping[str, IndexedBatch]
+    prompts: Mapping[str, str]
     order: Sequence[tuple[str, int]]
     _positions: dict[tuple[str, int], int] = field(default_factory=dict, repr=False, compare=False)
 
@@ -93,12 +114,21 @@ def index_of(plan: Plan, *, pinned: bool = True) -> PlanIndex:
                 tuple(sources_of(plan.load_config(load_id))),
                 devices_claimed(plan.load_config(load_id)["pytorch"]),
                 quantized_key(plan.load_config(load_id)) if pinned else None,
+                contents_of(plan, load_id),
             )
             for load_id in plan.load_ids
         },
+        prompts=prompts_digests(plan) if pinned else {},
         batches={batch.batch_id: IndexedBatch(batch.load_id, len(batch.experiments)) for batch in plan.batches},
         order=plan.order,
     )
+
+
+def contents_of(plan: Plan, load_id: str) -> dict[str, str]:
+    """Digest of the folder of each of a load's sources that is one, by role; all its experiments agree on them."""
+    batch = next(batch for batch in plan.batches if batch.load_id == load_id)
+    read = plan.experiments[batch.experiments[0]]["inputs"]
+    return {role: digest for role, digest in read.items() if role in ROLES}
 
 
 def write_pieces(plan: Plan, folder: Path) -> None:
@@ -140,6 +170,7 @@ def read_index(folder: Path) -> PlanIndex | None:
                         tuple(SourceIntent(**source) for source in item["sources"]),
                         item["devices"],
                         item["quantized"],
+                        item["contents"],
                     )
                     for name, item in record["loads"].items()
                 },

@@ -26,8 +26,14 @@ __all__ = ["Prompt", "PromptError", "PromptSet", "build_prompts"]
 TEMPLATE_DATE = datetime(2025, 1, 1)
 _DATE_CODES = ("-d", *"aAbBdHIjmMpSyY")
 
+PROBE = "llenergymeasure probe 7f3a"
+"""A text that no template contains."""
+
 Render = Callable[[str], list[int]]
 """A user's text -> the ids of the whole prompt: template or special tokens included."""
+
+Watch = Callable[[str], None]
+"""Called with a prompt's place before its text is rendered."""
 
 
 @dataclass(frozen=True)
@@ -59,23 +65,27 @@ def build_prompts(
     max_input_tokens: int,
     tokenizer: PreTrainedTokenizerBase,
     seed: int,
+    embedding_rows: int | None = None,
     fetch_dataset: Fetch | None = None,
+    watch: Watch | None = None,
 ) -> PromptSet:
     """`n` prompts of at most `max_input_tokens` ids each.
 
     A text that is too long loses tokens at its end until template and text fit; the template stays whole.
+    `embedding_rows`: how many ids the model has, where that is known; no prompt has others.
     `fetch_dataset` obtains a file of a hub dataset; by default from the Hugging Face cache or the hub.
 
     Raises:
         PromptError: the prompts can't be built as asked; one line that says what to change.
     """
     if dataset.source == "synthetic":
-        prompts = _synthetic(dataset, n, max_input_tokens, tokenizer, seed)
+        prompts = _synthetic(dataset, n, max_input_tokens, _ordinary_ids(tokenizer, embedding_rows), seed)
         return _prompt_set(dataset, prompts, file_sha256=None, truncated=0, chat_template="off")
     texts = read_texts(dataset, n, seed, fetch_dataset)
     template = _chat_template(tokenizer) if dataset.chat_template else None
-    render = _plain(tokenizer) if template is None else _templated(tokenizer, template)
-    prompts, truncated = _tokenised(texts, render, tokenizer, max_input_tokens)
+    render, content = (_plain(tokenizer), None) if template is None else _templated(tokenizer, template)
+    prompts, truncated = _tokenised(texts, render, tokenizer, max_input_tokens, watch or _unwatched)
+    _require_rows(prompts, texts.places, tokenizer, embedding_rows)
     used = hashlib.sha256(template.encode()).hexdigest() if template is not None else None
     return _prompt_set(
         dataset,
@@ -83,23 +93,58 @@ def build_prompts(
         file_sha256=texts.file_sha256,
         truncated=truncated,
         chat_template=used if dataset.chat_template else "off",
+        message_content=content,
     )
 
 
+def require_digest(found: PromptSet, checked: str | None) -> None:
+    """PromptError unless these are the prompts that were checked before; None: they were not."""
+    if checked is not None and found.digest != checked:
+        raise PromptError(
+            f"the prompts are not those that were checked before the run (digest {found.digest[:12]}, then "
+            f"{checked[:12]}): the data file, the tokenizer or a random template gives others now; run again"
+        )
+
+
+def _unwatched(_: str) -> None:
+    """Nobody waits for a prompt."""
+
+
 def _tokenised(
-    texts: Texts, render: Render, tokenizer: PreTrainedTokenizerBase, max_input_tokens: int
+    texts: Texts, render: Render, tokenizer: PreTrainedTokenizerBase, max_input_tokens: int, watch: Watch
 ) -> tuple[list[Prompt], int]:
     """The prompts, and how many of them lost text."""
     prompts, truncated = [], 0
-    for index, (kind, text) in enumerate(texts.rows):
-        kept, ids = text, render(text)
-        if len(ids) > max_input_tokens:
-            kept, ids = _shortened(text, render, tokenizer, max_input_tokens)
-            truncated += 1
+    for index, ((kind, text), place) in enumerate(zip(texts.rows, texts.places, strict=True)):
+
+        def watched(text: str, place: str = place) -> list[int]:
+            watch(place)
+            return render(text)
+
+        try:
+            kept, ids = text, watched(text)
+            if len(ids) > max_input_tokens:
+                kept, ids = _shortened(text, watched, tokenizer, max_input_tokens)
+                truncated += 1
+        except _NotRendered as error:
+            raise PromptError(f"{place}: {error}") from error
         if not ids:
-            raise PromptError(f"prompt {index}: the tokenizer makes no tokens of {text[:40]!r}")
+            raise PromptError(f"{place}: the tokenizer makes no tokens of {text[:40]!r}")
         prompts.append(Prompt(index, kind, kept, ids, _digest(ids)))
     return prompts, truncated
+
+
+def _require_rows(
+    prompts: Sequence[Prompt], places: Sequence[str], tokenizer: PreTrainedTokenizerBase, rows: int | None
+) -> None:
+    for prompt, place in zip(prompts, places, strict=True):
+        most = max(prompt.input_ids)
+        if rows is not None and most >= rows:
+            raise PromptError(
+                f"{place}: its token {tokenizer.convert_ids_to_tokens(most)!r} has the id {most}, but the model's "
+                f"embedding has {rows} rows; use the tokenizer that belongs to the model, or, where the chat template "
+                "adds that token, set dataset.chat_template: false"
+            )
 
 
 def _shortened(
@@ -134,29 +179,82 @@ def _token_ends(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return sorted({int(end) for _, end in encoded["offset_mapping"]} - {0})
 
 
+class _NotRendered(Exception):
+    """A prompt's text can't be rendered or encoded; a line that lacks the prompt's place."""
+
+
 def _plain(tokenizer: PreTrainedTokenizerBase) -> Render:
-    return lambda text: [int(token) for token in tokenizer(text)["input_ids"]]
+    return lambda text: _encoded(tokenizer, text, add_special_tokens=True)
 
 
-def _templated(tokenizer: PreTrainedTokenizerBase, template: str) -> Render:
+def _encoded(tokenizer: PreTrainedTokenizerBase, text: str, *, add_special_tokens: bool) -> list[int]:
+    try:
+        return [int(token) for token in tokenizer(text, add_special_tokens=add_special_tokens)["input_ids"]]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _NotRendered(f"the tokenizer does not read it ({_first_line(error)}); change the text") from error
+
+
+def _templated(tokenizer: PreTrainedTokenizerBase, template: str) -> tuple[Render, str]:
+    """How a text becomes ids, and how the template wants a message's content: as `text`, or in `parts`.
+
+    Templates of models that see images go through a list of parts, and print nothing of a plain text.
+    """
+    fill = _filler(tokenizer, template)
+    first: _NotRendered | None = None
+    for content, wrap in _CONTENTS.items():
+        try:
+            if PROBE not in fill(wrap(PROBE)):
+                continue
+        except _NotRendered as error:
+            first = first or error
+            continue
+
+        def render(text: str, wrap: Callable[[str], Any] = wrap) -> list[int]:
+            rendered = fill(wrap(text))
+            # Many templates strip the text.
+            if text.strip() not in rendered:
+                raise _NotRendered(f"the model's chat template changes or drops the text; {_NO_TEMPLATE}")
+            return _encoded(tokenizer, rendered, add_special_tokens=False)
+
+        return render, content
+    if first is not None:
+        raise PromptError(str(first)) from first
+    raise PromptError(f"the model's chat template does not print the text of a message; {_NO_TEMPLATE}")
+
+
+# What Python raises in an expression of a template.
+_RAISED_BY_TEMPLATES = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
+_NO_TEMPLATE = "set dataset.chat_template: false"
+_CONTENTS: dict[str, Callable[[str], Any]] = {
+    "text": lambda text: text,
+    "parts": lambda text: [{"type": "text", "text": text}],
+}
+
+
+def _filler(tokenizer: PreTrainedTokenizerBase, template: str) -> Callable[[Any], str]:
+    """The content of one user message -> the rendered prompt."""
     from jinja2 import TemplateError
 
     dated = _dated(template)
 
-    def render(text: str) -> list[int]:
+    def fill(content: Any) -> str:
         try:
-            encoded = tokenizer.apply_chat_template(
-                [{"role": "user", "content": text}],
-                chat_template=dated,
-                add_generation_prompt=True,
-                tokenize=True,
-                return_dict=True,
+            return str(
+                tokenizer.apply_chat_template(
+                    [{"role": "user", "content": content}],
+                    chat_template=dated,
+                    add_generation_prompt=True,
+                    tokenize=False,
+                )
             )
-        except (TemplateError, TypeError, ValueError) as error:
-            raise PromptError(f"the model's chat template fails ({error}); set dataset.chat_template: false") from error
-        return [int(token) for token in encoded["input_ids"]]
+        except (TemplateError, *_RAISED_BY_TEMPLATES) as error:
+            raise _NotRendered(f"the model's chat template fails ({_first_line(error)}); {_NO_TEMPLATE}") from error
 
-    return render
+    return fill
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _dated(template: str) -> str:
@@ -184,7 +282,7 @@ def _chat_template(tokenizer: PreTrainedTokenizerBase) -> str | None:
 
 
 def _synthetic(
-    dataset: DatasetConfig, n: int, max_input_tokens: int, tokenizer: PreTrainedTokenizerBase, seed: int
+    dataset: DatasetConfig, n: int, max_input_tokens: int, vocabulary: Sequence[int], seed: int
 ) -> list[Prompt]:
     """Ids drawn evenly from the ordinary vocabulary. Only `rng.random()` is the same on every version of Python."""
     tokens = dataset.tokens
@@ -194,7 +292,6 @@ def _synthetic(
         raise PromptError(
             f"dataset.tokens: {tokens} is more than max_input_tokens ({max_input_tokens}); lower it or raise the other"
         )
-    vocabulary = _ordinary_ids(tokenizer)
     rng = random.Random(seed)
     prompts = []
     for index in range(n):
@@ -204,10 +301,13 @@ def _synthetic(
 
 
 @lru_cache(maxsize=1)
-def _ordinary_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
-    """Kept, as a worker draws prompts for one experiment after the other from one tokenizer."""
+def _ordinary_ids(tokenizer: PreTrainedTokenizerBase, rows: int | None) -> tuple[int, ...]:
+    """Kept, as a worker draws prompts for one experiment after the other from one tokenizer.
+
+    rows: of the model's embedding; a tokenizer may know more ids than the model
+    """
     apart = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
-    ordinary = sorted(set(tokenizer.get_vocab().values()) - apart)
+    ordinary = sorted(token for token in set(tokenizer.get_vocab().values()) - apart if rows is None or token < rows)
     if not ordinary:
         raise PromptError("dataset.source: the tokenizer has no ordinary tokens to draw synthetic prompts from")
     return tuple(ordinary)
@@ -220,6 +320,7 @@ def _prompt_set(
     file_sha256: str | None,
     truncated: int,
     chat_template: str | None,
+    message_content: str | None = None,
 ) -> PromptSet:
     lengths = [len(prompt.input_ids) for prompt in prompts]
     description = {
@@ -234,6 +335,7 @@ def _prompt_set(
         "input_tokens": {"min": min(lengths), "mean": sum(lengths) / len(lengths), "max": max(lengths)},
         "truncated": truncated,
         "chat_template": chat_template,
+        "message_content": message_content,
     }
     digest = hashlib.sha256("".join(prompt.digest for prompt in prompts).encode()).hexdigest()
     return PromptSet(list(prompts), digest, description)

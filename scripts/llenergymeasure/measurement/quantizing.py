@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from llenergymeasure.measurement.manager import LoadOrder, Manager, Refused
+from llenergymeasure.measurement.manager import Damaged, LoadOrder, Manager, Refused
 from llenergymeasure.models.quantized import empty_folder, publish_quantized, publish_refusal
-from llenergymeasure.models.snapshot import Snapshot, verify_snapshot
+from llenergymeasure.models.snapshot import Snapshot, SnapshotError, read_snapshot
 
 
 def run_quantize(
@@ -20,13 +20,16 @@ def run_quantize(
     An artifact that doesn't pay, or that the library can't write or reads otherwise, says so instead of holding
     weights. SnapshotError when the model's files changed.
     """
-    base = verify_snapshot(snapshot)
+    base = read_snapshot(snapshot)
     work = empty_folder(destination)
     order = LoadOrder(config=intent, snapshots={"model": snapshot}, compile_cache=None, timeout_s=timeout_s)
     try:
         with Manager(order, log) as manager:
             loaded = manager.load()
             kept = manager.ask({"do": "keep_quantized", "config": intent, "folder": str(work)})
+    except Damaged as damaged:
+        shutil.rmtree(work)
+        raise SnapshotError(damaged.failure["reason"]) from damaged
     except Refused as refused:
         shutil.rmtree(work)
         failure = refused.failure

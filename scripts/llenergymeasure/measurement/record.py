@@ -10,6 +10,8 @@ from llenergymeasure.energy import Finding, Window, primary_energy
 from llenergymeasure.energy.ledger import NO_SOURCE
 from llenergymeasure.engine.evidence import Observation
 from llenergymeasure.engine.generation import Request
+from llenergymeasure.engine.keywords import embedding_rows, padding_replaced
+from llenergymeasure.engine.load import LoadedModel
 from llenergymeasure.measurement.calibration import Calibration
 from llenergymeasure.measurement.prompts import PromptSet
 from llenergymeasure.measurement.resolution import reached
@@ -30,6 +32,12 @@ def snapshot_identity(snapshot: Snapshot) -> dict[str, Any]:
         "revision": snapshot.revision,
         "content_digest": snapshot.content_digest,
     }
+
+
+def padding_warnings(loaded: LoadedModel) -> list[dict[str, str]]:
+    """That the tokenizer's own padding could not be used, where that is so."""
+    message = padding_replaced(loaded.tokenizer, embedding_rows(loaded.model))
+    return [] if message is None else [{"code": "padding-replaced", "message": message}]
 
 
 def window_findings(

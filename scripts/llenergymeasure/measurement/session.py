@@ -23,7 +23,7 @@ from llenergymeasure.engine.evidence import Observation, choice_warnings, collec
 from llenergymeasure.engine.failure import ExperimentFailure, refused_by
 from llenergymeasure.engine.generation import Generator, Request
 from llenergymeasure.engine.generators import generator_for
-from llenergymeasure.engine.keywords import pad_token
+from llenergymeasure.engine.keywords import embedding_rows, pad_token
 from llenergymeasure.engine.load import LoadedModel, Source, Sources, load_model
 from llenergymeasure.engine.machine import require_cuda
 from llenergymeasure.engine.quantized import layers_of, made_with, require_same, write_quantized
@@ -38,13 +38,14 @@ from llenergymeasure.measurement.memory_watch import MemoryWatch, driver_memory
 from llenergymeasure.measurement.metrics import Measured, compute_metrics
 from llenergymeasure.measurement.passes import Passes
 from llenergymeasure.measurement.phases import split_trace
-from llenergymeasure.measurement.prompts import PromptError, PromptSet, build_prompts
+from llenergymeasure.measurement.prompts import PromptError, PromptSet, build_prompts, require_digest
 from llenergymeasure.measurement.quantized_weights import NOTHING_QUANTIZED, choose_weights
 from llenergymeasure.measurement.record import (
     digest_of,
     each_once,
     energy_missing,
     first_pass,
+    padding_warnings,
     phase_warnings,
     plain_settings,
     request_row,
@@ -116,7 +117,11 @@ class Session:
         self._memory = MemoryWatch(loaded.devices, self.group)
         windows.meters.restrict(self._device_uuids())
         windows.idle(intent, RESIDENT)
-        self._load_warnings = [*windows.meters.warnings, *self._of_every_process(loaded.warnings)]
+        self._load_warnings = [
+            *windows.meters.warnings,
+            *self._of_every_process(loaded.warnings),
+            *padding_warnings(loaded),
+        ]
         seen = self._observation()
         return {
             "load_s": loaded.load_s,
@@ -162,7 +167,7 @@ class Session:
         intent = ExperimentConfig.model_validate(config)
         self._model.state.reset()
         seen = self._observation()
-        generator, _ = self._generator(intent)
+        generator, _ = self._generator(intent, None)
         with self._windows.open("compile", self._model.devices.synchronize) as window:
             self._passes(generator).run(1)
         seen.count()
@@ -174,11 +179,21 @@ class Session:
             "evidence": self._evidence(intent, seen, level="load"),
         }
 
-    def warmup(self, *, config: dict[str, Any], min_window_s: float, energy_resolution: float) -> dict[str, Any]:
-        """Warm one experiment with its own shapes and keywords, and calibrate it; what its first pass put out."""
+    def warmup(
+        self,
+        *,
+        config: dict[str, Any],
+        min_window_s: float,
+        energy_resolution: float,
+        prompts_digest: str | None = None,
+    ) -> dict[str, Any]:
+        """Warm one experiment with its own shapes and keywords, and calibrate it; what its first pass put out.
+
+        prompts_digest: of the prompts as they were checked before the run; None where they could not be
+        """
         intent = ExperimentConfig.model_validate(config)
         self._model.state.reset()
-        generator, prompts = self._generator(intent)
+        generator, prompts = self._generator(intent, prompts_digest)
         seen = self._observation()
         passes = self._passes(generator)
         found = calibrate(
@@ -216,7 +231,7 @@ class Session:
         assert memory is not None, "load comes first"
         self._model.state.reset()
         memory.begin()
-        generator, prompts = self._generator(intent)
+        generator, prompts = self._generator(intent, calibration.get("prompts_digest"))
         windows, devices = self._windows, self._model.devices
         windows.meters.trace()
         heard = len(windows.meters.warnings)
@@ -411,7 +426,7 @@ class Session:
         assert seen.generated is not None, "the first warm-up pass is the instrumented one"
         return [row for rows in self.group.counted(self.group.gather(seen.generated.rows)) for row in rows]
 
-    def _generator(self, intent: ExperimentConfig) -> tuple[Generator, PromptSet]:
+    def _generator(self, intent: ExperimentConfig, prompts_digest: str | None) -> tuple[Generator, PromptSet]:
         loaded = self._model
         with refused_by("prompts", PromptError):
             prompts = build_prompts(
@@ -420,7 +435,9 @@ class Session:
                 max_input_tokens=intent.max_input_tokens,
                 tokenizer=loaded.tokenizer,
                 seed=intent.random_seed,
+                embedding_rows=embedding_rows(loaded.model),
             )
+            require_digest(prompts, prompts_digest)
         shard = self.group.shard(len(prompts.prompts))
         mine = [prompt.input_ids for prompt in prompts.prompts[shard.first : shard.end]]
         return generator_for(intent, loaded, mine, first_request=shard.first), prompts
@@ -446,7 +463,7 @@ class Session:
                     [row["prompt_ids"] for row in reference["outputs"]],
                     [row["output_ids"] for row in reference["outputs"]],
                     batch_size=intent.pytorch.batch_size or 1,
-                    pad_token_id=pad_token(self._model.tokenizer),
+                    pad_token_id=pad_token(self._model.tokenizer, embedding_rows(self._model.model)),
                     device=self._model.input_device,
                 )
             except ExperimentFailure as failure:

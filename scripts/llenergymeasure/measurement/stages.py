@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from llenergymeasure.measurement.guard import Guard, StudyStopped
+from llenergymeasure.measurement.inputs import require_content
 from llenergymeasure.measurement.journal import Journal
-from llenergymeasure.measurement.manager import LoadOrder, Manager, Refused
+from llenergymeasure.measurement.manager import Damaged, LoadOrder, Manager, Refused
 from llenergymeasure.measurement.plan import Plan, replicate_order
-from llenergymeasure.models.snapshot import verify_snapshot
+from llenergymeasure.measurement.prompt_check import CheckedPrompts
+from llenergymeasure.models.snapshot import SnapshotError, read_snapshot
 
 # Of load records, calibrations and measurements: rises when their keys change.
 SCHEMA_VERSION = 2
@@ -31,6 +33,7 @@ class Setting:
     plan: Plan
     snapshots: dict[str, Path]
     quantized: Path | None
+    prompts: CheckedPrompts
     compile_cache: Path
     min_window_s: float
     energy_resolution: float
@@ -54,8 +57,7 @@ class Setting:
 def run_load(setting: Setting, load_id: str) -> dict[str, Any]:
     """Load (and compile) once; what it cost and what it came to. SnapshotError when the model's files changed."""
     _check(setting)
-    for folder in (*setting.snapshots.values(), *filter(None, [setting.quantized])):
-        verify_snapshot(folder)
+    _require_contents(setting)
     # transformers compiles by itself, also where the study does not ask for it: whatever is compiled goes there.
     setting.compile_cache.mkdir(parents=True, exist_ok=True)
     order = setting.order(load_id)
@@ -76,6 +78,9 @@ def run_load(setting: Setting, load_id: str) -> dict[str, Any]:
                 record["evidence"] = compiled.pop("evidence")
                 record["energy"] = [*record["energy"], *compiled.pop("energy")]
                 record["compile"] = compiled
+        except Damaged as damaged:
+            # Nothing is recorded: the next call loads what was made again.
+            raise SnapshotError(damaged.failure["reason"]) from damaged
         except Refused as refused:
             _count(setting, load_id, refused.failure)
             return {**head, "status": "failed", "failure": refused.failure}
@@ -88,19 +93,22 @@ def run_warmup(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Warm up and calibrate every experiment of a batch, in the plan's order. Each leaves one entry in the journal.
 
-    Returns the calibration's record, and what the experiments that worked put out: a row a request.
+    Returns the calibration's record, and what the experiments that worked put out: a row a request. SnapshotError where
+    a snapshot is not of the files that the plan was drawn for.
     """
+    _require_contents(setting)
     batch = setting.plan.batch(batch_id)
     with Manager(setting.order(batch.load_id), setting.log) as manager:
         for experiment_id in batch.experiments:
             if experiment_id in journal:
                 continue
-            config = setting.plan.experiments[experiment_id]["config"]
+            entry = setting.plan.experiments[experiment_id]
+            prompts = setting.prompts.of(entry)
             outputs: list[dict[str, Any]] = []
             found: dict[str, Any]
-            if load_record["status"] != "ok":
-                _stop_if_asked(setting, experiment_id, load_record["failure"])
-                found = {"status": "failed", "failure": load_record["failure"]}
+            if (known := load_record["failure"] or prompts["failure"]) is not None:
+                _stop_if_asked(setting, experiment_id, known)
+                found = {"status": "failed", "failure": known}
                 journal.append({"record": {"experiment_id": experiment_id, **found}, "outputs": []})
                 continue
             _check(setting)
@@ -108,9 +116,10 @@ def run_warmup(
                 answer = manager.ask(
                     {
                         "do": "warmup",
-                        "config": config,
+                        "config": entry["config"],
                         "min_window_s": setting.min_window_s,
                         "energy_resolution": setting.energy_resolution,
+                        "prompts_digest": prompts["digest"],
                     }
                 )
                 outputs = answer.pop("outputs")
@@ -150,7 +159,10 @@ def run_measure(
     """Measure a batch once, in this replicate's own order. Every experiment leaves one entry in the journal.
 
     reference_outputs: a row {prompt_ids, output_ids} a request, in order; none where the reference failed
+
+    SnapshotError where a snapshot is not of the files that the plan was drawn for.
     """
+    weights = _require_contents(setting)
     reference = {"experiment_id": setting.plan.reference, "outputs": reference_outputs}
     batch = setting.plan.batch(batch_id)
     warnings = [warning for warning in (setting.neighbours, _other_environment(setting, calibration)) if warning]
@@ -167,6 +179,7 @@ def run_measure(
                 "replicate": replicate,
                 "config": config,
                 "environment": setting.environment,
+                "weights": weights,
             }
             calibrated = calibration["experiments"][experiment_id]
             failure = calibrated["failure"]
@@ -238,6 +251,15 @@ def _other_environment(setting: Setting, calibration: dict[str, Any]) -> dict[st
 def _with_libraries(setting: Setting, loaded: dict[str, Any]) -> dict[str, Any]:
     """The environment, with the versions that only a process with torch in it can tell. Takes them out of `loaded`."""
     return {**setting.environment, "libraries": loaded.pop("libraries")}
+
+
+def _require_contents(setting: Setting) -> dict[str, str]:
+    """Digests of the snapshots by role. They are what the plan was drawn for; all experiments of a load agree on it."""
+    planned = next(iter(setting.plan.experiments.values()))["inputs"]
+    snapshots = {role: read_snapshot(folder) for role, folder in setting.snapshots.items()}
+    for role, snapshot in snapshots.items():
+        require_content(snapshot, planned.get(role))
+    return {role: snapshot.content_digest for role, snapshot in snapshots.items()}
 
 
 def _check(setting: Setting) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from llenergymeasure.measurement.channel import WORKER_DESCRIPTOR, receive, send
 from llenergymeasure.measurement.lifeline import PARENT
 
+MODULE = "llenergymeasure.measurement.worker"
 # Snakemake sets these from a rule's `threads`; a study's `cpu_threads` is what decides.
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -45,9 +47,12 @@ class WorkerBug(Exception):
 
 
 class WorkerProcess:
-    """One spawned `python -m llenergymeasure.measurement.worker`, its output appended to a log."""
+    """One spawned `python -m llenergymeasure.measurement.worker`, or another such module, its output appended to a log.
 
-    def __init__(self, log: Path) -> None:
+    overrides: variables of its environment
+    """
+
+    def __init__(self, log: Path, module: str = MODULE, overrides: Mapping[str, str] | None = None) -> None:
         self.log = log
         ours, theirs = Pipe(duplex=True)
         environment = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}
@@ -60,10 +65,11 @@ class WorkerProcess:
         # Numbers of devices mean the same to CUDA, NVML and nvidia-smi; CUDA's own order is by speed.
         environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
         environment.setdefault("TOKENIZERS_PARALLELISM", "false")
+        environment.update(overrides or {})
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "llenergymeasure.measurement.worker"],
+                [sys.executable, "-m", module],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,12 @@ def hash_file(path: Path) -> FileHash:
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return FileHash(sha256=digest, size=stream.tell())
+
+
+def content_digest(hashes: Mapping[str, str]) -> str:
+    """SHA-256 over the sorted paths and the files' SHA-256: equal digests mean equal files, whatever the source."""
+    lines = "".join(f"{path}\0{hashes[path]}\n" for path in sorted(hashes))
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def git_blob_id(path: Path) -> str:

@@ -12,6 +12,7 @@ import errno
 import shutil
 from pathlib import Path
 
+from llenergymeasure.config.lock import ModelsLock
 from llenergymeasure.config.model_ref import ModelRef
 from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.files import hash_folder, list_folder, select_for
@@ -39,6 +40,13 @@ def find_folder(ref: ModelRef) -> Path:
     if not origin.is_dir():
         raise SnapshotError(f"{ref.text}: there is no folder {origin}; correct the name, or put it there")
     return origin
+
+
+def taken_files(ref: ModelRef, *, is_adapter: bool) -> dict[str, Path]:
+    """The files that the folder's snapshot takes, by their path in it. SnapshotError where it holds no usable model."""
+    origin = find_folder(ref)
+    request = Request(ref, None, origin, ModelsLock(), allow_code=not is_adapter, is_adapter=is_adapter)
+    return {path: origin / path for path in select_for(request, list_folder(origin))}
 
 
 def _link(origin: Path, target: Path) -> None:

@@ -10,11 +10,17 @@ from llenergymeasure.config.model_ref import ModelRef, parse_model_ref
 from llenergymeasure.models.snapshot import SCHEMA_VERSION
 
 
-def recipe_of(model: str, revision: str | None, lock_path: Path, *, is_adapter: bool = False) -> dict[str, Any]:
-    """Model, revision and pinned file hashes. What was really made is recorded by its content digest."""
+def recipe_of(
+    model: str, revision: str | None, lock_path: Path, *, is_adapter: bool = False, content: str | None = None
+) -> dict[str, Any]:
+    """Model, revision and pinned file hashes. What was really made is recorded by its content digest.
+
+    content: of a model in a folder, the digest of its files
+    """
     ref = parse_model_ref(model)
     return {
         **({"is_adapter": True} if is_adapter else {}),
+        **({} if content is None else {"content": content}),
         "model": ref.text,
         "canonical": ref.canonical,
         "revision": revision,

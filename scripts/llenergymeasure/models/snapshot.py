@@ -6,7 +6,6 @@ Model and tokenizer come from the same snapshot, so they can't be of different r
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import logging
 import shutil
@@ -19,7 +18,15 @@ from typing import Any
 from llenergymeasure.config.lock import FileHash, ModelsLock
 from llenergymeasure.config.model_ref import ModelRef, safe_relative_path
 from llenergymeasure.models.errors import SnapshotError, first_line
-from llenergymeasure.models.files import RECORD, check_code, check_complete, code_files, hash_file, list_folder
+from llenergymeasure.models.files import (
+    RECORD,
+    check_code,
+    check_complete,
+    code_files,
+    content_digest,
+    hash_file,
+    list_folder,
+)
 from llenergymeasure.models.sources import Request, source_for
 
 __all__ = [
@@ -54,9 +61,8 @@ class Snapshot:
 
     @property
     def content_digest(self) -> str:
-        """SHA-256 over the sorted paths and file hashes: equal digests mean equal files, whatever the source."""
-        lines = "".join(f"{path}\0{self.files[path].sha256}\n" for path in sorted(self.files))
-        return hashlib.sha256(lines.encode()).hexdigest()
+        """Of all files, as `files.content_digest`."""
+        return content_digest({path: file.sha256 for path, file in self.files.items()})
 
     @property
     def has_code(self) -> bool:

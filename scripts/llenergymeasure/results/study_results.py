@@ -15,6 +15,7 @@ from llenergymeasure.results.errors import ResultsError
 from llenergymeasure.results.kept import Keeper
 from llenergymeasure.results.latencies import Latencies, latencies_of
 from llenergymeasure.results.records import RECORD_KEYS, SCHEMA_VERSION
+from llenergymeasure.results.same_inputs import SameInputs
 from llenergymeasure.results.shown import MOST
 from llenergymeasure.results.statistics import CONFIDENCE
 
@@ -99,7 +100,7 @@ class Lines:
 
     A batch keeps experiments that have left the study since; they are not the study's results any more, so they
     are counted (`left_out`) and left out. An experiment of the plan that has no line, or two, is an error when all
-    have been read: half a file must not pass for a whole one.
+    have been read: half a file must not pass for a whole one. So are replicates with other prompts or weights.
     """
 
     def __init__(self, plan: Mapping[str, Any], paths: Sequence[Path]) -> None:
@@ -111,6 +112,7 @@ class Lines:
         experiments = self._plan["experiments"]
         replicates = range(1, self._plan["replicates"] + 1)
         missing = {name: set(replicates) for name in experiments}
+        inputs = SameInputs()
         for path in self._paths:
             for number, record in _lines(path):
                 name, replicate = record["experiment_id"], record["replicate"]
@@ -124,6 +126,7 @@ class Lines:
                     )
                 else:
                     missing[name].remove(replicate)
+                    inputs.check(record, path)
                     yield record
         lacking = [(name, replicate) for name, left in missing.items() for replicate in sorted(left)]
         if lacking:

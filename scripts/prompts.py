@@ -1,0 +1,14 @@
+"""Check the prompts of every experiment of one model with its tokenizer."""
+
+from pathlib import Path
+
+from llenergymeasure.config import StudyError
+from llenergymeasure.measurement.jobs import planned, run_job
+from llenergymeasure.measurement.prompt_check import check_prompts
+from llenergymeasure.measurement.stages import write_json
+from llenergymeasure.models.snapshot import SnapshotError
+
+folder = Path(snakemake.input.model)
+with run_job(snakemake, f"prompts · {folder.name}", StudyError, SnapshotError):
+    record = check_prompts(planned(snakemake), folder, log=Path(snakemake.log[0]))
+    write_json(record, Path(snakemake.output.record))
