@@ -89,8 +89,7 @@ def locked(names: Iterable[str], lock: str) -> dict[str, str]:
         WheelsError: the lock lacks a name.
     """
     entries = {
-        match["name"]: match[0]
-        for match in re.finditer(r"^(?P<name>[a-z0-9-]+)==\S+(?:.*\\\n)*.*", lock, re.MULTILINE)
+        match["name"]: match[0] for match in re.finditer(r"^(?P<name>[a-z0-9-]+)==\S+(?:.*\\\n)*.*", lock, re.MULTILINE)
     }
     missing = sorted(set(names) - set(entries))
     if missing:
