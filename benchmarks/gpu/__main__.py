@@ -27,7 +27,7 @@ from benchmarks.gpu.document import Document  # noqa: E402
 from benchmarks.gpu.limits import all_hold, judge  # noqa: E402
 from benchmarks.gpu.parts import parts_of  # noqa: E402
 from benchmarks.gpu.rehearsal import simulated_board  # noqa: E402
-from benchmarks.gpu.schedule import Schedule  # noqa: E402
+from benchmarks.gpu.schedule import LOG, Schedule  # noqa: E402
 from benchmarks.gpu.table import table  # noqa: E402
 from benchmarks.gpu.told import OUT  # noqa: E402
 
@@ -42,6 +42,7 @@ def main() -> int:
     asked = parser.parse_args()
     out: Path = asked.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
+    (out / LOG).unlink(missing_ok=True)
     document = Document(out, rehearsal=asked.rehearsal, taken=_today(), commit=_commit())
     with tempfile.TemporaryDirectory(prefix="gpu-acceptance-") as name:
         environment = _environment(out)

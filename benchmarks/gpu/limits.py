@@ -29,7 +29,7 @@ class Limit:
 
     figure: from the parts; NoFigure where they lack it
     holds: whether the figure is within the limit, and `bound` says the same in words
-    handled: whether the pipeline copes with a figure beyond it, and `remedy` says how
+    handled: whether the pipeline copes with a figure beyond it, and `remedy` says how; None: it never does
     board_only: what a processor in the board's place cannot show
     """
 
@@ -38,7 +38,7 @@ class Limit:
     bound: str
     figure: Callable[[Parts], float]
     holds: Callable[[float], bool]
-    handled: Callable[[Parts], bool] = lambda parts: False
+    handled: Callable[[Parts], bool] | None = None
     remedy: str = ""
     board_only: bool = True
 
@@ -81,6 +81,8 @@ def _verdict(limit: Limit, parts: Parts, *, rehearsal: bool) -> Verdict:
         return said(figure, ABSENT, "a figure of a rehearsal")
     if limit.holds(figure):
         return said(figure, PASS, None)
+    if limit.handled is None:
+        return said(figure, FAIL, None)
     try:
         handled = limit.handled(parts)
     except NoFigure as missing:

@@ -33,14 +33,14 @@ class Ended:
 def run_limited(
     command: Sequence[str], *, limit_s: float, log: Path, environment: Mapping[str, str], directory: Path
 ) -> Ended:
-    """Run a command, its output in `log`; at its limit it is asked to end, GRACE_S later all of it is killed.
+    """Run a command, its output added to `log`; at its limit it is asked to end, GRACE_S later all of it is killed.
 
     Returns at most GRACE_S + VANISH_S after the limit, also where a process cannot be killed because it hangs in the
     kernel.
     """
     mark = f"{os.getpid()}-{next(_numbers)}"
     begun_s = time.monotonic()
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

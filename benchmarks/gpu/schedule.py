@@ -17,6 +17,8 @@ from benchmarks.gpu.told import ENDS_IN, FIGURES
 
 DONE, FAILED, STOPPED = "done", "failed", "stopped"
 NO_TIME, ABSENT = "no time left", "not on this machine"
+# What all parts print, beside the JSON.
+LOG = "acceptance.log"
 # For verdicts, the table and the last write.
 CLOSING_S = 2.0
 # A part that gets less than this share of what it takes is not begun.
@@ -97,11 +99,14 @@ class Schedule:
         folder = self._document.folder
         figures = folder / f"{part.name}.figures.json"
         figures.unlink(missing_ok=True)
+        log = folder / LOG
+        with log.open("a", encoding="utf-8") as output:
+            output.write(f"\n==== {part.name}, at most {allowed_s:.0f} s ====\n")
         told = {FIGURES: str(figures), ENDS_IN: f"{allowed_s:.1f}"}
         ended = run_limited(
             part.command,
             limit_s=allowed_s,
-            log=folder / f"{part.name}.log",
+            log=log,
             environment={**self._environment, **told, **_python_path(part, self._environment)},
             directory=self._directory,
         )
@@ -119,7 +124,7 @@ def _judge(ended: Ended, answers: Mapping[str, Any], allowed_s: float) -> tuple[
     if ended.code is None:
         state, reasons = STOPPED, [f"killed after {allowed_s:.0f} s", *errors]
     elif ended.code != 0:
-        state, reasons = FAILED, errors or [f"ended with exit code {ended.code}; see its log"]
+        state, reasons = FAILED, errors or [f"ended with exit code {ended.code}; see {LOG}"]
     elif answers and len(absent) == len(answers):
         state, reasons = ABSENT, sorted(set(absent))
     if ended.left_behind:

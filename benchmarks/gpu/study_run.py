@@ -58,7 +58,7 @@ def content(scale: Scale) -> dict[str, Any]:
             "baseline": {"duration_s": 0.2},
             "energy": {"meters": ["nvml"]},
         }
-        whole["measurement"] |= {"min_window_s": 0.3}
+        whole["measurement"] |= {"min_window_s": 0.3, "replicates": 1}
     return whole
 
 

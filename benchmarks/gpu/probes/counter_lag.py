@@ -7,6 +7,7 @@ counter's lag plus what the board itself takes to draw the new power, so each fi
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import threading
 import time
@@ -89,12 +90,10 @@ def lags(readings: Sequence[Reading], busy_s: Sequence[tuple[float, float]]) -> 
     edges = [readings[0].time_s, *(edge_s for pair in busy_s for edge_s in pair), readings[-1].time_s]
     lines = [
         _line([tick for tick in ticks if begin_s + TRANSITION_S * (place > 0) < tick[0] <= end_s])
-        for place, (begin_s, end_s) in enumerate(zip(edges, edges[1:], strict=False))
+        for place, (begin_s, end_s) in enumerate(itertools.pairwise(edges))
     ]
-    found = [
-        _crossing_s(*pair) - edge_s
-        for pair, edge_s in zip(zip(lines, lines[1:], strict=False), edges[1:], strict=False)
-    ]
+    steps = zip(itertools.pairwise(lines), edges[1:], strict=False)
+    found = [_crossing_s(before, after) - edge_s for (before, after), edge_s in steps]
     idle_until_s = busy_s[0][0]
     return {
         "idle_w": round(lines[0][0], 2),
@@ -112,7 +111,7 @@ def ticks_of(readings: Sequence[Reading]) -> list[tuple[float, float]]:
 
     Between two ticks the counter stands still, so that all polls together would lag by half a tick.
     """
-    pairs = zip(readings, readings[1:], strict=False)
+    pairs = itertools.pairwise(readings)
     return [
         ((before.time_s + after.time_s) / 2, after.counter_j)
         for before, after in pairs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -81,7 +82,7 @@ def steps(seconds: float) -> dict[str, Any]:
 
 def gaps(times_s: Sequence[float]) -> dict[str, Any]:
     """Number, median and relative spread (half of the middle 80 %) of the intervals between successive times."""
-    between = sorted((later - earlier) * 1e3 for earlier, later in zip(times_s, times_s[1:], strict=False))
+    between = sorted((later - earlier) * 1e3 for earlier, later in itertools.pairwise(times_s))
     if not between:
         return {"steps": len(times_s), "median_ms": None, "spread": None}
     median = statistics.median(between)
