@@ -1,6 +1,6 @@
 """`make gpu-acceptance`: whether one NVIDIA board does what the pipeline takes for granted, in under ten minutes.
 
-python3 -m benchmarks.gpu [--out FOLDER] [--rehearsal]     (in the repository's root)
+python3 -m benchmarks.gpu [--out FOLDER] [--rehearsal] [--no-wheels]     (in the repository's root)
 
 Needs Python 3.12 with torch and transformers, and no network: packages in .whl/ (`make gpu-wheels`) are installed into
 a temporary folder. Prints a table of limits and writes <board>.json into the folder, by default benchmarks/gpu/results
@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.gpu.document import Document  # noqa: E402
 from benchmarks.gpu.limits import all_hold, judge  # noqa: E402
-from benchmarks.gpu.parts import parts_of  # noqa: E402
+from benchmarks.gpu.parts import WHEELS, parts_of  # noqa: E402
 from benchmarks.gpu.rehearsal import simulated_board  # noqa: E402
 from benchmarks.gpu.schedule import LOG, Schedule  # noqa: E402
 from benchmarks.gpu.table import table  # noqa: E402
@@ -39,6 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path(os.environ.get("OUT") or RESULTS), help="folder of the JSON")
     parser.add_argument("--rehearsal", action="store_true", help="without a board; the JSON says so")
+    parser.add_argument("--no-wheels", action="store_true", help="everything is installed; leave .whl/ alone")
     asked = parser.parse_args()
     out: Path = asked.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
@@ -49,7 +50,8 @@ def main() -> int:
         if asked.rehearsal:
             environment |= simulated_board(Path(name, "driver"))
         schedule = Schedule(document, total_s=TOTAL_S, begun_s=BEGUN_S, environment=environment, directory=ROOT)
-        schedule.run(parts_of(Path(name), rehearsal=asked.rehearsal), lambda: _finish(document))
+        wheels = [] if asked.no_wheels else sorted(WHEELS.glob("*.whl"))
+        schedule.run(parts_of(Path(name), wheels, rehearsal=asked.rehearsal), lambda: _finish(document))
     return 0 if document.content["accepted"] else 1
 
 

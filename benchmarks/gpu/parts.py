@@ -7,6 +7,7 @@ expected to take 520 s; the evidence tests get what is left.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.gpu.schedule import Part
@@ -30,9 +31,8 @@ PARTS = (
 INSTALL_S, INSTALL_LIMIT_S = 12.0, 60.0
 
 
-def parts_of(folder: Path, *, rehearsal: bool, wheels: Path = WHEELS) -> list[Part]:
-    """What runs, in order: the carried packages are installed into the folder first, if there are any."""
-    carried = sorted(wheels.glob("*.whl"))
+def parts_of(folder: Path, carried: Sequence[Path], *, rehearsal: bool) -> list[Part]:
+    """What runs, in order: the carried wheels are installed into the folder first, if there are any."""
     library = [wheel for wheel in carried if wheel.name.startswith(LIBRARY)]
     others = [wheel for wheel in carried if wheel not in library]
     installs = [

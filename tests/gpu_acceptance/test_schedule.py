@@ -100,7 +100,8 @@ sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}, {str(ROOT / "test
 from benchmarks.gpu import schedule
 from test_schedule import ANSWER, HANG, WORKER, part, run
 schedule.run_limited = lambda *_, **__: time.sleep(600)  # as where the kernel never gives a process back
-run(Path({str(tmp_path)!r}), part("first", ANSWER), part("second", ANSWER), total_s={CLOSING_S + GRACE_S + VANISH_S + 2.0})
+total_s = {CLOSING_S + GRACE_S + VANISH_S + 2.0}
+run(Path({str(tmp_path)!r}), part("first", ANSWER), part("second", ANSWER), total_s=total_s)
 """
     begun_s = time.monotonic()
     done = subprocess.run([sys.executable, "-c", program], timeout=60, check=False)
