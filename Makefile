@@ -4,7 +4,7 @@ CORES ?= $(shell nproc 2>/dev/null || echo 2)
 STUDY ?=
 BIN := .venv/bin
 
-.PHONY: run test test-all test-cluster lint format bench locks clean help
+.PHONY: run test test-all test-cluster lint format bench gpu-acceptance gpu-wheels locks clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,8 @@ help:
 	@echo "make test-all                the slow tests too"
 	@echo "make test-cluster            a study on a SLURM that the test installs and starts (as root, on Debian)"
 	@echo "make bench                   the measured claims, each with its ratio"
+	@echo "make gpu-acceptance          whether one NVIDIA GPU does what is taken for granted, in 570 s; JSON in OUT"
+	@echo "make gpu-wheels              collect in .whl/ what a GPU machine without a network lacks for that"
 	@echo "make locks                   resolve envs/requirements*.txt into envs/locks/, with hashes"
 	@echo "make lint / make format      ruff, snakefmt, snakemake --lint, mypy"
 
@@ -31,6 +33,13 @@ test-cluster: .venv/.dev
 
 bench: .venv/.dev
 	$(BIN)/python -m benchmarks
+
+# On the machine's own Python, which has torch and transformers: no .venv, no network. See docs/gpu.md.
+gpu-acceptance:
+	$(PYTHON) -m benchmarks.gpu $(if $(OUT),--out $(OUT))
+
+gpu-wheels:
+	$(PYTHON) -m benchmarks.gpu.wheels
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -1,0 +1,75 @@
+"""The table in docs/methodology.md of what was verified on which board, from benchmarks/gpu/*.json.
+
+python -m benchmarks.gpu.page     (in the repository's root)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gpu.document import FORMAT, read_json
+from benchmarks.gpu.limits import LIMITS
+
+HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "docs" / "methodology.md"
+BLOCK = re.compile(r"(<!-- generated: boards -->\n).*?(<!-- end -->)", re.DOTALL)
+# A row of as many cells as the head has.
+NONE = "| none yet |" + " |" * (len(LIMITS) + 2)
+
+
+class NotABoard(ValueError):
+    """A file that proves nothing of a board lies where those of boards do; the message says why."""
+
+
+def read_boards(folder: Path = HERE) -> list[dict[str, Any]]:
+    """The documents of all boards, by name of their file.
+
+    Raises:
+        NotABoard: one is a rehearsal, of another format, or names no board.
+    """
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        content = read_json(path)
+        if content.get("rehearsal") is not False:
+            raise NotABoard(f"{path.name} is a rehearsal; delete it")
+        if content.get("format") != FORMAT or not content.get("board"):
+            raise NotABoard(f"{path.name} is not an acceptance of format {FORMAT}; run `make gpu-acceptance` again")
+        found.append(content)
+    return found
+
+
+def table(boards: Sequence[Mapping[str, Any]]) -> str:
+    """A row per board: its name, driver, date, and per limit the figure with its verdict."""
+    head = ["board", "driver", "on", *(limit.name for limit in LIMITS)]
+    rows = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join([*rows, *([_row(board) for board in boards] or [NONE])])
+
+
+def _row(board: Mapping[str, Any]) -> str:
+    driver = (board["parts"].get("environment") or {}).get("figures", {}).get("board", {}).get("driver", "-")
+    verdicts = {verdict["name"]: verdict for verdict in board["verdicts"]}
+    cells = [board["board"], driver, board["taken"], *(_cell(verdicts.get(limit.name)) for limit in LIMITS)]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _cell(verdict: Mapping[str, Any] | None) -> str:
+    if verdict is None:
+        return "-"
+    figure = "" if verdict["figure"] is None else f"{verdict['figure']:.3g} "
+    return f"{figure}{verdict['verdict']}"
+
+
+def with_fresh_table(text: str) -> str:
+    """The page with the table made again."""
+    return BLOCK.sub(lambda found: f"{found[1]}{table(read_boards())}\n{found[2]}", text)
+
+
+def main() -> None:
+    PAGE.write_text(with_fresh_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

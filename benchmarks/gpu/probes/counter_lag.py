@@ -1,0 +1,160 @@
+"""How late the counter follows the load, and how long the board takes to be idle again.
+
+The load steps up and down twice while counter and power are polled. Joules over seconds are a straight line before and
+after a step, and the two lines cross where the counter thinks that the step was. That is later than the step by the
+counter's lag plus what the board itself takes to draw the new power, so each figure is an upper bound of the lag.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.gpu.probes.board import counter_j, power_source
+from benchmarks.gpu.probes.work import work
+from benchmarks.gpu.scale import Scale
+
+# Left out after a step, in which clocks and power find their new level.
+TRANSITION_S = 0.6
+# The last second of the trace says what idle power is; it has settled when power stays this near to it.
+SETTLED = 0.02
+MEAN_OVER_S = 0.25
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One poll: `perf_counter` seconds in the middle of the call, the counter in joules, power in watts."""
+
+    time_s: float
+    counter_j: float
+    power_w: float
+
+
+class Poller:
+    """Reads counter and power as fast as they answer, in a thread."""
+
+    def __init__(self) -> None:
+        self.readings: list[Reading] = []
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def finish(self) -> list[Reading]:
+        self._done.set()
+        self._thread.join()
+        return self.readings
+
+    def _run(self) -> None:
+        read_power = power_source().read
+        while not self._done.is_set():
+            before_s = time.perf_counter()
+            joules = counter_j()
+            middle_s = (before_s + time.perf_counter()) / 2
+            self.readings.append(Reading(middle_s, joules, read_power()))
+            time.sleep(2e-4)  # the thread that keeps the board busy needs the interpreter too
+
+
+def step_response(scale: Scale) -> dict[str, Any]:
+    work(scale)  # what it needs is there before anything is timed
+    time.sleep(scale.settle_s / 2)
+    poller = Poller()
+    time.sleep(scale.idle_s)
+    busy_s: list[tuple[float, float]] = []
+    for pause_s in (scale.idle_s, scale.settle_s):
+        step = work(scale)
+        step.start()
+        time.sleep(scale.busy_s)
+        step.finish()
+        busy_s.append((step.started_s, step.ended_s))
+        time.sleep(pause_s)
+    readings = poller.finish()
+    seconds = readings[-1].time_s - readings[0].time_s
+    return {
+        **lags(readings, busy_s),
+        **settling(readings, busy_s[-1][1]),
+        "polls_per_s": round(len(readings) / seconds, 1),
+    }
+
+
+def lags(readings: Sequence[Reading], busy_s: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """The counter's lag behind each edge of the load in seconds, and the levels that it and the power reading show.
+
+    busy_s: start and end of each stretch of load, in `perf_counter` seconds
+    """
+    ticks = ticks_of(readings)
+    edges = [readings[0].time_s, *(edge_s for pair in busy_s for edge_s in pair), readings[-1].time_s]
+    lines = [
+        _line([tick for tick in ticks if begin_s + TRANSITION_S * (place > 0) < tick[0] <= end_s])
+        for place, (begin_s, end_s) in enumerate(itertools.pairwise(edges))
+    ]
+    steps = zip(itertools.pairwise(lines), edges[1:], strict=False)
+    found = [_crossing_s(before, after) - edge_s for (before, after), edge_s in steps]
+    idle_until_s = busy_s[0][0]
+    return {
+        "idle_w": round(lines[0][0], 2),
+        "busy_w": round(lines[1][0], 2),
+        "idle_by_power_w": round(_mean_power(readings, edges[0], idle_until_s), 2),
+        "busy_by_power_w": round(_mean_power(readings, busy_s[0][0] + TRANSITION_S, busy_s[0][1]), 2),
+        "lag_up_s": [round(value, 4) for value in found[0::2]],
+        "lag_down_s": [round(value, 4) for value in found[1::2]],
+        "largest_lag_s": round(max(found, key=abs), 4),
+    }
+
+
+def ticks_of(readings: Sequence[Reading]) -> list[tuple[float, float]]:
+    """(seconds, joules) at each change of the counter, half a poll before it was seen.
+
+    Between two ticks the counter stands still, so that all polls together would lag by half a tick.
+    """
+    pairs = itertools.pairwise(readings)
+    return [
+        ((before.time_s + after.time_s) / 2, after.counter_j)
+        for before, after in pairs
+        if after.counter_j != before.counter_j
+    ]
+
+
+def settling(readings: Sequence[Reading], ended_s: float) -> dict[str, Any]:
+    """Seconds from the end of the load until power stays within SETTLED of the mean of the last second."""
+    last_s = readings[-1].time_s
+    level_w = _mean_power(readings, max(last_s - 1.0, ended_s), last_s)
+    means = []
+    begin_s = ended_s
+    while begin_s + MEAN_OVER_S <= last_s:
+        means.append((begin_s, _mean_power(readings, begin_s, begin_s + MEAN_OVER_S)))
+        begin_s += MEAN_OVER_S
+    unsettled = [at_s for at_s, watts in means if abs(watts - level_w) > SETTLED * level_w]
+    settled_s = (max(unsettled) + MEAN_OVER_S - ended_s) if unsettled else 0.0
+    return {
+        "settled_idle_w": round(level_w, 2),
+        "settle_s": round(settled_s, 2),
+        "watched_s": round(last_s - ended_s, 2),
+        "decay_w": [round(watts, 2) for _, watts in means[:: max(1, len(means) // 16)]],
+    }
+
+
+def _mean_power(readings: Sequence[Reading], begin_s: float, end_s: float) -> float:
+    return statistics.fmean(item.power_w for item in readings if begin_s <= item.time_s <= end_s)
+
+
+def _line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Least squares of joules over seconds: watts, and joules at second 0."""
+    if len(points) < 3:
+        raise ValueError(f"the counter moved {len(points)} times only between two steps of the load")
+    slope, intercept = statistics.linear_regression(*zip(*points, strict=True))
+    return slope, intercept
+
+
+def _crossing_s(before: tuple[float, float], after: tuple[float, float]) -> float:
+    """Where two lines of joules over seconds meet."""
+    if abs(after[0] - before[0]) < 0.1 * max(abs(before[0]), abs(after[0])):
+        raise ValueError(f"the load does not show: {before[0]:.1f} W before and {after[0]:.1f} W after a step")
+    return (before[1] - after[1]) / (after[0] - before[0])
+
+
+QUESTIONS = {"step_response": step_response}

@@ -1,0 +1,127 @@
+"""What generation does on the board: forwards of a prefill-only pass, kernels of attention, caches, CUDA graphs."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from benchmarks.gpu.probes.model import generator, llama, prompts
+from benchmarks.gpu.scale import Scale, cuda_only
+from llenergymeasure.engine.batches import make_batches
+from llenergymeasure.engine.compilation import counts, since
+
+STATIC_PASSES = 9
+# From this pass on, nothing more may be recorded: the first compiles, the second records.
+STEADY_FROM = 3
+ATTENTION = ("flash", "efficient", "fmha", "cudnn", "attention", "softmax")
+# The counters of CUDA graphs among those of the compiler.
+GRAPHS = ("graphs_recorded", "graphs_rerecorded")
+
+
+def prefill_only(scale: Scale) -> dict[str, Any]:
+    """Forward passes of a pass that ends with its first token, and of a whole one."""
+    model = llama(scale)
+    run = generator(scale, [scale.prompt_tokens // 4] * scale.rows, scale.decode_tokens)
+    run.run_pass(prefill_only=True)
+    run.devices.synchronize()
+    calls: list[int] = []
+    hook = model.register_forward_pre_hook(lambda *_: calls.append(1))
+    try:
+        run.run_pass(prefill_only=True)
+        alone = len(calls)
+        run.run_pass()
+    finally:
+        hook.remove()
+    run.devices.synchronize()
+    seconds = [run.pass_seconds(item) for item in run.take_raw()]
+    return {
+        "forwards_of_prefill": alone,
+        "forwards_of_all": len(calls) - alone,
+        "prefill_s": round(seconds[1], 5),
+        "all_s": round(seconds[2], 5),
+        "step_s": round((seconds[2] - seconds[1]) / (scale.decode_tokens - 1), 6),
+    }
+
+
+def attention(scale: Scale) -> dict[str, Any]:
+    """Names of the kernels that scaled dot product attention chose, without and with padding."""
+    from torch.profiler import ProfilerActivity, profile
+
+    model, device = llama(scale), next(llama(scale).parameters()).device
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if scale.device == "cuda" else [])]
+    table = {}
+    for name, lengths in (("equal_lengths", (64, 64)), ("padded", (64, 61))):
+        (batch,) = make_batches(prompts(scale, lengths), len(lengths), 0, device)
+        settings = {"max_new_tokens": 3, "do_sample": False, "pad_token_id": 0}
+        with torch.inference_mode():
+            model.generate(batch.input_ids, attention_mask=batch.attention_mask, **settings)
+            with profile(activities=activities) as profiled:
+                model.generate(batch.input_ids, attention_mask=batch.attention_mask, **settings)
+        keys = {event.key[:100] for event in profiled.key_averages()}
+        table[name] = sorted(key for key in keys if any(word in key.lower() for word in ATTENTION))
+    return table
+
+
+def static_cache_length(scale: Scale) -> dict[str, Any]:
+    """Peak bytes of the same short static pass before and after a long one: what the library remembers on the model.
+
+    The pipeline resets that between experiments; a ratio above 1 says that it has to, with this version.
+    """
+    cuda_only(scale)
+
+    def peak_bytes(new_tokens: int) -> int:
+        run = generator(scale, [128] * 4, new_tokens, cache_implementation="static", disable_compile=True)
+        run.devices.reset_peak_memory()
+        before = torch.cuda.memory_allocated()
+        run.run_pass(prefill_only=True)
+        run.devices.synchronize()
+        run.close()
+        return run.devices.peak_memory_bytes() - before
+
+    fresh = peak_bytes(8)
+    peak_bytes(1024)
+    later = peak_bytes(8)
+    return {"fresh_bytes": fresh, "after_a_longer_one_bytes": later, "ratio": round(later / fresh, 3)}
+
+
+def graphs(scale: Scale) -> dict[str, Any]:
+    """Passes over a new static cache each: whether its CUDA graphs are replayed or recorded again.
+
+    Results are kept, as in a window, and taken once in between, so that the allocator's addresses move.
+    """
+    cuda_only(scale)
+    run = generator(scale, [128] * 4, 24, cache_implementation="static")
+    start, rows = counts(), []
+    for turn in range(STATIC_PASSES):
+        begun_s = time.perf_counter()
+        run.run_pass()
+        run.devices.synchronize()
+        rows.append({"seconds": round(time.perf_counter() - begun_s, 4), **since(start)})
+        if turn == STATIC_PASSES // 2:
+            run.take_raw()
+            gc.collect()
+    run.take_raw()
+    run.run_pass(prefill_only=True)
+    run.devices.synchronize()
+    run.close()
+    return {"passes": rows, "recorded_after_third_pass": recorded_after(rows), "after_prefill_only": since(start)}
+
+
+def recorded_after(rows: Sequence[dict[str, Any]]) -> int | None:
+    """Recordings and re-recordings after pass STEADY_FROM; None where nothing counts them."""
+    named = [name for name in GRAPHS if name in rows[0]]
+    if not named:
+        return None
+    return sum(rows[-1][name] - rows[STEADY_FROM - 1][name] for name in named)
+
+
+QUESTIONS = {
+    "prefill_only": prefill_only,
+    "attention": attention,
+    "static_cache_length": static_cache_length,
+    "graphs": graphs,
+}

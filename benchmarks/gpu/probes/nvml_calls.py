@@ -1,0 +1,112 @@
+"""How long NVML's functions take to answer, and how often counter and power change: idle, and under load."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pynvml
+
+from benchmarks.gpu.probes.board import counter_j, first_visible, power_source
+from benchmarks.gpu.probes.work import work
+from benchmarks.gpu.scale import Scale
+from llenergymeasure.energy.nvml_power import field_power_w
+
+# Slow ones that no sample waits for: asked a few times only.
+SLOW = frozenset({"processes", "ecc_errors"})
+# What each sample of the pipeline asks.
+SAMPLED = ("counter", "power")
+LOOKED_AT_S = 2.0
+
+
+def calls() -> dict[str, Callable[[], Any]]:
+    """By name, what the pipeline asks NVML, and what it would like to know whether the driver answers."""
+    handle = first_visible()
+    capped = getattr(pynvml, "NVML_FI_DEV_CLOCKS_EVENT_REASON_SW_POWER_CAP", None)
+    found: dict[str, Callable[[], Any]] = {
+        "counter": counter_j,
+        "power": power_source().read,
+        "power_usage": lambda: pynvml.nvmlDeviceGetPowerUsage(handle),
+        "average_power": lambda: field_power_w(handle, pynvml.NVML_FI_DEV_POWER_AVERAGE),
+        "module_power": lambda: field_power_w(handle, pynvml.NVML_FI_DEV_POWER_INSTANT, pynvml.NVML_POWER_SCOPE_MODULE),
+        "temperature": lambda: pynvml.nvmlDeviceGetTemperatureV(handle, pynvml.NVML_TEMPERATURE_GPU),
+        "sm_clock": lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM),
+        "reasons": lambda: pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle),
+        "ecc_errors": lambda: pynvml.nvmlDeviceGetTotalEccErrors(handle, 1, 0),
+        "limit": lambda: pynvml.nvmlDeviceGetEnforcedPowerLimit(handle),
+        "processes": lambda: len(pynvml.nvmlDeviceGetComputeRunningProcesses_v3(handle)),
+    }
+    if capped is not None:
+        found["capped_us"] = lambda: field_power_w(handle, capped)
+    return found
+
+
+def latencies(many: int) -> dict[str, Any]:
+    """Shortest, median and longest call of each function in milliseconds, or what the driver says instead."""
+    table: dict[str, Any] = {}
+    for name, call in calls().items():
+        try:
+            took = [_timed_ms(call) for _ in range(5 if name in SLOW else many)]
+        except (pynvml.NVMLError, AttributeError) as refusal:
+            table[name] = {"refused": str(refusal)}
+        else:
+            values = (min(took), statistics.median(took), max(took))
+            table[name] = dict(zip(("least_ms", "median_ms", "most_ms"), (round(v, 4) for v in values), strict=True))
+    return table
+
+
+def _timed_ms(call: Callable[[], Any]) -> float:
+    begun_s = time.perf_counter()
+    call()
+    return (time.perf_counter() - begun_s) * 1e3
+
+
+def steps(seconds: float) -> dict[str, Any]:
+    """Times between two changes of counter and power, both polled as fast as they answer."""
+    reads = {name: call for name, call in calls().items() if name in SAMPLED}
+    changed_s: dict[str, list[float]] = {name: [] for name in reads}
+    last: dict[str, float] = {}
+    end_s = time.perf_counter() + seconds
+    while time.perf_counter() < end_s:
+        for name, read in reads.items():
+            before_s = time.perf_counter()
+            value = read()
+            if name in last and value != last[name]:
+                changed_s[name].append((before_s + time.perf_counter()) / 2)
+            last[name] = value
+    return {name: gaps(times) for name, times in changed_s.items()}
+
+
+def gaps(times_s: Sequence[float]) -> dict[str, Any]:
+    """Number, median and relative spread (half of the middle 80 %) of the intervals between successive times."""
+    between = sorted((later - earlier) * 1e3 for earlier, later in itertools.pairwise(times_s))
+    if not between:
+        return {"steps": len(times_s), "median_ms": None, "spread": None}
+    median = statistics.median(between)
+    tenth = len(between) // 10
+    return {
+        "steps": len(times_s),
+        "median_ms": round(median, 3),
+        "spread": round((between[-1 - tenth] - between[tenth]) / 2 / median, 4),
+    }
+
+
+def idle(scale: Scale) -> dict[str, Any]:
+    """Before this process has a context on the board."""
+    return {"calls": latencies(scale.latency_calls), "steps": steps(min(LOOKED_AT_S, scale.idle_s))}
+
+
+def loaded(scale: Scale) -> dict[str, Any]:
+    busy = work(scale)
+    busy.start()
+    try:
+        time.sleep(scale.idle_s / 2)
+        return {"calls": latencies(scale.latency_calls), "steps": steps(min(LOOKED_AT_S, scale.busy_s))}
+    finally:
+        busy.finish()
+
+
+QUESTIONS = {"idle": idle, "loaded": loaded}

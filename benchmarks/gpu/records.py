@@ -1,0 +1,149 @@
+"""What the records of the acceptance study say, in figures: pure functions of the lines and load records."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+JOULES = "energy_per_output_token_j"
+SPEED = "throughput_output_tokens_per_s"
+METRICS = (
+    JOULES,
+    "net_energy_per_output_token_j",
+    SPEED,
+    "ttft_s",
+    "itl_s",
+    "peak_memory_bytes",
+    "window_s",
+    "pass_cv",
+    "average_power_w",
+    "prefill_energy_j",
+    "prefill_energy_trace_j",
+)
+PROVEN = ("attn_implementation", "cache_implementation", "torch_compile", "compile_config")
+DYNAMIC, STATIC = "dynamic", "static"
+# Three experiments, two replicates each.
+EXPECTED = 6
+
+Record = Mapping[str, Any]
+
+
+def read_records(results: Path) -> list[dict[str, Any]]:
+    """Every measurement line of a study's folder."""
+    paths = sorted((results / "batches").glob("*/*/measurements.jsonl"))
+    return [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def read_loads(results: Path) -> list[dict[str, Any]]:
+    """Every load record of a study's folder."""
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((results / "loads").glob("*/load.json"))]
+
+
+def figures_of(records: Sequence[Record], loads: Sequence[Record]) -> dict[str, Any]:
+    """What is judged and what is to be seen.
+
+    joules_cv, speed_cv: of each experiment's replicates, the largest (coefficient of variation)
+    static_over_dynamic: joules per token, means over replicates, at the same batch size
+    """
+    groups: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        groups[label_of(record)].append(record)
+    resident = next((load["memory"]["resident_bytes"] for load in loads if load.get("memory")), None)
+    return {
+        "records": len(records),
+        "ok_and_valid": sum(is_ok_and_valid(record) for record in records),
+        "codes": dict(Counter(code for record in records for code in codes_of(record))),
+        "joules_cv": _largest(_variation(members, JOULES) for members in groups.values()),
+        "speed_cv": _largest(_variation(members, SPEED) for members in groups.values()),
+        "static_over_dynamic": _static_over_dynamic(records),
+        "loads": [_load(load) for load in loads],
+        "experiments": {label: [_one(record, resident) for record in members] for label, members in groups.items()},
+    }
+
+
+def label_of(record: Record) -> str:
+    settings = record["config"]["pytorch"]
+    return " ".join(f"{name}={value}" for name, value in sorted(settings.items()) if value is not None)
+
+
+def is_ok_and_valid(record: Record) -> bool:
+    return record["status"] == "ok" and (record.get("validity") or {}).get("verdict") == "valid"
+
+
+def codes_of(record: Record) -> list[str]:
+    """What the run was judged by, or what it failed of."""
+    failure = record.get("failure")
+    if failure:
+        return [f"failed: {failure['error_class']}" if "error_class" in failure else f"failed: {failure}"]
+    return [reason["code"] for reason in (record.get("validity") or {}).get("reasons", [])]
+
+
+def _variation(members: Sequence[Record], metric: str) -> float | None:
+    values = _values(members, metric)
+    return statistics.stdev(values) / statistics.fmean(values) if len(values) > 1 else None
+
+
+def _values(members: Sequence[Record], metric: str) -> list[float]:
+    found = [(record.get("metrics") or {}).get(metric) for record in members]
+    return [value for value in found if value is not None]
+
+
+def _largest(values: Any) -> float | None:
+    known = [value for value in values if value is not None]
+    return max(known) if known else None
+
+
+def _static_over_dynamic(records: Sequence[Record]) -> float | None:
+    by_cache: dict[str, list[Record]] = defaultdict(list)
+    static = [item for item in records if item["config"]["pytorch"].get("cache_implementation") == STATIC]
+    rows = {item["config"]["pytorch"].get("batch_size") for item in static}
+    for record in records:
+        settings = record["config"]["pytorch"]
+        if settings.get("batch_size") in rows:
+            by_cache[settings.get("cache_implementation") or DYNAMIC].append(record)
+    means = {name: _values(members, JOULES) for name, members in by_cache.items()}
+    if not means.get(STATIC) or not means.get(DYNAMIC):
+        return None
+    return statistics.fmean(means[STATIC]) / statistics.fmean(means[DYNAMIC])
+
+
+def _one(record: Record, resident_bytes: int | None) -> dict[str, Any]:
+    """What is to be seen of one record; `cache_left_bytes` is what lies beside the weights when the window opens."""
+    metrics, evidence = record.get("metrics") or {}, record.get("evidence") or {}
+    at_window = (record.get("memory") or {}).get("at_window")
+    known = at_window is not None and resident_bytes is not None
+    entries = [item for item in record.get("energy") or [] if item["phase"] == "generate"]
+    return {
+        "replicate": record["replicate"],
+        "status": record["status"],
+        "verdict": (record.get("validity") or {}).get("verdict"),
+        "codes": codes_of(record),
+        "metrics": {name: metrics.get(name) for name in METRICS},
+        "source": record.get("energy_source"),
+        "counter_over_power": [(item.get("cross_check") or {}).get("ratio") for item in entries],
+        "u95_share": [
+            item["expanded_uncertainty_j"] / item["energy_j"]
+            for item in entries
+            if item["energy_j"] and item["expanded_uncertainty_j"]
+        ],
+        "resolution_window_s": (record.get("calibration") or {}).get("resolution_window_s"),
+        "phases_agree": (record.get("phases") or {}).get("agrees"),
+        "cache_left_bytes": at_window["in_use_bytes"] - resident_bytes if known else None,
+        "evidence": {name: evidence[f"pytorch.{name}"]["observed"] for name in PROVEN if f"pytorch.{name}" in evidence},
+        "ignored": [name for name, item in evidence.items() if item["verdict"] == "ignored"],
+        "warnings": sorted({item["code"] for item in record.get("warnings") or []}),
+    }
+
+
+def _load(load: Record) -> dict[str, Any]:
+    return {
+        "status": load.get("status"),
+        "failure": load.get("failure"),
+        "load_s": load.get("load_s"),
+        "memory": load.get("memory"),
+        "energy": {item["phase"]: item["energy_j"] for item in load.get("energy") or []},
+    }

@@ -1,0 +1,21 @@
+"""What a rehearsal puts in a board's place: the tests' simulated NVML library, compiled here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def simulated_board(folder: Path) -> dict[str, str]:
+    """Compile the library into the folder; the environment in which NVML's binding finds it and one board."""
+    sys.path.append(str(ROOT / "tests"))
+    from energy.simulated_gpus import build_driver
+
+    folder.mkdir(parents=True, exist_ok=True)
+    build_driver(folder)
+    found = [str(folder), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
+    simulated = {"SIM_NVML_POWER_W": "80", "SIM_NVML_FIELDS": "instant+average"}
+    return {"LD_LIBRARY_PATH": os.pathsep.join(found), **simulated, "CUDA_VISIBLE_DEVICES": "0"}

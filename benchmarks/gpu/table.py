@@ -1,0 +1,82 @@
+"""What the acceptance prints at its end: limits with their verdicts, figures that have none, parts with their times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.gpu.limits import NoFigure, Parts, Verdict, figure_at
+
+# What is asked of a board without a limit: the words, and where the answer is.
+FIGURES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("counter's ticks, idle", ("nvml-calls", "idle", "steps", "counter")),
+    ("counter's ticks, under load", ("nvml-calls", "loaded", "steps", "counter")),
+    ("power of the module", ("nvml-calls", "idle", "calls", "module_power")),
+    ("seconds until idle power has settled after a load", ("counter-lag", "step_response", "settle_s")),
+    ("idle W by the counter", ("counter-lag", "step_response", "idle_w")),
+    ("idle W by the power reading", ("counter-lag", "step_response", "idle_by_power_w")),
+    ("windows: W by length in s", ("window-lengths", "windows", "watts_by_length")),
+    ("seconds of a decoding in a window over one outside", ("sampler-cost", "at_default", "ratio")),
+    ("the same, power read every 0.2 s", ("sampler-cost", "at_200_ms", "ratio")),
+    ("µs per time stamp", ("sampler-cost", "stamp", "us")),
+    ("attention, prompts of one length", ("decoding", "attention", "equal_lengths")),
+    ("attention, padded", ("decoding", "attention", "padded")),
+    ("peak of a short static pass after a longer one, over a fresh one", ("decoding", "static_cache_length", "ratio")),
+    ("transformers", ("environment", "versions", "transformers")),
+    ("the machine's own transformers", ("other-library", "passes", "transformers")),
+    ("forwards of its prefill-only pass", ("other-library", "passes", "forwards_of_prefill")),
+    ("peak can be reset before CUDA is in use", ("environment", "cuda", "peak_is_reset_before_cuda_is_initialised")),
+    ("torch and NVML mean the same board", ("environment", "cuda", "same_board_as_nvml")),
+    ("what the study's runs were judged by", ("study", "study", "codes")),
+    ("evidence tests that passed", ("evidence", "evidence", "passed")),
+    ("evidence tests that did not", ("evidence", "evidence", "not_passed")),
+)
+WIDEST = 160
+
+
+def table(content: Mapping[str, Any], verdicts: Sequence[Verdict]) -> str:
+    """The document in lines; a rehearsal says so in the first one."""
+    board = content["board"] or "no board answered"
+    head = f"REHEARSAL, says nothing of a board ({board})" if content["rehearsal"] else f"acceptance of {board}"
+    limits = [
+        (verdict.verdict, _number(verdict.figure), verdict.bound, f"{verdict.what}{_in_brackets(verdict.reason)}")
+        for verdict in verdicts
+    ]
+    parts = [
+        (entry["state"], f"{entry['seconds']:.1f} s", name, entry["reason"] or "")
+        for name, entry in content["parts"].items()
+    ]
+    return "\n".join(
+        [
+            head,
+            *_columns([("verdict", "figure", "limit", "of"), *limits]),
+            "",
+            *_columns([(words, _figure(content["parts"], place)) for words, place in FIGURES]),
+            "",
+            *_columns([("state", "took", "part", ""), *parts]),
+            f"{content['seconds']:.0f} s in all",
+        ]
+    )
+
+
+def _figure(parts: Parts, place: tuple[str, ...]) -> str:
+    try:
+        return str(figure_at(parts, *place))[:WIDEST]
+    except NoFigure as missing:
+        return f"- ({missing})"[:WIDEST]
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]) - 1)]
+    return [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
+        for row in rows
+    ]
+
+
+def _number(figure: float | None) -> str:
+    return "-" if figure is None else f"{figure:.4g}"
+
+
+def _in_brackets(text: str | None) -> str:
+    return f" ({text})" if text else ""

@@ -1,0 +1,149 @@
+"""Figures of the acceptance from readings and records whose truth is known."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from benchmarks.gpu import evidence_tests, records
+from benchmarks.gpu.probes import counter_lag, decoding, nvml_calls, window_lengths
+from benchmarks.gpu.probes.counter_lag import Reading
+
+IDLE_W, BUSY_W, TICK_S, POLL_S = 70.0, 600.0, 0.1, 0.001
+BUSY_S = [(103.0, 105.5), (107.5, 110.0)]
+END_S = 116.0
+
+
+def watts(time_s: float, decay_s: float = 0.0) -> float:
+    for begin_s, end_s in BUSY_S:
+        if begin_s <= time_s < end_s:
+            return BUSY_W
+        if end_s <= time_s < end_s + decay_s:
+            return 1.5 * IDLE_W
+    return IDLE_W
+
+
+def readings(lag_s: float, *, tick_s: float = TICK_S, decay_s: float = 0.0) -> list[Reading]:
+    """Polls of a counter that shows at each tick what was drawn until `lag_s` before it."""
+    fine_s, joules, drawn = 1e-3, {}, 0.0
+    for step in range(int((END_S - 99.0) / fine_s) + 1):
+        joules[step] = drawn
+        drawn += watts(99.0 + step * fine_s, decay_s) * fine_s
+    found, time_s, jitter = [], 101.0, random.Random(0)
+    while time_s < END_S:
+        tick = int((time_s - 100.0) / tick_s) * tick_s + 100.0
+        shown = joules[round((tick - lag_s - 99.0) / fine_s)]
+        found.append(Reading(time_s, 1e6 + shown, watts(time_s, decay_s)))
+        time_s += POLL_S * jitter.uniform(0.5, 1.5)
+    return found
+
+
+@pytest.mark.parametrize("lag_s", [0.0, 0.02, 0.05, 0.1, 0.25])
+@pytest.mark.parametrize("tick_s", [0.02, 0.1])
+def test_the_lag_of_a_counter_is_found(lag_s: float, tick_s: float) -> None:
+    found = counter_lag.lags(readings(lag_s, tick_s=tick_s), BUSY_S)
+    assert [*found["lag_up_s"], *found["lag_down_s"]] == pytest.approx([lag_s] * 4, abs=0.004)
+    assert found["largest_lag_s"] == pytest.approx(lag_s, abs=0.004)
+    assert (found["idle_w"], found["busy_w"]) == pytest.approx((IDLE_W, BUSY_W), rel=0.01)
+    assert (found["idle_by_power_w"], found["busy_by_power_w"]) == (IDLE_W, BUSY_W)
+
+
+def test_a_load_that_does_not_show_is_no_lag_of_zero() -> None:
+    flat = [Reading(item.time_s, 1e6 + 100 * round(item.time_s, 1), 100.0) for item in readings(0.0)]
+    with pytest.raises(ValueError, match="the load does not show"):
+        counter_lag.lags(flat, BUSY_S)
+
+
+def test_the_time_until_idle_power_has_settled_is_found() -> None:
+    ended_s = BUSY_S[-1][1]
+    assert counter_lag.settling(readings(0.0, decay_s=2.0), ended_s)["settle_s"] == pytest.approx(2.0, abs=0.26)
+    assert counter_lag.settling(readings(0.0), ended_s)["settle_s"] <= 0.26
+
+
+def test_the_intercept_is_the_time_by_which_windows_are_off() -> None:
+    rows = [{"seconds": s, "joules": 300.0 * (s + 0.05)} for s in (1.0, 2.0, 4.0, 8.0, 4.0, 2.0, 1.0)]
+    found = window_lengths.line_of(rows)
+    assert (found["watts"], found["intercept_s"], found["intercept_j"]) == pytest.approx((300.0, 0.05, 15.0))
+    assert found["intercept_standard_error_s"] == pytest.approx(0.0, abs=1e-6)
+    assert found["watts_by_length"]["1.0"] == pytest.approx(315.0)
+    rows[0]["joules"] += 6.0
+    assert window_lengths.line_of(rows)["intercept_standard_error_s"] > 0.003
+
+
+def test_gaps_between_ticks_have_a_median_and_a_spread() -> None:
+    assert nvml_calls.gaps([0.0, 0.1, 0.2, 0.3, 0.41]) == {"steps": 5, "median_ms": 100.0, "spread": 0.05}
+    assert nvml_calls.gaps([1.0])["median_ms"] is None
+
+
+def test_recordings_after_the_third_pass_are_counted_and_unknown_where_nothing_counts_them() -> None:
+    recorded = [{"graphs_recorded": min(turn, 2), "graphs_rerecorded": 0} for turn in range(9)]
+    assert decoding.recorded_after(recorded) == 0
+    recorded[-1] = {"graphs_recorded": 3, "graphs_rerecorded": 2}
+    assert decoding.recorded_after(recorded) == 3
+    assert decoding.recorded_after([{"frames_compiled": 1}] * 9) is None
+
+
+def record(replicate: int, joules: float, *, cache: str | None, rows: int, **changes: Any) -> dict[str, Any]:
+    settings = {"attn_implementation": "sdpa", "batch_size": rows, "cache_implementation": cache, "device_map": None}
+    return {
+        "replicate": replicate,
+        "status": "ok",
+        "failure": None,
+        "validity": {"verdict": "valid", "reasons": []},
+        "config": {"pytorch": settings},
+        "metrics": {records.JOULES: joules, records.SPEED: 100.0},
+        "evidence": {"pytorch.cache_implementation": {"observed": "StaticCache", "verdict": "applied"}},
+        "energy": [
+            {"phase": "generate", "energy_j": 100.0, "expanded_uncertainty_j": 5.0, "cross_check": {"ratio": 1.01}}
+        ],
+        "memory": {"at_window": {"in_use_bytes": 3_000_000}},
+        "energy_source": "measured:nvml-total-energy",
+        "warnings": [],
+        **changes,
+    }
+
+
+def six(**changes: Any) -> list[dict[str, Any]]:
+    kinds = [(None, 1, 4.0), (None, 8, 1.0), ("static", 8, 0.8)]
+    return [
+        record(replicate, joules * (1 + 0.002 * replicate), cache=cache, rows=rows, **changes)
+        for replicate in (1, 2)
+        for cache, rows, joules in kinds
+    ]
+
+
+def test_the_records_of_a_study_are_counted_and_compared() -> None:
+    found = records.figures_of(six(), [{"status": "ok", "memory": {"resident_bytes": 2_000_000}, "energy": []}])
+    assert (found["records"], found["ok_and_valid"]) == (6, 6)
+    assert found["static_over_dynamic"] == pytest.approx(0.8)
+    assert found["joules_cv"] == pytest.approx(0.0014, abs=1e-4)
+    assert found["speed_cv"] == 0
+    assert len(found["experiments"]) == 3
+    first = found["experiments"]["attn_implementation=sdpa batch_size=1"][0]
+    assert first["cache_left_bytes"] == 1_000_000 and first["u95_share"] == [0.05]
+
+
+def test_a_doubtful_or_failed_record_is_not_counted_as_valid() -> None:
+    lines = six()
+    lines[0] |= {"validity": {"verdict": "suspect", "reasons": [{"code": "throttled"}]}}
+    lines[1] |= {"status": "failed", "failure": {"error_class": "OutOfMemory"}, "validity": None, "metrics": None}
+    lines[2] |= {"metrics": {records.JOULES: None}}
+    found = records.figures_of(lines, [])
+    assert found["ok_and_valid"] == 4
+    assert found["codes"] == {"throttled": 1, "failed: OutOfMemory": 1}
+    assert found["static_over_dynamic"] == pytest.approx(0.8, rel=0.01)
+
+
+def test_a_study_that_left_nothing_gives_no_ratio() -> None:
+    found = records.figures_of([], [])
+    assert (found["ok_and_valid"], found["joules_cv"], found["static_over_dynamic"]) == (0, None, None)
+
+
+def test_the_tests_of_evidence_are_read_from_their_report() -> None:
+    report = """<testsuites><testsuite><testcase name="a"/><testcase name="b"><failure message="no\n graph"/></testcase>
+    <testcase name="c"><skipped message="no bitsandbytes"/></testcase></testsuite></testsuites>"""
+    assert evidence_tests.outcomes(report) == {
+        "passed": 1,
+        "not_passed": {"b": "failure: no graph", "c": "skipped: no bitsandbytes"},
+    }

@@ -1,0 +1,139 @@
+"""The limits of the acceptance: a good board keeps them all, and each one fails when its figure is beyond it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from benchmarks.gpu.limits import LIMITS, Verdict, all_hold, judge
+from benchmarks.gpu.table import FIGURES, table
+
+
+def calls(milliseconds: float) -> dict[str, Any]:
+    each = {"least_ms": 0.01, "median_ms": milliseconds, "most_ms": 30.0}
+    return {"calls": {"counter": each, "power": dict(each)}, "steps": {}}
+
+
+GOOD: dict[str, dict[str, Any]] = {
+    "nvml-calls": {"idle": calls(0.2), "loaded": calls(1.9)},
+    "counter-lag": {"step_response": {"largest_lag_s": -0.02}},
+    "window-lengths": {"windows": {"intercept_s": -0.01}},
+    "decoding": {"prefill_only": {"forwards_of_prefill": 1}, "graphs": {"recorded_after_third_pass": 0}},
+    "study": {"study": {"ok_and_valid": 6, "joules_cv": 0.004, "static_over_dynamic": 0.8}},
+    "sampler-cost": {"at_default": {"ratio": 1.005}},
+}
+
+
+def parts(**changes: Any) -> dict[str, Any]:
+    """A good board's parts with some figures replaced; `part__question__figure=value`, dashes as underscores."""
+    figures = copy.deepcopy(GOOD)
+    for path, value in changes.items():
+        part, question, *rest = path.split("__")
+        place = figures[part.replace("_", "-")]
+        for step in (question, *rest[:-1]):
+            place = place[step]
+        place[rest[-1]] = value
+    return {name: {"state": "done", "reason": None, "seconds": 1.0, "figures": each} for name, each in figures.items()}
+
+
+def verdict_of(name: str, found: dict[str, Any], *, rehearsal: bool = False) -> Verdict:
+    (verdict,) = [item for item in judge(found, rehearsal=rehearsal) if item.name == name]
+    return verdict
+
+
+def test_a_good_board_keeps_every_limit() -> None:
+    verdicts = judge(parts(), rehearsal=False)
+    assert [verdict.verdict for verdict in verdicts] == ["pass"] * len(LIMITS)
+    assert all_hold(verdicts, rehearsal=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        (
+            "nvml-latency",
+            {"nvml_calls__loaded__calls__counter__median_ms": 2.1, "sampler_cost__at_default__ratio": 1.02},
+        ),
+        (
+            "nvml-latency",
+            {"nvml_calls__idle__calls__power__median_ms": 2.1, "sampler_cost__at_default__ratio": 1.02},
+        ),
+        (
+            "counter-lag",
+            {"counter_lag__step_response__largest_lag_s": 0.031, "window_lengths__windows__intercept_s": 0.03},
+        ),
+        (
+            "counter-lag",
+            {"counter_lag__step_response__largest_lag_s": -0.031, "window_lengths__windows__intercept_s": 0.03},
+        ),
+        ("window-intercept", {"window_lengths__windows__intercept_s": 0.021}),
+        ("window-intercept", {"window_lengths__windows__intercept_s": -0.021}),
+        ("prefill-forwards", {"decoding__prefill_only__forwards_of_prefill": 2}),
+        ("graphs-recorded", {"decoding__graphs__recorded_after_third_pass": 1}),
+        ("records-valid", {"study__study__ok_and_valid": 5}),
+        ("joules-repeat", {"study__study__joules_cv": 0.0101}),
+        ("static-cheaper", {"study__study__static_over_dynamic": 1.0}),
+    ],
+)
+def test_each_limit_fails_when_its_figure_is_beyond_it(name: str, changes: dict[str, Any]) -> None:
+    verdicts = judge(parts(**changes), rehearsal=False)
+    assert verdict_of(name, parts(**changes)).verdict == "fail"
+    assert not all_hold(verdicts, rehearsal=False)
+
+
+def test_every_limit_is_tried_above() -> None:
+    marks = [
+        mark for mark in test_each_limit_fails_when_its_figure_is_beyond_it.pytestmark if mark.name == "parametrize"
+    ]
+    assert {case[0] for case in marks[0].args[1]} == {limit.name for limit in LIMITS}
+
+
+def test_slow_calls_are_handled_where_the_sampler_costs_nothing() -> None:
+    found = verdict_of("nvml-latency", parts(nvml_calls__loaded__calls__counter__median_ms=8.0))
+    assert (found.verdict, found.figure) == ("handled", 8.0)
+    assert found.reason and "1%" in found.reason
+
+
+def test_a_lag_is_handled_where_windows_show_no_bias() -> None:
+    found = verdict_of("counter-lag", parts(counter_lag__step_response__largest_lag_s=0.1))
+    assert (found.verdict, found.figure) == ("handled", 0.1)
+
+
+@pytest.mark.parametrize("answer", [{"error": "ValueError: no"}, {}, None])
+def test_a_figure_that_is_missing_is_unknown_and_no_pass(answer: dict[str, Any] | None) -> None:
+    found = parts()
+    found["study"] |= {
+        "state": "stopped",
+        "reason": "killed after 330 s",
+        "figures": {"study": answer} if answer is not None else {},
+    }
+    verdicts = judge(found, rehearsal=False)
+    unknown = {verdict.name: verdict.reason for verdict in verdicts if verdict.verdict == "unknown"}
+    assert set(unknown) == {"records-valid", "joules-repeat", "static-cheaper"}
+    assert all("study" in (reason or "") for reason in unknown.values())
+    assert not all_hold(verdicts, rehearsal=False)
+
+
+def test_a_part_without_time_leaves_its_limits_unknown() -> None:
+    verdicts = judge({}, rehearsal=False)
+    assert {verdict.verdict for verdict in verdicts} == {"unknown"}
+
+
+def test_a_rehearsal_passes_no_limit_that_needs_a_board() -> None:
+    verdicts = judge(parts(), rehearsal=True)
+    assert [verdict.name for verdict in verdicts if verdict.verdict == "pass"] == ["prefill-forwards"]
+    assert {verdict.verdict for verdict in verdicts} == {"pass", "not on this machine"}
+    beyond = judge(parts(decoding__prefill_only__forwards_of_prefill=2), rehearsal=True)
+    assert all_hold(verdicts, rehearsal=True) and not all_hold(beyond, rehearsal=True)
+
+
+def test_the_table_shows_every_limit_and_figure_and_a_rehearsal_in_its_first_line() -> None:
+    found = parts(study__study__ok_and_valid=5)
+    content = {"board": "H100", "rehearsal": False, "seconds": 500.0, "parts": found}
+    shown = table(content, judge(found, rehearsal=False))
+    assert shown.startswith("acceptance of H100")
+    assert all(limit.what in shown for limit in LIMITS) and all(words in shown for words, _ in FIGURES)
+    (line,) = [each for each in shown.splitlines() if "records of the study" in each]
+    assert line.split()[:4] == ["fail", "5", "=", "6"]
+    assert table({**content, "rehearsal": True}, []).startswith("REHEARSAL")

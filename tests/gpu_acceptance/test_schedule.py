@@ -1,0 +1,131 @@
+"""The acceptance of a board ends in time and leaves nothing behind, whatever its parts do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks.gpu.document import Document
+from benchmarks.gpu.processes import GRACE_S, VANISH_S
+from benchmarks.gpu.schedule import CLOSING_S, Part, Schedule, allowance
+from harness import ROOT
+
+ANSWER = "import json, os; open(os.environ['LLENERGYMEASURE_ACCEPTANCE_FIGURES'], 'w').write(json.dumps({'a': 1}))\n"
+HANG = "import time; time.sleep(600)\n"
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+# A process in a session of its own, as the pipeline's worker is, that writes its id and outlives its parent.
+WORKER = """
+import subprocess, sys
+worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+open("worker.pid", "w").write(str(worker.pid))
+"""
+
+
+def part(name: str, program: str, *, limit_s: float = 20.0, expected_s: float = 1.0) -> Part:
+    return Part(name, expected_s, limit_s, (sys.executable, "-S", "-c", program))
+
+
+def run(folder: Path, *parts: Part, total_s: float = 60.0) -> dict[str, Any]:
+    """The document as it stands in the file at the end."""
+    document = Document(folder, rehearsal=False, taken="2026-01-01", commit=None)
+    environment = dict(os.environ)
+    schedule = Schedule(document, total_s=total_s, begun_s=time.monotonic(), environment=environment, directory=folder)
+    schedule.run(list(parts), document.write)
+    content: dict[str, Any] = json.loads(document.path.read_text(encoding="utf-8"))
+    return content
+
+
+def alive(folder: Path) -> bool:
+    """Whether the worker that a part started is still there, and no zombie."""
+    status = Path("/proc", (folder / "worker.pid").read_text(), "status")
+    return status.exists() and "State:\tZ" not in status.read_text()
+
+
+def test_a_part_that_hangs_is_stopped_and_the_next_one_runs(tmp_path: Path) -> None:
+    found = run(tmp_path, part("hangs", ANSWER + HANG, limit_s=1.0), part("works", ANSWER))["parts"]
+    assert found["hangs"]["state"] == "stopped" and "killed after 1 s" in found["hangs"]["reason"]
+    assert found["hangs"]["figures"] == {"a": 1}, "what it had answered is kept"
+    assert 1.0 <= found["hangs"]["seconds"] < 1.0 + GRACE_S
+    assert found["works"]["state"] == "done" and found["works"]["figures"] == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "program", ["raise SystemExit(3)", "import os; os.abort()", "1 / 0", "import os, signal; os.kill(os.getpid(), 9)"]
+)
+def test_a_part_that_crashes_costs_the_next_one_nothing(tmp_path: Path, program: str) -> None:
+    found = run(tmp_path, part("crashes", ANSWER + program), part("works", ANSWER))["parts"]
+    assert found["crashes"]["state"] == "failed" and "exit code" in found["crashes"]["reason"]
+    assert found["crashes"]["figures"] == {"a": 1}
+    assert found["works"]["state"] == "done"
+
+
+def test_a_part_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    begun_s = time.monotonic()
+    found = run(tmp_path, part("deaf", DEAF + HANG, limit_s=1.0))["parts"]
+    assert found["deaf"]["state"] == "stopped"
+    assert time.monotonic() - begun_s < 1.0 + GRACE_S + VANISH_S
+
+
+@pytest.mark.parametrize(
+    ("after", "state"), [("", "done"), (DEAF + HANG, "stopped"), ("raise SystemExit(1)", "failed")]
+)
+def test_a_worker_that_a_part_leaves_behind_is_killed(tmp_path: Path, after: str, state: str) -> None:
+    found = run(tmp_path, part("leaves", ANSWER + WORKER + after, limit_s=2.0))["parts"]
+    assert found["leaves"]["state"] == state
+    assert "1 processes that it left behind were killed" in found["leaves"]["reason"]
+    assert not alive(tmp_path)
+
+
+def test_it_ends_in_time_and_says_what_it_had_no_time_for(tmp_path: Path) -> None:
+    total_s = CLOSING_S + GRACE_S + VANISH_S + 3.0
+    begun_s = time.monotonic()
+    parts = [part("hangs", DEAF + HANG, expected_s=3.0), part("next", ANSWER), part("last", ANSWER, expected_s=30.0)]
+    found = run(tmp_path, *parts, total_s=total_s)["parts"]
+    assert time.monotonic() - begun_s < total_s
+    assert [found[name]["state"] for name in ("hangs", "next", "last")] == ["stopped", "no time left", "no time left"]
+    assert "30 s on a board" in found["last"]["reason"]
+
+
+def test_the_process_ends_in_time_even_where_its_own_work_hangs(tmp_path: Path) -> None:
+    program = f"""
+import sys, time
+from pathlib import Path
+sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}, {str(ROOT / "tests")!r}]
+from benchmarks.gpu import schedule
+from test_schedule import ANSWER, HANG, WORKER, part, run
+schedule.run_limited = lambda *_, **__: time.sleep(600)  # as where the kernel never gives a process back
+total_s = {CLOSING_S + GRACE_S + VANISH_S + 2.0}
+run(Path({str(tmp_path)!r}), part("first", ANSWER), part("second", ANSWER), total_s=total_s)
+"""
+    begun_s = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", program], timeout=60, check=False)
+    assert done.returncode == 1
+    assert time.monotonic() - begun_s < 20.0  # imports included
+    content = json.loads((tmp_path / "unknown-board.json").read_text(encoding="utf-8"))
+    assert {entry["state"] for entry in content["parts"].values()} == {"no time left"}
+
+
+def test_the_file_is_written_after_each_part_and_named_by_the_board(tmp_path: Path) -> None:
+    named = "import json, os; open(os.environ['LLENERGYMEASURE_ACCEPTANCE_FIGURES'], 'w').write("
+    named += "json.dumps({'board': {'name': 'NVIDIA H100 80GB HBM3'}}))\n"
+    seen = "import os; open('seen', 'w').write(' '.join(sorted(os.listdir('.'))))\n"
+    run(tmp_path, part("first", ANSWER), part("second", seen + named), part("third", seen.replace("'seen'", "'later'")))
+    assert "unknown-board.json" in (tmp_path / "seen").read_text()
+    assert "nvidia-h100-80gb-hbm3.json" in (tmp_path / "later").read_text()
+    assert [path.name for path in tmp_path.glob("*.json")] == ["nvidia-h100-80gb-hbm3.json"]
+
+
+def test_a_part_gets_what_later_ones_are_not_expected_to_need() -> None:
+    lost_s = CLOSING_S + GRACE_S + VANISH_S
+    parts = [part("a", "", limit_s=100, expected_s=40), part("b", "", limit_s=50, expected_s=30)]
+    assert allowance(parts, 1000) == 100
+    assert allowance(parts, lost_s + 90) == 90 - 30 - GRACE_S
+    assert allowance(parts, lost_s + 50) == 40, "the more important part comes first"
+    assert allowance(parts, lost_s + 25) == 25
+    assert allowance(parts, lost_s + 19) == 0
