@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from bitsandbytes.functional import has_avx512bf16
 
-from llenergymeasure.engine.continuous_batching import PAGE
+from llenergymeasure.engine.keywords import page_option
 
 TINY_DRAFT = (
     "random:llama?hidden_size=16&intermediate_size=32&num_hidden_layers=1"
@@ -17,6 +17,7 @@ TINY_DRAFT = (
 SAMPLING = {"do_sample": True}
 FOUR_BIT = {"load_in_4bit": True}
 FREE = {"fixed_output": False}
+PAGE = page_option()
 OFFLOADED = {
     **dict.fromkeys(("model.embed_tokens", "model.layers.0", "model.norm", "model.rotary_emb", "lm_head"), "cpu"),
     "model.layers.1": "disk",

@@ -39,7 +39,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
             "compile_config",
             {"pytorch": {"cache_implementation": "static", "compile_config": {"mode": "reduce-overhead"}}},
         ),
-        ("torch_compile_mode", {"pytorch": {"torch_compile": True, "torch_compile_mode": "reduce-overhead"}}),
+        (
+            "torch_compile_mode",
+            {
+                "pytorch": {
+                    "torch_compile": True,
+                    "torch_compile_mode": "reduce-overhead",
+                    "cache_implementation": "static",
+                }
+            },
+        ),
         ("load_in_4bit", {"pytorch": NF4}),
         ("load_in_8bit", {"precision": "fp16", "pytorch": {"load_in_8bit": True}}),
         ("attn_implementation", {"pytorch": {"attn_implementation": "sdpa"}}),

@@ -22,12 +22,10 @@ from llenergymeasure.engine.cache import describe_cache
 from llenergymeasure.engine.devices import Anchor, DeviceKind
 from llenergymeasure.engine.failure import ExperimentFailure, library_call
 from llenergymeasure.engine.generation import Generation, Generator, Instrumented, Request
-from llenergymeasure.engine.keywords import scheduler_takes
+from llenergymeasure.engine.keywords import page_option
 
 NO_TOKEN = -1
 PATIENCE_S = 0.2
-# What the library calls the tokens of a page of the cache; in versions before 5.23 a block.
-PAGE = "page_size" if scheduler_takes("page_size") else "block_size"
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,8 @@ class ContinuousGenerator(Generator):
         Blocks are not shared: from the second pass on every prompt would be found in the cache, and its prefill
         would cost nothing.
         """
-        page = int(self.options.get(PAGE, getattr(ContinuousBatchingConfig(), PAGE)))
+        name = page_option()
+        page = int(self.options.get(name, getattr(ContinuousBatchingConfig(), name)))
         pages = sum(math.ceil((len(ids) + self.max_new_tokens) / page) for ids in self.prompts)
         tokens = sum(len(ids) for ids in self.prompts)
         # Each group of layers has its own pages; one more for each prompt that a step may just have begun.

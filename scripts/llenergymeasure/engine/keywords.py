@@ -67,6 +67,11 @@ def scheduler_takes(name: str) -> bool:
     return name in inspect.signature(ContinuousBatchingConfig).parameters
 
 
+def page_option() -> str:
+    """What the library calls the tokens of a page of the paged cache; before 5.23 a block."""
+    return "page_size" if scheduler_takes("page_size") else "block_size"
+
+
 def pad_token(tokenizer: Any, rows: int | None) -> int:
     """The id used for padding: the tokenizer's own, else its end-of-sequence token (masked either way).
 
