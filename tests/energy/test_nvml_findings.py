@@ -14,6 +14,7 @@ import pytest
 from energy.simulated_gpus import Run, uuid
 
 COUNTED = ("sw_power_cap", "sync_boost", "sw_thermal_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown")
+LOADED = {"seconds": 0.2, "restrict": [uuid(0)]}
 NOT_LISTED = "the driver lists no process of this experiment on the board (a container hides process ids)"
 
 
@@ -224,7 +225,7 @@ def test_what_our_processes_hold_on_the_board_is_told(quick_gpu_machine: Run, st
 
 def test_a_process_of_another_namespace_is_counted_and_not_accused(quick_gpu_machine: Run) -> None:
     control = f"0 process 2000000000\n0 sm {2000000000 * 1000 + 90}\n"
-    answer = quick_gpu_machine(nvml({"seconds": 0.2}, {"seconds": 0.2}), control_text=control)
+    answer = quick_gpu_machine(nvml(LOADED, {"seconds": 0.2}), control_text=control)
     assert found(answer) == []
     facts = answer["windows"][0]["facts"][uuid(0)]
     assert (facts["processes_told"], facts["hidden_processes"], facts["process_memory_bytes"]) == (False, 1, None)
@@ -243,7 +244,7 @@ def test_a_host_process_whose_id_exists_inside_a_container_is_not_accused(
     quick_gpu_machine: Run, stranger: int, container: dict[str, str]
 ) -> None:
     control = f"0 process {stranger}\n0 sm {stranger * 1000 + 90}\n"
-    answer = quick_gpu_machine(nvml({"seconds": 0.2}, {"seconds": 0.2}), control_text=control, **container)
+    answer = quick_gpu_machine(nvml(LOADED, {"seconds": 0.2}), control_text=control, **container)
     assert found(answer) == []
     facts = answer["windows"][0]["facts"][uuid(0)]
     assert (facts["processes_told"], facts["other_processes"], facts["hidden_processes"]) == (False, [], 1)
@@ -256,7 +257,7 @@ def test_a_container_whose_driver_lists_nothing_is_told_once_the_model_is_there(
 ) -> None:
     before = quick_gpu_machine(nvml({"seconds": 0.2}), **container)
     assert before["warnings"] == []
-    after = quick_gpu_machine(nvml({"seconds": 0.2, "restrict": [uuid(0)]}), **container)
+    after = quick_gpu_machine(nvml(LOADED), **container)
     assert [warning["code"] for warning in after["warnings"]] == ["processes_hidden"]
 
 

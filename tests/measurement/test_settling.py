@@ -13,7 +13,7 @@ from energy.fake_powercap import FakePowercap
 from measurement.experiments import config
 
 from llenergymeasure.config import EnergyConfig, ExperimentConfig
-from llenergymeasure.energy import MeterSet, Window, open_meters, primary_energy, rapl_meter
+from llenergymeasure.energy import MeterSet, Window, no_meters, open_meters, primary_energy, rapl_meter
 from llenergymeasure.engine.replicas import Alone
 from llenergymeasure.measurement import settling
 from llenergymeasure.measurement.baselines import RESIDENT, findings_of
@@ -111,3 +111,24 @@ def test_a_machine_that_only_estimates_does_not_wait() -> None:
     told: dict[str, Any] = idle.facts["settling"]
     assert (told["settled"], told["waited_s"], told["powers_w"]) == (None, 0.0, [])
     assert told["reason"] == "no meter here measures power"
+
+
+class Follower(Alone):
+    """A further process of an experiment: it meters nothing and does what the first one says."""
+
+    def __init__(self, said: Sequence[Any]) -> None:
+        self._said = iter(said)
+
+    def share(self, message: Any) -> Any:
+        assert not message
+        return next(self._said)
+
+
+def test_a_further_process_waits_as_many_seconds_as_the_first() -> None:
+    windows = Windows(no_meters(), Follower([True, 90.0, 50.0, 49.5]))
+    began_s = time.perf_counter()
+    windows.idle(intent(0.1), RESIDENT)
+    assert time.perf_counter() - began_s == pytest.approx(3.1, abs=0.5)
+    (idle,) = windows.baselines(began_s)
+    assert idle.facts["settling"]["powers_w"] == [90.0, 50.0, 49.5]
+    assert idle.facts["settling"]["settled"] is True

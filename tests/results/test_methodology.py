@@ -25,7 +25,7 @@ from llenergymeasure.energy import (
     ticks,
     zeus_meter,
 )
-from llenergymeasure.measurement import record, resolution
+from llenergymeasure.measurement import record, resolution, settling
 from llenergymeasure.results import detectable, percentiles, statistics
 
 PAGE = ROOT / "docs" / "methodology.md"
@@ -81,6 +81,11 @@ def prose() -> str:
         f"beyond their uncertainty, and by more than {percent(cross_check.LEAST_THRESHOLD)}",
         f"the window is under {record.SHORT_WINDOW} of `measurement.min_window_s`",
         f"its passes vary by more than {percent(record.UNSTABLE_CV)}",
+        f"held down for over {percent(nvml_findings.THROTTLED_SHARE)} of the window",
+        f"SMs busy for over {nvml_findings.FOREIGN_SM_PERCENT:g} % of the window",
+        f"differ by no more than {percent(settling.TOLERANCE)}, for {settling.MOST_STEPS} seconds at most",
+        f"power still varied {settling.MOST_STEPS} s after" if settling.STEP_S == 1 else "",
+        "less than one core free" if host_watch.NEEDED_CORES == 1 else "",
         "more than a quarter of a core busy" if host_watch.FOREIGN_SHARE == 0.25 else "",
         "a load within four of these standard deviations" if host_watch.TICK_DEVIATIONS == 4 else "",
         f"a window under {host_watch.SHORTEST_S} s gets none",

@@ -97,6 +97,7 @@ def measure(*, config: dict[str, Any], calibration: dict[str, Any], reference: d
         "itl_s": window_s / 16 / tokens,
         "e2e_latency_s": window_s / 8,
         "peak_memory_bytes": 1_000_000_000 + 31_000_000 * config["pytorch"]["batch_size"],
+        "process_memory_bytes": 1_600_000_000 + 31_000_000 * config["pytorch"]["batch_size"],
         "output_tokens": count * tokens,
         "input_tokens": PROMPT_TOKENS * count,
         "padded_tokens": 0,

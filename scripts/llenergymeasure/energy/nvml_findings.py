@@ -37,14 +37,13 @@ def findings_of(
     return [finding for finding in found if finding is not None]
 
 
-def hidden_processes(uuid: str, state: BoardState, *, holds_model: bool) -> str | None:
-    """What to warn of where the driver's process ids mean nothing here; the same text for every window."""
-    found = state.processes
-    if found is None or found.told or not (found.hidden or holds_model):
+def hidden_processes(uuid: str, state: BoardState) -> str | None:
+    """What to warn of where a board that holds the model lists none of our processes; the same text in every window."""
+    if state.processes is None or state.processes.told:
         return None
     return (
-        f"{uuid}: the process ids that the driver lists are not those of this container, so nobody can tell whether "
-        "other programs use the board, nor how much of its memory is ours (docker run --pid=host shows them)"
+        f"{uuid}: the process ids that the driver lists are not those seen from here, so nobody can tell whether "
+        "other programs use the board, nor how much of its memory is ours (in a container: docker run --pid=host)"
     )
 
 

@@ -115,7 +115,8 @@ class NvmlMeter:
             entries.append(entry)
             intervals += pieces
             before, after = self._before[device.uuid], device.state()
-            if (hidden := hidden_processes(device.uuid, after, holds_model=self._holds_model)) is not None:
+            # Before the load no process of ours is on the board, so that nobody can tell whose ids these are.
+            if self._holds_model and (hidden := hidden_processes(device.uuid, after)) is not None:
                 self._warn("processes_hidden", hidden)
             findings += [*check, *findings_of(device.uuid, span.phase, readings, before, after)]
             facts[device.uuid] = facts_of(device, readings, before, after)
