@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from llenergymeasure.energy.boards import look_at_boards
-from llenergymeasure.measurement.device_check import device_problems, left_out
+from llenergymeasure.measurement.device_check import device_problems, notes
 from llenergymeasure.measurement.placement import NoDevice, require_devices
 from llenergymeasure.measurement.surroundings import tell_jobs
 
@@ -91,7 +91,7 @@ def check_devices():
         ]
     if problems:
         end_with(problems[:1])
-    for line in left_out(boards):
+    for line in notes(boards):
         print(line, file=sys.stderr)
 
 

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 MIG_REASON = (
-    "a MIG instance has no energy counter of its own and the board's counter includes its neighbours; "
-    "use a whole GPU, or leave nvml out of energy.meters"
+    "a MIG instance has no energy counter of its own and the board's counter includes its neighbours; use a whole GPU"
 )
 
 

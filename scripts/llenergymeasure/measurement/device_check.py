@@ -27,12 +27,19 @@ def device_problems(
     ][:1]
 
 
-def left_out(boards: Boards | None) -> list[str]:
-    """A line for each GPU that no setup gets, with the reason."""
+def notes(boards: Boards | None) -> list[str]:
+    """A line for each GPU that no setup gets, with the reason, and one where numbers of GPUs may be meant otherwise."""
     if boards is None:
         return []
-    refused = [*boards.selection.refused, *boards.unreadable]
-    return [f"{device} is not used: {_short(reason)}" for device, reason in refused]
+    lines = [f"{device} is not used: {_short(reason)}" for device, reason in _unusable(boards)]
+    if boards.selection.order_uncertain:
+        chosen = ", ".join(f"{board.index} is {board.name}" for board in boards.selection.boards)
+        lines.append(f"{VISIBLE} is read in the order of the PCI bus, as nvidia-smi counts: {chosen}")
+    return lines
+
+
+def _unusable(boards: Boards) -> list[tuple[str, str]]:
+    return [*boards.selection.refused, *boards.unreadable]
 
 
 def _hidden(environment: Mapping[str, str]) -> bool:
@@ -58,9 +65,9 @@ def _wrong_names(boards: Boards, environment: Mapping[str, str]) -> Iterator[str
 
 
 def _nothing_left(boards: Boards) -> list[str]:
-    if boards.near or not left_out(boards):
+    if boards.near or not _unusable(boards):
         return []
-    reasons = "; ".join(f"{device}: {reason}" for device, reason in (*boards.selection.refused, *boards.unreadable))
+    reasons = "; ".join(f"{device}: {reason}" for device, reason in _unusable(boards))
     return [
         f"no GPU of this machine can be measured: {reasons}. To measure on the processor, set pytorch.device_map: cpu"
     ]
