@@ -165,3 +165,34 @@ def test_a_broken_plan_says_what_to_do(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(PlanError, match=r"plan\.json.*delete it"):
             read_plan(path)
+
+
+def reading(**digests: str) -> Any:
+    """Inputs of the experiments of that name: what each of them reads, as a digest."""
+    return lambda intent: {"dataset": digests[intent["name"]]} if intent["name"] in digests else {}
+
+
+def test_an_experiment_whose_inputs_changed_is_planned_apart_and_the_others_stay() -> None:
+    first = draw("a1", "a2", "b1", inputs=reading(a1="x", a2="y"))
+    assert draw("a1", "a2", "b1", existing=first, inputs=reading(a1="x", a2="y")) == first
+    second = draw("a1", "a2", "b1", existing=first, inputs=reading(a1="x", a2="z"))
+    (old,) = (name for name, batch in members(first).items() if batch == ("a1", "a2"))
+    assert members(second)[old] == ("a1",)
+    (new,) = (name for name, batch in members(second).items() if batch == ("a2",))
+    assert new not in members(first)
+    assert second.experiments["a2"]["inputs"] == {"dataset": "z"}
+    assert [entry for entry in second.order if entry[0] == new] == [(new, 1), (new, 2), (new, 3)]
+    assert [entry for entry in second.order if entry[0] != new] == list(first.order)
+
+
+def test_the_same_content_again_is_the_same_batch_again() -> None:
+    first = draw("a1", "a2", inputs=reading(a1="x", a2="x"))
+    second = draw("a1", "a2", existing=first, inputs=reading(a1="y", a2="y"))
+    assert not members(first).keys() & members(second).keys()
+    assert draw("a1", "a2", existing=second, inputs=reading(a1="x", a2="x")) == first
+
+
+def test_an_input_that_is_not_there_has_not_changed() -> None:
+    first = draw("a1", "a2", inputs=reading(a1="x", a2="x"))
+    assert draw("a1", "a2", existing=first, inputs=reading(a1="x")) == first
+    assert draw("a1", "a2", existing=first) == first

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 from harness import ROOT
 from measurement.experiments import config
 
-from llenergymeasure.measurement.manager import LoadOrder, Manager, Refused
+from llenergymeasure.measurement.manager import Damaged, LoadOrder, Manager, Refused
 from llenergymeasure.measurement.worker_process import WorkerBug, WorkerStopped
 
 
@@ -53,6 +54,37 @@ def test_a_killed_worker_costs_one_experiment_and_the_next_gets_a_new_one(snapsh
         with pytest.raises(WorkerStopped, match="SIGTERM"):
             manager.ask({"do": "warmup", "config": config(**ENDLESS), "min_window_s": 0.1, "energy_resolution": 0.01})
     assert not psutil.pid_exists(second)
+
+
+def test_no_worker_loads_files_that_are_not_those_of_the_snapshot(snapshot: Path, tmp_path: Path) -> None:
+    """As when the file that a snapshot links to is overwritten in place, after the load job saw it whole."""
+    copy = Path(shutil.copytree(snapshot, tmp_path / "model"))
+    weights = copy / "model.safetensors"
+    message = {"do": "warmup", "config": config(), "min_window_s": 0.1, "energy_resolution": 0.01}
+    with Manager(order(copy), tmp_path / "log") as manager:
+        manager.ask(message)
+        content = weights.read_bytes()
+        weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        manager.replace_worker()
+        for _ in range(2):
+            with pytest.raises(Damaged, match=r"model\.safetensors has changed") as refused:
+                manager.ask(message)
+            assert (refused.value.failure["stage"], refused.value.failure["class"]) == ("load", "SnapshotError")
+        assert manager._worker is None
+
+
+def test_a_worker_measures_the_prompts_that_were_checked(snapshot: Path, tmp_path: Path) -> None:
+    message = {"do": "warmup", "config": config(), "min_window_s": 0.1, "energy_resolution": 0.01}
+    with Manager(order(snapshot), tmp_path / "log") as manager:
+        calibration = manager.ask(message)
+        assert manager.ask({**message, "prompts_digest": calibration["prompts_digest"]})["warmup_passes"] == 1
+        others = {**calibration, "prompts_digest": "0" * 64}
+        reference = {"experiment_id": "none", "outputs": []}
+        measure = {"do": "measure", "config": config(), "calibration": others, "reference": reference}
+        for asked in ({**message, "prompts_digest": "0" * 64}, measure):
+            with pytest.raises(Refused, match="the prompts are not those that were checked") as refused:
+                manager.ask(asked)
+            assert (refused.value.failure["stage"], refused.value.failure["class"]) == ("prompts", "PromptError")
 
 
 def test_an_experiment_that_takes_too_long_is_ended(snapshot: Path, tmp_path: Path) -> None:

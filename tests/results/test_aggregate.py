@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 from study_folder import ESTIMATED, MEASURED, StudyFolder, fail, ignore, study_folder, warn
 
+from llenergymeasure.results.errors import ResultsError
+
 HEAD = ["experiment_id", "load_id", "status", "failure_reason", "replicates", "model", "revision", "precision"]
 METRICS = [
     "throughput_output_tokens_per_s",
@@ -209,3 +211,28 @@ def test_what_the_load_cost_stands_in_the_row(tmp_path: Path) -> None:
     assert (float(first["load_s"]), float(first["compile_s"]), float(first["compile_energy_j"])) == (1.9, 28.0, 700.0)
     assert float(first["load_energy_j"]) == pytest.approx(27.0 * 1.9)
     assert (last["load_s"], last["compile_s"], last["compile_energy_j"]) == ("1.9", "", "")
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        (
+            {"prompts": {"source": "file", "digest": "ab" * 32}},
+            r"other prompts than replicate 1 \(abababababab, there 9f",
+        ),
+        (
+            {"weights": {"model": "cd" * 32}},
+            r"other files of the model than replicate 1 \(cdcdcdcdcdcd, there unknown\)",
+        ),
+    ],
+)
+def test_replicates_of_other_prompts_or_weights_have_no_mean(
+    tmp_path: Path, changed: dict[str, Any], what: str
+) -> None:
+    folder = study_folder(tmp_path / "study").write()
+    path = folder.measurements()[-1]
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    path.write_text("".join(json.dumps({**line, **changed}) + "\n" for line in lines), encoding="utf-8")
+    with pytest.raises(ResultsError, match=what) as error:
+        folder.aggregate()
+    assert str(path.parent.parent) in str(error.value)

@@ -21,7 +21,7 @@ from llenergymeasure.models.recipe import recipe_of
 from llenergymeasure.measurement.changed_inputs import changed_inputs, with_inputs
 from llenergymeasure.measurement.failed_jobs import FailedJobs
 from llenergymeasure.measurement.guard import begin_run
-from llenergymeasure.measurement.inputs import InputDigests
+from llenergymeasure.measurement.inputs import InputDigests, was_loaded
 from llenergymeasure.measurement.one_run import AlreadyRunning, hold
 from llenergymeasure.measurement.plan import PlanError, plan_of, read_plan, write_plan
 from llenergymeasure.measurement.plan_index import (
@@ -126,9 +126,10 @@ def loaded_from(rule):
     """Everything a load reads, as inputs of a job of the rule of that name.
 
     By role the snapshots of its model, assistant and adapter (their names are checked, so safe as paths), its quantized
-    weights, where it has any, and what was found when its prompts were checked. Made anew, they are no reason to make anew what is there already. Where an
-    output is missing they are plain inputs: behind the ancient input of a job that has to run, Snakemake 9.27 looks for
-    nothing that is missing, and would end there without an error.
+    weights, where it has any, and what was found when its prompts were checked. Made anew, they are no reason to make
+    again what is there already. Where an output is missing, or was made of other contents of a folder, they are plain
+    inputs: behind the ancient input of a job that has to run, Snakemake 9.27 looks for nothing that is missing and at no
+    parameter, and would end there without an error.
     """
 
     def inputs(wildcards):
@@ -138,6 +139,8 @@ def loaded_from(rule):
             keys["quantized"] = load.quantized
         made = getattr(rules, rule).output
         there = all(Path(file.format(**wildcards)).exists() for file in made)
+        if rule == "load":
+            there = there and was_loaded(Path(made.record.format(**wildcards)), load.contents)
         paths = {role: f"results/models/{key}" for role, key in keys.items()}
         paths["prompts"] = f"{RESULTS}/prompts/{load.model_key}.json"
         return {role: ancient(path) if there else path for role, path in paths.items()}

@@ -143,6 +143,19 @@ CUDA_UNUSABLE = Check(
     "fresh clone chooses it: envs/locks/cuda13.txt or cuda12.txt); to measure on the processor, set "
     "pytorch.device_map: cpu or hide the GPUs with CUDA_VISIBLE_DEVICES=",
 )
+PROMPTS_UNFIT = Check(
+    "prompts-unfit",
+    "error",
+    "a prompt whose text the chat template drops, that takes too long or too much memory to render, that the tokenizer "
+    "does not read, or with token ids that the model's embedding has no rows for",
+    "change the text, set dataset.chat_template: false, or take the model's own tokenizer",
+)
+PADDING_REPLACED = Check(
+    "padding-replaced",
+    "warning",
+    "a padding token that the model's embedding has no row for; another id pads, masked as padding is",
+    "give the model's folder its own tokenizer",
+)
 LIBRARY_REFUSES = Check(
     "library-refuses",
     "error",

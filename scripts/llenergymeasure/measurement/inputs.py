@@ -105,6 +105,17 @@ def require_content(snapshot: Snapshot, planned: str | None) -> None:
         )
 
 
+def was_loaded(record: Path, planned: Mapping[str, str]) -> bool:
+    """Whether the load record there is of these contents, by role; always so where nothing comes from a folder."""
+    if not planned:
+        return True
+    try:
+        weights = json.loads(record.read_text(encoding="utf-8"))["weights"]
+        return all(weights.get(role) == digest for role, digest in planned.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
 def _read(cache_file: Path) -> dict[str, list[Any]]:
     try:
         content = json.loads(cache_file.read_text(encoding="utf-8"))

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from llenergymeasure.config import DatasetConfig, StudyError
+from llenergymeasure.config.checks import PADDING_REPLACED, PROMPTS_UNFIT, Check
 from llenergymeasure.config.errors import Problem
 from llenergymeasure.measurement.datasets import PromptError, read_texts
 from llenergymeasure.measurement.inputs import require_content
@@ -49,9 +50,9 @@ def check_prompts(plan: Plan, folder: Path, *, log: Path, prompt_s: float = PROM
             found = reading.check(prompt_set(entry)[1])
             sets[set_id] = {**found, "experiments": counts[set_id]}
             if found["failure"] is not None:
-                problems.append(_problem("error", snapshot, found["failure"]["reason"]))
+                problems.append(_problem(PROMPTS_UNFIT, snapshot, found["failure"]["reason"]))
     if reading.warning is not None:
-        problems.append(_problem("warning", snapshot, reading.warning))
+        problems.append(_problem(PADDING_REPLACED, snapshot, reading.warning))
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors and plan.protocol["invalid"] == "stop":
         raise StudyError(errors)
@@ -82,8 +83,8 @@ class CheckedPrompts:
         return found
 
 
-def _problem(severity: Any, snapshot: Snapshot, message: str) -> Problem:
-    return Problem(severity, "prompts", f"{snapshot.model}: {message}", rule="prompts")
+def _problem(check: Check, snapshot: Snapshot, message: str) -> Problem:
+    return Problem(check.severity, "prompts", f"{snapshot.model}: {message}", rule=check.id)
 
 
 class _Reading:

@@ -57,7 +57,7 @@ class Setting:
 def run_load(setting: Setting, load_id: str) -> dict[str, Any]:
     """Load (and compile) once; what it cost and what it came to. SnapshotError when the model's files changed."""
     _check(setting)
-    _require_contents(setting)
+    weights = _require_contents(setting)
     # transformers compiles by itself, also where the study does not ask for it: whatever is compiled goes there.
     setting.compile_cache.mkdir(parents=True, exist_ok=True)
     order = setting.order(load_id)
@@ -66,6 +66,7 @@ def run_load(setting: Setting, load_id: str) -> dict[str, Any]:
         "load_id": load_id,
         "config": order.config,
         "environment": setting.environment,
+        "weights": weights,
     }
     with Manager(order, setting.log) as manager:
         try:
