@@ -27,6 +27,7 @@ FIGURES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("forwards of its prefill-only pass", ("other-library", "passes", "forwards_of_prefill")),
     ("peak can be reset before CUDA is in use", ("environment", "cuda", "peak_is_reset_before_cuda_is_initialised")),
     ("torch and NVML mean the same board", ("environment", "cuda", "same_board_as_nvml")),
+    ("exit code of Snakemake", ("study", "study", "exit_code")),
     ("what the study's runs were judged by", ("study", "study", "codes")),
     ("evidence tests that passed", ("evidence", "evidence", "passed")),
     ("evidence tests that did not", ("evidence", "evidence", "not_passed")),
