@@ -18,7 +18,7 @@ WHEELS = ROOT / ".whl"
 LIBRARY = ("transformers-", "tokenizers-", "huggingface_hub-", "httpx2-", "httpcore2-", "truststore-")
 # name, module, seconds expected on a board, limit
 PARTS = (
-    ("environment", "probes.environment", 10, 40),
+    ("environment", "probes.environment", 10, 60),
     ("nvml-calls", "probes.nvml_calls", 14, 45),
     ("counter-lag", "probes.counter_lag", 30, 60),
     ("window-lengths", "probes.window_lengths", 45, 90),

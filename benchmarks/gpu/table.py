@@ -13,6 +13,7 @@ FIGURES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("counter's ticks, under load", ("nvml-calls", "loaded", "steps", "counter")),
     ("power of the module", ("nvml-calls", "idle", "calls", "module_power")),
     ("seconds until idle power has settled after a load", ("counter-lag", "step_response", "settle_s")),
+    ("lag of the power reading behind each step in s", ("counter-lag", "step_response", "lag_of_power_s")),
     ("idle W by the counter", ("counter-lag", "step_response", "idle_w")),
     ("idle W by the power reading", ("counter-lag", "step_response", "idle_by_power_w")),
     ("windows: W by length in s", ("window-lengths", "windows", "watts_by_length")),

@@ -46,6 +46,7 @@ def test_the_lag_of_a_counter_is_found(lag_s: float, tick_s: float) -> None:
     found = counter_lag.lags(readings(lag_s, tick_s=tick_s), BUSY_S)
     assert [*found["lag_up_s"], *found["lag_down_s"]] == pytest.approx([lag_s] * 4, abs=0.004)
     assert found["largest_lag_s"] == pytest.approx(lag_s, abs=0.004)
+    assert found["lag_of_power_s"] == pytest.approx([0.0] * 4, abs=0.004)
     assert (found["idle_w"], found["busy_w"]) == pytest.approx((IDLE_W, BUSY_W), rel=0.01)
     assert (found["idle_by_power_w"], found["busy_by_power_w"]) == (IDLE_W, BUSY_W)
 
