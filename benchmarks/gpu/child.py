@@ -28,8 +28,13 @@ ERROR, NOT_HERE = "error", "not_here"
 
 def main(arguments: list[str]) -> int:
     scale = REHEARSAL if "--rehearsal" in arguments else BOARD
-    questions: Questions = importlib.import_module(f"benchmarks.gpu.{arguments[0]}").QUESTIONS
-    return ask(questions, scale, Path(os.environ[FIGURES]))
+    path = Path(os.environ[FIGURES])
+    try:
+        questions: Questions = importlib.import_module(f"benchmarks.gpu.{arguments[0]}").QUESTIONS
+    except ImportError as error:  # a package that this machine lacks
+        write_json(path, {"import": {ERROR: f"{type(error).__name__}: {error}"}})
+        raise
+    return ask(questions, scale, path)
 
 
 def ask(questions: Questions, scale: Scale, path: Path) -> int:

@@ -1,7 +1,7 @@
 """The parts of the acceptance, the most important first: what each takes on a board, and when it is killed.
 
-Limits are judged by the first six and, for calls slower than they should be, by the sampler's cost. Together they are
-expected to take 520 s; the evidence tests get what is left.
+Limits are judged by the first six and, for calls slower than they should be, by the sampler's cost. The times are
+estimates; where a part needs less, the later ones get the rest, the evidence tests all that is left.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ WHEELS = ROOT / ".whl"
 LIBRARY = ("transformers-", "tokenizers-", "huggingface_hub-", "httpx2-", "httpcore2-", "truststore-")
 # name, module, seconds expected on a board, limit
 PARTS = (
-    ("environment", "probes.environment", 10, 40),
+    ("environment", "probes.environment", 10, 60),
     ("nvml-calls", "probes.nvml_calls", 14, 45),
     ("counter-lag", "probes.counter_lag", 30, 60),
     ("window-lengths", "probes.window_lengths", 45, 90),
     ("decoding", "probes.decoding", 80, 150),
-    ("study", "study_run", 240, 330),
+    ("study", "study_run", 280, 340),
     ("sampler-cost", "probes.sampler_cost", 35, 70),
     ("other-library", "probes.other_library", 15, 40),
-    ("evidence", "evidence_tests", 40, 150),
+    ("evidence", "evidence_tests", 30, 150),
 )
 INSTALL_S, INSTALL_LIMIT_S = 12.0, 60.0
 

@@ -1,4 +1,4 @@
-"""Energy of a CUDA device held against itself. Skips where there is none."""
+"""Energy of a CUDA device held against itself. Takes about 6 minutes on one; skips where there is none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import statistics
 import pytest
 from harness import Pipeline, study
 
-pytestmark = [pytest.mark.gpu, pytest.mark.slow]
+# Five processes of 35 s, and before them the model, its load and its calibration; twice that for a slow machine.
+PIPELINE_S = 720
+pytestmark = [pytest.mark.gpu, pytest.mark.slow, pytest.mark.timeout(PIPELINE_S + 60)]
 BILLION = (
     "random:llama?hidden_size=2048&intermediate_size=8192&num_hidden_layers=16"
     "&num_attention_heads=32&num_key_value_heads=8&vocab_size=32000&dtype=bfloat16"
@@ -27,11 +29,12 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
         "max_input_tokens": 128,
         "max_output_tokens": 64,
         "pytorch": {"batch_size": 8},
-        "warmup": {},
+        "warmup": {"passes": 5},
         "baseline": {"duration_s": 3.0},
+        "energy": {"meters": ["nvml"]},
     }
-    pipeline.write(study(defaults=defaults, measurement={"replicates": 10, "min_window_s": 10.0}))
-    done = pipeline.snakemake()
+    pipeline.write(study(defaults=defaults, measurement={"replicates": 5, "min_window_s": 5.0}))
+    done = pipeline.snakemake(timeout_s=PIPELINE_S)
     assert done.returncode == 0, done.output
     return pipeline
 

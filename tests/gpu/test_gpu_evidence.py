@@ -1,4 +1,4 @@
-"""Settings whose effect only a CUDA device shows. Skips where there is none."""
+"""Settings whose effect only a CUDA device shows. Takes about 2 minutes on one; skips where there is none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from engine.conftest import Runner
 
 from llenergymeasure.engine.failure import ExperimentFailure
 
-pytestmark = [pytest.mark.gpu]
+# Each case takes seconds, those that compile up to a minute.
+pytestmark = [pytest.mark.gpu, pytest.mark.timeout(120)]
 MODEL = (
     "random:llama?hidden_size=256&intermediate_size=512&num_hidden_layers=2"
     "&num_attention_heads=4&num_key_value_heads=2&vocab_size=320"

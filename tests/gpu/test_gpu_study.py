@@ -1,6 +1,6 @@
 """A study on a CUDA device: NVML's counter for energy, CUDA events for time, graphs where they were asked for.
 
-Skips where there is no device.
+Takes about 4 minutes on a device; skips where there is none.
 """
 
 from __future__ import annotations
@@ -11,12 +11,21 @@ import pyarrow.parquet as pq
 import pytest
 from harness import Pipeline, study
 
-pytestmark = [pytest.mark.gpu]
+# Two loads in two replicates each, 25 s a process, and the load, compilation and calibration of both before them.
+PIPELINE_S = 540
+pytestmark = [pytest.mark.gpu, pytest.mark.timeout(PIPELINE_S + 60)]
 MODEL = (
     "random:llama?hidden_size=512&intermediate_size=1024&num_hidden_layers=4"
     "&num_attention_heads=8&num_key_value_heads=4&vocab_size=320&dtype=bfloat16"
 )
-DEFAULTS = {"model": MODEL, "precision": "bf16", "max_output_tokens": 16, "warmup": {"passes": 3}}
+DEFAULTS = {
+    "model": MODEL,
+    "precision": "bf16",
+    "max_output_tokens": 16,
+    "warmup": {"passes": 3},
+    # Where RAPL can be read too, its joules would be among those that are looked at.
+    "energy": {"meters": ["nvml"]},
+}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +38,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     pipeline.write(
         study(defaults=DEFAULTS, matrix=matrix, measurement={"replicates": 2, "min_window_s": 3.0}),
     )
-    done = pipeline.snakemake()
+    done = pipeline.snakemake(timeout_s=PIPELINE_S)
     assert done.returncode == 0, done.output
     return pipeline
 

@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import pytest
+from benchmarks import gpu_energy
 from benchmarks.gpu import evidence_tests, records
 from benchmarks.gpu.probes import counter_lag, decoding, nvml_calls, window_lengths
 from benchmarks.gpu.probes.counter_lag import Reading
@@ -45,6 +46,7 @@ def test_the_lag_of_a_counter_is_found(lag_s: float, tick_s: float) -> None:
     found = counter_lag.lags(readings(lag_s, tick_s=tick_s), BUSY_S)
     assert [*found["lag_up_s"], *found["lag_down_s"]] == pytest.approx([lag_s] * 4, abs=0.004)
     assert found["largest_lag_s"] == pytest.approx(lag_s, abs=0.004)
+    assert found["lag_of_power_s"] == pytest.approx([0.0] * 4, abs=0.004)
     assert (found["idle_w"], found["busy_w"]) == pytest.approx((IDLE_W, BUSY_W), rel=0.01)
     assert (found["idle_by_power_w"], found["busy_by_power_w"]) == (IDLE_W, BUSY_W)
 
@@ -147,3 +149,13 @@ def test_the_tests_of_evidence_are_read_from_their_report() -> None:
         "passed": 1,
         "not_passed": {"b": "failure: no graph", "c": "skipped: no bitsandbytes"},
     }
+
+
+def test_the_benchmark_of_energy_prints_watts_per_length_and_the_intercept(capsys: pytest.CaptureFixture[str]) -> None:
+    steady = [[(length, 300.0 * length)] * 3 for length in gpu_energy.LENGTHS_S]
+    late = [[(length, 300.0 * (length - 0.1) + wobble) for wobble in (-1, 0, 1)] for length in gpu_energy.LENGTHS_S]
+    assert gpu_energy.print_table({"ours": steady, "naive": late})
+    assert not gpu_energy.print_table({"ours": late, "naive": steady})
+    ours, naive = capsys.readouterr().out.splitlines()[1:3]
+    assert "1 s: 300.00 W (0.000%)" in ours and "10 s: 300.00 W" in ours and "+0.0000 ± 0.0000 s" in ours
+    assert "1 s: 270.00 W" in naive and "-30.000 J = -0.1000" in naive

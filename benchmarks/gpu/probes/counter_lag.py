@@ -86,14 +86,10 @@ def lags(readings: Sequence[Reading], busy_s: Sequence[tuple[float, float]]) -> 
 
     busy_s: start and end of each stretch of load, in `perf_counter` seconds
     """
-    ticks = ticks_of(readings)
     edges = [readings[0].time_s, *(edge_s for pair in busy_s for edge_s in pair), readings[-1].time_s]
-    lines = [
-        _line([tick for tick in ticks if begin_s + TRANSITION_S * (place > 0) < tick[0] <= end_s])
-        for place, (begin_s, end_s) in enumerate(itertools.pairwise(edges))
-    ]
-    steps = zip(itertools.pairwise(lines), edges[1:], strict=False)
-    found = [_crossing_s(before, after) - edge_s for (before, after), edge_s in steps]
+    lines = _lines(ticks_of(readings), edges)
+    found = _behind(lines, edges)
+    by_power = _behind(_lines(integrated(readings), edges), edges)
     idle_until_s = busy_s[0][0]
     return {
         "idle_w": round(lines[0][0], 2),
@@ -103,7 +99,32 @@ def lags(readings: Sequence[Reading], busy_s: Sequence[tuple[float, float]]) -> 
         "lag_up_s": [round(value, 4) for value in found[0::2]],
         "lag_down_s": [round(value, 4) for value in found[1::2]],
         "largest_lag_s": round(max(found, key=abs), 4),
+        "lag_of_power_s": [round(value, 4) for value in by_power],
     }
+
+
+def integrated(readings: Sequence[Reading]) -> list[tuple[float, float]]:
+    """(seconds, joules) of the power readings, by trapezoids: what the board itself takes to draw another power, and
+    the lag of that reading, are in its crossings too."""
+    joules, points = 0.0, []
+    for before, after in itertools.pairwise(readings):
+        joules += (after.time_s - before.time_s) * (before.power_w + after.power_w) / 2
+        points.append((after.time_s, joules))
+    return points
+
+
+def _lines(points: Sequence[tuple[float, float]], edges_s: Sequence[float]) -> list[tuple[float, float]]:
+    """The straight line of each stretch between two edges, without what follows a step at once."""
+    return [
+        _line([point for point in points if begin_s + TRANSITION_S * (place > 0) < point[0] <= end_s])
+        for place, (begin_s, end_s) in enumerate(itertools.pairwise(edges_s))
+    ]
+
+
+def _behind(lines: Sequence[tuple[float, float]], edges_s: Sequence[float]) -> list[float]:
+    """Seconds from each inner edge to where the lines on its two sides meet."""
+    steps = zip(itertools.pairwise(lines), edges_s[1:], strict=False)
+    return [_crossing_s(before, after) - edge_s for (before, after), edge_s in steps]
 
 
 def ticks_of(readings: Sequence[Reading]) -> list[tuple[float, float]]:

@@ -80,8 +80,10 @@ def cuda(scale: Scale) -> dict[str, Any]:
 
     from llenergymeasure.engine.devices import Cuda
 
-    device = Cuda([0])
-    reset = device.reset_peak_memory()
+    try:
+        reset: bool | str = Cuda([0]).reset_peak_memory()
+    except RuntimeError as error:
+        reset = str(error).splitlines()[0]
     uuid = f"GPU-{torch.cuda.get_device_properties(0).uuid}"
     return {
         "peak_is_reset_before_cuda_is_initialised": reset,

@@ -12,7 +12,6 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.gpu.probes.board import counter_j
 from benchmarks.gpu.probes.model import generator
 from benchmarks.gpu.scale import Scale
 from llenergymeasure.config import EnergyConfig
@@ -28,7 +27,6 @@ WARM_UP = 0.5
 
 def windows(scale: Scale) -> dict[str, Any]:
     meters = open_meters(EnergyConfig(meters=["nvml"]))
-    counter_j()
     work = generator(scale, [scale.prompt_tokens] * scale.rows, 2)
     passes = Passes(work, Alone(), work.devices, Windows(meters, Alone()))
     seconds = [passes.timed(prefill_only=True)() for _ in range(4)]
