@@ -18,16 +18,6 @@ class CheckpointQuantization:
     method: str
     dequantized: bool
 
-    def warnings(self) -> list[dict[str, str]]:
-        if not self.dequantized:
-            return []
-        message = (
-            f"the checkpoint is quantized with {self.method}, and transformers dequantized it while loading: this "
-            "machine has no device for that method, or the study asks for it; time, memory and energy are those of the "
-            "dequantized model"
-        )
-        return [{"code": "checkpoint-dequantized", "message": message}]
-
 
 def declared_method(config: Any) -> str | None:
     """The quantization method in a model's config.json; None for weights that are not quantized.
@@ -64,3 +54,15 @@ def after_load(method: str | None, model: Any) -> CheckpointQuantization | None:
     quantizer = getattr(model, "hf_quantizer", None)
     undone = quantizer is None or bool(getattr(quantizer.quantization_config, "dequantize", False))
     return CheckpointQuantization(method, dequantized=undone)
+
+
+def undone(quantization: CheckpointQuantization | None) -> list[dict[str, str]]:
+    """A warning where the checkpoint's quantization was undone."""
+    if quantization is None or not quantization.dequantized:
+        return []
+    message = (
+        f"the checkpoint is quantized with {quantization.method}, and transformers dequantized it while loading: this "
+        "machine has no device for that method, or the study asks for it; time, memory and energy are those of the "
+        "dequantized model"
+    )
+    return [{"code": "checkpoint-dequantized", "message": message}]

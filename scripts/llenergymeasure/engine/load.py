@@ -19,7 +19,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.devices import on_processor
 from llenergymeasure.config.parameters import keywords
-from llenergymeasure.engine.checkpoint_quantization import CheckpointQuantization, after_load, declared_method
+from llenergymeasure.engine.checkpoint_quantization import CheckpointQuantization, after_load, declared_method, undone
 from llenergymeasure.engine.compilation import compile_in_place
 from llenergymeasure.engine.devices import DeviceKind, devices_of, input_device, startup_devices
 from llenergymeasure.engine.failure import ExperimentFailure, library_call
@@ -181,12 +181,7 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
         defaults=take_defaults(model, snapshot),
         assistant_defaults=None if sources.assistant is None else take_defaults(assistant, sources.assistant.path),
         checkpoint_quantization=quantization,
-        warnings=(
-            *warnings,
-            *its_warnings,
-            *([] if quantization is None else quantization.warnings()),
-            *said.to_list(),
-        ),
+        warnings=(*warnings, *its_warnings, *undone(quantization), *said.to_list()),
     )
 
 
