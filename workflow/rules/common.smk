@@ -140,7 +140,9 @@ def loaded_from(rule):
         made = getattr(rules, rule).output
         there = all(Path(file.format(**wildcards)).exists() for file in made)
         if rule == "load":
-            there = there and was_loaded(Path(made.record.format(**wildcards)), load.contents)
+            there = there and was_loaded(
+                Path(made.record.format(**wildcards)), load.contents
+            )
         paths = {role: f"results/models/{key}" for role, key in keys.items()}
         paths["prompts"] = f"{RESULTS}/prompts/{load.model_key}.json"
         return {role: ancient(path) if there else path for role, path in paths.items()}

@@ -130,38 +130,13 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
         torch.backends.cudnn.allow_tf32 = config.pytorch.allow_tf32
     before = startup_devices()
     before.reset_peak_memory()
-    snapshot = sources.model.path
     boards = [] if on_processor(vars(config.pytorch)) else _boards_for(config, group, before)
     with library_call("load"), library_warnings() as said:
-        given = load_keywords(config, has_code=sources.model.has_code, group=group)
-        method = _import_model_code(snapshot, trust_remote_code=given["trust_remote_code"])
-        if "quantization_config" in given:
-            with contextlib.suppress(ImportError):  # the library says it better, and next
-                importlib.import_module("bitsandbytes")
-        weights = snapshot
-        if sources.model.quantized is not None:
-            # They bring their quantization along; the library ignores, with a warning, one that is given beside it.
-            weights = sources.model.quantized
-            given.pop("quantization_config")
-        kept = sources.model.quantized is not None
-        require_fit(config, weights, given, boards, quantized=kept)
-        start = time.perf_counter()
-        with memory_explained(config, weights, None if kept else given["dtype"], boards):
-            model, warnings = _from_pretrained(weights, "the model", given)
-            if sources.adapter is not None:
-                report = model.load_adapter(str(sources.adapter.path)).to_dict()
-                warnings += check_report(report, owner="the adapter", files="the adapter's files")
-            model.eval()
-            assistant, its_warnings = _assistant(config, sources.assistant, model)
-            before.synchronize()
-        load_s = time.perf_counter() - start
-        refuse_offloading(config, model, boards)
-        tokenizer = AutoTokenizer.from_pretrained(
-            snapshot, trust_remote_code=given["trust_remote_code"], padding_side="left"
-        )
+        read = _read(config, sources, group, before, boards)
+    model = read.model
     devices = devices_of(model)
     devices.make_current()
-    quantization = after_load(method, model)
+    quantization = after_load(read.quantized_by, model)
     if config.pytorch.attn_implementation is not None:
         _refuse_fallback(model, config.pytorch.attn_implementation)
     asked = compile_keywords(config)
@@ -169,20 +144,67 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
         compile_in_place(model, asked)
     return LoadedModel(
         model=model,
-        tokenizer=tokenizer,
-        assistant=assistant,
+        tokenizer=read.tokenizer,
+        assistant=read.assistant,
         devices=devices,
-        state=LibraryState(model, assistant),
-        load_keywords=given,
+        state=LibraryState(model, read.assistant),
+        load_keywords=read.given,
         compile_keywords=asked,
-        load_s=load_s,
+        load_s=read.load_s,
         load_peak_bytes=before.peak_memory_bytes(),
         resident_bytes=int(model.get_memory_footprint()),
-        defaults=take_defaults(model, snapshot),
-        assistant_defaults=None if sources.assistant is None else take_defaults(assistant, sources.assistant.path),
+        defaults=take_defaults(model, sources.model.path),
+        assistant_defaults=None if sources.assistant is None else take_defaults(read.assistant, sources.assistant.path),
         checkpoint_quantization=quantization,
-        warnings=(*warnings, *its_warnings, *undone(quantization), *said.to_list()),
+        warnings=(*read.warnings, *undone(quantization), *said.to_list()),
     )
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What the library read from the files, with the keywords it was given and the warnings of its load reports."""
+
+    model: Any
+    assistant: Any
+    tokenizer: Any
+    given: dict[str, Any]
+    quantized_by: str | None
+    load_s: float
+    warnings: list[dict[str, str]]
+
+
+def _read(
+    config: ExperimentConfig, sources: Sources, group: Group, before: DeviceKind, boards: list[dict[str, Any]]
+) -> _Read:
+    """Read model, adapter, draft model and tokenizer; `load_s` is the time of the weights alone."""
+    snapshot = sources.model.path
+    given = load_keywords(config, has_code=sources.model.has_code, group=group)
+    method = _import_model_code(snapshot, trust_remote_code=given["trust_remote_code"])
+    if "quantization_config" in given:
+        with contextlib.suppress(ImportError):  # the library says it better, and next
+            importlib.import_module("bitsandbytes")
+    weights = snapshot
+    if sources.model.quantized is not None:
+        # They bring their quantization along; the library ignores, with a warning, one that is given beside it.
+        weights = sources.model.quantized
+        given.pop("quantization_config")
+    kept = sources.model.quantized is not None
+    require_fit(config, weights, given, boards, quantized=kept)
+    start = time.perf_counter()
+    with memory_explained(config, weights, None if kept else given["dtype"], boards):
+        model, warnings = _from_pretrained(weights, "the model", given)
+        if sources.adapter is not None:
+            report = model.load_adapter(str(sources.adapter.path)).to_dict()
+            warnings += check_report(report, owner="the adapter", files="the adapter's files")
+        model.eval()
+        assistant, its_warnings = _assistant(config, sources.assistant, model)
+        before.synchronize()
+    load_s = time.perf_counter() - start
+    refuse_offloading(config, model, boards)
+    tokenizer = AutoTokenizer.from_pretrained(
+        snapshot, trust_remote_code=given["trust_remote_code"], padding_side="left"
+    )
+    return _Read(model, assistant, tokenizer, given, method, load_s, [*warnings, *its_warnings])
 
 
 def set_threads(config: ExperimentConfig, group: Group) -> None:
