@@ -65,7 +65,8 @@ NO_WIRING: dict[str, str] = {
         (
             "load_model: if config.pytorch.attn_implementation is not None:",
             "load_model: _refuse_fallback(model, config.pytorch.attn_implementation)",
-            "continuous_options: if config.pytorch.attn_implementation is not None:",
+            "continuous_options: if config.pytorch.attn_implementation is not None and "
+            "scheduler_takes('auto_switch_to_flash'):",
             "continuous_options: options['auto_switch_to_flash'] = False",
         ),
         "guards against a choice that the library does not make without flash attention",
