@@ -43,7 +43,16 @@ def test_a_keyword_with_a_setting_names_it(key: str, setting: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["generate.streamer", "generate.custom_generate", "from_pretrained.token", "from_pretrained.use_safetensors"]
+    "key",
+    [
+        "generate.streamer",
+        "generate.custom_generate",
+        "generate.output_logits",
+        "generate.tokenizer",
+        "from_pretrained.ignore_mismatched_sizes",
+        "from_pretrained.token",
+        "from_pretrained.use_safetensors",
+    ],
 )
 def test_what_the_measurement_needs_is_refused(key: str) -> None:
     (problem,) = build({**MODEL, f"passthrough_kwargs.{key}": 1})[1]

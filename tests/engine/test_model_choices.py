@@ -66,7 +66,7 @@ def test_a_field_with_a_parameter_shows_there(
 ) -> None:
     done = with_file(run, tmp_path, {field: value}, **settings)
     text = json.dumps(value)
-    assert said(done) == [f"{FILE} sets {field} = {text}, which the study leaves open; set {path} to decide it there"]
+    assert said(done) == [f"{FILE} sets {field} = {text}, and the study does not; set {path} to override it"]
     entry = done.evidence[path]
     assert (entry["requested"], entry["effective"], entry["verdict"]) == (None, value, "default")
     assert entry["observed"].startswith(f"set by {FILE}: {field} = {text}; ")
@@ -87,7 +87,7 @@ def test_a_field_without_one_has_an_entry_of_its_own(
 ) -> None:
     done = with_file(run, tmp_path, {field: value}, **settings)
     (message,) = said(done)
-    assert message.endswith(f"set {key} to decide it there")
+    assert message.endswith(f"set {key} to override it")
     entry = done.evidence[f"generation_config.json: {field}"]
     assert (entry["requested"], entry["effective"], entry["verdict"]) == (None, value, "default")
     assert FILE in entry["observed"]
@@ -129,8 +129,7 @@ def test_a_field_of_config_json_is_named_as_such(run: Runner, tmp_path: Path) ->
     (folder / "generation_config.json").unlink()
     done = run(model=str(folder))
     assert said(done) == [
-        "the model's config.json sets use_cache = false, which the study leaves open; "
-        "set pytorch.use_cache to decide it there"
+        "the model's config.json sets use_cache = false, and the study does not; set pytorch.use_cache to override it"
     ]
 
 
@@ -160,3 +159,10 @@ def test_limits_of_the_models_file_do_not_flood_the_log_of_a_window(
     done.generator.close()
     assert [record.getMessage() for record in heard] == []
     assert list(done.seen.library_warnings) == []
+
+
+def test_what_generate_batch_does_not_read_is_ignored_and_not_unverifiable(run: Runner) -> None:
+    passed = {"passthrough_kwargs": {"generate": {"stop_strings": ["x"], "suppress_tokens": [5]}}}
+    evidence = run(pytorch={"batching": "continuous"}, **passed).evidence
+    assert evidence["passthrough_kwargs.generate.stop_strings"]["verdict"] == "ignored"
+    assert evidence["passthrough_kwargs.generate.suppress_tokens"]["verdict"] == "unverifiable"

@@ -1,4 +1,4 @@
-"""What the model's own files decided, since the study left it open: shown in the evidence, and said as warnings."""
+"""What the model's own files decided, since the study does not set it: shown in the evidence, and said as warnings."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _way_out(item: ModelChoice) -> str:
     key = _key(item)
     if key is None:
         return "and no setting of a study overrides it"
-    return f"which the study leaves open; set {key} to decide it there"
+    return f"and the study does not; set {key} to override it"
 
 
 def _key(item: ModelChoice) -> str | None:
