@@ -91,7 +91,7 @@ def test_the_baseline_after_work_is_that_of_the_idle_machine(tmp_path: Path, mon
         assert found.energy_j / found.duration_s == pytest.approx(30.0, rel=0.05)
         told = idle.facts["settling"]
         assert told["settled"] is True
-        assert 3.0 < told["waited_s"] == pytest.approx(idle.start_monotonic_s - window.end_monotonic_s, abs=0.5)
+        assert 3.0 < told["waited_s"] == pytest.approx(idle.start_monotonic_s - window.end_monotonic_s, abs=1.0)
         assert told["powers_w"][0] > 1.5 * told["powers_w"][-1]
         assert {row["phase"] for row in meters.trace()} == {"load", "settling", "idle_resident"}
 
@@ -107,7 +107,7 @@ def test_a_machine_that_only_estimates_does_not_wait() -> None:
         (idle,) = windows.baselines(began_s)
     finally:
         meters.close()
-    assert took_s < 0.8
+    assert took_s < 1.0  # one step of settling
     told: dict[str, Any] = idle.facts["settling"]
     assert (told["settled"], told["waited_s"], told["powers_w"]) == (None, 0.0, [])
     assert told["reason"] == "no meter here measures power"
@@ -128,7 +128,7 @@ def test_a_further_process_waits_as_many_seconds_as_the_first() -> None:
     windows = Windows(no_meters(), Follower([True, 90.0, 50.0, 49.5]))
     began_s = time.perf_counter()
     windows.idle(intent(0.1), RESIDENT)
-    assert time.perf_counter() - began_s == pytest.approx(3.1, abs=0.5)
+    assert 3.1 <= time.perf_counter() - began_s < 5.0
     (idle,) = windows.baselines(began_s)
     assert idle.facts["settling"]["powers_w"] == [90.0, 50.0, 49.5]
     assert idle.facts["settling"]["settled"] is True
