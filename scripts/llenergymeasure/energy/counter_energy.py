@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -10,9 +11,10 @@ from itertools import pairwise
 from llenergymeasure.energy.counter_curve import Curve, curve_through
 from llenergymeasure.energy.device_families import Family
 from llenergymeasure.energy.ledger import Interval, LedgerEntry, Span
+from llenergymeasure.energy.sampling_loop import EDGE_S
 from llenergymeasure.energy.tick_grid import TICK_TOLERANCE_S, Tick, fit_grid, ticks_on
 from llenergymeasure.energy.tick_scatter import Scatter, scatter_of
-from llenergymeasure.energy.ticks import CounterReading, Period, SeenTick, fine_ticks, period_of, seen_ticks
+from llenergymeasure.energy.ticks import CounterReading, Period, SeenTick, fine_ticks, mean_tick, period_of, seen_ticks
 from llenergymeasure.energy.uncertainty import Component, rectangular
 
 SOURCE = "measured:nvml-total-energy"
@@ -178,20 +180,23 @@ def _from_ticks(
 def _grid_ticks(span: Span, window: CounterWindow, ticking: Ticking) -> list[Tick]:
     """The ticks inside the window whose value is known; none where they come irregularly."""
     period, fine = ticking.period, ticking.fine
-    if period.spread_s > IRREGULAR * period.period_s:
+    opening = [tick for tick in fine if abs(tick.time_s - span.start_s) < EDGE_S]
+    closing = [tick for tick in fine if span.end_s <= tick.time_s < span.end_s + EDGE_S]
+    if period.spread_s > IRREGULAR * period.period_s or not opening or not closing:
         return []
-    first = next((tick for tick in reversed(fine) if tick.time_s <= span.start_s), fine[0])
-    last = next((tick for tick in fine if tick.time_s >= span.end_s), fine[-1])
-    if last.time_s - first.time_s < period.period_s / 2:
+    first_s, first_deviation_s = mean_tick(opening, period.period_s)
+    last_s, last_deviation_s = mean_tick(closing, period.period_s)
+    if last_s - first_s < period.period_s / 2:
         return []
-    readings = [
-        (reading.time_s, reading.millijoules / 1e3)
+    inside = [
+        (reading, reading.millijoules / 1e3)
         for reading in window.readings
-        if reading.millijoules is not None and first.time_s < reading.time_s < last.time_s
+        if reading.millijoules is not None and span.start_s <= reading.time_s <= span.end_s
     ]
-    took_s = max(reading.took_s for reading in window.readings)
-    tolerance_s = max(TICK_TOLERANCE_S, took_s / 2 + 2 * max(first.deviation_s, last.deviation_s))
-    grid = fit_grid(first.time_s, last.time_s, readings, period, tolerance_s)
+    took_s = statistics.quantiles([0.0, *(reading.took_s for reading, _ in inside)], n=20)[-1]
+    tolerance_s = max(TICK_TOLERANCE_S, took_s / 2 + 2 * max(first_deviation_s, last_deviation_s))
+    readings = [(reading.time_s, joules) for reading, joules in inside if reading.took_s <= took_s]
+    grid = fit_grid(first_s, last_s, readings, period, tolerance_s)
     return [tick for tick in ticks_on(grid, readings) if span.start_s <= tick.time_s <= span.end_s]
 
 

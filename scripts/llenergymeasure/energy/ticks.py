@@ -96,7 +96,7 @@ def seen_ticks(readings: Sequence[CounterReading]) -> list[SeenTick]:
 def _tick_between(earlier: CounterReading, before_mj: int, later: CounterReading, after_mj: int) -> SeenTick:
     """The tick lies anywhere between two readings, each of which was taken anywhere within its call."""
     width_s = later.time_s - earlier.time_s
-    variance_s2 = width_s**2 / 12 + (earlier.took_s**2 + later.took_s**2) / 48
+    variance_s2 = width_s**2 / 12 + (earlier.took_s**2 + later.took_s**2) / 36
     return SeenTick((earlier.time_s + later.time_s) / 2, width_s, math.sqrt(variance_s2), before_mj, after_mj)
 
 
@@ -127,7 +127,7 @@ def period_of(ticks: Sequence[SeenTick]) -> Period | None:
     deviation_s = _spread([interval_s - count * period_s for interval_s, count, _, _ in counted])
     polling_s2 = statistics.fmean(earlier_s**2 + later_s**2 for _, _, earlier_s, later_s in counted)
     # The scatter of a few intervals is not well known itself: what the polling explains is no irregularity.
-    explained_s2 = polling_s2 * (1 + 3 * math.sqrt(2 / len(counted)))
+    explained_s2 = polling_s2 * (1 + 4 * math.sqrt(2 / len(counted)))
     spread_s = math.sqrt(deviation_s**2 - polling_s2) if deviation_s**2 > explained_s2 else 0.0
     sections = 1 + len(intervals_s) - len(counted)
     error_s = math.sqrt(sections * polling_s2 + spread_s**2 * many) / many
@@ -135,8 +135,21 @@ def period_of(ticks: Sequence[SeenTick]) -> Period | None:
 
 
 def _spread(deviations_s: Sequence[float]) -> float:
-    """Standard deviation from the median absolute deviation, which single stalls leave alone."""
-    return 1.4826 * statistics.median(abs(deviation_s) for deviation_s in deviations_s)
+    """Root mean square of deviations, without the single stalls among them: beyond four robust standard deviations."""
+    widest_s = 4 * 1.4826 * statistics.median(abs(deviation_s) for deviation_s in deviations_s)
+    kept_s = [deviation_s for deviation_s in deviations_s if abs(deviation_s) <= widest_s]
+    return math.sqrt(statistics.fmean(deviation_s**2 for deviation_s in kept_s))
+
+
+def mean_tick(ticks: Sequence[SeenTick], period_s: float) -> tuple[float, float]:
+    """One tick of a regular counter, from several that were seen close together: its time and standard deviation.
+
+    Near their middle, where an error of the period matters least.
+    """
+    numbers = [round((tick.time_s - ticks[0].time_s) / period_s) for tick in ticks]
+    middle = statistics.fmean(numbers)
+    time_s = statistics.fmean(tick.time_s for tick in ticks) + (round(middle) - middle) * period_s
+    return time_s, max(tick.deviation_s for tick in ticks) / math.sqrt(len(ticks))
 
 
 def characterise(counters: Mapping[str, Counter], clock: Clock) -> dict[str, Period | None]:
