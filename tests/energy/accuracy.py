@@ -158,13 +158,25 @@ def run(folder: Path, order: dict[str, Any]) -> list[Row]:
         own = [component for component in entry.components if component.kind != "gain"]
         rows.append(
             Row(
-                seed, order["period_s"], order.get("latency_s", 0.0), order.get("lag_s", 0.0), way, gain, trace.duration_s, trace.energy_j(), entry.energy_j,
-                standard(own), expanded(own), entry.expanded_uncertainty_j or 0.0,
-                None if entry.cross_check is None else dict(entry.cross_check),
-                [finding.code for finding in window.findings],
-                sum(piece.energy_j for piece in window.intervals), *naive,
+                seed=seed,
+                period_s=order["period_s"],
+                latency_s=order.get("latency_s", 0.0),
+                lag_s=order.get("lag_s", 0.0),
+                way=way,
+                gain=gain,
+                duration_s=trace.duration_s,
+                truth_j=trace.energy_j(),
+                energy_j=entry.energy_j,
+                standard_without_gain_j=standard(own),
+                expanded_without_gain_j=expanded(own),
+                expanded_j=entry.expanded_uncertainty_j or 0.0,
+                cross_check=None if entry.cross_check is None else dict(entry.cross_check),
+                findings=[finding.code for finding in window.findings],
+                pieces_j=sum(piece.energy_j for piece in window.intervals),
+                polled_j=naive[0],
+                differenced_j=naive[1],
             )
-        )  # fmt: skip
+        )
     return rows
 
 

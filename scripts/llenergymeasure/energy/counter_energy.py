@@ -25,8 +25,8 @@ IRREGULAR = 0.1
 UNSTEADY = 0.03
 # At how many lags between none and the bound the energy is worked out.
 LAGS = 21
-# A counter that gives no value for so long around an edge says nothing of it.
-LONGEST_SILENCE_S = 0.3
+# A reading so long after the start or before the end is still one of that edge.
+LATE_S = 0.02
 
 
 def gain(energy_j: float, family: Family) -> Component:
@@ -101,10 +101,13 @@ def counter_entry(span: Span, window: CounterWindow) -> tuple[LedgerEntry, list[
 def _no_energy(span: Span, window: CounterWindow) -> str | None:
     """Why the counter says nothing of this window."""
     good = [reading for reading in window.readings if reading.millijoules is not None]
-    for edge, time_s in (("start", span.start_s), ("end", span.end_s)):
-        if not any(abs(reading.time_s - time_s) < LONGEST_SILENCE_S for reading in good):
-            nearest = min(window.readings, key=lambda reading: abs(reading.time_s - time_s), default=None)
-            why = "nothing was read" if nearest is None or nearest.error is None else nearest.error
+    before = any(reading.time_s <= span.start_s + LATE_S for reading in good)
+    after = any(reading.time_s >= span.end_s - LATE_S for reading in good)
+    for edge, time_s, known in (("start", span.start_s, before), ("end", span.end_s, after)):
+        if not known:
+            failed = [reading for reading in window.readings if reading.error is not None]
+            nearest = min(failed, key=lambda reading: abs(reading.time_s - time_s), default=None)
+            why = "nothing was read" if nearest is None else nearest.error
             return f"reading the counter failed at the {edge} of the window: {why}"
     course = [reading.millijoules for reading in good if reading.millijoules is not None]
     fell_mj = max((earlier - later for earlier, later in pairwise(course)), default=0)
@@ -153,6 +156,7 @@ def _from_ticks(
     mean_w = energy_j / span.duration_s
     change_w = mean_w if scatter is None else scatter.change_w
     off_j = max(abs(each_j - energy_j) for each_j in energies_j)
+    unseen_s = (1 - window.family.seen_share) * period.period_s
     within_s = period.period_s * math.sqrt(2 / 12)
     beyond_s = curve.beyond_s(span.start_s, span.end_s + bound_s)
     timing_s = math.sqrt(2) * max(tick.deviation_s for tick in ticking.fine)
@@ -161,6 +165,11 @@ def _from_ticks(
             f"lag of the counter, 0 to {bound_s * 1e3:.0f} ms ({window.family.name}: assumed), times the difference of "
             f"power around the two edges: ±{off_j:.3g} J",
             off_j / math.sqrt(2),
+            "edge",
+        ),
+        Component(
+            f"where in its period the sensor looks, {unseen_s * 1e3:.0f} ms of it unseen, times that difference",
+            rectangular(unseen_s) * 2 * off_j / bound_s,
             "edge",
         ),
         Component(

@@ -96,7 +96,7 @@ class NvmlMeter:
 
     def finish(self, span: Span) -> Finished:
         self._clock.sleep(max(0.0, span.end_s + self._follow_s() - self._clock.now_s()))
-        readings = self._sampler.stop(span.phase, span.end_s)
+        readings = self._sampler.stop(span.phase, span.start_s, span.end_s)
         entries: list[LedgerEntry] = []
         intervals: list[Interval] = []
         findings = trace_incomplete(self._sampler.trouble)

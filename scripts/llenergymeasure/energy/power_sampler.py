@@ -79,15 +79,19 @@ class PowerSampler:
         self._host.poll_until(poll_until_s)
         if self._host.death is not None:
             # The energy of the window shall not be lost with the sampler: its edges are read here.
-            for device in self._devices:
-                counter = device.count()
-                if counter is not None:
-                    self._read_here.counters[device.uuid].append(counter)
+            self._read(self._devices)
 
-    def stop(self, phase: str, end_s: float) -> Readings:
+    def _read(self, devices: Sequence[Sampled]) -> None:
+        for device in devices:
+            counter = device.count()
+            if counter is not None:
+                self._read_here.counters[device.uuid].append(counter)
+
+    def stop(self, phase: str, start_s: float, end_s: float) -> Readings:
         """End sampling: what was read since `start`. What went wrong meanwhile becomes a warning.
 
-        Samples taken after the window's end `end_s` are given back with the others, and are not part of the trace.
+        Samples taken outside of the window, before `start_s` and after `end_s`, are given back with the others, and are
+        not part of the trace.
         """
         devices, self._devices = self._devices, ()
         self.trouble = None
@@ -97,9 +101,11 @@ class PowerSampler:
         death = self._host.death
         readings = self._host.end()
         self._judge(phase, readings.samples, death or self._host.death, now_s)
+        # Where the sampler was held up, the end of the window is known by this at least.
+        self._read(devices)
         for uuid, counters in self._read_here.counters.items():
             readings.counters[uuid] = sorted([*readings.counters[uuid], *counters], key=lambda each: each.time_s)
-        self._rows += [self._row(phase, sample) for sample in readings.samples if sample.time_s <= end_s]
+        self._rows += [self._row(phase, sample) for sample in readings.samples if start_s <= sample.time_s <= end_s]
         return readings
 
     def trace(self) -> list[dict[str, Any]]:

@@ -169,7 +169,7 @@ class ZeusMeter:
 
     def finish(self, span: Span) -> Finished:
         self._clock.sleep(max(0.0, span.end_s + FOLLOW_S - self._clock.now_s()))
-        readings = self._sampler.stop(span.phase, span.end_s)
+        readings = self._sampler.stop(span.phase, span.start_s, span.end_s)
         finished = [self._finished(span, counter, readings.counters[counter.uuid]) for counter in self._active]
         return Finished(
             [entry for entry, _ in finished],
