@@ -220,9 +220,9 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
             answer["windows"].append(measure(meters, order_of_window))
         if "idle_s" in order:
             (sampler,) = children()
-            before = processor_ticks(sampler)
+            ticks_before = processor_ticks(sampler)
             time.sleep(order["idle_s"])
-            answer["sampler_idle_cpu_s"] = (processor_ticks(sampler) - before) / os.sysconf("SC_CLK_TCK")
+            answer["sampler_idle_cpu_s"] = (processor_ticks(sampler) - ticks_before) / os.sysconf("SC_CLK_TCK")
         answer["temperatures"] = meters.temperatures_c()
         answer["describe"] = meters.describe()
         answer["warnings"] = meters.warnings

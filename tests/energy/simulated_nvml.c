@@ -227,7 +227,8 @@ static double counted(int board, long long tick) {
         own->first = tick - (long long)ceil(3 / period);
         own->room = 4096;
         own->joules = malloc(own->room * sizeof(double));
-        own->joules[0] = 0;
+        /* Processes that load the library at different times read the same counter. */
+        own->joules[0] = traces[board].points ? 0 : gain * joules(board, tick_time(board, own->first));
         own->known = 0;
     }
     while (own->first + own->known < tick) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -103,7 +104,7 @@ def test_a_counter_that_ticks_otherwise_under_load_is_learnt_again(quick_gpu_mac
     idle_period_s = answer["describe"]["devices"][0]["counter_update_period_s"]
     assert idle_period_s > 0.09
     (entry,) = answer["windows"][0]["entries"]
-    assert "counter tick of 50.0 ms" in entry["uncertainty_basis"]
+    assert re.search(r"counter tick of (49\.[5-9]|50\.[0-5]) ms", entry["uncertainty_basis"])
     assert entry["energy_j"] == pytest.approx(1500, rel=0.002)
     assert without_gain_j(entry) < 0.01 * entry["energy_j"]
 
@@ -146,7 +147,7 @@ def test_slow_calls_are_not_taken_for_irregular_ticks(quick_gpu_machine: Run, la
     )
     (entry,) = answer["windows"][0]["entries"]
     assert entry["energy_j"] == pytest.approx(2000, rel=0.003)
-    assert "scatter of 500 ticks" in entry["uncertainty_basis"]
+    assert re.search(r"scatter of (49[5-9]|50[0-5]) ticks", entry["uncertainty_basis"])
     assert 1.96 * without_gain_j(entry) < widest * entry["energy_j"]
 
 
@@ -154,7 +155,7 @@ def test_a_board_that_does_not_tick_holds_nobody_up_for_long(gpu_machine: Run) -
     answer = gpu_machine(nvml({"seconds": 0.5}, {"seconds": 0.5}), power_w="100,300", period_s="7.0,0.1")
     for window in answer["windows"]:
         assert window["entries"][1]["energy_j"] / window["duration"] == pytest.approx(300, rel=0.15)
-        assert "counter tick of 100" in window["entries"][1]["uncertainty_basis"]
+        assert re.search(r"counter tick of (9\d|10\d)\.\d ms", window["entries"][1]["uncertainty_basis"])
         assert "could not be observed" in window["entries"][0]["uncertainty_basis"] or window["entries"][0]["reason"]
     # The first window also waits for the sampler's process to come up.
     assert answer["windows"][1]["start"] - answer["windows"][1]["entered"] < 0.5
@@ -183,7 +184,7 @@ def test_two_boards_are_kept_apart_and_summed_as_independent(gpu_machine: Run) -
     assert energy == pytest.approx(first["energy_j"] + second["energy_j"])
     assert uncertainty == pytest.approx(math.hypot(first["standard_uncertainty_j"], second["standard_uncertainty_j"]))
     assert (source, reason) == (COUNTER, None)
-    assert "counter tick of 100" in first["uncertainty_basis"]
+    assert re.search(r"counter tick of (9\d|10\d)\.\d ms", first["uncertainty_basis"])
     for entry, mean_w in ((first, 100.0), (second, 300.0)):
         truth = true_energy_j(window["start"], window["end"], mean_w=mean_w)
         assert entry["energy_j"] == pytest.approx(truth, abs=max(2 * without_gain_j(entry), 0.005 * truth))

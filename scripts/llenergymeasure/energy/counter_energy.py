@@ -12,7 +12,7 @@ from llenergymeasure.energy.counter_curve import Curve, curve_through
 from llenergymeasure.energy.device_families import Family
 from llenergymeasure.energy.ledger import Interval, LedgerEntry, Span
 from llenergymeasure.energy.sampling_loop import EDGE_S
-from llenergymeasure.energy.tick_grid import TICK_TOLERANCE_S, Tick, fit_grid, ticks_on
+from llenergymeasure.energy.tick_grid import PERIOD_DEVIATIONS, TICK_TOLERANCE_S, Tick, fit_grid, ticks_on
 from llenergymeasure.energy.tick_scatter import Scatter, scatter_of
 from llenergymeasure.energy.ticks import CounterReading, Period, SeenTick, fine_ticks, mean_tick, period_of, seen_ticks
 from llenergymeasure.energy.uncertainty import Component, rectangular
@@ -130,11 +130,14 @@ def _edge_readings(span: Span, window: CounterWindow) -> tuple[CounterReading, C
 
 
 def _ticking(window: CounterWindow) -> Ticking | None:
-    """How the counter moved, by the window's own readings where they tell its period."""
+    """How the counter moved: its own period in this window, unless that agrees with the one known better before."""
     ticks = seen_ticks(window.readings)
-    fine = fine_ticks(ticks, window.period.period_s if window.period else None)
-    period = period_of(fine) if len(fine) > 2 else None
-    period = period or window.period
+    known = window.period
+    own = period_of(fine_ticks(ticks, None)) or period_of(fine_ticks(ticks, known.period_s if known else None))
+    period = own or known
+    if own is not None and known is not None and known.error_s < own.error_s:
+        agree_s = PERIOD_DEVIATIONS * math.hypot(own.error_s, known.error_s)
+        period = known if abs(own.period_s - known.period_s) <= agree_s else own
     if period is None:
         return None
     fine = fine_ticks(ticks, period.period_s)
