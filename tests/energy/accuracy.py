@@ -133,6 +133,9 @@ def run(folder: Path, order: dict[str, Any]) -> list[Row]:
         no_counter="0" if way == "counter" else "1",
         latency_s=str(order.get("latency_s", 0.0)),
         lag_s=str(order.get("lag_s", 0.0)),
+        idle_w=str(order.get("idle_w", 0.0)),
+        idle_skip=str(order.get("idle_skip", 1.0)),
+        power_gaps=str(order.get("power_gaps", 0.0)),
         fields=order.get("fields", "instant+average" if way == "instant" else ""),
     )
     clock = machine.clock
@@ -154,7 +157,7 @@ def run(folder: Path, order: dict[str, Any]) -> list[Row]:
             clock.sleep(window.start_monotonic_s + trace.duration_s - clock.now_s())
         entry: LedgerEntry = window.entries[0]
         meters.close()
-        naive = _naive(machine, trace, seed) if order.get("naive") else (None, None)
+        naive = _naive(machine, trace, seed) if order.get("naive") and way == "counter" else (None, None)
         own = [component for component in entry.components if component.kind != "gain"]
         rows.append(
             Row(

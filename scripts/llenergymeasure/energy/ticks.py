@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from llenergymeasure.energy.clock import Clock
 
-POLL_S = 0.0005
+POLL_S = 0.002
 # Six ticks of the slowest update period seen on recent boards, 100 ms; boards that tick more slowly when idle get more.
 CHARACTERISE_S, LONGEST_CHARACTERISE_S = 0.6, 3.0
 FEWEST_TICKS = 6
