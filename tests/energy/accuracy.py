@@ -27,6 +27,7 @@ from energy.virtual_clock import VirtualClock  # noqa: E402
 
 POLL_S = 0.1  # of plain power polling
 GAIN = 0.05
+SLEEP = ctypes.CFUNCTYPE(None, ctypes.c_double)
 WAYS = ("counter", "average", "instant")  # with a counter; without one, with a 1 s average or an instant reading
 
 
@@ -37,6 +38,8 @@ class Row:
 
     seed: int
     period_s: float
+    latency_s: float
+    lag_s: float
     way: str
     gain: float
     duration_s: float
@@ -86,6 +89,8 @@ class Machine:
         self.library = ctypes.CDLL(str(folder / "libnvidia-ml.so.1"))
         self.library.sim_set_time.argtypes = [ctypes.c_double]
         self.clock = VirtualClock(1000.0, self.library.sim_set_time)
+        self._sleep = SLEEP(self.clock.sleep)
+        self.library.sim_set_sleep(self._sleep)
         self.configure(**settings)
 
     def configure(self, **settings: str) -> None:
@@ -126,12 +131,16 @@ def run(folder: Path, order: dict[str, Any]) -> list[Row]:
         noise=str(order.get("noise", 0.01)),
         averaging_s="1",
         no_counter="0" if way == "counter" else "1",
+        latency_s=str(order.get("latency_s", 0.0)),
+        lag_s=str(order.get("lag_s", 0.0)),
+        idle_w=str(order.get("idle_w", 0.0)),
+        idle_skip=str(order.get("idle_skip", 1.0)),
+        power_gaps=str(order.get("power_gaps", 0.0)),
         fields=order.get("fields", "instant+average" if way == "instant" else ""),
     )
     clock = machine.clock
     rows = []
     for seed in order["seeds"]:
-        trace = draw_trace(seed, order.get("duration_s"))
         # Gains are spread evenly over ±5 %, in random order: the coverage then does not hang on their luck.
         order_of_gains = random.Random(1).sample(range(order["many"]), order["many"])
         gain = 1 + GAIN * (2 * (order_of_gains[seed] + 0.5) / order["many"] - 1)
@@ -139,24 +148,50 @@ def run(folder: Path, order: dict[str, Any]) -> list[Row]:
         warn = WarningLog()
         meter = open_nvml(MeterContext({}, order.get("power_interval_s", 0.05), clock, frozenset(), warn))
         meters = MeterSet([meter], warn, refused=[], no_meter="", clock=clock)
-        machine.settle(trace, random.Random(seed).uniform(0.1, 0.3))
-        with meters.window("generate", lambda: None) as window:
-            machine.draw_power(trace, window.start_monotonic_s)
-            clock.sleep(trace.duration_s)
+        around_s = meters.steady_s if order.get("around", True) else 0.0
+        trace = draw_trace(seed, order.get("duration_s"), around_s)
+        machine.settle(trace, random.Random(seed).uniform(0.1, 0.3) + around_s)
+        with meters.window("generate", lambda: None, work_around(machine, trace, around_s)) as window:
+            if not around_s:
+                machine.draw_power(trace, window.start_monotonic_s)
+            clock.sleep(window.start_monotonic_s + trace.duration_s - clock.now_s())
         entry: LedgerEntry = window.entries[0]
         meters.close()
-        naive = _naive(machine, trace, seed) if way == "counter" else (None, None)
+        naive = _naive(machine, trace, seed) if order.get("naive") and way == "counter" else (None, None)
         own = [component for component in entry.components if component.kind != "gain"]
         rows.append(
             Row(
-                seed, order["period_s"], way, gain, trace.duration_s, trace.energy_j(), entry.energy_j,
-                standard(own), expanded(own), entry.expanded_uncertainty_j or 0.0,
-                None if entry.cross_check is None else dict(entry.cross_check),
-                [finding.code for finding in window.findings],
-                sum(piece.energy_j for piece in window.intervals), *naive,
+                seed=seed,
+                period_s=order["period_s"],
+                latency_s=order.get("latency_s", 0.0),
+                lag_s=order.get("lag_s", 0.0),
+                way=way,
+                gain=gain,
+                duration_s=trace.duration_s,
+                truth_j=trace.energy_j(),
+                energy_j=entry.energy_j,
+                standard_without_gain_j=standard(own),
+                expanded_without_gain_j=expanded(own),
+                expanded_j=entry.expanded_uncertainty_j or 0.0,
+                cross_check=None if entry.cross_check is None else dict(entry.cross_check),
+                findings=[finding.code for finding in window.findings],
+                pieces_j=sum(piece.energy_j for piece in window.intervals),
+                polled_j=naive[0],
+                differenced_j=naive[1],
             )
-        )  # fmt: skip
+        )
     return rows
+
+
+def work_around(machine: Machine, trace: Trace, around_s: float) -> Any:
+    """The trace's own work before the start and after the end."""
+    from llenergymeasure.energy.meter_set import Around
+
+    def lead() -> None:
+        machine.draw_power(trace, machine.clock.now_s() + around_s)
+        machine.clock.sleep(around_s)
+
+    return Around(lead, lambda: machine.clock.sleep(around_s)) if around_s else None
 
 
 def _naive(machine: Machine, trace: Trace, seed: int) -> tuple[float, float]:

@@ -12,6 +12,9 @@ straight line, so that its energy is exact. The family, drawn before any result 
 - changes take 2-6 ms; the first work of a window comes up over 20-150 ms;
 - everything drifts by up to ±3 % over the window (temperature); one trace of four carries bursts, +10-30 % for
   10-50 ms, up to three a second;
+- where the same work runs around the window (`around`), its last seconds come before the start, after the pause, and
+  its first ones after the end: the same batches, with steps that last otherwise by the same jitter, power that lies
+  elsewhere by 1 %, and without the window's drift;
 - afterwards power falls in steps over 0.2-2 s to idle. The window, 5-60 s, ends with the work, at any phase of the
   ticks.
 """
@@ -24,6 +27,8 @@ from itertools import pairwise
 
 HISTORY_S = 4.0
 AFTERWARDS_S = 6.0
+# Between two passes of the same work the host waits for the device: so fast does power change there.
+JOIN_S = 0.002
 
 Point = tuple[float, float]  # seconds from the window's start, watts
 
@@ -66,8 +71,11 @@ class _Pen:
             self.points.append((self.time_s + seconds - slope_s, watts))
 
 
-def draw_trace(seed: int, duration_s: float | None = None) -> Trace:
-    """A trace of the family; the same for the same seed. `duration_s` fixes the window's length."""
+def draw_trace(seed: int, duration_s: float | None = None, around_s: float = 0.0) -> Trace:
+    """A trace of the family; the same for the same seed. `duration_s` fixes the window's length.
+
+    around_s: seconds for which the work of the window also runs before its start and after its end
+    """
     draw = random.Random(seed)
     duration = draw.uniform(5.0, 60.0) if duration_s is None else duration_s
     idle_w, high_w = draw.uniform(60, 120), draw.uniform(400, 700)
@@ -112,4 +120,38 @@ def draw_trace(seed: int, duration_s: float | None = None) -> Trace:
         watts = idle_w + (watts - idle_w) * 0.45
         after.hold(watts, rest_s / 4)
     after.hold(idle_w, AFTERWARDS_S - rest_s)
-    return Trace([*points, *after.points[1:]], duration)
+    plain = Trace([*points, *after.points[1:]], duration)
+    return plain if around_s == 0 else _with_work_around(plain, around_s, draw, drift, jitter)
+
+
+def _with_work_around(plain: Trace, around_s: float, draw: random.Random, drift: float, jitter: float) -> Trace:
+    """The last and the first seconds of the window once more, before and after it."""
+    end_s = plain.duration_s
+    first_w = next(watts for time_s, watts in reversed(plain.points) if time_s <= 0)
+    inside = [(0.0, first_w), *(point for point in plain.points if 0 < point[0] <= end_s)]
+    lead = _again(inside[::-1], around_s, draw, jitter, level=draw.gauss(1, 0.01) / (1 + drift))
+    follow = _again(inside, around_s, draw, jitter, level=draw.gauss(1, 0.01) * (1 + drift))
+    before = [(time_s - around_s - JOIN_S, watts) for time_s, watts in plain.points if time_s < 0]
+    before = [point for point in before if point[0] >= -HISTORY_S] or [(-HISTORY_S, before[-1][1])]
+    after = [(time_s + around_s + JOIN_S, watts) for time_s, watts in plain.points if time_s > end_s]
+    points = [
+        *before,
+        *((-JOIN_S - since_s, watts) for since_s, watts in lead[::-1]),
+        *inside,
+        *((end_s + JOIN_S + since_s, watts) for since_s, watts in follow),
+        *after,
+    ]
+    return Trace(points, end_s)
+
+
+def _again(points: list[Point], seconds: float, draw: random.Random, jitter: float, level: float) -> list[Point]:
+    """The first seconds of a course as (time since its first point, watts), each piece as long as `jitter` has it."""
+    again, since_s = [(0.0, points[0][1] * level)], 0.0
+    for earlier, later in pairwise(points):
+        length_s = abs(later[0] - earlier[0]) * max(0.3, draw.gauss(1.0, jitter))
+        if since_s + length_s >= seconds:
+            break
+        since_s += length_s
+        again.append((since_s, later[1] * level))
+    again.append((seconds, again[-1][1]))
+    return again

@@ -15,6 +15,12 @@
  * SIM_NVML_GAIN, SIM_NVML_DUTY, SIM_NVML_SEEN_AT, SIM_NVML_JITTER, SIM_NVML_AVERAGING_S, SIM_NVML_NOISE (relative standard deviation of a period),
  * SIM_NVML_ARCHITECTURE, SIM_NVML_CORES (a mask of the processor cores near it), SIM_NVML_FIELDS (`instant`, `average`, `module`, joined by `+`);
  * for all boards: SIM_NVML_DRIVER (its version), SIM_NVML_SWING_W, SIM_NVML_SWING_PERIOD_S, SIM_NVML_SEED.
+ * What real drivers do: SIM_NVML_LATENCY_S is the mean time of a call, each lasting between half and one and a half of it
+ * (one call at a time, as under a driver's lock); what it reads is that of a random moment in it. On a virtual clock
+ * the call lets that time pass through the function given to sim_set_sleep(). SIM_NVML_LAG_S is how much later than
+ * its end an update period is published. Below SIM_NVML_IDLE_W watts a board is idle and publishes only one of
+ * SIM_NVML_IDLE_SKIP updates, at random. SIM_NVML_POWER_GAPS is the share of power readings that fail, by 0 W or by
+ * "Not Supported".
  * SIM_NVML_CONTROL names a file of orders, one a line: "<board> <function> <NVML error>" makes a call fail,
  * "<board> offset <millijoules>" moves the counter, "<board> reset 1" starts it at 0, "<board> throttle <bits>" sets
  * the reasons, "<board> mhz <clock>", "<board> ecc_count <errors>", "<board> limit_w <watts>", "<board> throttled_<reason>
@@ -47,6 +53,9 @@ static char handles[BOARDS];
 static Trace traces[BOARDS];
 static Steps steps[BOARDS];
 static double virtual_now = -1;
+static void (*virtual_sleep)(double);
+static pthread_mutex_t driver = PTHREAD_MUTEX_INITIALIZER;
+static unsigned long long calls;
 
 static int field(const char *variable, int board, char *out, size_t size) {
     const char *text = getenv(variable);
@@ -117,6 +126,16 @@ static double now(void) {
 
 void sim_set_time(double seconds) { virtual_now = seconds; }
 
+/* How a call lets virtual time pass. */
+void sim_set_sleep(void (*sleep)(double)) { virtual_sleep = sleep; }
+
+static void spend(double seconds) {
+    struct timespec t = {(time_t)seconds, (long)((seconds - floor(seconds)) * 1e9)};
+    if (seconds <= 0) return;
+    if (virtual_now < 0) nanosleep(&t, NULL);
+    else if (virtual_sleep) virtual_sleep(seconds);
+}
+
 /* Forget what the counters have summed up; for new traces or settings. */
 void sim_restart(void) { memset(steps, 0, sizeof steps); }
 
@@ -184,6 +203,15 @@ static double gaussian(int board, long long tick) {
     return sqrt(-2 * log(uniform(key))) * cos(2 * M_PI * uniform(key + 1));
 }
 
+/* What a call takes, and the share of it that has passed when it reads. */
+static void begin_call(double *before, double *after) {
+    double latency = number("SIM_NVML_LATENCY_S", 0, 0);
+    unsigned long long key = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED) * 2;
+    double takes = latency * (0.5 + uniform(key)), share = uniform(key + 1);
+    *before = takes * share;
+    *after = takes * (1 - share);
+}
+
 /* When update `tick` comes. */
 static double tick_time(int board, long long tick) {
     double period = number("SIM_NVML_PERIOD_S", board, 0.1), jitter = number("SIM_NVML_JITTER", board, 0);
@@ -203,7 +231,8 @@ static double counted(int board, long long tick) {
         own->first = tick - (long long)ceil(3 / period);
         own->room = 4096;
         own->joules = malloc(own->room * sizeof(double));
-        own->joules[0] = 0;
+        /* Processes that load the library at different times read the same counter. */
+        own->joules[0] = traces[board].points ? 0 : gain * joules(board, tick_time(board, own->first));
         own->known = 0;
     }
     while (own->first + own->known < tick) {
@@ -221,11 +250,24 @@ static double counted(int board, long long tick) {
     return found;
 }
 
-static long long ticks_until(int board) {
-    double time = now();
+static long long ticks_by(int board, double time) {
     long long tick = (long long)floor(time / number("SIM_NVML_PERIOD_S", board, 0.1) + 1e-9);
     if (tick_time(board, tick + 1) <= time) return tick + 1;
     return number("SIM_NVML_JITTER", board, 0) > 0 && tick_time(board, tick) > time ? tick - 1 : tick;
+}
+
+/* Whether an update is published: every one of a loaded board, few of an idle one. */
+static int published(int board, long long tick) {
+    double skip = number("SIM_NVML_IDLE_SKIP", board, 1);
+    if (skip <= 1 || watts(board, tick_time(board, tick)) >= number("SIM_NVML_IDLE_W", board, 0)) return 1;
+    return uniform((unsigned long long)tick * 7919ull + 13) < 1 / skip;
+}
+
+/* The last update that can be seen now. */
+static long long ticks_until(int board) {
+    long long tick = ticks_by(board, now() - number("SIM_NVML_LAG_S", board, 0));
+    for (int back = 0; back < 100 && !published(board, tick); back++) tick--;
+    return tick;
 }
 
 /* Mean of the readings of the last `seconds`, at least one update period. */
@@ -238,10 +280,38 @@ static double averaged(int board, double seconds) {
 }
 
 #define BOARD(handle) ((int)((char *)(handle) - handles))
+/* A call waits for the driver, takes its time, and answers with what was so at a moment within it. */
+typedef struct { int locked; double after; } Call;
+
+static Call enter(void) {
+    Call call = {0, 0};
+    double before;
+    if (number("SIM_NVML_LATENCY_S", 0, 0) <= 0) return call;
+    begin_call(&before, &call.after);
+    if (virtual_now < 0) call.locked = pthread_mutex_lock(&driver) == 0;
+    spend(before);
+    return call;
+}
+
+static void leave(Call *call) {
+    spend(call->after);
+    if (call->locked) pthread_mutex_unlock(&driver);
+}
+
 #define ENTER(function) \
+    __attribute__((cleanup(leave))) Call call = enter(); \
     int board = BOARD(handle); \
     int error = (int)order(board, function); \
     if (error) return error;
+
+/* A share of the power readings fails, by turns in two ways; 0: this one does not. */
+static int power_gap(int board, unsigned *milliwatts) {
+    static unsigned long long turns;
+    unsigned long long turn = __atomic_add_fetch(&turns, 1, __ATOMIC_RELAXED);
+    if (uniform(turn * 31 + 7) >= number("SIM_NVML_POWER_GAPS", board, 0)) return 0;
+    *milliwatts = 0;
+    return turn % 2 ? NOT_SUPPORTED : -1;
+}
 
 int nvmlInitWithFlags(unsigned flags) { (void)flags; return (int)order(0, "init"); }
 int nvmlInit_v2(void) { return (int)order(0, "init"); }
@@ -291,9 +361,11 @@ int nvmlDeviceGetMigMode(void *handle, unsigned *current, unsigned *pending) {
 
 int nvmlDeviceGetPowerUsage(void *handle, unsigned *milliwatts) {
     ENTER("power")
+    int gap = power_gap(board, milliwatts);
+    if (gap) return gap < 0 ? OK : gap;
     double seconds = number("SIM_NVML_AVERAGING_S", board, 0);
     int plain = seconds == 0 && number("SIM_NVML_DUTY", board, 1) == 1;
-    double power = plain ? number("SIM_NVML_GAIN", board, 1) * watts(board, now()) : averaged(board, seconds);
+    double power = plain ? number("SIM_NVML_GAIN", board, 1) * watts(board, now() - number("SIM_NVML_LAG_S", board, 0)) : averaged(board, seconds);
     *milliwatts = (unsigned)(power * 1e3);
     return OK;
 }
@@ -345,7 +417,10 @@ int nvmlDeviceGetFieldValues(void *handle, int count, Field *fields) {
         fields[i].result = here ? (int)order(board, "power") : NOT_SUPPORTED;
         fields[i].type = 1;
         fields[i].value.wide = 0;
-        if (here) fields[i].value.milliwatts = (unsigned)(averaged(board, fields[i].id == FIELD_AVERAGE) * 1e3);
+        if (!here || fields[i].result) continue;
+        int gap = power_gap(board, &fields[i].value.milliwatts);
+        if (gap > 0) fields[i].result = gap;
+        if (!gap) fields[i].value.milliwatts = (unsigned)(averaged(board, fields[i].id == FIELD_AVERAGE) * 1e3);
     }
     return OK;
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -56,12 +57,10 @@ def test_the_truth_lies_inside_the_stated_uncertainty(gpu_machine: Run, period_s
     assert sorted(shares)[1] < 0.1
 
 
-def test_a_window_starts_on_a_tick_and_is_the_same_for_time_and_energy(gpu_machine: Run) -> None:
+def test_a_window_is_the_same_for_time_and_energy(gpu_machine: Run) -> None:
     answer = gpu_machine(nvml({"seconds": 0.35}, {"seconds": 0.35}, {"seconds": 0.35}), period_s="0.1")
     for window in answer["windows"]:
         (entry,) = window["entries"]
-        since_tick = math.fmod(window["start"], 0.1)
-        assert min(since_tick, 0.1 - since_tick) < 0.015
         assert entry["start_monotonic_s"] == window["start"]
         assert entry["end_monotonic_s"] == window["end"]
         assert entry["duration_s"] == pytest.approx(window["end"] - window["start"], abs=1e-9)
@@ -82,22 +81,84 @@ def test_a_long_run_of_windows_has_no_bias(gpu_machine: Run) -> None:
     assert abs(math.fsum(errors) / len(errors)) < 1.0
 
 
-def test_a_counter_without_a_tick_still_gives_a_window(gpu_machine: Run) -> None:
-    answer = gpu_machine(nvml({"seconds": 2.5}), period_s="1.0")
+def test_a_counter_whose_ticks_were_never_seen_still_gives_a_window(quick_gpu_machine: Run) -> None:
+    answer = quick_gpu_machine(nvml({"seconds": 18.0}), period_s="7.0")
     (entry,) = answer["windows"][0]["entries"]
     assert answer["windows"][0]["began"] - answer["windows"][0]["entered"] < 0.4
-    assert entry["energy_j"] == pytest.approx(500, abs=250)
-    assert entry["standard_uncertainty_j"] is None
-    assert "could not be observed" in entry["uncertainty_basis"]
+    assert entry["energy_j"] == pytest.approx(3600, abs=1400)
+    assert answer["describe"]["devices"][0]["counter_update_period_s"] is None
 
 
-def test_a_board_that_does_not_tick_holds_nobody_up(gpu_machine: Run) -> None:
+def test_a_slow_counter_is_looked_at_for_longer_when_the_meter_is_opened(quick_gpu_machine: Run) -> None:
+    """0.6 s would not show its period: three seconds do, and the window says how well its edges are known."""
+    answer = quick_gpu_machine(nvml({"seconds": 10.3}), period_s="1.0")
+    assert answer["describe"]["devices"][0]["counter_update_period_s"] == pytest.approx(1.0, rel=0.01)
+    (entry,) = answer["windows"][0]["entries"]
+    assert abs(entry["energy_j"] - 200 * 10.3) <= entry["expanded_uncertainty_j"] < 400
+
+
+def test_a_counter_that_ticks_otherwise_under_load_is_learnt_again(quick_gpu_machine: Run) -> None:
+    """Idle, the board publishes one update in four, at random; in the window every one."""
+    settings = {"power_w": "100", "swing_w": "0", "idle_w": "150", "idle_skip": "4", "period_s": "0.05"}
+    answer = quick_gpu_machine(nvml({"seconds": 5.0, "around_s": 0.6, "watts": 300}), **settings)
+    idle_period_s = answer["describe"]["devices"][0]["counter_update_period_s"]
+    assert idle_period_s > 0.09
+    (entry,) = answer["windows"][0]["entries"]
+    assert re.search(r"counter tick of (49\.[5-9]|50\.[0-5]) ms", entry["uncertainty_basis"])
+    assert entry["energy_j"] == pytest.approx(1500, rel=0.002)
+    assert without_gain_j(entry) < 0.01 * entry["energy_j"]
+
+
+@pytest.mark.parametrize("around_s", [0.0, 0.6])
+def test_a_lag_of_the_counter_is_in_the_budget_where_power_steps(quick_gpu_machine: Run, around_s: float) -> None:
+    answer = quick_gpu_machine(
+        nvml({"seconds": 5.0, "around_s": around_s, "watts": 400}), power_w="100", lag_s="0.1", period_s="0.02"
+    )
+    (entry,) = answer["windows"][0]["entries"]
+    lag = next(part for part in entry["components"] if part["name"].startswith("lag of the counter"))
+    assert abs(entry["energy_j"] - 2000) <= 2 * without_gain_j(entry)
+    if around_s:
+        assert entry["energy_j"] == pytest.approx(2000, rel=0.0005)
+        assert lag["standard_j"] < 0.5
+    else:
+        # Half of the bound is taken off, and 300 W times ±50 ms is what may be wrong.
+        assert entry["energy_j"] == pytest.approx(2000 - 300 * 0.05, rel=0.002)
+        assert lag["standard_j"] == pytest.approx(15 / math.sqrt(2), rel=0.1)
+
+
+def test_power_readings_that_fail_now_and_then_are_gaps(quick_gpu_machine: Run) -> None:
+    """Some boards answer 0 W or "Not Supported" when they are asked often."""
+    answer = quick_gpu_machine(
+        nvml({"seconds": 5.0}), power_gaps="0.2", no_counter="1", architecture="5", period_s="0.02"
+    )
+    (window,) = answer["windows"]
+    (entry,) = window["entries"]
+    assert entry["energy_j"] == pytest.approx(1000, rel=0.01)
+    missing = [row for row in window["trace"] if row["power_w"] is None]
+    assert 0.1 < len(missing) / len(window["trace"]) < 0.3
+    assert all(row["power_w"] is None or row["power_w"] > 100 for row in window["trace"])
+    assert "power_read_failed" in codes(answer)
+
+
+@pytest.mark.parametrize(("latency_s", "widest"), [("0.002", 0.008), ("0.005", 0.01)])
+def test_slow_calls_are_not_taken_for_irregular_ticks(quick_gpu_machine: Run, latency_s: str, widest: float) -> None:
+    answer = quick_gpu_machine(
+        nvml({"seconds": 10.0, "around_s": 0.6}), period_s="0.02", latency_s=latency_s, noise="0.01", duty="0.25"
+    )
+    (entry,) = answer["windows"][0]["entries"]
+    assert entry["energy_j"] == pytest.approx(2000, rel=0.003)
+    assert re.search(r"scatter of (49[5-9]|50[0-5]) ticks", entry["uncertainty_basis"])
+    assert 1.96 * without_gain_j(entry) < widest * entry["energy_j"]
+
+
+def test_a_board_that_does_not_tick_holds_nobody_up_for_long(gpu_machine: Run) -> None:
     answer = gpu_machine(nvml({"seconds": 0.5}, {"seconds": 0.5}), power_w="100,300", period_s="7.0,0.1")
     for window in answer["windows"]:
-        assert window["start"] - window["entered"] < 0.15
         assert window["entries"][1]["energy_j"] / window["duration"] == pytest.approx(300, rel=0.15)
-        assert "power carried over" in window["entries"][1]["uncertainty_basis"]
+        assert re.search(r"counter tick of (9\d|10\d)\.\d ms", window["entries"][1]["uncertainty_basis"])
         assert "could not be observed" in window["entries"][0]["uncertainty_basis"] or window["entries"][0]["reason"]
+    # The first window also waits for the sampler's process to come up.
+    assert answer["windows"][1]["start"] - answer["windows"][1]["entered"] < 0.5
 
 
 def test_a_window_shorter_than_a_tick_is_unknown_and_not_zero(gpu_machine: Run) -> None:
@@ -123,7 +184,7 @@ def test_two_boards_are_kept_apart_and_summed_as_independent(gpu_machine: Run) -
     assert energy == pytest.approx(first["energy_j"] + second["energy_j"])
     assert uncertainty == pytest.approx(math.hypot(first["standard_uncertainty_j"], second["standard_uncertainty_j"]))
     assert (source, reason) == (COUNTER, None)
-    assert "power carried over 0 ms at the start" in first["uncertainty_basis"]
+    assert re.search(r"counter tick of (9\d|10\d)\.\d ms", first["uncertainty_basis"])
     for entry, mean_w in ((first, 100.0), (second, 300.0)):
         truth = true_energy_j(window["start"], window["end"], mean_w=mean_w)
         assert entry["energy_j"] == pytest.approx(truth, abs=max(2 * without_gain_j(entry), 0.005 * truth))

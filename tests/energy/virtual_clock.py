@@ -26,6 +26,8 @@ class VirtualClock:
     All threads: the main one and those whose name begins with one of `names`. `told` is called with each new time.
     """
 
+    across_processes = False
+
     def __init__(self, start_s: float, told: Callable[[float], object], names: tuple[str, ...] = ("power-sampler",)):
         self._now_s = start_s
         self._told = told

@@ -50,7 +50,7 @@ def sized(
     run_prefill: Callable[[], float],
     warmup: WarmupConfig,
     min_window_s: float,
-    trial: Callable[[int], PhaseEnergy] | None = None,
+    trial: Callable[[int, float], PhaseEnergy] | None = None,
 ) -> Calibration:
     return calibrate(
         run_pass,
@@ -127,7 +127,7 @@ def test_no_warm_up_at_all_still_calibrates() -> None:
 def test_windows_are_long_enough_for_the_meter() -> None:
     asked: list[int] = []
 
-    def trial(passes: int) -> PhaseEnergy:
+    def trial(passes: int, pass_s: float) -> PhaseEnergy:  # noqa: ARG001
         asked.append(passes)
         # 200 W, and an edge that is uncertain by 100 ms of it.
         return PhaseEnergy(200.0, "measured:x", None, (Component("edge", 20 / math.sqrt(12), "edge"),), 1.0)

@@ -43,8 +43,8 @@ def measured(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         share[0] = 1.0
 
     @contextmanager
-    def opened(windows: Windows, phase: str, synchronize: Any) -> Iterator[Any]:
-        with real_open(windows, phase, synchronize) as window:
+    def opened(windows: Windows, phase: str, synchronize: Any, around: Any = None) -> Iterator[Any]:
+        with real_open(windows, phase, synchronize, around) as window:
             if phase in jumps:
                 jumps.remove(phase)
                 tree.add("intel-rapl:0:0", 5000.0)

@@ -22,6 +22,7 @@ from llenergymeasure.energy import (
     nvml_findings,
     nvml_meter,
     rapl_energy,
+    sampling_loop,
     ticks,
     zeus_meter,
 )
@@ -70,8 +71,16 @@ def prose() -> str:
 @pytest.mark.parametrize(
     "sentence",
     [
-        "waiting at most a quarter of a second" if nvml_meter.TICK_TIMEOUT_S == 0.25 else "",
-        "is known to within a poll (half a millisecond)" if ticks.POLL_S == 0.0005 else "",
+        "a quarter of a second at most" if sampling_loop.FIRST_TICK_S == 0.25 else "",
+        "for half a second at least before it opens" if nvml_meter.STEADY_S == zeus_meter.STEADY_S == 0.5 else "",
+        f"(every {1e3 * ticks.POLL_S:g} ms, or as fast as the driver answers), until {sampling_loop.EDGE_S} s after",
+        f"for {ticks.CHARACTERISE_S:g} s, or until each counter has ticked six times, for at most "
+        f"{ticks.LONGEST_CHARACTERISE_S:g} s"
+        if ticks.FEWEST_TICKS == 6
+        else "",
+        f"at most {device_families.UNKNOWN_LAG_S:g} s after its period has ended",
+        f"by more than {percent(counter_energy.IRREGULAR)}, no grid is used",
+        "a gap of more than a second" if integrated_power.LONGEST_GAP_S == 1 else "",
         f"at least {resolution.SHORTEST_TRIAL_S:g} and at most {resolution.LONGEST_TRIAL_S:g} s",
         f"≤ {resolution.ALLOWED} · energy_resolution · P · t",
         f"±{percent(device_families.UNKNOWN.gain_bound)} a board for NVIDIA",

@@ -3,10 +3,11 @@
 from llenergymeasure.energy.findings import Finding
 from llenergymeasure.energy.ledger import Interval, LedgerEntry, PhaseEnergy, primary_energy
 from llenergymeasure.energy.meter import MeterUnavailable
-from llenergymeasure.energy.meter_set import MeterSet, Window, idle_power
+from llenergymeasure.energy.meter_set import Around, MeterSet, Window, idle_power
 from llenergymeasure.energy.opening import no_meters, open_meters, prepare_meters
 
 __all__ = [
+    "Around",
     "Finding",
     "Interval",
     "LedgerEntry",

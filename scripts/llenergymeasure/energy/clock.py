@@ -9,7 +9,13 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Seconds from an arbitrary start, and the two ways of letting time pass."""
+    """Seconds from an arbitrary start, and the two ways of letting time pass.
+
+    across_processes: another process of this machine reads the same time
+    """
+
+    @property
+    def across_processes(self) -> bool: ...
 
     def now_s(self) -> float: ...
 
@@ -21,7 +27,9 @@ class Clock(Protocol):
 
 
 class MonotonicClock:
-    """`time.perf_counter`."""
+    """`time.perf_counter`, which is Linux's CLOCK_MONOTONIC."""
+
+    across_processes = True
 
     def now_s(self) -> float:
         return time.perf_counter()

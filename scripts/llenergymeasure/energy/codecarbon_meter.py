@@ -140,12 +140,18 @@ class CodecarbonMeter:
         if not device_uuids:
             self._parts.pop("gpu", None)
 
-    def begin(self, phase: str) -> float | None:  # noqa: ARG002
+    @property
+    def steady_s(self) -> float:
+        return 0.0
+
+    def prepare(self, phase: str) -> None:  # noqa: ARG002
         self._begun = {domain: self._failure(part.start) for domain, part in self._parts.items()}
-        return None
+
+    def begin(self, phase: str) -> None:
+        """Nothing: what it estimates from has begun."""
 
     def end(self) -> None:
-        """Nothing: its load covers the time from `begin` to `finish`, its energy the seconds of the window."""
+        """Nothing: its load covers the time from `prepare` to `finish`, its energy the seconds of the window."""
 
     def finish(self, span: Span) -> Finished:
         return Finished([self._entry(span, domain, part) for domain, part in self._parts.items()])

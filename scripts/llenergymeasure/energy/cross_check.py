@@ -52,7 +52,7 @@ def cross_check(
     counter only the edges count for it: both readings come from one sensor, so its gain and what it does not see are
     the same in both.
     """
-    inside = sum(time_s <= span.end_s for time_s, _ in power.points)
+    inside = sum(span.start_s <= time_s <= span.end_s for time_s, _ in power.points)
     if inside < FEWEST_SAMPLES or span.duration_s < SHORTEST_AVERAGES * power.averaging_s:
         return None
     found = integrate(span, power)

@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 
 YANG = 'Yang, Adamek, Armour, "Accurate and Convenient Energy Measurements for GPUs", SC\'24, arXiv 2312.02741'
 
+# One update period of the slowest counter seen, 100 ms: a board that publishes an update late does so by the next one.
+UNKNOWN_LAG_S = 0.1
+
 
 @dataclass(frozen=True)
 class Family:
@@ -13,12 +16,15 @@ class Family:
 
     seen_share: of each update period, the share in which the sensor looks at the power
     gain_bound: the largest relative error of a board, constant for the board; a bound, hence rectangular
+    lag_bound_s: the longest time after its end at which an update period is published; an assumption, since nobody
+        published it of any board
     """
 
     name: str
     seen_share: float
     gain_bound: float
     source: str
+    lag_bound_s: float = UNKNOWN_LAG_S
 
 
 # The longer names first: "GH200" is no "H200", and a board is taken for the first family whose name it bears.

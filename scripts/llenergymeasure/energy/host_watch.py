@@ -47,9 +47,8 @@ class HostWatcher:
         self._start: _Edge | None = None
         self._end: _Edge | None = None
 
-    def begin(self, phase: str) -> float | None:  # noqa: ARG002
+    def begin(self, phase: str) -> None:  # noqa: ARG002
         self._start, self._end = self._read(), None
-        return None
 
     def end(self) -> None:
         self._end = self._read()

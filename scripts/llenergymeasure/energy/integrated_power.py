@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -29,9 +30,8 @@ Point = tuple[float, float]  # seconds, watts
 class PowerWindow:
     """The power readings of one device in and around a window.
 
-    before_w: the reading just before the start
-    points: the readings since the start, in order; those after the end tell how the average came down
-    failure: why a reading in the window failed
+    points: the readings from before the start until after the end, in order; those outside tell of the power there
+    failure: why a reading failed, None where none did
     averaging_s: the time over which a reading is averaged
     """
 
@@ -39,7 +39,6 @@ class PowerWindow:
     family: Family
     name: str
     averaging_s: float
-    before_w: float | None
     points: Sequence[Point]
     failure: str | None
 
@@ -63,7 +62,7 @@ def power_entry(span: Span, window: PowerWindow) -> tuple[LedgerEntry, list[Inte
     found = integrate(span, window)
     if isinstance(found, str):
         return span.unknown(window.uuid, "gpu", SOURCE, found), []
-    inside = sum(time_s <= span.end_s for time_s, _ in window.points)
+    inside = len(_inside(span, window.points))
     averaged = f", averaged over {window.averaging_s:g} s" if window.averaging_s else ""
     remark = f"{inside} samples of {window.name}{averaged}, integrated"
     components = [*found.components, gain(found.energy_j, window.family)]
@@ -82,9 +81,14 @@ def noise_of(span: Span, window: PowerWindow) -> Component | None:
 def integrate(span: Span, window: PowerWindow) -> Integral | str:
     """Energy of the window, or why it cannot be told.
 
-    A reading R(t) is the mean power of the `averaging_s` = τ seconds before t - λ, with λ the lag of its updates. The
-    integral of R from the start to H seconds after the end therefore holds the window's energy whole, and of the time
-    around it a part with weights that add up to a = λ + τ/2 seconds before the start and H - a after the end:
+    A reading R(t) is the mean power of the `averaging_s` = τ seconds before t - λ, with λ the lag of its updates. Where
+    the same work ran around both edges
+
+        E = ∫R dt from start + a to end + a,   a = λ + τ/2
+
+    because what the averaging moves out of the window at one edge it moves in at the other. Elsewhere the integral of R
+    from the start to H seconds after the end holds the window's energy whole, and of the time around it a part with
+    weights that add up to a seconds before the start and H - a after the end:
 
         E = ∫R dt - a·P_before - (H - a)·P_after
 
@@ -95,34 +99,63 @@ def integrate(span: Span, window: PowerWindow) -> Integral | str:
     - the power around an edge need not be steady. One change between the lowest and the highest power seen shifts
       the edge by at most τ/8 of their difference; where τ is 0, by half a spacing of the readings. Rectangular, two
       edges;
+    - a lag of the readings, anywhere from 0 to twice λ, times the difference of the power before and after;
     - scatter of the readings, T apart and each the mean of n = max(1, τ/T): half their mean squared successive
       difference δ² stands for a variance of n²δ² of one update (the mean of n changes by two of them), and
       √(duration/T)·T·n·δ is left of the window. It holds noise and what the sensor did not see.
+
+    A reading that failed is a gap, over which the power is a straight line as between any two readings.
     """
-    if window.failure is not None:
-        return f"a power reading failed in the window: {window.failure}"
-    inside = [point for point in window.points if point[0] <= span.end_s]
+    inside = _inside(span, window.points)
     if len(inside) < 2:
-        return f"only {len(inside)} power samples in the window of {span.duration_s:.3g} s"
-    points = [(max(time_s, span.start_s), power_w) for time_s, power_w in window.points]
-    before_w = points[0][1] if window.before_w is None else window.before_w
-    points.insert(0, (span.start_s, before_w))
-    if points[-1][0] < span.end_s:
-        points.append((span.end_s, points[-1][1]))
+        why = "" if window.failure is None else f"; a power reading failed: {window.failure}"
+        return f"only {len(inside)} power samples in the window of {span.duration_s:.3g} s{why}"
+    lag_s = UPDATE_LAG_S + window.averaging_s / 2
+    shift_s = lag_s if span.same_work else 0.0
+    points = _between(window.points, span.start_s + shift_s, max(span.end_s + shift_s, window.points[-1][0]))
     gap_s = max(later[0] - earlier[0] for earlier, later in pairwise(points))
     if gap_s > LONGEST_GAP_S:
-        return f"the power samples have a gap of {gap_s:.1f} s"
-    after_s, after_w = points[-1][0] - span.end_s, points[-1][1]
-    lag_s = UPDATE_LAG_S + window.averaging_s / 2
-    energy_j = math.fsum(_areas(points)) - lag_s * before_w - (after_s - lag_s) * after_w
-    components = _components(span, window, inside, before_w)
+        why = "" if window.failure is None else f": a power reading failed: {window.failure}"
+        return f"the power samples have a gap of {gap_s:.1f} s{why}"
+    before_w, after_w, after_s = points[0][1], points[-1][1], points[-1][0] - span.end_s
+    if span.same_work:
+        points = _between(points, span.start_s + lag_s, span.end_s + lag_s)
+        energy_j = math.fsum(_areas(points))
+    else:
+        energy_j = math.fsum(_areas(points)) - lag_s * before_w - (after_s - lag_s) * after_w
+    powers = [power_w for _, power_w in points]
+    components = _components(span, window, inside, powers)
     pieces = () if window.averaging_s else _pieces(span, window.uuid, points, energy_j)
     return Integral(energy_j, components, pieces)
 
 
-def _components(span: Span, window: PowerWindow, inside: Sequence[Point], before_w: float) -> tuple[Component, ...]:
-    powers = [before_w, *(power_w for _, power_w in window.points)]
+def _inside(span: Span, points: Sequence[Point]) -> list[Point]:
+    return [point for point in points if span.start_s <= point[0] <= span.end_s]
+
+
+def _between(points: Sequence[Point], start_s: float, end_s: float) -> list[Point]:
+    """The straight lines between these times; beyond the first and the last point the power is theirs."""
+    return [
+        (start_s, _power_at(points, start_s)),
+        *(point for point in points if start_s < point[0] < end_s),
+        (end_s, _power_at(points, end_s)),
+    ]
+
+
+def _power_at(points: Sequence[Point], time_s: float) -> float:
+    right = bisect_left(points, (time_s, -math.inf))
+    if right == 0 or right == len(points):
+        return points[min(right, len(points) - 1)][1]
+    (earlier_s, earlier_w), (later_s, later_w) = points[right - 1], points[right]
+    return earlier_w + (later_w - earlier_w) * (time_s - earlier_s) / (later_s - earlier_s)
+
+
+def _components(
+    span: Span, window: PowerWindow, inside: Sequence[Point], powers: Sequence[float]
+) -> tuple[Component, ...]:
+    """powers: watts from the start on, the last one after the end."""
     span_w = max(powers) - min(powers)
+    step_w = abs(powers[-1] - powers[0])
     spacing_s = statistics.median(later[0] - earlier[0] for earlier, later in pairwise(inside))
     edge_s = window.averaging_s / 8 if window.averaging_s else spacing_s / 2
     scatter_j = _scatter_j(span, window.averaging_s, inside)
@@ -130,6 +163,11 @@ def _components(span: Span, window: PowerWindow, inside: Sequence[Point], before
         Component(
             f"power around the edges, up to {edge_s * 1e3:.0f} ms of a change by {span_w:.3g} W at each",
             rectangular(2 * edge_s) * span_w * math.sqrt(2),
+            "edge",
+        ),
+        Component(
+            f"lag of the readings, 0 to {2 * UPDATE_LAG_S * 1e3:.0f} ms, times {step_w:.3g} W from before to after",
+            rectangular(2 * UPDATE_LAG_S) * step_w,
             "edge",
         ),
         Component(

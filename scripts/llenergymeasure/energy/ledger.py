@@ -85,11 +85,15 @@ class Finished:
 
 @dataclass(frozen=True)
 class Span:
-    """One window on the one clock: the same start and end for time and for energy."""
+    """One window on the one clock: the same start and end for time and for energy.
+
+    same_work: what ran in the window ran before its start and after its end too, so that power is the same around both
+    """
 
     phase: str
     start_s: float
     end_s: float
+    same_work: bool = False
 
     @property
     def duration_s(self) -> float:

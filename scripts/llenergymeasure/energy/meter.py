@@ -39,8 +39,8 @@ class MeterContext:
 class Watcher(Protocol):
     """Looks at the machine while a window is open. Its failures are findings or facts; it never raises."""
 
-    def begin(self, phase: str) -> float | None:
-        """A window is about to open; where one is waited for, the perf_counter time of a tick."""
+    def begin(self, phase: str) -> None:
+        """A window is about to open."""
         ...
 
     def end(self) -> None:
@@ -74,8 +74,17 @@ class Meter(Protocol):
         """From the next window on, count only these accelerators."""
         ...
 
-    def begin(self, phase: str) -> float | None:
-        """Take the start readings; where the counter ticks, wait for a tick; its perf_counter time."""
+    @property
+    def steady_s(self) -> float:
+        """How long the work of a window should run before it opens and after it closes; 0: it makes no difference."""
+        ...
+
+    def prepare(self, phase: str) -> None:
+        """Do everything slow before a window; what is to be the same at both edges runs after it."""
+        ...
+
+    def begin(self, phase: str) -> None:
+        """The window opens now: take the start readings at once."""
         ...
 
     def end(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from llenergymeasure.energy.clock import CLOCK, Clock
@@ -11,6 +12,14 @@ from llenergymeasure.energy.findings import Finding
 from llenergymeasure.energy.ledger import NO_SOURCE, Finished, Interval, LedgerEntry, Span
 from llenergymeasure.energy.meter import Meter, Thermometer, Watcher
 from llenergymeasure.energy.warning_log import WarningLog
+
+
+@dataclass(frozen=True)
+class Around:
+    """The work of a window, run before it opens and after it closes, each for `MeterSet.steady_s` seconds at least."""
+
+    lead: Callable[[], None]
+    follow: Callable[[], None]
 
 
 class Window:
@@ -87,38 +96,65 @@ class MeterSet:
         for reason in self._unmetered.values():
             self._warn("gpu_not_metered", reason)
 
+    @property
+    def steady_s(self) -> float:
+        """How long the work of a window should run before it opens and after it closes; 0: it makes no difference."""
+        return max((meter.steady_s for meter in self._meters), default=0.0)
+
     @contextmanager
-    def window(self, phase: str, synchronize: Callable[[], None]) -> Iterator[Window]:
+    def window(self, phase: str, synchronize: Callable[[], None], around: Around | None = None) -> Iterator[Window]:
         """Measure what the `with` block does. `synchronize` waits for the device and is called at both edges.
 
-        Where a counter ticks, the start waits for a tick (a quarter of a second at most) and the window
-        starts at that tick. An exception of the block passes through; the window is closed first.
+        With `around` the same work runs before the start and after the end, which then lie between two pieces of it.
+        An exception of the block or of the work around it passes through; the window is closed first.
         """
         self._refuse_in_window("another window")
         synchronize()
         for watcher in self._watchers:
             watcher.begin(phase)
-        ticks_s = [meter.begin(phase) for meter in self._meters]
+        for meter in self._meters:
+            meter.prepare(phase)
         self._in_window = True
-        # The first meter that waited for a tick says when the window starts; the others read at that moment.
-        tick_s = next((tick_s for tick_s in ticks_s if tick_s is not None), None)
-        window = Window(phase, self.clock.now_s() if tick_s is None else tick_s)
+        window = Window(phase, self.clock.now_s())
+        opened = False
         try:
+            if around is not None:
+                around.lead()
+                synchronize()
+            opened = self._open(window)
             yield window
             synchronize()
+            self._close(window)
+            if around is not None:
+                around.follow()
         finally:
-            window.end_monotonic_s = self.clock.now_s()
-            self._in_window = False
-            span = Span(phase, window.start_monotonic_s, window.end_monotonic_s)
-            for meter in self._meters:
-                meter.end()
-            for watcher in self._watchers:
-                watcher.end()
-            for meter in self._meters:
-                window.take(meter.finish(span))
-            window.entries += self._gaps(span, covered=bool(window.entries))
-            for watcher in self._watchers:
-                window.take(watcher.finish(span, window.entries))
+            if not opened:
+                self._open(window)
+            if self._in_window:
+                self._close(window)
+            self._finish(window, same_work=around is not None)
+
+    def _open(self, window: Window) -> bool:
+        for meter in self._meters:
+            meter.begin(window.phase)
+        window.start_monotonic_s = window.end_monotonic_s = self.clock.now_s()
+        return True
+
+    def _close(self, window: Window) -> None:
+        window.end_monotonic_s = self.clock.now_s()
+        self._in_window = False
+        for meter in self._meters:
+            meter.end()
+        for watcher in self._watchers:
+            watcher.end()
+
+    def _finish(self, window: Window, *, same_work: bool) -> None:
+        span = Span(window.phase, window.start_monotonic_s, window.end_monotonic_s, same_work)
+        for meter in self._meters:
+            window.take(meter.finish(span))
+        window.entries += self._gaps(span, covered=bool(window.entries))
+        for watcher in self._watchers:
+            window.take(watcher.finish(span, window.entries))
 
     def temperatures_c(self) -> dict[str, float]:
         """Temperature in °C of each metered device that tells it, by UUID; not to be asked in a window."""

@@ -16,8 +16,8 @@ from llenergymeasure.energy.nvml_board import board_facts
 from llenergymeasure.energy.nvml_power import PowerSource, choose_power, superchip
 from llenergymeasure.energy.nvml_state import BoardState, board_state
 from llenergymeasure.energy.nvml_throttle import REASON_BITS
-from llenergymeasure.energy.power_sampler import PowerReading
-from llenergymeasure.energy.ticks import CounterFailed, Period
+from llenergymeasure.energy.sampling_loop import PowerReading
+from llenergymeasure.energy.ticks import CounterFailed, CounterReading, Period, read_counter
 from llenergymeasure.energy.visible_devices import Board
 
 SUPERCHIP_REASON = (
@@ -86,31 +86,33 @@ class NvmlDevice:
             self._seen_until_us = state.processes.seen_until_us
         return state
 
-    def sample(self) -> PowerReading:
-        """Counter, power and state of the board now; a failing sensor is None, power's failure is in `error`.
+    def count(self) -> CounterReading | None:
+        """The counter now; None where there is none."""
+        return None if self.counter_missing else read_counter(self.energy_mj, self._clock)
 
-        All but counter and power may be `SLOW_S` old: each call makes a busy Python thread hand over its lock.
+    def sample(self) -> PowerReading:
+        """Power and state of the board now; a failing sensor is None, power's failure is in `error`.
+
+        All but power may be `SLOW_S` old: calls take up to milliseconds, and the driver answers one at a time.
         """
-        counter_mj: int | None = None
         power_w: float | None = None
         error, lost = self.power_missing, False
-        if self.counter_missing is None:
-            try:
-                counter_mj = self.energy_mj()
-            except CounterFailed as failure:
-                lost = failure.lost
+        before_s = self._clock.now_s()
         if self.power is not None:
             try:
                 power_w = self.power.read()
             except pynvml.NVMLError as failure:
-                error, lost = str(failure), lost or _is_lost(failure)
+                error, lost = str(failure), _is_lost(failure)
+        if power_w == 0:
+            # No board that works draws nothing: some answer 0 when they are asked too soon after the last time.
+            power_w, error = None, "0 W"
         now_s = self._clock.now_s()
         if now_s - self._slow_read_s >= SLOW_S:
             self._slow_read_s, self._slow = now_s, self._slow_sensors()
-        return replace(self._slow, power_w=power_w, counter_mj=counter_mj, error=error, lost=lost)
+        return replace(self._slow, power_w=power_w, error=error, lost=lost, time_s=(before_s + now_s) / 2)
 
     def refresh(self) -> None:
-        """The next sample reads everything anew: what was seen before a window does not belong to it."""
+        """The next sample reads everything again: what was seen before a window does not belong to it."""
         self._slow_read_s = -math.inf
 
     def describe(self) -> dict[str, Any]:
@@ -120,6 +122,7 @@ class NvmlDevice:
             "name": self.board.name,
             "nvml_index": self.board.index,
             "counter": self.counter_missing or "total energy",
+            "counter_lag_bound_s": self.family.lag_bound_s,
             "counter_update_period_s": period.period_s if period else None,
             "counter_update_spread_s": period.spread_s if period else None,
             "power": self.power.name if self.power else self.power_missing,

@@ -113,10 +113,16 @@ class RaplMeter:
     def restrict(self, device_uuids: Collection[str]) -> None:
         """Nothing: the machine's packages work for whichever accelerator is used."""
 
-    def begin(self, phase: str) -> float | None:  # noqa: ARG002
+    @property
+    def steady_s(self) -> float:
+        return 0.0
+
+    def prepare(self, phase: str) -> None:
+        """Nothing: beginning takes no time."""
+
+    def begin(self, phase: str) -> None:  # noqa: ARG002
         # A counter that moves every millisecond needs no window that waits for it.
         self._reader.start()
-        return None
 
     def end(self) -> None:
         self._looks = self._reader.stop()

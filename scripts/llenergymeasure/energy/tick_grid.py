@@ -9,8 +9,9 @@ from itertools import pairwise
 
 from llenergymeasure.energy.ticks import Period
 
-# How far the period seen when the meter was opened may be off. 0.5 ms of polling in 0.6 s is 0.08 %.
-PERIOD_TOLERANCE = 0.003
+# How far the period may be off beyond what its own error says, and in how many standard deviations of that.
+PERIOD_TOLERANCE = 0.001
+PERIOD_DEVIATIONS = 3
 # A reading so close to a tick may have been taken before or after it.
 TICK_TOLERANCE_S = 0.001
 
@@ -25,15 +26,19 @@ class Tick:
 
 @dataclass(frozen=True)
 class Grid:
-    """Ticks at `origin_s` + k·`period_s`, the first and the last of them seen."""
+    """Ticks at `origin_s` + k·`period_s`, the first and the last of them seen.
+
+    tolerance_s: a reading closer to a tick may have been taken before or after it
+    """
 
     origin_s: float
     period_s: float
+    tolerance_s: float = TICK_TOLERANCE_S
 
     def last_tick(self, time_s: float) -> int | None:
         """Which tick was the last one at `time_s`; None where that is too close to call."""
         at = (time_s - self.origin_s) / self.period_s
-        tolerance = TICK_TOLERANCE_S / self.period_s
+        tolerance = self.tolerance_s / self.period_s
         nearest = round(at)
         return None if abs(at - nearest) < tolerance else math.floor(at)
 
@@ -41,7 +46,9 @@ class Grid:
         return self.origin_s + tick * self.period_s
 
 
-def fit_grid(first_s: float, last_s: float, readings: Sequence[tuple[float, float]], period: Period) -> Grid:
+def fit_grid(
+    first_s: float, last_s: float, readings: Sequence[tuple[float, float]], period: Period, tolerance_s: float
+) -> Grid:
     """The grid through two ticks that were seen, with the count of periods between them that fits the readings best.
 
     Over a long window the period is not known well enough to count its ticks. A wrong count puts readings on the wrong
@@ -49,9 +56,9 @@ def fit_grid(first_s: float, last_s: float, readings: Sequence[tuple[float, floa
     readings: (time in seconds, counter in joules), in order
     """
     many = (last_s - first_s) / period.period_s
-    off = PERIOD_TOLERANCE * many
+    off = (PERIOD_TOLERANCE + PERIOD_DEVIATIONS * period.error_s / period.period_s) * many
     counts = range(max(1, round(many - off)), max(1, round(many + off)) + 1)
-    grids = [Grid(first_s, (last_s - first_s) / count) for count in counts]
+    grids = [Grid(first_s, (last_s - first_s) / count, tolerance_s) for count in counts]
     return grids[0] if len(grids) == 1 else min(grids, key=lambda grid: _roughness(grid, readings))
 
 

@@ -25,16 +25,17 @@ class Scatter:
 def scatter_of(ticks: Sequence[Tick], period_s: float, seen_share: float, duration_s: float) -> Scatter | None:
     """The scatter of a window; None below four ticks.
 
-    P is the power between ticks, D its successive differences, v = mean(D²)/2 (von Neumann's estimator of a variance,
-    in which a slow course counts for nothing) and c = -mean(DᵢDᵢ₊₁). Two kinds of change leave different traces:
+    P is the power between ticks n periods apart, D its successive differences, v = mean(D²/(1/nᵢ + 1/nᵢ₊₁)) (von
+    Neumann's estimator of the variance of one period, in which a slow course counts for nothing) and
+    c = -mean(nᵢ₊₁·DᵢDᵢ₊₁). Two kinds of change leave different traces:
 
-    - what is new in each step (noise, rapid fluctuation) gives v = c = its variance. Of it the sum over N periods T
-      keeps N·T²·n·variance, n the mean number of periods in a step;
-    - a lasting change by h, at any moment u of the step, gives differences u·h and (1-u)·h, and v - c = h²/2 whatever
+    - what is new in each period (noise, rapid fluctuation) gives v = c = its variance. Of it the sum over N periods T
+      keeps N·T²·variance;
+    - a lasting change by h, at any moment u of the step, gives differences u·h and (1-u)·h, and v - c = n·h²/2 whatever
       u. A sensor that sees the first share d of a period takes it for earlier or later than it was: the error is
       T·h·(m - u'), of variance T²·h²·(1-d)²/12 over u (its mean cancels between rises and falls).
 
-    In v a lasting change counts (1 - f/3)·h²/2, f being the share of a step where a change is split in two, so the
+    In v a lasting change counts (1 - f/3)·n·h²/2, f being the share of a step where a change is split in two, so the
     variance of the first kind is c + (v - c)·f/3. Fluctuations that keep step with the counter are invisible: no
     estimate from the same sensor finds them.
     """
@@ -42,12 +43,19 @@ def scatter_of(ticks: Sequence[Tick], period_s: float, seen_share: float, durati
     changes = [later - earlier for earlier, later in pairwise(powers)]
     if len(changes) < 2:
         return None
-    v = math.fsum(change**2 for change in changes) / len(changes) / 2
-    c = -math.fsum(earlier * later for earlier, later in pairwise(changes)) / (len(changes) - 1)
-    periods = max(1.0, (ticks[-1].time_s - ticks[0].time_s) / period_s / len(powers))
+    lengths = [max(1, round((later.time_s - earlier.time_s) / period_s)) for earlier, later in pairwise(ticks)]
+    squares = [
+        change**2 / (1 / earlier + 1 / later)
+        for change, (earlier, later) in zip(changes, pairwise(lengths), strict=True)
+    ]
+    products = [
+        length * earlier * later for length, (earlier, later) in zip(lengths[1:-1], pairwise(changes), strict=True)
+    ]
+    v, c = math.fsum(squares) / len(squares), -math.fsum(products) / len(products)
+    periods = math.fsum(lengths) / len(lengths)
     split = (periods - 1 + seen_share) / periods
     fresh_w2 = min(v, max(0.0, c + (v - c) * split / 3))
-    lasting_w2 = max(0.0, 2 * (v - c))
-    steps = duration_s / period_s / periods
-    variance_j2 = steps * period_s**2 * (periods**2 * fresh_w2 + lasting_w2 * (1 - seen_share) ** 2 / 12)
-    return Scatter(math.sqrt(2 * v), math.sqrt(variance_j2))
+    lasting_w2 = max(0.0, 2 * (v - c)) / periods
+    many = duration_s / period_s
+    variance_j2 = many * period_s**2 * (fresh_w2 + lasting_w2 / periods * (1 - seen_share) ** 2 / 12)
+    return Scatter(math.sqrt(2 * v / periods), math.sqrt(variance_j2))

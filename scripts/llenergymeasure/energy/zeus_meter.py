@@ -6,20 +6,25 @@ uncertainty are those of the other counters here. Opened only where a study name
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from typing import Any
 
+from llenergymeasure.energy.clock import Clock
 from llenergymeasure.energy.counter_energy import CounterWindow, counter_entry
 from llenergymeasure.energy.device_families import family_of
-from llenergymeasure.energy.ledger import Finished, LedgerEntry, Span
+from llenergymeasure.energy.findings import trace_incomplete
+from llenergymeasure.energy.ledger import Finished, Interval, LedgerEntry, Span
 from llenergymeasure.energy.meter import MeterContext, MeterUnavailable
-from llenergymeasure.energy.ticks import CounterFailed, Period, Reading, characterise, next_ticks, try_now
+from llenergymeasure.energy.power_sampler import PowerReading, PowerSampler
+from llenergymeasure.energy.sampler_thread import SamplerThread
+from llenergymeasure.energy.ticks import CounterFailed, CounterReading, Period, characterise, read_counter
 
 SOURCE = "measured:zeus"
-TICK_TIMEOUT_S = 0.25
+# The longest lag, the polling after an edge and a tick more; and how long a window's end is followed.
+STEADY_S, FOLLOW_S = 0.5, 0.35
 # What the parts of a system on a chip are called there; what else it tells is in no domain of ours.
 SOC_PARTS = {
     "cpu": ("cpu_total_mj", "cpu_energy_mj"),
@@ -32,10 +37,18 @@ SOC_PARTS = {
 class ZeusCounter:
     """One counter; `read` gives millijoules or raises CounterFailed."""
 
-    device: str
+    uuid: str
     domain: str
     board: str
     read: Callable[[], int]
+    clock: Clock
+
+    def count(self) -> CounterReading:
+        return read_counter(self.read, self.clock)
+
+    def sample(self) -> PowerReading:
+        """Nothing: Zeus is asked for its counters alone."""
+        return PowerReading(power_w=None)
 
 
 def open_zeus(context: MeterContext) -> ZeusMeter:
@@ -45,7 +58,7 @@ def open_zeus(context: MeterContext) -> ZeusMeter:
         MeterUnavailable: Zeus is not installed, or finds nothing to measure.
     """
     try:
-        found, refused = _counters()
+        found, refused = _counters(context.clock)
     except ImportError as error:
         reason = f"it can't be imported ({error}); `python -m pip install zeus` into this environment"
         raise MeterUnavailable("zeus", reason) from error
@@ -53,18 +66,18 @@ def open_zeus(context: MeterContext) -> ZeusMeter:
     if not wanted:
         covered = "; what it finds is covered by another meter already" if found else ""
         raise MeterUnavailable("zeus", f"{'; '.join(refused) or 'it reads no counter'}{covered}")
-    gpus = [counter.device for counter in wanted if counter.domain == "gpu"]
+    gpus = [counter.uuid for counter in wanted if counter.domain == "gpu"]
     if len(gpus) > 1:
         context.warn(
             "zeus_all_gpus",
             f"Zeus's GPUs can't be matched with those that hold the model, so all {len(gpus)} visible ones are "
             "counted; hide the others with CUDA_VISIBLE_DEVICES or HIP_VISIBLE_DEVICES",
         )
-    periods = characterise({counter.device: counter.read for counter in wanted}, context.clock)
+    periods = characterise({counter.uuid: counter.read for counter in wanted}, context.clock)
     return ZeusMeter(context, wanted, periods, refused)
 
 
-def _counters() -> tuple[list[ZeusCounter], list[str]]:
+def _counters(clock: Clock) -> tuple[list[ZeusCounter], list[str]]:
     """Every counter, and in words what has none."""
     from zeus.device import get_gpus, get_soc
     from zeus.device.exception import ZeusBaseGPUError, ZeusBaseSoCError
@@ -77,7 +90,7 @@ def _counters() -> tuple[list[ZeusCounter], list[str]]:
             name = str(gpus.get_name(index))
             if gpus.supports_get_total_energy_consumption(index):
                 read = _guarded(partial(gpus.get_total_energy_consumption, index), ZeusBaseGPUError)
-                found.append(ZeusCounter(f"gpu-{index}", "gpu", name, read))
+                found.append(ZeusCounter(f"gpu-{index}", "gpu", name, read, clock))
             else:
                 refused.append(f"gpu-{index} ({name}) has no energy counter")
     except ValueError as error:
@@ -92,7 +105,7 @@ def _counters() -> tuple[list[ZeusCounter], list[str]]:
             part = next((name for name in names if told.get(name) is not None), None)
             if part is not None:
                 read = _guarded(partial(_of_soc, soc, part), ZeusBaseSoCError)
-                found.append(ZeusCounter(f"soc-{domain}", domain, type(soc).__name__, read))
+                found.append(ZeusCounter(f"soc-{domain}", domain, type(soc).__name__, read, clock))
     except ZeusBaseSoCError as error:
         refused.append(f"no system on a chip: {error}")
     return found, refused
@@ -131,8 +144,8 @@ class ZeusMeter:
         self._active = counters
         self._periods = periods
         self._refused = refused
-        self._starts: dict[str, Reading | CounterFailed] = {}
-        self._ends: dict[str, Reading | CounterFailed] = {}
+        host = SamplerThread(context.power_interval_s, context.clock)
+        self._sampler = PowerSampler(host, context.power_interval_s, SOURCE, context.warn, context.clock)
 
     @property
     def domains(self) -> frozenset[str]:
@@ -141,38 +154,35 @@ class ZeusMeter:
     def restrict(self, device_uuids: Collection[str]) -> None:
         self._active = [counter for counter in self._all if device_uuids or counter.domain != "gpu"]
 
-    def begin(self, phase: str) -> float | None:  # noqa: ARG002
-        ticking = {each.device: each.read for each in self._active if self._periods[each.device] is not None}
-        leader = next(iter(ticking), None)
-        self._starts = next_ticks(ticking, self._clock, TICK_TIMEOUT_S, leader=leader) if ticking else {}
-        for counter in self._active:
-            if counter.device not in ticking:
-                self._starts[counter.device] = try_now(counter.read, self._clock)
-        start = None if leader is None else self._starts[leader]
-        return start.time_s if isinstance(start, Reading) and start.on_tick else None
+    @property
+    def steady_s(self) -> float:
+        return STEADY_S if self._active else 0.0
+
+    def prepare(self, phase: str) -> None:  # noqa: ARG002
+        self._sampler.start(self._active)
+
+    def begin(self, phase: str) -> None:  # noqa: ARG002
+        self._sampler.opened()
 
     def end(self) -> None:
-        self._ends = {counter.device: try_now(counter.read, self._clock) for counter in self._active}
+        self._sampler.closed()
 
     def finish(self, span: Span) -> Finished:
-        ticking = {each.device: each.read for each in self._active if self._periods[each.device] is not None}
-        following = next_ticks(ticking, self._clock, TICK_TIMEOUT_S) if ticking else {}
-        # No intervals: between two edges there is no trace that phases could be split by.
-        return Finished([self._entry(span, counter, following.get(counter.device)) for counter in self._active])
-
-    def _entry(self, span: Span, counter: ZeusCounter, following: Reading | CounterFailed | None) -> LedgerEntry:
-        start, end = self._starts[counter.device], self._ends[counter.device]
-        for edge, reading in (("start", start), ("end", end)):
-            if isinstance(reading, CounterFailed):
-                reason = f"reading the counter failed at the {edge} of the window: {reading}"
-                return span.unknown(counter.device, counter.domain, SOURCE, reason)
-        assert isinstance(start, Reading) and isinstance(end, Reading)
-        after = following if isinstance(following, Reading) and following.on_tick else None
-        window = CounterWindow(
-            counter.device, family_of(counter.board), start, end, after, (), self._periods[counter.device]
+        self._clock.sleep(max(0.0, span.end_s + FOLLOW_S - self._clock.now_s()))
+        readings = self._sampler.stop(span.phase, span.start_s, span.end_s)
+        finished = [self._finished(span, counter, readings.counters[counter.uuid]) for counter in self._active]
+        return Finished(
+            [entry for entry, _ in finished],
+            [piece for _, pieces in finished for piece in pieces],
+            trace_incomplete(self._sampler.trouble),
         )
-        entry, _ = counter_entry(span, window)
-        return replace(entry, source=SOURCE, domain=counter.domain)
+
+    def _finished(
+        self, span: Span, counter: ZeusCounter, readings: Sequence[CounterReading]
+    ) -> tuple[LedgerEntry, list[Interval]]:
+        window = CounterWindow(counter.uuid, family_of(counter.board), readings, self._periods[counter.uuid])
+        entry, pieces = counter_entry(span, window)
+        return replace(entry, source=SOURCE, domain=counter.domain), pieces
 
     def trace(self) -> list[dict[str, Any]]:
         return []
@@ -186,16 +196,17 @@ class ZeusMeter:
                     "uuid": None,
                     "name": counter.board,
                     "domain": counter.domain,
-                    "how": f"the energy counter of {counter.device}, all processes on it",
+                    "how": f"the energy counter of {counter.uuid}, all processes on it",
                     "counter_update_period_s": None if period is None else period.period_s,
                     "sensor_gain_bound": family_of(counter.board).gain_bound,
                     "metered": counter in self._active,
                 }
                 for counter in self._all
-                for period in (self._periods[counter.device],)
+                for period in (self._periods[counter.uuid],)
             ],
             "refused": [{"device": None, "reason": reason} for reason in self._refused],
         }
 
     def close(self) -> None:
-        """Nothing: Zeus's device layer is one a process and closes itself."""
+        """Zeus's device layer is one per process and closes itself."""
+        self._sampler.close()

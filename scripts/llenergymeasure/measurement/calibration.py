@@ -81,12 +81,12 @@ def calibrate(
     min_window_s: float,
     energy_resolution: float,
     reading: Reading,
-    trial: Callable[[int], PhaseEnergy] | None,
+    trial: Callable[[int, float], PhaseEnergy] | None,
 ) -> Calibration:
     """Warm up, then size the windows.
 
     run_pass, run_prefill_pass: one pass, and its duration in seconds
-    trial: the energy of a window of so many passes; None where no meter has edges to keep small
+    trial: the energy of a window of so many passes of so many seconds; None where no meter has edges to keep small
     """
     seen = warm_up(run_pass, warmup, reading)
     # The first pass compiles, tunes and is instrumented: it says nothing about how long the window's passes take.
@@ -94,7 +94,7 @@ def calibrate(
     pass_s = statistics.median(recent)
     resolution_s = None
     if trial is not None:
-        resolution_s = window_for(trial(passes_for(trial_s(min_window_s), pass_s)), ALLOWED * energy_resolution)
+        resolution_s = window_for(trial(passes_for(trial_s(min_window_s), pass_s), pass_s), ALLOWED * energy_resolution)
     run_prefill_pass()
     prefill_pass_s = run_prefill_pass()
     return Calibration(

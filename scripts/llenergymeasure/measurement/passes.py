@@ -6,14 +6,15 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from llenergymeasure.config import WarmupConfig
-from llenergymeasure.energy import PhaseEnergy, Window
+from llenergymeasure.energy import Around, PhaseEnergy, Window, primary_energy
 from llenergymeasure.engine.devices import Anchor, DeviceKind
 from llenergymeasure.engine.evidence import Observation, observe
 from llenergymeasure.engine.generation import Generator
 from llenergymeasure.engine.replicas import Group
-from llenergymeasure.measurement.calibration import Calibration
+from llenergymeasure.measurement.calibration import Calibration, passes_for
 from llenergymeasure.measurement.thermal import Thermal, cool_down, heat_up, within_band
 from llenergymeasure.measurement.windows import Windows
 
@@ -64,14 +65,11 @@ class Passes:
 
         return run
 
-    def trial(self) -> Callable[[int], PhaseEnergy]:
-        """A window of so many passes that is no measurement."""
-
-        def run(passes: int) -> None:
-            self.run(passes)
-            self.generator.take_raw()
-
-        return self.windows.trial(run, self.devices.synchronize)
+    def trial(self, passes: int, pass_s: float) -> PhaseEnergy:
+        """A window of so many passes, of so many seconds each, that is no measurement: what the first process saw."""
+        window, _, _ = self.window("trial", passes, pass_s)
+        found: PhaseEnergy = self.group.share(primary_energy(window.entries, "trial"))
+        return found
 
     def warm(self, warmup: WarmupConfig, plan: Calibration, seen: Observation) -> tuple[Window, Thermal]:
         """Do the calibrated warm-up in a window of its own, then come to the calibrated temperature."""
@@ -96,9 +94,28 @@ class Passes:
         )
         return window, thermal
 
-    def window(self, phase: str, passes: int, *, prefill_only: bool = False) -> tuple[Window, Anchor]:
-        """A measured window, and what ties the device's stamps in it to the window's clock."""
-        with self.windows.open(phase, self.devices.synchronize) as window:
+    def window(
+        self, phase: str, passes: int, pass_s: float, *, prefill_only: bool = False
+    ) -> tuple[Window, Anchor, list[Any]]:
+        """A measured window, what ties the device's stamps in it to the window's clock, and its raw passes.
+
+        Where a meter needs it, the same passes run before it opens and after it closes, so that power does not step at
+        its edges; what they leave is dropped.
+        pass_s: how long a pass takes, in seconds
+        """
+        steady_s = self.windows.steady_s
+        raw: list[Any] = []
+
+        def lead() -> None:
+            self.run(passes_for(steady_s, pass_s), prefill_only=prefill_only)
+            self.generator.take_raw()
+
+        def follow() -> None:
+            raw.extend(self.generator.take_raw())
+            lead()
+
+        around = Around(lead, follow) if steady_s else None
+        with self.windows.open(phase, self.devices.synchronize, around) as window:
             anchor = self.devices.clock.anchor()
             self.run(passes, prefill_only=prefill_only)
-        return window, anchor
+        return window, anchor, raw or self.generator.take_raw()

@@ -203,7 +203,7 @@ class Session:
             min_window_s=min_window_s,
             energy_resolution=energy_resolution,
             reading=self._windows.reading,
-            trial=passes.trial() if self._windows.resolves() else None,
+            trial=passes.trial if self._windows.resolves() else None,
         )
         generator.close()
         self._model.devices.release_memory()
@@ -242,13 +242,11 @@ class Session:
 
         memory.open_window()
         before = counts()
-        full, anchor = passes.window("generate", plan.measured_passes)
-        raw = generator.take_raw()
+        full, anchor, raw = passes.window("generate", plan.measured_passes, plan.pass_s)
         peak = devices.peak_memory_bytes()
-        prefill, _ = passes.window("prefill", plan.prefill_passes, prefill_only=True)
+        prefill, _, _ = passes.window("prefill", plan.prefill_passes, plan.prefill_pass_s, prefill_only=True)
         seen.window_counts = since(before)
         seen.count()
-        generator.take_raw()
         windows.idle(intent, RESIDENT)
 
         requests = self._all_requests(generator.read(raw))

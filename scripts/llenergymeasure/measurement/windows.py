@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from llenergymeasure.config import ExperimentConfig
-from llenergymeasure.energy import LedgerEntry, MeterSet, PhaseEnergy, Window, primary_energy
+from llenergymeasure.energy import Around, LedgerEntry, MeterSet, Window, primary_energy
 from llenergymeasure.energy.ledger import MEASURED
 from llenergymeasure.engine.replicas import Group
 from llenergymeasure.measurement.baselines import RESIDENT
@@ -27,13 +27,21 @@ class Windows:
         self.ledger: list[LedgerEntry] = []
         self._resident: list[Window] = []
 
+    @property
+    def steady_s(self) -> float:
+        """How long the same work should run around a window, for the meters of the first process; 0: not at all."""
+        steady_s: float = self._group.share(self.meters.steady_s)
+        return steady_s
+
     @contextmanager
-    def open(self, phase: str, synchronize: Callable[[], None]) -> Iterator[Window]:
+    def open(self, phase: str, synchronize: Callable[[], None], around: Around | None = None) -> Iterator[Window]:
+        """A window; `around` runs the same work before it opens and after it closes, in every process."""
+
         def together() -> None:
             synchronize()
             self._group.barrier()
 
-        with self.meters.window(phase, together) as window:
+        with self.meters.window(phase, together, around) as window:
             self._group.barrier()
             yield window
 
@@ -101,17 +109,6 @@ class Windows:
         """Whether a meter here has edges that a longer window makes smaller; the same in all processes."""
         answer: bool = self._group.share(any(resolves(entry.components) for entry in self.ledger))
         return answer
-
-    def trial(self, run_passes: Callable[[int], None], synchronize: Callable[[], None]) -> Callable[[int], PhaseEnergy]:
-        """A window of so many passes outside the measurement, as the first process's meters saw it."""
-
-        def run(passes: int) -> PhaseEnergy:
-            with self.open("trial", synchronize) as window:
-                run_passes(passes)
-            found: PhaseEnergy = self._group.share(primary_energy(window.entries, "trial"))
-            return found
-
-        return run
 
 
 def _nothing_to_wait_for() -> None:
