@@ -63,7 +63,7 @@ def test_every_set_is_checked_once_and_its_digest_is_that_of_the_worker(bench: B
     assert record["embedding_rows"] == 300
     tokenizer = AutoTokenizer.from_pretrained(bench.folder, padding_side="left")
     for entry in plan.experiments.values():
-        config = study_from_mapping({"study": "s", "defaults": entry["config"]}).expand()[0].config
+        config = study_from_mapping({"study": "s", "defaults": entry["config"]}).expand()[0]
         given = {"max_input_tokens": config.max_input_tokens, "tokenizer": tokenizer, "seed": config.random_seed}
         wanted = build_prompts(config.dataset, n=config.n, **given)  # type: ignore[arg-type]
         assert CheckedPrompts(record).of(entry) == {

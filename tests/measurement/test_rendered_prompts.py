@@ -29,7 +29,7 @@ def text_of(tokenizer: PreTrainedTokenizerFast, ids: list[int]) -> str:
     [
         (CHAT, "text", "<s><user> Hello </user><assistant>"),
         ("{{ messages[0].content | trim }}!", "text", "Hello!"),
-        (PARTS, "parts", "user: Hello \nassistant:"),
+        (PARTS, "parts", "user: Hello assistant:"),
         ("{{ messages[0].content[0].text }}?", "parts", " Hello ?"),
     ],
 )
@@ -61,7 +61,7 @@ def test_a_template_without_the_text_is_an_error(tmp_path: Path, template: str, 
 
 def test_a_prompt_whose_text_a_template_drops_is_named(tmp_path: Path) -> None:
     template = "{{ messages[0].content if messages[0].content|length > 20 else 'too short' }}"
-    data = jsonl(tmp_path / "a.jsonl", {"text": "A text of more than twenty letters"}, {"text": "short"})
+    data = jsonl(tmp_path / "a.jsonl", {"text": "A text of more than twenty letters"}, {"text": "brief"})
     with pytest.raises(PromptError, match=r"a\.jsonl, line 2: the model's chat template changes or drops the text"):
         build(data, make_tokenizer(template), n=2)
 

@@ -136,6 +136,7 @@ def test_a_changed_model_folder_is_said_and_measured_again(changing: Pipeline) -
     assert measured_with(changing)["folder"][2] != old[2]
 
 
+@pytest.mark.slow
 def test_a_changed_adapter_is_said_and_measured_again(changing: Pipeline) -> None:
     old = measured_with(changing)["adapter"]
     with only_changes(changing, "adapter"):

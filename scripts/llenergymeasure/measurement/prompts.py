@@ -33,7 +33,7 @@ Render = Callable[[str], list[int]]
 """A user's text -> the ids of the whole prompt: template or special tokens included."""
 
 Watch = Callable[[str], None]
-"""Called with a prompt's place before its text is rendered."""
+"""Called with a prompt's place before its text is rendered, and before the chat template is tried out."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,10 @@ def build_prompts(
         return _prompt_set(dataset, prompts, file_sha256=None, truncated=0, chat_template="off")
     texts = read_texts(dataset, n, seed, fetch_dataset)
     template = _chat_template(tokenizer) if dataset.chat_template else None
+    watch = watch or _unwatched
+    watch(f"{texts.places[0]}, in the chat template")
     render, content = (_plain(tokenizer), None) if template is None else _templated(tokenizer, template)
-    prompts, truncated = _tokenised(texts, render, tokenizer, max_input_tokens, watch or _unwatched)
+    prompts, truncated = _tokenised(texts, render, tokenizer, max_input_tokens, watch)
     _require_rows(prompts, texts.places, tokenizer, embedding_rows)
     used = hashlib.sha256(template.encode()).hexdigest() if template is not None else None
     return _prompt_set(
