@@ -22,7 +22,7 @@ from pipeline.interruptions import (
     started,
 )
 
-STAGES = ["model", "load", "warmup", "measure", "aggregate"]
+STAGES = ["model", "prompts", "load", "warmup", "measure", "aggregate"]
 # What is left to do once a stage has begun.
 LEFT = {stage: {*STAGES[place:], "costs", "report", "crate"} for place, stage in enumerate(STAGES)}
 THREE = study(matrix={"pytorch.batch_size": [1, 2, 3]}, measurement={"min_window_s": 1.0})

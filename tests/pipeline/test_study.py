@@ -59,7 +59,7 @@ def test_loads_are_shared_and_replicates_are_processes(measured: tuple[Pipeline,
 
 def test_a_model_that_is_made_anew_measures_what_is_missing_and_nothing_else(measured: tuple[Pipeline, str]) -> None:
     pipeline, _ = measured
-    assert pipeline.snakemake("-n", "-R", "model").jobs == {"model": 1, "total": 1}
+    assert pipeline.snakemake("-n", "-R", "model").jobs == {"model": 1, "prompts": 1, "total": 2}
     pipeline.write(study(study="another"), "another.yaml")
     planned = pipeline.snakemake("-n", "-R", "model", configfile="another.yaml").jobs
     assert {"model", "load", "warmup", "measure", "report", "all"} <= set(planned)
