@@ -49,7 +49,7 @@ def table(boards: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _row(board: Mapping[str, Any]) -> str:
-    driver = (board["parts"].get("environment") or {}).get("figures", {}).get("board", {}).get("driver", "-")
+    driver = (board["parts"].get("board") or {}).get("figures", {}).get("board", {}).get("driver", "-")
     verdicts = {verdict["name"]: verdict for verdict in board["verdicts"]}
     cells = [board["board"], driver, board["taken"], *(_cell(verdicts.get(limit.name)) for limit in LIMITS)]
     return "| " + " | ".join(cells) + " |"

@@ -18,7 +18,8 @@ WHEELS = ROOT / ".whl"
 LIBRARY = ("transformers-", "tokenizers-", "huggingface_hub-", "httpx2-", "httpcore2-", "truststore-")
 # name, module, seconds expected on a board, limit
 PARTS = (
-    ("environment", "probes.environment", 10, 60),
+    ("board", "probes.identity", 10, 60),
+    ("environment", "probes.environment", 3, 30),
     ("nvml-calls", "probes.nvml_calls", 14, 45),
     ("counter-lag", "probes.counter_lag", 30, 60),
     ("window-lengths", "probes.window_lengths", 45, 90),
@@ -48,7 +49,8 @@ def parts_of(folder: Path, carried: Sequence[Path], *, rehearsal: bool) -> list[
             continue  # there is only one
         command = [sys.executable, "-m", "benchmarks.gpu.child", module]
         path = (packages,) if own else (locked, packages)
-        found.append(Part(name, expected_s, limit_s, (*command, *(["--rehearsal"] if rehearsal else [])), path))
+        command += ["--rehearsal"] if rehearsal else []
+        found.append(Part(name, expected_s, limit_s, tuple(command), path, required=name == "board"))
     return found
 
 

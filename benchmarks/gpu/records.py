@@ -115,7 +115,9 @@ def _one(record: Record, resident_bytes: int | None) -> dict[str, Any]:
     """What is to be seen of one record; `cache_left_bytes` is what lies beside the weights when the window opens."""
     metrics, evidence = record.get("metrics") or {}, record.get("evidence") or {}
     at_window = (record.get("memory") or {}).get("at_window")
-    known = at_window is not None and resident_bytes is not None
+    left_bytes = None
+    if at_window is not None and resident_bytes is not None:
+        left_bytes = at_window["in_use_bytes"] - resident_bytes
     entries = [item for item in record.get("energy") or [] if item["phase"] == "generate"]
     return {
         "replicate": record["replicate"],
@@ -132,7 +134,7 @@ def _one(record: Record, resident_bytes: int | None) -> dict[str, Any]:
         ],
         "resolution_window_s": (record.get("calibration") or {}).get("resolution_window_s"),
         "phases_agree": (record.get("phases") or {}).get("agrees"),
-        "cache_left_bytes": at_window["in_use_bytes"] - resident_bytes if known else None,
+        "cache_left_bytes": left_bytes,
         "evidence": {name: evidence[f"pytorch.{name}"]["observed"] for name in PROVEN if f"pytorch.{name}" in evidence},
         "ignored": [name for name, item in evidence.items() if item["verdict"] == "ignored"],
         "warnings": sorted({item["code"] for item in record.get("warnings") or []}),

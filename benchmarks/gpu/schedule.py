@@ -21,7 +21,7 @@ NO_TIME, ABSENT = "no time left", "not on this machine"
 LOG = "acceptance.log"
 # For verdicts, the table and the last write.
 CLOSING_S = 2.0
-# A part that gets less than this share of what it takes is not begun.
+# A part that gets less than this share of what it is expected to take is not begun.
 LEAST_SHARE = 0.5
 
 
@@ -31,6 +31,7 @@ class Part:
 
     expected_s: what it takes on a board; limit_s: when it is killed, however much time is left
     path: folders that come first where Python looks for modules
+    required: where it fails, nothing that follows is begun
     """
 
     name: str
@@ -38,17 +39,18 @@ class Part:
     limit_s: float
     command: tuple[str, ...]
     path: tuple[Path, ...] = ()
+    required: bool = False
 
 
 def allowance(parts: Sequence[Part], left_s: float) -> float:
     """Seconds that the first of the parts may take, of those left for all of them; 0 where it is not worth beginning.
 
     The earlier part is the more important one: it gets what it is expected to take as long as there is time, and of
-    what lies beyond that only what the later ones are not expected to need.
+    what lies beyond that all but the least with which the later ones are begun.
     """
     first, later = parts[0], parts[1:]
     usable_s = left_s - CLOSING_S - GRACE_S - VANISH_S
-    spare_s = usable_s - sum(part.expected_s + GRACE_S for part in later)
+    spare_s = usable_s - sum(LEAST_SHARE * part.expected_s + GRACE_S for part in later)
     allowed_s = min(first.limit_s, usable_s, max(spare_s, first.expected_s))
     return allowed_s if allowed_s >= LEAST_SHARE * first.expected_s else 0.0
 
@@ -81,8 +83,14 @@ class Schedule:
         watchdog.daemon = True
         watchdog.start()
         try:
+            missing: str | None = None
             for place, part in enumerate(parts):
-                entry = self._run(part, allowance(parts[place:], self._end_s - time.monotonic()))
+                if missing is not None:
+                    entry = _entry(ABSENT, missing)
+                else:
+                    entry = self._run(part, allowance(parts[place:], self._end_s - time.monotonic()))
+                    if part.required and entry["state"] != DONE:
+                        missing = f"{part.name} {entry['state']}"
                 with self._lock:
                     self._document.keep(part.name, entry)
                 said = f"{part.name}: {entry['state']} after {entry['seconds']:.1f} s  {entry['reason'] or ''}"

@@ -37,7 +37,7 @@ def study(scale: Scale) -> dict[str, Any]:
         results = folder / "results" / "acceptance"
         _keep(results)
         return {
-            "exit_code": code,
+            "snakemake": "stopped for its records to be read" if code is None else f"ended with exit code {code}",
             "seconds": round(seconds, 1),
             **figures_of(read_records(results), read_loads(results)),
         }

@@ -14,7 +14,7 @@ from benchmarks.gpu.page import PAGE, NotABoard, read_boards, table, with_fresh_
 def document(**changes: Any) -> dict[str, Any]:
     verdicts = [{"name": limit.name, "figure": 0.01234, "verdict": "pass"} for limit in LIMITS]
     verdicts[1] |= {"figure": None, "verdict": "unknown"}
-    parts = {"environment": {"figures": {"board": {"driver": "580.1"}}}}
+    parts = {"board": {"figures": {"board": {"driver": "580.1"}}}}
     head = {"format": 1, "rehearsal": False, "board": "NVIDIA H100", "taken": "2026-11-27"}
     return {**head, "verdicts": verdicts, "parts": parts, **changes}
 

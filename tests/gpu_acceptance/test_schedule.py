@@ -121,11 +121,18 @@ def test_the_file_is_written_after_each_part_and_named_by_the_board(tmp_path: Pa
     assert [path.name for path in tmp_path.glob("*.json")] == ["nvidia-h100-80gb-hbm3.json"]
 
 
-def test_a_part_gets_what_later_ones_are_not_expected_to_need() -> None:
+def test_where_a_required_part_fails_nothing_that_follows_is_begun(tmp_path: Path) -> None:
+    board = Part("board", 1.0, 20.0, (sys.executable, "-S", "-c", "raise SystemExit(1)"), required=True)
+    found = run(tmp_path, board, part("next", ANSWER))["parts"]
+    assert (found["next"]["state"], found["next"]["figures"]) == ("not on this machine", {})
+    assert found["next"]["reason"] == "board failed"
+
+
+def test_a_part_gets_what_later_ones_do_not_need_at_the_least() -> None:
     lost_s = CLOSING_S + GRACE_S + VANISH_S
     parts = [part("a", "", limit_s=100, expected_s=40), part("b", "", limit_s=50, expected_s=30)]
     assert allowance(parts, 1000) == 100
-    assert allowance(parts, lost_s + 90) == 90 - 30 - GRACE_S
+    assert allowance(parts, lost_s + 90) == 90 - 15 - GRACE_S
     assert allowance(parts, lost_s + 50) == 40, "the more important part comes first"
     assert allowance(parts, lost_s + 25) == 25
     assert allowance(parts, lost_s + 19) == 0
