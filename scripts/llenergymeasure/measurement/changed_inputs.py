@@ -25,8 +25,15 @@ def changed_inputs(before: Plan | None, plan: Plan, results: Path) -> list[str]:
         for role, digest in entry["inputs"].items():
             if role in old["inputs"] and old["inputs"][role] != digest:
                 concerned.setdefault(names[role], []).append(experiment_id)
-    assert before is not None or not concerned
-    return [_line(name, ids, before, results) for name, ids in concerned.items()] if before else []
+    if before is None:
+        return []
+    lines = [_line(name, ids, before, results) for name, ids in concerned.items()]
+    if any(plan.reference in ids for ids in concerned.values()) and len(plan.experiments) > 1:
+        lines.append(
+            f"experiment {plan.reference}, which reads it, is the reference that all outputs are compared with: all "
+            f"{len(plan.experiments)} experiments are measured again, and the others' measurements are replaced"
+        )
+    return lines
 
 
 def with_inputs(plan: Plan, inputs: InputsOf) -> Plan:
