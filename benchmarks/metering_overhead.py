@@ -7,8 +7,8 @@ and after the counters' polling at its start: opening and closing a window take 
 hardest case: a sampler in the same process would want the same lock. The figure is the median of the pairwise ratios,
 with a bootstrap interval; work is short and there are many pairs, because what comes and goes on a shared machine is
 longer than a pair. Beside it, what other programs do not disturb: the same ratio of the time without that in which the
-work was ready and waited for a core (/proc/self/schedstat), which holds all that a sampler does to it but for taking its
-core; and how much of a core the sampler's process took, which a machine with a core to spare does not feel.
+work was ready and waited for a core (/proc/thread-self/schedstat), which holds all that a sampler does to it but for
+taking its core; and how much of a core the sampler's process took, which a machine with a core to spare does not feel.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def main() -> bool:
     without_wait, *bounds = _interval(alone)
     print(
         f"metering_overhead: work with meters / without = {median:.4f} (95 % interval of the median {low:.4f} to "
-        f"{high:.4f}, {len(ratios)} alternated pairs, {samples} samples, calls of {LATENCY_S * 1e3:g} ms, limit {LIMIT}); "
-        f"without the time waited for a core {without_wait:.4f} ({bounds[0]:.4f} to {bounds[1]:.4f}); "
+        f"{high:.4f}, {len(ratios)} alternated pairs, {samples} samples, calls of {LATENCY_S * 1e3:g} ms, "
+        f"limit {LIMIT}); without the time waited for a core {without_wait:.4f} ({bounds[0]:.4f} to {bounds[1]:.4f}); "
         f"the sampler's process took {sampler:.2%} of a core meanwhile"
     )
     return median <= LIMIT and samples > 0
