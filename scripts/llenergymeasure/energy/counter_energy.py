@@ -95,7 +95,12 @@ def counter_entry(span: Span, window: CounterWindow) -> tuple[LedgerEntry, list[
     if reason is not None:
         return span.unknown(window.uuid, "gpu", SOURCE, reason), []
     ticking = _ticking(window)
-    if ticking is None or ticking.curve is None:
+    # Where nothing was polled around an edge, a sampler that died say, the power next to it is anybody's guess.
+    if (
+        ticking is None
+        or ticking.curve is None
+        or ticking.curve.beyond_s(span.start_s, span.end_s) > 2 * ticking.period.period_s
+    ):
         return _from_edges(span, window, None if ticking is None else ticking.period), []
     return _from_ticks(span, window, ticking, ticking.curve)
 
