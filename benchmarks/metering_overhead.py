@@ -6,8 +6,9 @@ call, the default power interval, the real binding and sampler process. Only the
 and after the counters' polling at its start: opening and closing a window take their time by intent. Python work is the
 hardest case: a sampler in the same process would want the same lock. The figure is the median of the pairwise ratios,
 with a bootstrap interval; work is short and there are many pairs, because what comes and goes on a shared machine is
-longer than a pair. Beside it, what other programs do not disturb: the processor time that all other threads of the
-process took while the work ran, and that of the sampler's process, which a machine with a core to spare does not feel.
+longer than a pair. Beside it, what other programs do not disturb: the same ratio of the time without that in which the
+work was ready and waited for a core (/proc/thread-self/schedstat), which holds all that a sampler does to it but for
+taking its core; and how much of a core the sampler's process took, which a machine with a core to spare does not feel.
 """
 
 from __future__ import annotations
@@ -48,65 +49,75 @@ def main() -> bool:
         }
         command = [sys.executable, "-m", "benchmarks.metering_overhead"]
         done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
-    ratios, samples, share, sampler = json.loads(done.stdout)
-    draw = random.Random(0)
-    medians = sorted(statistics.median(draw.choices(ratios, k=len(ratios))) for _ in range(2000))
-    median = statistics.median(ratios)
+    ratios, alone, samples, sampler = json.loads(done.stdout)
+    median, low, high = _interval(ratios)
+    without_wait, *bounds = _interval(alone)
     print(
-        f"metering_overhead: work with meters / without = {median:.4f} (95 % interval of the median "
-        f"{medians[50]:.4f} to {medians[1949]:.4f}, {len(ratios)} alternated pairs, {samples} samples, limit {LIMIT}); "
-        f"calls of {LATENCY_S * 1e3:g} ms; other threads of the process took {share:.2%} of a core meanwhile, the "
-        f"sampler's process {sampler:.2%}"
+        f"metering_overhead: work with meters / without = {median:.4f} (95 % interval of the median {low:.4f} to "
+        f"{high:.4f}, {len(ratios)} alternated pairs, {samples} samples, calls of {LATENCY_S * 1e3:g} ms, "
+        f"limit {LIMIT}); without the time waited for a core {without_wait:.4f} ({bounds[0]:.4f} to {bounds[1]:.4f}); "
+        f"the sampler's process took {sampler:.2%} of a core meanwhile"
     )
     return median <= LIMIT and samples > 0
 
 
+def _interval(ratios: list[float]) -> tuple[float, float, float]:
+    """The median with the 95 % interval of a bootstrap."""
+    draw = random.Random(0)
+    medians = sorted(statistics.median(draw.choices(ratios, k=len(ratios))) for _ in range(2000))
+    return statistics.median(ratios), medians[50], medians[1949]
+
+
 def _measure() -> None:
-    """Print as JSON the ratios, the number of samples, and the other threads' and the sampler's processor time over
-    that of the work."""
+    """Print as JSON the ratios, those without the wait for a core, the number of samples, and the sampler's share."""
     from llenergymeasure.config import EnergyConfig
     from llenergymeasure.energy import open_meters
     from llenergymeasure.energy.sampling_loop import EDGE_S
 
     meters = open_meters(EnergyConfig.model_construct(meters=["nvml"]))
     rounds = _rounds_of(WORK_S)
-    _work(rounds)
-    ratios, samples, others_s, work_s, sampler_s = [], 0, 0.0, 0.0, 0.0
+    ratios, alone, samples, sampler_s, metered_s = [], [], 0, 0.0, 0.0
     for pair in range(PAIRS):
-        seconds: dict[bool, float] = {}
+        seconds: dict[bool, tuple[float, float]] = {}
         for metered in (True, False) if pair % 2 else (False, True):
             if metered:
                 with meters.window("generate", lambda: None):
                     time.sleep(EDGE_S)
-                    process_s, thread_s, children_s = time.process_time(), time.thread_time(), _children_s()
-                    seconds[metered] = _work(rounds)
-                    own_s = time.thread_time() - thread_s
-                    others_s += time.process_time() - process_s - own_s
-                    sampler_s += _children_s() - children_s
-                    work_s += own_s
+                    before_s = _sampler_s()
+                    seconds[True] = _work(rounds)
+                    sampler_s += _sampler_s() - before_s
+                    metered_s += seconds[True][0]
             else:
-                seconds[metered] = _work(rounds)
-        ratios.append(seconds[True] / seconds[False])
+                time.sleep(EDGE_S)
+                seconds[False] = _work(rounds)
+        ratios.append(seconds[True][0] / seconds[False][0])
+        alone.append(seconds[True][1] / seconds[False][1])
         samples += len(meters.trace())
     meters.close()
-    print(json.dumps([ratios, samples, others_s / work_s, sampler_s / work_s]))
+    print(json.dumps([ratios, alone, samples, sampler_s / metered_s]))
 
 
-def _children_s() -> float:
+def _sampler_s() -> float:
     """Processor time of the processes that this one started and that are alive."""
     return sum(sum(child.cpu_times()[:2]) for child in psutil.Process().children())
 
 
-def _work(rounds: int) -> float:
-    start_s = time.perf_counter()
+def _work(rounds: int) -> tuple[float, float]:
+    """How many seconds it took, and how many of them without those it was ready and waited for a core."""
+    start_s, waited_s = time.perf_counter(), _waited_s()
     total = 0
     for i in range(rounds):
         total += i * i % 7
-    return time.perf_counter() - start_s
+    seconds = time.perf_counter() - start_s
+    return seconds, seconds - (_waited_s() - waited_s)
+
+
+def _waited_s() -> float:
+    return int(Path("/proc/thread-self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
 
 
 def _rounds_of(seconds: float) -> int:
-    return int(seconds / _work(2_000_000) * 2_000_000)
+    return int(seconds / _work(2_000_000)[1] * 2_000_000)
 
 
 if __name__ == "__main__":

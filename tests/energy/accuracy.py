@@ -157,7 +157,9 @@ def run(folder: Path, order: dict[str, Any]) -> list[Row]:
             clock.sleep(window.start_monotonic_s + trace.duration_s - clock.now_s())
         entry: LedgerEntry = window.entries[0]
         meters.close()
-        naive = _naive(machine, trace, seed) if order.get("naive") and way == "counter" else (None, None)
+        # Plain ways have no work around their windows.
+        plain = draw_trace(seed, order.get("duration_s"))
+        naive = _naive(machine, plain, seed) if order.get("naive") and way == "counter" else (None, None)
         own = [component for component in entry.components if component.kind != "gain"]
         rows.append(
             Row(

@@ -133,3 +133,10 @@ def test_a_sampler_that_dies_without_a_counter_leaves_no_energy(quick_gpu_machin
     (entry,) = answer["windows"][0]["entries"]
     assert entry["energy_j"] is None and "gap" in entry["reason"]
     works(answer["windows"][1])
+
+
+def test_a_sampler_that_dies_before_power_changes_does_not_carry_the_old_power_on(quick_gpu_machine: Run) -> None:
+    """It dies at 200 W halfway; the counter then jumps by 900 J, which the reading at the end still holds."""
+    answer = quick_gpu_machine(nvml({"seconds": 4.0, "break_sampler": True, "control": "0 offset 900000\n"}))
+    (entry,) = answer["windows"][0]["entries"]
+    assert entry["energy_j"] == pytest.approx(800 + 900, rel=0.05)

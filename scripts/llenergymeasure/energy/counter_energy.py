@@ -23,6 +23,8 @@ SOURCE = "measured:nvml-total-energy"
 IRREGULAR = 0.1
 # Beyond this share the power from tick to tick scatters because the ticks do, and says little of the sensor's noise.
 UNSTEADY = 0.03
+# So few ticks do not tell a period.
+FEWEST_TICKS = 4
 # At how many lags between none and the bound the energy is worked out.
 LAGS = 21
 # A reading so long after the start or before the end is still one of that edge.
@@ -93,7 +95,12 @@ def counter_entry(span: Span, window: CounterWindow) -> tuple[LedgerEntry, list[
     if reason is not None:
         return span.unknown(window.uuid, "gpu", SOURCE, reason), []
     ticking = _ticking(window)
-    if ticking is None or ticking.curve is None:
+    # Where nothing was polled around an edge, a sampler that died say, the power next to it is anybody's guess.
+    if (
+        ticking is None
+        or ticking.curve is None
+        or ticking.curve.beyond_s(span.start_s, span.end_s) > 2 * ticking.period.period_s
+    ):
         return _from_edges(span, window, None if ticking is None else ticking.period), []
     return _from_ticks(span, window, ticking, ticking.curve)
 
@@ -133,7 +140,8 @@ def _ticking(window: CounterWindow) -> Ticking | None:
     """How the counter moved: its own period in this window, unless that agrees with the one known better before."""
     ticks = seen_ticks(window.readings)
     known = window.period
-    own = period_of(fine_ticks(ticks, None)) or period_of(fine_ticks(ticks, known.period_s if known else None))
+    finest = fine_ticks(ticks, None)
+    own = period_of(finest) if len(finest) >= FEWEST_TICKS else None
     period = own or known
     if own is not None and known is not None and known.error_s < own.error_s:
         agree_s = PERIOD_DEVIATIONS * math.hypot(own.error_s, known.error_s)

@@ -23,8 +23,8 @@ class Host(Protocol):
     @property
     def death(self) -> str | None: ...
 
-    def begin(self, devices: Sequence[Any]) -> None:
-        """Read these devices from now on, and poll their counters."""
+    def begin(self, devices: Sequence[Any]) -> bool:
+        """Read these devices from now on, and poll their counters. False where it does not come up."""
         ...
 
     def poll_until(self, time_s: float) -> None:
@@ -54,6 +54,7 @@ class PowerSampler:
         self._devices: tuple[Sampled, ...] = ()  # empty: no window is open
         self._started_s = 0.0
         self._read_here = Readings()
+        self._reads = False
         self._rows: list[dict[str, Any]] = []
         self.trouble: str | None = None
 
@@ -62,8 +63,7 @@ class PowerSampler:
         self._started_s = self._clock.now_s()
         self._devices = tuple(devices)
         self._read_here = Readings()
-        if devices:
-            self._host.begin(self._devices)
+        self._reads = bool(devices) and self._host.begin(self._devices)
 
     def opened(self) -> None:
         """The window opens now: its edge is over when `EDGE_S` have passed."""
@@ -77,7 +77,7 @@ class PowerSampler:
         if not self._devices:
             return
         self._host.poll_until(poll_until_s)
-        if self._host.death is not None:
+        if not self._reads or self._host.death is not None:
             # The energy of the window shall not be lost with the sampler: its edges are read here.
             self._read(self._devices)
 

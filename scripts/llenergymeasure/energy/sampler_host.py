@@ -21,6 +21,8 @@ from llenergymeasure.energy.visible_devices import Board
 MODULE = "llenergymeasure.energy.sampler_process"
 # From the order to the first reading: the process has to start and to open the boards once.
 START_S = 20.0
+# The same of a process that has opened them: the longest wait for a first tick, and some calls.
+WAKE_S = 4 * FIRST_TICK_S
 # A call of the driver that hangs longer than this has stalled the sampler.
 STOP_S = 1.0
 
@@ -53,8 +55,8 @@ class SamplerProcess:
             self._death = self._death or f"the sampler's process ended with code {process.returncode}"
         return self._death
 
-    def begin(self, devices: Sequence[OnBoard]) -> None:
-        """Read these devices from now on; returns when every counter has ticked, or there was time to."""
+    def begin(self, devices: Sequence[OnBoard]) -> bool:
+        """Read these devices from now on; returns when every counter has ticked or had time to; False: it hangs."""
         if self.death is not None or self._process is None:
             self._end_process()
             self._start()
@@ -66,8 +68,9 @@ class SamplerProcess:
             for device in devices
         ]
         self._order({"do": "start", "boards": boards, "interval_s": self._interval_s})
-        self._listen("ready", START_S if not self._warm else 4 * FIRST_TICK_S)
+        ready = self._listen("ready", WAKE_S if self._warm else START_S)
         self._warm = True
+        return ready
 
     def poll_until(self, time_s: float) -> None:
         self._order({"do": "poll", "until_s": time_s})

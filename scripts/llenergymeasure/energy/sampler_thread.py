@@ -75,8 +75,8 @@ class SamplerThread:
         self._closed = False
         self.death: str | None = None
 
-    def begin(self, devices: Sequence[Sampled]) -> None:
-        """Read these devices from now on; returns when every counter has ticked, or after `PATIENCE_S` seconds."""
+    def begin(self, devices: Sequence[Sampled]) -> bool:
+        """Read these devices from now on; returns when every counter has ticked or had time to; False: it hangs."""
         window = _Window(tuple(devices), self._changed, self._clock)
         with self._changed:
             self._window, self.death = window, None
@@ -85,6 +85,7 @@ class SamplerThread:
                 self._thread.start()
             self._changed.notify_all()
             self._clock.wait_for(self._changed, lambda: window.is_ready or self.death is not None, PATIENCE_S)
+        return window.is_ready
 
     def poll_until(self, time_s: float) -> None:
         if self._window is not None:

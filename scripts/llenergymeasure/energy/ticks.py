@@ -104,7 +104,8 @@ def fine_ticks(ticks: Sequence[SeenTick], period_s: float | None) -> list[SeenTi
     """Those whose time is known well for this counter: the counter was polled around them."""
     if not ticks:
         return []
-    widest_s = 3 * min(tick.width_s for tick in ticks)
+    # Two readings may follow each other closely by chance: nothing is polled for more finely than `POLL_S`.
+    widest_s = 3 * max(POLL_S, min(tick.width_s for tick in ticks))
     if period_s is not None:
         widest_s = min(0.75 * period_s, max(0.25 * period_s, widest_s))
     return [tick for tick in ticks if tick.width_s <= widest_s]
@@ -115,7 +116,8 @@ def period_of(ticks: Sequence[SeenTick]) -> Period | None:
     intervals_s = [later.time_s - earlier.time_s for earlier, later in pairwise(ticks)]
     if not intervals_s:
         return None
-    typical_s = statistics.median(intervals_s)
+    # Of a few, one may be the time from one edge of a window to the other.
+    typical_s = statistics.median_low(intervals_s)
     # A stall of the polling may hide ticks: an interval of three periods is three intervals.
     counted = [
         (interval_s, max(1, round(interval_s / typical_s)), earlier.deviation_s, later.deviation_s)
