@@ -79,10 +79,10 @@ def test_gaps_between_ticks_have_a_median_and_a_spread() -> None:
 
 
 def test_recordings_after_the_third_pass_are_counted_and_unknown_where_nothing_counts_them() -> None:
-    recorded = [{"graphs_recorded": min(turn, 2), "graphs_rerecorded": 0} for turn in range(9)]
+    recorded = [{"graphs_recorded": min(turn, 2)} for turn in range(9)]
     assert decoding.recorded_after(recorded) == 0
-    recorded[-1] = {"graphs_recorded": 3, "graphs_rerecorded": 2}
-    assert decoding.recorded_after(recorded) == 3
+    recorded[6:] = [{"graphs_recorded": 4}, {"graphs_recorded": 0}, {"graphs_recorded": 1}]
+    assert decoding.recorded_after(recorded) == 3, "also where a manager was given up in between"
     assert decoding.recorded_after([{"frames_compiled": 1}] * 9) is None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -18,8 +19,8 @@ STATIC_PASSES = 9
 # From this pass on, nothing more may be recorded: the first compiles, the second records.
 STEADY_FROM = 3
 ATTENTION = ("flash", "efficient", "fmha", "cudnn", "attention", "softmax")
-# The counters of CUDA graphs among those of the compiler.
-GRAPHS = ("graphs_recorded", "graphs_rerecorded")
+# Of the compiler's counts, that of the CUDA graphs that there are, those recorded again among them.
+GRAPHS = "graphs_recorded"
 
 
 def prefill_only(scale: Scale) -> dict[str, Any]:
@@ -112,11 +113,11 @@ def graphs(scale: Scale) -> dict[str, Any]:
 
 
 def recorded_after(rows: Sequence[dict[str, Any]]) -> int | None:
-    """Recordings and re-recordings after pass STEADY_FROM; None where nothing counts them."""
-    named = [name for name in GRAPHS if name in rows[0]]
-    if not named:
+    """CUDA graphs recorded after pass STEADY_FROM, of whatever kind; None where nothing counts them."""
+    if GRAPHS not in rows[0]:
         return None
-    return sum(rows[-1][name] - rows[STEADY_FROM - 1][name] for name in named)
+    later = [row[GRAPHS] for row in rows[STEADY_FROM - 1 :]]
+    return sum(max(after - before, 0) for before, after in itertools.pairwise(later))
 
 
 QUESTIONS = {

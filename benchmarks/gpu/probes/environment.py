@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu.scale import Scale, cuda_only
+from benchmarks.gpu.wheels import LOCK
 
-ROOT = Path(__file__).resolve().parents[3]
 COMPARED = (
     "torch",
     "transformers",
@@ -26,7 +26,7 @@ COMPARED = (
 
 def versions(scale: Scale) -> dict[str, Any]:  # noqa: ARG001
     """Imported and locked version of what figures depend on."""
-    lock = (ROOT / "envs" / "locks" / "cuda.txt").read_text(encoding="utf-8")
+    lock = LOCK.read_text(encoding="utf-8")
     table: dict[str, Any] = {"python": platform.python_version(), "kernel": platform.release()}
     for name in COMPARED:
         locked = re.search(rf"^{name}==([^\s;]+)", lock, re.MULTILINE)
