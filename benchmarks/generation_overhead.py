@@ -27,8 +27,9 @@ SECONDS = 180
 def main() -> bool:
     from llenergymeasure.config import ExperimentConfig
     from llenergymeasure.engine.generators import generator_for
-    from llenergymeasure.engine.keywords import generate_keywords, pad_token
+    from llenergymeasure.engine.keywords import generate_keywords
     from llenergymeasure.engine.load import Source, Sources, load_model
+    from llenergymeasure.engine.padding import pad_token
     from llenergymeasure.measurement.prompts import build_prompts
 
     config = ExperimentConfig.model_validate(

@@ -2,7 +2,7 @@
 
 python -m benchmarks.gpu.wheels [FOLDER]
 
-`carried.txt` names the packages; versions and hashes are those of envs/locks/cuda.txt, and pip refuses a file whose
+`carried.txt` names the packages; versions and hashes are those of envs/locks/cuda13.txt, and pip refuses a file whose
 hash is not in the lock. The wheels are for CPython 3.12 on x86-64 Linux, whatever this machine is. Two large ones are
 repacked after the check: pulp without its solvers (Snakemake then needs `--scheduler greedy`), and bitsandbytes with
 its libraries for CUDA 13.0 and for the CPU only. Takes about a minute.
@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = Path(__file__).with_name("carried.txt")
-LOCK = ROOT / "envs" / "locks" / "cuda.txt"
+LOCK = ROOT / "envs" / "locks" / "cuda13.txt"
 FOLDER = ROOT / ".whl"
 LIMIT_BYTES = 40 << 20
 # pip matches a platform's name exactly, so every one that a wheel for a current glibc may carry is named.

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 from engine.conftest import Runner
 from llenergymeasure.config.lock import ModelsLock
 from llenergymeasure.config.model_ref import parse_model_ref
-from llenergymeasure.engine.keywords import embedding_rows, pad_token, padding_replaced
+from llenergymeasure.engine.padding import embedding_rows, pad_token, padding_replaced
 from llenergymeasure.models.snapshot import materialise
 
 

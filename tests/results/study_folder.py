@@ -172,7 +172,7 @@ class StudyFolder:
             "average_power_w": power_w,
         }
         record = {
-            "schema_version": 2,
+            "schema_version": 3,
             "experiment_id": name,
             "batch_id": batch_id,
             "load_id": entry["load_id"],
@@ -253,7 +253,7 @@ class StudyFolder:
         settings = self.plan.load_config(load_id)["pytorch"]
         seconds = 9.4 if settings["load_in_8bit"] else 1.9
         return {
-            "schema_version": 2,
+            "schema_version": 3,
             "load_id": load_id,
             "status": "ok",
             "failure": None,

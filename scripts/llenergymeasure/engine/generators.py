@@ -10,12 +10,11 @@ from llenergymeasure.engine.continuous_batching import ContinuousGenerator
 from llenergymeasure.engine.generation import Generator
 from llenergymeasure.engine.keywords import (
     continuous_options,
-    embedding_rows,
     eos_token_ids,
     generate_keywords,
-    pad_token,
 )
 from llenergymeasure.engine.load import LoadedModel
+from llenergymeasure.engine.padding import embedding_rows, pad_token
 from llenergymeasure.engine.static_batching import StaticGenerator
 from llenergymeasure.engine.stop_strings import stop_strings
 

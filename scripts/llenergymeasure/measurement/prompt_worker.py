@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llenergymeasure.config import DatasetConfig
+from llenergymeasure.engine.padding import padding_replaced
 from llenergymeasure.measurement.channel import WORKER_DESCRIPTOR, receive, send
 from llenergymeasure.measurement.lifeline import end_with_parent
 from llenergymeasure.measurement.prompts import PromptError, build_prompts
@@ -50,9 +51,10 @@ class Reader:
             }
 
     def _open(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        if not message["code"]:
+            # Tokenizers need no torch, and without it the library is there in a second. A model's own code may need it.
+            sys.modules["torch"] = None  # type: ignore[assignment]
         from transformers import AutoTokenizer
-
-        from llenergymeasure.engine.keywords import padding_replaced
 
         self._rows = message["rows"]
         try:

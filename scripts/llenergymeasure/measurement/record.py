@@ -10,8 +10,8 @@ from llenergymeasure.energy import Finding, Window, primary_energy
 from llenergymeasure.energy.ledger import NO_SOURCE
 from llenergymeasure.engine.evidence import Observation
 from llenergymeasure.engine.generation import Request
-from llenergymeasure.engine.keywords import embedding_rows, padding_replaced
 from llenergymeasure.engine.load import LoadedModel
+from llenergymeasure.engine.padding import embedding_rows, padding_replaced
 from llenergymeasure.measurement.calibration import Calibration
 from llenergymeasure.measurement.prompts import PromptSet
 from llenergymeasure.measurement.resolution import reached

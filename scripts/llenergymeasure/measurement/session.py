@@ -23,9 +23,9 @@ from llenergymeasure.engine.evidence import Observation, choice_warnings, collec
 from llenergymeasure.engine.failure import ExperimentFailure, refused_by
 from llenergymeasure.engine.generation import Generator, Request
 from llenergymeasure.engine.generators import generator_for
-from llenergymeasure.engine.keywords import embedding_rows, pad_token
 from llenergymeasure.engine.load import LoadedModel, Source, Sources, load_model
 from llenergymeasure.engine.machine import require_cuda
+from llenergymeasure.engine.padding import embedding_rows, pad_token
 from llenergymeasure.engine.quantized import layers_of, made_with, require_same, write_quantized
 from llenergymeasure.engine.replicas import Group
 from llenergymeasure.engine.scoring import mean_logprob

@@ -18,7 +18,7 @@ from llenergymeasure.measurement.prompt_check import CheckedPrompts
 from llenergymeasure.models.snapshot import SnapshotError, read_snapshot
 
 # Of load records, calibrations and measurements: rises when their keys change.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # What an entry of the warm-up's journal has besides the calibration.
 HEAD = ("experiment_id", "startup_s")

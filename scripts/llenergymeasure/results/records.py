@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # What a line of measurements.jsonl must have to be read at all.
 RECORD_KEYS = (
     "schema_version",

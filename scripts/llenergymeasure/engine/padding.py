@@ -1,0 +1,31 @@
+"""The id that batches are padded with. Imports no library, so that prompts are read without torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def pad_token(tokenizer: Any, rows: int | None) -> int:
+    """The id used for padding: the tokenizer's own, else its end-of-sequence token (masked either way).
+
+    rows: of the model's embedding, where known; an id that it has no row for would end `generate`
+    """
+    found = (tokenizer.pad_token_id, tokenizer.eos_token_id)
+    return next((int(token) for token in found if token is not None and (rows is None or token < rows)), 0)
+
+
+def padding_replaced(tokenizer: Any, rows: int | None) -> str | None:
+    """What to know where the tokenizer's own padding can't be used; None where it can, or there is none."""
+    own = tokenizer.pad_token_id
+    if own is None or rows is None or own < rows:
+        return None
+    return (
+        f"the tokenizer's padding token {tokenizer.pad_token!r} has the id {own}, but the model's embedding has {rows} "
+        f"rows; batches are padded with id {pad_token(tokenizer, rows)}, which is masked"
+    )
+
+
+def embedding_rows(model: Any) -> int:
+    """How many token ids the loaded model's input embedding has rows for."""
+    embedding = model.get_input_embeddings()
+    return int(getattr(embedding, "num_embeddings", None) or embedding.weight.shape[0])
