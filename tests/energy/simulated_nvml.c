@@ -45,7 +45,7 @@ enum { FIELD_AVERAGE = 185, FIELD_INSTANT = 186 };
 #define BASE_MJ 1e9 /* what the boards drew before the library was loaded */
 
 typedef struct { int points; double *time_s, *watts, *joules; } Trace;
-typedef struct { long long first, known; double *joules; size_t room; } Steps;
+typedef struct { long long first, known, shown; double *joules; size_t room; } Steps;
 
 /* The binding's calls release Python's lock, so two threads may be in here. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -267,7 +267,9 @@ static int published(int board, long long tick) {
 static long long ticks_until(int board) {
     long long tick = ticks_by(board, now() - number("SIM_NVML_LAG_S", board, 0));
     for (int back = 0; back < 100 && !published(board, tick); back++) tick--;
-    return tick;
+    /* What was published stays so, whatever a new trace says of the time before. */
+    if (tick > steps[board].shown) steps[board].shown = tick;
+    return steps[board].shown;
 }
 
 /* Mean of the readings of the last `seconds`, at least one update period. */

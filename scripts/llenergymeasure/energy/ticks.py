@@ -105,7 +105,7 @@ def fine_ticks(ticks: Sequence[SeenTick], period_s: float | None) -> list[SeenTi
     if not ticks:
         return []
     # Two readings may follow each other closely by chance: nothing is polled for more finely than `POLL_S`.
-    widest_s = 3 * max(POLL_S, min(tick.width_s for tick in ticks))
+    widest_s = max(3 * POLL_S, 2 * min(tick.width_s for tick in ticks))
     if period_s is not None:
         widest_s = min(0.75 * period_s, max(0.25 * period_s, widest_s))
     return [tick for tick in ticks if tick.width_s <= widest_s]
