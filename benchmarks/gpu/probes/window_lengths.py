@@ -35,7 +35,7 @@ def windows(scale: Scale) -> dict[str, Any]:
     work.take_raw()
     rows = []
     for length_s in scale.lengths_s:
-        window, *_ = passes.window("generate", max(1, round(length_s / pass_s)), prefill_only=True)
+        window, *_ = passes.window("generate", max(1, round(length_s / pass_s)), pass_s, prefill_only=True)
         work.take_raw()
         rows.append(row_of(window))
     described = meters.describe()
