@@ -122,7 +122,7 @@ def open_plan():
         end_with([str(error)])
 
 
-def loaded_from(rule):
+def loaded_from(name):
     """Everything a load reads, as inputs of a job of the rule of that name.
 
     By role the snapshots of its model, assistant and adapter (their names are checked, so safe as paths), its quantized
@@ -137,9 +137,9 @@ def loaded_from(rule):
         keys = {source.role: source.key for source in load.sources}
         if load.quantized is not None:
             keys["quantized"] = load.quantized
-        made = getattr(rules, rule).output
+        made = getattr(rules, name).output
         there = all(Path(file.format(**wildcards)).exists() for file in made)
-        if rule == "load":
+        if name == "load":
             there = there and was_loaded(
                 Path(made.record.format(**wildcards)), load.contents
             )
