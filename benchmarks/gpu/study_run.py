@@ -57,6 +57,7 @@ def content(scale: Scale) -> dict[str, Any]:
             "warmup": {"passes": 1},
             "baseline": {"duration_s": 0.2},
             "energy": {"meters": ["nvml"]},
+            "pytorch": {"device_map": "cpu"},
         }
         whole["measurement"] |= {"min_window_s": 0.3, "replicates": 1}
     return whole

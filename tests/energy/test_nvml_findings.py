@@ -123,7 +123,9 @@ def test_a_power_cap_at_the_boards_own_limit_is_a_fact(quick_gpu_machine: Run) -
     """L4, T4 and every board that is limited by power always work so."""
     answer = quick_gpu_machine(nvml({"seconds": 0.8, "control": "0 throttle 4\n0 throttled_power 790\n"}))
     assert found(answer) == []
-    assert answer["windows"][0]["facts"][uuid(0)]["throttled"]["sw_power_cap"]["share"] > 0.7
+    (window,) = answer["windows"]
+    share = window["facts"][uuid(0)]["throttled"]["sw_power_cap"]["share"]
+    assert share >= 0.79 / (window["left"] - window["entered"]) - 1e-6
 
 
 def test_a_power_cap_at_a_lowered_limit_is_suspect(quick_gpu_machine: Run) -> None:

@@ -14,9 +14,17 @@ from llenergymeasure.config.lock import ModelsLock
 from llenergymeasure.config.model_ref import parse_model_ref
 from llenergymeasure.measurement.guard import Guard
 from llenergymeasure.measurement.journal import Journal
-from llenergymeasure.measurement.plan import plan_of
+from llenergymeasure.measurement.plan import Plan, plan_of
+from llenergymeasure.measurement.prompt_check import CheckedPrompts
+from llenergymeasure.measurement.prompt_sets import prompt_set
 from llenergymeasure.measurement.stages import Setting, run_measure, run_warmup
 from llenergymeasure.models.snapshot import materialise
+
+
+def unchecked(plan: Plan) -> CheckedPrompts:
+    """Of prompts that could not be checked before."""
+    entries = plan.experiments.values()
+    return CheckedPrompts({"sets": {prompt_set(entry)[0]: {"digest": None, "failure": None} for entry in entries}})
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +46,12 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Setting, dict[str, A
         environment={"fingerprint": "of these tests"},
         neighbours=None,
         quantized=None,
+        prompts=unchecked(plan),
         guard=Guard(folder, timeout_s=None, most_failures=None),
         log=folder / "log",
     )
     journal = Journal(folder / ".journal" / "warmup.jsonl")
-    calibration, outputs = run_warmup(setting, plan.batches[0].batch_id, {"status": "ok"}, journal)
+    calibration, outputs = run_warmup(setting, plan.batches[0].batch_id, {"status": "ok", "failure": None}, journal)
     return setting, calibration, outputs
 
 

@@ -14,7 +14,9 @@ from llenergymeasure.measurement.stages import Setting
 @pytest.mark.parametrize("compiles", [True, False, None])
 def test_a_load_has_its_cache_whether_or_not_it_compiles(compiles: bool | None, tmp_path: Path) -> None:
     plan: Any = SimpleNamespace(load_config=lambda _: {"pytorch": {"torch_compile": compiles}})
-    others: Any = dict.fromkeys(("snapshots", "quantized", "min_window_s", "energy_resolution", "environment", "guard"))
+    others: Any = dict.fromkeys(
+        ("snapshots", "quantized", "prompts", "min_window_s", "energy_resolution", "environment", "guard")
+    )
     setting = Setting(
         plan=plan,
         compile_cache=tmp_path,

@@ -26,7 +26,12 @@ def measured(tmp_path: Path, snapshot: Path) -> Any:
     def run(*boards: str, control: str) -> dict[str, Any]:
         (tmp_path / "control").write_text(control, encoding="ascii")
         order = {
-            "config": config(energy={"meters": ["nvml"]}, baseline={"duration_s": 0.5}, warmup={"passes": 2}),
+            "config": config(
+                energy={"meters": ["nvml"]},
+                baseline={"duration_s": 0.5},
+                warmup={"passes": 2},
+                pytorch={"device_map": "cpu"},
+            ),
             "snapshot": str(snapshot),
             "boards": boards,
         }
