@@ -86,6 +86,8 @@ def main() -> bool:
         )
         others = [_row_of(words, measured(OTHER_TRACES, "counter", **board)) for words, board in OTHERS.items()]
     unknown = [row for row in [*counter, *chain.from_iterable(others)] if row.energy_j is None]
+    for row in unknown:
+        print(f"  no figure: trace {row.seed}, {row.way}, ticks of {row.period_s} s: {row.reason}")
     median, high = _quantiles(_errors(counter, ours))
     covered, alone = _covered(counter), _covered_without_gain(counter)
     least = min(_covered_without_gain(other) for other in others)

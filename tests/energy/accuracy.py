@@ -45,6 +45,7 @@ class Row:
     duration_s: float
     truth_j: float
     energy_j: float | None
+    reason: str | None
     standard_without_gain_j: float
     expanded_without_gain_j: float
     expanded_j: float
@@ -172,6 +173,7 @@ def run(folder: Path, order: dict[str, Any]) -> list[Row]:
                 duration_s=trace.duration_s,
                 truth_j=trace.energy_j(),
                 energy_j=entry.energy_j,
+                reason=entry.reason,
                 standard_without_gain_j=standard(own),
                 expanded_without_gain_j=expanded(own),
                 expanded_j=entry.expanded_uncertainty_j or 0.0,
