@@ -47,6 +47,8 @@ def attention(seen: Observation, requested: Any) -> Finding:
     observed = f"attention layers of class {', '.join(classes) or 'none'} use {effective}"
     kernels = None if seen.heard is None else seen.heard.attention_kernels
     named = "" if kernels is None else f"; a decoding step ran {', '.join(kernels) or 'no fused attention'}"
+    if seen.heard is not None and seen.heard.attention_kernels_reason is not None:
+        named = f"; which kernels ran is not known: {seen.heard.attention_kernels_reason}"
     calls = None if seen.heard is None else seen.heard.sdpa_calls
     if calls is None:
         return Finding(effective, observed + named, effective == requested)
