@@ -332,7 +332,7 @@ def test_a_container_whose_driver_lists_nothing_is_told_once_the_model_is_there(
 def test_a_container_in_which_we_see_ourselves_hides_nothing(
     quick_gpu_machine: Run, stranger: int, container: dict[str, str]
 ) -> None:
-    """The worker itself is listed. A process above it is not enough: its small id may be one of the host's by chance."""
+    """The worker itself is listed. A process above it is not enough: its id may be one of the host's by chance."""
     listed = f"0 process {stranger}\n0 sm {stranger * 1000 + 90}\n"
     answer = quick_gpu_machine(nvml({"seconds": 0.2, "list_me": listed}), **container)
     assert found(answer) == [("foreign-processes", "suspect")]

@@ -81,8 +81,8 @@ def since(before: Mapping[str, int]) -> dict[str, int]:
 def _recorded_graphs() -> tuple[int, int]:
     """CUDA graphs in the trees of inductor's managers, and how many of them are the second or later for their place.
 
-    Those of this thread: each thread that runs compiled code has managers of its own. torch's own look-up of them raises
-    in a thread that has none.
+    Those of this thread: each thread that runs compiled code has managers of its own. torch's own look-up of them
+    raises in a thread that has none.
     """
     trees = sys.modules.get("torch._inductor.cudagraph_trees")
     if trees is None:

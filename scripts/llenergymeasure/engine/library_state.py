@@ -44,7 +44,8 @@ class LibraryState:
             self._not_reset = None
             try:
                 compiler.reset()
-            except Exception as error:  # whatever it is, what was measured is not lost for it
+            except (AssertionError, AttributeError, LookupError, RuntimeError) as error:
+                # No reason to lose what was measured.
                 self._not_reset = one_line(error)
 
     def warnings(self) -> list[dict[str, str]]:
