@@ -118,6 +118,8 @@ def test_what_compiles_needs_a_compiler_and_headers(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("scheme", ["posix_local", "posix_prefix"])
 def test_the_headers_of_debians_python_are_found(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its default scheme says /usr/local/include, and the package python3-dev puts them into /usr/include."""
+    real = sysconfig.get_paths
+    monkeypatch.setattr(sysconfig, "get_paths", lambda of=scheme, *rest: real(of, *rest))
     monkeypatch.setattr(sysconfig, "get_default_scheme", lambda: scheme)
     monkeypatch.setitem(sysconfig._INSTALL_SCHEMES, "posix_local", {"include": "/usr/local/include/python"})
     assert "requirement-unmet" not in problems(pytorch={"torch_compile": True})
