@@ -23,7 +23,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pynvml
 from virtual_clock import VirtualClock
+
+if "OLDER_BINDING" in os.environ:
+    # Names that older releases of nvidia-ml-py lack, and two more that may be lacking.
+    for name in list(vars(pynvml)):
+        new = ("nvmlClocksEventReason", "NVML_FI_DEV_CLOCKS_EVENT", "NVML_FI_DEV_POWER_", "NVML_POWER_SCOPE_")
+        others = ("nvmlDeviceGetTemperatureV", "nvmlDeviceGetApplicationsClock", "nvmlDeviceGetTotalEccErrors")
+        if name.startswith(new) or name in others:
+            delattr(pynvml, name)
 
 from llenergymeasure.config import EnergyConfig
 from llenergymeasure.energy import (
@@ -55,6 +64,10 @@ def the_clock() -> Clock:
 
 def spend(window: dict[str, Any], clock: Clock) -> None:
     clock.sleep(window["seconds"] / 2)
+    if "list_me" in window:
+        Path(os.environ["SIM_NVML_CONTROL"]).write_text(
+            f"{window['list_me']}0 process {os.getpid()}\n", encoding="ascii"
+        )
     if "control" in window:
         Path(os.environ["SIM_NVML_CONTROL"]).write_text(window["control"], encoding="ascii")
     with (

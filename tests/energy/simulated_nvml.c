@@ -13,7 +13,7 @@
  * Environment, a comma-separated value a board: SIM_NVML_POWER_W (its length is the number of boards),
  * SIM_NVML_PERIOD_S, SIM_NVML_NAMES, SIM_NVML_MIG (1: enabled, 0: disabled, neither: not supported), SIM_NVML_NO_COUNTER (1: not supported),
  * SIM_NVML_GAIN, SIM_NVML_DUTY, SIM_NVML_SEEN_AT, SIM_NVML_JITTER, SIM_NVML_AVERAGING_S, SIM_NVML_NOISE (relative standard deviation of a period),
- * SIM_NVML_ARCHITECTURE, SIM_NVML_CORES (a mask of the processor cores near it), SIM_NVML_FIELDS (`instant`, `average`, `module`, joined by `+`);
+ * SIM_NVML_ARCHITECTURE, SIM_NVML_CORES (a mask of the processor cores near it), SIM_NVML_FIELDS (`instant`, `average`, `module`, `module0` of 0 W, joined by `+`);
  * for all boards: SIM_NVML_DRIVER (its version), SIM_NVML_SWING_W, SIM_NVML_SWING_PERIOD_S, SIM_NVML_SEED.
  * What real drivers do: SIM_NVML_LATENCY_S is the mean time of a call, each lasting between half and one and a half of it
  * (one call at a time, as under a driver's lock); what it reads is that of a random moment in it. On a virtual clock
@@ -422,6 +422,7 @@ int nvmlDeviceGetFieldValues(void *handle, int count, Field *fields) {
         if (!here || fields[i].result) continue;
         int gap = power_gap(board, &fields[i].value.milliwatts);
         if (gap > 0) fields[i].result = gap;
+        if (!gap && fields[i].scope == 1 && strstr(known, "module0")) continue;
         if (!gap) fields[i].value.milliwatts = (unsigned)(averaged(board, fields[i].id == FIELD_AVERAGE) * 1e3);
     }
     return OK;

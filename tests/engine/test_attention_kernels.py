@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from torch.autograd import DeviceType
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.profiler import ProfilerActivity, profile
 
 from engine.conftest import Runner
-from llenergymeasure.engine.evidence import kernels
+from llenergymeasure.engine.evidence import collect, kernels
 from llenergymeasure.engine.evidence.kernels import StepProfile
+from llenergymeasure.engine.evidence.listening import Heard, listen
 
 FLASH, MATH = "aten::_scaled_dot_product_flash_attention_for_cpu", "aten::_scaled_dot_product_attention_math"
 
@@ -72,9 +74,62 @@ def test_a_pass_without_that_many_steps_names_none(run: Runner) -> None:
     assert done.seen.heard.attention_kernels is None
 
 
-def test_one_step_is_profiled_and_the_profiler_ends_with_the_pass() -> None:
-    step = StepProfile(skip=1, cuda=False)
-    for width in (12, 1, 1):
+class Decoder:
+    """Prepares steps as `generate` asks for them; its one parameter lies on a GPU."""
+
+    def parameters(self) -> Iterator[Any]:
+        return iter([SimpleNamespace(device=torch.device("cuda"))])
+
+    def prepare_inputs_for_generation(self, width: int) -> dict[str, Any]:
+        return {"input_ids": torch.zeros((1, width))}
+
+
+def test_the_profiler_never_traces_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A profile with CUDA in it leaves CUPTI attached to the process, and every window after it is slower."""
+    asked: list[Any] = []
+
+    def spied(*, activities: list[Any]) -> Any:
+        asked.append(activities)
+        return profile(activities=[ProfilerActivity.CPU])
+
+    monkeypatch.setattr(kernels, "profile", spied)
+    model, heard = Decoder(), Heard()
+    with listen(model, heard, compiled=False):
+        for width in (12, 1, 1, 1):
+            model.prepare_inputs_for_generation(width)
+    assert asked == [[ProfilerActivity.CPU]]
+    assert heard.attention_kernels == ()
+
+
+def test_compiled_code_that_calls_no_attention_operator_is_not_said_to_run_none(run: Runner) -> None:
+    """A replayed CUDA graph calls no operator at all."""
+    step = StepProfile(compiled=True)
+    for width in (12, 1, 1, 1):
+        step.before_preparing()
+        step.before_forward(width)
+        assert step.names is None
+    assert step.reason is not None and step.reason.startswith("compiled code called no attention operator")
+    done = run(pytorch={"attn_implementation": "sdpa"})
+    assert done.seen.heard is not None
+    done.seen.heard.attention_kernels, done.seen.heard.attention_kernels_reason = None, step.reason
+    observed = collect(done.config, done.seen)["pytorch.attn_implementation"]["observed"]
+    assert "which kernels ran is not known: compiled code" in observed
+
+
+def test_the_second_step_of_compiled_code_is_profiled_and_no_later_one() -> None:
+    """By the third its CUDA graph may be replayed."""
+    step = StepProfile(compiled=True)
+    looked = []
+    for width in (12, 1, 1, 1, 1):
+        step.before_preparing()
+        step.before_forward(width)
+        looked.append(bool(torch.autograd.profiler._is_profiler_enabled))
+    assert looked == [False, False, True, False, False]
+
+
+def test_the_profiler_ends_with_the_pass() -> None:
+    step = StepProfile(compiled=False)
+    for width in (12, 1):
         step.before_preparing()
         step.before_forward(width)
     assert torch.autograd.profiler._is_profiler_enabled
@@ -83,20 +138,15 @@ def test_one_step_is_profiled_and_the_profiler_ends_with_the_pass() -> None:
     assert step.names == ()
 
 
-def test_on_cuda_the_kernels_are_named_after_their_operator() -> None:
-    events = [
-        ("aten::scaled_dot_product_attention", DeviceType.CPU),
-        ("aten::_scaled_dot_product_flash_attention", DeviceType.CPU),
-        ("aten::mm", DeviceType.CPU),
-        ("ampere_bf16_s16816gemm_bf16_128x64", DeviceType.CUDA),
-        ("void pytorch_flash::flash_fwd_splitkv_kernel<" + "x" * 200, DeviceType.CUDA),
-        ("void pytorch_flash::flash_fwd_splitkv_kernel<" + "x" * 200, DeviceType.CUDA),
-        ("fmha_cutlassF_bf16_aligned_64x64_rf_sm80", DeviceType.CUDA),
-    ]
-    found = kernels._attention_names([SimpleNamespace(name=name, device_type=kind) for name, kind in events])
-    assert [name[:45] for name in found] == [
+def test_the_picked_operator_is_named_once_and_the_one_that_picks_is_not() -> None:
+    called = [
+        "aten::scaled_dot_product_attention",
         "aten::_scaled_dot_product_flash_attention",
-        "void pytorch_flash::flash_fwd_splitkv_kernel<",
-        "fmha_cutlassF_bf16_aligned_64x64_rf_sm80",
+        "aten::mm",
+        "aten::_flash_attention_forward",
+        "aten::_scaled_dot_product_flash_attention",
+        "flash_attn::" + "x" * 200,
     ]
-    assert max(map(len, found)) <= kernels.LONGEST_NAME
+    found = kernels._attention_names(called)
+    assert found[:2] == ("aten::_scaled_dot_product_flash_attention", "aten::_flash_attention_forward")
+    assert len(found) == 3 and max(map(len, found)) <= kernels.LONGEST_NAME

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -54,6 +55,19 @@ def test_counting_makes_no_manager() -> None:
     assert cudagraph_trees.get_obj(cudagraph_trees.local, "tree_manager_containers") == {}
 
 
+def test_a_thread_without_managers_counts_none(recorded: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In older torch the look-up of a thread's managers ends with an assertion where it has none."""
+    recorded(0, decode=[node()])
+
+    def refuses(*_: Any) -> Any:
+        raise AssertionError
+
+    monkeypatch.setattr(cudagraph_trees, "get_obj", refuses)
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(counts).result()["graphs_recorded"] == 0
+    assert counts()["graphs_recorded"] == 1
+
+
 @pytest.fixture
 def reduced(run: Runner) -> Run:
     """Asks for `reduce-overhead`. To wrap the call is enough for what it holds; to compile it would take a minute."""
@@ -76,6 +90,21 @@ def test_a_mode_with_graphs_is_applied_where_graphs_were_recorded_and_none_refus
     entry = collect(reduced.config, reduced.seen)["pytorch.torch_compile_mode"]
     assert entry["verdict"] == verdict, entry
     assert f"{graphs} CUDA graphs recorded, {skips} refused" in entry["observed"]
+
+
+@pytest.mark.parametrize(("skips", "verdict"), [(0, "unverifiable"), (1, "ignored")])
+def test_graphs_that_a_thread_of_the_library_records_cannot_be_counted(
+    reduced: Run, skips: int, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under continuous batching: none are seen, and that is no proof that there are none."""
+    monkeypatch.setattr(Host, "replays_graphs", True)
+    assert reduced.seen.generated is not None
+    reduced.seen.generated.inference = None
+    reduced.seen.compile_counts = {**reduced.seen.compile_counts, "graphs_recorded": 0, "cudagraph_skips": skips}
+    entry = collect(reduced.config, reduced.seen)["pytorch.torch_compile_mode"]
+    assert entry["verdict"] == verdict, entry
+    if not skips:
+        assert "recorded in a thread of the library, where they cannot be counted" in entry["observed"]
 
 
 def test_on_a_cpu_a_mode_is_what_the_compiled_call_holds(reduced: Run) -> None:

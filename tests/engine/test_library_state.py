@@ -75,6 +75,22 @@ def test_the_compiler_forgets_the_shapes_of_the_experiment_before(run: Runner) -
     assert afresh.compile_counts["frames_compiled"] == compiled
 
 
+def test_a_compiler_that_cannot_be_reset_is_a_warning(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Older torch asserts in a thread without managers of CUDA graphs; what was measured is not lost for that."""
+    state = run(pytorch={"torch_compile": True, "torch_compile_backend": "eager"}).loaded.state
+
+    def refuses() -> None:
+        raise AssertionError("no such key in thread-local storage")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(torch._dynamo, "reset", refuses)
+        state.reset()
+    (warning,) = state.warnings()
+    assert warning["code"] == "compiler-not-reset" and "no such key" in warning["message"]
+    state.reset()
+    assert state.warnings() == []
+
+
 def test_something_else_that_a_library_keeps_is_pointed_out(run: Runner) -> None:
     loaded = run(pytorch={"cache_implementation": "static"}).loaded
     assert loaded.model._previous_max_cache_length > 0

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 import torch
+from benchmarks.gpu.probes import environment
+from benchmarks.gpu.scale import BOARD
 from energy.simulated_gpus import build_driver
 from harness import ROOT
 
@@ -104,13 +106,24 @@ def test_what_compiles_needs_a_compiler_and_headers(monkeypatch: pytest.MonkeyPa
         "(no-such-compiler)"
     )
     monkeypatch.delenv("CC")
-    monkeypatch.setattr(sysconfig, "get_paths", lambda: {"include": str(tmp_path)})
+    monkeypatch.setattr(sysconfig, "get_path", lambda *_: str(tmp_path))
     assert f"{tmp_path}/Python.h is not there" in problems(pytorch=compiled)["requirement-unmet"]
     # A static cache is compiled on a GPU only.
     assert "requirement-unmet" not in problems(pytorch=static)
     assert "requirement-unmet" not in problems(pytorch={"torch_compile": False})
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert "on a GPU a C compiler and Python.h" in problems(pytorch=static)["requirement-unmet"]
+
+
+@pytest.mark.parametrize("scheme", ["posix_local", "posix_prefix"])
+def test_the_headers_of_debians_python_are_found(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its default scheme says /usr/local/include, and the package python3-dev puts them into /usr/include."""
+    real = sysconfig.get_paths
+    monkeypatch.setattr(sysconfig, "get_paths", lambda of=scheme, *rest: real(of, *rest))
+    monkeypatch.setattr(sysconfig, "get_default_scheme", lambda: scheme)
+    monkeypatch.setitem(sysconfig._INSTALL_SCHEMES, "posix_local", {"include": "/usr/local/include/python"})
+    assert "requirement-unmet" not in problems(pytorch={"torch_compile": True})
+    assert environment.compiler(BOARD)["python_h"] is not None
 
 
 def test_as_many_gpus_as_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,10 @@ def test_a_static_cache_is_compiled_by_transformers_and_not_in_the_window(measur
 def test_the_kernel_that_sdpa_picked_is_named(measured: Pipeline) -> None:
     for record in measured.records():
         if record["config"]["pytorch"]["attn_implementation"] == "sdpa":
-            assert record["attention_kernels"], record["evidence"]["pytorch.attn_implementation"]
+            observed = record["evidence"]["pytorch.attn_implementation"]["observed"]
+            # A static cache is compiled there, and compiled code may call no operator that has a name.
+            compiled = record["config"]["pytorch"]["cache_implementation"] == "static"
+            assert record["attention_kernels"] or (compiled and "which kernels ran is not known" in observed), observed
 
 
 def test_the_libraries_inside_torch_are_named(measured: Pipeline) -> None:

@@ -69,8 +69,9 @@ def test_the_record_has_board_and_memory_and_how_power_settled(measured: Any) ->
     assert record["meters"]["meters"][0]["cuda_driver"] == "13.0"
     for facts in record["conditions"]["idle_resident"]:
         assert facts["settling"]["settled"] is True
-        # A board whose power is the same at work and idle settles with the second second.
-        assert facts["settling"]["powers_w"] == pytest.approx([100.0, 100.0], rel=0.03)
+        # A board whose power and clock are the same at work and idle settles with the third second.
+        assert facts["settling"]["powers_w"] == pytest.approx([100.0, 100.0, 100.0], rel=0.03)
+        assert facts["settling"]["sm_clocks_mhz"] == [{uuid(0): 1410}] * 3
     assert record["conditions"]["generate"][uuid(0)]["processes_told"] is True
 
 

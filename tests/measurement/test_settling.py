@@ -17,14 +17,15 @@ from llenergymeasure.energy import MeterSet, Window, no_meters, open_meters, pri
 from llenergymeasure.engine.replicas import Alone
 from llenergymeasure.measurement import settling
 from llenergymeasure.measurement.baselines import RESIDENT, findings_of
-from llenergymeasure.measurement.settling import Settling, settle
+from llenergymeasure.measurement.settling import Settling, Step, settle
 from llenergymeasure.measurement.windows import BARE, Windows
 
 ZONES = {"intel-rapl:0": ("package-0", 100.0)}
 
 
-def settled(powers_w: Sequence[float | None]) -> Settling:
-    steps = iter(powers_w)
+def settled(powers_w: Sequence[float | None], clocks_mhz: Sequence[float] = (), took_s: float = 1.0) -> Settling:
+    clocks = [{"GPU-1": mhz} for mhz in clocks_mhz] or [{} for _ in powers_w]
+    steps = iter([Step(power_w, clock, took_s) for power_w, clock in zip(powers_w, clocks, strict=True)])
     seconds = iter(range(1000))
     return settle(lambda: next(steps), lambda: float(next(seconds)))
 
@@ -37,9 +38,11 @@ def test_two_successive_seconds_have_to_agree() -> None:
 
 
 def test_power_that_never_settles_is_given_up_and_told() -> None:
-    swinging = [100.0 + 10 * (step % 2) for step in range(settling.MOST_STEPS + 5)]
+    swinging = [100.0 + 10 * (step % 2) for step in range(25)]
     found = settled(swinging)
-    assert found.settled is False and len(found.powers_w) == settling.MOST_STEPS
+    assert found.settled is False and len(found.powers_w) == settling.MOST_S == 20
+    # The meters take their time around each second.
+    assert len(settled(swinging, took_s=1.5).powers_w) == 14
     window = Window(RESIDENT, 0.0)
     window.facts["settling"] = found.to_dict()
     (finding,) = findings_of([window])
@@ -47,6 +50,22 @@ def test_power_that_never_settles_is_given_up_and_told() -> None:
     assert "from 100 W to 110 W, 100 W a second before" in finding.message
     window.facts["settling"] = settled([100.0, 100.0]).to_dict()
     assert findings_of([window]) == []
+
+
+def test_a_clock_that_still_falls_has_not_settled() -> None:
+    """Power within 2 %, the clock 20 % lower: the next second will be another one."""
+    found = settled([100.0, 60.0, 59.5, 50.0, 50.0], [1980, 1500, 1200, 345, 345])
+    assert found.settled is True
+    assert found.powers_w == (100.0, 60.0, 59.5, 50.0, 50.0)
+    assert found.to_dict()["sm_clocks_mhz"] == [{"GPU-1": mhz} for mhz in (1980, 1500, 1200, 345, 345)]
+
+
+def test_a_plateau_at_the_clocks_of_the_work_is_not_rest() -> None:
+    """Clocks held for two seconds at a steady 120 W, then let go."""
+    found = settled([120.0, 120.0, 70.0, 70.0], [1980, 1980, 345, 345])
+    assert (found.settled, found.powers_w) == (True, (120.0, 120.0, 70.0, 70.0))
+    # A board that never lets them fall needs one second more.
+    assert len(settled([120.0] * 5, [1980] * 5).powers_w) == 3
 
 
 def test_without_a_measurement_nobody_waits() -> None:
@@ -120,12 +139,12 @@ class Follower(Alone):
         self._said = iter(said)
 
     def share(self, message: Any) -> Any:
-        assert not message
+        assert not message or message[0] is None
         return next(self._said)
 
 
 def test_a_further_process_waits_as_many_seconds_as_the_first() -> None:
-    windows = Windows(no_meters(), Follower([True, 90.0, 50.0, 49.5]))
+    windows = Windows(no_meters(), Follower([True, (90.0, {}, 1.1), (50.0, {}, 1.1), (49.5, {}, 1.1)]))
     began_s = time.perf_counter()
     windows.idle(intent(0.1), RESIDENT)
     assert 3.1 <= time.perf_counter() - began_s < 5.0

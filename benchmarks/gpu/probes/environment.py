@@ -43,7 +43,9 @@ def compiler(scale: Scale) -> dict[str, Any]:  # noqa: ARG001
     import shutil
     import sysconfig
 
-    header = Path(sysconfig.get_paths()["include"], "Python.h")
+    # Debian's own Python names the folder of what users install; its headers lie where its other files do.
+    scheme = sysconfig.get_default_scheme().replace("posix_local", "posix_prefix")
+    header = Path(sysconfig.get_path("include", scheme), "Python.h")
     return {"cc": shutil.which("cc") or shutil.which("gcc"), "python_h": str(header) if header.exists() else None}
 
 

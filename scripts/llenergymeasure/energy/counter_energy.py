@@ -116,8 +116,7 @@ def _no_energy(span: Span, window: CounterWindow) -> str | None:
             nearest = min(failed, key=lambda reading: abs(reading.time_s - time_s), default=None)
             why = "nothing was read" if nearest is None else nearest.error
             return f"reading the counter failed at the {edge} of the window: {why}"
-    course = [reading.millijoules for reading in good if reading.millijoules is not None]
-    fell_mj = max((earlier - later for earlier, later in pairwise(course)), default=0)
+    fell_mj = max((_fell_mj(earlier, later) for earlier, later in pairwise(good)), default=0)
     if fell_mj > 0:
         return f"the counter ran backwards by {fell_mj / 1e3:g} J in the window (driver reloaded or counter reset)"
     start, end = _edge_readings(span, window)
@@ -126,6 +125,16 @@ def _no_energy(span: Span, window: CounterWindow) -> str | None:
         seen = "its ticks were never seen" if period is None else f"it ticks every {period.period_s * 1e3:.0f} ms"
         return f"the counter did not move in the window of {span.duration_s:.3g} s ({seen}); use a longer window"
     return None
+
+
+def _fell_mj(earlier: CounterReading, later: CounterReading) -> int:
+    """By how much the counter fell from one reading to the next.
+
+    Two processes read it, and where their calls overlap, the one whose middle is the later may have the older value.
+    """
+    assert earlier.millijoules is not None and later.millijoules is not None
+    apart = later.time_s - earlier.time_s > (earlier.took_s + later.took_s) / 2
+    return earlier.millijoules - later.millijoules if apart else 0
 
 
 def _edge_readings(span: Span, window: CounterWindow) -> tuple[CounterReading, CounterReading]:

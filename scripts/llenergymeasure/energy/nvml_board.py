@@ -20,15 +20,17 @@ def board_facts(handle: Any) -> dict[str, Any]:
     def ask(name: str, read: Callable[[], Any]) -> Any:
         try:
             return read()
-        except pynvml.NVMLError as error:
+        except (pynvml.NVMLError, AttributeError) as error:
+            # AttributeError: an older binding lacks the name.
             not_told[name] = str(error)
             return None
 
-    def watts(read: Callable[[Any], int]) -> Callable[[], float]:
-        return lambda: read(handle) / 1e3
+    # By name, so that one which an older binding lacks is not told instead of being an error.
+    def watts(call: str) -> Callable[[], float]:
+        return lambda: float(getattr(pynvml, call)(handle)) / 1e3
 
-    def clock(read: Callable[[Any, int], int], kind: int) -> Callable[[], int]:
-        return lambda: int(read(handle, kind))
+    def clock(call: str, kind: int) -> Callable[[], int]:
+        return lambda: int(getattr(pynvml, call)(handle, kind))
 
     def limit(which: int) -> Callable[[], float]:
         return lambda: float(pynvml.nvmlDeviceGetPowerManagementLimitConstraints(handle)[which]) / 1e3
@@ -37,18 +39,18 @@ def board_facts(handle: Any) -> dict[str, Any]:
         "pci_bus_id": lambda: _text(pynvml.nvmlDeviceGetPciInfo_v3(handle).busId),
         "vbios": lambda: _text(pynvml.nvmlDeviceGetVbiosVersion(handle)),
         "memory_bytes": lambda: int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
-        "power_limit_w": watts(pynvml.nvmlDeviceGetEnforcedPowerLimit),
-        "power_limit_default_w": watts(pynvml.nvmlDeviceGetPowerManagementDefaultLimit),
+        "power_limit_w": watts("nvmlDeviceGetEnforcedPowerLimit"),
+        "power_limit_default_w": watts("nvmlDeviceGetPowerManagementDefaultLimit"),
         "power_limit_min_w": limit(0),
         "power_limit_max_w": limit(1),
-        "sm_clock_mhz": clock(pynvml.nvmlDeviceGetClockInfo, SM),
-        "memory_clock_mhz": clock(pynvml.nvmlDeviceGetClockInfo, MEMORY),
-        "application_sm_clock_mhz": clock(pynvml.nvmlDeviceGetApplicationsClock, SM),
-        "application_memory_clock_mhz": clock(pynvml.nvmlDeviceGetApplicationsClock, MEMORY),
-        "default_sm_clock_mhz": clock(pynvml.nvmlDeviceGetDefaultApplicationsClock, SM),
-        "default_memory_clock_mhz": clock(pynvml.nvmlDeviceGetDefaultApplicationsClock, MEMORY),
-        "max_sm_clock_mhz": clock(pynvml.nvmlDeviceGetMaxClockInfo, SM),
-        "max_memory_clock_mhz": clock(pynvml.nvmlDeviceGetMaxClockInfo, MEMORY),
+        "sm_clock_mhz": clock("nvmlDeviceGetClockInfo", SM),
+        "memory_clock_mhz": clock("nvmlDeviceGetClockInfo", MEMORY),
+        "application_sm_clock_mhz": clock("nvmlDeviceGetApplicationsClock", SM),
+        "application_memory_clock_mhz": clock("nvmlDeviceGetApplicationsClock", MEMORY),
+        "default_sm_clock_mhz": clock("nvmlDeviceGetDefaultApplicationsClock", SM),
+        "default_memory_clock_mhz": clock("nvmlDeviceGetDefaultApplicationsClock", MEMORY),
+        "max_sm_clock_mhz": clock("nvmlDeviceGetMaxClockInfo", SM),
+        "max_memory_clock_mhz": clock("nvmlDeviceGetMaxClockInfo", MEMORY),
         "ecc_mode": lambda: bool(pynvml.nvmlDeviceGetEccMode(handle)[0]),
         "mig_mode": lambda: bool(pynvml.nvmlDeviceGetMigMode(handle)[0]),
         "persistence_mode": lambda: bool(pynvml.nvmlDeviceGetPersistenceMode(handle)),

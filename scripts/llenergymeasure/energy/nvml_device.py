@@ -15,7 +15,7 @@ from llenergymeasure.energy.device_families import family_of
 from llenergymeasure.energy.nvml_board import board_facts
 from llenergymeasure.energy.nvml_power import PowerSource, choose_power, superchip
 from llenergymeasure.energy.nvml_state import BoardState, board_state
-from llenergymeasure.energy.nvml_throttle import REASON_BITS
+from llenergymeasure.energy.nvml_throttle import REASON_BITS, SLOW_S
 from llenergymeasure.energy.sampling_loop import PowerReading
 from llenergymeasure.energy.ticks import CounterFailed, CounterReading, Period, read_counter
 from llenergymeasure.energy.visible_devices import Board
@@ -24,7 +24,6 @@ SUPERCHIP_REASON = (
     "a superchip: NVML does not say whether its total-energy counter covers the GPU or the whole module, so GPU-scope "
     "power is integrated instead"
 )
-SLOW_S = 0.5  # between readings of what changes slowly
 
 
 class NvmlDevice:
@@ -168,7 +167,8 @@ def _is_lost(error: pynvml.NVMLError) -> bool:
 def _why_not(read: Callable[[], object]) -> str | None:
     try:
         read()
-    except (pynvml.NVMLError, CounterFailed) as error:
+    except (pynvml.NVMLError, CounterFailed, AttributeError) as error:
+        # AttributeError: an older binding lacks the name.
         return str(error)
     return None
 
@@ -178,5 +178,5 @@ def _or_none(read: Callable[[], int] | None) -> int | None:
         return None
     try:
         return int(read())
-    except pynvml.NVMLError:
+    except (pynvml.NVMLError, AttributeError):
         return None

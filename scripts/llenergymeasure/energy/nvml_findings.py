@@ -104,7 +104,7 @@ def _throttled(
     for reason, held in _shares(readings, before, after).items():
         if held.share <= THROTTLED_SHARE:
             continue
-        words = f"{reason} {held.share:.0%} of the time (by {'its counter' if held.by == 'counter' else 'samples'})"
+        words = f"{reason} {held.share:.0%} of the time (by {'its counter' if held.by == 'counter' else held.by})"
         if reason != POWER_CAP:
             causes.append(words)
         elif after is not None and _limit_is_lowered(after):

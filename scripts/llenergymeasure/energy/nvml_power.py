@@ -11,6 +11,10 @@ import pynvml
 
 from llenergymeasure.energy.device_families import AVERAGING_S, is_ga100, is_superchip
 
+# By number: older bindings lack the names NVML_FI_DEV_POWER_INSTANT, …_AVERAGE, NVML_POWER_SCOPE_GPU and …_MODULE.
+INSTANT, AVERAGE = 186, 185
+GPU_SCOPE, MODULE_SCOPE = 0, 1
+
 
 @dataclass(frozen=True)
 class PowerSource:
@@ -30,12 +34,8 @@ def choose_power(handle: Any, board_name: str, *, superchip: bool) -> PowerSourc
     Raises:
         pynvml.NVMLError: none of them can be read.
     """
-    instant = PowerSource(
-        "instant field, GPU scope", 0.0, partial(field_power_w, handle, pynvml.NVML_FI_DEV_POWER_INSTANT)
-    )
-    average = PowerSource(
-        "average field, GPU scope", AVERAGING_S, partial(field_power_w, handle, pynvml.NVML_FI_DEV_POWER_AVERAGE)
-    )
+    instant = PowerSource("instant field, GPU scope", 0.0, partial(field_power_w, handle, INSTANT))
+    average = PowerSource("average field, GPU scope", AVERAGING_S, partial(field_power_w, handle, AVERAGE))
     usage = PowerSource("power usage", _usage_averaging_s(handle, board_name), partial(_usage_w, handle))
     for source in (instant, average):
         try:
@@ -54,13 +54,13 @@ def superchip(handle: Any, board_name: str) -> bool:
     if is_superchip(board_name):
         return True
     try:
-        field_power_w(handle, pynvml.NVML_FI_DEV_POWER_INSTANT, pynvml.NVML_POWER_SCOPE_MODULE)
+        # Some boards answer for the module of which they are not a part, with 0 W.
+        return field_power_w(handle, INSTANT, MODULE_SCOPE) > 0
     except pynvml.NVMLError:
         return False
-    return True
 
 
-def field_power_w(handle: Any, field: int, scope: int = pynvml.NVML_POWER_SCOPE_GPU) -> float:
+def field_power_w(handle: Any, field: int, scope: int = GPU_SCOPE) -> float:
     """A power field value in watts. Raises pynvml.NVMLError, also for the field's own error code."""
     (value,) = pynvml.nvmlDeviceGetFieldValues(handle, [(field, scope)])
     if value.nvmlReturn != pynvml.NVML_SUCCESS:

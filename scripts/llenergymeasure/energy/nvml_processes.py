@@ -9,7 +9,7 @@ from typing import Any
 
 import pynvml
 
-from llenergymeasure.energy.own_processes import exists, in_first_namespace, own_processes
+from llenergymeasure.energy.own_processes import exists, in_first_namespace, own_processes, workers
 
 NOT_LISTED = "the driver lists no process of this experiment on the board (a container hides process ids)"
 
@@ -57,10 +57,14 @@ def board_processes(handle: Any, seen_until_us: int) -> BoardProcesses:
     users = {} if use is None else {pid: statistics.fmean(percents) for pid, (percents, _) in use.items()}
     until_us = max([seen_until_us, *(newest_us for _, newest_us in (use or {}).values())])
     own = own_processes()
-    # From inside a container the ids are the host's, and one of them may by chance be that of a process in here.
-    told = bool(own & listed.keys()) or (in_first_namespace() and all(exists(pid) for pid in listed))
+    # From inside a container the ids may be the host's, and some may by chance be those of processes in here, the more
+    # since ids in here are small: only a process that has a context says that they are ours.
+    if in_first_namespace():
+        told = bool(own & listed.keys()) or all(exists(pid) for pid in listed)
+    else:
+        told = bool(workers() & listed.keys())
     others = {*listed, *users} - own if told else set()
-    memory = [listed[pid] for pid in own & listed.keys()]
+    memory = [listed[pid] for pid in own & listed.keys()] if told else []
     known = [each for each in memory if each is not None]
     return BoardProcesses(
         told=told,

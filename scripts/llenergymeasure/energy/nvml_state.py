@@ -45,7 +45,8 @@ def board_state(handle: Any, time_s: float, seen_until_us: int) -> BoardState:
     def ask(what: str, read: Callable[[], Value]) -> Value | None:
         try:
             return read()
-        except pynvml.NVMLError as error:
+        except (pynvml.NVMLError, AttributeError) as error:
+            # AttributeError: an older binding lacks the name.
             missing[what] = str(error)
             return None
 

@@ -26,6 +26,14 @@ def own_processes() -> frozenset[int]:
     return frozenset(above | below)
 
 
+def workers() -> frozenset[int]:
+    """This process and the other processes of an experiment, which have its parent."""
+    parents = _parents()
+    parent = parents.get(os.getpid(), 0)
+    beside = {pid for pid, of in parents.items() if of == parent} if parent > INIT else set()
+    return frozenset({os.getpid(), *beside})
+
+
 def exists(pid: int) -> bool:
     """Whether the process can be seen from here; one of another pid namespace cannot."""
     return (PROC / str(pid)).exists()

@@ -79,12 +79,16 @@ def since(before: Mapping[str, int]) -> dict[str, int]:
 
 
 def _recorded_graphs() -> tuple[int, int]:
-    """CUDA graphs in the trees of inductor's managers, and how many of them are the second or later for their place."""
+    """CUDA graphs in the trees of inductor's managers, and how many of them are the second or later for their place.
+
+    Those of this thread: each thread that runs compiled code has managers of its own. torch's own look-up of them
+    raises in a thread that has none.
+    """
     trees = sys.modules.get("torch._inductor.cudagraph_trees")
     if trees is None:
         return 0, 0
     sizes = []
-    for container in trees.get_obj(trees.local, "tree_manager_containers").values():
+    for container in (getattr(trees.local, "tree_manager_containers", None) or {}).values():
         if container.tree_manager is not None:
             sizes += list(_siblings(container.tree_manager.roots))
     return sum(sizes), sum(size - 1 for size in sizes)

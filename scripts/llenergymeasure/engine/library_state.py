@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from llenergymeasure.engine.compilation import counts
+from llenergymeasure.engine.failure import one_line
 
 # Attributes that `generate` sets on a model, and what they do to the next call.
 KEPT = {
@@ -31,6 +32,7 @@ class LibraryState:
     """Of one load: the model and, where there is one, its draft model. Made right after the load."""
 
     def __init__(self, *models: Any) -> None:
+        self._not_reset: str | None = None
         self._models = [_ModelState(model) for model in models if model is not None]
 
     def reset(self) -> None:
@@ -39,10 +41,27 @@ class LibraryState:
             state.reset()
         compiler = sys.modules.get("torch._dynamo")
         if compiler is not None and counts()["frames_seen"]:
-            compiler.reset()
+            self._not_reset = None
+            try:
+                compiler.reset()
+            except (AssertionError, AttributeError, LookupError, RuntimeError) as error:
+                # No reason to lose what was measured.
+                self._not_reset = one_line(error)
 
     def warnings(self) -> list[dict[str, str]]:
         """Where a library keeps something that `reset` does not know of. After an experiment."""
+        return [*self._compiler_warnings(), *self._attribute_warnings()]
+
+    def _compiler_warnings(self) -> list[dict[str, str]]:
+        if self._not_reset is None:
+            return []
+        message = (
+            f"torch's compiler could not be reset and keeps the shapes of experiments before: {self._not_reset} "
+            "(measurement.isolation: experiment)"
+        )
+        return [{"code": "compiler-not-reset", "message": message}]
+
+    def _attribute_warnings(self) -> list[dict[str, str]]:
         names = sorted({name for state in self._models for name in state.unknown()})
         if not names:
             return []

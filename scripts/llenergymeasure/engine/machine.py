@@ -95,7 +95,9 @@ def _compiler_lacks() -> str | None:
     named = os.environ.get("CC")
     if not any(shutil.which(name) for name in ((named,) if named else C_COMPILERS)):
         return f"there is no C compiler here ({named or ', '.join(C_COMPILERS)})"
-    headers = Path(sysconfig.get_paths()["include"], "Python.h")
+    # Debian's own Python names the folder of what users install; its headers lie where its other files do.
+    scheme = sysconfig.get_default_scheme().replace("posix_local", "posix_prefix")
+    headers = Path(sysconfig.get_path("include", scheme), "Python.h")
     return None if headers.is_file() else f"{headers} is not there"
 
 

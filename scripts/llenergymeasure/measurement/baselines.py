@@ -125,8 +125,8 @@ def findings_of(windows: Sequence[Window]) -> list[Finding]:
 def _restless_words(powers_w: Sequence[float], waited_s: float) -> str:
     return (
         f"power had not settled {waited_s:.0f} s after the work before an idle window ended: it went from "
-        f"{powers_w[0]:.4g} W to {powers_w[-1]:.4g} W, {powers_w[-2]:.4g} W a second before; two successive seconds "
-        f"should agree within {TOLERANCE:.0%}"
+        f"{powers_w[0]:.4g} W to {powers_w[-1]:.4g} W, {powers_w[-2]:.4g} W a second before; power and SM clocks of "
+        f"successive seconds should agree within {TOLERANCE:.0%}"
     )
 
 

@@ -206,6 +206,8 @@ class Session:
             trial=passes.trial if self._windows.resolves() else None,
         )
         generator.close()
+        # Recorded graphs hold memory of their own.
+        self._model.state.reset()
         self._model.devices.release_memory()
         return {
             **found.to_dict(),
@@ -340,6 +342,8 @@ class Session:
             [request.row.output_ids for request in first_pass(requests)],
         )
         del raw, requests
+        # Else the memory of recorded graphs and of a static cache would be taken while the reference is scored.
+        self._model.state.reset()
         scoring_failed = not self._add_score(answer, reference, intent, prompts)
         return {
             "record": {**result, "answer": answer},

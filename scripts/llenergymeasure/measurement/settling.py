@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 PHASE = "settling"
 STEP_S = 1.0
-# Two successive steps whose mean powers differ by no more than this share have settled.
+# Successive steps whose mean powers, and SM clocks, differ by no more than this share have settled.
 TOLERANCE = 0.02
-# So many steps are waited at most: a board needs a few seconds, and a machine that others use never settles.
-MOST_STEPS = 20
+# Two such steps are enough, but for boards whose clocks are still those of the first step: some hold them for a while
+# after the work, at a steady power, and let them fall then.
+AGREEING_STEPS = 2
+AGREEING_STEPS_AT_FIRST_CLOCK = 3
+# Nobody waits longer: a board needs a few seconds, and a machine that others use never settles.
+MOST_S = 20.0
 NOTHING_MEASURED = "no meter here measures power"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One second of waiting.
+
+    power_w: mean power, None where no meter measured it
+    sm_clocks_mhz: median SM clock by board, of those that tell it
+    took_s: with what the meters need around their window
+    """
+
+    power_w: float | None
+    sm_clocks_mhz: Mapping[str, float]
+    took_s: float
 
 
 @dataclass(frozen=True)
@@ -20,34 +39,63 @@ class Settling:
     """How power came to rest before an idle window.
 
     settled: None where nothing measures power, for `reason`; False where it still varied when waiting was given up
-    waited_s: from the first step to the idle window; powers_w: mean power of each step
+    waited_s: from the first step to the idle window; powers_w: mean power of each step; sm_clocks_mhz: of each step,
+        the median SM clock by board
     """
 
     settled: bool | None
     waited_s: float
     powers_w: tuple[float, ...]
+    sm_clocks_mhz: tuple[Mapping[str, float], ...] = ()
     reason: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "powers_w": list(self.powers_w), "tolerance": TOLERANCE}
+        return {
+            **asdict(self),
+            "powers_w": list(self.powers_w),
+            "sm_clocks_mhz": [dict(clocks) for clocks in self.sm_clocks_mhz],
+            "tolerance": TOLERANCE,
+        }
 
 
-UNMEASURED = Settling(None, 0.0, (), NOTHING_MEASURED)
+UNMEASURED = Settling(None, 0.0, (), reason=NOTHING_MEASURED)
 
 
-def settle(mean_power_w: Callable[[], float | None], now_s: Callable[[], float]) -> Settling:
-    """Wait until two successive steps agree.
+def settle(step: Callable[[], Step], now_s: Callable[[], float]) -> Settling:
+    """Wait until successive steps agree.
 
-    mean_power_w: waits for one step and returns its mean power, None where no meter measured it
+    step: waits for one, and tells the same in all processes of an experiment
     now_s: the meters' clock; it decides nothing, because several processes have to do the same number of steps
     """
     begun_s = now_s()
     powers_w: list[float] = []
-    for _ in range(MOST_STEPS):
-        power_w = mean_power_w()
-        if power_w is None:
-            return Settling(None, now_s() - begun_s, tuple(powers_w), NOTHING_MEASURED)
-        powers_w.append(power_w)
-        if len(powers_w) > 1 and abs(powers_w[-1] - powers_w[-2]) <= TOLERANCE * powers_w[-1]:
-            return Settling(True, now_s() - begun_s, tuple(powers_w))
-    return Settling(False, now_s() - begun_s, tuple(powers_w))
+    clocks: list[Mapping[str, float]] = []
+    left_s = MOST_S
+    settled = False
+    while not settled and (left_s > 0 or len(powers_w) < AGREEING_STEPS):
+        done = step()
+        left_s -= done.took_s
+        if done.power_w is None:
+            return Settling(None, now_s() - begun_s, tuple(powers_w), tuple(clocks), NOTHING_MEASURED)
+        powers_w.append(done.power_w)
+        clocks.append(done.sm_clocks_mhz)
+        settled = _at_rest(powers_w, clocks)
+    return Settling(settled, now_s() - begun_s, tuple(powers_w), tuple(clocks))
+
+
+def _at_rest(powers_w: Sequence[float], clocks: Sequence[Mapping[str, float]]) -> bool:
+    held = any(_agree(mhz, clocks[0].get(board, mhz)) for board, mhz in clocks[-1].items())
+    needed = AGREEING_STEPS_AT_FIRST_CLOCK if held else AGREEING_STEPS
+    return (
+        len(powers_w) >= needed
+        and all(_agree(later, earlier) for earlier, later in pairwise(powers_w[-needed:]))
+        and all(
+            _agree(mhz, earlier.get(board, mhz))
+            for earlier, later in pairwise(clocks[-needed:])
+            for board, mhz in later.items()
+        )
+    )
+
+
+def _agree(later: float, earlier: float) -> bool:
+    return abs(later - earlier) <= TOLERANCE * later

@@ -13,7 +13,7 @@ from llenergymeasure.engine.replicas import Group
 from llenergymeasure.measurement.baselines import RESIDENT
 from llenergymeasure.measurement.resolution import resolves
 from llenergymeasure.measurement.settling import PHASE as SETTLING
-from llenergymeasure.measurement.settling import STEP_S, UNMEASURED, Settling, settle
+from llenergymeasure.measurement.settling import STEP_S, UNMEASURED, Settling, Step, settle
 
 BARE = "idle"
 
@@ -72,17 +72,24 @@ class Windows:
         measured = any(entry.energy_j is not None and entry.source.startswith(MEASURED) for entry in latest)
         if not self._group.share(measured):
             return UNMEASURED
-        return settle(self._step_power_w, self.meters.clock.now_s)
+        return settle(self._step, self.meters.clock.now_s)
 
-    def _step_power_w(self) -> float | None:
+    def _step(self) -> Step:
+        """One second of waiting, as the first process saw it."""
+        begun_s = self.meters.clock.now_s()
         with self.open(SETTLING, _nothing_to_wait_for) as window:
             self.meters.clock.sleep(STEP_S)
         found = primary_energy(window.entries, SETTLING)
-        here = None
+        power_w = None
         if found.energy_j is not None and found.source is not None and found.source.startswith(MEASURED):
-            here = found.energy_j / found.duration_s
-        power_w: float | None = self._group.share(here)
-        return power_w
+            power_w = found.energy_j / found.duration_s
+        sm_clocks_mhz = {
+            device: facts["sm_clock_median_mhz"]
+            for device, facts in window.facts.items()
+            if facts.get("sm_clock_median_mhz") is not None
+        }
+        here = (power_w, sm_clocks_mhz, self.meters.clock.now_s() - begun_s)
+        return Step(*self._group.share(here))
 
     def baselines(self, start_s: float) -> list[Window]:
         """The idle windows with the model resident: the last before `start_s` and all after it."""

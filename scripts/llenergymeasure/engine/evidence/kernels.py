@@ -1,19 +1,22 @@
 """Which kernel computes attention: one decoding step is profiled, outside every window.
 
-`sdpa` picks one of several by shape, mask and type, and they differ in joules.
+`sdpa` picks one of several by shape, mask and type, and they differ in joules. The operator names the choice, so the
+profiler looks at the processor's side alone: one that traces CUDA leaves CUPTI attached to the process, and every later
+window would run slower for it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
-import torch
-from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-# Steps that compiled code takes until it is compiled, and its graph recorded.
-UNTIL_COMPILED = 3
+# The first step of compiled code compiles. The second still calls operators, also where it records a CUDA graph; later
+# ones may replay that graph, and show none.
+UNTIL_COMPILED = 1
+NO_NAME_WHEN_COMPILED = "compiled code called no attention operator, and what its own kernels do has no name"
 # The operator that picks one is not the one that is picked.
 PICKS = ("aten::scaled_dot_product_attention",)
 ATTENTION = re.compile(r"scaled_dot_product|flash|fmha|sdpa|mha_|efficient_attention", re.IGNORECASE)
@@ -21,12 +24,17 @@ LONGEST_NAME = 90
 
 
 class StepProfile:
-    """Profiles the first decoding step after `skip` others. `names` is None until one was."""
+    """Profiles one decoding step: the first, of compiled code the one after it.
 
-    def __init__(self, *, skip: int, cuda: bool) -> None:
+    names: the operators of attention that it called; None until there was one, and where they do not tell: `reason`
+    """
+
+    def __init__(self, *, compiled: bool) -> None:
         self.names: tuple[str, ...] | None = None
-        self._left = skip
-        self._activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
+        self.reason: str | None = None
+        self._compiled = compiled
+        self._done = False
+        self._left = UNTIL_COMPILED if compiled else 0
         self._running: Any = None
         self._widths: list[int] = []
 
@@ -36,16 +44,19 @@ class StepProfile:
             return
         running, self._running = self._running, None
         running.stop()
-        self.names = _attention_names(running.events())
+        self._done = True
+        self.names = _attention_names(event.name for event in running.events())
+        if self._compiled and not self.names:
+            self.names, self.reason = None, NO_NAME_WHEN_COMPILED
 
     def before_forward(self, width: int) -> None:
         """A forward pass over so many positions comes next."""
         self._widths.append(width)
-        if self.names is not None or not self._is_decoding():
+        if self._done or not self._is_decoding():
             return
         self._left -= 1
         if self._left < 0:
-            self._running = profile(activities=self._activities)
+            self._running = profile(activities=[ProfilerActivity.CPU])
             self._running.start()
 
     def _is_decoding(self) -> bool:
@@ -54,14 +65,7 @@ class StepProfile:
         return bool(before) and (width == 1 or width == before[-1] + 1)
 
 
-def _attention_names(events: Any) -> tuple[str, ...]:
-    """Operators of attention, then the device's kernels, each once, in the order they ran."""
-    operators = [event.name for event in events if event.device_type == DeviceType.CPU]
-    kernels = [event.name for event in events if event.device_type != DeviceType.CPU]
-    found = [name for name in [*operators, *kernels] if ATTENTION.search(name) and name not in PICKS]
+def _attention_names(called: Iterable[str]) -> tuple[str, ...]:
+    """Those of attention, each once, in the order they ran."""
+    found = [name for name in called if ATTENTION.search(name) and name not in PICKS]
     return tuple(dict.fromkeys(name[:LONGEST_NAME] for name in found))
-
-
-def has_cuda(model: torch.nn.Module) -> bool:
-    """Whether a parameter lies on a device whose kernels can be traced."""
-    return any(parameter.device.type == "cuda" for parameter in model.parameters())

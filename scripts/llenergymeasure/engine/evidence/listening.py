@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from llenergymeasure.engine.evidence.finite_logits import FiniteLogits
-from llenergymeasure.engine.evidence.kernels import UNTIL_COMPILED, StepProfile, has_cuda
+from llenergymeasure.engine.evidence.kernels import StepProfile
 from llenergymeasure.engine.evidence.logits import ProcessorEffect, count_effects
 
 
@@ -27,7 +27,8 @@ class Heard:
     step_widths, step_rows: positions and sequences of each forward pass, as `generate` prepared it, call by call
     beam_arguments: name → the values the beam search was run with
     proposed, accepted: tokens guessed and kept in assisted generation
-    attention_kernels: operators and kernels of attention in one decoding step; None where no step was profiled
+    attention_kernels: operators of attention in one decoding step; None where no step was profiled, or where it does
+        not tell, for `attention_kernels_reason`
     logits: counts rows of the model's own logits that are not numbers
     sdpa_calls: calls of torch's scaled_dot_product_attention; None where counting them would disturb compiled code
     """
@@ -41,6 +42,7 @@ class Heard:
     proposed: int = 0
     accepted: int = 0
     attention_kernels: tuple[str, ...] | None = None
+    attention_kernels_reason: str | None = None
     logits: FiniteLogits = field(default_factory=FiniteLogits)
     sdpa_calls: int | None = None
 
@@ -57,7 +59,7 @@ def listen(model: Any, heard: Heard, *, compiled: bool) -> Iterator[None]:
         wrap("_get_logits_processor", lambda original: _processors(original, heard))
         wrap("_get_candidate_generator", lambda original: _candidates(original, heard))
         wrap("_update_finished_beams", lambda original: _beams(original, heard))
-        step = StepProfile(skip=UNTIL_COMPILED if compiled else 0, cuda=has_cuda(model))
+        step = StepProfile(compiled=compiled)
         wrap("prepare_inputs_for_generation", lambda original: _inputs(original, heard, step))
         stack.callback(_end_profile, step, heard)
         if not compiled:
@@ -136,7 +138,7 @@ def _beams(original: Any, heard: Heard) -> Any:
 
 def _end_profile(step: StepProfile, heard: Heard) -> None:
     step.before_preparing()
-    heard.attention_kernels = step.names
+    heard.attention_kernels, heard.attention_kernels_reason = step.names, step.reason
 
 
 def _inputs(original: Any, heard: Heard, step: StepProfile) -> Any:

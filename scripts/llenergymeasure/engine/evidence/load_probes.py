@@ -47,6 +47,8 @@ def attention(seen: Observation, requested: Any) -> Finding:
     observed = f"attention layers of class {', '.join(classes) or 'none'} use {effective}"
     kernels = None if seen.heard is None else seen.heard.attention_kernels
     named = "" if kernels is None else f"; a decoding step ran {', '.join(kernels) or 'no fused attention'}"
+    if seen.heard is not None and seen.heard.attention_kernels_reason is not None:
+        named = f"; which kernels ran is not known: {seen.heard.attention_kernels_reason}"
     calls = None if seen.heard is None else seen.heard.sdpa_calls
     if calls is None:
         return Finding(effective, observed + named, effective == requested)
@@ -196,13 +198,16 @@ def compile_mode(seen: Observation, requested: Any) -> Finding:
     )
 
 
-def _graphs(seen: Observation, mode: str | None) -> tuple[bool, str]:
-    """Whether CUDA graphs are replayed where the mode asks for them, and a word on it."""
+def _graphs(seen: Observation, mode: str | None) -> tuple[bool | None, str]:
+    """Whether CUDA graphs are replayed where the mode asks for them, and a word on it; None where nobody can tell."""
     options = torch._inductor.list_mode_options(mode) if mode not in (None, "default") else {}
     if not options.get("triton.cudagraphs") or not seen.loaded.devices.replays_graphs:
         return True, ""
     recorded = seen.compile_counts.get("graphs_recorded", 0)
     skipped = seen.compile_counts.get("cudagraph_skips", 0)
+    # Where a thread of the library generates, inductor's managers are that thread's.
+    if not recorded and not skipped and seen.generated is not None and seen.generated.inference is None:
+        return None, ", CUDA graphs are recorded in a thread of the library, where they cannot be counted"
     return recorded > 0 and not skipped, f", {recorded} CUDA graphs recorded, {skipped} refused"
 
 
