@@ -22,6 +22,22 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return simulated_board(tmp_path_factory.mktemp("driver"))
 
 
+def test_the_cost_of_the_sampler_is_that_of_several_passes_per_window(driver: dict[str, str]) -> None:
+    program = """
+import dataclasses, json
+from benchmarks.gpu.probes import sampler_cost
+from benchmarks.gpu.scale import REHEARSAL
+from llenergymeasure.engine.static_batching import StaticGenerator
+ran, passes = StaticGenerator.run_pass, []
+StaticGenerator.run_pass = lambda *a, **k: (passes.append(1), ran(*a, **k))[1]
+sampler_cost.at_default(dataclasses.replace(REHEARSAL, pairs=2, passes_per_window=5))
+print(len(passes) - 5 * sampler_cost.WARM_UP)
+"""
+    done = run(["-c", program], driver)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.splitlines()[-1]) == 2 * 2 * 5
+
+
 def run(program: list[str], driver: dict[str, str], **simulated: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(ROOT), str(ROOT / "scripts")])
     environment = {**os.environ, **driver, "PYTHONPATH": path, **simulated}

@@ -71,7 +71,7 @@ def test_figures_of_the_simulated_board_are_its_true_ones(
     windows = parts["window-lengths"]["windows"]
     assert windows["watts"] == pytest.approx(80.0, rel=0.1)
     assert abs(windows["intercept_s"]) < 0.1
-    assert parts["nvml-calls"]["idle"]["steps"]["counter"]["median_ms"] == pytest.approx(20.0, rel=0.1)
+    assert parts["nvml-calls"]["idle"]["steps"]["counter"]["median_ms"] == pytest.approx(50.0, rel=0.2)
 
 
 def test_the_study_ran_through_the_pipeline(rehearsed: tuple[subprocess.CompletedProcess[str], Path]) -> None:

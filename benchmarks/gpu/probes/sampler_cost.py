@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from benchmarks.gpu.probes.model import generator
-from benchmarks.gpu.scale import Scale
+from benchmarks.gpu.scale import Scale, cuda_only
 from llenergymeasure.config import EnergyConfig
 from llenergymeasure.energy import open_meters
 
@@ -22,6 +22,7 @@ def at_default(scale: Scale) -> dict[str, Any]:
 
 
 def at_200_ms(scale: Scale) -> dict[str, Any]:
+    cuda_only(scale)  # a rehearsal has tried the same code at the default interval
     return _ratios(scale, EnergyConfig(meters=["nvml"], power_interval_s=0.2))
 
 
