@@ -130,7 +130,7 @@ def print_table(found: Mapping[str, Sequence[Sequence[Measured]]]) -> bool:
         rows: list[dict[str, Any]] = [
             {"seconds": seconds, "joules": joules} for windows in by_length for seconds, joules in windows
         ]
-        line = line_of(rows)
+        line = line_of(rows, drift=False)  # the ways take turns
         cells = [
             f"{length:g} s: {statistics.fmean(each):.2f} W ({spread:.3%})"
             for length, each, spread in zip(LENGTHS_S, watts, spreads[-1], strict=True)

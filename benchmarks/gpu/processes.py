@@ -7,8 +7,9 @@ import itertools
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,10 +61,21 @@ def run_limited(
     return Ended(code, ended_s - begun_s, left)
 
 
-def kill_all() -> None:
-    """Kill every process that any command of this process started."""
+def kill_all_within(limit_s: float) -> None:
+    """Kill every process that any command of this process started; give up after `limit_s`."""
+    _within(limit_s, _kill_all)
+
+
+def _kill_all() -> None:
     for process in _marked(f"{os.getpid()}-"):
         _kill(process)
+
+
+def _within(limit_s: float, work: Callable[[], None]) -> None:
+    """Do it in a thread of its own and wait so long: to read of a process that hangs in the kernel may never end."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(limit_s)
 
 
 def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> int | None:
@@ -77,16 +89,20 @@ def _kill_marked(mark: str, process: subprocess.Popen[bytes]) -> int:
     """Kill what carries the mark until nothing is left; how many processes, without the command itself."""
     killed: set[int] = set()
     end_s = time.monotonic() + VANISH_S
-    while time.monotonic() < end_s:
-        process.poll()
-        left = list(_marked(mark))
-        if not left:
-            break
-        killed.update(left)
-        for each in left:
-            _kill(each)
-        time.sleep(POLL_S)
-    return len(killed - {process.pid})
+
+    def kill() -> None:
+        while time.monotonic() < end_s:
+            process.poll()
+            left = list(_marked(mark))
+            if not left:
+                break
+            killed.update(left)
+            for each in left:
+                _kill(each)
+            time.sleep(POLL_S)
+
+    _within(VANISH_S, kill)
+    return len(set(killed) - {process.pid})
 
 
 def _kill(process: int) -> None:

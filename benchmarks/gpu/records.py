@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+# The source of energy that is expected of a board.
+COUNTER = "measured:nvml-total-energy"
 JOULES = "energy_per_output_token_j"
 SPEED = "throughput_output_tokens_per_s"
 METRICS = (
@@ -32,32 +35,54 @@ EXPECTED = 6
 Record = Mapping[str, Any]
 
 
-def read_records(results: Path) -> list[dict[str, Any]]:
-    """Every measurement line of a study's folder."""
+def read_records(results: Path) -> tuple[list[dict[str, Any]], int]:
+    """Every measurement line of a study's folder, and how many lines cannot be read."""
     paths = sorted((results / "batches").glob("*/*/measurements.jsonl"))
-    return [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
+    return _read(line for path in paths for line in path.read_bytes().splitlines())
 
 
-def read_loads(results: Path) -> list[dict[str, Any]]:
-    """Every load record of a study's folder."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((results / "loads").glob("*/load.json"))]
+def read_loads(results: Path) -> tuple[list[dict[str, Any]], int]:
+    """Every load record of a study's folder, and how many cannot be read."""
+    return _read(path.read_bytes() for path in sorted((results / "loads").glob("*/load.json")))
 
 
-def figures_of(records: Sequence[Record], loads: Sequence[Record]) -> dict[str, Any]:
+def _read(texts: Iterable[bytes]) -> tuple[list[dict[str, Any]], int]:
+    """The texts that hold a mapping; a study that was stopped may leave half a line."""
+    found, unreadable = [], 0
+    for text in texts:
+        try:
+            record = json.loads(text)
+        except ValueError:
+            record = None
+        if isinstance(record, dict):
+            found.append(record)
+        else:
+            unreadable += 1
+    return found, unreadable
+
+
+def figures_of(records: Sequence[Record], loads: Sequence[Record], unreadable: int = 0) -> dict[str, Any]:
     """What is judged and what is to be seen.
 
+    unreadable: of the study's lines and load records; they are in no other figure
+    by_counter: records whose energy is that of the board's counter
     joules_cv, speed_cv: of each experiment's replicates, the largest (coefficient of variation)
+    joules_cv_pooled: of all experiments together, the root of the mean square
     static_over_dynamic: joules per token, means over replicates, at the same batch size
     """
     groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         groups[label_of(record)].append(record)
+    variations = [_variation(members, JOULES) for members in groups.values()]
     resident = next((load["memory"]["resident_bytes"] for load in loads if load.get("memory")), None)
     return {
         "records": len(records),
+        "unreadable": unreadable,
+        "by_counter": sum(record.get("energy_source") == COUNTER for record in records),
         "ok_and_valid": sum(is_ok_and_valid(record) for record in records),
         "codes": dict(Counter(code for record in records for code in codes_of(record))),
-        "joules_cv": _largest(_variation(members, JOULES) for members in groups.values()),
+        "joules_cv": _largest(variations),
+        "joules_cv_pooled": _pooled(variations),
         "speed_cv": _largest(_variation(members, SPEED) for members in groups.values()),
         "static_over_dynamic": _static_over_dynamic(records),
         "loads": [_load(load) for load in loads],
@@ -66,12 +91,17 @@ def figures_of(records: Sequence[Record], loads: Sequence[Record]) -> dict[str, 
 
 
 def label_of(record: Record) -> str:
-    settings = record["config"]["pytorch"]
+    settings = _settings(record)
     return " ".join(f"{name}={value}" for name, value in sorted(settings.items()) if value is not None)
 
 
+def _settings(record: Record) -> Record:
+    """Of the library; a record of what failed before they were known has none."""
+    return (record.get("config") or {}).get("pytorch") or {}
+
+
 def is_ok_and_valid(record: Record) -> bool:
-    return record["status"] == "ok" and (record.get("validity") or {}).get("verdict") == "valid"
+    return record.get("status") == "ok" and (record.get("validity") or {}).get("verdict") == "valid"
 
 
 def codes_of(record: Record) -> list[str]:
@@ -97,12 +127,17 @@ def _largest(values: Any) -> float | None:
     return max(known) if known else None
 
 
+def _pooled(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return math.sqrt(statistics.fmean(value**2 for value in known)) if known else None
+
+
 def _static_over_dynamic(records: Sequence[Record]) -> float | None:
     by_cache: dict[str, list[Record]] = defaultdict(list)
-    static = [item for item in records if item["config"]["pytorch"].get("cache_implementation") == STATIC]
-    rows = {item["config"]["pytorch"].get("batch_size") for item in static}
+    static = [item for item in records if _settings(item).get("cache_implementation") == STATIC]
+    rows = {_settings(item).get("batch_size") for item in static}
     for record in records:
-        settings = record["config"]["pytorch"]
+        settings = _settings(record)
         if settings.get("batch_size") in rows:
             by_cache[settings.get("cache_implementation") or DYNAMIC].append(record)
     means = {name: _values(members, JOULES) for name, members in by_cache.items()}
@@ -120,8 +155,8 @@ def _one(record: Record, resident_bytes: int | None) -> dict[str, Any]:
         left_bytes = at_window["in_use_bytes"] - resident_bytes
     entries = [item for item in record.get("energy") or [] if item["phase"] == "generate"]
     return {
-        "replicate": record["replicate"],
-        "status": record["status"],
+        "replicate": record.get("replicate"),
+        "status": record.get("status"),
         "verdict": (record.get("validity") or {}).get("verdict"),
         "codes": codes_of(record),
         "metrics": {name: metrics.get(name) for name in METRICS},

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+# Of the counter: as short as a busy machine can poll it, because every window waits for ticks.
+TICK_S = "0.05"
 
 
 def simulated_board(folder: Path) -> dict[str, str]:
@@ -17,5 +19,5 @@ def simulated_board(folder: Path) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     build_driver(folder)
     found = [str(folder), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
-    simulated = {"SIM_NVML_POWER_W": "80", "SIM_NVML_FIELDS": "instant+average"}
+    simulated = {"SIM_NVML_POWER_W": "80", "SIM_NVML_FIELDS": "instant+average", "SIM_NVML_PERIOD_S": TICK_S}
     return {"LD_LIBRARY_PATH": os.pathsep.join(found), **simulated, "CUDA_VISIBLE_DEVICES": "0"}

@@ -17,10 +17,11 @@ class Scale:
 
     model: fields of a Llama configuration, of 1.0 billion parameters on a board
     rows, prompt_tokens: of the batch whose prefill loads the board in the windows
-    lengths_s: windows, in an order in which a steady drift of the power cancels
+    lengths_s: windows, in an order in which neither a steady drift of the power nor a warming that levels off shows as
+        an intercept
     idle_s, busy_s, settle_s: the step of the load: before it, while it lasts, after the last one
     latency_calls: of each NVML function
-    pairs: of passes with and without a window
+    pairs: of stretches of `passes_per_window` passes with and without a window
     """
 
     rehearsal: bool
@@ -36,6 +37,7 @@ class Scale:
     settle_s: float
     latency_calls: int
     pairs: int
+    passes_per_window: int
 
 
 BOARD = Scale(
@@ -53,12 +55,13 @@ BOARD = Scale(
     rows=16,
     prompt_tokens=512,
     decode_tokens=64,
-    lengths_s=(1.0, 2.0, 4.0, 8.0, 4.0, 2.0, 1.0),
+    lengths_s=(2.0, 4.0, 1.0, 2.0, 4.0, 8.0, 1.0),
     idle_s=2.0,
     busy_s=2.5,
     settle_s=8.0,
     latency_calls=60,
     pairs=8,
+    passes_per_window=5,
 )
 REHEARSAL = Scale(
     rehearsal=True,
@@ -75,12 +78,13 @@ REHEARSAL = Scale(
     rows=2,
     prompt_tokens=16,
     decode_tokens=8,
-    lengths_s=(0.3, 0.6, 0.3),
-    idle_s=1.2,
-    busy_s=1.2,
-    settle_s=1.2,
+    lengths_s=(0.2, 0.4, 0.1, 0.4),
+    idle_s=1.0,
+    busy_s=1.0,
+    settle_s=1.0,
     latency_calls=10,
-    pairs=2,
+    pairs=1,
+    passes_per_window=2,
 )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.gpu.child import ERROR, NOT_HERE
 from benchmarks.gpu.document import Document, read_json
-from benchmarks.gpu.processes import GRACE_S, VANISH_S, Ended, kill_all, run_limited
+from benchmarks.gpu.processes import GRACE_S, VANISH_S, Ended, kill_all_within, run_limited
 from benchmarks.gpu.told import ENDS_IN, FIGURES
 
 DONE, FAILED, STOPPED = "done", "failed", "stopped"
@@ -32,6 +32,7 @@ class Part:
     expected_s: what it takes on a board; limit_s: when it is killed, however much time is left
     path: folders that come first where Python looks for modules
     required: where it fails, nothing that follows is begun
+    enough: the question whose answer suffices where the part was stopped for its time
     """
 
     name: str
@@ -40,6 +41,7 @@ class Part:
     command: tuple[str, ...]
     path: tuple[Path, ...] = ()
     required: bool = False
+    enough: str | None = None
 
 
 def allowance(parts: Sequence[Part], left_s: float) -> float:
@@ -75,8 +77,8 @@ class Schedule:
                 for part in parts:
                     if part.name not in self._document.content["parts"]:
                         self._document.keep(part.name, _entry(NO_TIME, "the time was over"))
-                kill_all()
                 finish()
+                kill_all_within(VANISH_S / 2)
                 os._exit(1)
 
         watchdog = threading.Timer(self._end_s - CLOSING_S / 2 - time.monotonic(), give_up)
@@ -89,14 +91,14 @@ class Schedule:
                     entry = _entry(ABSENT, missing)
                 else:
                     entry = self._run(part, allowance(parts[place:], self._end_s - time.monotonic()))
-                    if part.required and entry["state"] != DONE:
+                    if part.required and not _suffices(part, entry):
                         missing = f"{part.name} {entry['state']}"
                 with self._lock:
                     self._document.keep(part.name, entry)
                 said = f"{part.name}: {entry['state']} after {entry['seconds']:.1f} s  {entry['reason'] or ''}"
                 print(said.rstrip(), flush=True)
         finally:
-            kill_all()  # whatever an interrupt left running
+            kill_all_within(VANISH_S)  # whatever an interrupt left running
         with self._lock:
             watchdog.cancel()
             finish()
@@ -138,6 +140,14 @@ def _judge(ended: Ended, answers: Mapping[str, Any], allowed_s: float) -> tuple[
     if ended.left_behind:
         reasons = [*reasons, f"{ended.left_behind} processes that it left behind were killed"]
     return state, "; ".join(reasons) or None
+
+
+def _suffices(part: Part, entry: Mapping[str, Any]) -> bool:
+    """Whether what needs the part can begin."""
+    if entry["state"] == STOPPED and part.enough is not None:
+        answer = _mapping(entry["figures"].get(part.enough))
+        return bool(answer) and ERROR not in answer and NOT_HERE not in answer
+    return bool(entry["state"] == DONE)
 
 
 def _entry(state: str, reason: str | None) -> dict[str, Any]:

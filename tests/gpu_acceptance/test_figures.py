@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import math
 import random
+import sys
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import pytest
 from benchmarks import gpu_energy
-from benchmarks.gpu import evidence_tests, records
-from benchmarks.gpu.probes import counter_lag, decoding, nvml_calls, window_lengths
+from benchmarks.gpu import evidence_tests, records, study_run
+from benchmarks.gpu.probes import counter_lag, decoding, environment, nvml_calls, window_lengths
 from benchmarks.gpu.probes.counter_lag import Reading
+from benchmarks.gpu.scale import BOARD
 
 IDLE_W, BUSY_W, TICK_S, POLL_S = 70.0, 600.0, 0.1, 0.001
 BUSY_S = [(103.0, 105.5), (107.5, 110.0)]
@@ -63,13 +71,43 @@ def test_the_time_until_idle_power_has_settled_is_found() -> None:
     assert counter_lag.settling(readings(0.0), ended_s)["settle_s"] <= 0.26
 
 
+def windows_of(drawn_j: Callable[[float], float], off_s: float) -> list[dict[str, float]]:
+    """Windows of the board's lengths over a board that has drawn so much at a time; each is too long by `off_s`."""
+    rows, begin_s = [], 100.0
+    for length_s in BOARD.lengths_s:
+        joules = drawn_j(begin_s + length_s) - drawn_j(begin_s) + 300.0 * off_s
+        rows.append({"begin_s": begin_s, "seconds": length_s, "joules": joules})
+        begin_s += length_s + 1.2
+    return rows
+
+
+@pytest.mark.parametrize("warms_s", [2.0, 5.0, 10.0, 20.0, 40.0])
+def test_a_board_that_warms_shows_no_intercept(warms_s: float) -> None:
+    def drawn_j(time_s: float) -> float:
+        """5 % more in the end than when the warm-up began, 6 s before the first window, with this time constant."""
+        return 300.0 * (time_s + 0.05 * warms_s * math.exp(-(time_s - 94.0) / warms_s))
+
+    assert abs(window_lengths.line_of(windows_of(drawn_j, 0.0))["intercept_s"]) < 0.003
+    assert window_lengths.line_of(windows_of(drawn_j, 0.03))["intercept_s"] == pytest.approx(0.03, abs=0.003)
+
+
+def test_a_ramp_of_the_board_is_in_both_lags_and_not_beyond_the_power() -> None:
+    ramp = [Reading(each.time_s + 0.1, each.counter_j, each.power_w) for each in readings(0.0)]
+    found = counter_lag.lags(ramp, BUSY_S)
+    assert found["largest_lag_s"] == pytest.approx(0.1, abs=0.005)
+    assert abs(found["largest_lag_beyond_power_s"]) < 0.006
+    late = counter_lag.lags(readings(0.1), BUSY_S)
+    assert late["largest_lag_beyond_power_s"] == pytest.approx(0.1, abs=0.005)
+
+
 def test_the_intercept_is_the_time_by_which_windows_are_off() -> None:
-    rows = [{"seconds": s, "joules": 300.0 * (s + 0.05)} for s in (1.0, 2.0, 4.0, 8.0, 4.0, 2.0, 1.0)]
+    rows = windows_of(lambda time_s: 300.0 * time_s, 0.05)
     found = window_lengths.line_of(rows)
-    assert (found["watts"], found["intercept_s"], found["intercept_j"]) == pytest.approx((300.0, 0.05, 15.0))
-    assert found["intercept_standard_error_s"] == pytest.approx(0.0, abs=1e-6)
+    assert (found["watts"], found["intercept_s"], found["intercept_j"]) == pytest.approx((300.0, 0.05, 15.0), abs=1e-4)
+    assert found["drift_w_per_s"] == pytest.approx(0.0, abs=1e-4)
+    assert found["intercept_standard_error_s"] == pytest.approx(0.0, abs=1e-5)
     assert found["watts_by_length"]["1.0"] == pytest.approx(315.0)
-    rows[0]["joules"] += 6.0
+    rows[2]["joules"] += 6.0
     assert window_lengths.line_of(rows)["intercept_standard_error_s"] > 0.003
 
 
@@ -135,6 +173,82 @@ def test_a_doubtful_or_failed_record_is_not_counted_as_valid() -> None:
     assert found["ok_and_valid"] == 4
     assert found["codes"] == {"throttled": 1, "failed: OutOfMemory": 1}
     assert found["static_over_dynamic"] == pytest.approx(0.8, rel=0.01)
+
+
+def test_a_line_that_cannot_be_read_costs_the_others_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "batches" / "a" / "1"
+    folder.mkdir(parents=True)
+    lines = [json.dumps(each) for each in six()]
+    whole = "\n".join([lines[0], lines[1][:50], "[]", *lines[2:], ""]).encode() + b"\xff{"
+    (folder / "measurements.jsonl").write_bytes(whole)
+    (tmp_path / "loads" / "b").mkdir(parents=True)
+    (tmp_path / "loads" / "b" / "load.json").write_text("{", encoding="utf-8")
+    (found, unreadable), (loads, lost) = records.read_records(tmp_path), records.read_loads(tmp_path)
+    assert (len(found), unreadable, loads, lost) == (5, 3, [], 1)
+    figures = records.figures_of(found, loads, unreadable + lost)
+    assert (figures["records"], figures["ok_and_valid"], figures["unreadable"]) == (5, 5, 4)
+
+
+def test_a_record_that_failed_before_its_settings_were_known_is_shown() -> None:
+    failed = {"replicate": 1, "status": "failed", "failure": {"error_class": "X"}, "config": {"model": "m"}}
+    found = records.figures_of([*six(), failed], [])
+    assert (found["records"], found["ok_and_valid"], found["codes"]) == (7, 6, {"failed: X": 1})
+
+
+def test_replicates_vary_by_the_worst_experiment_and_pooled() -> None:
+    joules = {1: (1.0, 1.02), 4: (1.0, 1.0)}
+    lines = [
+        record(turn, values[turn - 1], cache=None, rows=rows) for rows, values in joules.items() for turn in (1, 2)
+    ]
+    found = records.figures_of(lines, [])
+    assert found["joules_cv"] == pytest.approx(0.0140, abs=1e-4)
+    assert found["joules_cv_pooled"] == pytest.approx(found["joules_cv"] / math.sqrt(2))
+
+
+def test_energy_that_is_not_of_the_counter_is_counted() -> None:
+    lines = six()
+    assert records.figures_of(lines, [])["by_counter"] == 6
+    lines[0] |= {"energy_source": "measured:nvml-power"}
+    assert records.figures_of(lines, [])["by_counter"] == 5
+
+
+def test_the_seconds_of_a_studys_jobs_are_kept_also_where_it_is_stopped(tmp_path: Path) -> None:
+    program = (
+        "import time; print('Finished jobid: 5 (Rule: model)', flush=True); time.sleep(0.5);"
+        "print('Finished jobid: 8 (Rule: load)', flush=True); time.sleep({then_s})"
+    )
+    code, jobs = study_run.timed_jobs([sys.executable, "-c", program.format(then_s=0)], tmp_path, 30.0)
+    assert code == 0 and [job["rule"] for job in jobs] == ["model", "load"]
+    assert 0.4 <= jobs[1]["seconds"] < 5.0 and jobs[1]["ended_s"] >= jobs[0]["ended_s"] + 0.4
+    code, jobs = study_run.timed_jobs([sys.executable, "-c", program.format(then_s=600)], tmp_path, 5.0)
+    assert code is None and [job["rule"] for job in jobs] == ["model", "load"]
+
+
+def test_a_test_that_takes_too_long_is_interrupted_and_the_others_are_reported(tmp_path: Path) -> None:
+    tests, report = tmp_path / "test_long.py", tmp_path / "report.xml"
+    tests.write_text("import time\ndef test_first(): pass\ndef test_second(): time.sleep(600)\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", str(tests)]
+    begun_s = time.monotonic()
+    assert not evidence_tests.run_tests([*command, "--rootdir", str(tmp_path), "-c", "/dev/null"], 6.0)
+    assert time.monotonic() - begun_s < 6.0 + evidence_tests.ENDING_S + 1.0
+    found = evidence_tests.outcomes(report.read_text(encoding="utf-8"))
+    assert found == {"passed": 1, "not_passed": {"one": "stopped: the time was over"}}
+    assert evidence_tests.run_tests([*command, "--rootdir", str(tmp_path), "-c", "/dev/null", "-k", "first"], 60.0)
+
+
+def test_what_carried_packages_require_and_lack_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"a": ["b>=2", "c", 'd; extra == "more"', "e>=1"], "gone": None}
+    versions = {"b": "1.0", "e": "1.5"}
+
+    def answer(table: dict[str, Any], name: str) -> Any:
+        if name not in table or name == "gone":
+            raise metadata.PackageNotFoundError(name)
+        return table[name]
+
+    monkeypatch.setattr(environment, "carried", lambda _: list(asked))
+    monkeypatch.setattr(metadata, "requires", lambda name: answer(asked, name))
+    monkeypatch.setattr(metadata, "version", lambda name: answer(versions, name))
+    assert environment.unmet(BOARD) == ["a needs b>=2, not 1.0", "a needs c", "gone itself"]
 
 
 def test_a_study_that_left_nothing_gives_no_ratio() -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.gpu import processes
 from benchmarks.gpu.document import Document
+from benchmarks.gpu.parts import parts_of
 from benchmarks.gpu.processes import GRACE_S, VANISH_S
 from benchmarks.gpu.schedule import CLOSING_S, Part, Schedule, allowance
 from harness import ROOT
@@ -126,6 +128,67 @@ def test_where_a_required_part_fails_nothing_that_follows_is_begun(tmp_path: Pat
     found = run(tmp_path, board, part("next", ANSWER))["parts"]
     assert (found["next"]["state"], found["next"]["figures"]) == ("not on this machine", {})
     assert found["next"]["reason"] == "board failed"
+
+
+SLOW_TORCH = (
+    "import json, os, time\n"
+    "answers = {{'board': {board}}}\n"
+    "open(os.environ['LLENERGYMEASURE_ACCEPTANCE_FIGURES'], 'w').write(json.dumps(answers))\n"
+    "time.sleep(600)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("board", "next_one"),
+    [({"name": "H100"}, "done"), ({"error": "no driver"}, "not on this machine"), ({}, "not on this machine")],
+)
+def test_a_board_that_answered_is_looked_at_though_torch_took_too_long(
+    tmp_path: Path, board: dict[str, str], next_one: str
+) -> None:
+    command = (sys.executable, "-S", "-c", SLOW_TORCH.format(board=board))
+    found = run(tmp_path, Part("board", 1.0, 1.0, command, (), True, "board"), part("next", ANSWER))["parts"]
+    assert (found["board"]["state"], found["next"]["state"]) == ("stopped", next_one)
+
+
+def test_packages_that_cannot_be_installed_stop_what_needs_them(tmp_path: Path) -> None:
+    wheels = [tmp_path / "broken-1-py3-none-any.whl", tmp_path / "tokenizers-1-py3-none-any.whl"]
+    installs = [each for each in parts_of(tmp_path, wheels, rehearsal=False) if each.name.startswith("install-")]
+    assert len(installs) == 2 and all(each.required for each in installs)
+
+
+def test_the_board_gets_the_time_of_a_cold_disk() -> None:
+    (board,) = [each for each in parts_of(Path(), [], rehearsal=False) if each.required]
+    assert (board.name, board.limit_s, board.enough) == ("board", 180, "board")
+    assert allowance(parts_of(Path(), [], rehearsal=False), 565) > 60
+
+
+def test_processes_that_cannot_be_read_do_not_hold_up_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(*_: object) -> list[int]:
+        time.sleep(600)
+        return []
+
+    monkeypatch.setattr(processes, "_marked", hang)  # /proc/PID/environ of a process that hangs in the driver
+    begun_s = time.monotonic()
+    found = run(tmp_path, part("works", ANSWER), part("next", ANSWER))["parts"]
+    assert {name: entry["state"] for name, entry in found.items()} == {"works": "done", "next": "done"}
+    assert time.monotonic() - begun_s < 3 * VANISH_S + 5.0
+
+
+def test_the_file_is_judged_before_anything_that_hangs_is_killed(tmp_path: Path) -> None:
+    program = f"""
+import sys, time
+from pathlib import Path
+sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}, {str(ROOT / "tests")!r}]
+from benchmarks.gpu import processes, schedule
+from test_schedule import ANSWER, part, run
+schedule.run_limited = lambda *_, **__: time.sleep(600)
+processes._marked = lambda *_: time.sleep(600)
+run(Path({str(tmp_path)!r}), part("first", ANSWER), total_s={CLOSING_S + GRACE_S + VANISH_S + 2.0})
+"""
+    begun_s = time.monotonic()
+    assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 1
+    assert time.monotonic() - begun_s < 20.0
+    assert json.loads((tmp_path / "unknown-board.json").read_text(encoding="utf-8"))["parts"]["first"]
 
 
 def test_a_part_gets_what_later_ones_do_not_need_at_the_least() -> None:

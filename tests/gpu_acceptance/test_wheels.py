@@ -31,6 +31,10 @@ def test_everything_carried_is_locked_with_hashes_and_named_without_a_version() 
     assert {prefix.rstrip("-").replace("_", "-") for prefix in LIBRARY} <= set(names())
 
 
+def test_what_the_carried_packages_need_in_a_newer_version_is_carried_too() -> None:
+    assert {"anyio", "click", "idna", "nvidia-ml-py", "regex", "typing-extensions"} <= set(names())
+
+
 def test_a_name_that_is_not_locked_is_said() -> None:
     with pytest.raises(wheels.WheelsError, match=r"does not lock no-such, nothing"):
         wheels.locked(["nothing", "no-such", "a"], "a==1.0 \\\n    --hash=sha256:0\n")

@@ -8,8 +8,9 @@ from typing import Any
 
 import pynvml
 
+from llenergymeasure.energy.boards import list_boards
 from llenergymeasure.energy.nvml_power import PowerSource, choose_power, superchip
-from llenergymeasure.energy.visible_devices import Board, select_boards
+from llenergymeasure.energy.visible_devices import select_boards
 
 
 @cache
@@ -17,18 +18,15 @@ def first_visible() -> Any:
     """NVML's handle of the first board that CUDA may use.
 
     Raises:
-        RuntimeError: CUDA may use none.
+        RuntimeError: CUDA may use none, or only such as have no counter of their own.
     """
     pynvml.nvmlInit()
-    handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-    boards = [
-        Board(index, pynvml.nvmlDeviceGetUUID(handle), pynvml.nvmlDeviceGetName(handle), mig_enabled=False)
-        for index, handle in enumerate(handles)
-    ]
-    chosen = select_boards(boards, os.environ).boards
-    if not chosen:
-        raise RuntimeError("NVML lists no board that CUDA may use (CUDA_VISIBLE_DEVICES)")
-    return handles[chosen[0].index]
+    listed = list_boards()
+    selection = select_boards(listed.boards, os.environ)
+    if not selection.boards:
+        refused = [f"{name}: {reason}" for name, reason in [*selection.refused, *listed.unreadable]]
+        raise RuntimeError("; ".join(refused) or "NVML lists no board that CUDA may use (CUDA_VISIBLE_DEVICES)")
+    return listed.handles[selection.boards[0].uuid]
 
 
 @cache

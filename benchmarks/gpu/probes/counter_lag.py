@@ -2,7 +2,8 @@
 
 The load steps up and down twice while counter and power are polled. Joules over seconds are a straight line before and
 after a step, and the two lines cross where the counter thinks that the step was. That is later than the step by the
-counter's lag plus what the board itself takes to draw the new power, so each figure is an upper bound of the lag.
+counter's lag plus what the board itself takes to draw the new power, so each figure is an upper bound of the lag. The
+power reading crosses later by that ramp too: what the counter lags beyond it is no ramp.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.gpu.probes.board import counter_j, power_source
+import pynvml
+
+from benchmarks.gpu.probes.board import counter_j, first_visible, power_source
 from benchmarks.gpu.probes.work import work
 from benchmarks.gpu.scale import Scale
 
+# Rows of the products that make the load: it must stay below the power limit.
+STEP_SIDE = 2048
 # Left out after a step, in which clocks and power find their new level.
 TRANSITION_S = 0.6
 # The last second of the trace says what idle power is; it has settled when power stays this near to it.
@@ -60,13 +65,13 @@ class Poller:
 
 
 def step_response(scale: Scale) -> dict[str, Any]:
-    work(scale)  # what it needs is there before anything is timed
+    work(scale, STEP_SIDE)  # what it needs is there before anything is timed
     time.sleep(scale.settle_s / 2)
     poller = Poller()
     time.sleep(scale.idle_s)
     busy_s: list[tuple[float, float]] = []
     for pause_s in (scale.idle_s, scale.settle_s):
-        step = work(scale)
+        step = work(scale, STEP_SIDE)
         step.start()
         time.sleep(scale.busy_s)
         step.finish()
@@ -77,8 +82,17 @@ def step_response(scale: Scale) -> dict[str, Any]:
     return {
         **lags(readings, busy_s),
         **settling(readings, busy_s[-1][1]),
+        "limit_w": _limit_w(),
         "polls_per_s": round(len(readings) / seconds, 1),
     }
+
+
+def _limit_w() -> float | None:
+    """The board's power limit: a load that reaches it is cut down step by step, and its edges are no steps."""
+    try:
+        return float(pynvml.nvmlDeviceGetEnforcedPowerLimit(first_visible())) / 1e3
+    except pynvml.NVMLError:
+        return None
 
 
 def lags(readings: Sequence[Reading], busy_s: Sequence[tuple[float, float]]) -> dict[str, Any]:
@@ -99,6 +113,9 @@ def lags(readings: Sequence[Reading], busy_s: Sequence[tuple[float, float]]) -> 
         "lag_up_s": [round(value, 4) for value in found[0::2]],
         "lag_down_s": [round(value, 4) for value in found[1::2]],
         "largest_lag_s": round(max(found, key=abs), 4),
+        "largest_lag_beyond_power_s": round(
+            max((own - of_power for own, of_power in zip(found, by_power, strict=True)), key=abs), 4
+        ),
         "lag_of_power_s": [round(value, 4) for value in by_power],
     }
 

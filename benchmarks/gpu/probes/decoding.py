@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import statistics
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -14,10 +15,12 @@ from benchmarks.gpu.probes.model import generator, llama, prompts
 from benchmarks.gpu.scale import Scale, cuda_only
 from llenergymeasure.engine.batches import make_batches
 from llenergymeasure.engine.compilation import counts, since
+from llenergymeasure.engine.library_state import LibraryState
 
 STATIC_PASSES = 9
 # From this pass on, nothing more may be recorded: the first compiles, the second records.
 STEADY_FROM = 3
+PROFILED_PASSES = 7
 ATTENTION = ("flash", "efficient", "fmha", "cudnn", "attention", "softmax")
 # Of the compiler's counts, that of the CUDA graphs that there are, those recorded again among them.
 GRAPHS = "graphs_recorded"
@@ -95,6 +98,7 @@ def graphs(scale: Scale) -> dict[str, Any]:
     Results are kept, as in a window, and taken once in between, so that the allocator's addresses move.
     """
     cuda_only(scale)
+    LibraryState(llama(scale)).reset()  # what the question before left on the model is no part of this one
     run = generator(scale, [128] * 4, 24, cache_implementation="static")
     start, rows = counts(), []
     for turn in range(STATIC_PASSES):
@@ -112,6 +116,31 @@ def graphs(scale: Scale) -> dict[str, Any]:
     return {"passes": rows, "recorded_after_third_pass": recorded_after(rows), "after_prefill_only": since(start)}
 
 
+def profiler_cost(scale: Scale) -> dict[str, Any]:
+    """Median seconds of a pass of one row before and after a profile of the device's kernels, which no window runs in:
+    whether what watches the kernels stays attached to the process. The last question, because of that.
+    """
+    cuda_only(scale)
+    from torch.profiler import ProfilerActivity, profile
+
+    run = generator(scale, [128], scale.decode_tokens)
+
+    def median_s() -> float:
+        for _ in range(PROFILED_PASSES):
+            run.run_pass()
+        run.devices.synchronize()
+        return statistics.median(run.pass_seconds(item) for item in run.take_raw())
+
+    median_s()
+    before_s = median_s()
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]):
+        run.run_pass(prefill_only=True)
+        run.devices.synchronize()
+    run.take_raw()
+    after_s = median_s()
+    return {"before_s": round(before_s, 5), "after_s": round(after_s, 5), "ratio": round(after_s / before_s, 4)}
+
+
 def recorded_after(rows: Sequence[dict[str, Any]]) -> int | None:
     """CUDA graphs recorded after pass STEADY_FROM, of whatever kind; None where nothing counts them."""
     if GRAPHS not in rows[0]:
@@ -125,4 +154,5 @@ QUESTIONS = {
     "attention": attention,
     "static_cache_length": static_cache_length,
     "graphs": graphs,
+    "profiler_cost": profiler_cost,
 }

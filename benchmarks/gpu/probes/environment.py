@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu.scale import Scale, cuda_only
-from benchmarks.gpu.wheels import LOCK
+from benchmarks.gpu.wheels import LOCK, NAMES, carried
 
 COMPARED = (
     "torch",
@@ -49,6 +49,30 @@ def compiler(scale: Scale) -> dict[str, Any]:  # noqa: ARG001
     return {"cc": shutil.which("cc") or shutil.which("gcc"), "python_h": str(header) if header.exists() else None}
 
 
+def unmet(scale: Scale) -> list[str]:  # noqa: ARG001
+    """What the carried packages require and this Python lacks, in the version that they require."""
+    from packaging.requirements import Requirement
+
+    lacking = []
+    for name in carried(NAMES.read_text(encoding="utf-8")):
+        try:
+            required = [Requirement(text) for text in metadata.requires(name) or []]
+        except metadata.PackageNotFoundError:
+            lacking.append(f"{name} itself")
+            continue
+        for each in required:
+            if each.marker is not None and not each.marker.evaluate({"extra": ""}):
+                continue
+            try:
+                found = metadata.version(each.name)
+            except metadata.PackageNotFoundError:
+                lacking.append(f"{name} needs {each.name}{each.specifier}")
+                continue
+            if not each.specifier.contains(found, prereleases=True):
+                lacking.append(f"{name} needs {each.name}{each.specifier}, not {found}")
+    return lacking
+
+
 def smi(scale: Scale) -> list[str]:
     """The lines of `nvidia-smi -q` that say how the board is set up."""
     cuda_only(scale)
@@ -57,4 +81,4 @@ def smi(scale: Scale) -> list[str]:
     return [line.strip() for line in done.stdout.splitlines() if wanted.search(line) and ":" in line][:120]
 
 
-QUESTIONS = {"versions": versions, "compiler": compiler, "smi": smi}
+QUESTIONS = {"versions": versions, "unmet": unmet, "compiler": compiler, "smi": smi}

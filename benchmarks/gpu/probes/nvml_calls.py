@@ -14,12 +14,16 @@ from benchmarks.gpu.probes.board import counter_j, first_visible, power_source
 from benchmarks.gpu.probes.work import work
 from benchmarks.gpu.scale import Scale
 from llenergymeasure.energy.nvml_power import field_power_w
+from llenergymeasure.energy.nvml_throttle import COUNTER_FIELDS, REASON_BITS
 
 # Slow ones that no sample waits for: asked a few times only.
 SLOW = frozenset({"processes", "ecc_errors"})
 # What each sample of the pipeline asks.
 SAMPLED = ("counter", "power")
+SAMPLE_S = 0.02
 LOOKED_AT_S = 2.0
+# Rows of the products under whose load the calls are timed: as much as the board can do.
+LOAD_SIDE = 8192
 
 
 def calls() -> dict[str, Callable[[], Any]]:
@@ -94,17 +98,52 @@ def gaps(times_s: Sequence[float]) -> dict[str, Any]:
     }
 
 
+def throttling(seconds: float) -> dict[str, Any]:
+    """By reason that holds clocks down, how much its counter rises per second, and the share of samples with its bit.
+
+    Where a reason holds all the time, a rise of 1e9 per second says that the counter is in nanoseconds, of 1e6 that it
+    is in microseconds.
+    """
+    handle = first_visible()
+    names, fields = list(COUNTER_FIELDS), list(COUNTER_FIELDS.values())
+    try:
+        before, begun_s = pynvml.nvmlDeviceGetFieldValues(handle, fields), time.perf_counter()
+        samples = []
+        while time.perf_counter() < begun_s + seconds:
+            samples.append(int(pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle)))
+            time.sleep(SAMPLE_S)
+        after, took_s = pynvml.nvmlDeviceGetFieldValues(handle, fields), time.perf_counter() - begun_s
+    except (pynvml.NVMLError, AttributeError) as refusal:
+        return {"refused": str(refusal)}
+    rises = {
+        name: round((int(later.value.ullVal) - int(earlier.value.ullVal)) / took_s, 1)
+        for name, earlier, later in zip(names, before, after, strict=True)
+        if earlier.nvmlReturn == later.nvmlReturn == pynvml.NVML_SUCCESS
+    }
+    return {
+        name: {
+            "counter_per_s": rises.get(name),
+            "share_of_samples": round(sum(bool(sample & bit) for sample in samples) / len(samples), 3),
+        }
+        for name, bit in REASON_BITS.items()
+    }
+
+
 def idle(scale: Scale) -> dict[str, Any]:
     """Before this process has a context on the board."""
     return {"calls": latencies(scale.latency_calls), "steps": steps(min(LOOKED_AT_S, scale.idle_s))}
 
 
 def loaded(scale: Scale) -> dict[str, Any]:
-    busy = work(scale)
+    busy = work(scale, LOAD_SIDE)
     busy.start()
     try:
         time.sleep(scale.idle_s / 2)
-        return {"calls": latencies(scale.latency_calls), "steps": steps(min(LOOKED_AT_S, scale.busy_s))}
+        return {
+            "calls": latencies(scale.latency_calls),
+            "steps": steps(min(LOOKED_AT_S, scale.busy_s)),
+            "throttling": throttling(min(LOOKED_AT_S, scale.busy_s)),
+        }
     finally:
         busy.finish()
 

@@ -1,8 +1,9 @@
 """Windows of several lengths over the same work: energy must grow with the length and begin at zero.
 
-The windows are those of a measured experiment, passes of a prefill that keeps the board busy. Of the line
-E = intercept + P · seconds, the intercept is what the edges of a window add to or take from its energy; over P it is
-the time by which a window is too long or too short.
+The windows are those of a measured experiment, passes of a prefill that keeps the board busy. In
+E = intercept + P · t + D · t · tau, with t the length of a window and tau the time of its middle, D is the drift of the
+power while the board warms, and the intercept is what the edges of a window add to or take from its energy; over P it
+is the time by which a window is too long or too short.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from benchmarks.gpu.probes.model import generator
 from benchmarks.gpu.scale import Scale
@@ -22,7 +25,7 @@ from llenergymeasure.measurement.passes import Passes
 from llenergymeasure.measurement.windows import Windows
 
 # Warm-up before the first window, as a multiple of the longest one.
-WARM_UP = 0.5
+WARM_UP = 0.75
 
 
 def windows(scale: Scale) -> dict[str, Any]:
@@ -54,6 +57,7 @@ def row_of(window: Window) -> dict[str, Any]:
         raise ValueError(f"a window has no energy: {found.reason}")
     own = [component for component in found.components if component.kind != "gain"]
     return {
+        "begin_s": round(window.start_monotonic_s, 5),
         "seconds": round(window.duration_s, 5),
         "joules": round(found.energy_j, 4),
         "u95_without_gain": round(expanded(own) / found.energy_j, 6) if own else None,
@@ -62,18 +66,25 @@ def row_of(window: Window) -> dict[str, Any]:
     }
 
 
-def line_of(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Watts and intercept of joules over seconds, the intercept also in seconds with its standard error."""
-    seconds, joules = [row["seconds"] for row in rows], [row["joules"] for row in rows]
-    watts, intercept_j = statistics.linear_regression(seconds, joules)
-    scatter = math.sqrt(
-        sum((j - intercept_j - watts * s) ** 2 for s, j in zip(seconds, joules, strict=True)) / max(len(rows) - 2, 1)
-    )
-    middle_s = statistics.fmean(seconds)
-    spread_s2 = sum((s - middle_s) ** 2 for s in seconds)
-    error_j = scatter * math.sqrt(1 / len(rows) + middle_s**2 / spread_s2)
+def line_of(rows: Sequence[dict[str, Any]], *, drift: bool = True) -> dict[str, Any]:
+    """Watts, their drift, and the intercept of joules over seconds; in seconds, with its standard error, too.
+
+    drift: whether the power may drift with time; without it, no `begin_s` is needed
+    """
+    seconds = np.array([row["seconds"] for row in rows])
+    joules = np.array([row["joules"] for row in rows])
+    columns = [np.ones(len(rows)), seconds]
+    if drift:
+        middles_s = np.array([row["begin_s"] for row in rows]) + seconds / 2
+        columns.append(seconds * (middles_s - middles_s.mean()))
+    terms = np.column_stack(columns)
+    found = np.linalg.lstsq(terms, joules, rcond=None)[0]
+    intercept_j, watts = float(found[0]), float(found[1])
+    variance = float(((joules - terms @ found) ** 2).sum()) / max(len(rows) - len(found), 1)
+    error_j = math.sqrt(variance * float(np.linalg.pinv(terms.T @ terms)[0, 0]))
     return {
         "watts": round(watts, 3),
+        "drift_w_per_s": round(float(found[2]), 4) if drift else None,
         "intercept_j": round(intercept_j, 4),
         "intercept_s": round(intercept_j / watts, 5),
         "intercept_standard_error_s": round(error_j / watts, 5),

@@ -31,11 +31,11 @@ class Work(ABC):
 
 
 class Products(Work):
-    """Matrix products, launched from a thread of their own."""
+    """Products of square matrices, launched from a thread of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, side: int) -> None:
         super().__init__()
-        self._matrix = _matrix()
+        self._matrix = _matrix(side)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -87,16 +87,16 @@ class SimulatedStep(Work):
         library.sim_set_trace(0, len(times_s), doubles(*times_s), doubles(*watts))
 
 
-def work(scale: Scale) -> Work:
-    """New work, not yet begun."""
-    return SimulatedStep() if scale.rehearsal else Products()
+def work(scale: Scale, side: int) -> Work:
+    """New work, not yet begun; `side` is what decides the board's power."""
+    return SimulatedStep() if scale.rehearsal else Products(side)
 
 
 @cache
-def _matrix() -> Any:
+def _matrix(side: int) -> Any:
     import torch
 
-    matrix = torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16)
+    matrix = torch.randn(side, side, device="cuda", dtype=torch.bfloat16)
     matrix @ matrix  # the first product loads its library
     torch.cuda.synchronize()
     return matrix
