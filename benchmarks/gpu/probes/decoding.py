@@ -151,8 +151,9 @@ def recorded_after(rows: Sequence[dict[str, Any]]) -> int | None:
 
 QUESTIONS = {
     "prefill_only": prefill_only,
-    "attention": attention,
     "static_cache_length": static_cache_length,
     "graphs": graphs,
     "profiler_cost": profiler_cost,
+    # Last: it traces the device, and a profiler that did so stays attached to the process.
+    "attention": attention,
 }
