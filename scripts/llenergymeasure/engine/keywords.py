@@ -10,17 +10,8 @@ from transformers import CompileConfig, ContinuousBatchingConfig
 
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.parameters import keywords
-from llenergymeasure.engine.model_defaults import ModelDefaults
+from llenergymeasure.engine.model_defaults import RELIED_ON, ModelDefaults
 
-# What the measurement reads: one sequence per prompt, as a plain tensor. A model's own file may say otherwise.
-RELIED_ON: Mapping[str, Any] = {
-    "num_return_sequences": 1,
-    "return_dict_in_generate": False,
-    "output_scores": False,
-    "output_logits": False,
-    "output_attentions": False,
-    "output_hidden_states": False,
-}
 # With `fixed_output` every row is as long as it was asked to be, whatever a model's own file says.
 _NO_EARLY_END: Mapping[str, Any] = {"stop_strings": None, "max_time": None}
 

@@ -10,9 +10,19 @@ from typing import Any
 
 from transformers import GenerationConfig
 
+# What the measurement reads: one sequence per prompt, as a plain tensor. A model's own file may say otherwise.
+RELIED_ON: Mapping[str, Any] = {
+    "num_return_sequences": 1,
+    "return_dict_in_generate": False,
+    "output_scores": False,
+    "output_logits": False,
+    "output_attentions": False,
+    "output_hidden_states": False,
+}
 # Special tokens of the model, and what the measurement sets in every call.
 _NO_CHOICE = frozenset(
     {
+        *RELIED_ON,
         "bos_token_id",
         "decoder_start_token_id",
         "eos_token_id",
@@ -21,13 +31,7 @@ _NO_CHOICE = frozenset(
         "is_assistant",
         "max_length",
         "max_new_tokens",
-        "num_return_sequences",
-        "output_attentions",
-        "output_hidden_states",
-        "output_logits",
-        "output_scores",
         "pad_token_id",
-        "return_dict_in_generate",
         "transformers_version",
     }
 )
