@@ -63,3 +63,12 @@ def test_jobs_side_by_side_do_not_cut_each_others_lines(tmp_path: Path) -> None:
         thread.join()
     lines = (tmp_path / OUTCOMES).read_text(encoding="utf-8").splitlines()
     assert len(lines) == 200 and all(json.loads(line)["failure"] == FAILURE for line in lines)
+
+
+def test_a_line_that_another_job_is_writing_is_not_read(tmp_path: Path) -> None:
+    begin_run(tmp_path)
+    guard = Guard(tmp_path, timeout_s=None, most_failures=2)
+    guard.note("one", FAILURE)
+    with (tmp_path / OUTCOMES).open("a", encoding="utf-8") as other:
+        other.write('{"what": "half of')
+    guard.check_failures()

@@ -75,7 +75,9 @@ class Guard:
         path = self.folder / OUTCOMES
         if self.most_failures is None or not path.exists():
             return
-        last = path.read_text(encoding="utf-8").splitlines()[-self.most_failures :]
+        # What follows the last line end is a line that another job is writing.
+        whole, _, _ = path.read_bytes().rpartition(b"\n")
+        last = whole.splitlines()[-self.most_failures :]
         failures = [json.loads(line)["failure"] for line in last]
         if len(failures) == self.most_failures and all(failures):
             reason = f"{failures[-1]['stage']}: {failures[-1]['class']}: {failures[-1]['reason']}"
