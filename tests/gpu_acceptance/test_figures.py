@@ -224,6 +224,7 @@ def test_the_seconds_of_a_studys_jobs_are_kept_also_where_it_is_stopped(tmp_path
     assert code is None and [job["rule"] for job in jobs] == ["model", "load"]
 
 
+@pytest.mark.slow
 def test_a_test_that_takes_too_long_is_interrupted_and_the_others_are_reported(tmp_path: Path) -> None:
     tests, report = tmp_path / "test_long.py", tmp_path / "report.xml"
     tests.write_text("import time\ndef test_first(): pass\ndef test_second(): time.sleep(600)\n", encoding="utf-8")

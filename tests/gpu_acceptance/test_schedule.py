@@ -162,6 +162,7 @@ def test_the_board_gets_the_time_of_a_cold_disk() -> None:
     assert allowance(parts_of(Path(), [], rehearsal=False), 565) > 60
 
 
+@pytest.mark.slow
 def test_processes_that_cannot_be_read_do_not_hold_up_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def hang(*_: object) -> list[int]:
         time.sleep(600)
@@ -174,6 +175,7 @@ def test_processes_that_cannot_be_read_do_not_hold_up_the_end(tmp_path: Path, mo
     assert time.monotonic() - begun_s < 3 * VANISH_S + 5.0
 
 
+@pytest.mark.slow
 def test_the_file_is_judged_before_anything_that_hangs_is_killed(tmp_path: Path) -> None:
     program = f"""
 import sys, time

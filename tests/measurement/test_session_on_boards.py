@@ -75,6 +75,7 @@ def test_the_record_has_board_and_memory_and_how_power_settled(measured: Any) ->
     assert record["conditions"]["generate"][uuid(0)]["processes_told"] is True
 
 
+@pytest.mark.slow
 def test_a_model_on_a_board_that_nvml_refuses_is_measured_without_energy(measured: Any) -> None:
     """One that was read beside it does not stand for both, and nobody's worker dies of it."""
     record = measured(uuid(0), uuid(1), control=f"1 handle 4\n0 process {os.getpid()}\n")

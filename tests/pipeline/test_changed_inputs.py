@@ -126,6 +126,7 @@ def test_a_changed_data_file_is_said_and_measured_again(changing: Pipeline) -> N
     assert measured_with(changing)["two"][1] != before[1]
 
 
+@pytest.mark.slow
 def test_a_changed_model_folder_is_said_and_measured_again(changing: Pipeline) -> None:
     old = measured_with(changing)["folder"]
     with only_changes(changing, "folder"):

@@ -98,6 +98,7 @@ def test_a_machine_without_what_a_setup_claims_is_one_line_before_anything_runs(
     assert "Traceback" not in done.output and not (pipeline.results() / "validation.json").exists()
 
 
+@pytest.mark.slow
 def test_gpus_that_torch_can_not_use_stop_the_study(pipeline: Pipeline, boards: dict[str, str]) -> None:
     """torch is built without CUDA here, and there are boards: nothing is measured on the processor instead."""
     pipeline.write(study())
