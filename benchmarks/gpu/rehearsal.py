@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# Of the counter: as short as a busy machine can poll it, because every window waits for ticks.
+# The counter's: as short as a busy machine can poll it, because every window waits for ticks.
 TICK_S = "0.05"
 
 

@@ -86,7 +86,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
 
 
 def watched(host: Host, seconds: float, *, of: tuple[tuple[str, str], ...] = (), **ticks_of: int) -> Finished:
-    """A window of so many seconds in which processes work for so many ticks; `of` what meters, by domain and source."""
+    """A window of that length in which processes work for that many ticks; `of`: what meters, by domain and source."""
     pids = {"me": ME, "child": CHILD, "grandchild": GRANDCHILD, "manager": MANAGER, "workflow": WORKFLOW}
     watcher = HostWatcher(host)  # type: ignore[arg-type]
     watcher.begin("generate")

@@ -116,7 +116,7 @@ def test_the_drivers_counters_tell_what_samples_miss(quick_gpu_machine: Run, cou
     (window,) = answer["windows"]
     assert found(answer) == [("throttled", "suspect")]
     told = window["facts"][uuid(0)]["throttled"][reason]
-    # Of the time between the two looks, which holds the wait for a tick on either side.
+    # A share of the time between the two looks, which includes the wait for a tick on either side.
     assert told["by"] == "counter"
     assert HELD_S / (window["left"] - window["entered"]) <= told["share"] + 1e-6
     assert told["share"] <= HELD_S / window["duration"] + 1e-6

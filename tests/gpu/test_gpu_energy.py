@@ -5,15 +5,12 @@ from __future__ import annotations
 import statistics
 
 import pytest
+from benchmarks.gpu_energy import DEFAULTS
 from harness import Pipeline, study
 
 # Five processes of 35 s, and before them the model, its load and its calibration; twice that for a slow machine.
 PIPELINE_S = 720
 pytestmark = [pytest.mark.gpu, pytest.mark.slow, pytest.mark.timeout(PIPELINE_S + 60)]
-BILLION = (
-    "random:llama?hidden_size=2048&intermediate_size=8192&num_hidden_layers=16"
-    "&num_attention_heads=32&num_key_value_heads=8&vocab_size=32000&dtype=bfloat16"
-)
 
 
 @pytest.fixture(scope="module")
@@ -22,18 +19,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     pipeline = Pipeline(tmp_path_factory.mktemp("gpu"))
-    defaults = {
-        "model": BILLION,
-        "precision": "bf16",
-        "n": 8,
-        "max_input_tokens": 128,
-        "max_output_tokens": 64,
-        "pytorch": {"batch_size": 8},
-        "warmup": {"passes": 5},
-        "baseline": {"duration_s": 3.0},
-        "energy": {"meters": ["nvml"]},
-    }
-    pipeline.write(study(defaults=defaults, measurement={"replicates": 5, "min_window_s": 5.0}))
+    pipeline.write(study(defaults=DEFAULTS, measurement={"replicates": 5, "min_window_s": 5.0}))
     done = pipeline.snakemake(timeout_s=PIPELINE_S)
     assert done.returncode == 0, done.output
     return pipeline

@@ -126,8 +126,8 @@ def loaded_from(name):
     """Everything a load reads, as inputs of a job of the rule of that name.
 
     By role the snapshots of its model, assistant and adapter (their names are checked, so safe as paths), its quantized
-    weights, where it has any, and what was found when its prompts were checked. Made anew, they are no reason to make
-    again what is there already. Where an output is missing, or was made of other contents of a folder, they are plain
+    weights, where it has any, and what was found when its prompts were checked. When they are made again, what is there
+    already is not. Where an output is missing, or was made of other contents of a folder, they are plain
     inputs: behind the ancient input of a job that has to run, Snakemake 9.27 looks for nothing that is missing and at no
     parameter, and would end there without an error.
     """

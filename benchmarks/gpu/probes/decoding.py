@@ -22,7 +22,7 @@ STATIC_PASSES = 9
 STEADY_FROM = 3
 PROFILED_PASSES = 7
 ATTENTION = ("flash", "efficient", "fmha", "cudnn", "attention", "softmax")
-# Of the compiler's counts, that of the CUDA graphs that there are, those recorded again among them.
+# The compiler's count of CUDA graphs, which includes those that were recorded again.
 GRAPHS = "graphs_recorded"
 
 

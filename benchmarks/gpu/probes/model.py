@@ -40,7 +40,7 @@ def prompts(scale: Scale, lengths: Sequence[int]) -> list[list[int]]:
 
 
 def generator(scale: Scale, lengths: Sequence[int], new_tokens: int, **keywords: Any) -> StaticGenerator:
-    """One batch of prompts with these lengths, each answered with exactly so many greedy tokens."""
+    """One batch of prompts with these lengths, each answered with exactly `new_tokens` greedy tokens."""
     model = llama(scale)
     device = next(model.parameters()).device
     settings = {"do_sample": False, "max_new_tokens": new_tokens, "pad_token_id": 0, "eos_token_id": None}

@@ -29,7 +29,7 @@ from llenergymeasure.energy.visible_devices import Selection
 
 # Around an edge the same work runs for: the longest lag, the polling after an edge, and a tick more.
 STEADY_S = 0.5
-# After a window the counters are followed for so many of their ticks, but not longer than for the slowest known.
+# How many ticks the counters are followed for after a window; for no longer than the slowest one known needs.
 FOLLOWED_TICKS = 1.5
 LONGEST_TICK_S = 0.25
 

@@ -14,7 +14,7 @@ POLL_S = 0.002
 # Six ticks of the slowest update period seen on recent boards, 100 ms; boards that tick more slowly when idle get more.
 CHARACTERISE_S, LONGEST_CHARACTERISE_S = 0.6, 3.0
 FEWEST_TICKS = 6
-# An interval of so many periods still tells how many they are; a longer one does not.
+# The longest interval, in periods, that still tells how many periods it holds.
 LONGEST_INTERVAL = 4.5
 
 Counter = Callable[[], int]  # millijoules, or CounterFailed
@@ -116,7 +116,7 @@ def period_of(ticks: Sequence[SeenTick]) -> Period | None:
     intervals_s = [later.time_s - earlier.time_s for earlier, later in pairwise(ticks)]
     if not intervals_s:
         return None
-    # Of a few, one may be the time from one edge of a window to the other.
+    # With only a few, one may be the time from one edge of a window to the other.
     typical_s = statistics.median_low(intervals_s)
     # A stall of the polling may hide ticks: an interval of three periods is three intervals.
     counted = [

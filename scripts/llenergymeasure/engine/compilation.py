@@ -69,7 +69,7 @@ _NAMES = (
     "graphs_recorded",
     "graphs_recorded_again",
 )
-# Of the first line of dynamo's reason: "Dynamo recompile limit exceeded", in older versions "cache limit".
+# The beginning of dynamo's reason: "Dynamo recompile limit exceeded", in older versions "cache limit".
 _LIMIT = "limit exceeded"
 
 

@@ -5,7 +5,6 @@ Nothing is moved to the processor or the disk unasked: such a run would measure 
 
 from __future__ import annotations
 
-import json
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.devices import asks_for_offloading, on_processor
 from llenergymeasure.engine.failure import ExperimentFailure
+from llenergymeasure.models.tensors import stored_tensors
 
 # Stored in these, weights are read in the number format of `precision`.
 CONVERTED = {"F64", "F32", "F16", "BF16"}
@@ -33,16 +33,12 @@ def stored_bytes(folder: Path, dtype: torch.dtype | None) -> int:
     None leaves them as they are stored.
     """
     total = 0
-    for path in folder.glob("*.safetensors"):
-        with path.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        header.pop("__metadata__", None)
-        for tensor in header.values():
-            if dtype is not None and tensor["dtype"] in CONVERTED:
-                total += torch.Size(tensor["shape"]).numel() * dtype.itemsize
-            else:
-                start, end = tensor["data_offsets"]
-                total += end - start
+    for _, tensor in stored_tensors(folder):
+        if dtype is not None and tensor["dtype"] in CONVERTED:
+            total += torch.Size(tensor["shape"]).numel() * dtype.itemsize
+        else:
+            start, end = tensor["data_offsets"]
+            total += end - start
     return total
 
 

@@ -241,7 +241,7 @@ def _boards_for(config: ExperimentConfig, group: Group, devices: DeviceKind) -> 
 
 def _from_pretrained(folder: Path, owner: str, given: Mapping[str, Any]) -> tuple[Any, list[dict[str, str]]]:
     """The model and the warnings of its load report. ExperimentFailure where its files lack parameters."""
-    # Of a parameter of another shape the report names both shapes; by itself the library names none.
+    # For a parameter of another shape the report names both shapes; the library's own error names none.
     model, report = AutoModelForCausalLM.from_pretrained(
         folder, **{**given, "output_loading_info": True, "ignore_mismatched_sizes": True}
     )

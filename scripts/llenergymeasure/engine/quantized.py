@@ -33,7 +33,7 @@ def write_quantized(model: Any, snapshot: Path, names: Iterable[str], folder: Pa
     """The quantized weights as safetensors, and beside them the other files of the snapshot, whose names are given.
 
     Only the weights, and in config.json the quantization, are the library's doing: it would also rewrite the settings
-    of the generation. Has to come before anything is computed, since some weights are packed anew on first use.
+    of the generation. Has to come before anything is computed, since some weights are packed again on first use.
     ExperimentFailure where the library can't write this model.
     """
     with library_call("quantize"):

@@ -86,7 +86,7 @@ def calibrate(
     """Warm up, then size the windows.
 
     run_pass, run_prefill_pass: one pass, and its duration in seconds
-    trial: the energy of a window of so many passes of so many seconds; None where no meter has edges to keep small
+    trial: the energy of a window of that many passes of that many seconds; None where no meter has edges to keep small
     """
     seen = warm_up(run_pass, warmup, reading)
     # The first pass compiles, tunes and is instrumented: it says nothing about how long the window's passes take.

@@ -66,7 +66,7 @@ class Passes:
         return run
 
     def trial(self, passes: int, pass_s: float) -> PhaseEnergy:
-        """A window of so many passes, of so many seconds each, that is no measurement: what the first process saw."""
+        """A window of `passes` passes of `pass_s` seconds that is not a measurement: what the first process saw."""
         window, _, _ = self.window("trial", passes, pass_s)
         found: PhaseEnergy = self.group.share(primary_energy(window.entries, "trial"))
         return found

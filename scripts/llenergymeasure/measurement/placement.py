@@ -71,7 +71,7 @@ def claim(held: int, used: int | None, draw: Draw) -> Iterator[Placement]:
 
     used: how many of them the processes see; None: all that are held; 0: the model is on the processor, and one is
         held as its place
-    NoDevice where there are not so many.
+    NoDevice where there are fewer.
     """
     workers = offered_workers()
     boards = look_at_boards()
@@ -131,7 +131,7 @@ def share_of(uuid: str, near: Mapping[str, frozenset[int]]) -> list[int]:
 
 
 def _lock_some(uuids: list[str], count: int, locks: ExitStack) -> list[str]:
-    """Locks on so many of them, the first free ones in the order that they have."""
+    """Locks on that many of them, the first free ones in their order."""
     if count == 0:
         return []
     folder = _lock_folder()

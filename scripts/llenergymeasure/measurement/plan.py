@@ -121,7 +121,7 @@ class Plan:
     @cached_property
     def digest(self) -> str:
         """Changes when anything in the plan changes."""
-        return _digest(self.to_dict())
+        return digest_of_value(self.to_dict())
 
 
 def draw_plan(
@@ -292,7 +292,7 @@ def _form_batches(
 
 def _batch_id(isolation: str, members: Sequence[str], inputs: Mapping[str, Mapping[str, str]]) -> str:
     read = {name: inputs[name] for name in members if inputs[name]}
-    return _digest([isolation, *sorted(members), *([read] if read else [])])[:ID_DIGITS]
+    return digest_of_value([isolation, *sorted(members), *([read] if read else [])])[:ID_DIGITS]
 
 
 def _divided(group: list[str], most: int) -> list[list[str]]:
@@ -335,5 +335,6 @@ def _draw_order(
     return (*old, *fresh)
 
 
-def _digest(value: Any) -> str:
+def digest_of_value(value: Any) -> str:
+    """SHA-256 over canonical JSON: sorted keys, no spaces."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

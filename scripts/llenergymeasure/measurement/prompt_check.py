@@ -32,7 +32,7 @@ def check_prompts(plan: Plan, folder: Path, *, log: Path, prompt_s: float = PROM
     """Render and encode every prompt that the plan has for the model of the snapshot in `folder`; a record of it.
 
     Raises:
-        StudyError: prompts can't be measured; one line a set. With `invalid: skip` the record says so instead.
+        StudyError: prompts can't be measured; one line per set. With `invalid: skip` the record says so instead.
         SnapshotError: the snapshot is not what the plan was drawn for.
     """
     wanted: dict[str, Mapping[str, Any]] = {}
@@ -94,14 +94,11 @@ class _Reading:
         self.rows = embedding_rows(snapshot.path)
         self.warning: str | None = None
         self._log, self._prompt_s = log, prompt_s
-        asked = entry["config"]["pytorch"].get("trust_remote_code")
-        # As where the model is loaded: the code of a folder is in no lock, so it has to be asked for.
-        trusted = asked is True if snapshot.source == "folder" else asked is not False
         self._order = {
             "do": "open",
             "snapshot": str(snapshot.path),
             "rows": self.rows,
-            "code": snapshot.has_code and trusted,
+            "code": snapshot.may_run_code(entry["config"]["pytorch"].get("trust_remote_code")),
         }
         self._worker: WorkerProcess | None = None
         self._unreadable: str | None = None

@@ -6,13 +6,12 @@ A set is read by one tokenizer. So sets are grouped by the model's snapshot, and
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llenergymeasure.config.sources import sources_of
 from llenergymeasure.measurement.inputs import DATASET
-from llenergymeasure.measurement.plan import ID_DIGITS, Plan
+from llenergymeasure.measurement.plan import ID_DIGITS, Plan, digest_of_value
 
 # Settings of an experiment that decide what its prompts are.
 _SETTINGS = ("dataset", "n", "max_input_tokens", "random_seed")
@@ -25,8 +24,7 @@ def prompt_set(entry: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """
     content = {name: entry["config"][name] for name in _SETTINGS}
     content["data_sha256"] = entry["inputs"].get(DATASET)
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS], content
+    return digest_of_value(content)[:ID_DIGITS], content
 
 
 def prompt_sets(plan: Plan) -> Iterator[tuple[str, str, Mapping[str, Any]]]:

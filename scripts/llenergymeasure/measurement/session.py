@@ -480,6 +480,4 @@ class Session:
 
 
 def _source(snapshot: Snapshot, intent: ExperimentConfig) -> Source:
-    """Code runs only where its hashes are in the lock; a folder is in no lock, so its code has to be asked for."""
-    trusted = snapshot.source != "folder" or intent.pytorch.trust_remote_code is True
-    return Source(snapshot.path, has_code=snapshot.has_code and trusted)
+    return Source(snapshot.path, has_code=snapshot.may_run_code(intent.pytorch.trust_remote_code))

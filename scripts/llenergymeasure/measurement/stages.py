@@ -94,8 +94,8 @@ def run_warmup(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Warm up and calibrate every experiment of a batch, in the plan's order. Each leaves one entry in the journal.
 
-    Returns the calibration's record, and what the experiments that worked put out: a row a request. SnapshotError where
-    a snapshot is not of the files that the plan was drawn for.
+    Returns the calibration's record, and the outputs of the experiments that worked: one row per request. SnapshotError
+    where a snapshot is not of the files that the plan was drawn for.
     """
     _require_contents(setting)
     batch = setting.plan.batch(batch_id)

@@ -71,6 +71,14 @@ class Snapshot:
         """True when the snapshot holds checked Python files, which `trust_remote_code` may run."""
         return self.code_allowed and bool(code_files(self.files))
 
+    def may_run_code(self, asked: bool | None) -> bool:
+        """Whether its Python files may run: those of a folder are in no lock, so they have to be asked for.
+
+        asked: pytorch.trust_remote_code
+        """
+        wanted = asked is True if self.source == "folder" else asked is not False
+        return self.has_code and wanted
+
     @property
     def size_bytes(self) -> int:
         return sum(file.size for file in self.files.values())

@@ -50,7 +50,7 @@ class StepProfile:
             self.names, self.reason = None, NO_NAME_WHEN_COMPILED
 
     def before_forward(self, width: int) -> None:
-        """A forward pass over so many positions comes next."""
+        """A forward pass over that many positions comes next."""
         self._widths.append(width)
         if self._done or not self._is_decoding():
             return
