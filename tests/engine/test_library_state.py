@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.cache_utils import StaticLayer
 
 from engine.cases import TINY_DRAFT
 from engine.conftest import Runner
@@ -100,3 +103,23 @@ def test_something_else_that_a_library_keeps_is_pointed_out(run: Runner) -> None
     assert warning["code"] == "state-left-behind"
     assert "_longest_prompt_so_far" in warning["message"]
     assert "_previous_max_cache_length" not in warning["message"]
+
+
+def test_the_cache_of_a_compiling_pass_is_gone_after_it(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compiler leaves it in a reference cycle; Python would collect that at any later moment."""
+    made: list[Any] = []
+    kept = StaticLayer.lazy_initialization
+
+    def spied(layer: Any, *arguments: Any, **keywords: Any) -> None:
+        kept(layer, *arguments, **keywords)
+        made.append(weakref.ref(layer.keys))
+
+    monkeypatch.setattr(StaticLayer, "lazy_initialization", spied)
+    gc.collect()
+    gc.disable()
+    try:
+        run(pytorch={"torch_compile": True, "torch_compile_backend": "eager", "cache_implementation": "static"})
+        assert made
+        assert [reference() for reference in made if reference() is not None] == []
+    finally:
+        gc.enable()

@@ -90,21 +90,22 @@ def test_the_window_lies_between_passes_of_the_same_work() -> None:
     work = Work()
     sensor = Sensor(work)
     passes = passes_of(work, Alone(), meter_set(sensor))
-    window, anchor, raw = passes.window("generate", 3, PASS_S, prefill_only=True)
+    ran = passes.window("generate", 3, PASS_S, prefill_only=True)
     # 35 ms of work are four passes of 10 ms.
     assert sensor.calls == {"prepare": 0, "begin": 4, "end": 7, "finish": 11}
-    assert raw == [4, 5, 6]
+    assert ran.raw == [4, 5, 6]
     assert work.take_raw() == []
     assert work.prefill_only == [True] * 11
     assert sensor.span is not None and sensor.span.same_work
-    assert window.start_monotonic_s <= anchor.host_s < window.start_monotonic_s + 0.005
-    assert 3 * PASS_S <= window.duration_s < 4 * PASS_S + 0.02
+    begin_s = ran.window.start_monotonic_s
+    assert begin_s <= ran.anchor.host_s < begin_s + 0.005
+    assert 3 * PASS_S <= ran.window.duration_s < 4 * PASS_S + 0.02
 
 
 def test_where_no_meter_needs_it_nothing_runs_around() -> None:
     work = Work()
     sensor = Sensor(work, steady_s=0.0)
-    _, _, raw = passes_of(work, Alone(), meter_set(sensor)).window("generate", 3, PASS_S)
+    raw = passes_of(work, Alone(), meter_set(sensor)).window("generate", 3, PASS_S).raw
     assert sensor.calls == {"prepare": 0, "begin": 0, "end": 3, "finish": 3}
     assert raw == [0, 1, 2]
     assert sensor.span is not None and not sensor.span.same_work
@@ -169,7 +170,7 @@ def test_several_processes_run_it_in_step_though_only_the_first_has_meters() -> 
 
     def process(rank: int) -> None:
         passes = passes_of(works[rank], Thread(rank, values), meters[rank])
-        _, _, raws[rank] = passes.window("generate", 3, PASS_S)
+        raws[rank] = passes.window("generate", 3, PASS_S).raw
 
     threads = [threading.Thread(target=process, args=(rank,)) for rank in (0, 1)]
     for thread in threads:

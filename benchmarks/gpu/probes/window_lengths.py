@@ -38,9 +38,9 @@ def windows(scale: Scale) -> dict[str, Any]:
     work.take_raw()
     rows = []
     for length_s in scale.lengths_s:
-        window, *_ = passes.window("generate", max(1, round(length_s / pass_s)), pass_s, prefill_only=True)
+        ran = passes.window("generate", max(1, round(length_s / pass_s)), pass_s, prefill_only=True)
         work.take_raw()
-        rows.append(row_of(window))
+        rows.append(row_of(ran.window))
     described = meters.describe()
     meters.close()
     return {"windows": rows, **line_of(rows), "pass_s": round(pass_s, 5), "meter": described["devices"]}

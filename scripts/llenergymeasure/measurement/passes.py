@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from llenergymeasure.config import WarmupConfig
 from llenergymeasure.energy import Around, PhaseEnergy, Window, primary_energy
+from llenergymeasure.engine.compilation import counts, since
 from llenergymeasure.engine.devices import Anchor, DeviceKind
 from llenergymeasure.engine.evidence import Observation, observe
 from llenergymeasure.engine.generation import Generator
@@ -17,6 +18,33 @@ from llenergymeasure.engine.replicas import Group
 from llenergymeasure.measurement.calibration import Calibration, passes_for
 from llenergymeasure.measurement.thermal import Thermal, cool_down, heat_up, within_band
 from llenergymeasure.measurement.windows import Windows
+
+# CUDA graphs are tied to the addresses of a cache. Those come back after a few passes; where they do not, the window's
+# own count says so.
+MOST_GRAPH_PASSES = 10
+
+
+@dataclass(frozen=True)
+class Warmed:
+    """A warm-up: its window, how it came to its temperature, and the passes that CUDA graphs needed after it."""
+
+    window: Window
+    thermal: Thermal
+    graph_passes: int
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A measured window and what ran in it.
+
+    anchor: ties the device's stamps to the window's clock
+    raw: the passes, unread; counts: what torch's compiler did while the window was open
+    """
+
+    window: Window
+    anchor: Anchor
+    raw: list[Any]
+    counts: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -67,12 +95,15 @@ class Passes:
 
     def trial(self, passes: int, pass_s: float) -> PhaseEnergy:
         """A window of `passes` passes of `pass_s` seconds that is not a measurement: what the first process saw."""
-        window, _, _ = self.window("trial", passes, pass_s)
-        found: PhaseEnergy = self.group.share(primary_energy(window.entries, "trial"))
+        ran = self.window("trial", passes, pass_s)
+        found: PhaseEnergy = self.group.share(primary_energy(ran.window.entries, "trial"))
         return found
 
-    def warm(self, warmup: WarmupConfig, plan: Calibration, seen: Observation) -> tuple[Window, Thermal]:
-        """Do the calibrated warm-up in a window of its own, then come to the calibrated temperature."""
+    def warm(self, warmup: WarmupConfig, plan: Calibration, seen: Observation) -> Warmed:
+        """Do the calibrated warm-up in a window of its own, then come to the calibrated temperature.
+
+        Where CUDA graphs are recorded, further passes follow until one records none.
+        """
         target_c, reading = plan.window_temperature_c, self.windows.reading
         start_c, cooled_s = cool_down(target_c, warmup, reading)
         with self.windows.open("warmup", self.devices.synchronize) as window:
@@ -80,6 +111,7 @@ class Passes:
             self.observed(seen)
             self.devices.forget_instruments()
             self.run(plan.warmup_passes - 1)
+        graph_passes = self._until_graphs_are_replayed(seen)
         window_c, extra = heat_up(target_c, warmup, reading, lambda: self.run(1))
         # The last pass before the window: closing the warm-up's own window let the device wait for a tick.
         self.run(1, prefill_only=True)
@@ -92,12 +124,29 @@ class Passes:
             window_c=window_c,
             within_band=within_band(target_c, window_c, warmup),
         )
-        return window, thermal
+        return Warmed(window, thermal, graph_passes)
 
-    def window(
-        self, phase: str, passes: int, pass_s: float, *, prefill_only: bool = False
-    ) -> tuple[Window, Anchor, list[Any]]:
-        """A measured window, what ties the device's stamps in it to the window's clock, and its raw passes.
+    def _until_graphs_are_replayed(self, seen: Observation) -> int:
+        """Passes until one records no CUDA graph; how many, the same in all processes. None where there are no graphs.
+
+        A pass over a static cache makes a new one. Where it lies at an address that no graph was recorded for, the
+        compiler records again, and that pass is slower than the next.
+        """
+        recorded = self._graphs(since(seen.began))
+        for passes in range(MOST_GRAPH_PASSES):
+            if not recorded:
+                return passes
+            before = counts()
+            self.run(1)
+            recorded = self._graphs(since(before))
+        return MOST_GRAPH_PASSES
+
+    def _graphs(self, counted: Mapping[str, int]) -> int:
+        """The most that a process recorded."""
+        return max(self.group.gather(counted["graphs_recorded"]))
+
+    def window(self, phase: str, passes: int, pass_s: float, *, prefill_only: bool = False) -> Ran:
+        """A measured window.
 
         Where a meter needs it, the same passes run before it opens and after it closes, so that power does not step at
         its edges; what they leave is dropped.
@@ -116,6 +165,7 @@ class Passes:
 
         around = Around(lead, follow) if steady_s else None
         with self.windows.open(phase, self.devices.synchronize, around) as window:
-            anchor = self.devices.clock.anchor()
+            anchor, before = self.devices.clock.anchor(), counts()
             self.run(passes, prefill_only=prefill_only)
-        return window, anchor, raw or self.generator.take_raw()
+            counted = since(before)
+        return Ran(window, anchor, raw or self.generator.take_raw(), counted)

@@ -17,7 +17,7 @@ from typing import Any
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.energy import MeterSet, MeterUnavailable, no_meters, open_meters
 from llenergymeasure.engine.batches import Row
-from llenergymeasure.engine.compilation import counts, since, use_compile_cache
+from llenergymeasure.engine.compilation import use_compile_cache
 from llenergymeasure.engine.devices import cuda_libraries, startup_devices
 from llenergymeasure.engine.evidence import Observation, choice_warnings, collect, worst_of
 from llenergymeasure.engine.failure import ExperimentFailure, refused_by
@@ -240,19 +240,20 @@ class Session:
         seen = self._observation()
         seen.fixed_output = intent.fixed_output
         passes = self._passes(generator)
-        warming, thermal = passes.warm(intent.warmup, plan, seen)
+        warmed = passes.warm(intent.warmup, plan, seen)
 
         memory.open_window()
-        before = counts()
-        full, anchor, raw = passes.window("generate", plan.measured_passes, plan.pass_s)
+        ran = passes.window("generate", plan.measured_passes, plan.pass_s)
+        full, raw = ran.window, ran.raw
         peak = devices.peak_memory_bytes()
-        prefill, _, _ = passes.window("prefill", plan.prefill_passes, plan.prefill_pass_s, prefill_only=True)
-        seen.window_counts = since(before)
+        ran_prefill = passes.window("prefill", plan.prefill_passes, plan.prefill_pass_s, prefill_only=True)
+        prefill = ran_prefill.window
+        seen.window_counts = {name: number + ran_prefill.counts[name] for name, number in ran.counts.items()}
         seen.count()
         windows.idle(intent, RESIDENT)
 
         requests = self._all_requests(generator.read(raw))
-        timeline = generator.timeline(raw, anchor) if self.group.size == 1 else None
+        timeline = generator.timeline(raw, ran.anchor) if self.group.size == 1 else None
         split, no_split = split_trace(full.intervals, timeline)
         if self.group.size > 1:
             no_split = "several processes are in different phases at a time"
@@ -273,7 +274,7 @@ class Session:
             no_split=no_split,
         )
         idle = windows.idle_entries(full.start_monotonic_s)
-        entries = [*idle, *warming.entries, *full.entries, *prefill.entries]
+        entries = [*idle, *warmed.window.entries, *full.entries, *prefill.entries]
         figures = compute_metrics(measured, entries)
         evidence = self._evidence(intent, seen)
         generator.close()
@@ -281,7 +282,7 @@ class Session:
         findings = [
             *ignored_settings(evidence),
             *logits_not_finite(*self._logits(seen)),
-            *window_findings(plan, full, thermal, figures.metrics, seen),
+            *window_findings(plan, full, warmed.thermal, figures.metrics, seen),
             *full.findings,
             *energy_missing(prefill),
             *prefill.findings,
@@ -319,7 +320,8 @@ class Session:
                 **plan.to_dict(),
                 **dict.fromkeys(("latencies_s", "temperatures_c", "elapsed_s")),
             },
-            "thermal": thermal.to_dict(),
+            "thermal": warmed.thermal.to_dict(),
+            "graph_passes": warmed.graph_passes,
             "conditions": {
                 "generate": full.facts,
                 "prefill": prefill.facts,
@@ -341,7 +343,7 @@ class Session:
             [prompt.input_ids for prompt in prompts.prompts],
             [request.row.output_ids for request in first_pass(requests)],
         )
-        del raw, requests
+        del ran, ran_prefill, raw, requests
         # Else the memory of recorded graphs and of a static cache would be taken while the reference is scored.
         self._model.state.reset()
         scoring_failed = not self._add_score(answer, reference, intent, prompts)

@@ -19,7 +19,10 @@ UNTIL_COMPILED = 1
 NO_NAME_WHEN_COMPILED = "compiled code called no attention operator, and what its own kernels do has no name"
 # The operator that picks one is not the one that is picked.
 PICKS = ("aten::scaled_dot_product_attention",)
-ATTENTION = re.compile(r"scaled_dot_product|flash|fmha|sdpa|mha_|efficient_attention", re.IGNORECASE)
+ATTENTION = re.compile(r"scaled_dot_product|flash|fmha|sdpa|mha_|(efficient|flex)_attention", re.IGNORECASE)
+# Inductor names a fused pointwise kernel or reduction after all operators around it, attention too; its attention is
+# a template.
+FUSED = re.compile(r"triton_(poi|red|per)_")
 LONGEST_NAME = 90
 
 
@@ -56,7 +59,8 @@ class StepProfile:
             return
         self._left -= 1
         if self._left < 0:
-            self._running = profile(activities=[ProfilerActivity.CPU])
+            # Older torch warns unless it is told that events of several cycles are wanted; there is one.
+            self._running = profile(activities=[ProfilerActivity.CPU], acc_events=True)
             self._running.start()
 
     def _is_decoding(self) -> bool:
@@ -67,5 +71,5 @@ class StepProfile:
 
 def _attention_names(called: Iterable[str]) -> tuple[str, ...]:
     """Those of attention, each once, in the order they ran."""
-    found = [name for name in called if ATTENTION.search(name) and name not in PICKS]
+    found = [name for name in called if ATTENTION.search(name) and name not in PICKS and not FUSED.match(name)]
     return tuple(dict.fromkeys(name[:LONGEST_NAME] for name in found))
