@@ -8,7 +8,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from llenergymeasure.measurement.answers import compare_answers, equal_token_share, first_difference
+from llenergymeasure.engine.batches import Row
+from llenergymeasure.engine.generation import Request
+from llenergymeasure.measurement.answers import compare_answers, equal_token_share, first_difference, varying_answers
 from llenergymeasure.measurement.outputs import read_outputs, write_outputs
 
 PROMPTS = [[1, 2], [3]]
@@ -97,3 +99,29 @@ def test_outputs_survive_the_file_and_a_failed_experiment_has_none(tmp_path: Pat
     assert pq.read_schema(path).names == ["experiment_id", "request_index", "prompt_ids", "output_ids"]
     assert [str(field.type) for field in pq.read_schema(path)] == types
     assert types[1] == "int32"
+
+
+def request(pass_index: int, request_index: int, *output_ids: int) -> Request:
+    return Request(
+        pass_index=pass_index,
+        request_index=request_index,
+        batch_index=0,
+        input_tokens=2,
+        row=Row(output_ids, stop_reason="length", trailing_pads=0),
+        padded_tokens=0,
+        ttft_s=0.1,
+        itl_s=(),
+        e2e_latency_s=0.2,
+    )
+
+
+def test_passes_that_answer_alike_need_no_word() -> None:
+    assert varying_answers([request(each, place, 5, 6, place) for each in range(3) for place in range(2)]) == []
+
+
+def test_passes_that_answer_differently_are_pointed_out() -> None:
+    """As on an H100, with greedy decoding: the same prompts, the same seed, another token near the end."""
+    requests = [request(0, 0, 5, 6), request(0, 1, 7, 8), request(1, 0, 5, 6), request(1, 1, 7, 9)]
+    (warning,) = varying_answers(requests)
+    assert warning["code"] == "answers-vary"
+    assert warning["message"].startswith("1 of 2 requests have another output in a later pass, with the same seed")

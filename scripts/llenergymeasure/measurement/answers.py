@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
+
+from llenergymeasure.engine.generation import Request
 
 Ids = Sequence[int]
 
@@ -47,6 +50,25 @@ def compare_answers(reference: dict[str, Any], prompts: Sequence[Ids], outputs: 
         "equal_token_share": equal_token_share(pairs),
         "reference_tokens": sum(len(other) for _, other in pairs),
     }
+
+
+def varying_answers(requests: Sequence[Request]) -> list[dict[str, str]]:
+    """A warning where passes of one window answered the same prompts differently; none where all agree.
+
+    Every pass begins with the same seed, so the kernels are not deterministic (as on an H100), or the answer depends on
+    what else is in the batch.
+    """
+    digests: dict[int, set[str]] = defaultdict(set)
+    for request in requests:
+        digests[request.request_index].add(request.row.digest)
+    varying = sum(len(found) > 1 for found in digests.values())
+    if not varying:
+        return []
+    message = (
+        f"{varying} of {len(digests)} requests have another output in a later pass, with the same seed: generation is "
+        "not deterministic here, and an answer that differs from the reference's may differ for that alone"
+    )
+    return [{"code": "answers-vary", "message": message}]
 
 
 def first_difference(one: Ids, other: Ids) -> int | None:

@@ -29,7 +29,7 @@ from llenergymeasure.engine.padding import embedding_rows, pad_token
 from llenergymeasure.engine.quantized import layers_of, made_with, require_same, write_quantized
 from llenergymeasure.engine.replicas import Group
 from llenergymeasure.engine.scoring import mean_logprob
-from llenergymeasure.measurement.answers import compare_answers
+from llenergymeasure.measurement.answers import compare_answers, varying_answers
 from llenergymeasure.measurement.baselines import RESIDENT
 from llenergymeasure.measurement.baselines import findings_of as baseline_findings
 from llenergymeasure.measurement.calibration import Calibration, calibrate
@@ -298,6 +298,7 @@ class Session:
                 *choice_warnings(intent, seen),
                 *(warning_of(finding) for finding in findings if finding.code != "setting-ignored"),
                 *phase_warnings(figures.energy.phases),
+                *varying_answers(requests),
                 *memory.warnings(),
                 *self._model.state.warnings(),
             ]
