@@ -9,8 +9,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from benchmarks.gpu.schedule import Part
+from benchmarks.gpu.schedule import NOT_ASKED, Part, entry_of
 
 ROOT = Path(__file__).resolve().parents[2]
 WHEELS = ROOT / ".whl"
@@ -30,11 +31,43 @@ PARTS = (
     ("evidence", "evidence_tests", 30, 150),
 )
 INSTALL_S, INSTALL_LIMIT_S = 12.0, 60.0
+# The part without which no other one is begun, and the one that needs a second model library.
+BOARD_PART, OTHER_LIBRARY = "board", "other-library"
 
 
-def parts_of(folder: Path, carried: Sequence[Path], *, rehearsal: bool) -> list[Part]:
-    """What runs, in order: the carried wheels are installed into the folder first, if there are any."""
-    library = [wheel for wheel in carried if wheel.name.startswith(LIBRARY)]
+class NoSuchPart(ValueError):
+    """A name that was asked for is no part of the acceptance here; the message says which ones are."""
+
+
+def names_of(text: str, carried: Sequence[Path]) -> list[str]:
+    """The parts that `text` names, separated by commas, in the order in which they run; the board is always among them.
+
+    Raises:
+        NoSuchPart: one of the names is not a part, or cannot run without the carried wheels.
+    """
+    names = [name for name, *_ in PARTS]
+    asked = [word.strip() for word in text.split(",")]
+    unknown = [repr(word) for word in asked if word not in names]
+    if unknown:
+        raise NoSuchPart(f"--only: {', '.join(unknown)} is not a part; the parts are {', '.join(names)}")
+    if OTHER_LIBRARY in asked and not _library(carried):
+        raise NoSuchPart(f"--only: {OTHER_LIBRARY} needs the wheels that `make gpu-wheels` collects in {WHEELS.name}/")
+    return [name for name in names if name == BOARD_PART or name in asked]
+
+
+def not_asked_for(only: Sequence[str] | None) -> dict[str, dict[str, Any]]:
+    """Entries of the document for the parts that are not in `only`."""
+    return {name: entry_of(NOT_ASKED, None) for name, *_ in PARTS if only is not None and name not in only}
+
+
+def parts_of(
+    folder: Path, carried: Sequence[Path], *, rehearsal: bool, only: Sequence[str] | None = None
+) -> list[Part]:
+    """What runs, in order: the carried wheels are installed into the folder first, if there are any.
+
+    only: names from `names_of`; None for all parts
+    """
+    library = _library(carried)
     others = [wheel for wheel in carried if wheel not in library]
     installs = [
         _install(f"install-{target}", folder / target, files)
@@ -44,16 +77,22 @@ def parts_of(folder: Path, carried: Sequence[Path], *, rehearsal: bool) -> list[
     packages, locked = folder / "packages", folder / "library"
     found = list(installs)
     for name, module, expected_s, limit_s in PARTS:
-        own = name == "other-library"
+        own = name == OTHER_LIBRARY
         if own and not library:
             continue  # there is only one
+        if only is not None and name not in only:
+            continue
         command = [sys.executable, "-m", "benchmarks.gpu.child", module]
         path = (packages,) if own else (locked, packages)
         command += ["--rehearsal"] if rehearsal else []
-        required = name == "board"
+        required = name == BOARD_PART
         enough = "board" if required else None  # a torch that is read from a cold disk may take its time
         found.append(Part(name, expected_s, limit_s, tuple(command), path, required, enough))
     return found
+
+
+def _library(carried: Sequence[Path]) -> list[Path]:
+    return [wheel for wheel in carried if wheel.name.startswith(LIBRARY)]
 
 
 def _install(name: str, target: Path, wheels: list[Path]) -> Part:

@@ -53,6 +53,8 @@ def table(content: Mapping[str, Any], verdicts: Sequence[Verdict]) -> str:
     """The document in lines; a rehearsal says so in the first one."""
     board = content["board"] or "no board answered"
     head = f"REHEARSAL, says nothing of a board ({board})" if content["rehearsal"] else f"acceptance of {board}"
+    if content["only"] is not None:
+        head += f"; partial, only {', '.join(content['only'])}"
     limits = [
         (verdict.verdict, _number(verdict.figure), verdict.bound, f"{verdict.what}{_in_brackets(verdict.reason)}")
         for verdict in verdicts

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from benchmarks.gpu.limits import LIMITS, Verdict, all_hold, judge
+from benchmarks.gpu.parts import not_asked_for
 from benchmarks.gpu.table import FIGURES, table
 
 
@@ -157,6 +158,23 @@ def test_a_figure_that_is_missing_is_unknown_and_no_pass(answer: dict[str, Any] 
     assert not all_hold(verdicts, rehearsal=False)
 
 
+@pytest.mark.parametrize("rehearsal", [False, True])
+def test_a_part_that_was_not_asked_for_leaves_its_limits_unknown(rehearsal: bool) -> None:
+    only = ["board", "sampler-cost"]
+    found = {name: entry for name, entry in parts().items() if name in only} | not_asked_for(only)
+    verdicts = judge(found, rehearsal=rehearsal)
+    assert {verdict.verdict for verdict in verdicts} == {"unknown"}
+    assert all((verdict.reason or "").endswith(": not asked for") for verdict in verdicts)
+    assert not all_hold(verdicts, rehearsal=rehearsal)
+
+
+def test_a_figure_beyond_its_limit_is_no_failure_where_what_could_handle_it_was_not_asked_for() -> None:
+    found = parts(nvml_calls__loaded__calls__counter__median_ms=8.0)
+    found |= not_asked_for([name for name in found if name != "sampler-cost"])
+    verdict = verdict_of("nvml-latency", found)
+    assert (verdict.verdict, verdict.figure, verdict.reason) == ("unknown", 8.0, "sampler-cost: not asked for")
+
+
 def test_a_part_without_time_leaves_its_limits_unknown() -> None:
     verdicts = judge({}, rehearsal=False)
     assert {verdict.verdict for verdict in verdicts} == {"unknown"}
@@ -172,10 +190,11 @@ def test_a_rehearsal_passes_no_limit_that_needs_a_board() -> None:
 
 def test_the_table_shows_every_limit_and_figure_and_a_rehearsal_in_its_first_line() -> None:
     found = parts(study__study__ok_and_valid=5)
-    content = {"board": "H100", "rehearsal": False, "seconds": 500.0, "parts": found}
+    content = {"board": "H100", "rehearsal": False, "only": None, "seconds": 500.0, "parts": found}
     shown = table(content, judge(found, rehearsal=False))
-    assert shown.startswith("acceptance of H100")
+    assert shown.startswith("acceptance of H100\n")
     assert all(limit.what in shown for limit in LIMITS) and all(words in shown for words, _ in FIGURES)
     (line,) = [each for each in shown.splitlines() if "records of the study that are ok" in each]
     assert line.split()[:4] == ["fail", "5", "=", "6"]
     assert table({**content, "rehearsal": True}, []).startswith("REHEARSAL")
+    assert table({**content, "only": ["board"]}, []).startswith("acceptance of H100; partial, only board\n")
