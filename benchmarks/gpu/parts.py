@@ -1,7 +1,8 @@
 """The parts of the acceptance, the most important first: what each takes on a board, and when it is killed.
 
-Limits are judged by the first six and, for calls slower than they should be, by the sampler's cost. The times are
-estimates; where a part needs less, the later ones get the rest, the evidence tests all that is left.
+Limits are judged by the study and those before it and, for calls slower than they should be, by the sampler's cost. The
+times are those of an H100 whose host is slow (a decoding step of 16 layers takes 14 ms there), in November 2026; where
+a part needs less, the later ones get the rest, the evidence tests all that is left.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ WHEELS = ROOT / ".whl"
 LIBRARY = ("transformers-", "tokenizers-", "huggingface_hub-", "httpx2-", "httpcore2-", "truststore-")
 # name, module, seconds expected on a board, limit
 PARTS = (
-    ("board", "probes.identity", 15, 180),
-    ("environment", "probes.environment", 3, 30),
-    ("nvml-calls", "probes.nvml_calls", 14, 45),
-    ("counter-lag", "probes.counter_lag", 30, 60),
-    ("window-lengths", "probes.window_lengths", 45, 90),
-    ("decoding", "probes.decoding", 80, 150),
-    ("study", "study_run", 250, 340),
-    ("sampler-cost", "probes.sampler_cost", 35, 70),
-    ("other-library", "probes.other_library", 15, 40),
+    ("board", "probes.identity", 8, 180),
+    ("environment", "probes.environment", 1, 30),
+    ("nvml-calls", "probes.nvml_calls", 13, 45),
+    ("counter-lag", "probes.counter_lag", 26, 60),
+    ("window-lengths", "probes.window_lengths", 55, 90),
+    ("decoding", "probes.decoding", 60, 120),
+    ("study", "study_run", 280, 300),
+    ("sampler-cost", "probes.sampler_cost", 55, 90),
+    ("other-library", "probes.other_library", 27, 50),
     ("evidence", "evidence_tests", 30, 150),
 )
-INSTALL_S, INSTALL_LIMIT_S = 12.0, 60.0
+INSTALL_S, INSTALL_LIMIT_S = 6.0, 60.0
 # The part without which no other one is begun, and the one that needs a second model library.
 BOARD_PART, OTHER_LIBRARY = "board", "other-library"
 
