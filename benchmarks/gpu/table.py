@@ -30,6 +30,7 @@ FIGURES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("largest share of a window at that limit", ("window-lengths", "windows", "power_limited")),
     ("windows: W by length in s", ("window-lengths", "windows", "watts_by_length")),
     ("seconds of a decoding in a window over one outside", ("sampler-cost", "at_default", "ratio")),
+    ("standard error of that", ("sampler-cost", "at_default", "ratio_standard_error")),
     ("seconds of its steps in windows", ("sampler-cost", "at_default", "step_inside_s")),
     ("seconds of its steps outside", ("sampler-cost", "at_default", "step_outside_s")),
     ("share of long steps in windows", ("sampler-cost", "at_default", "long_steps_inside")),

@@ -125,6 +125,11 @@ def test_a_pass_of_streaming_copies_memory_back_and_forth() -> None:
     assert 0 < work.pass_seconds(raw[0]) < 1.0
 
 
+def test_the_standard_error_of_a_median_is_that_of_normal_values() -> None:
+    assert sampler_cost.standard_error([1.0, 1.2, 1.1, 1.3]) == pytest.approx(0.0809, abs=1e-4)
+    assert sampler_cost.standard_error([1.0]) is None
+
+
 def test_long_steps_are_counted_in_windows_and_outside() -> None:
     found = sampler_cost.steps_of([0.01] * 6 + [0.0131, 0.05], [0.01] * 7 + [0.0129])
     assert (found["long_steps_inside"], found["long_steps_outside"]) == (0.25, 0.0)

@@ -6,6 +6,7 @@ are as many outside of windows as inside, those of the sampler are inside only.
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -63,9 +64,17 @@ def _compared(scale: Scale, config: EnergyConfig, pairs: int) -> dict[str, Any]:
     return {
         "interval_s": config.power_interval_s,
         "ratio": round(statistics.median(ratios), 5),
+        "ratio_standard_error": standard_error(ratios),
         "ratios": [round(value, 4) for value in sorted(ratios)],
         **steps_of(steps_s[True], steps_s[False]),
     }
+
+
+def standard_error(values: Sequence[float]) -> float | None:
+    """Of the median, as if the values were normal; None for fewer than two."""
+    if len(values) < 2:
+        return None
+    return round(math.sqrt(math.pi / 2 / len(values)) * statistics.stdev(values), 5)
 
 
 def steps_of(inside_s: Sequence[float], outside_s: Sequence[float]) -> dict[str, float]:
