@@ -1,11 +1,14 @@
 """`make gpu-acceptance`: whether one NVIDIA board does what the pipeline takes for granted, in under ten minutes.
 
-python3 -m benchmarks.gpu [--out FOLDER] [--rehearsal] [--no-wheels]     (in the repository's root)
+python3 -m benchmarks.gpu [--out FOLDER] [--rehearsal] [--no-wheels] [--only NAME,NAME] [--seconds N]
+
+Run it in the repository's root.
 
 Needs Python 3.12 with torch and transformers, and no network: packages in .whl/ (`make gpu-wheels`) are installed into
 a temporary folder. Prints a table of limits and writes <board>.json into the folder, by default benchmarks/gpu/results
-or what OUT names. Ends within 570 s. With --rehearsal the processor and a simulated NVML library stand in for the
-board; the file says so. Exit code 0: every limit holds.
+or what OUT names. Ends within 570 s, or what --seconds says. --only runs some of the parts and writes
+<board>-partial.json; such a run is never an acceptance. With --rehearsal the processor and a simulated NVML library
+stand in for the board; the file says so. Exit code 0: every limit holds.
 """
 
 from __future__ import annotations
@@ -25,9 +28,9 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.gpu.document import Document  # noqa: E402
 from benchmarks.gpu.limits import all_hold, judge  # noqa: E402
-from benchmarks.gpu.parts import WHEELS, parts_of  # noqa: E402
+from benchmarks.gpu.parts import WHEELS, NoSuchPart, names_of, not_asked_for, parts_of  # noqa: E402
 from benchmarks.gpu.rehearsal import simulated_board  # noqa: E402
-from benchmarks.gpu.schedule import LOG, Schedule  # noqa: E402
+from benchmarks.gpu.schedule import LEAST_TOTAL_S, LOG, Schedule  # noqa: E402
 from benchmarks.gpu.table import table  # noqa: E402
 from benchmarks.gpu.told import OUT  # noqa: E402
 
@@ -40,24 +43,41 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path(os.environ.get("OUT") or RESULTS), help="folder of the JSON")
     parser.add_argument("--rehearsal", action="store_true", help="without a board; the JSON says so")
     parser.add_argument("--no-wheels", action="store_true", help="everything is installed; leave .whl/ alone")
+    parser.add_argument("--only", metavar="NAME,NAME", help="these parts, after those that every run needs")
+    parser.add_argument("--seconds", type=float, default=TOTAL_S, metavar="N", help="end within so many seconds")
     asked = parser.parse_args()
+    wheels = [] if asked.no_wheels else sorted(WHEELS.glob("*.whl"))
+    try:
+        only = None if asked.only is None else names_of(asked.only, wheels)
+    except NoSuchPart as error:
+        return _refuse(str(error))
+    if not LEAST_TOTAL_S <= asked.seconds < float("inf"):
+        return _refuse(f"--seconds {asked.seconds:g} leaves no time for any part; at least {LEAST_TOTAL_S:g}")
     out: Path = asked.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     (out / LOG).unlink(missing_ok=True)
-    document = Document(out, rehearsal=asked.rehearsal, taken=_today(), commit=_commit())
+    document = Document(
+        out, rehearsal=asked.rehearsal, taken=_today(), commit=_commit(), only=only, total_s=asked.seconds
+    )
     with tempfile.TemporaryDirectory(prefix="gpu-acceptance-") as name:
         environment = _environment(out)
         if asked.rehearsal:
             environment |= simulated_board(Path(name, "driver"))
-        schedule = Schedule(document, total_s=TOTAL_S, begun_s=BEGUN_S, environment=environment, directory=ROOT)
-        wheels = [] if asked.no_wheels else sorted(WHEELS.glob("*.whl"))
-        schedule.run(parts_of(Path(name), wheels, rehearsal=asked.rehearsal), lambda: _finish(document))
+        schedule = Schedule(document, total_s=asked.seconds, begun_s=BEGUN_S, environment=environment, directory=ROOT)
+        parts = parts_of(Path(name), wheels, rehearsal=asked.rehearsal, only=only)
+        schedule.run(parts, lambda: _finish(document))
     return 0 if document.content["accepted"] else 1
+
+
+def _refuse(reason: str) -> int:
+    print(f"gpu-acceptance: {reason}", file=sys.stderr)
+    return 2
 
 
 def _finish(document: Document) -> None:
     """Judge, write for the last time, and print."""
     content = document.content
+    content["parts"] |= not_asked_for(content["only"])
     verdicts = judge(content["parts"], rehearsal=content["rehearsal"])
     content["verdicts"] = [verdict.to_dict() for verdict in verdicts]
     content["accepted"] = all_hold(verdicts, rehearsal=content["rehearsal"])

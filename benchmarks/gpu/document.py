@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,20 @@ class Document:
     """`content` as it stands in the file.
 
     rehearsal: true where a processor stood in for the board; such a document says nothing of a board
+    only: the parts that were asked for by name, None where all were; total_s: how long all of it may take
     parts: by name, its state, seconds and figures; verdicts: one per limit, empty until the end
     """
 
-    def __init__(self, folder: Path, *, rehearsal: bool, taken: str, commit: str | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        rehearsal: bool,
+        taken: str,
+        commit: str | None,
+        only: Sequence[str] | None,
+        total_s: float,
+    ) -> None:
         self.folder = folder
         self.content: dict[str, Any] = {
             "format": FORMAT,
@@ -44,6 +55,8 @@ class Document:
             "board": None,
             "taken": taken,
             "commit": commit,
+            "only": None if only is None else list(only),
+            "total_s": total_s,
             "seconds": None,
             "accepted": False,
             "verdicts": [],
@@ -52,10 +65,11 @@ class Document:
 
     @property
     def path(self) -> Path:
-        """Named by the board, and as a rehearsal where it is one."""
+        """Named by the board, and as a rehearsal or as partial where it is one."""
         board = self.content["board"]
         name = UNKNOWN_BOARD if board is None else re.sub(r"[^a-z0-9]+", "-", board.lower()).strip("-")
-        return self.folder / f"{'rehearsal-' if self.content['rehearsal'] else ''}{name}.json"
+        before = "rehearsal-" if self.content["rehearsal"] else ""
+        return self.folder / f"{before}{name}{'' if self.content['only'] is None else '-partial'}.json"
 
     def keep(self, part: str, entry: dict[str, Any]) -> None:
         """Add a part and write the file."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.gpu.child import ERROR, NOT_HERE
 from benchmarks.gpu.records import COUNTER, EXPECTED
+from benchmarks.gpu.schedule import NOT_ASKED
 
 PASS, HANDLED, FAIL, UNKNOWN, ABSENT = "pass", "handled", "fail", "unknown", "not on this machine"
 # A sampler that costs more than this is felt by the work beside it.
@@ -21,6 +22,10 @@ Parts = Mapping[str, Any]
 
 class NoFigure(Exception):
     """The parts hold no such figure; the message says why."""
+
+
+class NotAsked(NoFigure):
+    """The figure is of a part that was not asked for."""
 
 
 @dataclass(frozen=True)
@@ -74,31 +79,37 @@ def _verdict(limit: Limit, parts: Parts, *, rehearsal: bool) -> Verdict:
 
     try:
         figure = limit.figure(parts)
+    except NotAsked as missing:
+        return said(None, UNKNOWN, str(missing))
     except NoFigure as missing:
         return said(None, ABSENT if rehearsal and limit.board_only else UNKNOWN, str(missing))
     if rehearsal and limit.board_only:
         return said(figure, ABSENT, "a figure of a rehearsal")
     if limit.holds(figure):
         return said(figure, PASS, None)
-    lacking = []
+    lacking, verdict = [], FAIL
     for copes, remedy in limit.handled:
         try:
             if copes(parts):
                 return said(figure, HANDLED, remedy)
         except NoFigure as missing:
             lacking.append(str(missing))
-    return said(figure, FAIL, "; ".join(lacking) or None)
+            verdict = UNKNOWN if isinstance(missing, NotAsked) else verdict
+    return said(figure, verdict, "; ".join(lacking) or None)
 
 
 def figure_at(parts: Parts, part: str, question: str, *path: str) -> Any:
     """A figure by its place.
 
     Raises:
+        NotAsked: the part was not asked for.
         NoFigure: the part did not run, the question failed, or the answer lacks the figure.
     """
     entry = parts.get(part)
     if entry is None:
         raise NoFigure(f"{part} did not run")
+    if entry["state"] == NOT_ASKED:
+        raise NotAsked(f"{part}: {NOT_ASKED}")
     answer = entry["figures"].get(question)
     if answer is None:
         raise NoFigure(f"{part}: {entry['state']}{': ' + entry['reason'] if entry['reason'] else ''}")

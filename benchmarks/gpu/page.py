@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks.gpu.document import FORMAT, read_json
 from benchmarks.gpu.limits import LIMITS
+from benchmarks.gpu.schedule import NOT_ASKED
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "methodology.md"
@@ -25,13 +26,13 @@ class NotABoard(ValueError):
 
 
 def read_boards(folder: Path = HERE) -> list[dict[str, Any]]:
-    """The documents of all boards, by name of their file.
+    """The documents of all boards, by name of their file; a partial one comes after the whole one of its board.
 
     Raises:
         NotABoard: one is a rehearsal, of another format, or names no board.
     """
     found = []
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(folder.glob("*.json"), key=lambda path: path.stem):
         content = read_json(path)
         if content.get("rehearsal") is not False:
             raise NotABoard(f"{path.name} is a rehearsal; delete it")
@@ -42,7 +43,7 @@ def read_boards(folder: Path = HERE) -> list[dict[str, Any]]:
 
 
 def table(boards: Sequence[Mapping[str, Any]]) -> str:
-    """A row per board: its name, driver, date, and per limit the figure with its verdict."""
+    """A row per file: the board, driver, date, and per limit the figure with its verdict."""
     head = ["board", "driver", "on", *(limit.name for limit in LIMITS)]
     rows = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join([*rows, *([_row(board) for board in boards] or [NONE])])
@@ -51,13 +52,16 @@ def table(boards: Sequence[Mapping[str, Any]]) -> str:
 def _row(board: Mapping[str, Any]) -> str:
     driver = (board["parts"].get("board") or {}).get("figures", {}).get("board", {}).get("driver", "-")
     verdicts = {verdict["name"]: verdict for verdict in board["verdicts"]}
-    cells = [board["board"], driver, board["taken"], *(_cell(verdicts.get(limit.name)) for limit in LIMITS)]
+    name = board["board"] if board.get("only") is None else f"{board['board']}, partial: {', '.join(board['only'])}"
+    cells = [name, driver, board["taken"], *(_cell(verdicts.get(limit.name)) for limit in LIMITS)]
     return "| " + " | ".join(cells) + " |"
 
 
 def _cell(verdict: Mapping[str, Any] | None) -> str:
     if verdict is None:
         return "-"
+    if verdict["figure"] is None and (verdict.get("reason") or "").endswith(NOT_ASKED):
+        return NOT_ASKED
     figure = "" if verdict["figure"] is None else f"{verdict['figure']:.3g} "
     return f"{figure}{verdict['verdict']}"
 

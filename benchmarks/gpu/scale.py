@@ -16,9 +16,10 @@ class Scale:
     """Sizes and durations of every part.
 
     model: fields of a Llama configuration, of 1.0 billion parameters on a board
-    rows, prompt_tokens: of the batch whose prefill loads the board in the windows
+    rows, prompt_tokens: of the batch whose forwards are counted
+    stream_bytes, copies_per_pass: of the memory that is copied in the windows; on a board a pass is some tens of ms
     lengths_s: windows, in an order in which neither a steady drift of the power nor a warming that levels off shows as
-        an intercept
+        an intercept; the short ones are the most frequent, because there the edges weigh most
     idle_s, busy_s, settle_s: the step of the load: before it, while it lasts, after the last one
     latency_calls: of each NVML function
     pairs: of stretches of `passes_per_window` passes with and without a window
@@ -30,6 +31,8 @@ class Scale:
     dtype: str
     rows: int
     prompt_tokens: int
+    stream_bytes: int
+    copies_per_pass: int
     decode_tokens: int
     lengths_s: tuple[float, ...]
     idle_s: float
@@ -54,14 +57,16 @@ BOARD = Scale(
     dtype="bfloat16",
     rows=16,
     prompt_tokens=512,
+    stream_bytes=1 << 30,
+    copies_per_pass=40,
     decode_tokens=64,
-    lengths_s=(2.0, 4.0, 1.0, 2.0, 4.0, 8.0, 1.0),
+    lengths_s=(2.0, 4.0, 1.0, 1.0, 1.0, 1.0, 1.0, 4.0, 4.0, 2.0, 1.0),
     idle_s=2.0,
     busy_s=2.5,
     settle_s=8.0,
     latency_calls=60,
-    pairs=8,
-    passes_per_window=5,
+    pairs=12,
+    passes_per_window=1,
 )
 REHEARSAL = Scale(
     rehearsal=True,
@@ -77,8 +82,10 @@ REHEARSAL = Scale(
     dtype="float32",
     rows=2,
     prompt_tokens=16,
+    stream_bytes=16 << 20,
+    copies_per_pass=2,
     decode_tokens=8,
-    lengths_s=(0.2, 0.4, 0.1, 0.4),
+    lengths_s=(0.8, 1.2, 0.4, 1.2),
     idle_s=1.0,
     busy_s=1.0,
     settle_s=1.0,

@@ -16,13 +16,15 @@ from benchmarks.gpu.processes import GRACE_S, VANISH_S, Ended, kill_all_within, 
 from benchmarks.gpu.told import ENDS_IN, FIGURES
 
 DONE, FAILED, STOPPED = "done", "failed", "stopped"
-NO_TIME, ABSENT = "no time left", "not on this machine"
+NO_TIME, ABSENT, NOT_ASKED = "no time left", "not on this machine", "not asked for"
 # What all parts print, beside the JSON.
 LOG = "acceptance.log"
 # For verdicts, the table and the last write.
 CLOSING_S = 2.0
 # A part that gets less than this share of what it is expected to take is not begun.
 LEAST_SHARE = 0.5
+# What any part has to begin with: the end, and a command that must be killed, take all but a second of it.
+LEAST_TOTAL_S = CLOSING_S + GRACE_S + VANISH_S + 1.0
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Schedule:
             with self._lock:
                 for part in parts:
                     if part.name not in self._document.content["parts"]:
-                        self._document.keep(part.name, _entry(NO_TIME, "the time was over"))
+                        self._document.keep(part.name, entry_of(NO_TIME, "the time was over"))
                 finish()
                 kill_all_within(VANISH_S / 2)
                 os._exit(1)
@@ -88,7 +90,7 @@ class Schedule:
             missing: str | None = None
             for place, part in enumerate(parts):
                 if missing is not None:
-                    entry = _entry(ABSENT, missing)
+                    entry = entry_of(ABSENT, missing)
                 else:
                     entry = self._run(part, allowance(parts[place:], self._end_s - time.monotonic()))
                     if part.required and not _suffices(part, entry):
@@ -105,7 +107,7 @@ class Schedule:
 
     def _run(self, part: Part, allowed_s: float) -> dict[str, Any]:
         if allowed_s <= 0:
-            return _entry(NO_TIME, f"it takes {part.expected_s:g} s on a board")
+            return entry_of(NO_TIME, f"it takes {part.expected_s:g} s on a board")
         folder = self._document.folder
         figures = folder / f"{part.name}.figures.json"
         figures.unlink(missing_ok=True)
@@ -123,7 +125,7 @@ class Schedule:
         answers = read_json(figures)
         figures.unlink(missing_ok=True)
         state, reason = _judge(ended, answers, allowed_s)
-        return {**_entry(state, reason), "seconds": round(ended.seconds, 2), "figures": answers}
+        return {**entry_of(state, reason), "seconds": round(ended.seconds, 2), "figures": answers}
 
 
 def _judge(ended: Ended, answers: Mapping[str, Any], allowed_s: float) -> tuple[str, str | None]:
@@ -150,7 +152,8 @@ def _suffices(part: Part, entry: Mapping[str, Any]) -> bool:
     return bool(entry["state"] == DONE)
 
 
-def _entry(state: str, reason: str | None) -> dict[str, Any]:
+def entry_of(state: str, reason: str | None) -> dict[str, Any]:
+    """What the document says of a part that has no figures."""
     return {"state": state, "reason": reason, "seconds": 0.0, "figures": {}}
 
 

@@ -32,6 +32,21 @@ def test_a_board_is_a_row_with_its_figures(tmp_path: Path) -> None:
     assert row.count("|") == len(LIMITS) + 4
 
 
+def test_a_partial_run_is_a_row_of_its_own_after_the_whole_one_and_says_so(tmp_path: Path) -> None:
+    partial = document(only=["board", "nvml-calls"], taken="2026-11-28")
+    partial["verdicts"] = [
+        {"name": limit.name, "figure": None, "verdict": "unknown", "reason": "study: not asked for"} for limit in LIMITS
+    ]
+    partial["verdicts"][0] = {"name": LIMITS[0].name, "figure": 0.5, "verdict": "pass", "reason": None}
+    (tmp_path / "nvidia-h100-partial.json").write_text(json.dumps(partial), encoding="utf-8")
+    (tmp_path / "nvidia-h100.json").write_text(json.dumps(document()), encoding="utf-8")
+    whole, part = table(read_boards(tmp_path)).splitlines()[2:]
+    assert whole.startswith("| NVIDIA H100 | 580.1 | 2026-11-27 | 0.0123 pass |")
+    assert part.startswith(
+        "| NVIDIA H100, partial: board, nvml-calls | 580.1 | 2026-11-28 | 0.5 pass | not asked for |"
+    )
+
+
 def test_without_a_board_it_says_so(tmp_path: Path) -> None:
     lines = table(read_boards(tmp_path)).splitlines()
     assert lines[-1].startswith("| none yet |")

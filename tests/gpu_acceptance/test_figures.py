@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import random
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from benchmarks import gpu_energy
 from benchmarks.gpu import evidence_tests, records, study_run
-from benchmarks.gpu.probes import counter_lag, decoding, environment, nvml_calls, window_lengths
+from benchmarks.gpu.probes import counter_lag, decoding, environment, nvml_calls, sampler_cost, window_lengths, work
 from benchmarks.gpu.probes.counter_lag import Reading
-from benchmarks.gpu.scale import BOARD
+from benchmarks.gpu.probes.streaming import Streaming
+from benchmarks.gpu.scale import BOARD, REHEARSAL
+
+from llenergymeasure.config import EnergyConfig
+from llenergymeasure.engine.static_batching import StaticGenerator
 
 IDLE_W, BUSY_W, TICK_S, POLL_S = 70.0, 600.0, 0.1, 0.001
 BUSY_S = [(103.0, 105.5), (107.5, 110.0)]
@@ -84,11 +93,48 @@ def windows_of(drawn_j: Callable[[float], float], off_s: float) -> list[dict[str
 @pytest.mark.parametrize("warms_s", [2.0, 5.0, 10.0, 20.0, 40.0])
 def test_a_board_that_warms_shows_no_intercept(warms_s: float) -> None:
     def drawn_j(time_s: float) -> float:
-        """5 % more in the end than when the warm-up began, 6 s before the first window, with this time constant."""
-        return 300.0 * (time_s + 0.05 * warms_s * math.exp(-(time_s - 94.0) / warms_s))
+        """5 % more in the end than when the warm-up began, 4 s before the first window, with this time constant."""
+        return 300.0 * (time_s + 0.05 * warms_s * math.exp(-(time_s - 96.0) / warms_s))
 
-    assert abs(window_lengths.line_of(windows_of(drawn_j, 0.0))["intercept_s"]) < 0.003
-    assert window_lengths.line_of(windows_of(drawn_j, 0.03))["intercept_s"] == pytest.approx(0.03, abs=0.003)
+    assert abs(window_lengths.line_of(windows_of(drawn_j, 0.0))["intercept_s"]) < 0.001
+    assert window_lengths.line_of(windows_of(drawn_j, 0.03))["intercept_s"] == pytest.approx(0.03, abs=0.001)
+
+
+def test_the_windows_of_a_board_are_mostly_short_and_last_22_s_in_all() -> None:
+    many = {length_s: BOARD.lengths_s.count(length_s) for length_s in BOARD.lengths_s}
+    assert many == {1.0: 6, 2.0: 2, 4.0: 3} and sum(BOARD.lengths_s) == 22.0
+
+
+def test_work_at_the_power_limit_is_told_by_the_worst_window_and_its_share_of_the_limit() -> None:
+    rows = [{"power_limited": 0.0}, {"power_limited": 0.25}, {"power_limited": None}]
+    assert window_lengths.at_limit(rows, 420.0, 700.0) == {"share_of_limit": 0.6, "power_limited": 0.25}
+    assert window_lengths.at_limit(rows[2:], 420.0, None) == {"share_of_limit": None, "power_limited": None}
+
+
+def test_a_pass_of_streaming_copies_memory_back_and_forth() -> None:
+    work = Streaming(dataclasses.replace(REHEARSAL, copies_per_pass=1))
+    work._pair[1].fill_(7)
+    work.run_pass()
+    assert work._pair[0].unique().tolist() == [7]
+    work._pair[0].fill_(3)
+    work._copies = 2
+    work.run_pass(prefill_only=True)
+    assert work._pair[1].unique().tolist() == [7], "there, and back"
+    raw = work.take_raw()
+    assert len(raw) == 2 and not work.take_raw()
+    assert 0 < work.pass_seconds(raw[0]) < 1.0
+
+
+def test_the_standard_error_of_a_median_is_that_of_normal_values() -> None:
+    assert sampler_cost.standard_error([1.0, 1.2, 1.1, 1.3]) == pytest.approx(0.0809, abs=1e-4)
+    assert sampler_cost.standard_error([1.0]) is None
+
+
+def test_long_steps_are_counted_in_windows_and_outside() -> None:
+    found = sampler_cost.steps_of([0.01] * 6 + [0.0131, 0.05], [0.01] * 7 + [0.0129])
+    assert (found["long_steps_inside"], found["long_steps_outside"]) == (0.25, 0.0)
+    found = sampler_cost.steps_of([0.011] * 4, [0.01] * 8)
+    assert (found["step_inside_s"], found["step_outside_s"]) == (0.011, 0.01)
 
 
 def test_a_ramp_of_the_board_is_in_both_lags_and_not_beyond_the_power() -> None:
@@ -122,6 +168,93 @@ def test_recordings_after_the_third_pass_are_counted_and_unknown_where_nothing_c
     recorded[6:] = [{"graphs_recorded": 4}, {"graphs_recorded": 0}, {"graphs_recorded": 1}]
     assert decoding.recorded_after(recorded) == 3, "also where a manager was given up in between"
     assert decoding.recorded_after([{"frames_compiled": 1}] * 9) is None
+
+
+def test_a_whole_pass_is_timed_after_the_one_that_makes_the_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    took_s = iter([0.5, 4.2, 0.1, 0.8])
+    monkeypatch.setattr(StaticGenerator, "pass_seconds", lambda *_: next(took_s))
+    found = decoding.prefill_only(REHEARSAL)
+    assert (found["forwards_of_prefill"], found["forwards_of_all"]) == (1, REHEARSAL.decode_tokens)
+    assert (found["prefill_s"], found["first_all_s"], found["all_s"]) == (0.1, 4.2, 0.8)
+    assert found["step_s"] == pytest.approx(0.7 / 7)
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of tokens of each pass so far."""
+    original, passes = StaticGenerator.run_pass, list[int]()
+
+    def run_pass(self: StaticGenerator, *, prefill_only: bool = False) -> None:
+        original(self, prefill_only=prefill_only)
+        passes.append(1 if prefill_only else self.max_new_tokens)
+
+    monkeypatch.setattr(StaticGenerator, "run_pass", run_pass)
+    return passes
+
+
+# A board whose model lies on the processor.
+AS_A_BOARD = dataclasses.replace(REHEARSAL, device="cuda")
+
+
+def test_the_collector_runs_after_the_first_static_pass_only(ran: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    collected, taken, take = list[int](), list[int](), StaticGenerator.take_raw
+    monkeypatch.setattr(decoding, "gc", SimpleNamespace(collect=lambda: collected.append(len(ran))))
+    monkeypatch.setattr(StaticGenerator, "take_raw", lambda self: (taken.append(len(ran)), take(self))[1])
+    found = decoding.graphs(AS_A_BOARD)
+    assert len(found["passes"]) == decoding.STATIC_PASSES
+    assert (collected, taken) == ([1], [decoding.STATIC_PASSES // 2 + 1, decoding.STATIC_PASSES])
+
+
+def test_the_cost_of_a_profile_is_seen_in_three_passes_of_32_tokens(ran: list[int]) -> None:
+    decoding.profiler_cost(AS_A_BOARD)
+    assert ran == [32] * 6 + [1] + [32] * 3
+
+
+def test_the_longer_interval_is_tried_last_and_in_half_as_many_pairs(
+    ran: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs = list[EnergyConfig]()
+
+    @contextmanager
+    def window(*_: object) -> Iterator[None]:
+        ran.append(-1)
+        yield
+        ran.append(-2)
+
+    def opened(config: EnergyConfig) -> SimpleNamespace:
+        configs.append(config)
+        return SimpleNamespace(window=window, close=lambda: None)
+
+    monkeypatch.setattr(sampler_cost, "open_meters", opened)
+    sampler_cost.at_200_ms(dataclasses.replace(AS_A_BOARD, pairs=4, passes_per_window=1))
+    tokens = REHEARSAL.decode_tokens
+    warm_up = [tokens] * sampler_cost.WARM_UP
+    assert ran == [*warm_up, tokens, -1, tokens, -2, -1, tokens, -2, tokens]
+    assert [config.power_interval_s for config in configs] == [0.2]
+    assert list(sampler_cost.QUESTIONS) == ["at_default", "stamp", "at_200_ms"]
+    assert (BOARD.pairs, BOARD.passes_per_window, BOARD.decode_tokens) == (12, 1, 64)
+
+
+def test_the_thread_that_loads_the_board_sets_its_device_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, device = list[tuple[str, int]](), torch.device("cpu")
+
+    class Matrix:
+        def __init__(self) -> None:
+            self.device = device
+
+        def __matmul__(self, other: object) -> None:
+            calls.append(("product", threading.get_ident()))
+
+    monkeypatch.setattr(work, "_matrix", lambda _: Matrix())
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: calls.append(("device", threading.get_ident())))
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: time.sleep(1e-3))
+    busy = work.Products(8)
+    busy.start()
+    while len(calls) < 2:
+        time.sleep(1e-3)
+    busy.finish()
+    assert [name for name, _ in calls[:2]] == ["device", "product"]
+    assert calls[0][1] == calls[1][1] != threading.get_ident()
 
 
 def record(replicate: int, joules: float, *, cache: str | None, rows: int, **changes: Any) -> dict[str, Any]:

@@ -6,8 +6,10 @@ import copy
 from typing import Any
 
 import pytest
+from benchmarks.gpu import compact
 from benchmarks.gpu.limits import LIMITS, Verdict, all_hold, judge
-from benchmarks.gpu.table import FIGURES, table
+from benchmarks.gpu.parts import not_asked_for
+from benchmarks.gpu.table import FIGURES, WIDEST, table
 
 
 def calls(milliseconds: float) -> dict[str, Any]:
@@ -157,6 +159,23 @@ def test_a_figure_that_is_missing_is_unknown_and_no_pass(answer: dict[str, Any] 
     assert not all_hold(verdicts, rehearsal=False)
 
 
+@pytest.mark.parametrize("rehearsal", [False, True])
+def test_a_part_that_was_not_asked_for_leaves_its_limits_unknown(rehearsal: bool) -> None:
+    only = ["board", "sampler-cost"]
+    found = {name: entry for name, entry in parts().items() if name in only} | not_asked_for(only)
+    verdicts = judge(found, rehearsal=rehearsal)
+    assert {verdict.verdict for verdict in verdicts} == {"unknown"}
+    assert all((verdict.reason or "").endswith(": not asked for") for verdict in verdicts)
+    assert not all_hold(verdicts, rehearsal=rehearsal)
+
+
+def test_a_figure_beyond_its_limit_is_no_failure_where_what_could_handle_it_was_not_asked_for() -> None:
+    found = parts(nvml_calls__loaded__calls__counter__median_ms=8.0)
+    found |= not_asked_for([name for name in found if name != "sampler-cost"])
+    verdict = verdict_of("nvml-latency", found)
+    assert (verdict.verdict, verdict.figure, verdict.reason) == ("unknown", 8.0, "sampler-cost: not asked for")
+
+
 def test_a_part_without_time_leaves_its_limits_unknown() -> None:
     verdicts = judge({}, rehearsal=False)
     assert {verdict.verdict for verdict in verdicts} == {"unknown"}
@@ -172,10 +191,64 @@ def test_a_rehearsal_passes_no_limit_that_needs_a_board() -> None:
 
 def test_the_table_shows_every_limit_and_figure_and_a_rehearsal_in_its_first_line() -> None:
     found = parts(study__study__ok_and_valid=5)
-    content = {"board": "H100", "rehearsal": False, "seconds": 500.0, "parts": found}
+    content = {"board": "H100", "rehearsal": False, "only": None, "seconds": 500.0, "parts": found}
     shown = table(content, judge(found, rehearsal=False))
-    assert shown.startswith("acceptance of H100")
+    assert shown.startswith("acceptance of H100\n")
     assert all(limit.what in shown for limit in LIMITS) and all(words in shown for words, _ in FIGURES)
     (line,) = [each for each in shown.splitlines() if "records of the study that are ok" in each]
     assert line.split()[:4] == ["fail", "5", "=", "6"]
     assert table({**content, "rehearsal": True}, []).startswith("REHEARSAL")
+    only = ["study", "sampler-cost"]
+    partial = table({**content, "only": only, "parts": found | not_asked_for(only)}, [])
+    assert partial.startswith("acceptance of H100; partial, only study, sampler-cost\n")
+    assert all((words in partial) == (place[0] in only) for words, place in FIGURES)
+
+
+def test_the_table_shows_figures_in_one_short_line_each() -> None:
+    held = {"sw_power_cap": {"counter_per_s": 991037489.7, "share_of_samples": 1.0}}
+    held |= {name: {"counter_per_s": None, "share_of_samples": 0.0} for name in ("hw_slowdown", "sync_boost")}
+    found = parts()
+    found["nvml-calls"]["figures"]["loaded"]["throttling"] = held
+    found["study"]["figures"]["study"] |= {
+        "jobs": [{"rule": "validate", "ended_s": 16.5, "seconds": 16.5}, {"rule": "model", "seconds": 47.2}],
+        "codes": {},
+        "stopped": True,
+    }
+    found["decoding"]["figures"]["attention"] = {"padded": ["a_kernel" * 10] * 5}
+    shown = table({"board": "H100", "rehearsal": False, "only": None, "seconds": 500.0, "parts": found}, [])
+    lines = {line.split("  ")[0]: line.rsplit("  ", 1)[-1] for line in shown.splitlines()}
+    assert lines["what holds the clocks down, under load"] == (
+        "sw_power_cap 0.991 s/s by counter (ns), 1.000 of samples"
+    )
+    assert lines["seconds of its jobs"] == "validate 16.5, model 47.2"
+    assert lines["what the study's runs were judged by"] == "none"
+    cut = lines["attention, padded"]
+    assert len(cut) == WIDEST and cut.endswith("…")
+    assert not any(sign in shown for sign in "{}[]")
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ({"a": {"counter_per_s": 5e5, "share_of_samples": 0.5}}, "a 0.500 s/s by counter (µs), 0.500 of samples"),
+        ({"a": {"counter_per_s": None, "share_of_samples": 0.5}}, "a - by counter, 0.500 of samples"),
+        ({"a": {"counter_per_s": 0.0, "share_of_samples": 0.0}}, "nothing"),
+        ({"refused": "Not Supported"}, "refused Not Supported"),
+    ],
+)
+def test_what_holds_the_clocks_down_is_said_in_the_unit_of_its_counter(value: dict[str, Any], line: str) -> None:
+    assert compact.held_down(value) == line
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ({"steps": 20, "median_ms": 99.976, "spread": None}, "steps 20, median_ms 99.976, spread -"),
+        ([0.07154321, [1, 2]], "0.071543, (1, 2)"),
+        (True, "yes"),
+        ([], "none"),
+        ("5.23.0", "5.23.0"),
+    ],
+)
+def test_a_value_is_compact(value: Any, line: str) -> None:
+    assert compact.compact(value) == line

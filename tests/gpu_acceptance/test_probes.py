@@ -38,6 +38,23 @@ print(len(passes) - 5 * sampler_cost.WARM_UP)
     assert int(done.stdout.splitlines()[-1]) == 2 * 2 * 5
 
 
+def test_windows_say_how_often_the_power_limit_held_the_clocks_down(driver: dict[str, str], tmp_path: Path) -> None:
+    orders = tmp_path / "orders"
+    orders.write_text("0 throttle 4\n0 reason_counters 3\n", encoding="utf-8")
+    program = """
+import dataclasses, json
+from benchmarks.gpu.probes import window_lengths
+from benchmarks.gpu.scale import REHEARSAL
+print(json.dumps(window_lengths.windows(dataclasses.replace(REHEARSAL, lengths_s=(0.6, 0.3, 0.6, 0.3)))))
+"""
+    done = run(["-c", program], driver, SIM_NVML_CONTROL=str(orders))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert [row["power_limited"] for row in found["windows"]] == [1.0] * 4
+    assert found["power_limited"] == 1.0
+    assert found["share_of_limit"] == pytest.approx(80.0 / 400.0, rel=0.1)
+
+
 def run(program: list[str], driver: dict[str, str], **simulated: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(ROOT), str(ROOT / "scripts")])
     environment = {**os.environ, **driver, "PYTHONPATH": path, **simulated}

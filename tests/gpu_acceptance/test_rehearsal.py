@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -26,6 +27,20 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.Comp
     environment = {**os.environ, "OUT": str(folder)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=500, check=False)
     return done, folder
+
+
+def test_chosen_parts_run_in_the_time_that_is_given_and_are_never_an_acceptance(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.gpu", "--rehearsal", "--no-wheels", "--out", str(tmp_path)]
+    command += ["--only", "board", "--seconds", "45"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 1, done.stderr
+    content = json.loads((tmp_path / "rehearsal-simulated-gpu-partial.json").read_text(encoding="utf-8"))
+    assert (content["only"], content["total_s"], content["accepted"]) == (["board"], 45.0, False)
+    states = {name: entry["state"] for name, entry in content["parts"].items()}
+    assert states == {name: "done" if name == "board" else "not asked for" for name, *_ in PARTS}
+    assert {verdict["verdict"] for verdict in content["verdicts"]} == {"unknown"}
+    limit = re.search(r"board, at most (\d+) s", (tmp_path / "acceptance.log").read_text(encoding="utf-8"))
+    assert limit and 20 < int(limit[1]) < 45
 
 
 def document(rehearsed: tuple[subprocess.CompletedProcess[str], Path]) -> dict[str, Any]:

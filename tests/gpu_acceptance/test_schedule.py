@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from benchmarks.gpu import processes
 from benchmarks.gpu.document import Document
-from benchmarks.gpu.parts import parts_of
+from benchmarks.gpu.parts import PARTS, names_of, not_asked_for, parts_of
 from benchmarks.gpu.processes import GRACE_S, VANISH_S
 from benchmarks.gpu.schedule import CLOSING_S, Part, Schedule, allowance
 from harness import ROOT
@@ -33,9 +33,9 @@ def part(name: str, program: str, *, limit_s: float = 20.0, expected_s: float = 
     return Part(name, expected_s, limit_s, (sys.executable, "-S", "-c", program))
 
 
-def run(folder: Path, *parts: Part, total_s: float = 60.0) -> dict[str, Any]:
+def run(folder: Path, *parts: Part, total_s: float = 60.0, only: list[str] | None = None) -> dict[str, Any]:
     """The document as it stands in the file at the end."""
-    document = Document(folder, rehearsal=False, taken="2026-01-01", commit=None)
+    document = Document(folder, rehearsal=False, taken="2026-01-01", commit=None, only=only, total_s=total_s)
     environment = dict(os.environ)
     schedule = Schedule(document, total_s=total_s, begun_s=time.monotonic(), environment=environment, directory=folder)
     schedule.run(list(parts), document.write)
@@ -121,6 +121,44 @@ def test_the_file_is_written_after_each_part_and_named_by_the_board(tmp_path: Pa
     assert "unknown-board.json" in (tmp_path / "seen").read_text()
     assert "nvidia-h100-80gb-hbm3.json" in (tmp_path / "later").read_text()
     assert [path.name for path in tmp_path.glob("*.json")] == ["nvidia-h100-80gb-hbm3.json"]
+
+
+def test_a_partial_run_is_written_to_a_file_of_its_own_and_says_what_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "unknown-board.json").write_text("of a whole run", encoding="utf-8")
+    found = run(tmp_path, part("board", ANSWER), only=["board"], total_s=30.0)
+    assert (found["only"], found["total_s"]) == (["board"], 30.0)
+    assert (tmp_path / "unknown-board-partial.json").exists()
+    assert (tmp_path / "unknown-board.json").read_text(encoding="utf-8") == "of a whole run"
+    assert run(tmp_path, part("board", ANSWER))["only"] is None
+
+
+def test_only_the_parts_that_were_asked_for_run_after_those_that_every_run_needs(tmp_path: Path) -> None:
+    wheels = [tmp_path / "pydantic-1-py3-none-any.whl", tmp_path / "transformers-1-py3-none-any.whl"]
+    only = names_of("sampler-cost, nvml-calls", wheels)
+    names = [each.name for each in parts_of(tmp_path, wheels, rehearsal=False, only=only)]
+    assert names == ["install-packages", "install-library", "board", "nvml-calls", "sampler-cost"]
+    assert not set(not_asked_for(only)) & set(names)
+    assert {*not_asked_for(only), *only} == {name for name, *_ in PARTS}
+    assert not_asked_for(None) == {}
+    assert names_of("other-library", wheels) == ["board", "other-library"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--only", "board,sampler"], "--only: 'sampler' is not a part; the parts are board, environment, "),
+        (["--only", ""], "--only: '' is not a part"),
+        (["--only", "other-library", "--no-wheels"], "make gpu-wheels"),
+        (["--seconds", "3"], "at least"),
+        (["--seconds", "nan"], "at least"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused_in_one_line(options: list[str], said: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.gpu", "--out", str(tmp_path), *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
+    assert said in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_where_a_required_part_fails_nothing_that_follows_is_begun(tmp_path: Path) -> None:

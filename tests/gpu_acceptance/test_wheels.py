@@ -32,7 +32,7 @@ def test_everything_carried_is_locked_with_hashes_and_named_without_a_version() 
 
 
 def test_what_the_carried_packages_need_in_a_newer_version_is_carried_too() -> None:
-    assert {"anyio", "click", "idna", "nvidia-ml-py", "regex", "typing-extensions"} <= set(names())
+    assert {"anyio", "click", "greenlet", "idna", "nvidia-ml-py", "regex", "typing-extensions"} <= set(names())
 
 
 def test_a_name_that_is_not_locked_is_said() -> None:

@@ -37,6 +37,14 @@ def power_source() -> PowerSource:
     return choose_power(handle, name, superchip=superchip(handle, name))
 
 
+def limit_w() -> float | None:
+    """The board's power limit; None where it tells none."""
+    try:
+        return float(pynvml.nvmlDeviceGetEnforcedPowerLimit(first_visible())) / 1e3
+    except pynvml.NVMLError:
+        return None
+
+
 def counter_j() -> float:
     """The board's energy counter in joules."""
     return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(first_visible())) / 1e3

@@ -16,9 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pynvml
-
-from benchmarks.gpu.probes.board import counter_j, first_visible, power_source
+from benchmarks.gpu.probes.board import counter_j, limit_w, power_source
 from benchmarks.gpu.probes.work import work
 from benchmarks.gpu.scale import Scale
 
@@ -82,17 +80,9 @@ def step_response(scale: Scale) -> dict[str, Any]:
     return {
         **lags(readings, busy_s),
         **settling(readings, busy_s[-1][1]),
-        "limit_w": _limit_w(),
+        "limit_w": limit_w(),  # a load that reaches it is cut down step by step, and its edges are no steps
         "polls_per_s": round(len(readings) / seconds, 1),
     }
-
-
-def _limit_w() -> float | None:
-    """The board's power limit: a load that reaches it is cut down step by step, and its edges are no steps."""
-    try:
-        return float(pynvml.nvmlDeviceGetEnforcedPowerLimit(first_visible())) / 1e3
-    except pynvml.NVMLError:
-        return None
 
 
 def lags(readings: Sequence[Reading], busy_s: Sequence[tuple[float, float]]) -> dict[str, Any]:

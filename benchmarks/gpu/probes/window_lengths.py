@@ -1,9 +1,10 @@
 """Windows of several lengths over the same work: energy must grow with the length and begin at zero.
 
-The windows are those of a measured experiment, passes of a prefill that keeps the board busy. In
+The windows are those of a measured experiment, over passes of steady work (`streaming`). In
 E = intercept + P · t + D · t · tau, with t the length of a window and tau the time of its middle, D is the drift of the
 power while the board warms, and the intercept is what the edges of a window add to or take from its energy; over P it
-is the time by which a window is too long or too short.
+is the time by which a window is too long or too short. Work at the power limit would say nothing: there the power
+wanders by more than the edges can do, so how often the limit held the clocks down is beside the figures.
 """
 
 from __future__ import annotations
@@ -15,35 +16,56 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.gpu.probes.model import generator
+from benchmarks.gpu.probes.board import limit_w
+from benchmarks.gpu.probes.streaming import Streaming
 from benchmarks.gpu.scale import Scale
 from llenergymeasure.config import EnergyConfig
 from llenergymeasure.energy import Window, open_meters, primary_energy
+from llenergymeasure.energy.nvml_throttle import POWER_CAP
 from llenergymeasure.energy.uncertainty import expanded
 from llenergymeasure.engine.replicas import Alone
 from llenergymeasure.measurement.passes import Passes
 from llenergymeasure.measurement.windows import Windows
 
-# Warm-up before the first window, as a multiple of the longest one.
-WARM_UP = 0.75
+# Warm-up before the first window, as a multiple of the longest one; it tells how long a pass takes.
+WARM_UP = 1.0
 
 
 def windows(scale: Scale) -> dict[str, Any]:
     meters = open_meters(EnergyConfig(meters=["nvml"]))
-    work = generator(scale, [scale.prompt_tokens] * scale.rows, 2)
+    work = Streaming(scale)
     passes = Passes(work, Alone(), work.devices, Windows(meters, Alone()))
-    seconds = [passes.timed(prefill_only=True)() for _ in range(4)]
-    pass_s = min(seconds)
-    passes.run(math.ceil(WARM_UP * max(scale.lengths_s) / pass_s), prefill_only=True)
-    work.take_raw()
+    first_s = statistics.median(passes.timed()() for _ in range(5))
+    passes.run(math.ceil(WARM_UP * max(scale.lengths_s) / first_s))
+    pass_s = statistics.median(work.pass_seconds(raw_pass) for raw_pass in work.take_raw())
     rows = []
     for length_s in scale.lengths_s:
-        ran = passes.window("generate", max(1, round(length_s / pass_s)), pass_s, prefill_only=True)
+        ran = passes.window("generate", max(1, round(length_s / pass_s)), pass_s)
         work.take_raw()
         rows.append(row_of(ran.window))
     described = meters.describe()
     meters.close()
-    return {"windows": rows, **line_of(rows), "pass_s": round(pass_s, 5), "meter": described["devices"]}
+    work.close()
+    line = line_of(rows)
+    return {
+        "windows": rows,
+        **line,
+        **at_limit(rows, line["watts"], limit_w()),
+        "pass_s": round(pass_s, 5),
+        "meter": described["devices"],
+    }
+
+
+def at_limit(rows: Sequence[dict[str, Any]], watts: float, most_w: float | None) -> dict[str, float | None]:
+    """The work's share of the power limit, and the largest share of a window in which the limit held the clocks down.
+
+    most_w: the board's limit; each share is None where nothing tells it
+    """
+    capped = [row["power_limited"] for row in rows if row["power_limited"] is not None]
+    return {
+        "share_of_limit": None if most_w is None else round(watts / most_w, 3),
+        "power_limited": max(capped, default=None),
+    }
 
 
 def row_of(window: Window) -> dict[str, Any]:
@@ -62,8 +84,15 @@ def row_of(window: Window) -> dict[str, Any]:
         "joules": round(found.energy_j, 4),
         "u95_without_gain": round(expanded(own) / found.energy_j, 6) if own else None,
         "counter_over_power": [(entry.cross_check or {}).get("ratio") for entry in window.entries],
+        "power_limited": max(_capped(window), default=None),
         "findings": sorted({finding.code for finding in window.findings}),
     }
+
+
+def _capped(window: Window) -> list[float]:
+    """By board, the share of the window in which its power limit held the clocks down."""
+    reasons = [facts["throttled"] for facts in window.facts.values() if "throttled" in facts]
+    return [round(found[POWER_CAP]["share"], 4) for found in reasons if POWER_CAP in found]
 
 
 def line_of(rows: Sequence[dict[str, Any]], *, drift: bool = True) -> dict[str, Any]:

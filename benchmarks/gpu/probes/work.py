@@ -51,6 +51,7 @@ class Products(Work):
     def _run(self) -> None:
         import torch
 
+        torch.cuda.set_device(self._matrix.device)  # a new thread has no CUDA context, and cuBLAS warns of that
         self.started_s = time.perf_counter()
         while not self._stop.is_set():
             for _ in range(4):
