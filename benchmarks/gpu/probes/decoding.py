@@ -68,7 +68,7 @@ def attention(scale: Scale) -> dict[str, Any]:
         settings = {"max_new_tokens": 3, "do_sample": False, "pad_token_id": 0}
         with torch.inference_mode():
             model.generate(batch.input_ids, attention_mask=batch.attention_mask, **settings)
-            with profile(activities=activities) as profiled:
+            with profile(activities=activities, acc_events=True) as profiled:
                 model.generate(batch.input_ids, attention_mask=batch.attention_mask, **settings)
         keys = {event.key[:100] for event in profiled.key_averages()}
         table[name] = sorted(key for key in keys if any(word in key.lower() for word in ATTENTION))
@@ -141,7 +141,7 @@ def profiler_cost(scale: Scale) -> dict[str, Any]:
 
     median_s()
     before_s = median_s()
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]):
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA], acc_events=True):
         run.run_pass(prefill_only=True)
         run.devices.synchronize()
     run.take_raw()
