@@ -16,6 +16,8 @@ from benchmarks.gpu.schedule import NOT_ASKED
 PASS, HANDLED, FAIL, UNKNOWN, ABSENT = "pass", "handled", "fail", "unknown", "not on this machine"
 # A sampler that costs more than this is felt by the work beside it.
 SAMPLER_COST = 1.01
+# The finding of a record in whose window a CUDA graph was recorded.
+GRAPH_IN_WINDOW = "graphs-recorded-in-window"
 
 Parts = Mapping[str, Any]
 
@@ -160,6 +162,12 @@ def _windows_have_no_bias(parts: Parts) -> bool:
     return _intercept_s(parts) <= INTERCEPT_S
 
 
+def _no_graph_in_a_window(parts: Parts) -> bool:
+    """Of a whole study, static caches among its settings."""
+    whole = int(figure_at(parts, "study", "study", "records")) == EXPECTED
+    return whole and GRAPH_IN_WINDOW not in figure_at(parts, "study", "study", "codes")
+
+
 def _records(question: str) -> Callable[[Parts], float]:
     """So many records of the study.
 
@@ -223,6 +231,7 @@ LIMITS = (
         "= 0",
         _figure("decoding", "graphs", "recorded_after_third_pass"),
         lambda value: value == 0,
+        ((_no_graph_in_a_window, "the warm-up went on until a pass recorded none; the study's windows saw none"),),
     ),
     Limit(
         "records-valid",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from benchmarks.gpu import compact
-from benchmarks.gpu.limits import LIMITS, Verdict, all_hold, judge
+from benchmarks.gpu.limits import GRAPH_IN_WINDOW, LIMITS, Verdict, all_hold, judge
 from benchmarks.gpu.parts import not_asked_for
 from benchmarks.gpu.table import FIGURES, WIDEST, table
+
+from llenergymeasure.measurement.record import compiler_findings
 
 
 def calls(milliseconds: float) -> dict[str, Any]:
@@ -25,6 +28,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "study": {
         "study": {
             "records": 6,
+            "codes": {},
             "stopped": False,
             "ok_and_valid": 6,
             "by_counter": 6,
@@ -81,7 +85,10 @@ def test_a_good_board_keeps_every_limit() -> None:
         ("window-intercept", {"window_lengths__windows__intercept_s": 0.021}),
         ("window-intercept", {"window_lengths__windows__intercept_s": -0.021}),
         ("prefill-forwards", {"decoding__prefill_only__forwards_of_prefill": 2}),
-        ("graphs-recorded", {"decoding__graphs__recorded_after_third_pass": 1}),
+        (
+            "graphs-recorded",
+            {"decoding__graphs__recorded_after_third_pass": 1, "study__study__codes": {GRAPH_IN_WINDOW: 1}},
+        ),
         ("records-valid", {"study__study__ok_and_valid": 5}),
         ("records-valid", {"study__study__ok_and_valid": 5, "study__study__stopped": True}),
         ("records-valid", {"study__study__ok_and_valid": 5, "study__study__records": 5}),
@@ -107,6 +114,19 @@ def test_slow_calls_are_handled_where_the_sampler_costs_nothing() -> None:
     found = verdict_of("nvml-latency", parts(nvml_calls__loaded__calls__counter__median_ms=8.0))
     assert (found.verdict, found.figure) == ("handled", 8.0)
     assert found.reason and "1%" in found.reason
+
+
+def test_late_recordings_are_handled_where_no_window_of_a_whole_study_saw_one() -> None:
+    late = {"decoding__graphs__recorded_after_third_pass": 2}
+    assert verdict_of("graphs-recorded", parts(**late)).verdict == "handled"
+    assert verdict_of("graphs-recorded", parts(**late, study__study__records=5)).verdict == "fail"
+    seen = {"study__study__codes": {GRAPH_IN_WINDOW: 1}}
+    assert verdict_of("graphs-recorded", parts(**late, **seen)).verdict == "fail"
+
+
+def test_the_finding_that_says_so_is_the_records_own() -> None:
+    seen: Any = SimpleNamespace(window_counts={"graphs_recorded": 1}, compile_counts={})
+    assert [finding.code for finding in compiler_findings(seen)] == [GRAPH_IN_WINDOW]
 
 
 def test_a_lag_is_handled_where_windows_show_no_bias() -> None:
