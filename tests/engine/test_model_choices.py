@@ -13,6 +13,7 @@ from edited_models import model_folder
 from engine.cases import TINY_DRAFT
 from engine.conftest import Run, Runner
 from llenergymeasure.engine.evidence import choice_warnings
+from llenergymeasure.engine.failure import ExperimentFailure
 
 FILE = "the model's generation_config.json"
 SAMPLED = {"decoder": {"do_sample": True}}
@@ -80,6 +81,9 @@ def test_a_field_with_a_parameter_shows_there(
         ("forced_eos_token_id", 2, "passthrough_kwargs.generate.forced_eos_token_id", {}),
         ("max_time", 60.0, "passthrough_kwargs.generate.max_time", FREE),
         ("min_length", 70, "decoder.min_new_tokens", FREE),
+        # The library takes a decoder's prompt for what an encoder read.
+        ("encoder_no_repeat_ngram_size", 3, "passthrough_kwargs.generate.encoder_no_repeat_ngram_size", {}),
+        ("encoder_repetition_penalty", 1.5, "passthrough_kwargs.generate.encoder_repetition_penalty", {}),
     ],
 )
 def test_a_field_without_one_has_an_entry_of_its_own(
@@ -91,6 +95,15 @@ def test_a_field_without_one_has_an_entry_of_its_own(
     entry = done.evidence[f"generation_config.json: {field}"]
     assert (entry["requested"], entry["effective"], entry["verdict"]) == (None, value, "default")
     assert FILE in entry["observed"]
+
+
+@pytest.mark.parametrize("text", ['{"eos_token_id": 7,', "[7]", "", "\ufeff{}"], ids=["broken", "list", "empty", "bom"])
+def test_a_file_that_the_library_would_silently_skip_fails(run: Runner, tmp_path: Path, text: str) -> None:
+    folder = model_folder(tmp_path / "model")
+    (folder / "generation_config.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ExperimentFailure, match=r"the model's generation_config\.json is not .*; correct it") as raised:
+        run(model=str(folder))
+    assert (raised.value.stage, raised.value.error_class) == ("load", "UnreadableFile")
 
 
 def test_the_least_length_of_the_models_file_is_in_force(run: Runner, tmp_path: Path) -> None:
@@ -109,6 +122,7 @@ def test_the_least_length_of_the_models_file_is_in_force(run: Runner, tmp_path: 
         ({"repetition_penalty": 1.2}, {}),
         ({"do_sample": True, "temperature": 0.6, "top_p": 0.9, "top_k": 20, "eta_cutoff": 0.1}, {}),
         ({"length_penalty": 2.0, "num_beams": 2}, {"pytorch": {"num_beams": 1}}),
+        ({"encoder_repetition_penalty": 1.2}, {"pytorch": {"batching": "continuous"}}),
         ({"max_length": 500, "min_length": 3, "pad_token_id": 1, "eos_token_id": [2, 3]}, {}),
         ({"stop_strings": ["x"], "max_time": 9.0}, {}),
         ({"num_beams": 4, "use_cache": False, "no_repeat_ngram_size": 2}, {"pytorch": {"batching": "continuous"}}),

@@ -27,7 +27,7 @@ from llenergymeasure.engine.fitting import memory_explained, refuse_offloading, 
 from llenergymeasure.engine.library_state import LibraryState
 from llenergymeasure.engine.library_warnings import library_warnings
 from llenergymeasure.engine.load_report import check_report
-from llenergymeasure.engine.model_defaults import ModelDefaults, take_defaults
+from llenergymeasure.engine.model_defaults import ModelDefaults, read_generation_file, take_defaults
 from llenergymeasure.engine.replicas import Alone, Group
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -241,6 +241,7 @@ def _boards_for(config: ExperimentConfig, group: Group, devices: DeviceKind) -> 
 
 def _from_pretrained(folder: Path, owner: str, given: Mapping[str, Any]) -> tuple[Any, list[dict[str, str]]]:
     """The model and the warnings of its load report. ExperimentFailure where its files lack parameters."""
+    read_generation_file(folder, owner)
     # For a parameter of another shape the report names both shapes; the library's own error names none.
     model, report = AutoModelForCausalLM.from_pretrained(
         folder, **{**given, "output_loading_info": True, "ignore_mismatched_sizes": True}

@@ -10,6 +10,9 @@ from typing import Any
 
 from transformers import GenerationConfig
 
+from llenergymeasure.engine.failure import ExperimentFailure, one_line
+
+GENERATION_FILE = "generation_config.json"
 # What the measurement reads: one sequence per prompt, as a plain tensor. A model's own file may say otherwise.
 RELIED_ON: Mapping[str, Any] = {
     "num_return_sequences": 1,
@@ -26,8 +29,6 @@ _NO_CHOICE = frozenset(
         "bos_token_id",
         "decoder_start_token_id",
         "eos_token_id",
-        "encoder_no_repeat_ngram_size",
-        "encoder_repetition_penalty",
         "is_assistant",
         "max_length",
         "max_new_tokens",
@@ -57,6 +58,8 @@ NOT_CONTINUOUS = frozenset(
         "cache_implementation",
         "compile_config",
         "disable_compile",
+        "encoder_no_repeat_ngram_size",
+        "encoder_repetition_penalty",
         "guidance_scale",
         "max_cache_len",
         "max_time",
@@ -83,7 +86,7 @@ class ModelDefaults:
     generation_file: frozenset[str]
 
     def file_of(self, name: str) -> str:
-        return "generation_config.json" if name in self.generation_file else "config.json"
+        return GENERATION_FILE if name in self.generation_file else "config.json"
 
     @property
     def min_length(self) -> int | None:
@@ -117,9 +120,30 @@ def take_defaults(model: Any, folder: Path) -> ModelDefaults:
     }
     values = {name: value for name, value in values.items() if value is not None}
     held.max_length = held.min_length = None
-    path = folder / "generation_config.json"
-    written = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return ModelDefaults(values, frozenset(written))
+    return ModelDefaults(values, frozenset(read_generation_file(folder)))
+
+
+def read_generation_file(folder: Path, owner: str = "the model") -> dict[str, Any]:
+    """The fields of a model's generation_config.json; none where it has no such file. owner: for messages
+
+    ExperimentFailure where the file can't be read: the library would go on without a word, with its own end tokens.
+    """
+    path = folder / GENERATION_FILE
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise _unreadable(owner, f"is not readable JSON ({one_line(error)})") from error
+    if not isinstance(held, dict):
+        raise _unreadable(owner, "is not a JSON object")
+    return held
+
+
+def _unreadable(owner: str, why: str) -> ExperimentFailure:
+    return ExperimentFailure(
+        "load", "UnreadableFile", f"{owner}'s {GENERATION_FILE} {why}; correct it, or take it out of the folder"
+    )
 
 
 def choices(
