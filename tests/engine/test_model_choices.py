@@ -14,6 +14,7 @@ from engine.cases import TINY_DRAFT
 from engine.conftest import Run, Runner
 from llenergymeasure.engine.evidence import choice_warnings
 from llenergymeasure.engine.failure import ExperimentFailure
+from llenergymeasure.measurement.record import plain_settings
 
 FILE = "the model's generation_config.json"
 SAMPLED = {"decoder": {"do_sample": True}}
@@ -104,6 +105,45 @@ def test_a_file_that_the_library_would_silently_skip_fails(run: Runner, tmp_path
     with pytest.raises(ExperimentFailure, match=r"the model's generation_config\.json is not .*; correct it") as raised:
         run(model=str(folder))
     assert (raised.value.stage, raised.value.error_class) == ("load", "UnreadableFile")
+
+
+@pytest.mark.parametrize(
+    ("fields", "settings"),
+    [({"prompt_lookup_num_tokens": 4}, {"pytorch": {"batch_size": 3}}), ({"penalty_alpha": 0.6, "top_k": 4}, {})],
+    ids=str,
+)
+def test_what_the_library_refuses_is_told_to_be_the_models_choice(
+    run: Runner, tmp_path: Path, fields: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    (name, value), *_ = fields.items()
+    with pytest.raises(ExperimentFailure) as raised:
+        with_file(run, tmp_path, fields, **settings)
+    assert raised.value.reason.endswith(f" ({FILE} sets {name} = {value}, and the study does not)")
+
+
+WATERMARK = {"greenlist_ratio": 0.25, "bias": 2.0, "hashing_key": 7, "seeding_scheme": "lefthash", "context_width": 1}
+
+
+@pytest.mark.parametrize("passed", [False, True])
+def test_settings_that_are_objects_in_the_library_are_plain_in_the_evidence(
+    run: Runner, tmp_path: Path, passed: bool
+) -> None:
+    fields = {"watermarking_config": WATERMARK}
+    if passed:
+        evidence = run(passthrough_kwargs={"generate": fields}).evidence
+        entry = evidence["passthrough_kwargs.generate.watermarking_config"]
+        assert entry["verdict"] == "unverifiable"
+    else:
+        evidence = with_file(run, tmp_path, fields).evidence
+        entry = evidence["generation_config.json: watermarking_config"]
+    assert entry["effective"] == WATERMARK
+    json.dumps(evidence, allow_nan=False)
+
+
+def test_numbers_that_json_does_not_have_are_text_in_the_evidence(run: Runner, tmp_path: Path) -> None:
+    done = with_file(run, tmp_path, {"max_time": float("inf")}, **FREE)
+    assert done.evidence["generation_config.json: max_time"]["effective"] == "inf"
+    json.dumps([done.evidence, plain_settings(done.seen.generation_config)], allow_nan=False)
 
 
 def test_the_least_length_of_the_models_file_is_in_force(run: Runner, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 from transformers import GenerationConfig
 
+from llenergymeasure.config.errors import show
+from llenergymeasure.config.paths import PASSTHROUGH
 from llenergymeasure.engine.failure import ExperimentFailure, one_line
 
 GENERATION_FILE = "generation_config.json"
@@ -168,6 +170,21 @@ def choices(
         for name, value in defaults.values.items()
         if name not in unused and name not in study and getattr(in_force, name) is not None
     ]
+
+
+def source_of(name: str, given: Mapping[str, Any]) -> str:
+    """Who sets a field that has no parameter of its own, for messages. given: the keywords of the call"""
+    return f"{PASSTHROUGH}.generate" if name in given else f"the model's {GENERATION_FILE}"
+
+
+def unset_by_study(defaults: ModelDefaults, given: Mapping[str, Any]) -> str | None:
+    """What to know of the model's files where the library refused to generate; None where they set nothing."""
+    names = [name for name in defaults.values if name not in given and name not in _SAMPLING | _DRAFT]
+    if not names:
+        return None
+    told = ", ".join(f"{name} = {show(defaults.values[name])}" for name in names[:3])
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"the model's {defaults.file_of(names[0])} sets {told}{more}, and the study does not"
 
 
 def draft_choices(defaults: ModelDefaults) -> list[ModelChoice]:
