@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,16 @@ def test_tensors_that_the_model_does_not_use_are_a_warning(run: Runner, tmp_path
         "code": "weights-unexpected",
         "message": "the model's files hold 1 tensor that the model does not use: value_head.weight",
     }
+
+
+def test_an_adapter_of_another_rank_than_its_settings_is_a_failure(run: Runner, tmp_path: Path) -> None:
+    lora = Path(shutil.copytree(run.config_of(pytorch={"adapter": "ADAPTER"}).pytorch.adapter or "", tmp_path / "lora"))
+    settings = lora / "adapter_config.json"
+    settings.write_text(json.dumps({**json.loads(settings.read_text(encoding="utf-8")), "r": 8}), encoding="utf-8")
+    with pytest.raises(ExperimentFailure, match="MismatchedWeights") as caught:
+        run(pytorch={"adapter": str(lora)})
+    assert "8 parameters of the adapter are of another shape in the adapter's files: " in caught.value.reason
+    assert "lora_A.default.weight is (4, 64) there, (8, 64) in the model" in caught.value.reason
 
 
 def test_half_an_adapter_is_a_failure(run: Runner, tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ def _read(
     with memory_explained(config, weights, None if kept else given["dtype"], boards):
         model, warnings = _from_pretrained(weights, "the model", given)
         if sources.adapter is not None:
-            report = model.load_adapter(str(sources.adapter.path)).to_dict()
+            report = model.load_adapter(str(sources.adapter.path), ignore_mismatched_sizes=True).to_dict()
             warnings += check_report(report, owner="the adapter", files="the adapter's files")
         model.eval()
         assistant, its_warnings = _assistant(config, sources.assistant, model)
