@@ -25,8 +25,12 @@ def with_file(run: Runner, folder: Path, fields: dict[str, Any], **settings: Any
     return run(model=str(model_folder(folder / "model", generation_config=fields)), **settings)
 
 
+def warnings_of(done: Run) -> list[dict[str, str]]:
+    return choice_warnings(done.config, done.seen)
+
+
 def said(done: Run) -> list[str]:
-    found = choice_warnings(done.config, done.seen)
+    found = warnings_of(done)
     assert {item["code"] for item in found} <= {"model-setting"}
     return [item["message"] for item in found]
 
@@ -187,6 +191,60 @@ def test_a_field_of_config_json_is_named_as_such(run: Runner, tmp_path: Path) ->
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "way_out"),
+    [
+        ("attn_implementation", "and the study does not; set pytorch.attn_implementation to override it"),
+        ("_attn_implementation", "and no setting of a study overrides it"),
+    ],
+)
+def test_the_attention_that_config_json_names_is_named_too(
+    run: Runner, tmp_path: Path, name: str, way_out: str
+) -> None:
+    done = run(model=str(model_folder(tmp_path / "eager", config={name: "eager"})))
+    assert said(done) == [f'the model\'s config.json sets {name} = "eager", {way_out}']
+    entry = done.evidence["pytorch.attn_implementation"]
+    assert entry["effective"] == "eager"
+    assert entry["observed"].startswith(f"set by the model's config.json: {name} = ")
+
+
+def test_the_study_wins_over_it_or_the_load_fails(run: Runner, tmp_path: Path) -> None:
+    asked = {"pytorch": {"attn_implementation": "sdpa"}}
+    assert said(run(model=str(model_folder(tmp_path / "one", config={"attn_implementation": "eager"})), **asked)) == []
+    folder = model_folder(tmp_path / "two", config={"_attn_implementation": "eager"})
+    with pytest.raises(
+        ExperimentFailure, match=r"uses 'eager': the model's config\.json sets _attn_implementation, take"
+    ):
+        run(model=str(folder), **asked)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"eos_token_id": None},
+            "the model's files set no end token (the tokenizer's end token '<eos>' (id 2) is in no configuration of "
+            "generation), so outputs run to max_output_tokens; ",
+        ),
+        (
+            {"eos_token_id": [225, 7]},
+            "the tokenizer's end token '<eos>' (id 2) does not end an output: the model's files set eos_token_id = 7, "
+            "225; ",
+        ),
+    ],
+    ids=["none", "others"],
+)
+def test_outputs_that_the_tokenizers_end_token_does_not_end(
+    run: Runner, tmp_path: Path, fields: dict[str, Any], message: str
+) -> None:
+    folder = str(model_folder(tmp_path / "endless", generation_config=fields))
+    (found,) = warnings_of(run(model=folder, **FREE))
+    way_out = "set passthrough_kwargs.generate.eos_token_id, or fixed_output: true"
+    assert found == {"code": "end-token", "message": message + way_out}
+    assert warnings_of(run(model=folder)) == []
+    assert warnings_of(run(model=folder, **FREE, passthrough_kwargs={"generate": {"eos_token_id": 9}})) == []
+
+
 def test_a_draft_models_own_file_decides_how_much_it_guesses(run: Runner, tmp_path: Path) -> None:
     folder = model_folder(tmp_path / "draft", TINY_DRAFT, generation_config={"num_assistant_tokens": 3})
     done = run(pytorch={"assistant_model": str(folder)})
@@ -201,6 +259,7 @@ def test_limits_of_the_models_file_do_not_flood_the_log_of_a_window(
     run: Runner, tmp_path: Path, fields: dict[str, Any], fixed_output: bool
 ) -> None:
     done = with_file(run, tmp_path, fields, fixed_output=fixed_output)
+    done.loaded.state.reset()
     heard: list[logging.LogRecord] = []
     handler = logging.Handler()
     handler.emit = heard.append  # type: ignore[method-assign]

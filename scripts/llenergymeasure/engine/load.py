@@ -137,8 +137,11 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
     devices = devices_of(model)
     devices.make_current()
     quantization = after_load(read.quantized_by, model)
+    # It changes what the models hold, and the state is what they hold when an experiment begins.
+    defaults = take_defaults(model, sources.model.path)
+    its_defaults = None if sources.assistant is None else take_defaults(read.assistant, sources.assistant.path)
     if config.pytorch.attn_implementation is not None:
-        _refuse_fallback(model, config.pytorch.attn_implementation)
+        _refuse_fallback(model, config.pytorch.attn_implementation, defaults)
     asked = compile_keywords(config)
     if asked is not None:
         compile_in_place(model, asked)
@@ -153,8 +156,8 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
         load_s=read.load_s,
         load_peak_bytes=before.peak_memory_bytes(),
         resident_bytes=int(model.get_memory_footprint()),
-        defaults=take_defaults(model, sources.model.path),
-        assistant_defaults=None if sources.assistant is None else take_defaults(read.assistant, sources.assistant.path),
+        defaults=defaults,
+        assistant_defaults=its_defaults,
         checkpoint_quantization=quantization,
         warnings=(*read.warnings, *undone(quantization), *said.to_list()),
     )
@@ -280,9 +283,11 @@ def _import_model_code(snapshot: Path, *, trust_remote_code: bool) -> str | None
     return declared_method(config)
 
 
-def _refuse_fallback(model: Any, wanted: str) -> None:
+def _refuse_fallback(model: Any, wanted: str, defaults: ModelDefaults) -> None:
     used = model.config._attn_implementation
     if used != wanted:
+        named = defaults.attention
+        why = f": the model's config.json sets {named[0]}, take that out" if named is not None else ""
         raise ExperimentFailure(
-            "load", "AttentionFallback", f"asked for attention {wanted!r}, the library uses {used!r}"
+            "load", "AttentionFallback", f"asked for attention {wanted!r}, the library uses {used!r}{why}"
         )

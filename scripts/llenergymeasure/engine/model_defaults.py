@@ -15,6 +15,8 @@ from llenergymeasure.config.paths import PASSTHROUGH
 from llenergymeasure.engine.failure import ExperimentFailure, one_line
 
 GENERATION_FILE = "generation_config.json"
+# How the library itself calls the field: what a file sets there is not overridden by a keyword.
+LIBRARY_ATTENTION = "_attn_implementation"
 # What the measurement reads: one sequence per prompt, as a plain tensor. A model's own file may say otherwise.
 RELIED_ON: Mapping[str, Any] = {
     "num_return_sequences": 1,
@@ -82,10 +84,12 @@ NOT_CONTINUOUS = frozenset(
 class ModelDefaults:
     """values: field of the `GenerationConfig` → value, where it is not the library's default
     generation_file: names that generation_config.json sets; the others come from config.json
+    attention: field and value of config.json that name another attention than the library takes by itself
     """
 
     values: Mapping[str, Any]
     generation_file: frozenset[str]
+    attention: tuple[str, str] | None = None
 
     def file_of(self, name: str) -> str:
         return GENERATION_FILE if name in self.generation_file else "config.json"
@@ -122,7 +126,7 @@ def take_defaults(model: Any, folder: Path) -> ModelDefaults:
     }
     values = {name: value for name, value in values.items() if value is not None}
     held.max_length = held.min_length = None
-    return ModelDefaults(values, frozenset(read_generation_file(folder)))
+    return ModelDefaults(values, frozenset(read_generation_file(folder)), _attention(folder))
 
 
 def read_generation_file(folder: Path, owner: str = "the model") -> dict[str, Any]:
@@ -140,6 +144,16 @@ def read_generation_file(folder: Path, owner: str = "the model") -> dict[str, An
     if not isinstance(held, dict):
         raise _unreadable(owner, "is not a JSON object")
     return held
+
+
+def _attention(folder: Path) -> tuple[str, str] | None:
+    """The attention implementation in config.json. LIBRARY_ATTENTION wins over what the study sets."""
+    held = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    for name in (LIBRARY_ATTENTION, "attn_implementation"):
+        value = held.get(name)
+        if isinstance(value, str) and value != "sdpa":
+            return name, value
+    return None
 
 
 def _unreadable(owner: str, why: str) -> ExperimentFailure:
