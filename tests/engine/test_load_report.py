@@ -59,6 +59,21 @@ def test_parameters_of_another_shape_are_a_failure_with_both_shapes(run: Runner,
     assert "down_proj.weight is (64, 128) there, (64, 120) in the model" in caught.value.reason
 
 
+def test_quantized_weights_that_nobody_calls_so_are_a_failure(run: Runner, tmp_path: Path) -> None:
+    """The library would take the integers for the weights, without their scales."""
+    folder = model_folder(tmp_path / "integers")
+
+    def quantized(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        integers = {name: (tensor * 127).to(torch.int8) for name, tensor in tensors.items() if "mlp" in name}
+        return {**tensors, **integers}
+
+    rewrite(folder / "model.safetensors", quantized)
+    with pytest.raises(ExperimentFailure, match="IntegerWeights") as caught:
+        run(model=str(folder))
+    assert caught.value.reason.startswith("6 parameters of the model are stored as integers: ")
+    assert "down_proj.weight (I8)" in caught.value.reason
+
+
 def test_tensors_that_the_model_does_not_use_are_a_warning(run: Runner, tmp_path: Path) -> None:
     folder = model_folder(tmp_path / "more")
     rewrite(folder / "model.safetensors", lambda tensors: {**tensors, "value_head.weight": torch.ones(3)})

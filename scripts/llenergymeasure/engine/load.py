@@ -26,7 +26,7 @@ from llenergymeasure.engine.failure import ExperimentFailure, library_call
 from llenergymeasure.engine.fitting import memory_explained, refuse_offloading, require_fit
 from llenergymeasure.engine.library_state import LibraryState
 from llenergymeasure.engine.library_warnings import library_warnings
-from llenergymeasure.engine.load_report import check_report
+from llenergymeasure.engine.load_report import check_formats, check_report
 from llenergymeasure.engine.model_defaults import ModelDefaults, read_generation_file, take_defaults
 from llenergymeasure.engine.replicas import Alone, Group
 
@@ -196,6 +196,8 @@ def _read(
     start = time.perf_counter()
     with memory_explained(config, weights, None if kept else given["dtype"], boards):
         model, warnings = _from_pretrained(weights, "the model", given)
+        if method is None and not kept:
+            check_formats(model, weights)
         if sources.adapter is not None:
             report = model.load_adapter(str(sources.adapter.path), ignore_mismatched_sizes=True).to_dict()
             warnings += check_report(report, owner="the adapter", files="the adapter's files")
