@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from edited_models import model_folder
 
 from engine.conftest import Run, Runner
+from llenergymeasure.engine.failure import ExperimentFailure
 
 TWO = ["A short one.", "A prompt that is quite a bit longer than that."]
 FREE: dict[str, Any] = {"fixed_output": False, "max_output_tokens": 12}
@@ -88,3 +90,28 @@ def test_with_fixed_output_the_models_stop_strings_and_time_limit_are_off(run: R
     folder = str(model_folder(tmp_path / "stops", generation_config=settings))
     done = run(TWO, model=folder, max_output_tokens=12, pytorch={"batch_size": 2})
     assert tokens(done) == [(12, "length", 0)] * 2
+
+
+@pytest.mark.parametrize("passed", [False, True])
+@pytest.mark.parametrize(
+    ("field", "value", "error_class"),
+    [
+        ("eos_token_id", "225", "InvalidEndToken"),
+        ("eos_token_id", 225.0, "InvalidEndToken"),
+        ("eos_token_id", [[225]], "InvalidEndToken"),
+        ("stop_strings", [1], "InvalidStopStrings"),
+        ("stop_strings", 7, "InvalidStopStrings"),
+        ("stop_strings", [""], "InvalidStopStrings"),
+    ],
+)
+def test_ends_that_are_none_fail_with_who_sets_them(
+    run: Runner, tmp_path: Path, field: str, value: Any, error_class: str, passed: bool
+) -> None:
+    settings = {field: value}
+    model = model_folder(tmp_path / "model", generation_config={} if passed else settings)
+    more = {"passthrough_kwargs": {"generate": settings}} if passed else {}
+    with pytest.raises(ExperimentFailure) as raised:
+        run(TWO, model=str(model), **FREE, **more)
+    assert raised.value.error_class == error_class
+    where = "passthrough_kwargs.generate" if passed else "the model's generation_config.json"
+    assert raised.value.reason.startswith(f"{where} sets {field} = {json.dumps(value)}; wanted: ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,21 @@ def test_parameters_of_another_shape_are_a_failure_with_both_shapes(run: Runner,
     assert "down_proj.weight is (64, 128) there, (64, 120) in the model" in caught.value.reason
 
 
+def test_quantized_weights_that_nobody_calls_so_are_a_failure(run: Runner, tmp_path: Path) -> None:
+    """The library would take the integers for the weights, without their scales."""
+    folder = model_folder(tmp_path / "integers")
+
+    def quantized(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        integers = {name: (tensor * 127).to(torch.int8) for name, tensor in tensors.items() if "mlp" in name}
+        return {**tensors, **integers}
+
+    rewrite(folder / "model.safetensors", quantized)
+    with pytest.raises(ExperimentFailure, match="IntegerWeights") as caught:
+        run(model=str(folder))
+    assert caught.value.reason.startswith("6 parameters of the model are stored as integers: ")
+    assert "down_proj.weight (I8)" in caught.value.reason
+
+
 def test_tensors_that_the_model_does_not_use_are_a_warning(run: Runner, tmp_path: Path) -> None:
     folder = model_folder(tmp_path / "more")
     rewrite(folder / "model.safetensors", lambda tensors: {**tensors, "value_head.weight": torch.ones(3)})
@@ -66,6 +82,16 @@ def test_tensors_that_the_model_does_not_use_are_a_warning(run: Runner, tmp_path
         "code": "weights-unexpected",
         "message": "the model's files hold 1 tensor that the model does not use: value_head.weight",
     }
+
+
+def test_an_adapter_of_another_rank_than_its_settings_is_a_failure(run: Runner, tmp_path: Path) -> None:
+    lora = Path(shutil.copytree(run.config_of(pytorch={"adapter": "ADAPTER"}).pytorch.adapter or "", tmp_path / "lora"))
+    settings = lora / "adapter_config.json"
+    settings.write_text(json.dumps({**json.loads(settings.read_text(encoding="utf-8")), "r": 8}), encoding="utf-8")
+    with pytest.raises(ExperimentFailure, match="MismatchedWeights") as caught:
+        run(pytorch={"adapter": str(lora)})
+    assert "8 parameters of the adapter are of another shape in the adapter's files: " in caught.value.reason
+    assert "lora_A.default.weight is (4, 64) there, (8, 64) in the model" in caught.value.reason
 
 
 def test_half_an_adapter_is_a_failure(run: Runner, tmp_path: Path) -> None:

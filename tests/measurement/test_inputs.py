@@ -93,6 +93,34 @@ def test_other_content_of_the_same_size_is_seen(desk: Desk, hashed: list[str]) -
     assert after["dataset"] == hashlib.sha256(desk.data.read_bytes()).hexdigest() != before["dataset"]
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "mine/model.safetensors"])
+def test_so_is_content_that_was_put_in_place_with_the_old_time(desk: Desk, hashed: list[str], name: str) -> None:
+    path = desk.root / name
+    digests = desk.open()
+    first = digests.of(desk.intent)
+    digests.keep()
+    before = path.stat()
+    # The clock of file times may stand still for some milliseconds.
+    time.sleep(0.05)
+    with path.open("r+b") as stream:
+        stream.seek(-3, os.SEEK_END)
+        stream.write(b"X")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    hashed.clear()
+    assert desk.open().of(desk.intent) != first
+    assert hashed == [path.name]
+
+
+def test_weights_that_are_linked_into_a_snapshot_are_not_read_again(desk: Desk, hashed: list[str]) -> None:
+    digests = desk.open()
+    digests.of(desk.intent)
+    digests.keep()
+    (desk.root / "link.safetensors").hardlink_to(desk.model / "model.safetensors")
+    hashed.clear()
+    desk.open().of(desk.intent)
+    assert hashed == []
+
+
 def test_a_file_that_was_just_written_is_read_again(desk: Desk, hashed: list[str]) -> None:
     """It may be written again within the resolution of its time stamp."""
     desk.data.touch()

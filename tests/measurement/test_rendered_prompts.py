@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from measurement.test_prompts import CHAT, build, jsonl, make_tokenizer, said
+from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from llenergymeasure.config import DatasetConfig
@@ -75,6 +76,26 @@ def test_half_a_character_is_one_line_with_file_and_row(tmp_path: Path) -> None:
         check_dataset(dataset, 2)
     assert said(error).startswith(f"{path}, line 2: column 'text' has half of a character at position 13 (\\ud83d")
     check_dataset(dataset, 1)
+
+
+@pytest.mark.parametrize("template", [None, CHAT])
+def test_text_of_which_the_tokenizer_knows_nothing(tmp_path: Path, template: str | None) -> None:
+    words = Tokenizer(models.WordLevel(vocab={"<unk>": 0, "user": 1, "known": 2}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>")
+    tokenizer.chat_template = template
+    data = jsonl(tmp_path / "a.jsonl", {"text": "known"}, {"text": "北京"})
+    with pytest.raises(PromptError) as error:
+        build(data, tokenizer, n=2)
+    assert "a.jsonl, line 2: the tokenizer knows none of its text, all of it becomes '<unk>'" in said(error)
+    assert build(data, tokenizer, n=1).digest
+
+
+def test_half_a_character_of_a_template_is_its_own(tmp_path: Path) -> None:
+    template = "{{ '\\ud83d' }}{{ messages[0].content }}"
+    with pytest.raises(PromptError) as error:
+        build(jsonl(tmp_path / "a.jsonl", {"text": "user"}), make_tokenizer(template), n=1)
+    assert "the model's chat template prints half of a character; set dataset.chat_template: false" in said(error)
 
 
 def test_ids_that_the_model_has_no_row_for(tmp_path: Path) -> None:

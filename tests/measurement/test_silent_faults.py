@@ -62,6 +62,15 @@ def test_a_model_of_nan_is_invalid_however_fast_it_is(tmp_path: Path) -> None:
     assert "12 of 12 rows" in reason["message"]
 
 
+def test_nothing_is_compared_with_the_answer_of_such_a_model(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "nan")
+    rewrite(folder / "model.safetensors", filled(r"layers\.1\.mlp\.up_proj", float("nan")))
+    done = measured(folder)
+    assert done.outputs == []
+    assert done.record["answer"]["comparable"] is False
+    assert "its logits were not finite" in done.record["answer"]["reason"]
+
+
 def test_half_precision_that_overflows_is_invalid_too(tmp_path: Path) -> None:
     folder = model_folder(tmp_path / "large")
     rewrite(folder / "model.safetensors", lambda tensors: {name: tensor * 3e4 for name, tensor in tensors.items()})

@@ -15,6 +15,7 @@ from llenergymeasure.engine.evidence import Observation
 from llenergymeasure.measurement.calibration import Calibration
 from llenergymeasure.measurement.record import phase_warnings, window_findings
 from llenergymeasure.measurement.thermal import Thermal
+from llenergymeasure.measurement.validity import logits_not_finite
 
 PLAN = Calibration(
     warmup_passes=3,
@@ -94,3 +95,8 @@ def test_phases_that_contradict_each_other_are_a_warning() -> None:
     assert warning["code"] == "phases-disagree"
     assert "0.5 J apart" in warning["message"]
     assert phase_warnings({**phases, "agrees": True}) == phase_warnings(None) == []
+
+
+def test_logits_that_nobody_saw_are_no_valid_ones() -> None:
+    assert [item.code for item in logits_not_finite(0, 0)] == ["logits-not-checked"]
+    assert logits_not_finite(0, 12) == []

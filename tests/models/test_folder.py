@@ -67,6 +67,12 @@ def test_a_changed_folder_gives_a_new_snapshot(mine: Path, make: Make) -> None:
     assert "extra.json" not in first.files
 
 
+def test_an_adapter_beside_the_weights_is_refused_before_the_library_lays_it_over_them(mine: Path, make: Make) -> None:
+    (mine / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "another/model"}')
+    with pytest.raises(SnapshotError, match=r"has an adapter_config\.json beside its weights.*pytorch\.adapter"):
+        make(str(mine))
+
+
 def test_code_comes_only_when_allowed(mine: Path, make: Make) -> None:
     (mine / "modeling_mine.py").write_text("print('code')")
     assert not make(str(mine)).has_code

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from transformers import CompileConfig, ContinuousBatchingConfig
 
 from llenergymeasure.config import ExperimentConfig
+from llenergymeasure.config.errors import show
 from llenergymeasure.config.parameters import keywords
-from llenergymeasure.engine.model_defaults import RELIED_ON, ModelDefaults
+from llenergymeasure.engine.failure import ExperimentFailure
+from llenergymeasure.engine.model_defaults import RELIED_ON, ModelDefaults, source_of
 
 # With `fixed_output` every row is as long as it was asked to be, whatever a model's own file says.
 _NO_EARLY_END: Mapping[str, Any] = {"stop_strings": None, "max_time": None}
@@ -67,9 +69,15 @@ def eos_token_ids(model: Any, given: Mapping[str, Any], *, fixed_output: bool) -
     """Ids that end a row: those of the call, else of the model's own files.
 
     None in fixed-output mode, where the library holds them back, whoever set them, until a row is as long as it was
-    asked to be.
+    asked to be. ExperimentFailure for anything that is not a token id.
     """
     declared = given.get("eos_token_id", model.generation_config.eos_token_id)
-    if fixed_output or declared is None:
-        return frozenset()
-    return frozenset([declared] if isinstance(declared, int) else declared)
+    ids = [] if declared is None else [declared] if isinstance(declared, int) else declared
+    if not isinstance(ids, Sequence) or not all(isinstance(token, int) for token in ids):
+        raise ExperimentFailure(
+            "generate",
+            "InvalidEndToken",
+            f"{source_of('eos_token_id', given)} sets eos_token_id = {show(declared)}; wanted: a token id, or a list "
+            "of them",
+        )
+    return frozenset() if fixed_output else frozenset(ids)

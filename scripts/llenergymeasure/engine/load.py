@@ -26,8 +26,8 @@ from llenergymeasure.engine.failure import ExperimentFailure, library_call
 from llenergymeasure.engine.fitting import memory_explained, refuse_offloading, require_fit
 from llenergymeasure.engine.library_state import LibraryState
 from llenergymeasure.engine.library_warnings import library_warnings
-from llenergymeasure.engine.load_report import check_report
-from llenergymeasure.engine.model_defaults import ModelDefaults, take_defaults
+from llenergymeasure.engine.load_report import check_formats, check_report
+from llenergymeasure.engine.model_defaults import ModelDefaults, read_generation_file, take_defaults
 from llenergymeasure.engine.replicas import Alone, Group
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -137,8 +137,11 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
     devices = devices_of(model)
     devices.make_current()
     quantization = after_load(read.quantized_by, model)
+    # It changes what the models hold, and the state is what they hold when an experiment begins.
+    defaults = take_defaults(model, sources.model.path)
+    its_defaults = None if sources.assistant is None else take_defaults(read.assistant, sources.assistant.path)
     if config.pytorch.attn_implementation is not None:
-        _refuse_fallback(model, config.pytorch.attn_implementation)
+        _refuse_fallback(model, config.pytorch.attn_implementation, defaults)
     asked = compile_keywords(config)
     if asked is not None:
         compile_in_place(model, asked)
@@ -153,8 +156,8 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
         load_s=read.load_s,
         load_peak_bytes=before.peak_memory_bytes(),
         resident_bytes=int(model.get_memory_footprint()),
-        defaults=take_defaults(model, sources.model.path),
-        assistant_defaults=None if sources.assistant is None else take_defaults(read.assistant, sources.assistant.path),
+        defaults=defaults,
+        assistant_defaults=its_defaults,
         checkpoint_quantization=quantization,
         warnings=(*read.warnings, *undone(quantization), *said.to_list()),
     )
@@ -193,8 +196,10 @@ def _read(
     start = time.perf_counter()
     with memory_explained(config, weights, None if kept else given["dtype"], boards):
         model, warnings = _from_pretrained(weights, "the model", given)
+        if method is None and not kept:
+            check_formats(model, weights)
         if sources.adapter is not None:
-            report = model.load_adapter(str(sources.adapter.path)).to_dict()
+            report = model.load_adapter(str(sources.adapter.path), ignore_mismatched_sizes=True).to_dict()
             warnings += check_report(report, owner="the adapter", files="the adapter's files")
         model.eval()
         assistant, its_warnings = _assistant(config, sources.assistant, model)
@@ -241,6 +246,7 @@ def _boards_for(config: ExperimentConfig, group: Group, devices: DeviceKind) -> 
 
 def _from_pretrained(folder: Path, owner: str, given: Mapping[str, Any]) -> tuple[Any, list[dict[str, str]]]:
     """The model and the warnings of its load report. ExperimentFailure where its files lack parameters."""
+    read_generation_file(folder, owner)
     # For a parameter of another shape the report names both shapes; the library's own error names none.
     model, report = AutoModelForCausalLM.from_pretrained(
         folder, **{**given, "output_loading_info": True, "ignore_mismatched_sizes": True}
@@ -279,9 +285,11 @@ def _import_model_code(snapshot: Path, *, trust_remote_code: bool) -> str | None
     return declared_method(config)
 
 
-def _refuse_fallback(model: Any, wanted: str) -> None:
+def _refuse_fallback(model: Any, wanted: str, defaults: ModelDefaults) -> None:
     used = model.config._attn_implementation
     if used != wanted:
+        named = defaults.attention
+        why = f": the model's config.json sets {named[0]}, take that out" if named is not None else ""
         raise ExperimentFailure(
-            "load", "AttentionFallback", f"asked for attention {wanted!r}, the library uses {used!r}"
+            "load", "AttentionFallback", f"asked for attention {wanted!r}, the library uses {used!r}{why}"
         )

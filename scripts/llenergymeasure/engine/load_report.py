@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+import torch
+
 from llenergymeasure.engine.failure import ExperimentFailure
+from llenergymeasure.models.tensors import stored_tensors
 
 NAMES = 3
 
@@ -40,6 +44,28 @@ def check_report(report: Mapping[str, Any], *, owner: str, files: str) -> list[d
         return []
     message = f"{files} hold {_count(unexpected, 'tensor')} that {owner} does not use: {_first(unexpected)}"
     return [{"code": "weights-unexpected", "message": message}]
+
+
+def check_formats(model: torch.nn.Module, folder: Path) -> None:
+    """ExperimentFailure where the files hold integers for parameters that are none.
+
+    The library takes such numbers as they are: of weights that somebody quantized, their scales would be missing. Only
+    for checkpoints whose config.json names no quantization.
+    """
+    stored = {name: str(tensor["dtype"]) for name, tensor in stored_tensors(folder)}
+    wrong = [
+        f"{name} ({stored[name]})"
+        for name, parameter in model.named_parameters()
+        if parameter.is_floating_point() and stored.get(name, "").startswith(("I", "U"))
+    ]
+    if wrong:
+        raise ExperimentFailure(
+            "load",
+            "IntegerWeights",
+            f"{_parameters(wrong)} of the model {_are(wrong)} stored as integers: {_first(wrong)}; they look "
+            "quantized, but config.json has no quantization_config, so their scales would not be read; add it, or use "
+            "the weights before quantization",
+        )
 
 
 def _parameters(names: list[Any]) -> str:

@@ -10,6 +10,13 @@ from typing import Any
 
 from transformers import GenerationConfig
 
+from llenergymeasure.config.errors import show
+from llenergymeasure.config.paths import PASSTHROUGH
+from llenergymeasure.engine.failure import ExperimentFailure, one_line
+
+GENERATION_FILE = "generation_config.json"
+# How the library itself calls the field: what a file sets there is not overridden by a keyword.
+LIBRARY_ATTENTION = "_attn_implementation"
 # What the measurement reads: one sequence per prompt, as a plain tensor. A model's own file may say otherwise.
 RELIED_ON: Mapping[str, Any] = {
     "num_return_sequences": 1,
@@ -26,8 +33,6 @@ _NO_CHOICE = frozenset(
         "bos_token_id",
         "decoder_start_token_id",
         "eos_token_id",
-        "encoder_no_repeat_ngram_size",
-        "encoder_repetition_penalty",
         "is_assistant",
         "max_length",
         "max_new_tokens",
@@ -57,6 +62,8 @@ NOT_CONTINUOUS = frozenset(
         "cache_implementation",
         "compile_config",
         "disable_compile",
+        "encoder_no_repeat_ngram_size",
+        "encoder_repetition_penalty",
         "guidance_scale",
         "max_cache_len",
         "max_time",
@@ -77,13 +84,15 @@ NOT_CONTINUOUS = frozenset(
 class ModelDefaults:
     """values: field of the `GenerationConfig` → value, where it is not the library's default
     generation_file: names that generation_config.json sets; the others come from config.json
+    attention: field and value of config.json that name another attention than the library takes by itself
     """
 
     values: Mapping[str, Any]
     generation_file: frozenset[str]
+    attention: tuple[str, str] | None = None
 
     def file_of(self, name: str) -> str:
-        return "generation_config.json" if name in self.generation_file else "config.json"
+        return GENERATION_FILE if name in self.generation_file else "config.json"
 
     @property
     def min_length(self) -> int | None:
@@ -117,9 +126,40 @@ def take_defaults(model: Any, folder: Path) -> ModelDefaults:
     }
     values = {name: value for name, value in values.items() if value is not None}
     held.max_length = held.min_length = None
-    path = folder / "generation_config.json"
-    written = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return ModelDefaults(values, frozenset(written))
+    return ModelDefaults(values, frozenset(read_generation_file(folder)), _attention(folder))
+
+
+def read_generation_file(folder: Path, owner: str = "the model") -> dict[str, Any]:
+    """The fields of a model's generation_config.json; none where it has no such file. owner: for messages
+
+    ExperimentFailure where the file can't be read: the library would go on without a word, with its own end tokens.
+    """
+    path = folder / GENERATION_FILE
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise _unreadable(owner, f"is not readable JSON ({one_line(error)})") from error
+    if not isinstance(held, dict):
+        raise _unreadable(owner, "is not a JSON object")
+    return held
+
+
+def _attention(folder: Path) -> tuple[str, str] | None:
+    """The attention implementation in config.json. LIBRARY_ATTENTION wins over what the study sets."""
+    held = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    for name in (LIBRARY_ATTENTION, "attn_implementation"):
+        value = held.get(name)
+        if isinstance(value, str) and value != "sdpa":
+            return name, value
+    return None
+
+
+def _unreadable(owner: str, why: str) -> ExperimentFailure:
+    return ExperimentFailure(
+        "load", "UnreadableFile", f"{owner}'s {GENERATION_FILE} {why}; correct it, or take it out of the folder"
+    )
 
 
 def choices(
@@ -144,6 +184,21 @@ def choices(
         for name, value in defaults.values.items()
         if name not in unused and name not in study and getattr(in_force, name) is not None
     ]
+
+
+def source_of(name: str, given: Mapping[str, Any]) -> str:
+    """Who sets a field that has no parameter of its own, for messages. given: the keywords of the call"""
+    return f"{PASSTHROUGH}.generate" if name in given else f"the model's {GENERATION_FILE}"
+
+
+def unset_by_study(defaults: ModelDefaults, given: Mapping[str, Any]) -> str | None:
+    """What to know of the model's files where the library refused to generate; None where they set nothing."""
+    names = [name for name in defaults.values if name not in given and name not in _SAMPLING | _DRAFT]
+    if not names:
+        return None
+    told = ", ".join(f"{name} = {show(defaults.values[name])}" for name in names[:3])
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"the model's {defaults.file_of(names[0])} sets {told}{more}, and the study does not"
 
 
 def draft_choices(defaults: ModelDefaults) -> list[ModelChoice]:

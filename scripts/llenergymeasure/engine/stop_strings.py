@@ -8,6 +8,10 @@ from typing import Any
 import torch
 from transformers.generation import StopStringCriteria
 
+from llenergymeasure.config.errors import show
+from llenergymeasure.engine.failure import ExperimentFailure
+from llenergymeasure.engine.model_defaults import source_of
+
 
 class StopStrings:
     """Asks the library's own criterion after each token of a finished row."""
@@ -37,6 +41,17 @@ class StopStrings:
 
 
 def stop_strings(model: Any, given: Mapping[str, Any], tokenizer: Any) -> StopStrings | None:
-    """For the stop strings of the call, else of the model's own files; None where there are none."""
+    """For the stop strings of the call, else of the model's own files; None where there are none.
+
+    ExperimentFailure for anything that is not text.
+    """
     declared = given.get("stop_strings", model.generation_config.stop_strings)
+    strings = [declared] if isinstance(declared, str) else declared
+    if strings and not (isinstance(strings, Sequence) and all(isinstance(text, str) and text for text in strings)):
+        raise ExperimentFailure(
+            "generate",
+            "InvalidStopStrings",
+            f"{source_of('stop_strings', given)} sets stop_strings = {show(declared)}; wanted: texts of at least one "
+            "character",
+        )
     return StopStrings(tokenizer, declared) if declared else None

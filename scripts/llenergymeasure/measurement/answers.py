@@ -10,13 +10,17 @@ from llenergymeasure.engine.generation import Request
 
 Ids = Sequence[int]
 
-REFERENCE_FAILED = "the reference experiment failed while it was warmed up: there is no answer to compare with"
+REFERENCE_FAILED = (
+    "the reference experiment failed while it was warmed up, or its logits were not finite: there is no answer to "
+    "compare with"
+)
 
 
 def compare_answers(reference: dict[str, Any], prompts: Sequence[Ids], outputs: Sequence[Ids]) -> dict[str, Any]:
     """What a record says of its answer, but for the log-probability, which is null here.
 
-    reference: {experiment_id, outputs}, with {prompt_ids, output_ids} of each request; no outputs where it failed
+    reference: {experiment_id, outputs}, with {prompt_ids, output_ids} of each request; no outputs where it failed or
+    its logits were not finite
     prompts, outputs: this experiment's token ids of each request, in the same order
 
     Answers are comparable when every request had the same prompt tokens. Positions count from the output's first

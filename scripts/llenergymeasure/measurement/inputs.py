@@ -1,7 +1,7 @@
 """What an experiment reads that its settings only name: its data file, and the folders of its models.
 
 Their content can change under the same name, so the plan holds a digest of it. A file is hashed once: while its size,
-its time of change and its inode are the same it is not read again. Only digests decide what is measured.
+its times of change and its inode are the same it is not read again. Only digests decide what is measured.
 
 Imports no torch: asked when the study is read.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from llenergymeasure.models.snapshot import Snapshot, read_snapshot
 DATASET = "dataset"
 # A file that was written so recently may be written again within the resolution of its time stamp.
 SETTLED_NS = 2 * 10**9
+# What tells one content of a file from the next without reading it.
+STAMPS = 6
 
 
 class InputDigests:
@@ -83,16 +85,24 @@ class InputDigests:
         """None where it can't be read: the job that needs the file says what is wrong with it."""
         try:
             stat = path.stat()
-            stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_dev]
-            entry = self._known.get(str(path))
-            if entry is None or entry[:-1] != stamp:
-                entry = [*stamp, hash_file(path).sha256]
+            stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_dev, stat.st_nlink, stat.st_ctime_ns]
+            known = self._known.get(str(path))
+            digest: str = known[-1] if known is not None and _same(known[:-1], stamp) else hash_file(path).sha256
         except OSError:
             return None
         if time.time_ns() - stat.st_mtime_ns > SETTLED_NS:
-            self._used[str(path)] = entry
-        digest: str = entry[-1]
+            self._used[str(path)] = [*stamp, digest]
         return digest
+
+
+def _same(known: Sequence[int], now: Sequence[int]) -> bool:
+    """Whether nobody wrote into the file since.
+
+    Who copies or restores a file can give it its old time, but not the time when its entry changed, the last of the
+    stamps. To link weights into a snapshot changes that one too, and shows in the number of links.
+    """
+    *held, links, changed = now
+    return [*known[:-2]] == held and (known[-2] != links or known[-1] == changed)
 
 
 def require_content(snapshot: Snapshot, planned: str | None) -> None:
@@ -119,6 +129,6 @@ def was_loaded(record: Path, planned: Mapping[str, str]) -> bool:
 def _read(cache_file: Path) -> dict[str, list[Any]]:
     try:
         content = json.loads(cache_file.read_text(encoding="utf-8"))
-        return {path: entry for path, entry in content.items() if isinstance(entry, list) and len(entry) == 5}
+        return {path: entry for path, entry in content.items() if isinstance(entry, list) and len(entry) == STAMPS + 1}
     except (OSError, ValueError, AttributeError):
         return {}

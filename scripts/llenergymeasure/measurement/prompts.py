@@ -88,6 +88,7 @@ def build_prompts(
     render, content = (_plain(tokenizer), None) if template is None else _templated(tokenizer, template)
     prompts, truncated = _tokenised(texts, render, tokenizer, max_input_tokens, watch)
     _require_rows(prompts, texts.places, tokenizer, embedding_rows)
+    _require_known(prompts, texts.places, tokenizer)
     used = hashlib.sha256(template.encode()).hexdigest() if template is not None else None
     return _prompt_set(
         dataset,
@@ -146,6 +147,19 @@ def _require_rows(
                 f"{place}: its token {tokenizer.convert_ids_to_tokens(most)!r} has the id {most}, but the model's "
                 f"embedding has {rows} rows; use the tokenizer that belongs to the model, or, where the chat template "
                 "adds that token, set dataset.chat_template: false"
+            )
+
+
+def _require_known(prompts: Sequence[Prompt], places: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> None:
+    """Of a script that a vocabulary lacks, every text becomes the same row of unknown tokens."""
+    unknown = tokenizer.unk_token_id
+    for prompt, place in zip(prompts, places, strict=True):
+        if unknown is None or unknown not in prompt.input_ids:
+            continue
+        if {*tokenizer(prompt.text, add_special_tokens=False)["input_ids"]} == {unknown}:
+            raise PromptError(
+                f"{place}: the tokenizer knows none of its text, all of it becomes {tokenizer.unk_token!r}; use the "
+                "tokenizer that belongs to the model, or texts in a script that it knows"
             )
 
 
@@ -241,7 +255,7 @@ def _filler(tokenizer: PreTrainedTokenizerBase, template: str) -> Callable[[Any]
 
     def fill(content: Any) -> str:
         try:
-            return str(
+            rendered = str(
                 tokenizer.apply_chat_template(
                     [{"role": "user", "content": content}],
                     chat_template=dated,
@@ -251,6 +265,11 @@ def _filler(tokenizer: PreTrainedTokenizerBase, template: str) -> Callable[[Any]
             )
         except (TemplateError, *_RAISED_BY_TEMPLATES) as error:
             raise _NotRendered(f"the model's chat template fails ({_first_line(error)}); {_NO_TEMPLATE}") from error
+        try:
+            rendered.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise _NotRendered(f"the model's chat template prints half of a character; {_NO_TEMPLATE}") from error
+        return rendered
 
     return fill
 

@@ -12,6 +12,7 @@ from llenergymeasure.engine.evidence import Observation
 from llenergymeasure.engine.generation import Request
 from llenergymeasure.engine.load import LoadedModel
 from llenergymeasure.engine.padding import embedding_rows, padding_replaced
+from llenergymeasure.engine.plain import plain
 from llenergymeasure.measurement.calibration import Calibration
 from llenergymeasure.measurement.prompts import PromptSet
 from llenergymeasure.measurement.resolution import reached
@@ -186,4 +187,5 @@ def plain_settings(generation_config: Any) -> dict[str, Any] | None:
     if generation_config is None:
         return None
     settings: dict[str, Any] = generation_config.to_diff_dict()
-    return {name: value for name, value in settings.items() if isinstance(value, str | int | float | bool | list)}
+    kept = str | int | float | bool | list
+    return {name: plain(value) for name, value in settings.items() if isinstance(value, kept)}

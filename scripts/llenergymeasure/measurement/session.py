@@ -209,6 +209,7 @@ class Session:
         # Recorded graphs hold memory of their own.
         self._model.state.reset()
         self._model.devices.release_memory()
+        rows, (bad_logits, _) = self._all_rows(seen), self._logits(seen)
         return {
             **found.to_dict(),
             "expected_s": found.expected_s,
@@ -216,7 +217,9 @@ class Session:
             "prompts_digest": prompts.digest,
             "outputs": [
                 {"request_index": place, "prompt_ids": list(prompt.input_ids), "output_ids": list(row.output_ids)}
-                for place, (prompt, row) in enumerate(zip(prompts.prompts, self._all_rows(seen), strict=True))
+                for place, (prompt, row) in enumerate(zip(prompts.prompts, rows, strict=True))
+                # What was taken from logits that are not numbers is an answer to nothing.
+                if not bad_logits
             ],
         }
 

@@ -30,7 +30,13 @@ def ignored_settings(evidence: Mapping[str, Mapping[str, Any]]) -> list[Finding]
 
 
 def logits_not_finite(bad_rows: int, rows: int) -> list[Finding]:
-    """Logits of the first pass that are NaN or infinite: what was generated from them means nothing."""
+    """Logits of the first pass that are NaN or infinite: what was generated from them means nothing.
+
+    Also where none were seen: a model that brings its own way of generating.
+    """
+    if not rows:
+        message = "the model generates in a way of its own, so nobody looked whether its logits are numbers"
+        return [Finding("logits-not-checked", SUSPECT, message)]
     if not bad_rows:
         return []
     message = (

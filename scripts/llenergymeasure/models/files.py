@@ -114,6 +114,11 @@ def check_complete(folder: Path, paths: Collection[str], *, model: str) -> None:
         raise SnapshotError(
             f"{model} has no tokenizer ({', '.join(_TOKENIZERS[:3])} …); model and tokenizer come from one snapshot"
         )
+    if ADAPTER_FILES[0] in paths:
+        raise SnapshotError(
+            f"{model} has an {ADAPTER_FILES[0]} beside its weights, so transformers would lay an adapter over them; "
+            "take that file out of the folder, and name an adapter that you want as pytorch.adapter"
+        )
     _read_object(folder / "config.json", model)
     if WEIGHTS_INDEX in paths:
         weight_map = _read_object(folder / WEIGHTS_INDEX, model).get("weight_map")

@@ -10,8 +10,8 @@ from llenergymeasure.config.errors import show
 from llenergymeasure.config.parameters import parameters
 from llenergymeasure.config.paths import PASSTHROUGH
 from llenergymeasure.engine.evidence.observe import Observation
-from llenergymeasure.engine.keywords import generate_keywords
-from llenergymeasure.engine.model_defaults import ModelChoice, choices, draft_choices
+from llenergymeasure.engine.keywords import eos_token_ids, generate_keywords
+from llenergymeasure.engine.model_defaults import LIBRARY_ATTENTION, ModelChoice, choices, draft_choices
 
 CODE = "model-setting"
 # Fields that a study sets under another name.
@@ -24,17 +24,41 @@ def choices_of(config: ExperimentConfig, seen: Observation) -> list[ModelChoice]
         return []
     study = generate_keywords(config, pad_token_id=0)
     continuous = config.pytorch.batching == "continuous"
-    found = choices(seen.loaded.defaults, seen.generation_config, study, continuous=continuous)
+    defaults = seen.loaded.defaults
+    found = choices(defaults, seen.generation_config, study, continuous=continuous)
+    if defaults.attention is not None and config.pytorch.attn_implementation is None:
+        found.append(ModelChoice(*defaults.attention, "the model's config.json"))
     drafter = seen.loaded.assistant_defaults
     return found if drafter is None else [*found, *draft_choices(drafter)]
 
 
 def choice_warnings(config: ExperimentConfig, seen: Observation) -> list[dict[str, str]]:
-    """A warning per field, with the key of the study that would override it."""
-    return [
+    """A warning per field, with the key of the study that would override it; one where outputs can't end by it."""
+    found = [
         {"code": CODE, "message": f"{item.file} sets {item.name} = {show(item.value)}, {_way_out(item)}"}
         for item in choices_of(config, seen)
     ]
+    endless = None if seen.generation_config is None else _endless(config, seen)
+    return found if endless is None else [*found, {"code": "end-token", "message": endless}]
+
+
+def _endless(config: ExperimentConfig, seen: Observation) -> str | None:
+    """Where outputs should end by themselves and the token that the tokenizer ends texts with does not end them."""
+    study = generate_keywords(config, pad_token_id=0)
+    if config.fixed_output or "eos_token_id" in study:
+        return None
+    tokenizer = seen.loaded.tokenizer
+    own = tokenizer.eos_token_id
+    known = None if own is None else f"the tokenizer's end token {tokenizer.eos_token!r} (id {own})"
+    ends = sorted(eos_token_ids(seen.model, study, fixed_output=False))
+    if ends and (own is None or own in ends):
+        return None
+    way_out = f"set {PASSTHROUGH}.generate.eos_token_id, or fixed_output: true"
+    if not ends:
+        told = "" if known is None else f" ({known} is in no configuration of generation)"
+        return f"the model's files set no end token{told}, so outputs run to max_output_tokens; {way_out}"
+    in_force = ", ".join(map(str, ends))
+    return f"{known} does not end an output: the model's files set eos_token_id = {in_force}; {way_out}"
 
 
 def with_choices(
@@ -87,12 +111,13 @@ def _way_out(item: ModelChoice) -> str:
 
 
 def _key(item: ModelChoice) -> str | None:
-    """The key of a study that decides the field; None for what is only read from a draft model's file."""
-    if item.of_draft:
+    """The key of a study that decides the field; None for what is only read from the file."""
+    if item.of_draft or item.name == LIBRARY_ATTENTION:
         return None
     return _declared().get(item.name) or _OTHER_NAMES.get(item.name) or f"{PASSTHROUGH}.generate.{item.name}"
 
 
 def _declared() -> dict[str, str]:
-    """Field of the `GenerationConfig` → the parameter that sets it."""
-    return {entry.keyword: path for path, entry in parameters().items() if entry.target == "generate"}
+    """Field of a model's files → the parameter that sets it."""
+    found = {entry.keyword: path for path, entry in parameters().items() if entry.target == "generate"}
+    return {**found, **dict.fromkeys((LIBRARY_ATTENTION, "attn_implementation"), "pytorch.attn_implementation")}

@@ -12,9 +12,11 @@ import torch
 
 from llenergymeasure.engine.compilation import counts, since
 from llenergymeasure.engine.evidence.listening import Heard, listen
+from llenergymeasure.engine.failure import ExperimentFailure
 from llenergymeasure.engine.generation import Generator, Instrumented
 from llenergymeasure.engine.library_warnings import library_warnings
 from llenergymeasure.engine.load import LoadedModel
+from llenergymeasure.engine.model_defaults import unset_by_study
 
 
 class Identity(Protocol):
@@ -105,11 +107,22 @@ def _library_compiles(model: Any, generator: Generator) -> bool:
 
 
 def observe(seen: Observation, generator: Generator) -> None:
-    """Run one pass with the measured keywords and note what it used. Fills `seen` in place."""
+    """Run one pass with the measured keywords and note what it used. Fills `seen` in place.
+
+    ExperimentFailure where the library refuses.
+    """
     heard = Heard()
     compiled = seen.compiled or _library_compiles(seen.model, generator)
     with library_warnings() as said, listen(seen.model, heard, compiled=compiled):
-        seen.generated = generator.run_instrumented()
+        try:
+            seen.generated = generator.run_instrumented()
+        except ExperimentFailure as failure:
+            # What the library refuses may be the model's own choice, which stands nowhere in the study.
+            told = unset_by_study(seen.loaded.defaults, generator.keywords)
+            if told is None:
+                raise
+            reason = f"{failure.reason} ({told})"
+            raise ExperimentFailure(failure.stage, failure.error_class, reason, failure.trace) from failure
     seen.heard, seen.library_warnings = heard, said.to_list()
     # What the generators of random numbers were really set to for this pass.
     seen.seed = torch.initial_seed()

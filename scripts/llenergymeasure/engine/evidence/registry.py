@@ -11,6 +11,7 @@ from llenergymeasure.config.parameters import parameters, requested
 from llenergymeasure.config.paths import PASSTHROUGH
 from llenergymeasure.engine.evidence.model_choices import quantization_evidence, with_choices
 from llenergymeasure.engine.model_defaults import NOT_CONTINUOUS
+from llenergymeasure.engine.plain import plain
 
 if TYPE_CHECKING:
     from llenergymeasure.engine.evidence.observe import Observation
@@ -61,7 +62,8 @@ def collect(config: ExperimentConfig, seen: Observation, *, level: str | None = 
         }
     if level is None:
         block |= passed_through(config, seen)
-    return with_choices(block, config, seen) | dict(quantization_evidence(seen))
+    found = with_choices(block, config, seen) | dict(quantization_evidence(seen))
+    return {path: plain(entry) for path, entry in found.items()}
 
 
 def passed_through(config: ExperimentConfig, seen: Observation) -> dict[str, dict[str, Any]]:
@@ -74,7 +76,7 @@ def passed_through(config: ExperimentConfig, seen: Observation) -> dict[str, dic
     for target, options in config.passthrough_kwargs.__dict__.items():
         for name, value in options.items():
             effective, where = _held(target, name, value, seen)
-            lost = effective != value
+            lost = plain(effective) != plain(value)
             block[f"{PASSTHROUGH}.{target}.{name}"] = {
                 "requested": value,
                 "effective": effective,
