@@ -130,6 +130,7 @@ def test_a_cache_that_is_longer_than_needed_is_not_the_one_that_was_asked_for(
     assert record["validity"]["verdict"] == "invalid"
 
 
+@pytest.mark.slow
 def test_what_transformers_compiles_is_not_taken_for_torch_compile(
     snapshot: Path, compiles: Callable[[bool], None]
 ) -> None:

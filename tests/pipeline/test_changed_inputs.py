@@ -111,6 +111,7 @@ def only_changes(pipeline: Pipeline, kind: str) -> Iterator[None]:
     assert "Nothing to be done" in call(pipeline, "-n").output
 
 
+@pytest.mark.slow
 def test_a_changed_data_file_is_said_and_measured_again(changing: Pipeline) -> None:
     before = measured_with(changing)["two"]
     with only_changes(changing, "two"):
@@ -148,6 +149,7 @@ def test_a_changed_adapter_is_said_and_measured_again(changing: Pipeline) -> Non
     assert measured_with(changing)["adapter"][2] != old[2]
 
 
+@pytest.mark.slow
 def test_a_touched_file_is_no_other_file(changing: Pipeline) -> None:
     write_texts(changing.directory / "one.jsonl", "First.", "Another text.")
     (changing.directory / "model/model.safetensors").touch()
