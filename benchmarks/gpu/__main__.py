@@ -44,7 +44,7 @@ def main() -> int:
     parser.add_argument("--rehearsal", action="store_true", help="without a board; the JSON says so")
     parser.add_argument("--no-wheels", action="store_true", help="everything is installed; leave .whl/ alone")
     parser.add_argument("--only", metavar="NAME,NAME", help="these parts, after those that every run needs")
-    parser.add_argument("--seconds", type=float, default=TOTAL_S, metavar="N", help="end within so many seconds")
+    parser.add_argument("--seconds", type=float, default=TOTAL_S, metavar="N", help="end within N seconds")
     asked = parser.parse_args()
     wheels = [] if asked.no_wheels else sorted(WHEELS.glob("*.whl"))
     try:

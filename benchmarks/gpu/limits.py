@@ -169,7 +169,7 @@ def _no_graph_in_a_window(parts: Parts) -> bool:
 
 
 def _records(question: str) -> Callable[[Parts], float]:
-    """So many records of the study.
+    """How many records of the study are so.
 
     Raises:
         NoFigure: all that there are are so, and for the others there was no time.

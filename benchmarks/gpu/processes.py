@@ -72,7 +72,7 @@ def _kill_all() -> None:
 
 
 def _within(limit_s: float, work: Callable[[], None]) -> None:
-    """Do it in a thread of its own and wait so long: to read of a process that hangs in the kernel may never end."""
+    """Do it in a thread and wait `limit_s` at most: reading about a process that hangs in the kernel may never end."""
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(limit_s)

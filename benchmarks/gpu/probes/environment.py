@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import platform
 import re
+import shutil
 import subprocess
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu.scale import Scale, cuda_only
 from benchmarks.gpu.wheels import LOCK, NAMES, carried
+from llenergymeasure.engine.compiler import python_header
 
 COMPARED = (
     "torch",
@@ -40,12 +41,7 @@ def versions(scale: Scale) -> dict[str, Any]:  # noqa: ARG001
 
 def compiler(scale: Scale) -> dict[str, Any]:  # noqa: ARG001
     """Whether there is what compiled experiments need: a C compiler and Python's headers."""
-    import shutil
-    import sysconfig
-
-    # Debian's own Python names the folder of what users install; its headers lie where its other files do.
-    scheme = sysconfig.get_default_scheme().replace("posix_local", "posix_prefix")
-    header = Path(sysconfig.get_path("include", scheme), "Python.h")
+    header = python_header()
     return {"cc": shutil.which("cc") or shutil.which("gcc"), "python_h": str(header) if header.exists() else None}
 
 

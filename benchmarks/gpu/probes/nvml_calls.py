@@ -13,8 +13,8 @@ import pynvml
 from benchmarks.gpu.probes.board import counter_j, first_visible, power_source
 from benchmarks.gpu.probes.work import work
 from benchmarks.gpu.scale import Scale
-from llenergymeasure.energy.nvml_power import field_power_w
-from llenergymeasure.energy.nvml_throttle import COUNTER_FIELDS, REASON_BITS
+from llenergymeasure.energy.nvml_power import AVERAGE, INSTANT, MODULE_SCOPE, field_power_w
+from llenergymeasure.energy.nvml_throttle import REASON_BITS, read_counters
 
 # Slow ones that no sample waits for: asked a few times only.
 SLOW = frozenset({"processes", "ecc_errors"})
@@ -29,23 +29,20 @@ LOAD_SIDE = 8192
 def calls() -> dict[str, Callable[[], Any]]:
     """By name, what the pipeline asks NVML, and what it would like to know whether the driver answers."""
     handle = first_visible()
-    capped = getattr(pynvml, "NVML_FI_DEV_CLOCKS_EVENT_REASON_SW_POWER_CAP", None)
-    found: dict[str, Callable[[], Any]] = {
+    return {
         "counter": counter_j,
         "power": power_source().read,
         "power_usage": lambda: pynvml.nvmlDeviceGetPowerUsage(handle),
-        "average_power": lambda: field_power_w(handle, pynvml.NVML_FI_DEV_POWER_AVERAGE),
-        "module_power": lambda: field_power_w(handle, pynvml.NVML_FI_DEV_POWER_INSTANT, pynvml.NVML_POWER_SCOPE_MODULE),
+        "average_power": lambda: field_power_w(handle, AVERAGE),
+        "module_power": lambda: field_power_w(handle, INSTANT, MODULE_SCOPE),
         "temperature": lambda: pynvml.nvmlDeviceGetTemperatureV(handle, pynvml.NVML_TEMPERATURE_GPU),
         "sm_clock": lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM),
         "reasons": lambda: pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle),
         "ecc_errors": lambda: pynvml.nvmlDeviceGetTotalEccErrors(handle, 1, 0),
         "limit": lambda: pynvml.nvmlDeviceGetEnforcedPowerLimit(handle),
         "processes": lambda: len(pynvml.nvmlDeviceGetComputeRunningProcesses_v3(handle)),
+        "throttle_counters": lambda: read_counters(handle),
     }
-    if capped is not None:
-        found["capped_us"] = lambda: field_power_w(handle, capped)
-    return found
 
 
 def latencies(many: int) -> dict[str, Any]:
@@ -105,21 +102,17 @@ def throttling(seconds: float) -> dict[str, Any]:
     is in microseconds.
     """
     handle = first_visible()
-    names, fields = list(COUNTER_FIELDS), list(COUNTER_FIELDS.values())
     try:
-        before, begun_s = pynvml.nvmlDeviceGetFieldValues(handle, fields), time.perf_counter()
+        before, begun_s = read_counters(handle), time.perf_counter()
         samples = []
         while time.perf_counter() < begun_s + seconds:
             samples.append(int(pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle)))
             time.sleep(SAMPLE_S)
-        after, took_s = pynvml.nvmlDeviceGetFieldValues(handle, fields), time.perf_counter() - begun_s
+        after, took_s = read_counters(handle), time.perf_counter() - begun_s
     except (pynvml.NVMLError, AttributeError) as refusal:
         return {"refused": str(refusal)}
-    rises = {
-        name: round((int(later.value.ullVal) - int(earlier.value.ullVal)) / took_s, 1)
-        for name, earlier, later in zip(names, before, after, strict=True)
-        if earlier.nvmlReturn == later.nvmlReturn == pynvml.NVML_SUCCESS
-    }
+    # They are read as nanoseconds: what is asked here is whether they are.
+    rises = {name: round((after[name] - before[name]) * 1e9 / took_s, 1) for name in before if name in after}
     return {
         name: {
             "counter_per_s": rises.get(name),

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from llenergymeasure.engine.failure import ExperimentFailure
+from llenergymeasure.engine.failure import ExperimentFailure, first_few
 from llenergymeasure.models.tensors import stored_tensors
-
-NAMES = 3
 
 
 def check_report(report: Mapping[str, Any], *, owner: str, files: str) -> list[dict[str, str]]:
@@ -29,7 +27,7 @@ def check_report(report: Mapping[str, Any], *, owner: str, files: str) -> list[d
             "load",
             "MissingWeights",
             f"{_parameters(missing)} of {owner} {_are(missing)} not in {files} and would be drawn at random: "
-            f"{_first(missing)}; use files that are complete and made for this architecture",
+            f"{first_few(missing)}; use files that are complete and made for this architecture",
         )
     if mismatched:
         shapes = [f"{name} is {tuple(held)} there, {tuple(wanted)} in the model" for name, held, wanted in mismatched]
@@ -37,12 +35,12 @@ def check_report(report: Mapping[str, Any], *, owner: str, files: str) -> list[d
             "load",
             "MismatchedWeights",
             f"{_parameters(mismatched)} of {owner} {_are(mismatched)} of another shape in {files}: "
-            f"{_first(shapes)}; make config.json and weights agree",
+            f"{first_few(shapes)}; make config.json and weights agree",
         )
     unexpected = sorted(report["unexpected_keys"])
     if not unexpected:
         return []
-    message = f"{files} hold {_count(unexpected, 'tensor')} that {owner} does not use: {_first(unexpected)}"
+    message = f"{files} hold {_count(unexpected, 'tensor')} that {owner} does not use: {first_few(unexpected)}"
     return [{"code": "weights-unexpected", "message": message}]
 
 
@@ -62,7 +60,7 @@ def check_formats(model: torch.nn.Module, folder: Path) -> None:
         raise ExperimentFailure(
             "load",
             "IntegerWeights",
-            f"{_parameters(wrong)} of the model {_are(wrong)} stored as integers: {_first(wrong)}; they look "
+            f"{_parameters(wrong)} of the model {_are(wrong)} stored as integers: {first_few(wrong)}; they look "
             "quantized, but config.json has no quantization_config, so their scales would not be read; add it, or use "
             "the weights before quantization",
         )
@@ -78,9 +76,3 @@ def _count(names: list[Any], noun: str) -> str:
 
 def _are(names: list[Any]) -> str:
     return "is" if len(names) == 1 else "are"
-
-
-def _first(names: Iterable[str]) -> str:
-    every = list(names)
-    more = f" and {len(every) - NAMES} more" if len(every) > NAMES else ""
-    return ", ".join(every[:NAMES]) + more

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
-import sysconfig
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,12 +17,12 @@ from llenergymeasure.config.devices import on_processor
 from llenergymeasure.config.errors import Problem, show
 from llenergymeasure.config.parameters import parameters, requested
 from llenergymeasure.energy.boards import look_at_boards
+from llenergymeasure.engine.compiler import compiler_lacks
 from llenergymeasure.engine.failure import ExperimentFailure, one_line
 
 # CUDA version of a build of torch → the oldest driver branch that runs it (CUDA Toolkit release notes, "CUDA Toolkit
 # Driver Versions": drivers run every later minor version of the CUDA that came with them).
 OLDEST_DRIVER = {11: 450, 12: 525, 13: 580}
-C_COMPILERS = ("gcc", "clang", "cc")
 
 
 def missing(requirement: Requirement, value: Any) -> str | None:
@@ -41,7 +38,7 @@ def missing(requirement: Requirement, value: Any) -> str | None:
     if requirement.as_many_devices and torch.cuda.device_count() < value:
         return f"there are {torch.cuda.device_count()} GPUs here"
     if requirement.compiler == "always" or (requirement.compiler and torch.cuda.is_available()):
-        return _compiler_lacks()
+        return compiler_lacks()
     return None
 
 
@@ -89,16 +86,6 @@ def _said_by_torch() -> str:
     except (AssertionError, RuntimeError) as error:
         return f", and says: {one_line(error)}"
     return ""
-
-
-def _compiler_lacks() -> str | None:
-    named = os.environ.get("CC")
-    if not any(shutil.which(name) for name in ((named,) if named else C_COMPILERS)):
-        return f"there is no C compiler here ({named or ', '.join(C_COMPILERS)})"
-    # Debian's own Python names the folder of what users install; its headers lie where its other files do.
-    scheme = sysconfig.get_default_scheme().replace("posix_local", "posix_prefix")
-    headers = Path(sysconfig.get_path("include", scheme), "Python.h")
-    return None if headers.is_file() else f"{headers} is not there"
 
 
 def _installed(package: str) -> bool:

@@ -12,7 +12,7 @@ from transformers import GenerationConfig
 
 from llenergymeasure.config.errors import show
 from llenergymeasure.config.paths import PASSTHROUGH
-from llenergymeasure.engine.failure import ExperimentFailure, one_line
+from llenergymeasure.engine.failure import ExperimentFailure, first_few, one_line
 
 GENERATION_FILE = "generation_config.json"
 # How the library itself calls the field: what a file sets there is not overridden by a keyword.
@@ -196,9 +196,8 @@ def unset_by_study(defaults: ModelDefaults, given: Mapping[str, Any]) -> str | N
     names = [name for name in defaults.values if name not in given and name not in _SAMPLING | _DRAFT]
     if not names:
         return None
-    told = ", ".join(f"{name} = {show(defaults.values[name])}" for name in names[:3])
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"the model's {defaults.file_of(names[0])} sets {told}{more}, and the study does not"
+    told = first_few(f"{name} = {show(defaults.values[name])}" for name in names)
+    return f"the model's {defaults.file_of(names[0])} sets {told}, and the study does not"
 
 
 def draft_choices(defaults: ModelDefaults) -> list[ModelChoice]:

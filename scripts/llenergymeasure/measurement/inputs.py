@@ -101,8 +101,9 @@ def _same(known: Sequence[int], now: Sequence[int]) -> bool:
     Who copies or restores a file can give it its old time, but not the time when its entry changed, the last of the
     stamps. To link weights into a snapshot changes that one too, and shows in the number of links.
     """
+    *was, links_before, changed_before = known
     *held, links, changed = now
-    return [*known[:-2]] == held and (known[-2] != links or known[-1] == changed)
+    return was == held and (links_before != links or changed_before == changed)
 
 
 def require_content(snapshot: Snapshot, planned: str | None) -> None:

@@ -218,7 +218,7 @@ class Session:
             "outputs": [
                 {"request_index": place, "prompt_ids": list(prompt.input_ids), "output_ids": list(row.output_ids)}
                 for place, (prompt, row) in enumerate(zip(prompts.prompts, rows, strict=True))
-                # What was taken from logits that are not numbers is an answer to nothing.
+                # Tokens taken from logits that are not finite are no answer to compare with.
                 if not bad_logits
             ],
         }
