@@ -31,8 +31,8 @@ AGGREGATE = """
 import json, resource, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from llenergymeasure.results.aggregate import aggregate
-from llenergymeasure.results.study_results import read_loads, read_plan
+from llenergymeasure.results.tables.aggregate import aggregate
+from llenergymeasure.results.reading.read import read_loads, read_plan
 root = Path(sys.argv[2])
 drawn = json.loads((root / "plan.json").read_text())
 paths = [root / "batches" / batch / str(number) / "measurements.jsonl" for batch, number in drawn["order"]]
@@ -103,7 +103,7 @@ def _write(root: Path) -> int:
 
 
 def _write_plan_and_loads(folder: StudyFolder) -> None:
-    from llenergymeasure.measurement.plan import write_plan
+    from llenergymeasure.pipeline.plan.plan import write_plan
 
     write_plan(folder.plan, folder.root / "plan.json")
     for load_id in folder.plan.load_ids:

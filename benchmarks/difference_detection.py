@@ -44,7 +44,7 @@ def _share(one: str, effect: float, loads: int, settings: int) -> float:
     """Share of studies in which `one` is distinguishable from the reference, l0s0."""
     from simulated_studies import simulated
 
-    from llenergymeasure.results.simultaneous import ratios_to
+    from llenergymeasure.results.statistics.simultaneous import ratios_to
 
     rng = np.random.default_rng(STUDIES)
     told = 0

@@ -26,11 +26,11 @@ SECONDS = 180
 
 def main() -> bool:
     from llenergymeasure.config import ExperimentConfig
-    from llenergymeasure.engine.generators import generator_for
-    from llenergymeasure.engine.keywords import generate_keywords
-    from llenergymeasure.engine.load import Source, Sources, load_model
-    from llenergymeasure.engine.padding import pad_token
-    from llenergymeasure.measurement.prompts import build_prompts
+    from llenergymeasure.engine.generation.generators import generator_for
+    from llenergymeasure.engine.generation.keywords import generate_keywords
+    from llenergymeasure.engine.generation.padding import pad_token
+    from llenergymeasure.engine.loading.load import Source, Sources, load_model
+    from llenergymeasure.measurement.prompts.prompts import build_prompts
 
     config = ExperimentConfig.model_validate(
         {
@@ -93,8 +93,8 @@ def _bootstrap(values: list[float]) -> tuple[float, float, float]:
 
 
 def _snapshot() -> Path:
-    from llenergymeasure.config.lock import ModelsLock, pinned_revision
-    from llenergymeasure.config.model_ref import parse_model_ref
+    from llenergymeasure.config.settings.model_ref import parse_model_ref
+    from llenergymeasure.config.study.lock import ModelsLock, pinned_revision
     from llenergymeasure.models.snapshot import materialise
 
     reference = parse_model_ref(MODEL)

@@ -72,7 +72,7 @@ def _measure() -> None:
     """Print as JSON the ratios, those without the wait for a core, the number of samples, and the sampler's share."""
     from llenergymeasure.config import EnergyConfig
     from llenergymeasure.energy import open_meters
-    from llenergymeasure.energy.sampling_loop import EDGE_S
+    from llenergymeasure.energy.sampling.loop import EDGE_S
 
     meters = open_meters(EnergyConfig.model_construct(meters=["nvml"]))
     rounds = _rounds_of(WORK_S)

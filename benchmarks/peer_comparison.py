@@ -165,7 +165,7 @@ class _Ours:
 
     def __init__(self, model: Path, folder: Path, stack: ExitStack) -> None:
         from llenergymeasure.config import ExperimentConfig
-        from llenergymeasure.measurement.manager import LoadOrder, Manager
+        from llenergymeasure.measurement.worker.manager import LoadOrder, Manager
 
         self._managers: dict[str, Manager] = {}
         self._configs: dict[tuple[str, int], dict[str, Any]] = {}

@@ -40,7 +40,7 @@ EXPERIMENT_LIMIT_S, PROCESS_LIMIT, CPU_LIMIT = 0.2, 1.3, 0.02
 PAIRS = 5
 BATCH_SIZES = (1, 2, 3, 4, 5, 6)
 WINDOW_S = 4.0
-WORKER = "llenergymeasure.measurement.worker"
+WORKER = "llenergymeasure.measurement.worker.__main__"
 BARE = """
 import sys
 import torch, transformers
@@ -72,7 +72,7 @@ def main() -> bool:
 
 def _process(model: Path) -> tuple[float, float]:
     """Ratio of a worker's start to a bare script's, and seconds a calibration takes beside its passes."""
-    from llenergymeasure.measurement.manager import LoadOrder, Manager
+    from llenergymeasure.measurement.worker.manager import LoadOrder, Manager
 
     config = _config(model, 1, baseline=False)
     order = LoadOrder(config, {"model": model}, None, timeout_s=600)

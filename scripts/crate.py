@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from llenergymeasure.measurement.jobs import run_job
-from llenergymeasure.results.crate import write_crate
-from llenergymeasure.results.errors import ResultsError
+from llenergymeasure.pipeline.jobs import run_job
+from llenergymeasure.results.crate.crate import write_crate
+from llenergymeasure.results.reading.errors import ResultsError
 
 with run_job(snakemake, "crate · what the results folder holds", ResultsError):
     page = Path(snakemake.scriptdir).parent / "results" / "README.md"

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from llenergymeasure.measurement.jobs import load_title, placed, run_job
-from llenergymeasure.measurement.stages import run_load, write_json
 from llenergymeasure.models.snapshot import SnapshotError
+from llenergymeasure.pipeline.jobs import load_title, placed, run_job
+from llenergymeasure.pipeline.stages import run_load, write_json
 
 with run_job(snakemake, load_title(snakemake), SnapshotError), placed(snakemake) as setting:
     record = run_load(setting, snakemake.wildcards.load_id)

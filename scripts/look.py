@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from llenergymeasure.measurement.jobs import run_job
-from llenergymeasure.measurement.stages import write_json
-from llenergymeasure.results.errors import ResultsError
-from llenergymeasure.results.stopping import in_words, look
-from llenergymeasure.results.study_results import read_json, read_plan, read_records
+from llenergymeasure.pipeline.jobs import run_job
+from llenergymeasure.pipeline.stages import write_json
+from llenergymeasure.results.reading.errors import ResultsError
+from llenergymeasure.results.reading.read import read_json, read_plan, read_records
+from llenergymeasure.results.tables.interim import in_words, look
 
 with run_job(snakemake, "look · is it precise enough?", ResultsError):
     given = snakemake.input

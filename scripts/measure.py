@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from llenergymeasure.measurement.jobs import (
+from llenergymeasure.models.snapshot import SnapshotError
+from llenergymeasure.pipeline.jobs import (
     batch_title,
     open_journal,
     placed,
@@ -11,9 +12,8 @@ from llenergymeasure.measurement.jobs import (
     reporter_of,
     run_job,
 )
-from llenergymeasure.measurement.stages import run_measure
-from llenergymeasure.measurement.tables import write_tables
-from llenergymeasure.models.snapshot import SnapshotError
+from llenergymeasure.pipeline.stages import run_measure
+from llenergymeasure.records.files import write_tables
 
 with run_job(snakemake, batch_title(snakemake), SnapshotError), placed(snakemake) as setting:
     journal = open_journal(snakemake)

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from llenergymeasure.config.lock import LockError, read_lock
-from llenergymeasure.config.model_ref import parse_model_ref
-from llenergymeasure.measurement.jobs import run_job
-from llenergymeasure.measurement.surroundings import models_lock
+from llenergymeasure.config.settings.model_ref import parse_model_ref
+from llenergymeasure.config.study.lock import LockError, read_lock
 from llenergymeasure.models.snapshot import SnapshotError, materialise
+from llenergymeasure.pipeline.jobs import run_job
+from llenergymeasure.processes.inherited import models_lock
 
 made_from = snakemake.params.made_from
 is_adapter = made_from.get("is_adapter", False)

@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 from llenergymeasure.config import study_from_mapping
-from llenergymeasure.config.sources import sources_of
-from llenergymeasure.measurement.jobs import run_job
+from llenergymeasure.config.settings.sources import sources_of
 from llenergymeasure.models.errors import PinError
-from llenergymeasure.models.pin import resolve_pins
+from llenergymeasure.models.hub.pin import resolve_pins
+from llenergymeasure.pipeline.jobs import run_job
 
 with run_job(snakemake, "pin · branch names to commits", PinError):
     lock = Path(snakemake.params.lock)

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from llenergymeasure.config import StudyError
-from llenergymeasure.measurement.jobs import planned, run_job
-from llenergymeasure.measurement.prompt_check import check_prompts
-from llenergymeasure.measurement.stages import write_json
 from llenergymeasure.models.snapshot import SnapshotError
+from llenergymeasure.pipeline.jobs import planned, run_job
+from llenergymeasure.pipeline.prompt_check import check_prompts
+from llenergymeasure.pipeline.stages import write_json
 
 folder = Path(snakemake.input.model)
 with run_job(snakemake, f"prompts · {folder.name}", StudyError, SnapshotError):

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from llenergymeasure.config.devices import devices_claimed
-from llenergymeasure.engine.environment import describe_environment
-from llenergymeasure.measurement.board_draw import Draw
-from llenergymeasure.measurement.jobs import run_job
-from llenergymeasure.measurement.placement import claim
-from llenergymeasure.measurement.quantizing import run_quantize
-from llenergymeasure.measurement.surroundings import experiment_timeout_s, models_lock
 from llenergymeasure.models.snapshot import SnapshotError
+from llenergymeasure.pipeline.board_draw import Draw
+from llenergymeasure.pipeline.jobs import run_job
+from llenergymeasure.pipeline.placement import claim
+from llenergymeasure.pipeline.provenance.environment import describe_environment
+from llenergymeasure.pipeline.quantize_stage import run_quantize
+from llenergymeasure.processes.inherited import experiment_timeout_s, models_lock
 
 output = Path(snakemake.output.weights)
 used = devices_claimed(snakemake.params.intent["pytorch"])

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from llenergymeasure.measurement.jobs import run_job
-from llenergymeasure.results.answer import five_lines
-from llenergymeasure.results.errors import ResultsError
-from llenergymeasure.results.report import write_report
-from llenergymeasure.results.study_results import read_study
+from llenergymeasure.pipeline.jobs import run_job
+from llenergymeasure.results.reading.errors import ResultsError
+from llenergymeasure.results.reading.read import read_study
+from llenergymeasure.results.report.page import write_report
+from llenergymeasure.results.report.terminal_summary import five_lines
 
 with run_job(snakemake, "report", ResultsError):
     given = snakemake.input

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from llenergymeasure.config import StudyError
-from llenergymeasure.measurement.jobs import planned, run_job, tell_what_changed
-from llenergymeasure.measurement.rerun_record import RecordError
-from llenergymeasure.measurement.stages import write_json
-from llenergymeasure.measurement.validation import validate_plan
+from llenergymeasure.pipeline.jobs import planned, run_job, tell_what_changed
+from llenergymeasure.pipeline.provenance.rerun_record import RecordError
+from llenergymeasure.pipeline.stages import write_json
+from llenergymeasure.pipeline.validation import validate_plan
 
 with run_job(snakemake, "validate · every experiment against the installed libraries", StudyError, RecordError):
     tell_what_changed(snakemake)

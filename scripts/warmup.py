@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from llenergymeasure.measurement.jobs import batch_title, open_warmup_journal, placed, read_json, run_job
-from llenergymeasure.measurement.outputs import write_outputs
-from llenergymeasure.measurement.stages import run_warmup, write_json
 from llenergymeasure.models.snapshot import SnapshotError
+from llenergymeasure.pipeline.jobs import batch_title, open_warmup_journal, placed, read_json, run_job
+from llenergymeasure.pipeline.stages import run_warmup, write_json
+from llenergymeasure.records.outputs import write_outputs
 
 with run_job(snakemake, batch_title(snakemake), SnapshotError), placed(snakemake) as setting:
     journal = open_warmup_journal(snakemake)

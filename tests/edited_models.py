@@ -13,8 +13,8 @@ import torch
 from harness import TINY
 from safetensors.torch import load_file, save_file
 
-from llenergymeasure.config.lock import ModelsLock
-from llenergymeasure.config.model_ref import parse_model_ref
+from llenergymeasure.config.settings.model_ref import parse_model_ref
+from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.models.snapshot import materialise
 
 

@@ -257,7 +257,7 @@ def test_a_williams_design_that_is_not_balanced_is_a_warning(
 
 def test_a_job_on_a_node_reads_a_study_without_its_experiments(monkeypatch: pytest.MonkeyPatch) -> None:
     mapping = {"study": "s", "defaults": {"model": "no model"}, "measurement": {"min_window_s": 7.0}}
-    monkeypatch.setattr("llenergymeasure.config.study.expand_matrix", None)
+    monkeypatch.setattr("llenergymeasure.config.study.study.expand_matrix", None)
     study = study_without_experiments(mapping)
     assert (study.name, study.measurement.min_window_s, study.expand()) == ("s", 7.0, [])
     with pytest.raises(StudyError, match="min_window"):

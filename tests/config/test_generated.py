@@ -13,12 +13,12 @@ import pytest
 import yaml
 
 from llenergymeasure.config import study_from_mapping
-from llenergymeasure.config.experiment import ExperimentConfig
 from llenergymeasure.config.introspection import get_validation_rules
-from llenergymeasure.config.paths import leaves, sections
-from llenergymeasure.config.reference import README, table_names, with_fresh_tables
-from llenergymeasure.config.schema import ROOT, SCHEMA_FILE, schema_text, study_schema
-from llenergymeasure.config.study_config import StudyConfig
+from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.settings.setting_paths import leaves, sections
+from llenergymeasure.config.settings.study_config import StudyConfig
+from llenergymeasure.docs_pages.reference import README, table_names, with_fresh_tables
+from llenergymeasure.docs_pages.schema import ROOT, SCHEMA_FILE, schema_text, study_schema
 
 PAGE = README.read_text(encoding="utf-8")
 DOCUMENTED = [
@@ -32,11 +32,11 @@ STUDIES = [ROOT / "config" / "config.yaml", *sorted((ROOT / "config" / "studies"
 
 
 def test_schema_is_fresh() -> None:
-    assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), "python -m llenergymeasure.config.schema"
+    assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), "python -m llenergymeasure.docs_pages.schema"
 
 
 def test_readme_tables_are_fresh() -> None:
-    assert with_fresh_tables(PAGE) == PAGE, "python -m llenergymeasure.config.reference"
+    assert with_fresh_tables(PAGE) == PAGE, "python -m llenergymeasure.docs_pages.reference"
 
 
 def test_commands_write_the_files(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from llenergymeasure.config import ExperimentConfig, compute_config_hash, compute_load_hash
-from llenergymeasure.config.parameters import parameters
-from llenergymeasure.config.paths import leaves, nest
+from llenergymeasure.config.settings.registry import parameters
+from llenergymeasure.config.settings.setting_paths import leaves, nest
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 SETTINGS: dict[str, Any] = {
@@ -102,7 +102,7 @@ CHANGES: dict[str, Any] = {
 
 
 def config(flat: dict[str, Any]) -> ExperimentConfig:
-    from llenergymeasure.config.base import UNCHECKED
+    from llenergymeasure.config.settings.base import UNCHECKED
 
     return ExperimentConfig.model_validate(nest(flat), context=UNCHECKED)
 
@@ -121,7 +121,7 @@ def test_key_order_does_not_matter() -> None:
 def test_other_processes_agree(hash_seed: str) -> None:
     program = (
         "import ast, sys; from llenergymeasure.config import ExperimentConfig, compute_config_hash\n"
-        "from llenergymeasure.config.paths import nest\n"
+        "from llenergymeasure.config.settings.setting_paths import nest\n"
         "settings = ast.literal_eval(sys.argv[1])\n"
         "print(compute_config_hash(ExperimentConfig.model_validate(nest(settings))))"
     )

@@ -203,7 +203,8 @@ def test_invalid_points_are_skipped_and_recorded() -> None:
 
 
 def test_id_collisions_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    from llenergymeasure.config import StudyError, expansion
+    from llenergymeasure.config import StudyError
+    from llenergymeasure.config.study import expansion
 
     digests: Callable[..., str] = lambda settings: "0" * 12 + f"{settings['n']:052d}"  # noqa: E731
     monkeypatch.setattr(expansion, "config_hash_of", digests)

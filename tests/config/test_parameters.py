@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llenergymeasure.config import DecoderConfig, ExperimentConfig, PyTorchConfig, introspection, ssot
-from llenergymeasure.config.parameters import keywords, parameters, requested
+from llenergymeasure.config.settings.registry import keywords, parameters, requested
 
 MODEL = "random:llama?seed=7"
 
@@ -144,7 +144,7 @@ def test_rules_are_listed_once_each() -> None:
 @pytest.mark.parametrize("path", list(parameters()))
 def test_test_values_are_valid(path: str) -> None:
     """Every value offered for trying is accepted by the setting itself."""
-    from llenergymeasure.config.settings import build
+    from llenergymeasure.config.study.build import build
 
     for value in introspection.get_param_test_values(path):
         _, problems = build({"model": MODEL, path: value})

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from llenergymeasure.config import ExperimentConfig
-from llenergymeasure.config.passthrough import check_passthrough, check_torch_compile
-from llenergymeasure.config.settings import build
+from llenergymeasure.config.rules.passthrough import check_passthrough, check_torch_compile
+from llenergymeasure.config.study.build import build
 
 MODEL = {"model": "random:llama"}
 ACCEPTED = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from llenergymeasure.config import Study, StudyError, study_from_mapping
-from llenergymeasure.config.model_ref import ModelRef
+from llenergymeasure.config.settings.model_ref import ModelRef
 
 Load = Callable[..., Study]
 Refuse = Callable[..., list[str]]

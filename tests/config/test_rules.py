@@ -8,9 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from llenergymeasure.config import DecoderConfig, ExperimentConfig, PyTorchConfig
-from llenergymeasure.config.paths import is_leaf
-from llenergymeasure.config.rules import rules
-from llenergymeasure.config.settings import build
+from llenergymeasure.config.rules.rules import rules
+from llenergymeasure.config.settings.setting_paths import is_leaf
+from llenergymeasure.config.study.build import build
 
 GREEDY = {"decoder.do_sample": False}
 BEAMS = {"pytorch.num_beams": 4, **GREEDY}

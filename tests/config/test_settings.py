@@ -19,7 +19,7 @@ from llenergymeasure.config import (
     StudyConfig,
     WarmupConfig,
 )
-from llenergymeasure.config.decoder import PRESETS
+from llenergymeasure.config.settings.decoder import PRESETS
 
 MODEL = "random:llama?seed=7"
 

@@ -115,7 +115,7 @@ def run(folder: Path, order: dict[str, Any]) -> list[Row]:
     from llenergymeasure.energy.ledger import LedgerEntry
     from llenergymeasure.energy.meter import MeterContext
     from llenergymeasure.energy.meter_set import MeterSet
-    from llenergymeasure.energy.nvml_opening import open_nvml
+    from llenergymeasure.energy.meters.nvml.opening import open_nvml
     from llenergymeasure.energy.uncertainty import expanded, standard
     from llenergymeasure.energy.warning_log import WarningLog
 

@@ -92,7 +92,7 @@ def step_of_the_wall_clock(seconds: float) -> Iterator[None]:
 @contextmanager
 def broken_sampler(broken: bool) -> Iterator[None]:
     """The sampler's process is killed, or its thread meets an error that nobody foresaw."""
-    from llenergymeasure.energy.nvml_device import NvmlDevice
+    from llenergymeasure.energy.meters.nvml.device import NvmlDevice
 
     if broken:
         for child in children():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from llenergymeasure.energy.counter_energy import CounterWindow, counter_entry
-from llenergymeasure.energy.device_families import UNKNOWN
+from llenergymeasure.energy.integration.counter_energy import CounterWindow, counter_entry
+from llenergymeasure.energy.integration.sensors import UNKNOWN
+from llenergymeasure.energy.integration.ticks import CounterReading
 from llenergymeasure.energy.ledger import Span
-from llenergymeasure.energy.ticks import CounterReading
 
 SPAN = Span("generate", 10.0, 12.0)
 

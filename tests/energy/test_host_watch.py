@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from energy.simulated_gpus import Run
 
-from llenergymeasure.energy import host_readings
 from llenergymeasure.energy.clock import CLOCK
-from llenergymeasure.energy.host_readings import read_own_s
-from llenergymeasure.energy.host_watch import HostWatcher
 from llenergymeasure.energy.ledger import Finished, Span
+from llenergymeasure.energy.meters.host import readings as host_readings
+from llenergymeasure.energy.meters.host.readings import read_own_s
+from llenergymeasure.energy.meters.host.watcher import HostWatcher
 
 BUSY_LOOP = "import time\nend = time.time() + 20\nwhile time.time() < end: pass"
 ME, CHILD, GRANDCHILD, MANAGER, WORKFLOW, SIBLING = os.getpid(), 900_001, 900_002, 900_003, 900_004, 900_005

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from energy.simulated_gpus import Run
 
-from llenergymeasure.energy.registry import METERS
+from llenergymeasure.energy.meters.registry import METERS
 
 MACHINES = {"nvml": "gpu_machine", "rapl": "rapl_machine", "zeus": "gpu_machine", "codecarbon": "machine"}
 # A window's first samples meet cold caches and a thread that starts: 5 ms, once, which is 1 % of half a second. The

@@ -15,7 +15,8 @@ import pynvml
 import pytest
 from energy.simulated_gpus import Run, uuid
 
-from llenergymeasure.energy import nvml_power, nvml_throttle
+from llenergymeasure.energy.meters.nvml import power as nvml_power
+from llenergymeasure.energy.meters.nvml import throttle as nvml_throttle
 
 COUNTED = ("sw_power_cap", "sync_boost", "sw_thermal_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown")
 LOADED = {"seconds": 0.2, "restrict": [uuid(0)]}

@@ -11,9 +11,9 @@ import pytest
 from energy.simulated_gpus import Run
 
 from llenergymeasure.energy.clock import CLOCK
-from llenergymeasure.energy.power_sampler import PowerReading, PowerSampler
-from llenergymeasure.energy.sampler_thread import SamplerThread
-from llenergymeasure.energy.ticks import CounterReading
+from llenergymeasure.energy.integration.ticks import CounterReading
+from llenergymeasure.energy.sampling.power_sampler import PowerReading, PowerSampler
+from llenergymeasure.energy.sampling.thread import SamplerThread
 from llenergymeasure.energy.warning_log import WarningLog
 
 INTERVAL_S = 0.01
@@ -63,7 +63,7 @@ def test_a_sampler_that_dies_is_told_and_lives_again_in_the_next_window() -> Non
 
 
 def test_a_sampler_that_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llenergymeasure.energy.power_sampler.STALL_S", 0.1)
+    monkeypatch.setattr("llenergymeasure.energy.sampling.power_sampler.STALL_S", 0.1)
     release = threading.Event()
 
     def hangs() -> PowerReading:

@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 from energy.fake_powercap import SERVER, FakePowercap
 
-from llenergymeasure.energy import LedgerEntry, MeterSet, MeterUnavailable, Window, primary_energy, rapl_meter
+from llenergymeasure.energy import LedgerEntry, MeterSet, MeterUnavailable, Window, primary_energy
 from llenergymeasure.energy.clock import CLOCK
 from llenergymeasure.energy.meter import MeterContext
-from llenergymeasure.energy.powercap import Zone
-from llenergymeasure.energy.rapl_meter import RaplMeter, open_rapl
+from llenergymeasure.energy.meters.rapl import meter as rapl_meter
+from llenergymeasure.energy.meters.rapl.meter import RaplMeter, open_rapl
+from llenergymeasure.energy.meters.rapl.powercap import Zone
 from llenergymeasure.energy.warning_log import WarningLog
 
 PACKAGE = {"intel-rapl:0": ("package-0", 100.0)}

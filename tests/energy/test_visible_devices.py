@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llenergymeasure.energy.visible_devices import Board, select_boards
+from llenergymeasure.energy.meters.nvml.visible_devices import Board, select_boards
 
 BOARDS = [
     Board(0, "GPU-aaaa-1", "H100", False),

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from bitsandbytes.functional import has_avx512bf16
 
-from llenergymeasure.engine.keywords import page_option
+from llenergymeasure.engine.generation.keywords import page_option
 
 TINY_DRAFT = (
     "random:llama?hidden_size=16&intermediate_size=32&num_hidden_layers=1"

@@ -11,16 +11,16 @@ import torch
 from harness import QUICK, TINY
 
 from llenergymeasure.config import ExperimentConfig
-from llenergymeasure.config.base import UNCHECKED
-from llenergymeasure.config.declare import LibraryChoice
-from llenergymeasure.config.lock import ModelsLock
-from llenergymeasure.config.parameters import parameters
-from llenergymeasure.config.paths import leaves
-from llenergymeasure.config.sources import sources_of
+from llenergymeasure.config.settings.base import UNCHECKED
+from llenergymeasure.config.settings.parameter import LibraryChoice
+from llenergymeasure.config.settings.registry import parameters
+from llenergymeasure.config.settings.setting_paths import leaves
+from llenergymeasure.config.settings.sources import sources_of
+from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.engine.evidence import Observation, collect, observe
-from llenergymeasure.engine.generation import Generator
-from llenergymeasure.engine.generators import generator_for
-from llenergymeasure.engine.load import LoadedModel, Source, Sources, load_model
+from llenergymeasure.engine.generation.generation import Generator
+from llenergymeasure.engine.generation.generators import generator_for
+from llenergymeasure.engine.loading.load import LoadedModel, Source, Sources, load_model
 from llenergymeasure.models.snapshot import Snapshot, materialise
 
 PROMPTS = ["A short one.", "A prompt that is quite a bit longer than that.", "Third"]
@@ -110,7 +110,7 @@ class Runner:
 
 
 def sources_ref(name: str) -> Any:
-    from llenergymeasure.config.model_ref import parse_model_ref
+    from llenergymeasure.config.settings.model_ref import parse_model_ref
 
     return parse_model_ref(name)
 

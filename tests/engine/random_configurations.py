@@ -16,11 +16,11 @@ from functools import cache
 from typing import Any
 
 from llenergymeasure.config import ExperimentConfig, introspection
-from llenergymeasure.config.declare import same_as_any
-from llenergymeasure.config.describe import options
-from llenergymeasure.config.parameters import parameters
-from llenergymeasure.config.paths import leaves
-from llenergymeasure.config.settings import build
+from llenergymeasure.config.settings.parameter import same_as_any
+from llenergymeasure.config.settings.registry import parameters
+from llenergymeasure.config.settings.setting_paths import leaves
+from llenergymeasure.config.settings.type_words import options
+from llenergymeasure.config.study.build import build
 from llenergymeasure.engine.check import check_experiment
 
 Settings = Mapping[str, Any]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from llenergymeasure.engine.batches import make_batches, read_rows
-from llenergymeasure.engine.generation import token_intervals
+from llenergymeasure.engine.generation.batches import make_batches, read_rows
+from llenergymeasure.engine.generation.generation import token_intervals
 
 CPU = torch.device("cpu")
 

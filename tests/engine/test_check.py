@@ -10,7 +10,7 @@ import torch
 import transformers
 
 from llenergymeasure.config import ExperimentConfig
-from llenergymeasure.config.errors import Problem
+from llenergymeasure.config.problems.problem import Problem
 from llenergymeasure.engine.check import check_experiment
 
 GREEDY = {"do_sample": False}

@@ -13,9 +13,9 @@ import torch
 from torch._inductor import cudagraph_trees
 
 from engine.conftest import Run, Runner
-from llenergymeasure.engine.compilation import counts, since
 from llenergymeasure.engine.devices import Host
 from llenergymeasure.engine.evidence import collect
+from llenergymeasure.engine.loading.compilation import counts, since
 
 REDUCED = {"torch_compile": True, "torch_compile_mode": "reduce-overhead"}
 

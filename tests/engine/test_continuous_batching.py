@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pytest
 
 from engine.conftest import Runner
-from llenergymeasure.engine import keywords
 from llenergymeasure.engine.evidence import collect
-from llenergymeasure.engine.keywords import continuous_options, page_option
+from llenergymeasure.engine.generation import keywords
+from llenergymeasure.engine.generation.keywords import continuous_options, page_option
 
 ASKED = {"batching": "continuous", "attn_implementation": "sdpa"}
 

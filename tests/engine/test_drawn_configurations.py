@@ -9,8 +9,8 @@ import pytest
 
 from engine.random_configurations import LEAST, PLAIN, Quota, Sampler, Settings, choices
 from llenergymeasure.config import introspection
-from llenergymeasure.config.paths import flatten
-from llenergymeasure.config.settings import build
+from llenergymeasure.config.settings.setting_paths import flatten
+from llenergymeasure.config.study.build import build
 from llenergymeasure.engine.check import check_experiment
 
 MODELS = ("random:llama", "random:mamba")

@@ -14,12 +14,12 @@ import torch
 from harness import ROOT
 
 from llenergymeasure.engine.devices import cuda_libraries
-from llenergymeasure.engine.environment import installed_packages, metadata_folders
+from llenergymeasure.pipeline.provenance.environment import installed_packages, metadata_folders
 
 DESCRIBE = """
 import json, sys
 from pathlib import Path
-from llenergymeasure.engine.environment import describe_environment, installed_packages
+from llenergymeasure.pipeline.provenance.environment import describe_environment, installed_packages
 found = describe_environment(Path("."), Path("none"))
 named = [found["packages"]["torch"], installed_packages()["torch"]]
 print(json.dumps([found["fingerprint"], *named, "torch" in sys.modules]))

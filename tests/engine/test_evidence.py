@@ -8,7 +8,7 @@ import pytest
 
 from engine.cases import CASES, ELSEWHERE, ONE_KERNEL, SAMPLING, undone_here
 from engine.conftest import Run, Runner
-from llenergymeasure.config.parameters import parameters
+from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.engine.evidence import PROBES, collect
 
 # optimum-quanto builds its kernels when it is first used, which takes more than a minute.

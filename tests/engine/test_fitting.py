@@ -13,11 +13,11 @@ from transformers import AutoModelForCausalLM
 from transformers.integrations import accelerate as placing
 
 from engine.conftest import Runner
-from llenergymeasure.engine import load
 from llenergymeasure.engine.devices import Host
 from llenergymeasure.engine.failure import ExperimentFailure
-from llenergymeasure.engine.fitting import refuse_offloading, stored_bytes
-from llenergymeasure.engine.load import load_keywords
+from llenergymeasure.engine.loading import load
+from llenergymeasure.engine.loading.fitting import refuse_offloading, stored_bytes
+from llenergymeasure.engine.loading.load import load_keywords
 
 KB = 1000
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from engine.conftest import Runner
-from llenergymeasure.engine.compilation import counts, since
 from llenergymeasure.engine.failure import ExperimentFailure
+from llenergymeasure.engine.loading.compilation import counts, since
 
 
 def test_a_batch_gives_what_its_prompts_give_one_by_one(run: Runner) -> None:

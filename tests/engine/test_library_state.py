@@ -14,7 +14,7 @@ from transformers.cache_utils import StaticLayer
 from engine.cases import TINY_DRAFT
 from engine.conftest import Runner
 from llenergymeasure.engine.evidence import Observation, observe
-from llenergymeasure.engine.library_state import LibraryState
+from llenergymeasure.engine.loading.library_state import LibraryState
 
 SIZES = {
     "hidden_size": 32,

@@ -11,7 +11,7 @@ from edited_models import model_folder
 from transformers.utils import logging as transformers_logging
 
 from engine.conftest import Runner
-from llenergymeasure.engine.library_warnings import CHARACTERS, MESSAGES, library_warnings
+from llenergymeasure.engine.loading.library_warnings import CHARACTERS, MESSAGES, library_warnings
 
 LONG = ["A prompt that is longer than the sixteen positions of that model."]
 

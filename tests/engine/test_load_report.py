@@ -115,8 +115,8 @@ def test_half_a_draft_model_is_a_failure(run: Runner, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("missing", [False, True])
 def test_quantized_weights_that_are_read_back_are_checked_too(run: Runner, tmp_path: Path, missing: bool) -> None:
-    from llenergymeasure.engine.load import Source, Sources, load_model
-    from llenergymeasure.engine.quantized import write_quantized
+    from llenergymeasure.engine.loading.load import Source, Sources, load_model
+    from llenergymeasure.engine.loading.quantized import write_quantized
     from llenergymeasure.models.snapshot import read_snapshot
 
     four_bit = run(pytorch={"load_in_4bit": True})
@@ -154,8 +154,8 @@ def test_a_quantization_that_the_library_undoes_is_a_warning_and_shows_in_the_ev
 
 
 def test_a_checkpoint_that_bitsandbytes_quantized_shows_its_method(run: Runner, tmp_path: Path) -> None:
-    from llenergymeasure.engine.load import Source, Sources, load_model
-    from llenergymeasure.engine.quantized import write_quantized
+    from llenergymeasure.engine.loading.load import Source, Sources, load_model
+    from llenergymeasure.engine.loading.quantized import write_quantized
     from llenergymeasure.models.snapshot import read_snapshot
 
     plain = run()

@@ -9,8 +9,8 @@ import pytest
 import transformers
 from harness import ROOT
 
-from llenergymeasure.engine.environment import installed_packages
-from llenergymeasure.engine.locked import lock_of
+from llenergymeasure.pipeline.provenance.environment import installed_packages
+from llenergymeasure.pipeline.provenance.installed_lock import lock_of
 
 LOCKS = ROOT / "envs" / "locks"
 

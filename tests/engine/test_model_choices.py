@@ -14,7 +14,7 @@ from engine.cases import TINY_DRAFT
 from engine.conftest import Run, Runner
 from llenergymeasure.engine.evidence import choice_warnings
 from llenergymeasure.engine.failure import ExperimentFailure
-from llenergymeasure.measurement.record import plain_settings
+from llenergymeasure.measurement.measurement_record import plain_settings
 
 FILE = "the model's generation_config.json"
 SAMPLED = {"decoder": {"do_sample": True}}

@@ -9,9 +9,9 @@ from harness import TINY
 from transformers import AutoTokenizer
 
 from engine.conftest import Runner
-from llenergymeasure.config.lock import ModelsLock
-from llenergymeasure.config.model_ref import parse_model_ref
-from llenergymeasure.engine.padding import embedding_rows, pad_token, padding_replaced
+from llenergymeasure.config.settings.model_ref import parse_model_ref
+from llenergymeasure.config.study.lock import ModelsLock
+from llenergymeasure.engine.generation.padding import embedding_rows, pad_token, padding_replaced
 from llenergymeasure.models.snapshot import materialise
 
 

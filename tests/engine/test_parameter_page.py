@@ -10,23 +10,23 @@ import pytest
 from harness import ROOT
 
 from llenergymeasure.config import introspection
-from llenergymeasure.config.declare import LibraryChoice
-from llenergymeasure.config.decoder import DecoderConfig
-from llenergymeasure.config.parameters import parameters
-from llenergymeasure.config.pytorch import PyTorchConfig
+from llenergymeasure.config.settings.decoder import DecoderConfig
+from llenergymeasure.config.settings.parameter import LibraryChoice
+from llenergymeasure.config.settings.pytorch import PyTorchConfig
+from llenergymeasure.config.settings.registry import parameters
+from llenergymeasure.docs_pages.parameter_page import page
 from llenergymeasure.engine.evidence import PROBES
-from llenergymeasure.engine.parameter_page import page
 
 LIBRARY_CHOOSES = (LibraryChoice, bool, int, float, str)
 
 
 def test_the_page_is_up_to_date(tmp_path: Path) -> None:
     assert (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8") == page(), (
-        "run python -m llenergymeasure.engine.parameter_page with scripts/ on PYTHONPATH"
+        "run python -m llenergymeasure.docs_pages.parameter_page with scripts/ on PYTHONPATH"
     )
     target = tmp_path / "page.md"
     subprocess.run(
-        [sys.executable, "-m", "llenergymeasure.engine.parameter_page", str(target)],
+        [sys.executable, "-m", "llenergymeasure.docs_pages.parameter_page", str(target)],
         check=True,
         env={"PYTHONPATH": str(ROOT / "scripts")},
     )

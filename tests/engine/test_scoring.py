@@ -11,9 +11,9 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, MambaConfig, MambaForCausalLM
 
 from engine.conftest import PROMPTS, Run
-from llenergymeasure.engine.compilation import counts, since
 from llenergymeasure.engine.failure import ExperimentFailure
-from llenergymeasure.engine.scoring import mean_logprob
+from llenergymeasure.engine.generation.scoring import mean_logprob
+from llenergymeasure.engine.loading.compilation import counts, since
 
 Runner = Callable[..., Run]
 IDS = [[7, 8, 9], [5], [11, 12, 13, 14, 15, 16, 17]]

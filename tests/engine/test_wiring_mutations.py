@@ -11,11 +11,12 @@ import pytest
 from engine.cases import CASES, ELSEWHERE, ONE_KERNEL, PASSED
 from engine.conftest import Runner
 from engine.mutants import Mutant, mutants
-from llenergymeasure.config import parameters as registry
-from llenergymeasure.config.parameters import parameters
-from llenergymeasure.config.sources import ROLES
-from llenergymeasure.engine import continuous_batching, generators, keywords, load, static_batching
+from llenergymeasure.config.settings import registry
+from llenergymeasure.config.settings.registry import parameters
+from llenergymeasure.config.settings.sources import ROLES
 from llenergymeasure.engine.failure import ExperimentFailure
+from llenergymeasure.engine.generation import continuous_batching, generators, keywords, static_batching
+from llenergymeasure.engine.loading import load
 
 FUNCTIONS: tuple[Callable[..., Any], ...] = (
     load.load_keywords,

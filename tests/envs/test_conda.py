@@ -16,7 +16,7 @@ FAKE = Path(__file__).with_name("fake_conda.py")
 FINGERPRINT = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from llenergymeasure.engine.environment import fingerprint
+from llenergymeasure.pipeline.provenance.environment import fingerprint
 print(json.dumps(fingerprint()))
 """
 

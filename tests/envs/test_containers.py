@@ -13,7 +13,7 @@ import pytest
 import yaml
 from harness import ROOT
 
-from llenergymeasure.engine.environment import commit_of
+from llenergymeasure.pipeline.provenance.environment import commit_of
 
 ENVS = ROOT / "envs"
 DOCKERFILE, APPTAINER = ENVS / "Dockerfile", ENVS / "apptainer.def"

@@ -69,7 +69,7 @@ def test_it_takes_effect_on_the_device(run: Runner, path: str, settings: dict[st
 def test_more_processes_than_devices_is_a_failure_that_says_so(run: Runner) -> None:
     import torch
 
-    from llenergymeasure.measurement.replica_processes import open_group
+    from llenergymeasure.measurement.worker.process_group import open_group
 
     config = run.config_of(model=MODEL, n=99, pytorch={"num_processes": torch.cuda.device_count() + 1})
     with pytest.raises(ExperimentFailure, match="TooFewDevices"):

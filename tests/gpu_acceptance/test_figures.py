@@ -26,7 +26,7 @@ from benchmarks.gpu.probes.streaming import Streaming
 from benchmarks.gpu.scale import BOARD, REHEARSAL
 
 from llenergymeasure.config import EnergyConfig
-from llenergymeasure.engine.static_batching import StaticGenerator
+from llenergymeasure.engine.generation.static_batching import StaticGenerator
 
 IDLE_W, BUSY_W, TICK_S, POLL_S = 70.0, 600.0, 0.1, 0.001
 BUSY_S = [(103.0, 105.5), (107.5, 110.0)]

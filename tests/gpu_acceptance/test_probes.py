@@ -27,7 +27,7 @@ def test_the_cost_of_the_sampler_is_that_of_several_passes_per_window(driver: di
 import dataclasses, json
 from benchmarks.gpu.probes import sampler_cost
 from benchmarks.gpu.scale import REHEARSAL
-from llenergymeasure.engine.static_batching import StaticGenerator
+from llenergymeasure.engine.generation.static_batching import StaticGenerator
 ran, passes = StaticGenerator.run_pass, []
 StaticGenerator.run_pass = lambda *a, **k: (passes.append(1), ran(*a, **k))[1]
 sampler_cost.at_default(dataclasses.replace(REHEARSAL, pairs=2, passes_per_window=5))

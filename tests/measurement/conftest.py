@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from harness import TINY
 
-from llenergymeasure.config.lock import ModelsLock
-from llenergymeasure.config.model_ref import parse_model_ref
+from llenergymeasure.config.settings.model_ref import parse_model_ref
+from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.models.snapshot import materialise
 
 

@@ -9,9 +9,9 @@ import yaml
 from harness import ROOT, study
 
 from llenergymeasure.config import load_study
-from llenergymeasure.measurement.plan import Plan, plan_of, write_plan
-from llenergymeasure.measurement.plan_index import index_of
-from llenergymeasure.measurement.provenance import keep_provenance
+from llenergymeasure.pipeline.plan.plan import Plan, plan_of, write_plan
+from llenergymeasure.pipeline.plan.plan_index import index_of
+from llenergymeasure.pipeline.provenance.provenance import keep_provenance
 
 MATRIX = {"pytorch.attn_implementation": ["sdpa", "eager"], "pytorch.batch_size": [1, 2]}
 

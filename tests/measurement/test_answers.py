@@ -8,10 +8,15 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from llenergymeasure.engine.batches import Row
-from llenergymeasure.engine.generation import Request
-from llenergymeasure.measurement.answers import compare_answers, equal_token_share, first_difference, varying_answers
-from llenergymeasure.measurement.outputs import read_outputs, write_outputs
+from llenergymeasure.engine.generation.batches import Row
+from llenergymeasure.engine.generation.generation import Request
+from llenergymeasure.measurement.output_match import (
+    compare_answers,
+    equal_token_share,
+    first_difference,
+    varying_answers,
+)
+from llenergymeasure.records.outputs import read_outputs, write_outputs
 
 PROMPTS = [[1, 2], [3]]
 

@@ -10,15 +10,15 @@ import pytest
 from harness import TINY, study
 
 from llenergymeasure.config import study_from_mapping
-from llenergymeasure.config.lock import ModelsLock
-from llenergymeasure.config.model_ref import parse_model_ref
-from llenergymeasure.measurement.guard import Guard
-from llenergymeasure.measurement.journal import Journal
-from llenergymeasure.measurement.plan import Plan, plan_of
-from llenergymeasure.measurement.prompt_check import CheckedPrompts
-from llenergymeasure.measurement.prompt_sets import prompt_set
-from llenergymeasure.measurement.stages import Setting, run_measure, run_warmup
+from llenergymeasure.config.settings.model_ref import parse_model_ref
+from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.models.snapshot import materialise
+from llenergymeasure.pipeline.plan.plan import Plan, plan_of
+from llenergymeasure.pipeline.plan.prompt_sets import prompt_set
+from llenergymeasure.pipeline.prompt_check import CheckedPrompts
+from llenergymeasure.pipeline.run_limits import Guard
+from llenergymeasure.pipeline.stages import Setting, run_measure, run_warmup
+from llenergymeasure.records.journal import Journal
 
 
 def unchecked(plan: Plan) -> CheckedPrompts:

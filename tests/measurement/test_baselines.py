@@ -7,9 +7,9 @@ import pytest
 from llenergymeasure.energy import Finding, LedgerEntry, Window
 from llenergymeasure.energy.ledger import Span
 from llenergymeasure.energy.uncertainty import Component
-from llenergymeasure.measurement.baselines import baseline_under, findings_of
-from llenergymeasure.measurement.energy_metrics import Counts, EnergyFigures, energy_figures, negative_energy
-from llenergymeasure.measurement.phases import Part, TraceSplit
+from llenergymeasure.measurement.metrics.baselines import baseline_under, findings_of
+from llenergymeasure.measurement.metrics.energy_metrics import Counts, EnergyFigures, energy_figures, negative_energy
+from llenergymeasure.measurement.metrics.prefill_decode import Part, TraceSplit
 
 COUNTER = "measured:nvml-total-energy"
 COUNTS = Counts(requests=10, output_tokens=100, prefill_requests=5, prefill_prompt_tokens=50)

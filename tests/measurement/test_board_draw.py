@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from llenergymeasure.measurement.board_draw import Draw
+from llenergymeasure.pipeline.board_draw import Draw
 
 BOARDS = [f"GPU-{letter}" for letter in "abcdefgh"]
 SETUPS = [f"setup{number}" for number in range(40)]

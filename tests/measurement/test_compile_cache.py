@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from llenergymeasure.measurement.stages import Setting
+from llenergymeasure.pipeline.stages import Setting
 
 
 @pytest.mark.parametrize("compiles", [True, False, None])

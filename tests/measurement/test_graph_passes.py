@@ -13,9 +13,9 @@ from measurement.test_work_around_windows import PASS_S, Thread, Work
 from torch._inductor import cudagraph_trees
 
 from llenergymeasure.config import WarmupConfig
-from llenergymeasure.energy.opening import no_meters
-from llenergymeasure.engine.compilation import counts
+from llenergymeasure.energy.meters.opening import no_meters
 from llenergymeasure.engine.devices import Host
+from llenergymeasure.engine.loading.compilation import counts
 from llenergymeasure.engine.replicas import Alone, Group
 from llenergymeasure.measurement.passes import MOST_GRAPH_PASSES, Passes
 from llenergymeasure.measurement.windows import Windows

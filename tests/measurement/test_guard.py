@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llenergymeasure.measurement.guard import OUTCOMES, RUN, Guard, StudyStopped, begin_run
+from llenergymeasure.pipeline.run_limits import OUTCOMES, RUN, Guard, StudyStopped, begin_run
 
 FAILURE = {"stage": "load", "class": "ImportError", "reason": "no kernel", "log": "results/s/logs/x.log"}
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from measurement.experiments import config
 
-from llenergymeasure.config.lock import ModelsLock
-from llenergymeasure.config.model_ref import parse_model_ref
-from llenergymeasure.measurement import inputs
-from llenergymeasure.measurement.inputs import InputDigests, was_loaded
+from llenergymeasure.config.settings.model_ref import parse_model_ref
+from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.models.snapshot import materialise
+from llenergymeasure.pipeline.plan import inputs
+from llenergymeasure.pipeline.plan.inputs import InputDigests, was_loaded
 
 
 class Desk:

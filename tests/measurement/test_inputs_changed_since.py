@@ -6,9 +6,9 @@ from pathlib import Path
 
 from harness import study
 
-from llenergymeasure.config.study import study_from_mapping
-from llenergymeasure.measurement.changed_inputs import changed_inputs
-from llenergymeasure.measurement.plan import Plan, plan_of
+from llenergymeasure.config.study.study import study_from_mapping
+from llenergymeasure.pipeline.changed_inputs import changed_inputs
+from llenergymeasure.pipeline.plan.plan import Plan, plan_of
 
 FILES = {"source": "file", "column": "text"}
 STUDY = study(

@@ -19,9 +19,9 @@ import pytest
 from measurement.experiments import config
 from scipy import stats
 
-from llenergymeasure.config.lock import ModelsLock
-from llenergymeasure.config.model_ref import parse_model_ref
-from llenergymeasure.measurement.manager import LoadOrder, Manager
+from llenergymeasure.config.settings.model_ref import parse_model_ref
+from llenergymeasure.config.study.lock import ModelsLock
+from llenergymeasure.measurement.worker.manager import LoadOrder, Manager
 from llenergymeasure.models.snapshot import materialise
 
 # Large enough that a pass is more arithmetic than Python.

@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from llenergymeasure.measurement.journal import Journal
-from llenergymeasure.measurement.tables import write_tables
+from llenergymeasure.records.files import write_tables
+from llenergymeasure.records.journal import Journal
 
 
 def entry(name: str, rows: int = 2) -> dict[str, object]:

@@ -22,7 +22,7 @@ WAYS = {
 CHILD = """
 import os, sys, time
 {way}
-from llenergymeasure.measurement.lifeline import {call}
+from llenergymeasure.processes.lifeline import {call}
 {call}({argument})
 print(os.getpid(), flush=True)
 time.sleep(60)

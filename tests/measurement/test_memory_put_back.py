@@ -9,10 +9,10 @@ import pytest
 from edited_models import model_folder
 from measurement.experiments import config
 
-from llenergymeasure.config.lock import ModelsLock
-from llenergymeasure.config.model_ref import parse_model_ref
+from llenergymeasure.config.settings.model_ref import parse_model_ref
+from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.engine.devices import Host
-from llenergymeasure.engine.library_state import LibraryState
+from llenergymeasure.engine.loading.library_state import LibraryState
 from llenergymeasure.engine.replicas import Alone
 from llenergymeasure.measurement import session as sessions
 from llenergymeasure.measurement.session import Session

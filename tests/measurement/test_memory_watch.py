@@ -12,8 +12,8 @@ from measurement.experiments import config
 from llenergymeasure.engine import devices
 from llenergymeasure.engine.devices import Cuda, Host
 from llenergymeasure.engine.replicas import Alone
-from llenergymeasure.measurement.manager import LoadOrder, Manager
-from llenergymeasure.measurement.memory_watch import FOR_GOOD_BYTES, MemoryWatch, driver_memory
+from llenergymeasure.measurement.memory_checks import FOR_GOOD_BYTES, MemoryWatch, driver_memory
+from llenergymeasure.measurement.worker.manager import LoadOrder, Manager
 
 SMALL = config(n=2, max_input_tokens=16, pytorch={"batch_size": 1})
 BIG = config(

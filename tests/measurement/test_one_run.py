@@ -12,12 +12,12 @@ import psutil
 import pytest
 from harness import ROOT
 
-from llenergymeasure.measurement.one_run import AlreadyRunning, hold
+from llenergymeasure.pipeline.run_lock import AlreadyRunning, hold
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
 HOLD = """
 import sys, time, pathlib
-from llenergymeasure.measurement.one_run import hold
+from llenergymeasure.pipeline.run_lock import hold
 hold(pathlib.Path(sys.argv[1]), place=pathlib.Path("results/s"))
 print("held", flush=True)
 time.sleep(600)
@@ -27,7 +27,7 @@ CHILD = """
 import sys, time, os
 while os.getppid() == int(os.environ["LLENERGYMEASURE_PARENT_PID"]):
     time.sleep(0.01)
-from llenergymeasure.measurement.lifeline import end_with_parent
+from llenergymeasure.processes.lifeline import end_with_parent
 end_with_parent()
 time.sleep(600)
 """
@@ -40,7 +40,7 @@ print(child.pid, flush=True)
 # Aggregation in two processes, in the middle of its reading.
 AGGREGATION = """
 import time
-from llenergymeasure.results import batches
+from llenergymeasure.results.tables import batches
 
 def read(files, level):
     time.sleep(600)

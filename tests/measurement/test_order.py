@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 from measurement.test_plan import draw
 
-from llenergymeasure.measurement.order import block_order, williams_square
-from llenergymeasure.measurement.plan import replicate_order
+from llenergymeasure.pipeline.plan.order import block_order, williams_square
+from llenergymeasure.pipeline.plan.plan import replicate_order
 
 NAMES = ["a", "b", "c", "d", "e"]
 

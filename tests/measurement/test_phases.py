@@ -8,8 +8,8 @@ import random
 import pytest
 
 from llenergymeasure.energy import Interval
-from llenergymeasure.engine.generation import Generation
-from llenergymeasure.measurement.phases import Part, agreement, split_trace
+from llenergymeasure.engine.generation.generation import Generation
+from llenergymeasure.measurement.metrics.prefill_decode import Part, agreement, split_trace
 
 
 def timeline(calls: int, *, prefill_s: float, decode_s: float, gap_s: float = 0.0) -> list[Generation]:

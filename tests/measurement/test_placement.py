@@ -17,12 +17,12 @@ import pytest
 from energy.simulated_gpus import build_driver, uuid
 from harness import ROOT
 
-from llenergymeasure.measurement.placement import NoDevice, Placement, require_devices, share_of
+from llenergymeasure.pipeline.placement import NoDevice, Placement, require_devices, share_of
 
 CLAIM = """
 import json, os, sys, time
-from llenergymeasure.measurement.board_draw import Draw
-from llenergymeasure.measurement.placement import NoDevice, claim
+from llenergymeasure.pipeline.board_draw import Draw
+from llenergymeasure.pipeline.placement import NoDevice, claim
 held, used, replicate = (json.loads(argument) for argument in sys.argv[1:])
 with claim(held, used, Draw(0, "setup", replicate)) as placement:
     seen = {"visible": os.environ.get("CUDA_VISIBLE_DEVICES"), "cores": sorted(os.sched_getaffinity(0))}
@@ -212,7 +212,7 @@ def test_what_this_machine_can_not_give_is_one_line(
     (tmp_path / "orders").write_text(settings.pop("orders", ""), encoding="ascii")
     refused = machine.claiming(1, used, workers=1, SIM_NVML_CONTROL=str(tmp_path / "orders"), **settings)
     line = refused.communicate()[1].splitlines()[-1]
-    assert line.startswith("llenergymeasure.measurement.placement.NoDevice: ") and said in line
+    assert line.startswith("llenergymeasure.pipeline.placement.NoDevice: ") and said in line
     assert refused.returncode == 1
 
 

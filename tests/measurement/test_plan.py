@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from llenergymeasure.config import study_from_mapping
-from llenergymeasure.measurement.plan import (
+from llenergymeasure.pipeline.plan.plan import (
     Plan,
     PlanError,
     draw_plan,

@@ -11,14 +11,14 @@ from harness import QUICK
 from transformers import AutoTokenizer
 
 from llenergymeasure.config import StudyError
-from llenergymeasure.config.lock import ModelsLock
-from llenergymeasure.config.model_ref import parse_model_ref
-from llenergymeasure.config.study import study_from_mapping
-from llenergymeasure.measurement.plan import Plan, plan_of
-from llenergymeasure.measurement.prompt_check import CheckedPrompts, check_prompts
-from llenergymeasure.measurement.prompts import build_prompts
+from llenergymeasure.config.settings.model_ref import parse_model_ref
+from llenergymeasure.config.study.lock import ModelsLock
+from llenergymeasure.config.study.study import study_from_mapping
+from llenergymeasure.measurement.prompts.prompts import build_prompts
 from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.snapshot import Snapshot, materialise
+from llenergymeasure.pipeline.plan.plan import Plan, plan_of
+from llenergymeasure.pipeline.prompt_check import CheckedPrompts, check_prompts
 
 LOOPS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}{{ messages[0].content }}"
 GROWS = (

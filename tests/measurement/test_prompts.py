@@ -24,8 +24,8 @@ from tokenizers import models as tokenizer_models
 from transformers import PreTrainedTokenizer, PreTrainedTokenizerFast
 
 from llenergymeasure.config import DatasetConfig
-from llenergymeasure.measurement.datasets import BUILTIN, check_dataset, read_texts
-from llenergymeasure.measurement.prompts import PromptError, PromptSet, build_prompts
+from llenergymeasure.measurement.prompts.datasets import BUILTIN, check_dataset, read_texts
+from llenergymeasure.measurement.prompts.prompts import PromptError, PromptSet, build_prompts
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = {
@@ -208,7 +208,7 @@ class TestTheChoiceOfBuiltInPrompts:
     def test_the_same_seed_chooses_the_same_prompts_in_every_process(self) -> None:
         program = (
             "from llenergymeasure.config import DatasetConfig\n"
-            "from llenergymeasure.measurement.datasets import read_texts\n"
+            "from llenergymeasure.measurement.prompts.datasets import read_texts\n"
             "import hashlib; print(hashlib.sha256(repr(read_texts(DatasetConfig(), 50, 7).rows).encode()).hexdigest())"
         )
         printed = {
@@ -545,7 +545,7 @@ class TestAHubDataset:
         program = (
             "import sys\n"
             "from llenergymeasure.config import DatasetConfig\n"
-            "from llenergymeasure.measurement.datasets import PromptError, read_texts\n"
+            "from llenergymeasure.measurement.prompts.datasets import PromptError, read_texts\n"
             "try:\n"
             "    print([text for _, text in read_texts(DatasetConfig.model_validate_json(sys.argv[1]), 2, 0).rows])\n"
             "except PromptError as error:\n"

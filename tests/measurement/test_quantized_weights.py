@@ -12,13 +12,13 @@ from harness import TINY
 from measurement.experiments import config
 
 from llenergymeasure.config import ExperimentConfig
-from llenergymeasure.config.lock import ModelsLock
-from llenergymeasure.config.model_ref import parse_model_ref
-from llenergymeasure.config.quantized import quantized_key, why_not_kept
+from llenergymeasure.config.settings.model_ref import parse_model_ref
+from llenergymeasure.config.settings.quantization_key import quantized_key, why_not_kept
+from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.engine.failure import ExperimentFailure
-from llenergymeasure.engine.load import Source, Sources, load_model
-from llenergymeasure.engine.quantized import layers_of, made_with, require_same, write_quantized
-from llenergymeasure.measurement.quantized_weights import choose_weights
+from llenergymeasure.engine.loading.load import Source, Sources, load_model
+from llenergymeasure.engine.loading.quantized import layers_of, made_with, require_same, write_quantized
+from llenergymeasure.measurement.weights_source import choose_weights
 from llenergymeasure.models.quantized import empty_folder, publish_quantized, publish_refusal
 from llenergymeasure.models.snapshot import Snapshot, SnapshotError, materialise, read_snapshot, verify_snapshot
 

@@ -11,8 +11,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from llenergymeasure.config import DatasetConfig
-from llenergymeasure.measurement.datasets import check_dataset
-from llenergymeasure.measurement.prompts import PromptError, build_prompts, require_digest
+from llenergymeasure.measurement.prompts.datasets import check_dataset
+from llenergymeasure.measurement.prompts.prompts import PromptError, build_prompts, require_digest
 
 # As templates of models that see images do: a plain text falls through.
 PARTS = (

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from measurement.experiments import config
 
-from llenergymeasure.measurement.manager import LoadOrder, Manager, Refused
+from llenergymeasure.measurement.worker.manager import LoadOrder, Manager, Refused
 
 
 def measured(snapshot: Path, log: Path, **changes: Any) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def test_a_replica_that_is_killed_fails_the_experiment_and_leaves_nobody_behind(
     intent = config(pytorch={"num_processes": 2})
     with Manager(LoadOrder(intent, {"model": snapshot}, None, 60), tmp_path / "log") as manager:
         worker = psutil.Process(manager.load()["worker_pid"])
-        (replica,) = [child for child in worker.children() if "measurement.replica" in " ".join(child.cmdline())]
+        (replica,) = [child for child in worker.children() if "worker.replica" in " ".join(child.cmdline())]
         os.kill(replica.pid, signal.SIGKILL)
         with pytest.raises(Refused) as refused:
             manager.ask({"do": "warmup", "config": intent, "min_window_s": 0.1, "energy_resolution": 0.01})
@@ -123,7 +123,7 @@ def test_a_replica_that_dies_before_it_joins_is_not_waited_for(snapshot: Path, t
         while True:
             for child in psutil.Process().children(recursive=True):
                 with contextlib.suppress(psutil.Error):  # ended meanwhile
-                    if "llenergymeasure.measurement.replica" in child.cmdline():
+                    if "llenergymeasure.measurement.worker.replica" in child.cmdline():
                         child.kill()
                         return
             time.sleep(0.01)

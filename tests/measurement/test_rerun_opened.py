@@ -13,11 +13,17 @@ import yaml
 from measurement.rerun_folder import begun
 
 from llenergymeasure.config import load_study
-from llenergymeasure.config.lock import FileHash, ModelsLock, Pin, write_lock
-from llenergymeasure.measurement.plan import plan_of, write_plan
-from llenergymeasure.measurement.rerun import Rerun, asked_for, open_rerun
-from llenergymeasure.measurement.rerun_record import RecordError, changes, describe, keep_rerun_of, read_rerun_of
-from llenergymeasure.measurement.rerun_source import RerunError
+from llenergymeasure.config.study.lock import FileHash, ModelsLock, Pin, write_lock
+from llenergymeasure.pipeline.plan.plan import plan_of, write_plan
+from llenergymeasure.pipeline.provenance.rerun import Rerun, asked_for, open_rerun
+from llenergymeasure.pipeline.provenance.rerun_record import (
+    RecordError,
+    changes,
+    describe,
+    keep_rerun_of,
+    read_rerun_of,
+)
+from llenergymeasure.pipeline.provenance.rerun_source import RerunError
 
 OLD = Path("results/quick")
 

@@ -8,7 +8,7 @@ import pytest
 
 from llenergymeasure.energy import PhaseEnergy
 from llenergymeasure.energy.uncertainty import Component, Distribution, Kind
-from llenergymeasure.measurement.resolution import LONGEST_S, reached, window_for
+from llenergymeasure.measurement.window_length import LONGEST_S, reached, window_for
 
 
 def window(duration_s: float, *, power_w: float = 300.0, edge_j: float = 0.0, noise_j: float = 0.0) -> PhaseEnergy:

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from llenergymeasure.measurement.jobs import run_job
-from llenergymeasure.measurement.placement import NoDevice
+from llenergymeasure.pipeline.jobs import run_job
+from llenergymeasure.pipeline.placement import NoDevice
 
 
 @pytest.fixture

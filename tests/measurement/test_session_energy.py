@@ -16,7 +16,8 @@ import pytest
 from energy.fake_powercap import FakePowercap
 from measurement.experiments import config
 
-from llenergymeasure.energy import LedgerEntry, primary_energy, rapl_meter
+from llenergymeasure.energy import LedgerEntry, primary_energy
+from llenergymeasure.energy.meters.rapl import meter as rapl_meter
 from llenergymeasure.engine.replicas import Alone
 from llenergymeasure.measurement.session import Session
 from llenergymeasure.measurement.windows import Windows

@@ -13,10 +13,11 @@ from energy.fake_powercap import FakePowercap
 from measurement.experiments import config
 
 from llenergymeasure.config import EnergyConfig, ExperimentConfig
-from llenergymeasure.energy import MeterSet, Window, no_meters, open_meters, primary_energy, rapl_meter
+from llenergymeasure.energy import MeterSet, Window, no_meters, open_meters, primary_energy
+from llenergymeasure.energy.meters.rapl import meter as rapl_meter
 from llenergymeasure.engine.replicas import Alone
 from llenergymeasure.measurement import settling
-from llenergymeasure.measurement.baselines import RESIDENT, findings_of
+from llenergymeasure.measurement.metrics.baselines import RESIDENT, findings_of
 from llenergymeasure.measurement.settling import Settling, Step, settle
 from llenergymeasure.measurement.windows import BARE, Windows
 

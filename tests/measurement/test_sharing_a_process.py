@@ -12,7 +12,7 @@ from measurement.experiments import config
 from transformers import Cache, CompileConfig, GenerationMixin
 
 from llenergymeasure.engine.replicas import Alone
-from llenergymeasure.measurement.memory_watch import MemoryWatch
+from llenergymeasure.measurement.memory_checks import MemoryWatch
 from llenergymeasure.measurement.session import Session
 
 Record = dict[str, Any]

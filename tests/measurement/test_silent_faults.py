@@ -14,8 +14,8 @@ from edited_models import filled, model_folder, rewrite, without
 from harness import TINY, Pipeline, study
 from measurement.experiments import config
 
-from llenergymeasure.config.lock import ModelsLock
-from llenergymeasure.config.model_ref import parse_model_ref
+from llenergymeasure.config.settings.model_ref import parse_model_ref
+from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.engine.replicas import Alone
 from llenergymeasure.measurement.session import Session
 from llenergymeasure.models.snapshot import materialise

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llenergymeasure.measurement.validated import found_before
+from llenergymeasure.pipeline.previous_validation import found_before
 
 FOUND = {
     "severity": "warning",

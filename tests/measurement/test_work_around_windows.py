@@ -11,7 +11,7 @@ import pytest
 
 from llenergymeasure.energy import MeterSet, Window
 from llenergymeasure.energy.ledger import Finished, Span
-from llenergymeasure.energy.opening import no_meters
+from llenergymeasure.energy.meters.opening import no_meters
 from llenergymeasure.energy.warning_log import WarningLog
 from llenergymeasure.engine.devices import Host
 from llenergymeasure.engine.replicas import Alone, Group, Shard

@@ -19,8 +19,8 @@ import pytest
 from harness import ROOT
 from measurement.experiments import config
 
-from llenergymeasure.measurement.manager import Damaged, LoadOrder, Manager, Refused
-from llenergymeasure.measurement.worker_process import WorkerBug, WorkerStopped
+from llenergymeasure.measurement.worker.client import WorkerBug, WorkerStopped
+from llenergymeasure.measurement.worker.manager import Damaged, LoadOrder, Manager, Refused
 
 
 def order(snapshot: Path, timeout_s: float = 120, **changes: Any) -> LoadOrder:
@@ -136,7 +136,7 @@ def test_the_manager_sleeps_while_the_worker_works(snapshot: Path, tmp_path: Pat
 def test_a_killed_manager_leaves_no_worker_behind(snapshot: Path, tmp_path: Path) -> None:
     code = (
         "import sys, json, pathlib\n"
-        "from llenergymeasure.measurement.manager import LoadOrder, Manager\n"
+        "from llenergymeasure.measurement.worker.manager import LoadOrder, Manager\n"
         "config, snapshot, log = json.loads(sys.argv[1]), pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])\n"
         "manager = Manager(LoadOrder(config, {'model': snapshot}, None, 120), log)\n"
         "print(manager.load()['worker_pid'], flush=True)\n"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from models.hub_server import HubServer, Repository
 
-from llenergymeasure.config.lock import ModelsLock, pinned_revision
-from llenergymeasure.config.model_ref import parse_model_ref
+from llenergymeasure.config.settings.model_ref import parse_model_ref
+from llenergymeasure.config.study.lock import ModelsLock, pinned_revision
 from llenergymeasure.models.snapshot import Snapshot, materialise
 
 TINY = (

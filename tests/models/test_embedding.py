@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from llenergymeasure.models.embedding import embedding_rows
+from llenergymeasure.models.embedded.embedding import embedding_rows
 from llenergymeasure.models.errors import SnapshotError
 
 

@@ -15,7 +15,7 @@ from models.conftest import Make
 from models.hub_server import HubServer, Repository
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from llenergymeasure.config.lock import FileHash, ModelsLock, Pin
+from llenergymeasure.config.study.lock import FileHash, ModelsLock, Pin
 from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.snapshot import read_snapshot, verify_snapshot
 
@@ -76,8 +76,8 @@ def test_a_killed_download_goes_on_where_it_stopped(
     hub.cut_after[WEIGHTS] = 15_000_000
     program = (
         "import sys; from pathlib import Path\n"
-        "from llenergymeasure.config.lock import ModelsLock\n"
-        "from llenergymeasure.config.model_ref import parse_model_ref\n"
+        "from llenergymeasure.config.study.lock import ModelsLock\n"
+        "from llenergymeasure.config.settings.model_ref import parse_model_ref\n"
         "from llenergymeasure.models.snapshot import materialise\n"
         "ref = parse_model_ref('org/long')\n"
         "materialise(ref, sys.argv[1], Path(sys.argv[2]) / ref.key(sys.argv[1]), lock=ModelsLock())\n"

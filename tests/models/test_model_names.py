@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from llenergymeasure.config.lock import (
+from llenergymeasure.config.settings.model_ref import parse_model_ref
+from llenergymeasure.config.study.lock import (
     FileHash,
     LockError,
     ModelsLock,
@@ -16,7 +17,6 @@ from llenergymeasure.config.lock import (
     read_lock,
     write_lock,
 )
-from llenergymeasure.config.model_ref import parse_model_ref
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 OTHER = "f" * 40

@@ -9,9 +9,9 @@ import pytest
 from models.conftest import Make
 from models.hub_server import HubServer, Repository
 
-from llenergymeasure.config.lock import ModelsLock, Pin, read_lock, write_lock
+from llenergymeasure.config.study.lock import ModelsLock, Pin, read_lock, write_lock
 from llenergymeasure.models.errors import PinError
-from llenergymeasure.models.pin import resolve_pins
+from llenergymeasure.models.hub.pin import resolve_pins
 
 
 @pytest.fixture

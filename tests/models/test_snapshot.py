@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from models.conftest import TINY, Make
 
-from llenergymeasure.config.lock import ModelsLock
-from llenergymeasure.config.model_ref import parse_model_ref
+from llenergymeasure.config.settings.model_ref import parse_model_ref
+from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.models import snapshot as snapshot_module
 from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.snapshot import Snapshot, materialise, read_snapshot, verify_snapshot
@@ -163,7 +163,7 @@ def test_an_unwritable_place_is_one_line(tmp_path: Path) -> None:
 
 def test_reading_snapshots_and_pins_needs_no_torch() -> None:
     program = (
-        "import sys; import llenergymeasure.models.snapshot, llenergymeasure.models.pin\n"
+        "import sys; import llenergymeasure.models.snapshot, llenergymeasure.models.hub.pin\n"
         "sys.exit(any(name in sys.modules for name in ('torch', 'transformers')))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -20,7 +20,7 @@ from harness import ROOT, Done, Pipeline
 
 PATIENCE_S = 480
 WORKER = "llenergymeasure.measurement.worker"
-REPLICA = "llenergymeasure.measurement.replica"
+REPLICA = "llenergymeasure.measurement.worker.replica"
 
 
 @dataclass

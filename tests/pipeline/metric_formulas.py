@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from llenergymeasure.results.records import METRICS, QUANTITIES
+from llenergymeasure.records.metrics import METRICS, QUANTITIES
 
 FAMILIES = ("measured:", "estimated:")
 OF_A_REQUEST = ("output_tokens", "input_tokens", "padded_tokens", "ttft_s", "e2e_latency_s")

@@ -8,7 +8,7 @@ import shutil
 import pytest
 from harness import ROOT, TINY, Done, Pipeline, study
 
-from llenergymeasure.config.model_ref import parse_model_ref
+from llenergymeasure.config.settings.model_ref import parse_model_ref
 
 TEXT = """\
 study: broken

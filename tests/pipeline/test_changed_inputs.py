@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from harness import ROOT, TINY, Done, Pipeline, study
 
-from llenergymeasure.config.lock import ModelsLock
-from llenergymeasure.config.model_ref import parse_model_ref
+from llenergymeasure.config.settings.model_ref import parse_model_ref
+from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.models.snapshot import materialise
 
 HOOK = ROOT / "tests/simulated/hook"

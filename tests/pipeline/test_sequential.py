@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from harness import Pipeline, study
 
-from llenergymeasure.results.looking import nominal_level
-from llenergymeasure.results.statistics import estimate
+from llenergymeasure.results.statistics.estimates import estimate
+from llenergymeasure.results.statistics.sequential import nominal_level
 
 METRIC = "e2e_latency_s"
 SETTINGS = {"target_metric": METRIC, "replicates": 3, "max_replicates": 4}

@@ -11,7 +11,7 @@ import pytest
 from harness import ROOT, Pipeline, study
 from pipeline.metric_formulas import evaluate, raw_quantities
 
-from llenergymeasure.results.records import METRICS as METRICS_DECLARED
+from llenergymeasure.records.metrics import METRICS as METRICS_DECLARED
 
 MATRIX = {"pytorch.attn_implementation": ["sdpa", "eager"], "pytorch.batch_size": [1, 2]}
 METRICS = (

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from llenergymeasure.results.split_plot import SplitPlot, analyse
+from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse
 
 
 def simulated(

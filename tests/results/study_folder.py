@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 from llenergymeasure.config import CostsConfig, study_from_mapping
 from llenergymeasure.energy.ledger import Span
 from llenergymeasure.energy.uncertainty import Component
-from llenergymeasure.measurement.plan import Plan, plan_of, write_plan
-from llenergymeasure.measurement.tables import REQUESTS
-from llenergymeasure.results.aggregate import aggregate
-from llenergymeasure.results.costs import write_costs
-from llenergymeasure.results.records import METRICS
-from llenergymeasure.results.study_results import StudyResults, read_loads, read_plan, read_study
+from llenergymeasure.pipeline.plan.plan import Plan, plan_of, write_plan
+from llenergymeasure.records.files import REQUESTS
+from llenergymeasure.records.metrics import METRICS
+from llenergymeasure.results.reading.read import StudyResults, read_loads, read_plan, read_study
+from llenergymeasure.results.tables.aggregate import aggregate
+from llenergymeasure.results.tables.costs import write_costs
 
 ESTIMATED = "estimated:codecarbon"
 NO_TRACE = "the meter gives no trace of the window"

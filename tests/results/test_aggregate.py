@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from study_folder import ESTIMATED, MEASURED, StudyFolder, fail, ignore, study_folder, warn
 
-from llenergymeasure.results.errors import ResultsError
+from llenergymeasure.results.reading.errors import ResultsError
 
 HEAD = ["experiment_id", "load_id", "status", "failure_reason", "replicates", "model", "revision", "precision"]
 METRICS = [

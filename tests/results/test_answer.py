@@ -6,7 +6,7 @@ from pathlib import Path
 
 from study_folder import ESTIMATED, MEASURED, StudyFolder, fail, ignore, study_folder, warn, without_energy
 
-from llenergymeasure.results.answer import five_lines
+from llenergymeasure.results.report.terminal_summary import five_lines
 
 REPORT = Path("results/study/report.html")
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llenergymeasure.results.combined import expanded_of_mean, instrument
-from llenergymeasure.results.groups import Groups, expanded_of_means
+from llenergymeasure.results.statistics.columns import Groups, expanded_of_means
+from llenergymeasure.results.statistics.instrument import expanded_of_mean, instrument
 
 METRIC = "energy_per_request_j"
 BOUND = 0.05

@@ -10,7 +10,7 @@ from page_reader import read_page
 from study_folder import MEASURED, StudyFolder, study_folder, without_energy
 
 from llenergymeasure.config import CostsConfig
-from llenergymeasure.results.report import render
+from llenergymeasure.results.report.page import render
 
 ALL = CostsConfig(
     grid_intensity_kg_per_kwh=0.4, pue=1.5, electricity_price_per_kwh=0.25, machine_price_per_hour=7.2, currency="EUR"

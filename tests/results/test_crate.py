@@ -12,14 +12,14 @@ from rocrate.rocrate import ROCrate
 from study_folder import StudyFolder, study_folder
 
 from llenergymeasure.config import load_study
-from llenergymeasure.engine.environment import fingerprint, installed_packages
-from llenergymeasure.measurement.plan_index import index_of
-from llenergymeasure.measurement.provenance import keep_environment, keep_provenance
-from llenergymeasure.measurement.rerun_record import keep_rerun_of
-from llenergymeasure.results.crate import NO_LICENSE, write_crate
-from llenergymeasure.results.described import described_files
-from llenergymeasure.results.errors import ResultsError
-from llenergymeasure.results.records import METRICS, SUMMARY_METRICS
+from llenergymeasure.pipeline.plan.plan_index import index_of
+from llenergymeasure.pipeline.provenance.environment import fingerprint, installed_packages
+from llenergymeasure.pipeline.provenance.provenance import keep_environment, keep_provenance
+from llenergymeasure.pipeline.provenance.rerun_record import keep_rerun_of
+from llenergymeasure.records.metrics import METRICS, SUMMARY_METRICS
+from llenergymeasure.results.crate.crate import NO_LICENSE, write_crate
+from llenergymeasure.results.crate.file_catalogue import described_files
+from llenergymeasure.results.reading.errors import ResultsError
 
 PAGE = ROOT / "results" / "README.md"
 

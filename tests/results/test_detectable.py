@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from simulated_studies import simulated
 
-from llenergymeasure.results.detectable import WANTED, detectable
-from llenergymeasure.results.simultaneous import Comparisons, comparisons_among, comparisons_to, ratios_of
-from llenergymeasure.results.split_plot import SplitPlot
+from llenergymeasure.results.statistics.power import WANTED, detectable
+from llenergymeasure.results.statistics.simultaneous import Comparisons, comparisons_among, comparisons_to, ratios_of
+from llenergymeasure.results.statistics.split_plot import SplitPlot
 
 REFERENCE = "l0s0"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llenergymeasure.results.labels import as_text, configuration_parts, load_parts
+from llenergymeasure.records.labels import as_text, configuration_parts, load_parts
 
 
 def plan(*axes: dict[str, Any], loads: str = "") -> dict[str, Any]:

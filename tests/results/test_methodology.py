@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 from harness import ROOT
 
-from llenergymeasure.config.protocol import Order
+from llenergymeasure.config.settings.protocol import Order
 from llenergymeasure.energy import (
     codecarbon_meter,
     counter_energy,
@@ -26,8 +26,12 @@ from llenergymeasure.energy import (
     ticks,
     zeus_meter,
 )
-from llenergymeasure.measurement import record, resolution, settling
-from llenergymeasure.results import detectable, percentiles, statistics
+from llenergymeasure.measurement import measurement_record as record
+from llenergymeasure.measurement import settling
+from llenergymeasure.measurement import window_length as resolution
+from llenergymeasure.results.statistics import estimates as statistics
+from llenergymeasure.results.statistics import percentiles
+from llenergymeasure.results.statistics import power as detectable
 
 PAGE = ROOT / "docs" / "methodology.md"
 PACKAGE = ROOT / "scripts" / "llenergymeasure"

@@ -10,10 +10,10 @@ import pytest
 from harness import ROOT
 from study_folder import MEASURED, StudyFolder, study_folder
 
-from llenergymeasure.results.metrics_page import page
-from llenergymeasure.results.other_figures import FILES, SUFFIXES
-from llenergymeasure.results.records import METRICS, QUANTITIES, SUMMARY_METRICS
-from llenergymeasure.results.rerun import SIDES, write_comparison
+from llenergymeasure.docs_pages.metrics_page import page
+from llenergymeasure.records.derived_columns import FILES, SUFFIXES
+from llenergymeasure.records.metrics import METRICS, QUANTITIES, SUMMARY_METRICS
+from llenergymeasure.results.tables.rerun_comparison import SIDES, write_comparison
 
 # Of every column that is a number, what is no figure: where a row stands in the study.
 KEYS = {"replicate"}
@@ -21,7 +21,7 @@ KEYS = {"replicate"}
 
 def test_the_page_is_up_to_date() -> None:
     assert (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8") == page(), (
-        "run python -m llenergymeasure.results.metrics_page with scripts/ on PYTHONPATH"
+        "run python -m llenergymeasure.docs_pages.metrics_page with scripts/ on PYTHONPATH"
     )
 
 

@@ -12,9 +12,9 @@ from page_reader import read_page
 from scipy import stats
 from study_folder import study_folder
 
-from llenergymeasure.results.latencies import read_latencies
-from llenergymeasure.results.percentiles import percentile
-from llenergymeasure.results.report import render
+from llenergymeasure.results.report.page import render
+from llenergymeasure.results.statistics.percentiles import percentile
+from llenergymeasure.results.tables.latencies import read_latencies
 
 
 def replicates(draw: np.random.Generator, count: int, requests: int) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ import pytest
 from page_reader import Node, read_page
 from study_folder import MEASURED, StudyFolder, study_folder, without_energy
 
-from llenergymeasure.results.report import render
+from llenergymeasure.results.report.page import render
 
 
 def tables_of(folder: StudyFolder) -> Node:

@@ -12,8 +12,8 @@ from page_reader import read_page
 from scipy import stats
 from study_folder import ESTIMATED, MEASURED, StudyFolder, doubt, study_folder
 
-from llenergymeasure.results.answer import five_lines
-from llenergymeasure.results.report import render
+from llenergymeasure.results.report.page import render
+from llenergymeasure.results.report.terminal_summary import five_lines
 
 ENERGY = "energy_per_output_token_j"
 OTHERS = "other programs kept 1.50 of 2 cores busy"

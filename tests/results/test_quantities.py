@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from llenergymeasure.results.quantities import percent, scale_of, significant, unit_scale
-from llenergymeasure.results.statistics import Estimate
+from llenergymeasure.results.report.formatting import percent, scale_of, significant, unit_scale
+from llenergymeasure.results.statistics.estimates import Estimate
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ import random
 import pytest
 from study_folder import ESTIMATED, MEASURED
 
-from llenergymeasure.results.comparison import Comparison
-from llenergymeasure.results.experiments import ENERGY, SPEED, Experiment
-from llenergymeasure.results.figures import POINTS, scatter
-from llenergymeasure.results.ranking import best, groups_by_source, pareto_front
-from llenergymeasure.results.records import METRICS, SUMMARY_METRICS
-from llenergymeasure.results.statistics import estimate
+from llenergymeasure.records.metrics import METRICS, SUMMARY_METRICS
+from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment
+from llenergymeasure.results.report.figures import POINTS, scatter
+from llenergymeasure.results.report.ranking import best, groups_by_source, pareto_front
+from llenergymeasure.results.statistics.estimates import estimate
+from llenergymeasure.results.tables.answer_columns import Comparison
 
 
 def experiment(

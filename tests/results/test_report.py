@@ -10,9 +10,9 @@ import pytest
 from page_reader import Node, read_page
 from study_folder import ESTIMATED, MEASURED, StudyFolder, doubt, fail, ignore, study_folder, warn, without_energy
 
-from llenergymeasure.results.figures import linear_axis
-from llenergymeasure.results.records import METRICS
-from llenergymeasure.results.report import render, write_report
+from llenergymeasure.records.metrics import METRICS
+from llenergymeasure.results.report.figures import linear_axis
+from llenergymeasure.results.report.page import render, write_report
 
 ALL_REPLICATES = (1, 2, 3)
 NASTY = "</script><script>document.title='pwned'</script><img src=x onerror=alert(1)>\"'&{{7*7}}"

@@ -15,7 +15,7 @@ import pytest
 from page_reader import Node, read_page
 from study_folder import study_folder
 
-from llenergymeasure.results.report import write_report
+from llenergymeasure.results.report.page import write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]

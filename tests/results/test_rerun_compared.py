@@ -13,16 +13,16 @@ import pytest
 from page_reader import read_page
 from study_folder import MEASURED, StudyFolder, fail, study_folder, without_energy
 
-from llenergymeasure.results.aggregate import write_tables
-from llenergymeasure.results.answer import five_lines
-from llenergymeasure.results.errors import ResultsError
-from llenergymeasure.results.figures_of_runs import analysis_of
-from llenergymeasure.results.records import CONTRACT_METRICS, METRICS
-from llenergymeasure.results.report import render
-from llenergymeasure.results.rerun import ratio_of, write_comparison
-from llenergymeasure.results.runs import run_row, runs_table
-from llenergymeasure.results.split_plot import SplitPlot, analyse
-from llenergymeasure.results.study_results import Lines, read_loads, read_plan, read_study
+from llenergymeasure.records.metrics import CONTRACT_METRICS, METRICS
+from llenergymeasure.results.reading.errors import ResultsError
+from llenergymeasure.results.reading.read import Lines, read_loads, read_plan, read_study
+from llenergymeasure.results.report.page import render
+from llenergymeasure.results.report.terminal_summary import five_lines
+from llenergymeasure.results.statistics.analysis import analysis_of
+from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse
+from llenergymeasure.results.tables.aggregate import write_tables
+from llenergymeasure.results.tables.rerun_comparison import ratio_of, write_comparison
+from llenergymeasure.results.tables.runs import run_row, runs_table
 
 ENERGY = "energy_per_output_token_j"
 SPEED = "throughput_output_tokens_per_s"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from study_folder import StudyFolder, study_folder
 
-from llenergymeasure.results.errors import ResultsError
+from llenergymeasure.results.reading.errors import ResultsError
 
 
 @pytest.fixture

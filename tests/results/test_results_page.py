@@ -8,7 +8,7 @@ from pathlib import Path
 from harness import ROOT
 from study_folder import study_folder
 
-from llenergymeasure.results.records import METRICS
+from llenergymeasure.records.metrics import METRICS
 
 PAGE = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
 HEAD = {"experiment_id", "load_id", "status", "failure_reason", "replicates", "model", "revision", "precision"}

@@ -11,8 +11,8 @@ import pytest
 from page_reader import Node, read_page
 from study_folder import ESTIMATED, MEASURED, StudyFolder, fail, study_folder
 
-from llenergymeasure.results.answer import five_lines
-from llenergymeasure.results.report import render
+from llenergymeasure.results.report.page import render
+from llenergymeasure.results.report.terminal_summary import five_lines
 
 WIDTHS = {"pytorch.load_in_8bit": [None, True], "pytorch.batch_size": [1, 4]}
 COLUMNS = [

@@ -10,13 +10,13 @@ import pytest
 from scipy import stats
 from simulated_studies import simulated
 
-from llenergymeasure.results.simultaneous import (
+from llenergymeasure.results.statistics.simultaneous import (
     _comparisons,
     comparisons_among,
     ratios_of,
     ratios_to,
 )
-from llenergymeasure.results.split_plot import analyse
+from llenergymeasure.results.statistics.split_plot import analyse
 
 
 def test_variances_between_and_within_processes_come_out() -> None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from llenergymeasure.results.statistics import Estimate, estimate
+from llenergymeasure.results.statistics.estimates import Estimate, estimate
 
 
 def test_student_interval_of_three_values() -> None:

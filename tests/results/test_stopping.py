@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from llenergymeasure.results.looking import nominal_level
-from llenergymeasure.results.stopping import in_words, look
+from llenergymeasure.results.statistics.sequential import nominal_level
+from llenergymeasure.results.tables.interim import in_words, look
 
 METRIC = "e2e_latency_s"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from llenergymeasure.results.token_costs import token_costs, write_token_costs
+from llenergymeasure.results.tables.token_costs import token_costs, write_token_costs
 
 PROMPT_J, OUTPUT_J, REQUEST_J = 0.02, 1.5, 4.0
 

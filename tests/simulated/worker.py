@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
-from llenergymeasure.measurement.channel import WORKER_DESCRIPTOR, receive, send
+from llenergymeasure.measurement.worker.channel import WORKER_DESCRIPTOR, receive, send
 
 SOURCE = "measured:nvml-total-energy"
 DEVICE = "GPU-simulated"

@@ -14,27 +14,27 @@ from llenergymeasure.config import (
     study_from_mapping,
     study_without_experiments,
 )
-from llenergymeasure.config.errors import first_of_each_kind
-from llenergymeasure.config.quantized import quantizing_intent
+from llenergymeasure.config.problems.problem import first_of_each_kind
+from llenergymeasure.config.settings.quantization_key import quantizing_intent
 from llenergymeasure.models.here import why_missing
 from llenergymeasure.models.recipe import recipe_of
-from llenergymeasure.measurement.changed_inputs import changed_inputs, with_inputs
-from llenergymeasure.measurement.failed_jobs import FailedJobs
-from llenergymeasure.measurement.guard import begin_run
-from llenergymeasure.measurement.inputs import InputDigests, was_loaded
-from llenergymeasure.measurement.one_run import AlreadyRunning, hold
-from llenergymeasure.measurement.plan import PlanError, plan_of, read_plan, write_plan
-from llenergymeasure.measurement.plan_index import (
+from llenergymeasure.pipeline.changed_inputs import changed_inputs, with_inputs
+from llenergymeasure.pipeline.failed_jobs import FailedJobs
+from llenergymeasure.pipeline.run_limits import begin_run
+from llenergymeasure.pipeline.plan.inputs import InputDigests, was_loaded
+from llenergymeasure.pipeline.run_lock import AlreadyRunning, hold
+from llenergymeasure.pipeline.plan.plan import PlanError, plan_of, read_plan, write_plan
+from llenergymeasure.pipeline.plan.plan_index import (
     index_of,
     read_index,
     read_piece,
     write_pieces,
 )
-from llenergymeasure.measurement.provenance import keep_provenance, written_in
-from llenergymeasure.measurement.rerun import asked_for, kept_study, open_rerun
-from llenergymeasure.measurement.rerun_record import RecordError, keep_rerun_of
-from llenergymeasure.measurement.rerun_source import FROM, USAGE, RerunError
-from llenergymeasure.measurement.validated import found_before
+from llenergymeasure.pipeline.provenance.provenance import keep_provenance, written_in
+from llenergymeasure.pipeline.provenance.rerun import asked_for, kept_study, open_rerun
+from llenergymeasure.pipeline.provenance.rerun_record import RecordError, keep_rerun_of
+from llenergymeasure.pipeline.provenance.rerun_source import FROM, USAGE, RerunError
+from llenergymeasure.pipeline.previous_validation import found_before
 
 PINNING = "pin" in sys.argv[1:]
 REPLANNING = "replan" in sys.argv[1:]

@@ -9,10 +9,10 @@ import os
 import sys
 from pathlib import Path
 
-from llenergymeasure.energy.boards import look_at_boards
-from llenergymeasure.measurement.device_check import device_problems, notes
-from llenergymeasure.measurement.placement import NoDevice, require_devices
-from llenergymeasure.measurement.surroundings import tell_jobs
+from llenergymeasure.energy.meters.nvml.boards import look_at_boards
+from llenergymeasure.pipeline.device_check import device_problems, notes
+from llenergymeasure.pipeline.placement import NoDevice, require_devices
+from llenergymeasure.processes.inherited import tell_jobs
 
 LOCAL = workflow.is_main_process and workflow.resource_settings.nodes is None
 

@@ -9,7 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from llenergymeasure.config import StudyError
-from llenergymeasure.config.study import check_readable
+from llenergymeasure.config.study.study import check_readable
 
 DEFAULT_STUDY = Path(workflow.basedir) / "config/config.yaml"
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pynvml
 
-from llenergymeasure.energy.boards import list_boards
-from llenergymeasure.energy.nvml_power import PowerSource, choose_power, superchip
-from llenergymeasure.energy.visible_devices import select_boards
+from llenergymeasure.energy.meters.nvml.boards import list_boards
+from llenergymeasure.energy.meters.nvml.power import PowerSource, choose_power, superchip
+from llenergymeasure.energy.meters.nvml.visible_devices import select_boards
 
 
 @cache

@@ -13,9 +13,9 @@ import torch
 
 from benchmarks.gpu.probes.model import generator, llama, prompts
 from benchmarks.gpu.scale import Scale, cuda_only
-from llenergymeasure.engine.batches import make_batches
-from llenergymeasure.engine.compilation import counts, since
-from llenergymeasure.engine.library_state import LibraryState
+from llenergymeasure.engine.generation.batches import make_batches
+from llenergymeasure.engine.loading.compilation import counts, since
+from llenergymeasure.engine.loading.library_state import LibraryState
 
 STATIC_PASSES = 9
 # From this pass on, nothing more may be recorded: the first compiles, the second records.

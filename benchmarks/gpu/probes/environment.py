@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.gpu.scale import Scale, cuda_only
 from benchmarks.gpu.wheels import LOCK, NAMES, carried
-from llenergymeasure.engine.compiler import python_header
+from llenergymeasure.engine.loading.compiler import python_header
 
 COMPARED = (
     "torch",

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from benchmarks.gpu.scale import BOARD, REHEARSAL, Scale
-from llenergymeasure.engine.batches import make_batches
 from llenergymeasure.engine.devices import devices_of
-from llenergymeasure.engine.static_batching import StaticGenerator
+from llenergymeasure.engine.generation.batches import make_batches
+from llenergymeasure.engine.generation.static_batching import StaticGenerator
 
 
 def llama(scale: Scale) -> Any:

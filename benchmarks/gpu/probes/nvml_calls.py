@@ -13,8 +13,8 @@ import pynvml
 from benchmarks.gpu.probes.board import counter_j, first_visible, power_source
 from benchmarks.gpu.probes.work import work
 from benchmarks.gpu.scale import Scale
-from llenergymeasure.energy.nvml_power import AVERAGE, INSTANT, MODULE_SCOPE, field_power_w
-from llenergymeasure.energy.nvml_throttle import REASON_BITS, read_counters
+from llenergymeasure.energy.meters.nvml.power import AVERAGE, INSTANT, MODULE_SCOPE, field_power_w
+from llenergymeasure.energy.meters.nvml.throttle import REASON_BITS, read_counters
 
 # Slow ones that no sample waits for: asked a few times only.
 SLOW = frozenset({"processes", "ecc_errors"})

@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.gpu.scale import Scale
 from llenergymeasure.engine.devices import Anchor, Cuda, Host
-from llenergymeasure.engine.generation import Generation, Generator, Instrumented, Request
+from llenergymeasure.engine.generation.generation import Generation, Generator, Instrumented, Request
 
 
 class Streaming(Generator):

@@ -21,7 +21,7 @@ from benchmarks.gpu.probes.streaming import Streaming
 from benchmarks.gpu.scale import Scale
 from llenergymeasure.config import EnergyConfig
 from llenergymeasure.energy import Window, open_meters, primary_energy
-from llenergymeasure.energy.nvml_throttle import POWER_CAP
+from llenergymeasure.energy.meters.nvml.throttle import POWER_CAP
 from llenergymeasure.energy.uncertainty import expanded
 from llenergymeasure.engine.replicas import Alone
 from llenergymeasure.measurement.passes import Passes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llenergymeasure.config.pytorch.placement import AUTOMATIC_MAPS
+from llenergymeasure.config.settings.pytorch.placement import AUTOMATIC_MAPS
 
 OFF_THE_GPU = ("cpu", "disk")
 

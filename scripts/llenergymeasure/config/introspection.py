@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from llenergymeasure.config.checks import CHECKS
-from llenergymeasure.config.declare import Relation
-from llenergymeasure.config.describe import options, wanted
-from llenergymeasure.config.experiment import ExperimentConfig
-from llenergymeasure.config.parameters import parameters
-from llenergymeasure.config.paths import leaves
-from llenergymeasure.config.rules import rules
+from llenergymeasure.config.problems.catalogue import CHECKS
+from llenergymeasure.config.rules.rules import rules
+from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.settings.parameter import Relation
+from llenergymeasure.config.settings.registry import parameters
+from llenergymeasure.config.settings.setting_paths import leaves
+from llenergymeasure.config.settings.type_words import options, wanted
 
 BACKEND = "pytorch"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llenergymeasure.config.introspection import BACKEND, get_param_options
-from llenergymeasure.config.parameters import parameters
+from llenergymeasure.config.settings.registry import parameters
 
 PRECISION_SUPPORT: dict[str, list[str]] = {BACKEND: list(get_param_options("precision") or [])}
 """Engine → number formats."""

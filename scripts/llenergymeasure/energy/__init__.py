@@ -4,7 +4,7 @@ from llenergymeasure.energy.findings import Finding
 from llenergymeasure.energy.ledger import Interval, LedgerEntry, PhaseEnergy, primary_energy
 from llenergymeasure.energy.meter import MeterUnavailable
 from llenergymeasure.energy.meter_set import Around, MeterSet, Window, idle_power
-from llenergymeasure.energy.opening import no_meters, open_meters, prepare_meters
+from llenergymeasure.energy.meters.opening import no_meters, open_meters, prepare_meters
 
 __all__ = [
     "Around",

@@ -14,14 +14,14 @@ import torch
 from transformers import BitsAndBytesConfig, CompileConfig, ContinuousBatchingConfig, GenerationConfig, PreTrainedModel
 
 from llenergymeasure.config import ExperimentConfig
-from llenergymeasure.config.checks import LIBRARY_IGNORES, LIBRARY_REFUSES
-from llenergymeasure.config.errors import Problem
-from llenergymeasure.config.parameters import keywords, parameters, requested
-from llenergymeasure.config.passthrough import check_passthrough, check_torch_compile
-from llenergymeasure.config.paths import PASSTHROUGH
+from llenergymeasure.config.problems.catalogue import LIBRARY_IGNORES, LIBRARY_REFUSES
+from llenergymeasure.config.problems.problem import Problem
+from llenergymeasure.config.rules.passthrough import check_passthrough, check_torch_compile
+from llenergymeasure.config.settings.registry import keywords, parameters, requested
+from llenergymeasure.config.settings.setting_paths import PASSTHROUGH
 from llenergymeasure.engine.failure import one_line
-from llenergymeasure.engine.keywords import continuous_options, generate_keywords
-from llenergymeasure.engine.load import compile_keywords
+from llenergymeasure.engine.generation.keywords import continuous_options, generate_keywords
+from llenergymeasure.engine.loading.load import compile_keywords
 from llenergymeasure.engine.machine import unmet_requirements, unusable_cuda
 
 

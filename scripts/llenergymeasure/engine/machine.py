@@ -11,14 +11,14 @@ from typing import Any
 import torch
 
 from llenergymeasure.config import ExperimentConfig
-from llenergymeasure.config.checks import CUDA_UNUSABLE, REQUIREMENT_UNMET
-from llenergymeasure.config.declare import Requirement
 from llenergymeasure.config.devices import on_processor
-from llenergymeasure.config.errors import Problem, show
-from llenergymeasure.config.parameters import parameters, requested
-from llenergymeasure.energy.boards import look_at_boards
-from llenergymeasure.engine.compiler import compiler_lacks
+from llenergymeasure.config.problems.catalogue import CUDA_UNUSABLE, REQUIREMENT_UNMET
+from llenergymeasure.config.problems.problem import Problem, show
+from llenergymeasure.config.settings.parameter import Requirement
+from llenergymeasure.config.settings.registry import parameters, requested
+from llenergymeasure.energy.meters.nvml.boards import look_at_boards
 from llenergymeasure.engine.failure import ExperimentFailure, one_line
+from llenergymeasure.engine.loading.compiler import compiler_lacks
 
 # CUDA version of a build of torch → the oldest driver branch that runs it (CUDA Toolkit release notes, "CUDA Toolkit
 # Driver Versions": drivers run every later minor version of the CUDA that came with them).

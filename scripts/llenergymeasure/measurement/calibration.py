@@ -10,7 +10,7 @@ from typing import Any
 
 from llenergymeasure.config import WarmupConfig
 from llenergymeasure.energy import PhaseEnergy
-from llenergymeasure.measurement.resolution import ALLOWED, trial_s, window_for
+from llenergymeasure.measurement.window_length import ALLOWED, trial_s, window_for
 
 # The prefill-only window needs no more than this share of the full window's length, if its meter allows.
 PREFILL_SHARE = 0.5

@@ -10,10 +10,10 @@ from typing import Any
 
 from llenergymeasure.config import WarmupConfig
 from llenergymeasure.energy import Around, PhaseEnergy, Window, primary_energy
-from llenergymeasure.engine.compilation import counts, since
 from llenergymeasure.engine.devices import Anchor, DeviceKind
 from llenergymeasure.engine.evidence import Observation, observe
-from llenergymeasure.engine.generation import Generator
+from llenergymeasure.engine.generation.generation import Generator
+from llenergymeasure.engine.loading.compilation import counts, since
 from llenergymeasure.engine.replicas import Group
 from llenergymeasure.measurement.calibration import Calibration, passes_for
 from llenergymeasure.measurement.thermal import Thermal, cool_down, heat_up, within_band

@@ -16,31 +16,21 @@ from typing import Any
 
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.energy import MeterSet, MeterUnavailable, no_meters, open_meters
-from llenergymeasure.engine.batches import Row
-from llenergymeasure.engine.compilation import use_compile_cache
 from llenergymeasure.engine.devices import cuda_libraries, startup_devices
 from llenergymeasure.engine.evidence import Observation, choice_warnings, collect, worst_of
 from llenergymeasure.engine.failure import ExperimentFailure, refused_by
-from llenergymeasure.engine.generation import Generator, Request
-from llenergymeasure.engine.generators import generator_for
-from llenergymeasure.engine.load import LoadedModel, Source, Sources, load_model
+from llenergymeasure.engine.generation.batches import Row
+from llenergymeasure.engine.generation.generation import Generator, Request
+from llenergymeasure.engine.generation.generators import generator_for
+from llenergymeasure.engine.generation.padding import embedding_rows, pad_token
+from llenergymeasure.engine.generation.scoring import mean_logprob
+from llenergymeasure.engine.loading.compilation import use_compile_cache
+from llenergymeasure.engine.loading.load import LoadedModel, Source, Sources, load_model
+from llenergymeasure.engine.loading.quantized import layers_of, made_with, require_same, write_quantized
 from llenergymeasure.engine.machine import require_cuda
-from llenergymeasure.engine.padding import embedding_rows, pad_token
-from llenergymeasure.engine.quantized import layers_of, made_with, require_same, write_quantized
 from llenergymeasure.engine.replicas import Group
-from llenergymeasure.engine.scoring import mean_logprob
-from llenergymeasure.measurement.answers import compare_answers, varying_answers
-from llenergymeasure.measurement.baselines import RESIDENT
-from llenergymeasure.measurement.baselines import findings_of as baseline_findings
 from llenergymeasure.measurement.calibration import Calibration, calibrate
-from llenergymeasure.measurement.energy_metrics import negative_energy
-from llenergymeasure.measurement.memory_watch import MemoryWatch, driver_memory
-from llenergymeasure.measurement.metrics import Measured, compute_metrics
-from llenergymeasure.measurement.passes import Passes
-from llenergymeasure.measurement.phases import split_trace
-from llenergymeasure.measurement.prompts import PromptError, PromptSet, build_prompts, require_digest
-from llenergymeasure.measurement.quantized_weights import NOTHING_QUANTIZED, choose_weights
-from llenergymeasure.measurement.record import (
+from llenergymeasure.measurement.measurement_record import (
     digest_of,
     each_once,
     energy_missing,
@@ -53,7 +43,17 @@ from llenergymeasure.measurement.record import (
     warning_of,
     window_findings,
 )
+from llenergymeasure.measurement.memory_checks import MemoryWatch, driver_memory
+from llenergymeasure.measurement.metrics.baselines import RESIDENT
+from llenergymeasure.measurement.metrics.baselines import findings_of as baseline_findings
+from llenergymeasure.measurement.metrics.energy_metrics import negative_energy
+from llenergymeasure.measurement.metrics.prefill_decode import split_trace
+from llenergymeasure.measurement.metrics.window_metrics import Measured, compute_metrics
+from llenergymeasure.measurement.output_match import compare_answers, varying_answers
+from llenergymeasure.measurement.passes import Passes
+from llenergymeasure.measurement.prompts.prompts import PromptError, PromptSet, build_prompts, require_digest
 from llenergymeasure.measurement.validity import INVALID, ignored_settings, judge, logits_not_finite
+from llenergymeasure.measurement.weights_source import NOTHING_QUANTIZED, choose_weights
 from llenergymeasure.measurement.windows import BARE, Windows
 from llenergymeasure.models.snapshot import Snapshot, read_snapshot
 

@@ -10,10 +10,10 @@ from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.energy import Around, LedgerEntry, MeterSet, Window, primary_energy
 from llenergymeasure.energy.ledger import MEASURED
 from llenergymeasure.engine.replicas import Group
-from llenergymeasure.measurement.baselines import RESIDENT
-from llenergymeasure.measurement.resolution import resolves
+from llenergymeasure.measurement.metrics.baselines import RESIDENT
 from llenergymeasure.measurement.settling import PHASE as SETTLING
 from llenergymeasure.measurement.settling import STEP_S, UNMEASURED, Settling, Step, settle
+from llenergymeasure.measurement.window_length import resolves
 
 BARE = "idle"
 

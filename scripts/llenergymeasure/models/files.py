@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from llenergymeasure.config.lock import FileHash
-from llenergymeasure.config.model_ref import safe_relative_path
+from llenergymeasure.config.settings.model_ref import safe_relative_path
+from llenergymeasure.config.study.lock import FileHash
 from llenergymeasure.models.errors import SnapshotError
 
 # The record of a snapshot: of a model that is one itself, it is not taken along.

@@ -12,8 +12,8 @@ import errno
 import shutil
 from pathlib import Path
 
-from llenergymeasure.config.lock import ModelsLock
-from llenergymeasure.config.model_ref import ModelRef
+from llenergymeasure.config.settings.model_ref import ModelRef
+from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.files import hash_folder, list_folder, select_for
 from llenergymeasure.models.sources import Fetched, Request

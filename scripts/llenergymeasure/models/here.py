@@ -5,8 +5,8 @@ Imports no torch: asked when the study is read.
 
 from __future__ import annotations
 
-from llenergymeasure.config.model_ref import ModelRef
-from llenergymeasure.models.distribution import find_entry
+from llenergymeasure.config.settings.model_ref import ModelRef
+from llenergymeasure.models.embedded.distribution import find_entry
 from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.folder import find_folder
 

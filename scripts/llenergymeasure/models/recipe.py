@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from llenergymeasure.config.lock import read_lock
-from llenergymeasure.config.model_ref import ModelRef, parse_model_ref
+from llenergymeasure.config.settings.model_ref import ModelRef, parse_model_ref
+from llenergymeasure.config.study.lock import read_lock
 from llenergymeasure.models.snapshot import SCHEMA_VERSION
 
 

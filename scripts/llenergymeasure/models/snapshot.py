@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llenergymeasure.config.lock import FileHash, ModelsLock
-from llenergymeasure.config.model_ref import ModelRef, safe_relative_path
+from llenergymeasure.config.settings.model_ref import ModelRef, safe_relative_path
+from llenergymeasure.config.study.lock import FileHash, ModelsLock
 from llenergymeasure.models.errors import SnapshotError, first_line
 from llenergymeasure.models.files import (
     RECORD,

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from llenergymeasure.config.lock import FileHash, ModelsLock
-from llenergymeasure.config.model_ref import ModelRef
+from llenergymeasure.config.settings.model_ref import ModelRef
+from llenergymeasure.config.study.lock import FileHash, ModelsLock
 
 # Modules by name, imported on use: reading a snapshot must not import torch.
 _MODULES = {
-    "hub": "llenergymeasure.models.hub",
+    "hub": "llenergymeasure.models.hub.hub",
     "folder": "llenergymeasure.models.folder",
-    "package": "llenergymeasure.models.package",
-    "random": "llenergymeasure.models.random",
+    "package": "llenergymeasure.models.embedded.package",
+    "random": "llenergymeasure.models.embedded.random",
 }
 
 

@@ -1,6 +1,6 @@
 """Python reads this at its start where the tests put this folder on PYTHONPATH: the worker is simulated then.
 
-Only the module that `measurement/worker_process.py` spawns is another one; the pipeline knows nothing of it.
+Only the module that `measurement/worker/client.py` spawns is another one; the pipeline knows nothing of it.
 """
 
 import sys
@@ -8,7 +8,7 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
 
-WORKER = "llenergymeasure.measurement.worker"
+WORKER = "llenergymeasure.measurement.worker.__main__"
 
 
 class SimulatedWorker:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llenergymeasure.config.declare import same_as_any
+from llenergymeasure.config.settings.parameter import same_as_any
 from llenergymeasure.engine.evidence.observe import Observation
 from llenergymeasure.engine.evidence.registry import Finding, Probe, probe
 from llenergymeasure.engine.evidence.sampler_probes import NOT_RUN, mode_of

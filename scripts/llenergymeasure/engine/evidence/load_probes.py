@@ -9,7 +9,7 @@ import torch
 
 from llenergymeasure.engine.evidence.observe import Observation
 from llenergymeasure.engine.evidence.registry import Finding, Probe, probe
-from llenergymeasure.engine.load import DTYPES, TORCH_DTYPES
+from llenergymeasure.engine.loading.load import DTYPES, TORCH_DTYPES
 
 PACKED = (torch.int8, torch.uint8)
 # Between the rounding of float32 (2⁻²⁴) and that of TF32 (2⁻¹¹).

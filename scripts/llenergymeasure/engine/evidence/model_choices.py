@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from llenergymeasure.config import ExperimentConfig
-from llenergymeasure.config.errors import show
-from llenergymeasure.config.parameters import parameters
-from llenergymeasure.config.paths import PASSTHROUGH
+from llenergymeasure.config.problems.problem import show
+from llenergymeasure.config.settings.registry import parameters
+from llenergymeasure.config.settings.setting_paths import PASSTHROUGH
 from llenergymeasure.engine.evidence.observe import Observation
-from llenergymeasure.engine.keywords import eos_token_ids, generate_keywords
-from llenergymeasure.engine.model_defaults import LIBRARY_ATTENTION, ModelChoice, choices, draft_choices
+from llenergymeasure.engine.generation.keywords import eos_token_ids, generate_keywords
+from llenergymeasure.engine.generation.model_defaults import LIBRARY_ATTENTION, ModelChoice, choices, draft_choices
 
 CODE = "model-setting"
 # Fields that a study sets under another name.

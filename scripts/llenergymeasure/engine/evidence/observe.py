@@ -10,13 +10,13 @@ from typing import Any, Protocol
 
 import torch
 
-from llenergymeasure.engine.compilation import counts, since
 from llenergymeasure.engine.evidence.listening import Heard, listen
 from llenergymeasure.engine.failure import ExperimentFailure
-from llenergymeasure.engine.generation import Generator, Instrumented
-from llenergymeasure.engine.library_warnings import library_warnings
-from llenergymeasure.engine.load import LoadedModel
-from llenergymeasure.engine.model_defaults import unset_by_study
+from llenergymeasure.engine.generation.generation import Generator, Instrumented
+from llenergymeasure.engine.generation.model_defaults import unset_by_study
+from llenergymeasure.engine.loading.compilation import counts, since
+from llenergymeasure.engine.loading.library_warnings import library_warnings
+from llenergymeasure.engine.loading.load import LoadedModel
 
 
 class Identity(Protocol):

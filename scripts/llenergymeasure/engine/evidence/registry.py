@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llenergymeasure.config import ExperimentConfig
-from llenergymeasure.config.parameters import parameters, requested
-from llenergymeasure.config.paths import PASSTHROUGH
+from llenergymeasure.config.settings.registry import parameters, requested
+from llenergymeasure.config.settings.setting_paths import PASSTHROUGH
 from llenergymeasure.engine.evidence.model_choices import quantization_evidence, with_choices
-from llenergymeasure.engine.model_defaults import NOT_CONTINUOUS
+from llenergymeasure.engine.generation.model_defaults import NOT_CONTINUOUS
 from llenergymeasure.engine.plain import plain
 
 if TYPE_CHECKING:

@@ -1,0 +1,159 @@
+"""`passthrough_kwargs`: the one opening for keywords without a setting of their own, and what may not go through it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from functools import cache
+
+from llenergymeasure.config.problems.catalogue import (
+    COMPILE_BACKEND_UNKNOWN,
+    COMPILE_MODE_UNKNOWN,
+    PASSTHROUGH_RESERVED,
+    PASSTHROUGH_SETTING,
+    PASSTHROUGH_UNKNOWN,
+    PASSTHROUGH_UNREAD,
+)
+from llenergymeasure.config.problems.problem import Problem, show
+from llenergymeasure.config.problems.text import did_you_mean
+from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.settings.registry import parameters
+from llenergymeasure.config.settings.setting_paths import PASSTHROUGH
+
+# Other names under which the library takes what a setting decides.
+_ALIASES: Mapping[str, Mapping[str, str]] = {
+    "from_pretrained": {
+        "torch_dtype": "precision",
+        "quantization_config": "pytorch.load_in_4bit or pytorch.load_in_8bit",
+        "pretrained_model_name_or_path": "model",
+        "gguf_file": "model",
+        "_attn_implementation": "pytorch.attn_implementation",
+    },
+    "bitsandbytes": {"_load_in_4bit": "pytorch.load_in_4bit", "_load_in_8bit": "pytorch.load_in_8bit"},
+    "generate": {
+        "max_length": "max_output_tokens",
+        "min_length": "decoder.min_new_tokens",
+        "disable_compile": "pytorch.torch_compile",
+        "seed": "random_seed",
+    },
+    "compile": {},
+    "continuous_batching": {"seed": "random_seed", "max_requests_per_batch": "pytorch.batch_size"},
+}
+# What would change what is measured, or what the numbers are taken from.
+_RESERVED: Mapping[str, Mapping[str, str]] = {
+    "from_pretrained": dict.fromkeys(
+        (
+            "cache_dir",
+            "code_revision",
+            "config",
+            "force_download",
+            "from_flax",
+            "from_tf",
+            "ignore_mismatched_sizes",
+            "local_files_only",
+            "proxies",
+            "state_dict",
+            "subfolder",
+            "token",
+            "use_safetensors",
+            "weights_only",
+        ),
+        "models are loaded from a pinned, verified snapshot",
+    ),
+    "bitsandbytes": {},
+    "generate": {
+        **dict.fromkeys(
+            ("inputs", "input_ids", "attention_mask", "inputs_embeds", "position_ids"), "the prompts come from dataset"
+        ),
+        **dict.fromkeys(
+            (
+                "generation_config",
+                "num_return_sequences",
+                "output_attentions",
+                "output_hidden_states",
+                "output_logits",
+                "output_scores",
+                "pad_token_id",
+                "return_dict_in_generate",
+                "stopping_criteria",
+                "streamer",
+            ),
+            "the measurement reads the generated ids",
+        ),
+        "tokenizer": "the model's own is handed over where stop_strings needs it",
+        **dict.fromkeys(
+            ("custom_generate", "trust_remote_code"), "it would run code from the hub during a measurement"
+        ),
+    },
+    "compile": {"model": "the loaded model is what is compiled", "disable": "pytorch.torch_compile decides"},
+    "continuous_batching": {},
+}
+
+
+def passthrough_problems(config: ExperimentConfig) -> list[Problem]:
+    """Keywords that have a setting, or that the measurement needs for itself."""
+    problems = []
+    if config.pytorch.batching != "continuous":
+        problems += [
+            PASSTHROUGH_UNREAD.problem(f"{PASSTHROUGH}.continuous_batching.{key}", "static batching does not read it")
+            for key in config.passthrough_kwargs.continuous_batching
+        ]
+    if not (config.pytorch.load_in_4bit or config.pytorch.load_in_8bit):
+        problems += [
+            PASSTHROUGH_UNREAD.problem(f"{PASSTHROUGH}.bitsandbytes.{key}", "nothing is quantized")
+            for key in config.passthrough_kwargs.bitsandbytes
+            if key not in _settings("bitsandbytes")
+        ]
+    for target, options in config.passthrough_kwargs.__dict__.items():
+        for key in options:
+            path = f"{PASSTHROUGH}.{target}.{key}"
+            if key in _settings(target):
+                setting = _settings(target)[key]
+                problems.append(PASSTHROUGH_SETTING.problem(path, "has a setting of its own", f"use {setting}"))
+            elif key in _RESERVED[target]:
+                reason = _RESERVED[target][key]
+                problems.append(PASSTHROUGH_RESERVED.problem(path, f"can't be passed on: {reason}"))
+    return problems
+
+
+def check_passthrough(config: ExperimentConfig, accepted: Mapping[str, Collection[str]]) -> list[Problem]:
+    """Keywords that the installed library does not accept.
+
+    `accepted` maps a target (`from_pretrained`, `bitsandbytes`, `generate`, `compile`) to the keywords it takes.
+    """
+    problems = []
+    for target, options in config.passthrough_kwargs.__dict__.items():
+        known = accepted.get(target, ())
+        for key in options:
+            if key not in known:
+                path = f"{PASSTHROUGH}.{target}.{key}"
+                problems.append(
+                    PASSTHROUGH_UNKNOWN.problem(
+                        path, f"the installed library takes no such keyword in {target}", did_you_mean(key, known)
+                    )
+                )
+    return problems
+
+
+def check_torch_compile(
+    config: ExperimentConfig, modes: Iterable[str], backends: Iterable[str] | None = None
+) -> list[Problem]:
+    """A compile mode or backend that the installed torch does not know."""
+    problems = []
+    asked = (
+        ("pytorch.torch_compile_mode", config.pytorch.torch_compile_mode, modes, COMPILE_MODE_UNKNOWN),
+        ("pytorch.torch_compile_backend", config.pytorch.torch_compile_backend, backends, COMPILE_BACKEND_UNKNOWN),
+    )
+    for path, value, known, check in asked:
+        if value is not None and known is not None and value not in (names := list(known)):
+            hint = did_you_mean(value, names) or f"use one of {', '.join(sorted(names))}"
+            problems.append(check.problem(path, f"the installed torch does not know {show(value)}", hint))
+    return problems
+
+
+@cache
+def _settings(target: str) -> Mapping[str, str]:
+    """Keyword → the setting that decides it: the library's names, then our own."""
+    found = {path.rpartition(".")[2]: path for path in parameters()}
+    found |= {item.keyword: path for path, item in parameters().items() if item.target == target}
+    found |= _ALIASES[target]
+    return found

@@ -1,0 +1,78 @@
+"""Ids of intent: the same settings give the same id on every machine, in any order of keys.
+
+What is None and what is not there hash alike, so a setting added in a later version changes no id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.settings.registry import parameters
+from llenergymeasure.config.settings.setting_paths import PASSTHROUGH, flatten, leaves
+
+ID_DIGITS = 12
+_PASSED = tuple(f"{PASSTHROUGH}.{target}." for target in ("from_pretrained", "bitsandbytes", "compile"))
+
+
+def compute_config_hash(config: ExperimentConfig) -> str:
+    """SHA-256, 64 hexadecimal digits, of an experiment's whole intent.
+
+    `decoder.preset` is left out: a preset and the values it stands for are the same experiment.
+    """
+    return config_hash_of(flatten(config))
+
+
+def compute_load_hash(config: ExperimentConfig) -> str:
+    """SHA-256, 64 hexadecimal digits, of what experiments that share a process agree on: model, load, meters."""
+    return load_hash_of(flatten(config))
+
+
+def config_hash_of(settings: Mapping[str, Any]) -> str:
+    """`compute_config_hash` of a flattened experiment."""
+    return hash_of_settings({path: value for path, value in settings.items() if path != "decoder.preset"})
+
+
+def load_hash_of(settings: Mapping[str, Any]) -> str:
+    """`compute_load_hash` of a flattened experiment."""
+    passed = {path: settings[path] for path in _open_paths(settings) if path.startswith(_PASSED)}
+    return hash_of_settings({path: settings[path] for path in _load_paths()} | passed)
+
+
+def hash_of_settings(flat: Mapping[str, Any]) -> str:
+    """SHA-256 over canonical JSON: sorted keys, no spaces, UTF-8, settings that are None left out.
+
+    A None below `passthrough_kwargs` is a value that is handed to the library, so it stays.
+    """
+    kept = {path: _text_keys(value) for path, value in flat.items() if value is not None}
+    kept |= {path: flat[path] for path in _open_paths(flat) if flat[path] is None}
+    text = json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+@cache
+def _load_paths() -> frozenset[str]:
+    declared = (path for path, item in parameters().items() if item.level == "load")
+    # Meters are opened, and the idle baseline is taken, once in a process: experiments that share one agree on them.
+    per_process = (path for path in leaves() if path.startswith(("energy.", "baseline.")))
+    return frozenset({"model", *declared, *per_process})
+
+
+def _open_paths(flat: Mapping[str, Any]) -> list[str]:
+    """Those below `passthrough_kwargs`: few or none, so looking for them must not cost every experiment."""
+    return [path for path in flat.keys() - leaves().keys() if path.startswith(f"{PASSTHROUGH}.")]
+
+
+def _text_keys(value: Any) -> Any:
+    """JSON has text keys only; a device map's 0 and "0" are the same device."""
+    if isinstance(value, str | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _text_keys(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_text_keys(inner) for inner in value]
+    return value

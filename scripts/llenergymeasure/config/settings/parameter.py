@@ -1,0 +1,179 @@
+"""The words a parameter is declared in: what it maps to, what it needs, how its effect is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from llenergymeasure.config.problems.problem import Severity, show
+
+Target = Literal["from_pretrained", "bitsandbytes", "distributed", "load_adapter", "generate", "compile", "runtime"]
+Level = Literal["load", "generation"]
+
+
+def same_as_any(value: Any, others: Iterable[Any]) -> bool:
+    """Equality that tells `true` from 1."""
+    return any(type(value) is type(other) and value == other for other in others)
+
+
+class LibraryChoice(str):
+    """A library default that is no single value but a choice the library makes; the text says which."""
+
+
+class When(NamedTuple):
+    """A condition on one parameter's effective value (its own, or the library's default where it has none)."""
+
+    path: str
+    test: Literal["is", "above", "one of", "set"]
+    value: Any
+
+    def holds(self, actual: Any) -> bool:
+        if self.test == "set":
+            return (actual is not None) is self.value
+        if self.test == "is":
+            return same_as_any(actual, (self.value,))
+        if self.test == "above":
+            return isinstance(actual, int | float) and bool(actual > self.value)
+        return same_as_any(actual, self.value)
+
+    def text(self) -> str:
+        if self.test == "set":
+            return self.path if self.value else f"no {self.path}"
+        if self.test == "is":
+            return f"{self.path}: {show(self.value)}"
+        if self.test == "above":
+            return f"{self.path} above {show(self.value)}"
+        return f"{self.path}: {' or '.join(show(value) for value in self.value)}"
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What a machine must have for a parameter, or for some `values` of it, to be tried or to have an effect.
+
+    package: the Python package by its import name
+    cuda_capability: the least compute capability of a CUDA device; (0, 0) for any device
+    as_many_devices: GPUs, as many as the value says
+    compiler: a C compiler and Python's headers, `always` or only where the model is on a GPU (`on a GPU`)
+    """
+
+    package: str | None = None
+    cuda_capability: tuple[int, int] | None = None
+    as_many_devices: bool = False
+    compiler: Literal["always", "on a GPU"] | None = None
+    values: tuple[Any, ...] = ()
+
+    def concerns(self, value: Any) -> bool:
+        """Whether that value of the parameter needs it. Off needs nothing."""
+        return value is not None and value is not False and (not self.values or same_as_any(value, self.values))
+
+    def need(self) -> str:
+        """For example `needs the package flash_attn and a CUDA device of compute capability 8.0`."""
+        parts = [f"the package {self.package}"] if self.package else []
+        if self.cuda_capability is not None:
+            least = ".".join(map(str, self.cuda_capability))
+            parts.append(
+                f"a CUDA device of compute capability {least}" if any(self.cuda_capability) else "a CUDA device"
+            )
+        if self.as_many_devices:
+            parts.append("as many GPUs")
+        if self.compiler is not None:
+            where = "" if self.compiler == "always" else f"{self.compiler} "
+            parts.append(f"{where}a C compiler and Python.h (Debian: gcc, python3-dev)")
+        return f"needs {' and '.join(parts)}"
+
+    def text(self) -> str:
+        """The need, after the values that have it."""
+        return f"{' or '.join(show(value) for value in self.values)} {self.need()}".lstrip()
+
+
+@dataclass(frozen=True)
+class Relation:
+    """`needs` or `excludes` another parameter's state; not keeping it is a rule's violation.
+
+    It applies where the parameter is set, to something else than `neutral`.
+    """
+
+    kind: Literal["needs", "excludes"]
+    other: When
+    rule: str
+    because: str
+    fix: str
+    severity: Severity = "error"
+    neutral: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One library parameter of an experiment.
+
+    `keyword` is the library's own name in `target`; `library_default` is what the library does with None;
+    `evidence` names the probe that looks at the effect in a run; `requires` is what the machine must have;
+    `test_values` are worth trying on any model, and where there are none `untried` says why.
+    """
+
+    target: Target
+    keyword: str
+    level: Level
+    library_default: Any
+    evidence: str
+    relations: tuple[Relation, ...] = ()
+    requires: tuple[Requirement, ...] = ()
+    test_values: tuple[Any, ...] = ()
+    untried: str | None = None
+    decoding: tuple[str, ...] = ()
+    path: str = ""
+    default: Any = None
+    description: str = ""
+
+    @property
+    def effective_default(self) -> Any:
+        """What is in force when nobody sets it; None where the library chooses."""
+        if self.default is not None:
+            return self.default
+        return None if isinstance(self.library_default, LibraryChoice) else self.library_default
+
+
+def parameter(
+    *,
+    target: Target,
+    keyword: str,
+    level: Level,
+    library_default: Any,
+    evidence: str,
+    relations: tuple[Relation, ...] = (),
+    requires: tuple[Requirement, ...] = (),
+    test_values: tuple[Any, ...] = (),
+    untried: str | None = None,
+    decoding: tuple[str, ...] = (),
+) -> Parameter:
+    """Declare a field as a library parameter; goes into the field's `Annotated`. Path and default are the field's."""
+    return Parameter(
+        target, keyword, level, library_default, evidence, relations, requires, test_values, untried, decoding
+    )
+
+
+def needs(
+    other: When,
+    *,
+    rule: str,
+    because: str,
+    fix: str,
+    severity: Severity = "error",
+    neutral: tuple[Any, ...] = (),
+) -> Relation:
+    """The parameter makes sense only where `other` holds."""
+    return Relation("needs", other, rule, because, fix, severity, neutral)
+
+
+def excludes(
+    other: When,
+    *,
+    rule: str,
+    because: str,
+    fix: str,
+    severity: Severity = "error",
+    neutral: tuple[Any, ...] = (),
+) -> Relation:
+    """The parameter makes no sense where `other` holds."""
+    return Relation("excludes", other, rule, because, fix, severity, neutral)

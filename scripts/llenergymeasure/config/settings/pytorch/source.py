@@ -1,0 +1,132 @@
+"""Where the weights come from and how they are computed with: attention kernel, revision, remote code, adapter."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from llenergymeasure.config.settings.base import RuledConfig
+from llenergymeasure.config.settings.model_ref import parse_model_ref
+from llenergymeasure.config.settings.parameter import LibraryChoice, Requirement, When, needs, parameter
+
+
+def _adapter(text: str | None) -> str | None:
+    if text is not None and parse_model_ref(text).kind not in ("folder", "hub"):
+        raise ValueError(f"is {text!r}; an adapter is a folder (./my-adapter) or a hub repository (org/name)")
+    return text
+
+
+class SourceConfig(RuledConfig):
+    """Source of the model, adapter and kernels."""
+
+    attn_implementation: Annotated[
+        Literal["sdpa", "flash_attention_2", "flash_attention_3", "eager"] | None,
+        parameter(
+            target="from_pretrained",
+            keyword="attn_implementation",
+            level="load",
+            library_default=LibraryChoice("sdpa where the architecture has it, else eager"),
+            evidence="attention",
+            requires=(
+                Requirement(package="flash_attn", cuda_capability=(8, 0), values=("flash_attention_2",)),
+                Requirement(package="flash_attn_interface", cuda_capability=(9, 0), values=("flash_attention_3",)),
+            ),
+            test_values=("sdpa", "eager", "flash_attention_2", "flash_attention_3"),
+        ),
+    ] = None
+    """The attention kernel."""
+
+    revision: Annotated[
+        str | None,
+        Field(min_length=1),
+        parameter(
+            target="from_pretrained",
+            keyword="revision",
+            level="load",
+            library_default=LibraryChoice("main, pinned by the lock file to a commit"),
+            evidence="revision",
+            untried="needs a model that has revisions",
+        ),
+    ] = None
+    """Branch, tag or 40-character commit of a hub model; the version of a package. Part of the experiment's id."""
+
+    trust_remote_code: Annotated[
+        bool | None,
+        parameter(
+            target="from_pretrained",
+            keyword="trust_remote_code",
+            level="load",
+            library_default=LibraryChoice("allowed for a snapshot whose files are in the lock, refused otherwise"),
+            evidence="remote_code",
+            test_values=(True, False),
+        ),
+    ] = None
+    """Run Python code that comes with the model. Left out, it runs where the lock has the hash of every code file,
+    and a model whose code is not in the lock is an error; with false it never runs."""
+
+    adapter: Annotated[
+        str | None,
+        AfterValidator(_adapter),
+        parameter(
+            target="load_adapter",
+            keyword="peft_model_id",
+            level="load",
+            library_default=LibraryChoice("no adapter"),
+            evidence="adapter",
+            requires=(Requirement(package="peft"),),
+            untried="needs an adapter that fits the model",
+        ),
+    ] = None
+    """A LoRA adapter laid over the model: `./folder` or `org/name`, pinned as models are. It is kept apart from the
+    weights, so every adapted layer computes twice; to measure a merged model, merge it first."""
+
+    adapter_revision: Annotated[
+        str | None,
+        Field(min_length=1),
+        parameter(
+            target="load_adapter",
+            keyword="revision",
+            level="load",
+            library_default=LibraryChoice("main, pinned by the lock file to a commit"),
+            evidence="adapter_revision",
+            untried="needs an adapter on a hub",
+            relations=(
+                needs(
+                    When("pytorch.adapter", "set", True),
+                    rule="adapter-revision-needs-adapter",
+                    because="there is no adapter it could be the revision of",
+                    fix="name the adapter or remove this",
+                ),
+            ),
+        ),
+    ] = None
+    """Branch, tag or commit of a hub adapter."""
+
+    allow_tf32: Annotated[
+        bool | None,
+        parameter(
+            target="runtime",
+            keyword="torch.backends.cuda.matmul.allow_tf32",
+            level="load",
+            library_default=False,
+            evidence="tf32",
+            requires=(Requirement(cuda_capability=(8, 0)),),
+            test_values=(True, False),
+        ),
+    ] = None
+    """Let float32 multiplications on CUDA devices run in TF32, with 10 bits of mantissa."""
+
+    inference_mode: Annotated[
+        bool | None,
+        parameter(
+            target="runtime",
+            keyword="torch.inference_mode",
+            level="load",
+            library_default=False,
+            evidence="inference_mode",
+            test_values=(True, False),
+        ),
+    ] = None
+    """Generate inside `torch.inference_mode()`, which spares each operation the bookkeeping that autograd needs.
+    `generate` alone only turns gradients off (`torch.no_grad()`)."""

@@ -1,0 +1,111 @@
+"""What a setting takes, in words: for error messages and for the tables in config/README.md."""
+
+from __future__ import annotations
+
+import types
+from typing import Any, Literal, Union, get_args, get_origin
+
+import annotated_types
+from pydantic.fields import FieldInfo
+
+from llenergymeasure.config.problems.problem import show
+from llenergymeasure.config.problems.text import did_you_mean
+from llenergymeasure.config.settings.parameter import LibraryChoice, Parameter
+
+
+def wanted(field: FieldInfo) -> str:
+    """For example `a whole number, 1 or more`."""
+    kinds = [kind for kind in _members(field.annotation) if kind is not type(None)]
+    text = " or ".join(dict.fromkeys(_kind(kind) for kind in kinds))
+    bounds = _bounds(_constraints(field))
+    if bounds:
+        text += f", {bounds}"
+    if field.examples:
+        text += f", such as {field.examples[0]}"
+    return text
+
+
+def left_out(item: Parameter) -> str:
+    """What is in force where a study does not set the parameter, as Markdown."""
+    if item.default is not None:
+        return f"`{show(item.default)}`"
+    library = item.library_default
+    text = str(library) if isinstance(library, LibraryChoice) else f"`{show(library)}`"
+    # The library merges the model's own generation_config.json into every call.
+    return f"{text}, unless the model's own files set it" if _of_generation(item) else text
+
+
+def _of_generation(item: Parameter) -> bool:
+    return item.target == "generate" and item.level == "generation"
+
+
+def nearest_choice(field: FieldInfo, value: Any) -> str | None:
+    """The allowed word a misspelt one most likely means."""
+    words = [
+        word
+        for kind in _members(field.annotation)
+        if get_origin(kind) is Literal
+        for word in get_args(kind)
+        if isinstance(word, str)
+    ]
+    return did_you_mean(str(value), words)
+
+
+def options(field: FieldInfo) -> list[Any] | None:
+    """The values a setting is limited to; None where it is not limited to a list."""
+    found: list[Any] = []
+    for kind in _members(field.annotation):
+        if kind is bool:
+            found += [True, False]
+        elif get_origin(kind) is Literal:
+            found += get_args(kind)
+        elif kind is not type(None):
+            return None
+    return found
+
+
+def _constraints(field: FieldInfo) -> list[Any]:
+    found: list[Any] = []
+    for item in field.metadata:
+        found += item if isinstance(item, annotated_types.GroupedMetadata) else [item]
+    return found
+
+
+def _members(annotation: Any) -> list[Any]:
+    if get_origin(annotation) in (Union, types.UnionType):
+        return [member for part in get_args(annotation) for member in _members(part)]
+    return [annotation]
+
+
+def _kind(kind: Any) -> str:
+    plain = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Any: "any value"}
+    if kind in plain:
+        return plain[kind]
+    if get_origin(kind) is Literal:
+        words = [show(word) if not isinstance(word, str) else word for word in get_args(kind)]
+        return words[0] if len(words) == 1 else f"one of {', '.join(words)}"
+    if get_origin(kind) is list:
+        return f"a list of {_plural(get_args(kind)[0])}"
+    return "a mapping"
+
+
+def _plural(kind: Any) -> str:
+    if kind is str:
+        return "texts"
+    if get_origin(kind) is Literal:
+        return "/".join(str(word) for word in get_args(kind))
+    return "mappings" if get_origin(kind) is dict else "values"
+
+
+def _bounds(constraints: list[Any]) -> str:
+    least = next((item.ge for item in constraints if isinstance(item, annotated_types.Ge)), None)
+    above = next((item.gt for item in constraints if isinstance(item, annotated_types.Gt)), None)
+    most = next((item.le for item in constraints if isinstance(item, annotated_types.Le)), None)
+    if least is not None and most is not None:
+        return f"from {least} to {most}"
+    words = [f"{least} or more"] if least is not None else []
+    words += [f"above {above}"] if above is not None else []
+    words += [f"{most} or less"] if most is not None else []
+    if any(isinstance(item, annotated_types.MinLen) for item in constraints):
+        words.append("not empty")
+    return " and ".join(words)

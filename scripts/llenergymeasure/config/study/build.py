@@ -1,0 +1,133 @@
+"""From a mapping a user wrote to an experiment, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from llenergymeasure.config.problems.catalogue import DUPLICATE_KEY, MISSING_KEY, UNKNOWN_KEY, WRONG_VALUE
+from llenergymeasure.config.problems.problem import Problem, show
+from llenergymeasure.config.rules.rules import check_rules
+from llenergymeasure.config.settings.base import UNCHECKED
+from llenergymeasure.config.settings.experiment import ExperimentConfig, PassthroughConfig
+from llenergymeasure.config.settings.setting_paths import (
+    PASSTHROUGH,
+    is_leaf,
+    is_section,
+    leaves,
+    nest,
+    sections,
+    suggest,
+)
+from llenergymeasure.config.settings.type_words import nearest_choice, wanted
+
+_NOTHING_PASSED = PassthroughConfig()
+_STAND_IN_MODEL = "random:llama"
+_UNDOTTED_EXPONENT = re.compile(r"[-+]?\d+(\.\d+)?[eE][-+]?\d+")
+
+
+def spell_out(settings: Mapping[Any, Any], where: str = "") -> tuple[dict[str, Any], list[Problem]]:
+    """Leaf path → value of a partial experiment, nested or with dotted keys; and what is no setting.
+
+    A section that is empty (null) sets nothing. A leaf's own value is kept whole, be it a mapping.
+    """
+    flat: dict[str, Any] = {}
+    problems: list[Problem] = []
+
+    def walk(mapping: Mapping[Any, Any], prefix: str, place: str) -> None:
+        for key, value in mapping.items():
+            path = f"{prefix}.{key}" if prefix else str(key)
+            here = f"{place}.{key}" if place else str(key)
+            if not isinstance(key, str):
+                problems.append(UNKNOWN_KEY.problem(here, f"the key {show(key)} is not text", "put it in quotes"))
+            elif is_section(path):
+                if isinstance(value, Mapping):
+                    walk(value, path, here)
+                elif value is not None:
+                    problems.append(WRONG_VALUE.problem(here, f"is {show(value)}", "wanted: a mapping"))
+            elif not is_leaf(path):
+                problems.append(UNKNOWN_KEY.problem(here, "is not a setting", suggest(path)))
+            elif path in flat:
+                problems.append(DUPLICATE_KEY.problem(here, "is given twice, dotted and nested"))
+            else:
+                flat[path] = value
+
+    walk(settings, "", where)
+    return flat, problems
+
+
+def build(flat: Mapping[str, Any]) -> tuple[ExperimentConfig | None, list[Problem]]:
+    """The experiment of these leaf values; None where a problem is an error. Problems carry leaf paths."""
+    try:
+        # pydantic copies a default that holds mappings, for every experiment of a study: nothing is shared instead.
+        config = ExperimentConfig.model_validate({PASSTHROUGH: _NOTHING_PASSED, **nest(flat)}, context=UNCHECKED)
+    except ValidationError as error:
+        problems = value_problems(error, flat)
+        broken = {problem.path for problem in problems}
+        return None, problems + _rules_among_the_rest(flat, broken)
+    problems = check_rules(config)
+    return (None if any(problem.severity == "error" for problem in problems) else config), problems
+
+
+def value_problems(error: ValidationError, flat: Mapping[str, Any]) -> list[Problem]:
+    """One problem a leaf: what it is, and what is wanted."""
+    found: dict[str, Problem] = {}
+    for item in error.errors(include_url=False):
+        path = _leaf_of(item["loc"])
+        leaf = leaves().get(path)
+        if item["type"] == "missing":
+            found[path] = MISSING_KEY.problem(path, "is missing", "write for example org/name or ./folder")
+        elif item["type"] == "value_error":
+            found[path] = WRONG_VALUE.problem(path, *_split(str(item["ctx"]["error"])))
+        elif path not in found:
+            value = flat.get(path, item["input"])
+            if leaf is None:
+                found[path] = WRONG_VALUE.problem(path, f"is {show(value)}", f"{item['msg']}")
+            else:
+                hint = f"wanted: {wanted(leaf.field)}"
+                found[path] = WRONG_VALUE.problem(path, f"is {show(value)}", f"{hint}{_remark(leaf.field, value)}")
+    return list(found.values())
+
+
+def _split(message: str) -> tuple[str, str | None]:
+    """A validator's message says what is wrong and, after a semicolon, what would be right."""
+    wrong, _, right = message.partition("; ")
+    return wrong, right or None
+
+
+def _remark(field: Any, value: Any) -> str:
+    if isinstance(value, str):
+        if _UNDOTTED_EXPONENT.fullmatch(value):
+            return f" (YAML reads {value} as text; write {float(value)!r})"
+        if re.fullmatch(r"-?\d+(\.\d+)?|true|false", value):
+            return " (without the quotes)"
+        near = nearest_choice(field, value)
+        return f" ({near})" if near else ""
+    if isinstance(value, bool) and "text" in wanted(field):
+        return " (put it in quotes)"
+    return ""
+
+
+def _leaf_of(location: tuple[int | str, ...]) -> str:
+    """pydantic adds list positions and members of unions to a location; the leaf is what the user wrote."""
+    head = str(location[0]) if location else ""
+    if head not in sections() or len(location) == 1:
+        return head
+    if head == PASSTHROUGH:
+        return ".".join(str(part) for part in location[:3])
+    return f"{head}.{location[1]}"
+
+
+def _rules_among_the_rest(flat: Mapping[str, Any], broken: set[str]) -> list[Problem]:
+    """The rules' verdict on what is left when the broken leaves are set aside."""
+    rest = {path: value for path, value in flat.items() if path not in broken}
+    if "model" in broken:
+        rest["model"] = _STAND_IN_MODEL
+    try:
+        config = ExperimentConfig.model_validate(nest(rest), context=UNCHECKED)
+    except ValidationError:
+        return []
+    return check_rules(config, without=frozenset(broken))

@@ -1,0 +1,171 @@
+"""models.lock.yaml: which commit a branch name stood for when it was pinned, and what each file hashes to.
+
+models:
+  org/name:
+    main:                     # the revision the study asks for
+      commit: 0123…           # 40 hexadecimal digits
+      files:
+        model.safetensors: {sha256: …, size: 269060552}
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from llenergymeasure.config.settings.model_ref import COMMIT, ModelRef, parse_model_ref, safe_relative_path
+
+DEFAULT_REVISION = "main"
+_HEADER = "# Written by `snakemake pin`: the commit and file hashes of every hub model. Commit this file.\n"
+
+
+class LockError(ValueError):
+    """models.lock.yaml can't be used, or a model is not in it. One line that says what to do."""
+
+
+def _inside(path: str) -> str:
+    if not safe_relative_path(path):
+        raise ValueError(f"{path!r} is not a path inside a model's folder")
+    return path
+
+
+def _hub_name(name: str) -> str:
+    if parse_model_ref(name).kind != "hub":
+        raise ValueError(f"{name!r} is not a hub name (org/name)")
+    return name
+
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FilePath = Annotated[str, AfterValidator(_inside)]
+HubName = Annotated[str, AfterValidator(_hub_name)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileHash(_Strict):
+    """SHA-256 of a file's bytes and its size in bytes."""
+
+    sha256: Sha256
+    size: int = Field(ge=0)
+
+
+class Pin(_Strict):
+    """One revision of one model."""
+
+    commit: str = Field(pattern=r"^[0-9a-f]{40}$")
+    files: dict[FilePath, FileHash] = {}
+
+
+class ModelsLock(_Strict):
+    """Every pin: org/name -> requested revision -> pin."""
+
+    models: dict[HubName, dict[str, Pin]] = {}
+
+    def commit(self, name: str, revision: str | None) -> str | None:
+        """The commit `revision` (None: the hub's default branch) is pinned to; a commit is its own pin."""
+        requested = revision or DEFAULT_REVISION
+        if COMMIT.fullmatch(requested):
+            return requested
+        pin = self.models.get(name, {}).get(requested)
+        return pin.commit if pin else None
+
+    def files(self, name: str, commit: str) -> dict[str, FileHash] | None:
+        """The hashes recorded for a commit, or None when the lock has none."""
+        for pin in self.models.get(name, {}).values():
+            if pin.commit == commit and pin.files:
+                return dict(pin.files)
+        return None
+
+    def only(self, wanted: Collection[tuple[str, str | None]]) -> ModelsLock:
+        """The entries of these (name, commit) pairs alone."""
+        kept = {
+            name: {revision: pin for revision, pin in pins.items() if (name, pin.commit) in wanted}
+            for name, pins in self.models.items()
+        }
+        return ModelsLock(models={name: pins for name, pins in kept.items() if pins})
+
+    def with_pin(self, name: str, revision: str, pin: Pin) -> ModelsLock:
+        """A lock that also holds `pin`; every other entry is kept."""
+        revisions = {**self.models.get(name, {}), revision: pin}
+        return ModelsLock(models={**self.models, name: revisions})
+
+
+def pinned_revision(ref: ModelRef, requested: str | None, lock: ModelsLock) -> str | None:
+    """What the results are keyed by: a hub model's commit, a package's version, None for folder and random.
+
+    LockError (one line) when a hub model is not pinned, a package is missing or of another version, or a
+    revision is given for a model that has none.
+    """
+    if ref.kind == "hub":
+        commit = lock.commit(ref.name, requested)
+        if commit is None:
+            raise LockError(
+                f"{ref.text} at {requested or DEFAULT_REVISION!r} is not pinned to a 40-character commit; "
+                "run `snakemake pin`"
+            )
+        return commit
+    if ref.kind == "package":
+        return _installed_version(ref, requested)
+    try:
+        ref.check_revision(requested)
+    except ValueError as error:
+        raise LockError(str(error)) from error
+    return None
+
+
+def read_lock(path: Path) -> ModelsLock:
+    """The lock in `path`; a file that is not there is an empty lock. LockError when it can't be read."""
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return ModelsLock()
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise LockError(f"{path}: not readable as YAML ({_first_line(error)}); run `snakemake pin`") from error
+    try:
+        return ModelsLock.model_validate({} if content is None else content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        message = first["msg"].removeprefix("Value error, ")
+        raise LockError(f"{path}: {where}: {message}; restore it or run `snakemake pin`") from error
+
+
+def write_lock(lock: ModelsLock, path: Path) -> None:
+    """Write atomically and sorted: the same pins give the same bytes."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = _HEADER + yaml.safe_dump(lock.model_dump(mode="json"), sort_keys=True, width=120)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _installed_version(ref: ModelRef, requested: str | None) -> str:
+    try:
+        installed = importlib.metadata.version(ref.distribution)
+    except importlib.metadata.PackageNotFoundError as error:
+        wanted = f"{ref.distribution}=={requested}" if requested else ref.distribution
+        raise LockError(
+            f"{ref.text}: {ref.distribution} is not installed; run `pip install --no-deps {wanted}`"
+        ) from error
+    if requested not in (None, installed):
+        raise LockError(
+            f"{ref.text}: {ref.distribution} {installed} is installed, the study asks for {requested}; "
+            f"install that version or write revision: {installed!r}"
+        )
+    return installed
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", 1)[0]

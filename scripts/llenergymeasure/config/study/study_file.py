@@ -1,0 +1,100 @@
+"""A study's YAML file, with the line every key stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from llenergymeasure.config.problems.catalogue import DUPLICATE_KEY, UNREADABLE
+from llenergymeasure.config.problems.problem import Problem, StudyError
+
+_MOST_NODES = 500_000
+"""A file of a few lines can expand to billions of nodes through aliases; no study needs this many."""
+
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe, and without dates: `2026-01-01` in a study is text."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """The content of a file and, by dotted path, the line of every key and list item."""
+
+    name: str
+    content: Any
+    lines: Mapping[str, int]
+
+
+def read_study_file(path: Path) -> StudyFile:
+    """Read with a safe loader. StudyError: not there, not UTF-8, not YAML, keys given twice."""
+    name = str(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise StudyError([_unreadable(name, f"can't be read: {reason}")]) from error
+    try:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            lines: dict[str, int] = {}
+            problems = list(_walk(node, "", lines, [], [0])) if node is not None else []
+            if problems:
+                raise StudyError([Problem(**{**problem.to_dict(), "file": name}) for problem in problems])
+            content = loader.construct_document(node) if node is not None else None
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        reason = error.problem or error.context or "not YAML"
+        line = mark.line + 1 if mark else None
+        raise StudyError([_unreadable(name, f"is not YAML: {reason}", line)]) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = str(error).split("\n", 1)[0] or type(error).__name__
+        raise StudyError([_unreadable(name, f"is not YAML: {reason}")]) from error
+    return StudyFile(name, content, lines)
+
+
+def _unreadable(name: str, message: str, line: int | None = None) -> Problem:
+    return Problem("error", "", message, UNREADABLE.fix, UNREADABLE.id, name, line)
+
+
+def _walk(
+    node: yaml.Node, path: str, lines: dict[str, int], open_nodes: list[yaml.Node], seen: list[int]
+) -> Iterator[Problem]:
+    """Note the line of every key and item; give the keys that stand twice in one mapping."""
+    seen[0] += 1
+    if any(node is parent for parent in open_nodes):
+        raise yaml.YAMLError("an alias refers to the mapping or list it stands in")
+    if seen[0] > _MOST_NODES:
+        raise yaml.YAMLError(f"with its aliases it has more than {_MOST_NODES} values")
+    open_nodes.append(node)
+    if isinstance(node, yaml.MappingNode):
+        keys: set[str] = set()
+        for key, value in node.value:
+            name = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
+            here = f"{path}.{name}" if path else name
+            line = key.start_mark.line + 1
+            if name in keys and name != "<<":
+                yield Problem("error", here, "is given twice", DUPLICATE_KEY.fix, DUPLICATE_KEY.id, None, line)
+            keys.add(name)
+            lines[here] = line
+            yield from _walk(value, here, lines, open_nodes, seen)
+    elif isinstance(node, yaml.SequenceNode):
+        for position, item in enumerate(node.value):
+            here = f"{path}[{position}]"
+            lines.setdefault(here, item.start_mark.line + 1)
+            yield from _walk(item, here, lines, open_nodes, seen)
+    open_nodes.pop()

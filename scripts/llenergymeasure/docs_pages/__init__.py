@@ -1,0 +1,1 @@
+"""The pages and the schema that are generated from the declarations."""

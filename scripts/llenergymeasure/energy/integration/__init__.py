@@ -1,0 +1,1 @@
+"""From readings of a counter or of power to the joules of a window."""

@@ -1,0 +1,1 @@
+"""What else the host did during a window."""

@@ -1,0 +1,168 @@
+"""What the samples and the states around a window say about it: findings, and facts for the record."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from llenergymeasure.energy.findings import Finding
+from llenergymeasure.energy.meters.nvml.device import NvmlDevice
+from llenergymeasure.energy.meters.nvml.processes import OtherProcess
+from llenergymeasure.energy.meters.nvml.state import BoardState
+from llenergymeasure.energy.meters.nvml.throttle import POWER_CAP, Throttled, throttling
+from llenergymeasure.energy.sampling.power_sampler import PowerReading
+
+# The SM clock at the end of a window, against that at its beginning: medians of the outer thirds.
+CLOCK_FALL = 0.05
+FEWEST_SAMPLES = 6
+# Clocks held down for less of a window than the resolution that studies ask for by default do not show in its figures.
+THROTTLED_SHARE = 0.01
+# A compositor that draws now and then stays below; a program that computes does not.
+FOREIGN_SM_PERCENT = 2.0
+
+
+def lost(uuid: str, phase: str) -> Finding:
+    return Finding("device-lost", "invalid", f"{uuid}: the driver lost the device in phase {phase}")
+
+
+def findings_of(
+    uuid: str, phase: str, readings: Sequence[PowerReading], before: BoardState | None, after: BoardState | None
+) -> list[Finding]:
+    """What makes the window of one board doubtful."""
+    found = [_throttled(uuid, phase, readings, before, after), _falling_clock(uuid, phase, readings)]
+    if before is not None and after is not None:
+        found += [_ecc(uuid, phase, before, after), _foreign(uuid, phase, before, after)]
+    return [finding for finding in found if finding is not None]
+
+
+def hidden_processes(uuid: str, state: BoardState) -> str | None:
+    """What to warn of where a board that holds the model lists none of our processes; the same text in every window."""
+    if state.processes is None or state.processes.told:
+        return None
+    return (
+        f"{uuid}: the process ids that the driver lists are not those seen from here, so nobody can tell whether "
+        "other programs use the board, nor how much of its memory is ours (in a container: docker run --pid=host)"
+    )
+
+
+def facts_of(
+    device: NvmlDevice, readings: Sequence[PowerReading], before: BoardState | None, after: BoardState | None
+) -> dict[str, Any]:
+    """What was looked at, for the record; None where the board does not tell."""
+    temperatures = [reading.temperature_c for reading in readings if reading.temperature_c is not None]
+    sm_clocks = [reading.sm_clock_mhz for reading in readings if reading.sm_clock_mhz is not None]
+    memory_clocks = [reading.memory_clock_mhz for reading in readings if reading.memory_clock_mhz is not None]
+    return {
+        "temperature_first_c": temperatures[0] if temperatures else None,
+        "temperature_last_c": temperatures[-1] if temperatures else None,
+        "temperature_max_c": max(temperatures, default=None),
+        "sm_clock_min_mhz": min(sm_clocks, default=None),
+        "sm_clock_median_mhz": statistics.median(sm_clocks) if sm_clocks else None,
+        "memory_clock_min_mhz": min(memory_clocks, default=None),
+        "memory_clock_median_mhz": statistics.median(memory_clocks) if memory_clocks else None,
+        "samples": len(readings),
+        "power_reading": device.power.name if device.power else None,
+        "power_limit_w": after.power_limit_w if after else None,
+        "power_limit_default_w": after.power_limit_default_w if after else None,
+        "throttled": {reason: asdict(each) for reason, each in _shares(readings, before, after).items()},
+        "persistence_mode": after.persistence_mode if after else None,
+        "corrected_ecc_errors": _rise(before, after, "corrected_ecc_errors"),
+        "uncorrected_ecc_errors": _rise(before, after, "uncorrected_ecc_errors"),
+        **_process_facts(after),
+        "missing_sensors": {**device.missing, **(after.missing if after else {})},
+    }
+
+
+def _process_facts(after: BoardState | None) -> dict[str, Any]:
+    found = after.processes if after else None
+    lists_none = (after.missing.get("processes") if after else None) or "the board was not looked at"
+    return {
+        "processes_told": None if found is None else found.told,
+        "other_processes": None if found is None else [asdict(other) for other in found.others],
+        "hidden_processes": None if found is None else found.hidden,
+        "process_memory_bytes": None if found is None else found.own_memory_bytes,
+        "process_memory_reason": lists_none if found is None else found.own_memory_reason,
+        "memory_used_bytes": after.memory_used_bytes if after else None,
+    }
+
+
+def _shares(
+    readings: Sequence[PowerReading], before: BoardState | None, after: BoardState | None
+) -> dict[str, Throttled]:
+    if before is None or after is None:
+        return throttling(readings, {}, {}, 0.0)
+    return throttling(readings, before.throttled_s or {}, after.throttled_s or {}, after.time_s - before.time_s)
+
+
+def _throttled(
+    uuid: str, phase: str, readings: Sequence[PowerReading], before: BoardState | None, after: BoardState | None
+) -> Finding | None:
+    """A power cap at the board's own limit is how many boards always work: a fact. At a lowered limit it is none."""
+    causes = []
+    for reason, held in _shares(readings, before, after).items():
+        if held.share <= THROTTLED_SHARE:
+            continue
+        words = f"{reason} {held.share:.0%} of the time (by {'its counter' if held.by == 'counter' else held.by})"
+        if reason != POWER_CAP:
+            causes.append(words)
+        elif after is not None and _limit_is_lowered(after):
+            causes.append(
+                f"{words} at {after.power_limit_w:g} W, the board's default is {after.power_limit_default_w:g} W"
+            )
+    if not causes:
+        return None
+    return Finding("throttled", "suspect", f"{uuid} was held back in phase {phase}: {'; '.join(causes)}")
+
+
+def _limit_is_lowered(state: BoardState) -> bool:
+    limit_w, default_w = state.power_limit_w, state.power_limit_default_w
+    return limit_w is not None and default_w is not None and limit_w < default_w
+
+
+def _falling_clock(uuid: str, phase: str, readings: Sequence[PowerReading]) -> Finding | None:
+    clocks = [reading.sm_clock_mhz for reading in readings if reading.sm_clock_mhz is not None]
+    if len(clocks) < FEWEST_SAMPLES:
+        return None
+    third = len(clocks) // 3
+    first, last = statistics.median(clocks[:third]), statistics.median(clocks[-third:])
+    if last >= (1 - CLOCK_FALL) * first:
+        return None
+    message = (
+        f"{uuid}: the SM clock fell from {first:.0f} to {last:.0f} MHz in phase {phase}, by {1 - last / first:.0%}"
+    )
+    return Finding("clock-fell", "suspect", message)
+
+
+def _ecc(uuid: str, phase: str, before: BoardState, after: BoardState) -> Finding | None:
+    rise = _rise(before, after, "uncorrected_ecc_errors")
+    if not rise:
+        return None
+    return Finding("ecc-errors", "invalid", f"{uuid}: {rise} uncorrected ECC errors in phase {phase}")
+
+
+def _foreign(uuid: str, phase: str, before: BoardState, after: BoardState) -> Finding | None:
+    """Those that used the SMs; where the driver does not tell who did, those that could have."""
+    if after.processes is None or before.processes is None:
+        return None
+    others = after.processes.others
+    using = [f"{other.pid} ({other.sm_percent:.0f} %)" for other in others if _uses(other)]
+    if using:
+        message = f"{uuid} was shared in phase {phase} with processes that used its SMs: {', '.join(using)}"
+        return Finding("foreign-processes", "suspect", message)
+    unknown = {other.pid for other in (*before.processes.others, *others) if other.sm_percent is None and other.compute}
+    if not unknown:
+        return None
+    listed = ", ".join(str(pid) for pid in sorted(unknown))
+    message = f"{uuid} was shared in phase {phase} with processes whose use the driver does not tell: {listed}"
+    return Finding("foreign-processes", "suspect", message)
+
+
+def _uses(other: OtherProcess) -> bool:
+    return other.sm_percent is not None and other.sm_percent > FOREIGN_SM_PERCENT
+
+
+def _rise(before: BoardState | None, after: BoardState | None, name: str) -> int | None:
+    earlier, later = getattr(before, name, None), getattr(after, name, None)
+    return None if earlier is None or later is None else later - earlier

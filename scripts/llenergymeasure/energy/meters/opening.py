@@ -1,0 +1,65 @@
+"""From the study's energy settings to open meters."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from llenergymeasure.energy.clock import CLOCK, Clock
+from llenergymeasure.energy.meter import Meter, MeterContext, MeterUnavailable
+from llenergymeasure.energy.meter_set import MeterSet
+from llenergymeasure.energy.meters.codecarbon import detect_ahead
+from llenergymeasure.energy.meters.host.watcher import HostWatcher
+from llenergymeasure.energy.meters.registry import METERS, ONLY_WHEN_NAMED
+from llenergymeasure.energy.warning_log import WarningLog
+
+if TYPE_CHECKING:
+    from llenergymeasure.config import EnergyConfig
+
+
+def prepare_meters(config: EnergyConfig) -> None:
+    """Begin what takes time and no processor, so that `open_meters` is quicker if other work comes between."""
+    if config.meters is None or "codecarbon" in config.meters:
+        detect_ahead()
+
+
+def open_meters(config: EnergyConfig, clock: Clock = CLOCK) -> MeterSet:
+    """Open the meters of `energy.meters`, or all that work here.
+
+    Takes seconds, so that windows take none; call it before torch touches CUDA.
+
+    Raises:
+        MeterUnavailable: a meter that `energy.meters` names cannot work on this machine.
+    """
+    warn = WarningLog()
+    meters: list[Meter] = []
+    refused: list[dict[str, str]] = []
+    unasked = [name for name in METERS if name not in ONLY_WHEN_NAMED]
+    wanted = unasked if config.meters is None else list(config.meters)
+    for name in wanted:
+        if name not in METERS:
+            raise MeterUnavailable(name, f"there is no such meter, only {', '.join(METERS)}")
+    try:
+        for name in [name for name in METERS if name in wanted]:
+            covered: frozenset[str] = frozenset().union(*(meter.domains for meter in meters))
+            try:
+                meters.append(METERS[name](MeterContext(os.environ, config.power_interval_s, clock, covered, warn)))
+            except MeterUnavailable as refusal:
+                if config.meters is not None:
+                    raise
+                refused.append({"meter": name, "reason": refusal.reason})
+    except BaseException:
+        for meter in meters:
+            meter.close()
+        raise
+    if wanted:
+        no_meter = "no meter works here: " + "; ".join(f"{each['meter']}: {each['reason']}" for each in refused)
+    else:
+        no_meter = "energy.meters is empty: the study asks for no energy"
+    return MeterSet(meters, warn, refused=refused, no_meter=no_meter, watchers=[HostWatcher(clock)], clock=clock)
+
+
+def no_meters() -> MeterSet:
+    """For the further processes of an experiment: the first one meters the devices of all of them."""
+    reason = "the first process meters for all"
+    return MeterSet([], WarningLog(), refused=[], no_meter=reason)

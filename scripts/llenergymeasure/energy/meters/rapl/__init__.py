@@ -1,0 +1,1 @@
+"""CPU packages and their memory, read through Linux's powercap tree."""

@@ -1,0 +1,1 @@
+"""The ways to generate, and the keywords they pass to the library."""

@@ -1,0 +1,83 @@
+"""Keywords of `model.generate()` for one experiment, derived from the parameter declarations."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from transformers import CompileConfig, ContinuousBatchingConfig
+
+from llenergymeasure.config import ExperimentConfig
+from llenergymeasure.config.problems.problem import show
+from llenergymeasure.config.settings.registry import keywords
+from llenergymeasure.engine.failure import ExperimentFailure
+from llenergymeasure.engine.generation.model_defaults import RELIED_ON, ModelDefaults, source_of
+
+# With `fixed_output` every row is as long as it was asked to be, whatever a model's own file says.
+_NO_EARLY_END: Mapping[str, Any] = {"stop_strings": None, "max_time": None}
+
+
+def generate_keywords(
+    config: ExperimentConfig, *, pad_token_id: int, defaults: ModelDefaults | None = None
+) -> dict[str, Any]:
+    """Fields of the `GenerationConfig` that is generated with. None means the library's default, not passed on.
+
+    defaults: what the model's files set; their least length is handed over, where the study sets none
+    """
+    given = keywords(config, "generate")
+    # A model, not a setting: `generator_for` hands it over.
+    given.pop("assistant_model", None)
+    if "compile_config" in given:
+        given["compile_config"] = CompileConfig(**given["compile_config"])
+    if config.pytorch.batching == "continuous":
+        # The processor cannot read the flat rows of `generate_batch`, and a model's file would make it try.
+        given["no_repeat_ngram_size"] = 0
+    elif config.fixed_output:
+        given.update(_NO_EARLY_END, min_new_tokens=config.max_output_tokens)
+    if defaults is not None and defaults.min_length and "min_new_tokens" not in given:
+        given["min_length"] = defaults.min_length
+    if config.pytorch.torch_compile:
+        # The model's own call is compiled already; `generate` must not compile it a second time.
+        given["disable_compile"] = True
+    return {**given, **RELIED_ON, "pad_token_id": pad_token_id, **config.passthrough_kwargs.generate}
+
+
+def continuous_options(config: ExperimentConfig) -> Mapping[str, Any]:
+    """Fields of the `ContinuousBatchingConfig`."""
+    options: dict[str, Any] = {}
+    if config.pytorch.batch_size is not None:
+        options["max_requests_per_batch"] = config.pytorch.batch_size
+    if config.pytorch.attn_implementation is not None and scheduler_takes("auto_switch_to_flash"):
+        # The library would take flash attention wherever it is installed. Versions without this switch do, and then
+        # the evidence of the attention says so.
+        options["auto_switch_to_flash"] = False
+    return {**options, **config.passthrough_kwargs.continuous_batching}
+
+
+def scheduler_takes(name: str) -> bool:
+    """Whether the installed library's `ContinuousBatchingConfig` has an option of that name."""
+    return name in inspect.signature(ContinuousBatchingConfig).parameters
+
+
+def page_option() -> str:
+    """What the library calls the tokens of a page of the paged cache; before 5.23 a block."""
+    return "page_size" if scheduler_takes("page_size") else "block_size"
+
+
+def eos_token_ids(model: Any, given: Mapping[str, Any], *, fixed_output: bool) -> frozenset[int]:
+    """Ids that end a row: those of the call, else of the model's own files.
+
+    None in fixed-output mode, where the library holds them back, whoever set them, until a row is as long as it was
+    asked to be. ExperimentFailure for anything that is not a token id.
+    """
+    declared = given.get("eos_token_id", model.generation_config.eos_token_id)
+    ids = [] if declared is None else [declared] if isinstance(declared, int) else declared
+    if not isinstance(ids, Sequence) or not all(isinstance(token, int) for token in ids):
+        raise ExperimentFailure(
+            "generate",
+            "InvalidEndToken",
+            f"{source_of('eos_token_id', given)} sets eos_token_id = {show(declared)}; wanted: a token id, or a list "
+            "of them",
+        )
+    return frozenset() if fixed_output else frozenset(ids)

@@ -1,0 +1,108 @@
+"""Keep what the libraries only log: their warnings while a model loads or first generates."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from transformers.utils.logging import warning_once
+
+from llenergymeasure.config.problems.text import printable
+
+CODE = "library-warning"
+LIBRARIES = ("transformers", "peft", "accelerate", "bitsandbytes", "optimum", "torch")
+MESSAGES = 20
+CHARACTERS = 400
+# The load report has a check of its own, which says the same with names.
+_TOLD_ELSEWHERE = ("LOAD REPORT",)
+# How the libraries call each other, now or in a later version.
+_FOR_PROGRAMMERS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class LibraryWarnings:
+    """Warnings for the record, each text once, at most `MESSAGES` of them; `left_out` counts the rest."""
+
+    def __init__(self) -> None:
+        self._messages: dict[str, None] = {}
+        self._lock = threading.Lock()
+        self._left_out = 0
+
+    def add(self, library: str, text: str) -> None:
+        """Of any length, with any characters, from any thread."""
+        line = printable(_COLOURS.sub("", text))
+        if any(words in line for words in _TOLD_ELSEWHERE):
+            return
+        message = f"{library}: {line}"
+        if len(message) > CHARACTERS:
+            message = message[: CHARACTERS - 1] + "…"
+        with self._lock:
+            if message in self._messages:
+                return
+            if len(self._messages) < MESSAGES:
+                self._messages[message] = None
+            else:
+                self._left_out += 1
+
+    def to_list(self) -> list[dict[str, str]]:
+        """As they stand in a record."""
+        found = [*self._messages]
+        if self._left_out:
+            found.append(f"{self._left_out} further warnings of the libraries are in the log only")
+        return [{"code": CODE, "message": message} for message in found]
+
+
+class _Handler(logging.Handler):
+    def __init__(self, kept: LibraryWarnings) -> None:
+        super().__init__(logging.WARNING)
+        self._kept = kept
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError):
+            # Arguments that do not fit the text: the log shows the fault, the record the text.
+            text = str(record.msg)
+        self._kept.add(record.name.partition(".")[0], text)
+
+
+@contextmanager
+def library_warnings() -> Iterator[LibraryWarnings]:
+    """Collect the libraries' log records from WARNING on, and Python's warnings; the log gets them as before.
+
+    What a library says only once in a process is said again: experiments that share one each have their own record.
+    """
+    kept = LibraryWarnings()
+    warning_once.cache_clear()
+    with ExitStack() as stack:
+        # Entering also makes Python forget which warnings were shown before.
+        stack.enter_context(warnings.catch_warnings())
+        show = warnings.showwarning
+
+        def showwarning(message: Any, category: Any, filename: str, *rest: Any, **named: Any) -> None:
+            if not issubclass(category, _FOR_PROGRAMMERS):
+                kept.add(_library_of(filename), str(message))
+            show(message, category, filename, *rest, **named)
+
+        warnings.showwarning = showwarning
+        handler = _Handler(kept)
+        for name in LIBRARIES:
+            logger = logging.getLogger(name)
+            logger.addHandler(handler)
+            stack.callback(logger.removeHandler, handler)
+            if not logger.isEnabledFor(logging.WARNING):
+                stack.callback(logger.setLevel, logger.level)
+                logger.setLevel(logging.WARNING)
+        yield kept
+
+
+def _library_of(filename: str) -> str:
+    """The package whose file gave the warning."""
+    parts = re.split(r"[\\/]", filename)
+    package = parts[len(parts) - parts[::-1].index("site-packages")] if "site-packages" in parts else parts[-1]
+    return package.removesuffix(".py")

@@ -1,0 +1,300 @@
+"""Load a model the way an experiment asks for: dtype, quantization, attention, placement, adapter, compilation."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers.distributed import DistributedConfig
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+from llenergymeasure.config import ExperimentConfig
+from llenergymeasure.config.devices import on_processor
+from llenergymeasure.config.settings.registry import keywords
+from llenergymeasure.engine.devices import DeviceKind, devices_of, input_device, startup_devices
+from llenergymeasure.engine.failure import ExperimentFailure, library_call
+from llenergymeasure.engine.generation.model_defaults import ModelDefaults, read_generation_file, take_defaults
+from llenergymeasure.engine.loading.checkpoint_quantization import (
+    CheckpointQuantization,
+    after_load,
+    declared_method,
+    undone,
+)
+from llenergymeasure.engine.loading.compilation import compile_in_place
+from llenergymeasure.engine.loading.fitting import memory_explained, refuse_offloading, require_fit
+from llenergymeasure.engine.loading.library_state import LibraryState
+from llenergymeasure.engine.loading.library_warnings import library_warnings
+from llenergymeasure.engine.loading.load_report import check_formats, check_report
+from llenergymeasure.engine.replicas import Alone, Group
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+TORCH_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A verified snapshot's folder, and whether it holds Python files whose hashes are in the lock.
+
+    quantized: the folder with its weights as they were quantized before, where they are read from there
+    """
+
+    path: Path
+    has_code: bool = False
+    quantized: Path | None = None
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Everything an experiment loads."""
+
+    model: Source
+    assistant: Source | None = None
+    adapter: Source | None = None
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in memory, with what loading it took.
+
+    defaults, assistant_defaults: the settings of generation that the files of model and draft model bring along
+    checkpoint_quantization: None where the files hold plain weights
+    warnings: what the library's load report and its log say, as {code, message}
+    """
+
+    model: Any
+    tokenizer: Any
+    assistant: Any
+    devices: DeviceKind
+    state: LibraryState
+    load_keywords: dict[str, Any]
+    compile_keywords: dict[str, Any] | None
+    load_s: float
+    load_peak_bytes: int
+    resident_bytes: int
+    defaults: ModelDefaults
+    assistant_defaults: ModelDefaults | None = None
+    checkpoint_quantization: CheckpointQuantization | None = None
+    warnings: Sequence[dict[str, str]] = ()
+
+    @property
+    def input_device(self) -> torch.device:
+        """Where prompts go."""
+        return input_device(self.model)
+
+
+def load_keywords(config: ExperimentConfig, *, has_code: bool, group: Group | None = None) -> dict[str, Any]:
+    """Keywords for `from_pretrained`, derived from the parameter declarations.
+
+    `has_code`: the snapshot holds Python files whose hashes are in the lock; only then may they run.
+    """
+    group = group or Alone()
+    given = keywords(config, "from_pretrained")
+    # The snapshot is already the revision that was asked for.
+    given.pop("revision", None)
+    given["dtype"] = DTYPES[given["dtype"]]
+    tensor_parallel = keywords(config, "distributed")
+    if tensor_parallel.get("tp_size", 1) > 1:
+        given["distributed_config"] = DistributedConfig(**tensor_parallel)
+    else:
+        given.setdefault("device_map", _own_device(config, group))
+    given["trust_remote_code"] = has_code and given.get("trust_remote_code") is not False
+    given["use_safetensors"] = True
+    given.update(config.passthrough_kwargs.from_pretrained)
+    quantization = {**keywords(config, "bitsandbytes"), **config.passthrough_kwargs.bitsandbytes}
+    # A configuration that says no to both widths makes transformers quantize all the same, to 4 bits.
+    if quantization.get("load_in_4bit") or quantization.get("load_in_8bit"):
+        given["quantization_config"] = BitsAndBytesConfig(**quantization)
+    return given
+
+
+def compile_keywords(config: ExperimentConfig) -> dict[str, Any] | None:
+    """Keywords for `model.compile`, or None where no compilation is asked for."""
+    if not config.pytorch.torch_compile:
+        return None
+    return {**keywords(config, "compile"), **config.passthrough_kwargs.compile}
+
+
+def load_model(config: ExperimentConfig, sources: Sources, group: Group | None = None) -> LoadedModel:
+    """Load model and tokenizer from one snapshot folder, and what is laid over or put beside the model.
+
+    Raises:
+        ExperimentFailure: the library refuses the combination, a kernel is not installed, or memory ran out.
+    """
+    group = group or Alone()
+    set_threads(config, group)
+    if config.pytorch.allow_tf32 is not None:
+        torch.backends.cuda.matmul.allow_tf32 = config.pytorch.allow_tf32
+        torch.backends.cudnn.allow_tf32 = config.pytorch.allow_tf32
+    before = startup_devices()
+    before.reset_peak_memory()
+    boards = [] if on_processor(vars(config.pytorch)) else _boards_for(config, group, before)
+    with library_call("load"), library_warnings() as said:
+        read = _read(config, sources, group, before, boards)
+    model = read.model
+    devices = devices_of(model)
+    devices.make_current()
+    quantization = after_load(read.quantized_by, model)
+    # It changes what the models hold, and the state is what they hold when an experiment begins.
+    defaults = take_defaults(model, sources.model.path)
+    its_defaults = None if sources.assistant is None else take_defaults(read.assistant, sources.assistant.path)
+    if config.pytorch.attn_implementation is not None:
+        _refuse_fallback(model, config.pytorch.attn_implementation, defaults)
+    asked = compile_keywords(config)
+    if asked is not None:
+        compile_in_place(model, asked)
+    return LoadedModel(
+        model=model,
+        tokenizer=read.tokenizer,
+        assistant=read.assistant,
+        devices=devices,
+        state=LibraryState(model, read.assistant),
+        load_keywords=read.given,
+        compile_keywords=asked,
+        load_s=read.load_s,
+        load_peak_bytes=before.peak_memory_bytes(),
+        resident_bytes=int(model.get_memory_footprint()),
+        defaults=defaults,
+        assistant_defaults=its_defaults,
+        checkpoint_quantization=quantization,
+        warnings=(*read.warnings, *undone(quantization), *said.to_list()),
+    )
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What the library read from the files, with the keywords it was given and the warnings of its load reports."""
+
+    model: Any
+    assistant: Any
+    tokenizer: Any
+    given: dict[str, Any]
+    quantized_by: str | None
+    load_s: float
+    warnings: list[dict[str, str]]
+
+
+def _read(
+    config: ExperimentConfig, sources: Sources, group: Group, before: DeviceKind, boards: list[dict[str, Any]]
+) -> _Read:
+    """Read model, adapter, draft model and tokenizer; `load_s` is the time of the weights alone."""
+    snapshot = sources.model.path
+    given = load_keywords(config, has_code=sources.model.has_code, group=group)
+    method = _import_model_code(snapshot, trust_remote_code=given["trust_remote_code"])
+    if "quantization_config" in given:
+        with contextlib.suppress(ImportError):  # the library says it better, and next
+            importlib.import_module("bitsandbytes")
+    weights = snapshot
+    if sources.model.quantized is not None:
+        # They bring their quantization along; the library ignores, with a warning, one that is given beside it.
+        weights = sources.model.quantized
+        given.pop("quantization_config")
+    kept = sources.model.quantized is not None
+    require_fit(config, weights, given, boards, quantized=kept)
+    start = time.perf_counter()
+    with memory_explained(config, weights, None if kept else given["dtype"], boards):
+        model, warnings = _from_pretrained(weights, "the model", given)
+        if method is None and not kept:
+            check_formats(model, weights)
+        if sources.adapter is not None:
+            report = model.load_adapter(str(sources.adapter.path), ignore_mismatched_sizes=True).to_dict()
+            warnings += check_report(report, owner="the adapter", files="the adapter's files")
+        model.eval()
+        assistant, its_warnings = _assistant(config, sources.assistant, model)
+        before.synchronize()
+    load_s = time.perf_counter() - start
+    refuse_offloading(config, model, boards)
+    tokenizer = AutoTokenizer.from_pretrained(
+        snapshot, trust_remote_code=given["trust_remote_code"], padding_side="left"
+    )
+    return _Read(model, assistant, tokenizer, given, method, load_s, [*warnings, *its_warnings])
+
+
+def set_threads(config: ExperimentConfig, group: Group) -> None:
+    """Threads of an operation: what was asked for, else the cores shared out among the processes."""
+    if config.cpu_threads is not None:
+        torch.set_num_threads(config.cpu_threads)
+    elif group.size > 1:
+        cores = psutil.cpu_count(logical=False) or 1
+        torch.set_num_threads(max(1, cores // group.size))
+
+
+def _own_device(config: ExperimentConfig, group: Group) -> Any:
+    """The first of the GPUs that the setup claims, all of them where it claims more; of several processes one each."""
+    if not torch.cuda.is_available():
+        return "auto" if group.size == 1 else "cpu"
+    if group.size > 1:
+        return {"": torch.cuda.current_device()}
+    spread = (config.pytorch.devices or 1) > 1 or config.pytorch.max_memory is not None
+    return "auto" if spread else {"": 0}
+
+
+def _boards_for(config: ExperimentConfig, group: Group, devices: DeviceKind) -> list[dict[str, Any]]:
+    """The GPUs that hold one model: those of the setup, or the one of this process."""
+    boards: list[dict[str, Any]] = devices.describe().get("devices", [])
+    if config.pytorch.devices is not None and len(boards) < config.pytorch.devices:
+        raise ExperimentFailure(
+            "load",
+            "TooFewDevices",
+            f"pytorch.devices: {config.pytorch.devices}, and torch sees {len(boards)} GPUs here",
+        )
+    alone = group.size == 1 or (config.pytorch.tp_size or 1) > 1
+    return boards if alone else boards[:1]
+
+
+def _from_pretrained(folder: Path, owner: str, given: Mapping[str, Any]) -> tuple[Any, list[dict[str, str]]]:
+    """The model and the warnings of its load report. ExperimentFailure where its files lack parameters."""
+    read_generation_file(folder, owner)
+    # For a parameter of another shape the report names both shapes; the library's own error names none.
+    model, report = AutoModelForCausalLM.from_pretrained(
+        folder, **{**given, "output_loading_info": True, "ignore_mismatched_sizes": True}
+    )
+    return model, check_report(report, owner=owner, files=f"{owner}'s files")
+
+
+def _assistant(config: ExperimentConfig, source: Source | None, model: Any) -> tuple[Any, list[dict[str, str]]]:
+    """The draft model, in the same number format, where the model's input goes; the warnings of its load report."""
+    if source is None:
+        return None, []
+    trusted = source.has_code and config.pytorch.trust_remote_code is not False
+    given = {
+        "dtype": DTYPES[config.precision],
+        "device_map": {"": input_device(model)},
+        "trust_remote_code": trusted,
+        "use_safetensors": True,
+    }
+    drafter, warnings = _from_pretrained(source.path, "the draft model", given)
+    if drafter.config.get_text_config().vocab_size != model.config.get_text_config().vocab_size:
+        raise ValueError(
+            f"the draft model has {drafter.config.get_text_config().vocab_size} tokens and the model "
+            f"{model.config.get_text_config().vocab_size}; draft models with another tokenizer are not measured"
+        )
+    return drafter.eval(), warnings
+
+
+def _import_model_code(snapshot: Path, *, trust_remote_code: bool) -> str | None:
+    """Import the architecture's module now, so that the load's time is the load's and not Python's imports.
+
+    The quantization method that the files bring along, if they do. ExperimentFailure for one that nobody knows.
+    """
+    config = AutoConfig.from_pretrained(snapshot, trust_remote_code=trust_remote_code)
+    if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
+        MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    return declared_method(config)
+
+
+def _refuse_fallback(model: Any, wanted: str, defaults: ModelDefaults) -> None:
+    used = model.config._attn_implementation
+    if used != wanted:
+        named = defaults.attention
+        why = f": the model's config.json sets {named[0]}, take that out" if named is not None else ""
+        raise ExperimentFailure(
+            "load", "AttentionFallback", f"asked for attention {wanted!r}, the library uses {used!r}{why}"
+        )

@@ -1,0 +1,109 @@
+"""Is it the same answer? An experiment's output tokens against those of the study's reference."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from llenergymeasure.engine.generation.generation import Request
+
+Ids = Sequence[int]
+
+REFERENCE_FAILED = (
+    "the reference experiment failed while it was warmed up, or its logits were not finite: there is no answer to "
+    "compare with"
+)
+
+
+def compare_answers(reference: dict[str, Any], prompts: Sequence[Ids], outputs: Sequence[Ids]) -> dict[str, Any]:
+    """What a record says of its answer, but for the log-probability, which is null here.
+
+    reference: {experiment_id, outputs}, with {prompt_ids, output_ids} of each request; no outputs where it failed or
+    its logits were not finite
+    prompts, outputs: this experiment's token ids of each request, in the same order
+
+    Answers are comparable when every request had the same prompt tokens. Positions count from the output's first
+    token, which is 0; what one output has beyond the end of the other is different.
+    """
+    theirs = reference["outputs"]
+    head = {"reference": reference["experiment_id"], "reference_logprob_mean": None, "logprob_reason": None}
+    reason = _why_not(prompts, [row["prompt_ids"] for row in theirs])
+    if reason is not None:
+        figures = dict.fromkeys(
+            (
+                "requests",
+                "identical",
+                "identical_requests",
+                "first_difference",
+                "equal_token_share",
+                "reference_tokens",
+            )
+        )
+        return {**head, "comparable": False, "reason": reason, **figures}
+    pairs = [(list(mine), list(row["output_ids"])) for mine, row in zip(outputs, theirs, strict=True)]
+    differences = [place for mine, other in pairs if (place := first_difference(mine, other)) is not None]
+    return {
+        **head,
+        "comparable": True,
+        "reason": None,
+        "requests": len(pairs),
+        "identical": not differences,
+        "identical_requests": len(pairs) - len(differences),
+        "first_difference": min(differences, default=None),
+        "equal_token_share": equal_token_share(pairs),
+        "reference_tokens": sum(len(other) for _, other in pairs),
+    }
+
+
+def varying_answers(requests: Sequence[Request]) -> list[dict[str, str]]:
+    """A warning where passes of one window answered the same prompts differently; none where all agree.
+
+    Every pass begins with the same seed, so the kernels are not deterministic (as on an H100), or the answer depends on
+    what else is in the batch.
+    """
+    digests: dict[int, set[str]] = defaultdict(set)
+    for request in requests:
+        digests[request.request_index].add(request.row.digest)
+    varying = sum(len(found) > 1 for found in digests.values())
+    if not varying:
+        return []
+    message = (
+        f"{varying} of {len(digests)} requests have another output in a later pass, with the same seed: generation is "
+        "not deterministic here, and an answer that differs from the reference's may differ for that alone"
+    )
+    return [{"code": "answers-vary", "message": message}]
+
+
+def first_difference(one: Ids, other: Ids) -> int | None:
+    """Index of the first token that differs, or that only one of the two has; None where they are the same."""
+    for place, (mine, theirs) in enumerate(zip(one, other, strict=False)):
+        if mine != theirs:
+            return place
+    return None if len(one) == len(other) else min(len(one), len(other))
+
+
+def equal_token_share(pairs: Sequence[tuple[Ids, Ids]]) -> float:
+    """Positions with the same token over all positions; a pair has as many as its longer output has tokens.
+
+    Two outputs without tokens are the same.
+    """
+    positions = sum(max(len(one), len(other)) for one, other in pairs)
+    equal = sum(a == b for one, other in pairs for a, b in zip(one, other, strict=False))
+    return equal / positions if positions else 1.0
+
+
+def _why_not(prompts: Sequence[Ids], theirs: Sequence[Ids]) -> str | None:
+    if not theirs:
+        return REFERENCE_FAILED
+    if len(prompts) != len(theirs):
+        return f"other prompts than the reference's: {len(prompts)}, the reference has {len(theirs)}"
+    unequal = [
+        place for place, (one, other) in enumerate(zip(prompts, theirs, strict=True)) if list(one) != list(other)
+    ]
+    if unequal:
+        return (
+            f"other prompts than the reference's: {len(unequal)} of {len(prompts)} have other tokens, "
+            f"the first is number {unequal[0]}"
+        )
+    return None

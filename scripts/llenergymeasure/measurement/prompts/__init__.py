@@ -1,0 +1,1 @@
+"""The prompts of an experiment, as texts and as token ids."""

@@ -1,0 +1,1 @@
+"""The worker process, its manager, and the messages between them."""

@@ -1,0 +1,1 @@
+"""Models that need no download: from a Python package, or drawn at random."""

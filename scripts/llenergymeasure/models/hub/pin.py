@@ -1,0 +1,78 @@
+"""`snakemake pin`: resolve branch and tag names to commits and write every file's hash into the lock."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from llenergymeasure.config.settings.model_ref import parse_model_ref
+from llenergymeasure.config.study.lock import DEFAULT_REVISION, FileHash, LockError, Pin, read_lock, write_lock
+from llenergymeasure.models.errors import PinError, SnapshotError
+from llenergymeasure.models.files import git_blob_id, hash_file, select, select_adapter
+from llenergymeasure.models.hub.api import RemoteFile, download, list_repository
+
+
+def resolve_pins(
+    models: Iterable[tuple[str, str | None]], lock_path: Path, *, adapters: Collection[str] = ()
+) -> list[str]:
+    """Pin every (org/name, revision) and write the lock; other entries are kept. One report line a model.
+    `adapters` names those that are LoRA adapters.
+
+    The hub states the SHA-256 of large files; small ones are downloaded and hashed, Python files among them,
+    so that code can only run if it is the code that was there when the model was pinned. All or nothing:
+    PinError (one line a problem) leaves the lock as it was.
+    """
+    try:
+        lock = read_lock(lock_path)
+    except LockError as error:
+        raise PinError([str(error)]) from error
+    report: list[str] = []
+    problems: list[str] = []
+    for name, revision in dict.fromkeys((name, revision or DEFAULT_REVISION) for name, revision in models):
+        try:
+            pin = _pin(name, revision, is_adapter=name in adapters)
+        except SnapshotError as error:
+            problems.append(str(error))
+            continue
+        report.append(_change(name, revision, lock.models.get(name, {}).get(revision), pin))
+        lock = lock.with_pin(name, revision, pin)
+    if problems:
+        raise PinError(problems)
+    if report:
+        write_lock(lock, lock_path)
+    return report
+
+
+def _pin(name: str, revision: str, *, is_adapter: bool) -> Pin:
+    try:
+        if parse_model_ref(name).kind != "hub":
+            raise SnapshotError(f"{name} is not on a hub, so there is nothing to pin")
+    except ValueError as error:
+        raise SnapshotError(str(error)) from error
+    commit, files = list_repository(name, revision)
+    wanted = select_adapter(files, model=name) if is_adapter else select(files, model=name, allow_code=True)
+    with tempfile.TemporaryDirectory() as folder:
+        hashes = {path: _hash(name, commit, path, files[path], Path(folder)) for path in wanted}
+    return Pin(commit=commit, files=hashes)
+
+
+def _hash(name: str, commit: str, path: str, remote: RemoteFile, folder: Path) -> FileHash:
+    if remote.sha256:
+        return FileHash(sha256=remote.sha256, size=remote.size)
+    target = folder / path
+    download(name, commit, path, target, size=remote.size)
+    if git_blob_id(target) != remote.blob_id:
+        raise SnapshotError(f"{name}@{commit}: {path} is not the file the hub lists; try again")
+    return hash_file(target)
+
+
+def _change(name: str, revision: str, before: Pin | None, now: Pin) -> str:
+    files = f"{len(now.files)} files, {sum(file.size for file in now.files.values())} bytes"
+    if before is None:
+        return f"{name}: {revision} pinned to {now.commit} ({files})"
+    if before == now:
+        return f"{name}: {revision} unchanged at {now.commit}"
+    if before.commit == now.commit:
+        return f"{name}: {revision} still at {now.commit}, file hashes updated ({files})"
+    return f"{name}: {revision} moved from {before.commit} to {now.commit} ({files})"

@@ -1,0 +1,1 @@
+"""Between Snakemake and a worker: plan, jobs, stages, limits. Imports no torch."""

@@ -1,0 +1,63 @@
+"""What is said when a data file or a model's folder has changed under the same name. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from llenergymeasure.config.settings.sources import sources_of
+from llenergymeasure.pipeline.plan.inputs import DATASET
+from llenergymeasure.pipeline.plan.plan import InputsOf, Plan
+
+_SHOWN_BATCHES = 3
+
+
+def changed_inputs(before: Plan | None, plan: Plan, results: Path) -> list[str]:
+    """A line per file or folder that is not what it was when `before` was drawn, and what follows from it."""
+    concerned: dict[str, list[str]] = {}
+    for experiment_id, entry in plan.experiments.items():
+        old = None if before is None else before.experiments.get(experiment_id)
+        if old is None or old["inputs"] == entry["inputs"]:
+            continue
+        names = _names(entry["config"])
+        for role, digest in entry["inputs"].items():
+            if role in old["inputs"] and old["inputs"][role] != digest:
+                concerned.setdefault(names[role], []).append(experiment_id)
+    if before is None:
+        return []
+    lines = [_line(name, ids, before, results) for name, ids in concerned.items()]
+    if any(plan.reference in ids for ids in concerned.values()) and len(plan.experiments) > 1:
+        lines.append(
+            f"experiment {plan.reference}, which reads it, is the reference that all outputs are compared with: all "
+            f"{len(plan.experiments)} experiments are measured again, and the others' measurements are replaced"
+        )
+    return lines
+
+
+def with_inputs(plan: Plan, inputs: InputsOf) -> Plan:
+    """The same plan, over what its files and folders hold now. For reruns, whose batches are given."""
+    experiments = {
+        name: {**entry, "inputs": {**entry["inputs"], **inputs(entry["config"])}}
+        for name, entry in plan.experiments.items()
+    }
+    return replace(plan, experiments=experiments, _by_id={}, _positions={})
+
+
+def _names(config: Mapping[str, Any]) -> dict[str, str]:
+    return {DATASET: str(config["dataset"]["path"]), **{source.role: source.name for source in sources_of(config)}}
+
+
+def _line(name: str, ids: list[str], before: Plan, results: Path) -> str:
+    count = f"{len(ids)} experiment{' is' if len(ids) == 1 else 's are'}"
+    batches = dict.fromkeys(before.experiments[experiment_id]["batch_id"] for experiment_id in ids)
+    measured = [f"batches/{batch}" for batch in batches if (results / "batches" / batch).exists()]
+    if not measured:
+        return f"{name} has changed since the plan was drawn: {count} planned again"
+    shown = ", ".join(measured[:_SHOWN_BATCHES])
+    more = f" and {len(measured) - _SHOWN_BATCHES} more" if len(measured) > _SHOWN_BATCHES else ""
+    return (
+        f"{name} has changed since it was measured: {count} measured again, in every replicate; the results with its "
+        f"old content stay in {shown}{more} and are in no table"
+    )

@@ -1,0 +1,200 @@
+"""From a Snakemake job to the settings of a stage: what the scripts of load, warmup and measure have in common."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from llenergymeasure.config.devices import devices_claimed
+from llenergymeasure.config.settings.sources import ROLES
+from llenergymeasure.energy.meters.nvml.boards import visible_names
+from llenergymeasure.measurement.worker.client import WorkerStopped
+from llenergymeasure.pipeline.board_draw import Draw
+from llenergymeasure.pipeline.placement import NoDevice, Placement, claim
+from llenergymeasure.pipeline.plan.plan import Plan, read_plan
+from llenergymeasure.pipeline.plan.plan_index import PlanIndex, read_index, read_piece
+from llenergymeasure.pipeline.progress import Progress
+from llenergymeasure.pipeline.prompt_check import CheckedPrompts
+from llenergymeasure.pipeline.provenance.environment import describe_environment, fingerprint, installed_packages
+from llenergymeasure.pipeline.provenance.provenance import keep_environment
+from llenergymeasure.pipeline.provenance.rerun_record import changes, read_rerun_of
+from llenergymeasure.pipeline.run_limits import Guard, StudyStopped
+from llenergymeasure.pipeline.run_lock import AlreadyRunning, hold
+from llenergymeasure.pipeline.stages import Report, Setting
+from llenergymeasure.processes.inherited import models_lock, snakemake_pid
+from llenergymeasure.processes.lifeline import end_with
+from llenergymeasure.records.journal import Journal
+from llenergymeasure.records.outputs import read_outputs
+
+HANDOVER_S = 20.0
+
+
+@contextmanager
+def run_job(snakemake: Any, title: str, *expected: type[Exception]) -> Iterator[None]:
+    """Say what begins; end with one line for errors that are the study's or the user's, with a traceback for ours.
+
+    Either is also in the rule's log, which is what Snakemake points to. A job whose Snakemake is killed ends as well,
+    and so do the processes it started.
+    """
+    pid = snakemake_pid()
+    if pid is not None:
+        end_with(pid)
+    print(title, file=sys.stderr, flush=True)
+    known: tuple[type[Exception], ...] = (StudyStopped, WorkerStopped, NoDevice, AlreadyRunning, *expected)
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("interrupted; what was measured is kept, and the next call goes on from here", file=sys.stderr)
+        raise SystemExit(130) from None
+    except known as error:
+        print(error, file=sys.stderr)
+        _append(Path(snakemake.log[0]), str(error))
+        raise SystemExit(1) from error
+    except Exception:
+        _append(Path(snakemake.log[0]), traceback.format_exc().rstrip())
+        raise
+
+
+def _append(log: Path, text: str) -> None:
+    with log.open("a", encoding="utf-8") as lines:
+        print(text, file=lines)
+
+
+@contextmanager
+def placed(snakemake: Any) -> Iterator[Setting]:
+    """What the job's stage needs, from the `snakemake` object of a script, while the job holds its devices."""
+    piece = piece_of(snakemake)
+    load_id = piece.batches[0].load_id
+    used = devices_claimed(piece.load_config(load_id)["pytorch"])
+    draw = Draw(piece.seed, load_id, int(getattr(snakemake.wildcards, "replicate", 0)))
+    with claim(snakemake.resources.gpu, used, draw) as placement:
+        yield setting_of(snakemake, piece, placement)
+
+
+def setting_of(snakemake: Any, piece: Plan, placement: Placement) -> Setting:
+    compile_cache = getattr(snakemake.input, "compile_cache", None) or snakemake.output.compile_cache
+    return Setting(
+        plan=piece,
+        snapshots={role: Path(path) for role, path in snakemake.input.items() if role in ROLES},
+        quantized=next((Path(path) for role, path in snakemake.input.items() if role == "quantized"), None),
+        prompts=CheckedPrompts(read_json(snakemake.input.prompts)),
+        compile_cache=Path(compile_cache),
+        min_window_s=piece.protocol["min_window_s"],
+        energy_resolution=piece.protocol["energy_resolution"],
+        timeout_s=piece.protocol["experiment_timeout_s"],
+        stop_on_failure=piece.protocol["on_failure"] == "stop",
+        environment={
+            **environment_of(snakemake, Path(snakemake.params.pieces).parent),
+            "placement": placement.to_dict(),
+        },
+        neighbours=placement.warning(),
+        guard=Guard.of(Path(snakemake.params.pieces), piece.protocol),
+        log=Path(snakemake.log[0]),
+    )
+
+
+def environment_of(snakemake: Any, results: Path) -> dict[str, Any]:
+    """What this job runs with; it is also written down beside the results, once."""
+    environment = describe_environment(Path(snakemake.scriptdir).parent, models_lock())
+    keep_environment(results, environment["fingerprint"])
+    return environment
+
+
+def tell_what_changed(snakemake: Any) -> None:
+    """Of a rerun, a line on what is not as it was before. RecordError where that is no longer known."""
+    results = Path(snakemake.params.plan).parent
+    environment = environment_of(snakemake, results)
+    of = read_rerun_of(results)
+    if of is not None and (told := changes(of, environment, installed_packages(), visible_names())):
+        print(told, file=sys.stderr, flush=True)
+
+
+def planned(snakemake: Any) -> Plan:
+    """The whole plan, for jobs of the whole study."""
+    plan = read_plan(Path(snakemake.params.plan))
+    assert plan is not None, "Snakemake writes the plan before the first job starts"
+    return plan
+
+
+def piece_of(snakemake: Any) -> Plan:
+    """The plan of the job's batch, or of its load."""
+    names = snakemake.wildcards
+    kind, name = ("batches", names.batch_id) if "batch_id" in names.keys() else ("loads", names.load_id)  # noqa: SIM118
+    return read_piece(Path(snakemake.params.pieces), kind, name)
+
+
+def indexed(snakemake: Any) -> PlanIndex:
+    return _index(Path(snakemake.params.pieces))
+
+
+@cache
+def _index(pieces: Path) -> PlanIndex:
+    index = read_index(pieces)
+    assert index is not None, "Snakemake writes the plan before the first job starts"
+    return index
+
+
+def batch_title(snakemake: Any) -> str:
+    """`warmup` or `measure`, the batch, and how many experiments of which load it holds."""
+    index = indexed(snakemake)
+    batch_id = snakemake.wildcards.batch_id
+    batch = index.batches[batch_id]
+    return f"{snakemake.rule} · batch {batch_id} · {batch.experiments} experiments · {index.loads[batch.load_id].label}"
+
+
+def load_title(snakemake: Any) -> str:
+    index = indexed(snakemake)
+    load_id = snakemake.wildcards.load_id
+    return f"load · {list(index.loads).index(load_id) + 1} of {len(index.loads)} · {index.loads[load_id].label}"
+
+
+def read_json(path: str) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    return record
+
+
+def reference_outputs(snakemake: Any) -> list[dict[str, Any]]:
+    """What the study's reference put out in its warm-up, a row a request; none where it failed."""
+    return read_outputs(Path(snakemake.input.reference), snakemake.params.reference)
+
+
+def open_journal(snakemake: Any) -> Journal:
+    """What an interrupted job of the same calibration and reference has measured already, or a fresh journal."""
+    digest = hashlib.sha256(Path(snakemake.input.calibration).read_bytes())
+    digest.update(json.dumps([snakemake.params.reference, reference_outputs(snakemake)]).encode("utf-8"))
+    return _journal_of(Path(snakemake.output.measurements).parent, digest.hexdigest())
+
+
+def open_warmup_journal(snakemake: Any) -> Journal:
+    """What an interrupted job has calibrated already, after the same load and for the same windows."""
+    digest = hashlib.sha256(Path(snakemake.input.record).read_bytes())
+    given = [snakemake.params.min_window_s, snakemake.params.energy_resolution, fingerprint()]
+    digest.update(json.dumps(given).encode("utf-8"))
+    return _journal_of(Path(snakemake.output.calibration).parent, digest.hexdigest())
+
+
+def _journal_of(results: Path, digest: str) -> Journal:
+    """The journal beside those results, held by this process alone: on a cluster the job of a call that was killed
+    may still be at it. AlreadyRunning where it is.
+    """
+    folder, name = results / ".journal", digest[:12]
+    # The processes of a call that was killed on this machine need a moment to end.
+    hold(folder / "running.lock", place=results, patience_s=HANDOVER_S)
+    for stale in folder.glob("*.jsonl"):
+        if stale.stem != name:
+            stale.unlink()
+    return Journal(folder / f"{name}.jsonl")
+
+
+def reporter_of(snakemake: Any) -> Report:
+    """Prints a line for each experiment that is through."""
+    results = Path(snakemake.params.pieces).parent
+    replicate = int(snakemake.wildcards.replicate)
+    return Progress(indexed(snakemake), piece_of(snakemake), replicate, results, sys.stderr).report

@@ -1,0 +1,1 @@
+"""The plan: what is measured, with what, in which order."""

@@ -1,0 +1,135 @@
+"""What an experiment reads that its settings only name: its data file, and the folders of its models.
+
+Their content can change under the same name, so the plan holds a digest of it. A file is hashed once: while its size,
+its times of change and its inode are the same it is not read again. Only digests decide what is measured.
+
+Imports no torch: asked when the study is read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from llenergymeasure.config.settings.sources import SourceIntent, sources_of
+from llenergymeasure.models.errors import SnapshotError
+from llenergymeasure.models.files import content_digest, hash_file
+from llenergymeasure.models.folder import taken_files
+from llenergymeasure.models.snapshot import Snapshot, read_snapshot
+
+DATASET = "dataset"
+# A file that was written so recently may be written again within the resolution of its time stamp.
+SETTLED_NS = 2 * 10**9
+# What tells one content of a file from the next without reading it.
+STAMPS = 6
+
+
+class InputDigests:
+    """Digests of data files and model folders.
+
+    cache: a JSON file with what was hashed before; it may be missing
+    models: the folder of the snapshots, which outlive the folders they were made of
+    """
+
+    def __init__(self, cache_file: Path, models: Path) -> None:
+        self._cache_file = cache_file
+        self._models = models
+        self._known = _read(cache_file)
+        self._used: dict[str, list[Any]] = {}
+        self._of_file = cache(self._hash_file)
+        self._of_folder = cache(self._hash_model)
+
+    def of(self, intent: Mapping[str, Any]) -> dict[str, str]:
+        """Digest by role: `dataset`, `model`, `assistant`, `adapter`. Only of files and folders that can be read.
+
+        intent: nested settings, as in plan.json
+        """
+        found = {}
+        dataset = intent["dataset"]
+        if dataset["source"] == "file" and dataset["path"] is not None:
+            found[DATASET] = self._of_file(Path(dataset["path"]).absolute())
+        for source in sources_of(intent):
+            if source.ref.kind == "folder":
+                found[source.role] = self._of_folder(source)
+        return {role: digest for role, digest in found.items() if digest is not None}
+
+    def keep(self) -> None:
+        """Write down what was hashed. The file is small, and who loses it only hashes again."""
+        if self._used == self._known:
+            return
+        self._cache_file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._cache_file.with_name(f"{self._cache_file.name}.{os.getpid()}.tmp")
+        temporary.write_text(json.dumps({**self._known, **self._used}, indent=1) + "\n", encoding="utf-8")
+        temporary.replace(self._cache_file)
+
+    def _hash_model(self, source: SourceIntent) -> str | None:
+        try:
+            taken = taken_files(source.ref, is_adapter=source.role == "adapter")
+        except (SnapshotError, OSError):
+            taken = {}
+        hashes = {path: self._of_file(file.resolve()) for path, file in taken.items()}
+        whole = {path: digest for path, digest in hashes.items() if digest is not None}
+        if hashes and len(whole) == len(hashes):
+            return content_digest(whole)
+        try:
+            return read_snapshot(self._models / source.key).content_digest
+        except SnapshotError:
+            return None
+
+    def _hash_file(self, path: Path) -> str | None:
+        """None where it can't be read: the job that needs the file says what is wrong with it."""
+        try:
+            stat = path.stat()
+            stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_dev, stat.st_nlink, stat.st_ctime_ns]
+            known = self._known.get(str(path))
+            digest: str = known[-1] if known is not None and _same(known[:-1], stamp) else hash_file(path).sha256
+        except OSError:
+            return None
+        if time.time_ns() - stat.st_mtime_ns > SETTLED_NS:
+            self._used[str(path)] = [*stamp, digest]
+        return digest
+
+
+def _same(known: Sequence[int], now: Sequence[int]) -> bool:
+    """Whether nobody wrote into the file since.
+
+    Who copies or restores a file can give it its old time, but not the time when its entry changed, the last of the
+    stamps. To link weights into a snapshot changes that one too, and shows in the number of links.
+    """
+    *was, links_before, changed_before = known
+    *held, links, changed = now
+    return was == held and (links_before != links or changed_before == changed)
+
+
+def require_content(snapshot: Snapshot, planned: str | None) -> None:
+    """SnapshotError where a folder's snapshot is not of the files that the plan was drawn for; None: not a folder."""
+    if planned is not None and snapshot.content_digest != planned:
+        raise SnapshotError(
+            f"{snapshot.path} does not hold what {snapshot.model} held when this call began (content "
+            f"{snapshot.content_digest[:12]}, planned {planned[:12]}); run again, after you deleted {snapshot.path} if "
+            "this line comes back"
+        )
+
+
+def was_loaded(record: Path, planned: Mapping[str, str]) -> bool:
+    """Whether the load record there is of these contents, by role; always so where nothing comes from a folder."""
+    if not planned:
+        return True
+    try:
+        weights = json.loads(record.read_text(encoding="utf-8"))["weights"]
+        return all(weights.get(role) == digest for role, digest in planned.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _read(cache_file: Path) -> dict[str, list[Any]]:
+    try:
+        content = json.loads(cache_file.read_text(encoding="utf-8"))
+        return {path: entry for path, entry in content.items() if isinstance(entry, list) and len(entry) == STAMPS + 1}
+    except (OSError, ValueError, AttributeError):
+        return {}

@@ -1,0 +1,215 @@
+"""The plan cut up for jobs: a small index of all of it, and a piece a load and a batch.
+
+A job, and a Snakemake on a cluster's node that reads the Snakefile for one job, needs its own piece and the index. So
+what a job reads does not grow with its study, and nothing is expanded twice. plan.json stays the whole and the truth.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from llenergymeasure.config.devices import devices_claimed
+from llenergymeasure.config.settings.quantization_key import quantized_key
+from llenergymeasure.config.settings.sources import ROLES, SourceIntent, sources_of
+from llenergymeasure.pipeline.plan.plan import SCHEMA_VERSION, Plan, PlanError, read_plan, write_plan
+from llenergymeasure.pipeline.plan.prompt_sets import prompts_digests
+from llenergymeasure.records.axes_label import common_label
+
+INDEX = "index.json"
+PLAIN = (
+    "digest",
+    "replicates",
+    "most_replicates",
+    "stopping",
+    "reference",
+    "reference_batch",
+    "exclusive_node",
+    "prompts",
+)
+
+
+@dataclass(frozen=True)
+class IndexedLoad:
+    """What tells a load from the others in words, where its weights come from, and how many devices it claims.
+
+    devices: None where the library spreads the model over all that are visible; 0 on the processor
+    quantized: folder name of its quantized weights; None where nothing is quantized, or each process does it
+    contents: digest of the folder of each source that is one, by role
+    """
+
+    label: str
+    sources: tuple[SourceIntent, ...]
+    devices: int | None
+    quantized: str | None
+    contents: Mapping[str, str]
+
+    @property
+    def model_key(self) -> str:
+        """Folder name of its model's snapshot, which holds the tokenizer too."""
+        return next(source.key for source in self.sources if source.role == "model")
+
+
+@dataclass(frozen=True)
+class IndexedBatch:
+    load_id: str
+    experiments: int
+
+
+@dataclass(frozen=True)
+class PlanIndex:
+    """All that the rules and a job's progress need to know of a plan; `digest` is the plan's.
+
+    prompts: for each model's snapshot, by its folder name, a digest of the prompt sets that its tokenizer has to read
+    """
+
+    digest: str
+    replicates: int
+    most_replicates: int
+    stopping: Mapping[str, Any] | None
+    reference: str
+    reference_batch: str
+    exclusive_node: bool
+    loads: Mapping[str, IndexedLoad]
+    batches: Mapping[str, IndexedBatch]
+    prompts: Mapping[str, str]
+    order: Sequence[tuple[str, int]]
+    _positions: dict[tuple[str, int], int] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._positions.update((entry, position) for position, entry in enumerate(self.order))
+
+    def position(self, batch_id: str, replicate: int) -> int:
+        """Place of one job in the measuring order, 0 first."""
+        return self._positions[batch_id, replicate]
+
+    def sources(self) -> list[SourceIntent]:
+        """Every model, assistant and adapter of all loads, once."""
+        return list({source.key: source for load in self.loads.values() for source in load.sources}.values())
+
+    @property
+    def experiments(self) -> int:
+        return sum(batch.experiments for batch in self.batches.values())
+
+
+def index_of(plan: Plan, *, pinned: bool = True) -> PlanIndex:
+    """pinned: False while pins are being made, when nothing is known of weights that depend on them."""
+    axes: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in plan.experiments.values():
+        axes.setdefault(entry["load_id"], []).append(entry["axes"])
+    return PlanIndex(
+        digest=plan.digest,
+        replicates=plan.replicates,
+        most_replicates=plan.most_replicates,
+        stopping=plan.stopping,
+        reference=plan.reference,
+        reference_batch=plan.reference_batch,
+        exclusive_node=plan.protocol.get("exclusive_node", False),
+        loads={
+            load_id: IndexedLoad(
+                common_label(axes[load_id]) or f"load {load_id}",
+                tuple(sources_of(plan.load_config(load_id))),
+                devices_claimed(plan.load_config(load_id)["pytorch"]),
+                quantized_key(plan.load_config(load_id)) if pinned else None,
+                contents_of(plan, load_id),
+            )
+            for load_id in plan.load_ids
+        },
+        prompts=prompts_digests(plan) if pinned else {},
+        batches={batch.batch_id: IndexedBatch(batch.load_id, len(batch.experiments)) for batch in plan.batches},
+        order=plan.order,
+    )
+
+
+def contents_of(plan: Plan, load_id: str) -> dict[str, str]:
+    """Digest of the folder of each of a load's sources that is one, by role; all its experiments agree on them."""
+    batch = next(batch for batch in plan.batches if batch.load_id == load_id)
+    read = plan.experiments[batch.experiments[0]]["inputs"]
+    return {role: digest for role, digest in read.items() if role in ROLES}
+
+
+def write_pieces(plan: Plan, folder: Path) -> None:
+    """Write the pieces, then the index: an index with the plan's digest says that all are there."""
+    (folder / INDEX).unlink(missing_ok=True)
+    first_batches = {batch.load_id: batch for batch in reversed(plan.batches)}
+    loads = {
+        load_id: replace(plan, **_only(plan, batch.experiments[:1]), batches=(batch,))
+        for load_id, batch in first_batches.items()
+    }
+    batches = {
+        batch.batch_id: replace(plan, **_only(plan, batch.experiments), batches=(batch,)) for batch in plan.batches
+    }
+    for kind, pieces in (("loads", loads), ("batches", batches)):
+        for name, piece in pieces.items():
+            write_plan(piece, _path(folder, kind, name))
+        for path in (folder / kind).glob("*.json"):
+            if path.stem not in pieces:
+                path.unlink()
+    temporary = folder / f"{INDEX}.tmp"
+    temporary.write_text(json.dumps({"schema_version": SCHEMA_VERSION, **_index_record(plan)}) + "\n", "utf-8")
+    temporary.replace(folder / INDEX)
+
+
+def read_index(folder: Path) -> PlanIndex | None:
+    """None where there is none; PlanError where it can't be read."""
+    path = folder / INDEX
+    if not path.exists():
+        return None
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        record.pop("schema_version")
+        return PlanIndex(
+            **{
+                **record,
+                "loads": {
+                    name: IndexedLoad(
+                        item["label"],
+                        tuple(SourceIntent(**source) for source in item["sources"]),
+                        item["devices"],
+                        item["quantized"],
+                        item["contents"],
+                    )
+                    for name, item in record["loads"].items()
+                },
+                "batches": {name: IndexedBatch(*item) for name, item in record["batches"].items()},
+                "order": [(batch_id, replicate) for batch_id, replicate in record["order"]],
+            }
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise PlanError(f"{path}: not an index ({type(error).__name__}: {error}); delete it and run again") from error
+
+
+def read_piece(folder: Path, kind: str, name: str) -> Plan:
+    """The plan of one load (`loads`) or one batch (`batches`)."""
+    piece = read_plan(_path(folder, kind, name))
+    assert piece is not None, "Snakemake writes the plan before the first job starts"
+    return piece
+
+
+def _path(folder: Path, kind: str, name: str) -> Path:
+    return folder / kind / f"{name}.json"
+
+
+def _only(plan: Plan, members: Iterable[str]) -> dict[str, Any]:
+    return {
+        "experiments": {member: plan.experiments[member] for member in members},
+        "order": (),
+        "duplicates": (),
+        "skipped": (),
+        "warnings": (),
+        "_by_id": {},
+        "_positions": {},
+    }
+
+
+def _index_record(plan: Plan) -> dict[str, Any]:
+    index = index_of(plan)
+    return {
+        **{name: getattr(index, name) for name in PLAIN},
+        "loads": {name: asdict(load) for name, load in index.loads.items()},
+        "batches": {name: [batch.load_id, batch.experiments] for name, batch in index.batches.items()},
+        "order": index.order,
+    }

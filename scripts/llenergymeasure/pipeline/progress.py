@@ -1,0 +1,137 @@
+"""What a person watching sees: which experiment of how many, how fast, how long still."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from llenergymeasure.config.problems.text import printable
+from llenergymeasure.pipeline.plan.plan import Plan
+from llenergymeasure.pipeline.plan.plan_index import PlanIndex
+from llenergymeasure.records.axes_label import label
+
+# Of this many batches the calibrated durations are read; those of others are taken to be like them.
+SAMPLED_BATCHES = 20
+
+
+class Progress:
+    """Counts over the whole study, whichever process measured it, and prints a line an experiment of one job.
+
+    What other jobs have done is looked up once, when this job begins, so that a line costs the same in every study.
+    """
+
+    def __init__(self, index: PlanIndex, piece: Plan, replicate: int, results: Path, stream: TextIO) -> None:
+        self._piece = piece
+        self._stream = stream
+        self._replicate = replicate
+        self._fixed = index.stopping is None
+        self._most = index.most_replicates
+        # Of a study that goes on until it is precise enough, the replicates that are sure to be measured.
+        self._replicates = max(index.replicates, replicate)
+        self._total = index.experiments * self._replicates
+        (batch,) = piece.batches
+        expected = _expected_s(results, batch.batch_id) or {}
+        self._pending = {member: expected.get(member, 0.0) for member in batch.experiments}
+        for member in _journalled(_replicate_folder(results, batch.batch_id, replicate) / ".journal"):
+            self._pending.pop(member, None)
+        others = [entry for entry in index.order if entry[1] <= self._replicates]
+        others.remove((batch.batch_id, replicate))
+        pending, done = _pending_elsewhere(index, results, others)
+        self._done = done + len(batch.experiments) - len(self._pending)
+        self._elsewhere_s = _cost_of(pending, results)
+
+    def report(self, record: dict[str, Any]) -> None:
+        """Say how the experiment of `record` went and what is left."""
+        self._pending.pop(record["experiment_id"], None)
+        self._done += 1
+        left_s = None if self._elsewhere_s is None else self._elsewhere_s + sum(self._pending.values())
+        of = f"{self._replicates}" if self._fixed else f"at most {self._most}"
+        line = (
+            f"[{self._done}/{self._total}] replicate {self._replicate} of {of} · "
+            f"{self._label(record['experiment_id'])} · {outcome(record)} · {remaining(left_s, self._done, self._total)}"
+        )
+        print(printable(line), file=self._stream, flush=True)
+
+    def _label(self, experiment_id: str) -> str:
+        return label(self._piece.experiments[experiment_id]["axes"]) or experiment_id
+
+
+def _pending_elsewhere(
+    index: PlanIndex, results: Path, jobs: Sequence[tuple[str, int]]
+) -> tuple[list[tuple[str, float]], int]:
+    """Of other jobs: (batch, share of its experiments that is still to be measured) where any is, and those done."""
+    pending: list[tuple[str, float]] = []
+    done = 0
+    for batch_id, replicate in jobs:
+        size = index.batches[batch_id].experiments
+        folder = _replicate_folder(results, batch_id, replicate)
+        finished = size if (folder / "measurements.jsonl").exists() else len(set(_journalled(folder / ".journal")))
+        done += finished
+        if finished < size:
+            pending.append((batch_id, 1 - finished / size))
+    return pending, done
+
+
+def _cost_of(pending: Sequence[tuple[str, float]], results: Path) -> float | None:
+    """Seconds of work as calibrated, with the start of each process; None while a calibration is missing."""
+    names = sorted({batch_id for batch_id, _ in pending})
+    sampled = names[:: max(1, math.ceil(len(names) / SAMPLED_BATCHES))]
+    costs: dict[str, float] = {}
+    for batch_id in sampled:
+        expected = _expected_s(results, batch_id)
+        if expected is None:
+            return None
+        costs[batch_id] = sum(expected.values())
+    mean_s = sum(costs.values()) / len(costs) if costs else 0.0
+    return sum(share * costs.get(batch_id, mean_s) for batch_id, share in pending)
+
+
+def _expected_s(results: Path, batch_id: str) -> dict[str, float] | None:
+    """Seconds an experiment of a batch takes; the start of the process under an empty name."""
+    path = results / "batches" / batch_id / "calibration.json"
+    if not path.exists():
+        return None
+    calibration = json.loads(path.read_text(encoding="utf-8"))
+    expected = {name: float(found.get("expected_s", 0.0)) for name, found in calibration["experiments"].items()}
+    return {**expected, "": float(calibration["startup_s"])}
+
+
+def _replicate_folder(results: Path, batch_id: str, replicate: int) -> Path:
+    return results / "batches" / batch_id / str(replicate)
+
+
+def outcome(record: dict[str, Any]) -> str:
+    """`52.1 output tokens/s · 0.81 J/token (estimated)`, or why there is no figure."""
+    if record["status"] == "failed":
+        return f"FAILED in {record['failure']['stage']}: {record['failure']['reason']}"
+    metrics = record["metrics"]
+    parts = [f"{metrics['throughput_output_tokens_per_s']:.1f} output tokens/s"]
+    joules = metrics["energy_per_output_token_j"]
+    if joules is None:
+        parts.append("energy unknown")
+    else:
+        parts.append(f"{joules:.3g} J/output token ({record['energy_source']})")
+    if record["status"] == "invalid":
+        parts.append("INVALID: a setting did not take effect")
+    return " · ".join(parts)
+
+
+def remaining(left_s: float | None, done: int, total: int) -> str:
+    if done >= total:
+        return "all measured"
+    if left_s is None:
+        return "time left unknown"
+    if left_s < 90:
+        return f"about {left_s:.0f} s left"
+    return f"about {left_s / 60:.0f} min left"
+
+
+def _journalled(folder: Path) -> Iterator[str]:
+    for path in folder.glob("*.jsonl"):
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                if line.endswith("\n"):
+                    yield json.loads(line)["record"]["experiment_id"]

@@ -1,0 +1,169 @@
+"""The prompts stage: everything that goes into a model is looked at before a device is held. Imports no torch."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from llenergymeasure.config import DatasetConfig, StudyError
+from llenergymeasure.config.problems.catalogue import PADDING_REPLACED, PROMPTS_UNFIT, Check
+from llenergymeasure.config.problems.problem import Problem
+from llenergymeasure.measurement.prompts.datasets import PromptError, read_texts
+from llenergymeasure.measurement.worker.client import WorkerLost, WorkerProcess
+from llenergymeasure.models.embedded.embedding import embedding_rows
+from llenergymeasure.models.snapshot import Snapshot, read_snapshot
+from llenergymeasure.pipeline.plan.inputs import require_content
+from llenergymeasure.pipeline.plan.plan import Plan
+from llenergymeasure.pipeline.plan.prompt_sets import prompt_set, prompt_sets
+
+SCHEMA_VERSION = 1
+WORKER = "llenergymeasure.measurement.prompts.worker"
+# To import the libraries and read a tokenizer; and to render and encode one prompt.
+OPEN_S = 600.0
+PROMPT_S = 20.0
+
+
+def check_prompts(plan: Plan, folder: Path, *, log: Path, prompt_s: float = PROMPT_S) -> dict[str, Any]:
+    """Render and encode every prompt that the plan has for the model of the snapshot in `folder`; a record of it.
+
+    Raises:
+        StudyError: prompts can't be measured; one line per set. With `invalid: skip` the record says so instead.
+        SnapshotError: the snapshot is not what the plan was drawn for.
+    """
+    wanted: dict[str, Mapping[str, Any]] = {}
+    counts: Counter[str] = Counter()
+    for key, set_id, entry in prompt_sets(plan):
+        if key == folder.name:
+            counts[set_id] += 1
+            wanted.setdefault(set_id, entry)
+    snapshot = read_snapshot(folder)
+    (first, *_) = wanted.values()
+    require_content(snapshot, first["inputs"].get("model"))
+    sets, problems = {}, []
+    with _Reading(snapshot, first, log, prompt_s) as reading:
+        for set_id, entry in wanted.items():
+            found = reading.check(prompt_set(entry)[1])
+            sets[set_id] = {**found, "experiments": counts[set_id]}
+            if found["failure"] is not None:
+                problems.append(_problem(PROMPTS_UNFIT, snapshot, found["failure"]["reason"]))
+    if reading.warning is not None:
+        problems.append(_problem(PADDING_REPLACED, snapshot, reading.warning))
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if errors and plan.protocol["invalid"] == "stop":
+        raise StudyError(errors)
+    for problem in problems:
+        print(f"{problem.severity}: {problem.render()}", file=sys.stderr)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "model": snapshot.model,
+        "content_digest": snapshot.content_digest,
+        "embedding_rows": reading.rows,
+        "sets": sets,
+        "problems": [problem.to_dict() for problem in problems],
+    }
+
+
+@dataclass(frozen=True)
+class CheckedPrompts:
+    """What the record says, for the stages that come after."""
+
+    record: Mapping[str, Any]
+
+    def of(self, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`digest` and `failure` of an experiment's prompts; both None where they could not be checked.
+
+        entry: the experiment in the plan
+        """
+        found: Mapping[str, Any] = self.record["sets"][prompt_set(entry)[0]]
+        return found
+
+
+def _problem(check: Check, snapshot: Snapshot, message: str) -> Problem:
+    return Problem(check.severity, "prompts", f"{snapshot.model}: {message}", rule=check.id)
+
+
+class _Reading:
+    """Context manager around at most one process that reads prompts with the snapshot's tokenizer."""
+
+    def __init__(self, snapshot: Snapshot, entry: Mapping[str, Any], log: Path, prompt_s: float) -> None:
+        self.rows = embedding_rows(snapshot.path)
+        self.warning: str | None = None
+        self._log, self._prompt_s = log, prompt_s
+        self._order = {
+            "do": "open",
+            "snapshot": str(snapshot.path),
+            "rows": self.rows,
+            "code": snapshot.may_run_code(entry["config"]["pytorch"].get("trust_remote_code")),
+        }
+        self._worker: WorkerProcess | None = None
+        self._unreadable: str | None = None
+
+    def __enter__(self) -> _Reading:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._worker is not None:
+            self._worker.kill()
+
+    def check(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """`digest` of the set's prompts, or the `failure` that its experiments end with."""
+        try:
+            self._fetch(wanted)
+            answer = self._ask(wanted)
+        except PromptError as error:
+            return self._refused(str(error))
+        if "refused" in answer:
+            return self._refused(answer["refused"])
+        return {"digest": answer.get("digest"), "failure": None}
+
+    def _fetch(self, wanted: Mapping[str, Any]) -> None:
+        """The process that reads them stays offline."""
+        dataset = DatasetConfig.model_validate(wanted["dataset"])
+        if dataset.source == "hub":
+            read_texts(dataset, wanted["n"], wanted["random_seed"])
+
+    def _ask(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """What the process says of a set. PromptError where it takes too long or dies."""
+        place = "the prompts"
+        worker = self._open()
+        if worker is None:
+            return {}
+        try:
+            answer = worker.request({"do": "read", "set": dict(wanted)}, timeout_s=OPEN_S)
+            while "at" in answer:
+                place = answer["at"]
+                answer = worker.request({"do": "go on"}, timeout_s=self._prompt_s)
+            return answer
+        except WorkerLost as lost:
+            self._worker = None
+            why = f"takes longer than {self._prompt_s:g} s" if lost.error_class == "Timeout" else f"fails ({lost})"
+            raise PromptError(
+                f"{place}: to render and encode it {why}; set dataset.chat_template: false, or take another model"
+            ) from lost
+
+    def _open(self) -> WorkerProcess | None:
+        """None where the library can't read the tokenizer: loading the model will fail, and is what records it."""
+        if self._worker is None and self._unreadable is None:
+            worker = WorkerProcess(self._log, WORKER, {"CUDA_VISIBLE_DEVICES": ""})
+            try:
+                answer = worker.request(self._order, timeout_s=OPEN_S)
+            except WorkerLost as lost:
+                answer = {"unreadable": str(lost)}
+            self._unreadable, self.warning = answer.get("unreadable"), answer.get("padding")
+            if self._unreadable is None:
+                self._worker = worker
+            else:
+                worker.kill()
+                print(f"the tokenizer can't be read, so no prompt is checked: {self._unreadable}", file=sys.stderr)
+        return self._worker
+
+    def _refused(self, reason: str) -> dict[str, Any]:
+        failure = {"stage": "prompts", "class": "PromptError", "reason": reason, "log": str(self._log)}
+        return {"digest": None, "failure": failure}

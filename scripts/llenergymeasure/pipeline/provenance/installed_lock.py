@@ -1,0 +1,52 @@
+"""Which lock of envs/locks an environment was installed from, and what is not as it says."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llenergymeasure.config.settings.model_ref import normalised_distribution
+
+# Those that hold all that measuring takes.
+LOCKS = ("cuda13", "cuda12", "cpu")
+_PINNED = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Locked:
+    """The lock that fits an environment best.
+
+    different: package → the version that the lock names and the one that is there; empty where it was installed from
+        this lock and nothing else was put over it
+    """
+
+    path: Path
+    sha256: str
+    different: Mapping[str, tuple[str, str]]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": self.path.name, "sha256": self.sha256, "different": dict(self.different)}
+
+
+def lock_of(packages: Mapping[str, str], folder: Path) -> Locked | None:
+    """The lock in `folder` with the fewest packages in another version; None where there is none.
+
+    A package that a lock names and that is not there says nothing: most locks name some for other systems.
+    """
+    found = [_compared(packages, path) for name in LOCKS if (path := folder / f"{name}.txt").is_file()]
+    return min(found, key=lambda lock: len(lock.different), default=None)
+
+
+def _compared(packages: Mapping[str, str], path: Path) -> Locked:
+    content = path.read_bytes()
+    pinned = {normalised_distribution(name): version for name, version in _PINNED.findall(content.decode("utf-8"))}
+    different = {
+        name: (version, packages[name])
+        for name, version in pinned.items()
+        if name in packages and packages[name] != version
+    }
+    return Locked(path, hashlib.sha256(content).hexdigest(), different)

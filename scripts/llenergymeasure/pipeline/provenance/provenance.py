@@ -1,0 +1,125 @@
+"""What a results folder holds beside its plan, so that the study can be measured again from it alone.
+
+    provenance/study.yaml           the study's file, as it was written (study-1.yaml, … where there were several)
+    provenance/resolved.yaml        the study as it was run: file and command line together, every default spelt out
+    provenance/models.lock.yaml     the pins of its hub models, with the hashes of their files
+    provenance/calls.jsonl          a line a call of Snakemake that had something to do: when, and with which pipeline
+    provenance/environments/        every environment it was measured with, and the lock that one was installed from
+    provenance/rerun_of.json        of a study that was measured again: what it repeats
+
+The first four are written when a run begins, the environments by the jobs that measure: conda gives those their own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from llenergymeasure.config import MeasurementConfig, Study, StudyConfig
+from llenergymeasure.config.rules.stopping_rules import stopping_problems
+from llenergymeasure.config.study.lock import read_lock, write_lock
+from llenergymeasure.pipeline.plan.plan_index import PlanIndex
+from llenergymeasure.pipeline.provenance.environment import commit_of, installed_packages
+from llenergymeasure.pipeline.provenance.installed_lock import lock_of
+from llenergymeasure.processes.inherited import environments_folder
+
+SCHEMA_VERSION = 1
+FOLDER = "provenance"
+RESOLVED = "resolved.yaml"
+LOCK = "models.lock.yaml"
+CALLS = "calls.jsonl"
+ENVIRONMENTS = "environments"
+RERUN_OF = "rerun_of.json"
+_RESOLVED_HEAD = "# The study as it was run: what was written and what the command line said, with every default.\n"
+
+
+def keep_provenance(
+    results: Path, study: Study, index: PlanIndex, *, written: Sequence[Path], lock: Path, root: Path
+) -> None:
+    """Called when a run begins. `lock` is the models' lock in force, `root` the pipeline's checkout."""
+    folder = results / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    _keep_written(folder, [path.read_bytes() for path in written])
+    keep(folder / RESOLVED, resolved_text(study.config).encode("utf-8"))
+    hub = {(source.name, source.revision) for source in index.sources() if source.ref.kind == "hub"}
+    write_lock(read_lock(lock).only(hub), folder / LOCK)
+    call = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "plan_digest": index.digest,
+        **commit_of(root),
+        "snakemake": metadata.version("snakemake"),
+        "python": platform.python_version(),
+    }
+    with (folder / CALLS).open("a", encoding="utf-8") as calls:
+        calls.write(json.dumps(call) + "\n")
+
+
+def keep_environment(results: Path, fingerprint: str) -> None:
+    """Called by every job that measures or validates; the first one with this environment writes it down."""
+    folder = results / FOLDER / ENVIRONMENTS
+    path = folder / f"{fingerprint}.json"
+    if path.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    packages = installed_packages()
+    place = environments_folder()
+    locked = None if place is None else lock_of(packages, place / "locks")
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "fingerprint": fingerprint,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "lock": None if locked is None else locked.to_dict(),
+        "packages": packages,
+    }
+    if locked is not None:
+        keep(folder / f"{locked.path.stem}-{locked.sha256[:12]}.txt", locked.path.read_bytes())
+    keep_record(path, record)
+
+
+def written_in(results: Path) -> list[Path]:
+    """The study's files as they were written, in their order."""
+    # A link could lead out of a folder that somebody else made.
+    found = [path for path in (results / FOLDER).glob("study*.yaml") if path.is_file() and not path.is_symlink()]
+    return sorted(found, key=lambda path: (len(path.name), path.name))
+
+
+def resolved_text(study: StudyConfig) -> str:
+    """YAML that is a study itself: it gives the same experiments again."""
+    content = study.model_dump()
+    # Settings that may be written only together with others are left out where those are.
+    for problem in stopping_problems(MeasurementConfig.model_validate(content["measurement"])):
+        del content["measurement"][problem.path.rpartition(".")[2]]
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+    return _RESOLVED_HEAD + text
+
+
+def keep(path: Path, content: bytes) -> None:
+    """Write atomically, and only what is not there yet. Jobs on several machines may do so at once."""
+    if path.exists() and path.read_bytes() == content:
+        return
+    temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def keep_record(path: Path, record: Mapping[str, Any]) -> None:
+    keep(path, (json.dumps(record, indent=1) + "\n").encode("utf-8"))
+
+
+def _keep_written(folder: Path, contents: Sequence[bytes]) -> None:
+    several = len(contents) > 1
+    names = [f"study-{number}.yaml" if several else "study.yaml" for number in range(1, len(contents) + 1)]
+    for path in written_in(folder.parent):
+        if path.name not in names:
+            path.unlink()
+    for name, content in zip(names, contents, strict=True):
+        keep(folder / name, content)

@@ -1,0 +1,131 @@
+"""provenance/rerun_of.json: what a rerun repeats, and what was different there; told before anything is measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from llenergymeasure.config.problems.text import printable
+from llenergymeasure.pipeline.plan.plan import Plan
+from llenergymeasure.pipeline.provenance.environment import PACKAGES
+from llenergymeasure.pipeline.provenance.provenance import CALLS, ENVIRONMENTS, FOLDER, RERUN_OF, keep_record
+
+SCHEMA_VERSION = 1
+# So many packages are named; the environments' files hold all.
+NAMED = 4
+
+
+class RecordError(Exception):
+    """The record can't be read; one line."""
+
+
+def describe(folder: Path, plan: Plan) -> dict[str, Any]:
+    """The record of a rerun of `plan`, whose results are in `folder`; no path of this machine is in it.
+
+    environments: fingerprint → package → version; machines: names of the devices that were measured
+    """
+    machines = dict.fromkeys(name for batch in plan.batches for name in _machines(folder, batch.batch_id))
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "study": plan.study,
+        "plan_digest": plan.digest,
+        "git_commit": _last_commit(folder / FOLDER / CALLS),
+        "environments": _environments(folder / FOLDER / ENVIRONMENTS),
+        "machines": list(machines),
+    }
+
+
+def keep_rerun_of(results: Path, folder: Path, plan: Plan) -> None:
+    """Written once, when the rerun begins: what it repeats may be gone later. RecordError where it can't be read."""
+    path = results / FOLDER / RERUN_OF
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    keep_record(path, describe(folder, plan))
+
+
+def read_rerun_of(results: Path) -> dict[str, Any] | None:
+    """None where the results are no rerun. RecordError where the record can't be read."""
+    path = results / FOLDER / RERUN_OF
+    if not path.exists():
+        return None
+    record = _read(path)
+    if not isinstance(record, dict) or record.get("schema_version") != SCHEMA_VERSION:
+        raise RecordError(f"{path} is no record of a rerun that this version can read; move the folder away")
+    return record
+
+
+def changes(
+    of: Mapping[str, Any], environment: Mapping[str, Any], packages: Mapping[str, str], boards: Sequence[str]
+) -> str:
+    """In one line what is not as it was then; empty where nothing is known to be.
+
+    boards: names of the accelerators this machine has
+    """
+    found = []
+    if of["environments"] and environment["fingerprint"] not in of["environments"]:
+        before = next(iter(of["environments"].values()))
+        found.append(f"with other packages ({_differences(before, packages) or 'other versions of Python'})")
+    if of["machines"] and not set(of["machines"]) <= {*boards, environment["cpu"]}:
+        here = ", ".join(dict.fromkeys(boards)) or environment["cpu"]
+        found.append(f"on another machine ({here} instead of {', '.join(of['machines'])})")
+    commit = environment["git_commit"]
+    if of["git_commit"] and commit and commit != of["git_commit"]:
+        found.append(f"with another commit of the pipeline ({commit[:12]} instead of {of['git_commit'][:12]})")
+    if not found:
+        return ""
+    return printable(f"not as {of['study']} was: this rerun measures {', '.join(found)}")
+
+
+def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    # Those that decide figures come first.
+    names.sort(key=lambda name: name not in PACKAGES)
+    shown = [f"{name} {before.get(name, 'absent')} → {now.get(name, 'absent')}" for name in names[:NAMED]]
+    more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
+    return ", ".join([*shown, *more])
+
+
+def _environments(folder: Path) -> dict[str, dict[str, str]]:
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        record = _read(path)
+        packages = record.get("packages") if isinstance(record, dict) else None
+        if isinstance(packages, dict):
+            found[path.stem] = {str(name): str(version) for name, version in packages.items()}
+    return found
+
+
+def _machines(folder: Path, batch_id: str) -> list[str]:
+    """Names of the accelerators that held parameters, or of the CPU, in the batch's first replicate."""
+    path = folder / "batches" / batch_id / "1" / "measurements.jsonl"
+    if not path.exists():
+        return []
+    try:
+        with path.open(encoding="utf-8") as lines:
+            record = json.loads(next(lines, "{}"))
+        devices = (record.get("devices") or {}).get("devices") or []
+        names = [device["name"] for device in devices] or [record["environment"]["cpu"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RecordError(f"{path} is not whole ({error})") from error
+    return [str(name) for name in names]
+
+
+def _last_commit(path: Path) -> str | None:
+    if not path.exists():
+        return None
+    try:
+        call = json.loads(path.read_text(encoding="utf-8").splitlines()[-1])
+        commit = call["git_commit"]
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
+    return commit if isinstance(commit, str) else None
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RecordError(f"{path} can't be read ({type(error).__name__}: {error})") from error

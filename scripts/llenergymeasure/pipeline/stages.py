@@ -1,0 +1,282 @@
+"""The three stages that hold a model: load, warmup, measure. Each reads the plan, asks a worker, writes records."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llenergymeasure.measurement.worker.manager import Damaged, LoadOrder, Manager, Refused
+from llenergymeasure.models.snapshot import SnapshotError, read_snapshot
+from llenergymeasure.pipeline.plan.inputs import require_content
+from llenergymeasure.pipeline.plan.plan import Plan, replicate_order
+from llenergymeasure.pipeline.prompt_check import CheckedPrompts
+from llenergymeasure.pipeline.run_limits import Guard, StudyStopped
+from llenergymeasure.records.journal import Journal
+
+# Of load records, calibrations and measurements: rises when their keys change.
+SCHEMA_VERSION = 3
+
+# What an entry of the warm-up's journal has besides the calibration.
+HEAD = ("experiment_id", "startup_s")
+
+Report = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the stages share: the study's measurement settings and where things lie."""
+
+    plan: Plan
+    snapshots: dict[str, Path]
+    quantized: Path | None
+    prompts: CheckedPrompts
+    compile_cache: Path
+    min_window_s: float
+    energy_resolution: float
+    timeout_s: float
+    stop_on_failure: bool
+    environment: dict[str, Any]
+    neighbours: dict[str, str] | None
+    guard: Guard
+    log: Path
+
+    def order(self, load_id: str) -> LoadOrder:
+        return LoadOrder(
+            config=dict(self.plan.load_config(load_id)),
+            snapshots=self.snapshots,
+            compile_cache=self.compile_cache,
+            timeout_s=self.timeout_s,
+            quantized=self.quantized,
+        )
+
+
+def run_load(setting: Setting, load_id: str) -> dict[str, Any]:
+    """Load (and compile) once; what it cost and what it came to. SnapshotError when the model's files changed."""
+    _check(setting)
+    weights = _require_contents(setting)
+    # transformers compiles by itself, also where the study does not ask for it: whatever is compiled goes there.
+    setting.compile_cache.mkdir(parents=True, exist_ok=True)
+    order = setting.order(load_id)
+    head = {
+        "schema_version": SCHEMA_VERSION,
+        "load_id": load_id,
+        "config": order.config,
+        "environment": setting.environment,
+        "weights": weights,
+    }
+    with Manager(order, setting.log) as manager:
+        try:
+            record = dict(manager.load())
+            head["environment"] = _with_libraries(setting, record)
+            record["startup_s"] = manager.startup_s
+            record["compile"] = None
+            if order.config["pytorch"].get("torch_compile"):
+                compiled = manager.ask({"do": "compile", "config": order.config})
+                record["evidence"] = compiled.pop("evidence")
+                record["energy"] = [*record["energy"], *compiled.pop("energy")]
+                record["compile"] = compiled
+        except Damaged as damaged:
+            # Nothing is recorded: the next call loads what was made again.
+            raise SnapshotError(damaged.failure["reason"]) from damaged
+        except Refused as refused:
+            _count(setting, load_id, refused.failure)
+            return {**head, "status": "failed", "failure": refused.failure}
+    _count(setting, load_id, None)
+    return {**head, "status": "ok", "failure": None, **record}
+
+
+def run_warmup(
+    setting: Setting, batch_id: str, load_record: dict[str, Any], journal: Journal
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Warm up and calibrate every experiment of a batch, in the plan's order. Each leaves one entry in the journal.
+
+    Returns the calibration's record, and the outputs of the experiments that worked: one row per request. SnapshotError
+    where a snapshot is not of the files that the plan was drawn for.
+    """
+    _require_contents(setting)
+    batch = setting.plan.batch(batch_id)
+    with Manager(setting.order(batch.load_id), setting.log) as manager:
+        for experiment_id in batch.experiments:
+            if experiment_id in journal:
+                continue
+            entry = setting.plan.experiments[experiment_id]
+            prompts = setting.prompts.of(entry)
+            outputs: list[dict[str, Any]] = []
+            found: dict[str, Any]
+            if (known := load_record["failure"] or prompts["failure"]) is not None:
+                _stop_if_asked(setting, experiment_id, known)
+                found = {"status": "failed", "failure": known}
+                journal.append({"record": {"experiment_id": experiment_id, **found}, "outputs": []})
+                continue
+            _check(setting)
+            try:
+                answer = manager.ask(
+                    {
+                        "do": "warmup",
+                        "config": entry["config"],
+                        "min_window_s": setting.min_window_s,
+                        "energy_resolution": setting.energy_resolution,
+                        "prompts_digest": prompts["digest"],
+                    }
+                )
+                outputs = answer.pop("outputs")
+                found = {"status": "ok", "failure": None, **answer}
+            except Refused as refused:
+                found = {"status": "failed", "failure": refused.failure}
+            _count(setting, experiment_id, found["failure"])
+            found["startup_s"] = manager.startup_s
+            journal.append({"record": {"experiment_id": experiment_id, **found}, "outputs": outputs})
+    entries = list(journal.entries())
+    records = [entry["record"] for entry in entries]
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "batch_id": batch_id,
+        "load_id": batch.load_id,
+        "fingerprint": setting.environment["fingerprint"],
+        # Of the last process, where a job was interrupted.
+        "startup_s": records[-1].get("startup_s", 0.0),
+        "experiments": {
+            entry["experiment_id"]: {name: value for name, value in entry.items() if name not in HEAD}
+            for entry in records
+        },
+    }
+    rows = [{"experiment_id": entry["record"]["experiment_id"], **row} for entry in entries for row in entry["outputs"]]
+    return record, rows
+
+
+def run_measure(
+    setting: Setting,
+    batch_id: str,
+    replicate: int,
+    calibration: dict[str, Any],
+    reference_outputs: list[dict[str, Any]],
+    journal: Journal,
+    report: Report,
+) -> None:
+    """Measure a batch once, in this replicate's own order. Every experiment leaves one entry in the journal.
+
+    reference_outputs: a row {prompt_ids, output_ids} a request, in order; none where the reference failed
+
+    SnapshotError where a snapshot is not of the files that the plan was drawn for.
+    """
+    weights = _require_contents(setting)
+    reference = {"experiment_id": setting.plan.reference, "outputs": reference_outputs}
+    batch = setting.plan.batch(batch_id)
+    warnings = [warning for warning in (setting.neighbours, _other_environment(setting, calibration)) if warning]
+    with Manager(setting.order(batch.load_id), setting.log) as manager:
+        for experiment_id in replicate_order(setting.plan, batch, replicate):
+            if experiment_id in journal:
+                continue
+            config = setting.plan.experiments[experiment_id]["config"]
+            head = {
+                "schema_version": SCHEMA_VERSION,
+                "experiment_id": experiment_id,
+                "batch_id": batch_id,
+                "load_id": batch.load_id,
+                "replicate": replicate,
+                "config": config,
+                "environment": setting.environment,
+                "weights": weights,
+            }
+            calibrated = calibration["experiments"][experiment_id]
+            failure = calibrated["failure"]
+            if failure is None:
+                _check(setting)
+                try:
+                    answer = manager.ask(
+                        {"do": "measure", "config": config, "calibration": calibrated, "reference": reference}
+                    )
+                    head["environment"] = _with_libraries(setting, dict(manager.loaded))
+                    if answer["scoring_failed"]:
+                        manager.replace_worker()
+                except Refused as refused:
+                    failure = refused.failure
+                _count(setting, experiment_id, failure)
+            if failure is None:
+                record = {**head, "failure": None, **answer["record"]}
+                record["warnings"] = [*record["warnings"], *warnings]
+                entry = {"record": record, "requests": answer["requests"], "power": answer["power"]}
+            else:
+                _stop_if_asked(setting, experiment_id, failure)
+                entry = {"record": failed_record(head, failure), "requests": [], "power": []}
+            journal.append(entry)
+            report(entry["record"])
+
+
+def failed_record(head: dict[str, Any], failure: dict[str, str]) -> dict[str, Any]:
+    """The record of an experiment that gave no figures: every figure unknown, with the failure as the reason."""
+    return {
+        **head,
+        "status": "failed",
+        "failure": failure,
+        "validity": None,
+        "evidence": {},
+        "energy": [],
+        "metrics": {},
+        "unknown": {},
+        "budget": {},
+        "phases": None,
+        "energy_source": None,
+        "output_digest": None,
+        "answer": None,
+        "warnings": [],
+        "worker_pid": None,
+    }
+
+
+def write_json(record: dict[str, Any], path: Path) -> None:
+    """Write atomically: a record is whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def _other_environment(setting: Setting, calibration: dict[str, Any]) -> dict[str, str] | None:
+    """Said where a batch is measured with other packages than it was warmed up and calibrated with."""
+    now = setting.environment["fingerprint"]
+    if now == calibration["fingerprint"]:
+        return None
+    message = (
+        f"calibrated with the packages of environment {calibration['fingerprint']}, measured with those of {now}; "
+        "delete the batch's folder to calibrate anew, or go back to the other environment"
+    )
+    print(message, file=sys.stderr, flush=True)
+    return {"code": "environment-changed", "message": message}
+
+
+def _with_libraries(setting: Setting, loaded: dict[str, Any]) -> dict[str, Any]:
+    """The environment, with the versions that only a process with torch in it can tell. Takes them out of `loaded`."""
+    return {**setting.environment, "libraries": loaded.pop("libraries")}
+
+
+def _require_contents(setting: Setting) -> dict[str, str]:
+    """Digests of the snapshots by role. They are what the plan was drawn for; all experiments of a load agree on it."""
+    planned = next(iter(setting.plan.experiments.values()))["inputs"]
+    snapshots = {role: read_snapshot(folder) for role, folder in setting.snapshots.items()}
+    for role, snapshot in snapshots.items():
+        require_content(snapshot, planned.get(role))
+    return {role: snapshot.content_digest for role, snapshot in snapshots.items()}
+
+
+def _check(setting: Setting) -> None:
+    setting.guard.check_time()
+    setting.guard.check_failures()
+
+
+def _count(setting: Setting, what: str, failure: dict[str, str] | None) -> None:
+    """Something was tried."""
+    _stop_if_asked(setting, what, failure)
+    setting.guard.note(what, failure)
+
+
+def _stop_if_asked(setting: Setting, what: str, failure: dict[str, str] | None) -> None:
+    if failure is not None and setting.stop_on_failure:
+        raise StudyStopped(
+            f"{what} failed in stage {failure['stage']}: {failure['class']}: {failure['reason']} "
+            f"(log: {failure['log']}; on_failure: stop)"
+        )

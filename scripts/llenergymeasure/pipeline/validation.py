@@ -1,0 +1,59 @@
+"""The validate stage: every experiment of the plan is asked of the installed libraries and of its data set."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from llenergymeasure.config import DatasetConfig, ExperimentConfig, StudyError
+from llenergymeasure.config.problems.problem import Problem
+from llenergymeasure.engine.check import check_experiment
+from llenergymeasure.measurement.prompts.datasets import PromptError, check_dataset, read_texts
+from llenergymeasure.pipeline.plan.plan import SCHEMA_VERSION, Plan
+
+
+def validate_plan(plan: Plan) -> dict[str, Any]:
+    """What was found, for validation.json.
+
+    Raises:
+        StudyError: an experiment can't be run with the installed libraries; one line a problem. With
+            `invalid: skip` such an experiment stays in the plan and is recorded as failed.
+    """
+    found: Counter[Problem] = Counter()
+    datasets: dict[str, list[Problem]] = {}
+    for entry in plan.experiments.values():
+        config = ExperimentConfig.model_validate(entry["config"])
+        found.update(check_experiment(config))
+        key = f"{config.dataset.model_dump_json()} {config.n} {config.random_seed}"
+        if key not in datasets:
+            datasets[key] = list(_dataset_problems(config.dataset, config.n, config.random_seed))
+        found.update(datasets[key])
+    errors = [problem for problem in found if problem.severity == "error"]
+    if errors and plan.protocol["invalid"] == "stop":
+        raise StudyError(errors)
+    for problem, count in found.items():
+        print(
+            f"{problem.severity}: {problem.render()} ({count} of {len(plan.experiments)} experiments)", file=sys.stderr
+        )
+    print(
+        f"{plan.study}: {len(plan.experiments)} experiments over {len(plan.load_ids)} loads in {len(plan.batches)} "
+        f"batches, {plan.replicates} replicates; {len(plan.duplicates)} duplicates merged, {len(plan.skipped)} skipped",
+        file=sys.stderr,
+    )
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "plan_digest": plan.digest,
+        "problems": [{**problem.to_dict(), "experiments": count} for problem, count in found.items()],
+    }
+
+
+def _dataset_problems(dataset: DatasetConfig, n: int, seed: int) -> Iterator[Problem]:
+    """What is wrong with the prompts. A hub data set is fetched here: the processes that measure stay offline."""
+    try:
+        check_dataset(dataset, n)
+        if dataset.source == "hub":
+            read_texts(dataset, n, seed)
+    except PromptError as error:
+        yield Problem("error", "dataset", str(error), rule="dataset")

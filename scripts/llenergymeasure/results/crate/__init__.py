@@ -1,0 +1,1 @@
+"""The RO-Crate that describes a results folder."""

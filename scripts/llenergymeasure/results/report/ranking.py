@@ -1,0 +1,121 @@
+"""Which configuration is best, by how much, and whether the data can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from llenergymeasure.records.metrics import METRICS
+from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment, is_estimated
+from llenergymeasure.results.statistics.estimates import Ratio
+from llenergymeasure.results.statistics.power import detectable
+from llenergymeasure.results.statistics.simultaneous import comparisons_among, ratios_of
+from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse
+
+
+@dataclass(frozen=True)
+class Group:
+    """Experiments whose energy comes from one source (None: unknown), best first. Groups are never merged."""
+
+    source: str | None
+    experiments: list[Experiment]
+
+    @property
+    def estimated(self) -> bool:
+        return is_estimated(self.source)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best by one metric, the runner-up, and how many times larger the runner-up's figure is.
+
+    detectable: the smallest relative difference of such two that most studies like this one find; None without
+    replicates
+    """
+
+    metric: str
+    first: Experiment
+    second: Experiment | None
+    ratio: Ratio | None
+    detectable: float | None = None
+
+
+def groups_by_source(experiments: Sequence[Experiment]) -> list[Group]:
+    """Ranked experiments by source of their energy: measured, then estimated, then unknown.
+
+    Inside a group by energy per output token, lowest first; where energy is unknown, by throughput.
+    """
+    ranked = [item for item in experiments if item.ranked]
+    known = [item for item in ranked if item.mean(ENERGY) is not None]
+    sources = sorted({item.energy_source or "" for item in known}, key=lambda source: (is_estimated(source), source))
+    groups = [
+        Group(source, in_order([item for item in known if (item.energy_source or "") == source], ENERGY))
+        for source in sources
+    ]
+    rest = [item for item in ranked if item.mean(ENERGY) is None]
+    return [*groups, Group(None, in_order(rest, SPEED))] if rest else groups
+
+
+def in_order(experiments: Sequence[Experiment], metric: str) -> list[Experiment]:
+    """Best first by the mean; unknown ones last. Equal ones keep the plan's order."""
+    sign = -1 if METRICS[metric].higher_is_better else 1
+
+    def key(item: Experiment) -> tuple[bool, float]:
+        mean = item.mean(metric)
+        return mean is None, 0.0 if mean is None else sign * mean
+
+    return sorted(experiments, key=key)
+
+
+def best(experiments: Sequence[Experiment], metric: str) -> Best | None:
+    """The best of these, which must have figures that may be compared; None where nobody has one."""
+    known = [item for item in in_order(experiments, metric) if item.mean(metric) is not None]
+    if not known:
+        return None
+    if len(known) == 1:
+        return Best(metric, known[0], None, None)
+    first, second = known[:2]
+    # A figure that is not positive has no logarithm.
+    if any(value <= 0 for item in (first, second) for value in item.values[metric].values()):
+        return Best(metric, first, second, None)
+    analysis = _analysis(known, metric)
+    others = [name for name in analysis.values if name != first.experiment_id]
+    # Both were picked by their figures, so the interval holds for all pairs of these experiments at once.
+    among = comparisons_among(analysis, [first.experiment_id, *others])
+    ratio = ratios_of(analysis, among, others, first.experiment_id)[second.experiment_id]
+    same_batch = first.batch_id == second.batch_id
+    change = next((it.change for it in detectable(analysis, among) if it.same_batch == same_batch), None)
+    return Best(metric, first, second, ratio, change)
+
+
+def _analysis(known: Sequence[Experiment], metric: str) -> SplitPlot:
+    positive = [item for item in known if min(item.values[metric].values()) > 0]
+    values = {item.experiment_id: item.values[metric] for item in positive}
+    return analyse(values, {item.experiment_id: item.batch_id for item in positive}, positive[0].level)
+
+
+def pareto_front(experiments: Sequence[Experiment]) -> list[Experiment]:
+    """Those that no other beats in both means, energy per output token and throughput; slowest first.
+
+    One as good as another in both, and better in one, beats it. Of equals all stay.
+    """
+    known = [item for item in experiments if item.mean(ENERGY) is not None and item.mean(SPEED) is not None]
+    front: list[Experiment] = []
+    best_energy = float("inf")
+    # From the fastest to the slowest: of each speed those that need the least, if that is less than all faster ones.
+    for _, equals in groupby(sorted(known, key=_speed, reverse=True), key=_speed):
+        same_speed = list(equals)
+        least = min(_energy(item) for item in same_speed)
+        if least < best_energy:
+            front += [item for item in reversed(same_speed) if _energy(item) == least]
+            best_energy = least
+    return front[::-1]
+
+
+def _speed(item: Experiment) -> float:
+    return item.mean(SPEED) or 0.0
+
+
+def _energy(item: Experiment) -> float:
+    return item.mean(ENERGY) or 0.0

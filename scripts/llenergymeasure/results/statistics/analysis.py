@@ -1,0 +1,41 @@
+"""The figures that may be compared: by experiment and replicate, of one source where they are joules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from llenergymeasure.records.metrics import ENERGY_METRICS
+from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse
+
+
+def analysis_of(runs: pd.DataFrame, metric: str, source: str | None, level: float) -> SplitPlot:
+    """The split-plot analysis of a metric over the valid runs; of an energy metric, those of one source only.
+
+    Figures that are not positive have no logarithm and are left out, with everything else of their experiment: half
+    of an experiment's replicates is not the experiment.
+    """
+    good = runs[(runs["status"] == "ok") & runs[metric].notna()]
+    if metric in ENERGY_METRICS:
+        pure = good.groupby("experiment_id")["energy_source"].transform("nunique") == 1
+        good = good[pure & (good["energy_source"] == source)]
+    smallest = good.groupby("experiment_id")[metric].transform("min")
+    good = good[smallest > 0]
+    values: dict[str, dict[int, float]] = {}
+    for name, replicate, value in zip(good["experiment_id"], good["replicate"], good[metric], strict=True):
+        values.setdefault(str(name), {})[int(replicate)] = float(value)
+    return analyse(values, dict(zip(good["experiment_id"], good["batch_id"], strict=True)), level)
+
+
+def source_of(runs: pd.DataFrame, experiment_id: str) -> str | None:
+    """The one source of an experiment's energy; None where it has none or several."""
+    mine = runs[(runs["experiment_id"] == experiment_id) & (runs["status"] == "ok")]
+    sources: list[Any] = list(mine["energy_source"].dropna().unique())
+    return sources[0] if len(sources) == 1 else None
+
+
+def reference_of(plan: Mapping[str, Any]) -> str | None:
+    reference: str | None = plan.get("reference")
+    return reference if reference in plan["experiments"] else None

@@ -1,0 +1,64 @@
+"""The uncertainty of a mean with the instrument in it: what replicates show, and what they can't."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llenergymeasure.energy.uncertainty import expanded_of
+from llenergymeasure.results.statistics.columns import NORMAL_95
+from llenergymeasure.results.statistics.estimates import CONFIDENCE
+from llenergymeasure.results.statistics.split_plot import critical_t
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """Standard uncertainties of a run's figure, in its unit; None where the meter states none.
+
+    random: what is new in each window; gain: the largest gain of a device, a rectangle; other_gains: those of further
+    devices, which are independent of it
+    """
+
+    random: float | None
+    gain: float | None
+    other_gains: float | None
+
+
+def instrument(record: Mapping[str, Any], metric: str) -> Instrument:
+    budget = record["budget"].get(metric)
+    if not budget:
+        return Instrument(None, None, None)
+    gains = sorted(row["standard_uncertainty"] for row in budget if row["kind"] == "gain")
+    random = math.hypot(*(row["standard_uncertainty"] for row in budget if row["kind"] != "gain"))
+    return Instrument(random, gains[-1] if gains else 0.0, math.hypot(*gains[:-1]))
+
+
+def expanded_of_mean(
+    values: Sequence[float],
+    random: Sequence[float],
+    gain: Sequence[float],
+    other_gains: Sequence[float] = (),
+    level: float = CONFIDENCE,
+) -> float | None:
+    """Half width of the 95 % interval of the mean of n runs, with the instrument; None where none is stated.
+
+    The scatter between replicates, s/√n with Student's t for its n − 1 degrees of freedom, holds the edges and the
+    noise of the meter already, so they are not added to it (GUM 4.3, 5.1): the larger of the two counts. Gains are the
+    same in all runs and are not divided by √n. The largest is convolved as a rectangle, the others count as normal
+    (JCGM 101): the sum of several rectangles is no rectangle. A single run has no scatter; its interval is the
+    instrument's alone.
+    """
+    n = len(values)
+    if n == 0 or len(random) != n or len(gain) != n:
+        return None
+    of_meter = math.sqrt(math.fsum(each**2 for each in random)) / n
+    half = NORMAL_95 * of_meter
+    if n > 1:
+        mean = math.fsum(values) / n
+        scatter = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1) / n)
+        half = max(half, critical_t(n - 1, level) * scatter)
+    # Student's half width, as the standard uncertainty of the normal distribution with the same 95 % interval.
+    normal = math.hypot(half / NORMAL_95, math.fsum(other_gains) / n)
+    return expanded_of(math.sqrt(3) * math.fsum(gain) / n, normal)

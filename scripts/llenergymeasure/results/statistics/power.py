@@ -1,0 +1,76 @@
+"""How small a difference a study could have seen, and how many replicates a given one would take."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from scipy import stats
+
+from llenergymeasure.results.statistics.simultaneous import Comparisons
+from llenergymeasure.results.statistics.split_plot import SplitPlot, Variances, critical_t
+
+POWER = 0.8
+# What a reader usually wants to tell apart.
+WANTED = 0.02
+MOST_REPLICATES = 1000
+
+
+@dataclass(frozen=True)
+class Detectable:
+    """For one comparison of two experiments: of the same load's process, or of different ones.
+
+    change: the smallest relative difference found in `POWER` of the studies like this one (0.03: 3 %)
+    replicates_wanted: how many replicates a difference of `WANTED` would take; None where more than a thousand
+    """
+
+    same_batch: bool
+    change: float
+    replicates_wanted: int | None
+
+
+def detectable(analysis: SplitPlot, comparisons: Comparisons | None) -> list[Detectable]:
+    """Same load first, then different loads; only those among `comparisons`. Empty without repetition.
+
+    A difference is found where its interval leaves out 1, so what can be found hangs on how many comparisons the
+    intervals hold for at once, and on whether somebody looked meanwhile: both are in the critical value.
+    """
+    variances = analysis.variances
+    if variances is None or comparisons is None:
+        return []
+    kinds = sorted({found.same_batch for found in comparisons.differences}, reverse=True)
+    replicates = min(len(of_one) for of_one in analysis.values.values())
+    return [
+        Detectable(
+            same_batch,
+            _change(variances, replicates, replicates, same_batch, comparisons.critical),
+            _wanted(variances, replicates, same_batch, comparisons.critical),
+        )
+        for same_batch in kinds
+    ]
+
+
+def _change(variances: Variances, replicates: int, measured: int, same_batch: bool, critical: float) -> float:
+    """exp(δ) − 1 with δ = (c + t(0.8))·√(2σ²/n): the usual power calculation on logarithms.
+
+    c is the critical value of the study's intervals. Degrees of freedom grow with the replicates: those of the study
+    are scaled by (n − 1) / (measured − 1), and c is taken at the confidence that it stands for in one comparison.
+    """
+    variance, df = (variances.residual, float(variances.within_df)) if same_batch else variances.of_one()
+    scaled = df * (replicates - 1) / (measured - 1) if measured > 1 else df
+    confidence = 1 - 2 * float(stats.t.sf(critical, df))
+    quantiles = critical_t(scaled, confidence) + float(stats.t.ppf(POWER, scaled))
+    return math.exp(quantiles * math.sqrt(2 * variance / replicates)) - 1
+
+
+def _wanted(variances: Variances, measured: int, same_batch: bool, critical: float) -> int | None:
+    low, high = 2, MOST_REPLICATES
+    if measured < 2 or _change(variances, high, measured, same_batch, critical) > WANTED:
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        if _change(variances, middle, measured, same_batch, critical) <= WANTED:
+            high = middle
+        else:
+            low = middle + 1
+    return low

@@ -1,0 +1,72 @@
+"""From the measurement lines of a study to its tables, in one pass over the lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from llenergymeasure.records.labels import show
+from llenergymeasure.records.metrics import HEAD_COLUMNS
+from llenergymeasure.results.tables.batches import read_batches
+from llenergymeasure.results.tables.latencies import Latencies, write_latencies
+from llenergymeasure.results.tables.runs import runs_table
+from llenergymeasure.results.tables.summary import summary_table
+from llenergymeasure.results.tables.token_costs import token_costs, write_token_costs
+
+
+def aggregate(
+    plan: Mapping[str, Any],
+    measurements: Sequence[Path],
+    loads: Sequence[Mapping[str, Any]],
+    *,
+    csv: Path,
+    parquet: Path,
+    runs: Path,
+    latencies: Path,
+    token_costs_csv: Path,
+    processes: int = 1,
+) -> None:
+    """Write every table. Of measurements.jsonl, one line is in memory at a time (in each process)."""
+    latency: Latencies = {}
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for batch in read_batches(plan, measurements, processes):
+            latency.update(batch.latencies)
+            yield from batch.rows
+
+    table = runs_table(plan, rows())
+    write_tables(plan, table, loads, csv=csv, parquet=parquet, runs=runs)
+    write_latencies({name: latency[name] for name in plan["experiments"] if name in latency}, latencies)
+    write_token_costs(token_costs(plan, table), token_costs_csv)
+
+
+def write_tables(
+    plan: Mapping[str, Any],
+    table: pd.DataFrame,
+    loads: Iterable[Mapping[str, Any]],
+    *,
+    csv: Path,
+    parquet: Path,
+    runs: Path,
+) -> None:
+    """Write summary.csv, summary.parquet and runs.parquet. An empty cell is an unknown value, never 0."""
+    summary = summary_table(plan, table, list(loads))
+    table.to_parquet(runs, index=False)
+    summary.to_csv(csv, index=False)
+    free = [path for path in plan["axes"] if path not in HEAD_COLUMNS]
+    summary.assign(**{path: _of_one_kind(summary[path]) for path in free}).to_parquet(parquet, index=False)
+
+
+def _of_one_kind(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Parquet wants one kind a column; a matrix may hold a number here and a word there, and is text then."""
+    kinds = {type(value) for value in column if value is not None}
+    if kinds <= {bool}:
+        return column.astype("boolean")
+    if kinds <= {int}:
+        return column.astype("Int64")
+    if kinds <= {int, float}:
+        return column.astype("Float64")
+    return column.map(lambda value: None if value is None else show(value)).astype("string")

@@ -1,0 +1,73 @@
+"""What the runs of one batch come to: rows for the tables, and how long its requests took.
+
+Batches don't need each other, so several processes share them.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from llenergymeasure.processes.lifeline import end_with_parent
+from llenergymeasure.results.reading.read import Lines
+from llenergymeasure.results.tables.latencies import Latencies, read_latencies
+from llenergymeasure.results.tables.runs import run_row
+
+# Fewer are read before another process has started.
+WORTH_A_PROCESS = 20
+
+
+@dataclass(frozen=True)
+class BatchResults:
+    """rows: as `runs.run_row` makes them"""
+
+    rows: list[dict[str, Any]]
+    latencies: Latencies
+
+
+@dataclass(frozen=True)
+class BatchFiles:
+    """plan: of the batch's experiments alone; measurements: a path a replicate"""
+
+    plan: Mapping[str, Any]
+    measurements: Sequence[Path]
+
+
+def read_batches(plan: Mapping[str, Any], measurements: Sequence[Path], processes: int) -> Iterator[BatchResults]:
+    """Every batch of the plan, in no order that matters. ResultsError where a file is broken or missing."""
+    of_batch: dict[str, list[Path]] = {}
+    for path in measurements:
+        of_batch.setdefault(path.parent.parent.name, []).append(path)
+    members: dict[str, dict[str, Any]] = {}
+    for name, entry in plan["experiments"].items():
+        members.setdefault(entry["batch_id"], {})[name] = {"batch_id": entry["batch_id"]}
+    files = [
+        BatchFiles({"experiments": experiments, "replicates": plan["replicates"]}, of_batch.get(batch_id, []))
+        for batch_id, experiments in members.items()
+    ]
+    read = partial(_read, level=plan["nominal_level"])
+    if processes <= 1 or len(files) < WORTH_A_PROCESS:
+        yield from map(read, files)
+        return
+    # Forked before this process has read anything: another start method would run the script that called again.
+    with ProcessPoolExecutor(
+        processes,
+        mp_context=multiprocessing.get_context("fork"),
+        # They would wait for more to read for ever if this process were killed.
+        initializer=end_with_parent,
+        initargs=(os.getpid(),),
+    ) as pool:
+        yield from pool.map(read, files, chunksize=max(1, len(files) // (8 * processes)))
+
+
+def _read(files: BatchFiles, level: float) -> BatchResults:
+    rows = [run_row(record) for record in Lines(files.plan, files.measurements)]
+    valid = {(row["experiment_id"], row["replicate"]) for row in rows if row["status"] == "ok"}
+    requests = [path.with_name("requests.parquet") for path in files.measurements]
+    return BatchResults(rows, read_latencies(requests, valid, level))

@@ -1,0 +1,101 @@
+"""costs.csv: carbon and money for a million output tokens, worked out from the summary's joules and seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from llenergymeasure.config import CostsConfig
+from llenergymeasure.config.settings.costs import intensity_of
+from llenergymeasure.results.report.experiments import ENERGY, SPEED
+from llenergymeasure.results.statistics.estimates import Estimate
+
+JOULES_PER_KWH = 3.6e6
+SECONDS_PER_HOUR = 3600.0
+TOKENS = 1e6
+FIGURES = ("emissions_kg", "electricity_price", "machine_price")
+PARTS = ("", "_ci95_low", "_ci95_high")
+COLUMNS = (
+    "experiment_id",
+    "status",
+    "energy_source",
+    *(f"{figure}_per_million_output_tokens{part}" for figure in FIGURES for part in PARTS),
+    "currency",
+    "pue",
+    "grid_intensity_kg_per_kwh",
+    "grid_intensity_source",
+    "electricity_price_per_kwh",
+    "machine_price_per_hour",
+)
+
+
+def costs_table(summary: pd.DataFrame, costs: CostsConfig) -> pd.DataFrame:
+    """One row an experiment; empty where a figure is unknown, or the study does not state what it takes."""
+    rows = [_row(row, costs) for row in summary.to_dict("records")]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def write_costs(summary: Path, costs: CostsConfig, path: Path) -> None:
+    costs_table(pd.read_parquet(summary), costs).to_csv(path, index=False)
+
+
+def estimate_of(row: Mapping[Hashable, Any], figure: str) -> Estimate:
+    """A figure of costs.csv with its interval."""
+    mean, low, high = (_known(row[f"{figure}_per_million_output_tokens{part}"]) for part in PARTS)
+    return Estimate(0 if mean is None else 1, mean, low, high)
+
+
+def _row(row: Mapping[Hashable, Any], costs: CostsConfig) -> dict[str, Any]:
+    intensity = intensity_of(costs)
+    kwh = [_times(value, TOKENS / JOULES_PER_KWH * costs.pue) for value in _energy(row)]
+    hours = [None if value is None else TOKENS / value / SECONDS_PER_HOUR for value in _speed(row)]
+    found = {
+        "emissions_kg": [_times(value, intensity.kg_per_kwh if intensity else None) for value in kwh],
+        "electricity_price": [_times(value, costs.electricity_price_per_kwh) for value in kwh],
+        "machine_price": [_times(value, costs.machine_price_per_hour) for value in hours],
+    }
+    return {
+        "experiment_id": row["experiment_id"],
+        "status": row["status"],
+        "energy_source": _text(row["energy_source"]),
+        **{
+            f"{figure}_per_million_output_tokens{part}": value
+            for figure, values in found.items()
+            for part, value in zip(PARTS, values, strict=True)
+        },
+        "currency": costs.currency,
+        "pue": costs.pue,
+        "grid_intensity_kg_per_kwh": intensity.kg_per_kwh if intensity else None,
+        "grid_intensity_source": intensity.source if intensity else None,
+        "electricity_price_per_kwh": costs.electricity_price_per_kwh,
+        "machine_price_per_hour": costs.machine_price_per_hour,
+    }
+
+
+def _energy(row: Mapping[Hashable, Any]) -> tuple[float | None, float | None, float | None]:
+    """J/token: mean and 95 % interval, the instrument's uncertainty in it where it is known."""
+    mean, u95 = _known(row[f"{ENERGY}_mean"]), _known(row[f"{ENERGY}_u95"])
+    if mean is not None and u95 is not None:
+        return mean, mean - u95, mean + u95
+    return mean, _known(row[f"{ENERGY}_ci95_low"]), _known(row[f"{ENERGY}_ci95_high"])
+
+
+def _speed(row: Mapping[Hashable, Any]) -> tuple[float | None, float | None, float | None]:
+    """Tokens/s, the bounds in the order of the time they stand for. A bound at or below 0 says nothing of a time."""
+    mean, low, high = (_known(row[f"{SPEED}_{part}"]) for part in ("mean", "ci95_low", "ci95_high"))
+    return mean, high, low if low is not None and low > 0 else None
+
+
+def _times(value: float | None, factor: float | None) -> float | None:
+    return None if value is None or factor is None else value * factor
+
+
+def _known(value: Any) -> float | None:
+    return None if value is None or pd.isna(value) else float(value)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None or pd.isna(value) else str(value)

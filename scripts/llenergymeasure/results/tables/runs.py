@@ -1,0 +1,106 @@
+"""runs: one row an experiment and replicate, made of one record after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from llenergymeasure.records.labels import show
+from llenergymeasure.records.metrics import METRICS, U95_METRICS
+from llenergymeasure.results.statistics.instrument import instrument
+from llenergymeasure.results.tables.answer_columns import ANSWER_KINDS, run_columns
+
+_TEXTS = (
+    "experiment_id",
+    "load_id",
+    "batch_id",
+    "status",
+    "validity",
+    "failure_stage",
+    "failure_class",
+    "failure_reason",
+    "log",
+    "energy_source",
+    "output_digest",
+)
+_FIGURES = (*METRICS, *(f"{metric}_u_{part}" for metric in U95_METRICS for part in ("random", "gain", "other_gains")))
+_KINDS = {**dict.fromkeys(_TEXTS, "string"), **dict.fromkeys(_FIGURES, "Float64"), "evidence_ok": "boolean"}
+
+
+def run_row(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Identity, status, why it is not ok, energy source, every metric (null where unknown)."""
+    failure = record["failure"] or {}
+    return {
+        "experiment_id": record["experiment_id"],
+        "load_id": record["load_id"],
+        "batch_id": record["batch_id"],
+        "replicate": record["replicate"],
+        "status": record["status"],
+        "failure_stage": failure.get("stage"),
+        "failure_class": failure.get("class"),
+        "failure_reason": why_invalid(record) if record["status"] == "invalid" else failure.get("reason"),
+        "log": failure.get("log"),
+        "energy_source": record["energy_source"],
+        "evidence_ok": _evidence_ok(record),
+        "output_digest": record["output_digest"],
+        "warnings": len({warning["code"] for warning in record["warnings"]}),
+        "validity": None if record["validity"] is None else record["validity"]["verdict"],
+        **_instrument(record),
+        **{name: _number(record["metrics"].get(name)) for name in METRICS},
+        **run_columns(record),
+    }
+
+
+def runs_table(plan: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """The rows in the plan's order, then by replicate. Columns are filled as the rows come: no record is kept."""
+    columns: dict[str, list[Any]] = {}
+    for row in rows:
+        for name, value in row.items():
+            columns.setdefault(name, []).append(value)
+    table = pd.DataFrame(
+        {name: pd.array(values, dtype=_kind(name)) for name, values in columns.items()},
+    )
+    places = {name: place for place, name in enumerate(plan["experiments"])}
+    order = table["experiment_id"].map(places).to_frame("place").assign(replicate=table["replicate"])
+    return table.loc[order.sort_values(["place", "replicate"]).index].reset_index(drop=True)
+
+
+def why_invalid(record: Mapping[str, Any]) -> str:
+    """Which settings did not take effect, with what was seen instead; or what else makes the run another one."""
+    ignored = [
+        f"{path} = {show(entry['requested'])} did not take effect ({entry['observed']})"
+        for path, entry in record["evidence"].items()
+        if entry["verdict"] == "ignored"
+    ]
+    others = [
+        reason["message"]
+        for reason in record["validity"]["reasons"]
+        if reason["severity"] == "invalid" and reason["code"] != "setting-ignored"
+    ]
+    return "; ".join([*ignored, *others])
+
+
+def _kind(name: str) -> Any:
+    return {**_KINDS, **ANSWER_KINDS}.get(name, "int64")
+
+
+def _instrument(record: Mapping[str, Any]) -> dict[str, float | None]:
+    """Standard uncertainties of a run's energy figures: what is new in each window, and the gains that all share."""
+    return {
+        f"{metric}_u_{part}": value
+        for metric in U95_METRICS
+        for part, value in asdict(instrument(record, metric)).items()
+    }
+
+
+def _evidence_ok(record: Mapping[str, Any]) -> bool | None:
+    if not record["evidence"]:
+        return None
+    return all(entry["verdict"] != "ignored" for entry in record["evidence"].values())
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)

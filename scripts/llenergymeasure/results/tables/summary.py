@@ -1,0 +1,258 @@
+"""summary: one row an experiment, with intervals over replicates, column by column."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from llenergymeasure.records.metrics import (
+    CONTRACT_METRICS,
+    ENERGY_METRICS,
+    FURTHER_METRICS,
+    HEAD_COLUMNS,
+    LOAD_COLUMNS,
+    PARTS,
+    SUMMARY_METRICS,
+    TAIL_COLUMNS,
+    U95_METRICS,
+)
+from llenergymeasure.results.statistics.columns import Estimates, Groups, expanded_of_means
+from llenergymeasure.results.statistics.ratios import RATIO_COLUMNS, ratio_columns
+from llenergymeasure.results.statistics.split_plot import Floats
+from llenergymeasure.results.tables.answer_columns import ANSWER_COLUMNS, ANSWER_KINDS, summary_columns
+from llenergymeasure.results.tables.load_cost import load_cost
+
+DIFFERS = "differs"
+# From the best to the worst.
+VERDICTS = ("valid", "suspect", "invalid")
+U95_SUMMARY = tuple(metric for metric in SUMMARY_METRICS if metric in U95_METRICS)
+
+
+def summary_table(plan: Mapping[str, Any], runs: pd.DataFrame, loads: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """One row an experiment of the plan, in the plan's order, with the contract's columns first.
+
+    Behind them: further metrics, `<metric>_n` (values each mean is over), what the load cost, the number of
+    warnings, notes on figures that are missing, and the answer against the reference's.
+    """
+    experiments = plan["experiments"]
+    names = list(experiments)
+    # Figures of a run whose settings did not take effect belong to another experiment, so they are not averaged.
+    good = runs[runs["status"] == "ok"]
+    every, valid = Groups(names, runs["experiment_id"]), Groups(names, good["experiment_id"])
+    sources, different = valid.only(good["energy_source"])
+    mixed = different > 1
+    level = plan["nominal_level"]
+    found = {metric: _estimates(valid, good, metric, mixed, level) for metric in SUMMARY_METRICS}
+    statuses = [str(status) for status in _statuses(every, runs)]
+    configs = [entry["config"] for entry in experiments.values()]
+    columns: dict[str, Any] = {
+        "experiment_id": _text(names),
+        "load_id": _text([entry["load_id"] for entry in experiments.values()]),
+        "status": _text(statuses),
+        "failure_reason": _text(_reasons(names, statuses, runs)),
+        "replicates": valid.count(),
+        "model": _text([config["model"] for config in configs]),
+        "revision": _text([config["pytorch"]["revision"] for config in configs]),
+        "precision": _text([config["precision"] for config in configs]),
+    }
+    for path in plan["axes"]:
+        values = [_cell(entry["axes"].get(path)) for entry in experiments.values()]
+        columns.setdefault(path, pd.Series(values, dtype=object))
+    columns |= _figures(found, CONTRACT_METRICS)
+    columns |= {
+        "energy_source": _text(sources),
+        "evidence_ok": _evidence(every, runs),
+        "output_digest": _text(_one_or_differs(*valid.only(good["output_digest"]))),
+    }
+    columns |= _figures(found, FURTHER_METRICS)
+    columns |= {f"{metric}_n": found[metric].n for metric in SUMMARY_METRICS}
+    columns |= _load_columns(experiments, loads)
+    kinds: dict[str, Any] = ANSWER_KINDS
+    columns |= {
+        "warnings": every.total(runs["warnings"].to_numpy(float)).astype("int64"),
+        "notes": _text(_notes(valid, found, different, good)),
+        **{name: pd.Series(each, dtype=kinds[name]).array for name, each in _answers(plan, valid, good).items()},
+        "validity": _text(_worst(every, runs["validity"])),
+    }
+    for metric in U95_SUMMARY:
+        figures, random, gain, other_gains = (_column(good, name) for name in _with_parts(metric))
+        of_meter = expanded_of_means(valid, figures, random, gain, other_gains, level)
+        columns[f"{metric}_u95"] = _figure(np.where(different == 1, of_meter, np.nan))
+    ratios = ratio_columns(plan, runs)
+    columns |= {name: _figure([ratios[each][name] for each in names]) for name in RATIO_COLUMNS}
+    table = pd.DataFrame(columns)
+    return table[summary_names(plan)]
+
+
+def summary_names(plan: Mapping[str, Any]) -> list[str]:
+    """All columns in order. A matrix over a setting that has a column anyway (model, precision) adds none."""
+    return list(
+        dict.fromkeys(
+            [
+                *HEAD_COLUMNS,
+                *plan["axes"],
+                *_parts(CONTRACT_METRICS),
+                *TAIL_COLUMNS,
+                *_parts(FURTHER_METRICS),
+                *(f"{metric}_n" for metric in SUMMARY_METRICS),
+                *LOAD_COLUMNS,
+                "warnings",
+                "notes",
+                *ANSWER_COLUMNS,
+                "validity",
+                *(f"{metric}_u95" for metric in U95_SUMMARY),
+                *RATIO_COLUMNS,
+            ]
+        )
+    )
+
+
+def _estimates(valid: Groups, good: pd.DataFrame, metric: str, mixed: NDArray[np.bool_], level: float) -> Estimates:
+    """Joules of different sources have no mean."""
+    values = _column(good, metric)
+    if metric in ENERGY_METRICS:
+        values = np.where(mixed[valid.codes], np.nan, values)
+    return valid.estimates(values, level)
+
+
+def _statuses(every: Groups, runs: pd.DataFrame) -> NDArray[Any]:
+    """`ok` when every replicate was; else the worst: invalid, failed, or partial where some gave figures."""
+    counts = {name: every.count((runs["status"] == name).to_numpy(bool)) for name in ("ok", "invalid")}
+    return np.select(
+        [counts["invalid"] > 0, counts["ok"] == every.count(), counts["ok"] > 0], ["invalid", "ok", "partial"], "failed"
+    )
+
+
+def _reasons(names: Sequence[str], statuses: Sequence[str], runs: pd.DataFrame) -> list[str | None]:
+    """Why not every replicate is ok: the first of its invalid runs, or the first of its failed ones."""
+    bad = [name for name, status in zip(names, statuses, strict=True) if status != "ok"]
+    of_bad = dict(tuple(runs[runs["experiment_id"].isin(bad)].groupby("experiment_id", sort=False)))
+    return [_reason(of_bad[name]) if name in of_bad else None for name in names]
+
+
+def _reason(runs: pd.DataFrame) -> str | None:
+    for status in ("invalid", "failed"):
+        bad = runs[runs["status"] == status]
+        if len(bad):
+            first = bad.iloc[0]
+            place = "" if status == "invalid" else f"{first['failure_stage']}: {first['failure_class']}: "
+            share = "" if len(bad) == len(runs) else f"{len(bad)} of {len(runs)} replicates {status}: "
+            return f"{share}{place}{first['failure_reason']}"
+    return None
+
+
+def _evidence(every: Groups, runs: pd.DataFrame) -> Any:
+    """Whether all evidence is right; unknown where a run has none."""
+    verdicts = runs["evidence_ok"]
+    known = every.count(verdicts.notna().to_numpy(bool)) == every.count()
+    right = every.count(verdicts.fillna(False).to_numpy(bool)) == every.count()
+    return pd.arrays.BooleanArray(right, ~known)
+
+
+def _answers(plan: Mapping[str, Any], valid: Groups, good: pd.DataFrame) -> dict[str, list[Any]]:
+    """Over the valid replicates: identical in all, the earliest difference, the mean share and log-probability.
+
+    A run that was compared with another reference, which Snakemake would measure again, says nothing here.
+    """
+    reference = plan.get("reference")
+    mine = (good["answer_reference"] == reference).fillna(False).to_numpy(bool)
+    identical = _column(good, "answer_identical")
+    asked = mine & np.isfinite(identical)
+    known, same = valid.count(asked), valid.count(asked & (identical == 1))
+
+    def column(name: str) -> Floats:
+        return np.where(mine, _column(good, name), np.nan)
+
+    first = valid.smallest(column("answer_first_difference"))
+    return summary_columns(
+        reference,
+        identical=[bool(same[place] == count) if count else None for place, count in enumerate(known)],
+        first_difference=[None if np.isnan(value) else int(value) for value in first],
+        equal_token_share=_known(valid.moments(column("answer_equal_token_share"))[1]),
+        reference_logprob=_known(valid.moments(column("answer_reference_logprob"))[1]),
+    )
+
+
+def _notes(
+    valid: Groups, found: Mapping[str, Estimates], different: NDArray[np.int64], good: pd.DataFrame
+) -> list[str | None]:
+    notes: list[str | None] = [None] * valid.size
+    runs = valid.count()
+    for place in np.flatnonzero(different > 1):
+        sources = sorted(good["energy_source"][valid.codes == place].dropna().unique())
+        notes[place] = (
+            f"energy has no mean: it comes from different sources in different replicates ({', '.join(sources)})"
+        )
+    fewer = {metric: (value.n > 0) & (value.n < runs) for metric, value in found.items()}
+    for place in np.flatnonzero(np.any(list(fewer.values()), axis=0) & (different <= 1)):
+        listed = [f"{metric} from {found[metric].n[place]}" for metric, lacks in fewer.items() if lacks[place]]
+        notes[place] = f"of {runs[place]} replicates: {', '.join(listed)}"
+    return notes
+
+
+def _load_columns(experiments: Mapping[str, Any], loads: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    costs = {}
+    for record in loads:
+        cost = load_cost(record)
+        costs[record["load_id"]] = {
+            **{name: value for name, value in asdict(cost).items() if name in LOAD_COLUMNS},
+            "load_energy_j": cost.load.energy_j,
+            "compile_energy_j": None if cost.compile is None else cost.compile.energy_j,
+        }
+    rows = [costs[entry["load_id"]] for entry in experiments.values()]
+    return {name: _figure([row[name] for row in rows]) for name in LOAD_COLUMNS}
+
+
+def _worst(every: Groups, validity: pd.Series[Any]) -> list[str | None]:
+    rank_of = {verdict: float(rank) for rank, verdict in enumerate(VERDICTS)}
+    ranks = np.array([rank_of.get(verdict, np.nan) for verdict in validity], dtype=float)
+    return [None if np.isnan(rank) else VERDICTS[int(rank)] for rank in every.largest(ranks)]
+
+
+def _one_or_differs(single: Sequence[str | None], different: NDArray[np.int64]) -> list[str | None]:
+    return [DIFFERS if count > 1 else text for text, count in zip(single, different, strict=True)]
+
+
+def _figures(found: Mapping[str, Estimates], metrics: Sequence[str]) -> dict[str, Any]:
+    return {
+        f"{metric}_{part}": _figure(values)
+        for metric in metrics
+        for part, values in zip(PARTS, (found[metric].mean, found[metric].low, found[metric].high), strict=True)
+    }
+
+
+def _figure(values: Any) -> Any:
+    """NaN and None are unknown."""
+    plain = np.array([np.nan if value is None else value for value in values], dtype=float)
+    return pd.arrays.FloatingArray(plain, np.isnan(plain))
+
+
+def _column(runs: pd.DataFrame, name: str) -> Floats:
+    return runs[name].to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _text(values: Sequence[Any]) -> Any:
+    return pd.Series(list(values), dtype="string").array
+
+
+def _known(values: Floats) -> list[float | None]:
+    return [None if np.isnan(value) else float(value) for value in values]
+
+
+def _with_parts(metric: str) -> tuple[str, str, str, str]:
+    return metric, f"{metric}_u_random", f"{metric}_u_gain", f"{metric}_u_other_gains"
+
+
+def _parts(metrics: Sequence[str]) -> list[str]:
+    return [f"{metric}_{part}" for metric in metrics for part in PARTS]
+
+
+def _cell(value: Any) -> Any:
+    """A matrix value in one cell: a mapping or a list is written as JSON."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
