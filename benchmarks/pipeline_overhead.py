@@ -40,7 +40,7 @@ EXPERIMENT_LIMIT_S, PROCESS_LIMIT, CPU_LIMIT = 0.2, 1.3, 0.02
 PAIRS = 5
 BATCH_SIZES = (1, 2, 3, 4, 5, 6)
 WINDOW_S = 4.0
-WORKER = "llenergymeasure.measurement.worker.__main__"
+WORKER = "llenergymeasure.measurement.worker"
 BARE = """
 import sys
 import torch, transformers
