@@ -44,7 +44,7 @@ def test_commands_write_the_files(tmp_path: Path) -> None:
     page.write_text("# a\n<!-- generated: presets -->\nold\n<!-- end -->\nb\n")
     for module, file in (("schema", tmp_path / "new" / "schema.json"), ("reference", page)):
         subprocess.run(
-            [sys.executable, "-m", f"llenergymeasure.config.{module}", str(file)],
+            [sys.executable, "-m", f"llenergymeasure.docs_pages.{module}", str(file)],
             env={"PYTHONPATH": str(ROOT / "scripts")},
             check=True,
         )

@@ -35,17 +35,10 @@ if "OLDER_BINDING" in os.environ:
             delattr(pynvml, name)
 
 from llenergymeasure.config import EnergyConfig
-from llenergymeasure.energy import (
-    Around,
-    MeterSet,
-    MeterUnavailable,
-    PhaseEnergy,
-    open_meters,
-    own_processes,
-    primary_energy,
-    rapl_meter,
-)
+from llenergymeasure.energy import Around, MeterSet, MeterUnavailable, PhaseEnergy, open_meters, primary_energy
 from llenergymeasure.energy.clock import CLOCK, Clock
+from llenergymeasure.energy.meters.nvml import own_processes
+from llenergymeasure.energy.meters.rapl import meter as rapl_meter
 
 KEPT: list[object] = []  # what the library calls back
 

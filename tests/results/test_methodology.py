@@ -12,20 +12,15 @@ import pytest
 from harness import ROOT
 
 from llenergymeasure.config.settings.protocol import Order
-from llenergymeasure.energy import (
-    codecarbon_meter,
-    counter_energy,
-    cross_check,
-    device_families,
-    host_watch,
-    integrated_power,
-    nvml_findings,
-    nvml_meter,
-    rapl_energy,
-    sampling_loop,
-    ticks,
-    zeus_meter,
-)
+from llenergymeasure.energy.integration import counter_energy, cross_check, integrated_power, ticks
+from llenergymeasure.energy.integration import sensors as device_families
+from llenergymeasure.energy.meters import codecarbon as codecarbon_meter
+from llenergymeasure.energy.meters import zeus as zeus_meter
+from llenergymeasure.energy.meters.host import watcher as host_watch
+from llenergymeasure.energy.meters.nvml import findings as nvml_findings
+from llenergymeasure.energy.meters.nvml import meter as nvml_meter
+from llenergymeasure.energy.meters.rapl import energy as rapl_energy
+from llenergymeasure.energy.sampling import loop as sampling_loop
 from llenergymeasure.measurement import measurement_record as record
 from llenergymeasure.measurement import settling
 from llenergymeasure.measurement import window_length as resolution
