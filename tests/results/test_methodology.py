@@ -45,7 +45,7 @@ def test_every_finding_is_on_the_page_with_its_verdict_and_none_that_is_not() ->
 
 def _findings() -> Iterator[tuple[str, str]]:
     """(code, severity) of every `Finding(...)` of the package whose code is written out."""
-    for path in [path for room in ("energy", "measurement") for path in (PACKAGE / room).glob("*.py")]:
+    for path in [path for room in ("energy", "measurement") for path in (PACKAGE / room).rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if (
                 isinstance(node, ast.Call)
