@@ -35,9 +35,9 @@ from llenergymeasure.results.tables.aggregate import aggregate
 from llenergymeasure.results.reading.read import read_loads, read_plan
 root = Path(sys.argv[2])
 drawn = json.loads((root / "plan.json").read_text())
-paths = [root / "batches" / batch / str(number) / "measurements.jsonl" for batch, number in drawn["order"]]
+paths = [root / "sessions" / session / str(number) / "measurements.jsonl" for session, number in drawn["order"]]
 plan = read_plan(root / "plan.json", paths, [])
-loads = [root / "loads" / name / "load.json" for name in dict.fromkeys(b["load_id"] for b in drawn["batches"])]
+loads = [root / "loads" / name / "load.json" for name in dict.fromkeys(b["load_id"] for b in drawn["sessions"])]
 names = ("summary.csv", "summary.parquet", "runs.parquet", "latencies.csv", "token_costs.csv")
 csv, parquet, runs, latencies, token_costs = (root / name for name in names)
 aggregate(plan, paths, read_loads(plan, loads), csv=csv, parquet=parquet, runs=runs, latencies=latencies,
@@ -90,15 +90,15 @@ def _write(root: Path) -> int:
     _write_plan_and_loads(folder)
     rng = np.random.default_rng(7)
     written = 0
-    for batch_id, replicate in plan.order:
-        target = root / "batches" / batch_id / str(replicate)
+    for session_id, replicate in plan.order:
+        target = root / "sessions" / session_id / str(replicate)
         target.mkdir(parents=True)
-        members = plan.batch(batch_id).experiments
-        template, _ = folder._record(members[0], batch_id, replicate)
+        members = plan.session(session_id).experiments
+        template, _ = folder._record(members[0], session_id, replicate)
         lines = [_line(template, plan.experiments[name]["config"], name, rng) for name in members]
         (target / "measurements.jsonl").write_text("".join(lines), encoding="utf-8")
         written += sum(map(len, lines))
-        pq.write_table(_requests(members, batch_id, replicate, rng), target / "requests.parquet")
+        pq.write_table(_requests(members, session_id, replicate, rng), target / "requests.parquet")
     return written
 
 
@@ -123,7 +123,7 @@ def _line(template: dict[str, Any], config: dict[str, Any], name: str, rng: np.r
     return json.dumps(record) + "\n"
 
 
-def _requests(members: tuple[str, ...], batch_id: str, replicate: int, rng: np.random.Generator) -> pa.Table:
+def _requests(members: tuple[str, ...], session_id: str, replicate: int, rng: np.random.Generator) -> pa.Table:
     rows = len(members) * REQUESTS
     gaps = rng.lognormal(np.log(0.02), 0.1, rows * (TOKENS - 1))
     offsets = np.arange(0, rows * (TOKENS - 1) + 1, TOKENS - 1, dtype=np.int32)
@@ -131,7 +131,7 @@ def _requests(members: tuple[str, ...], batch_id: str, replicate: int, rng: np.r
     return pa.table(
         {
             "experiment_id": np.repeat(members, REQUESTS),
-            "batch_id": [batch_id] * rows,
+            "session_id": [session_id] * rows,
             "replicate": np.full(rows, replicate, dtype=np.int64),
             "request_index": np.tile(np.arange(REQUESTS), len(members)),
             "ttft_s": ttft,

@@ -1,24 +1,24 @@
 """The pipeline's rules and files with nothing computed: what Snakemake alone needs for the same jobs.
 
---config loads=… batches=… (of each load) replicates=…
+--config loads=… sessions=… (of each load) replicates=…
 """
 
 RESULTS = "results/bench"
 LOADS = range(config["loads"])
-OF_A_LOAD = config["batches"]
+OF_A_LOAD = config["sessions"]
 ORDER = [
-    (batch, replicate)
+    (session, replicate)
     for replicate in range(1, config["replicates"] + 1)
-    for batch in range(len(LOADS) * OF_A_LOAD)
+    for session in range(len(LOADS) * OF_A_LOAD)
 ]
 
 
 def measured(name):
-    return [f"{RESULTS}/batches/{batch}/{number}/{name}" for batch, number in ORDER]
+    return [f"{RESULTS}/sessions/{session}/{number}/{name}" for session, number in ORDER]
 
 
 def load_of(wildcards):
-    return f"{RESULTS}/loads/{int(wildcards.batch) // OF_A_LOAD}"
+    return f"{RESULTS}/loads/{int(wildcards.session) // OF_A_LOAD}"
 
 
 localrules:
@@ -74,10 +74,10 @@ rule warmup:
         record=lambda wildcards: f"{load_of(wildcards)}/load.json",
         compile_cache=lambda wildcards: ancient(f"{load_of(wildcards)}/compile-cache"),
     output:
-        calibration=f"{RESULTS}/batches/{{batch}}/calibration.json",
-        outputs=f"{RESULTS}/batches/{{batch}}/outputs.parquet",
+        calibration=f"{RESULTS}/sessions/{{session}}/calibration.json",
+        outputs=f"{RESULTS}/sessions/{{session}}/outputs.parquet",
     log:
-        f"{RESULTS}/logs/warmup/{{batch}}.log",
+        f"{RESULTS}/logs/warmup/{{session}}.log",
     shell:
         "touch {output}"
 
@@ -85,15 +85,15 @@ rule warmup:
 rule measure:
     input:
         model="results/models/tiny",
-        calibration=f"{RESULTS}/batches/{{batch}}/calibration.json",
-        reference=f"{RESULTS}/batches/0/outputs.parquet",
+        calibration=f"{RESULTS}/sessions/{{session}}/calibration.json",
+        reference=f"{RESULTS}/sessions/0/outputs.parquet",
         compile_cache=lambda wildcards: ancient(f"{load_of(wildcards)}/compile-cache"),
     output:
-        measurements=f"{RESULTS}/batches/{{batch}}/{{replicate}}/measurements.jsonl",
-        requests=f"{RESULTS}/batches/{{batch}}/{{replicate}}/requests.parquet",
-        power=f"{RESULTS}/batches/{{batch}}/{{replicate}}/power.parquet",
+        measurements=f"{RESULTS}/sessions/{{session}}/{{replicate}}/measurements.jsonl",
+        requests=f"{RESULTS}/sessions/{{session}}/{{replicate}}/requests.parquet",
+        power=f"{RESULTS}/sessions/{{session}}/{{replicate}}/power.parquet",
     log:
-        f"{RESULTS}/logs/measure/{{batch}}-{{replicate}}.log",
+        f"{RESULTS}/logs/measure/{{session}}-{{replicate}}.log",
     shell:
         "touch {output}"
 

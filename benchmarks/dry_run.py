@@ -1,7 +1,7 @@
 """Claim: `snakemake -n` on 10,000 experiments of 500 loads takes at most 2 times a bare graph with the same jobs.
 
 And at most 1.5 times its memory, and at most 12 times what 1,000 experiments take. The bare graph (bare_graph.smk) has
-the same rules and files with nothing computed while it is read. Both ways of sharing processes are tried: a batch a
+the same rules and files with nothing computed while it is read. Both ways of sharing processes are tried: a session a
 load (2,500 jobs), and each experiment alone in its process (20,500 jobs, the most that 10,000 experiments can make).
 
 Processor time is compared: a dry run is one process that computes and waits for nothing, so that it is what a clock
@@ -98,8 +98,8 @@ def _pipeline(study: Study, loads: int, folder: Path) -> list[str]:
 
 def _bare(study: Study, loads: int, folder: Path) -> list[str]:
     folder.mkdir()
-    batches = 1 if study.isolation == "load" else SETTINGS
-    sizes = [f"loads={loads}", f"batches={batches}", f"replicates={study.replicates}"]
+    sessions = 1 if study.isolation == "load" else SETTINGS
+    sizes = [f"loads={loads}", f"sessions={sessions}", f"replicates={study.replicates}"]
     command = ["--snakefile", str(ROOT / "benchmarks/bare_graph.smk"), "--directory", str(folder)]
     return [*command, "--workflow-profile", str(ROOT / "workflow/profiles/default"), "--config", *sizes]
 

@@ -108,7 +108,7 @@ def _pipeline(model: Path, folder: Path) -> tuple[float, dict[tuple[str, int], i
         raise RuntimeError(done.stderr + done.stdout)
     records = [
         json.loads(line)
-        for found in folder.glob("results/peer/batches/*/1/measurements.jsonl")
+        for found in folder.glob("results/peer/sessions/*/1/measurements.jsonl")
         for line in found.read_text(encoding="utf-8").splitlines()
     ]
     calls = {

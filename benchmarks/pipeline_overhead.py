@@ -145,7 +145,7 @@ def _study(model: Path) -> tuple[float, Share]:
             _, said = running.communicate()
         if running.returncode != 0:
             raise RuntimeError(said)
-        found = list(Path(folder).glob("results/overhead/batches/*/1/measurements.jsonl"))
+        found = list(Path(folder).glob("results/overhead/sessions/*/1/measurements.jsonl"))
         records = [json.loads(line) for line in found[0].read_text(encoding="utf-8").splitlines()]
     if any(record["status"] == "failed" for record in records):
         raise RuntimeError(f"not every experiment was measured: {[record['failure'] for record in records]}")

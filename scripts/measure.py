@@ -1,25 +1,25 @@
-"""Measure a batch once."""
+"""Measure a session once."""
 
 from pathlib import Path
 
 from llenergymeasure.models.snapshot import SnapshotError
 from llenergymeasure.pipeline.jobs import (
-    batch_title,
     open_journal,
     placed,
     read_json,
     reference_outputs,
     reporter_of,
     run_job,
+    session_title,
 )
 from llenergymeasure.pipeline.stages import run_measure
 from llenergymeasure.records.files import write_tables
 
-with run_job(snakemake, batch_title(snakemake), SnapshotError), placed(snakemake) as setting:
+with run_job(snakemake, session_title(snakemake), SnapshotError), placed(snakemake) as setting:
     journal = open_journal(snakemake)
     run_measure(
         setting,
-        snakemake.wildcards.batch_id,
+        snakemake.wildcards.session_id,
         int(snakemake.wildcards.replicate),
         read_json(snakemake.input.calibration),
         reference_outputs(snakemake),

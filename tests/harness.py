@@ -104,5 +104,5 @@ class Pipeline:
 
     def records(self, name: str = "quick") -> list[dict[str, Any]]:
         """Every line of every measurements.jsonl."""
-        paths = sorted((self.results(name) / "batches").glob("*/*/measurements.jsonl"))
+        paths = sorted((self.results(name) / "sessions").glob("*/*/measurements.jsonl"))
         return [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]

@@ -37,7 +37,7 @@ Record = Mapping[str, Any]
 
 def read_records(results: Path) -> tuple[list[dict[str, Any]], int]:
     """Every measurement line of a study's folder, and how many lines cannot be read."""
-    paths = sorted((results / "batches").glob("*/*/measurements.jsonl"))
+    paths = sorted((results / "sessions").glob("*/*/measurements.jsonl"))
     return _read(line for path in paths for line in path.read_bytes().splitlines())
 
 

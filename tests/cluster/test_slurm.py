@@ -69,16 +69,16 @@ def test_a_study_runs_through_the_profile_and_survives_a_killed_worker_and_a_can
     assert len(records) == len(pipeline.records()) == 12
     failed = [record for record in records.values() if record["status"] != "ok"]
     assert [record["failure"]["class"] for record in failed] == ["WorkerDied"]
-    cut, kept = seen["kept"]["batch"], seen["kept"]["records"]
+    cut, kept = seen["kept"]["session"], seen["kept"]["records"]
     assert kept and all(records[name] == record for name, record in kept.items())
     assert {records[name]["worker_pid"] for name in kept}.isdisjoint(
-        record["worker_pid"] for name, record in records.items() if record["batch_id"] == cut and name not in kept
+        record["worker_pid"] for name, record in records.items() if record["session_id"] == cut and name not in kept
     )
     assert (pipeline.results() / "report.html").exists()
 
     # Resumed: what failed is measured again when its files are deleted, and nothing else is.
-    batch = failed[0]["batch_id"]
-    (pipeline.results() / "batches" / batch / "1" / "measurements.jsonl").unlink()
+    session = failed[0]["session_id"]
+    (pipeline.results() / "sessions" / session / "1" / "measurements.jsonl").unlink()
     again = _snakemake(tmp_path)
     assert again.returncode == 0, again.stdout + again.stderr
     assert again.stderr.count("rule_measure") == 1 and "rule_warmup" not in again.stderr
@@ -131,39 +131,39 @@ def _disturb(cluster: slurm.Slurm, pipeline: Pipeline, running: subprocess.Popen
     """Kill the first measuring worker, cancel the second measuring job when it has a record; what SLURM was asked."""
     seen: dict[str, dict] = {}
     killed: str | None = None
-    replicates = pipeline.results() / "batches"
+    replicates = pipeline.results() / "sessions"
     end = time.monotonic() + PATIENCE_S
     while running.poll() is None and time.monotonic() < end:
         for job in cluster.jobs():
             seen[job["comment"]] = job
         # Of replicates: a warm-up keeps one too, one folder higher.
         journals = {path.parents[2].name: path.parents[1] for path in replicates.glob("*/*/.journal/*.jsonl")}
-        for batch, folder in journals.items():
-            worker = _worker_of(batch)
+        for session, folder in journals.items():
+            worker = _worker_of(session)
             if killed is None and worker is not None:
                 os.kill(worker, signal.SIGKILL)
-                killed = batch
-            elif "kept" not in seen and batch != killed and (kept := _journaled(folder)):
-                subprocess.run(["scancel", _measuring(cluster, batch)], check=True)
-                seen["kept"] = {"batch": batch, "records": kept}
+                killed = session
+            elif "kept" not in seen and session != killed and (kept := _journaled(folder)):
+                subprocess.run(["scancel", _measuring(cluster, session)], check=True)
+                seen["kept"] = {"session": session, "records": kept}
         time.sleep(0.2)
     assert killed is not None and "kept" in seen, (pipeline.directory / "out.log").read_text() + cluster.log()
     return seen
 
 
-def _worker_of(batch: str) -> int | None:
-    """The worker of the job that measures a batch."""
+def _worker_of(session: str) -> int | None:
+    """The worker of the job that measures a session."""
     for process in psutil.process_iter(["cmdline"]):
         if "llenergymeasure.measurement.worker" not in " ".join(process.info["cmdline"] or []):
             continue
         log = Path(f"/proc/{process.pid}/fd/1").readlink()
-        if log.name.startswith(batch) and log.parent.name == "measure":
+        if log.name.startswith(session) and log.parent.name == "measure":
             return process.pid
     return None
 
 
-def _measuring(cluster: slurm.Slurm, batch: str) -> str:
-    return next(job["id"] for job in cluster.jobs() if "measure" in job["comment"] and batch in job["comment"])
+def _measuring(cluster: slurm.Slurm, session: str) -> str:
+    return next(job["id"] for job in cluster.jobs() if "measure" in job["comment"] and session in job["comment"])
 
 
 def _journaled(folder: Path) -> dict[str, dict]:

@@ -56,7 +56,7 @@ def test_energy_is_measured_on_the_device_that_holds_the_parameters(measured: Pi
 
 
 def test_the_trace_agrees_with_the_counter(measured: Pipeline) -> None:
-    for path in (measured.results() / "batches").glob("*/*/measurements.jsonl"):
+    for path in (measured.results() / "sessions").glob("*/*/measurements.jsonl"):
         power = pq.read_table(path.with_name("power.parquet")).to_pandas()
         for line in path.read_text(encoding="utf-8").splitlines():
             record = json.loads(line)
@@ -66,7 +66,7 @@ def test_the_trace_agrees_with_the_counter(measured: Pipeline) -> None:
 
 
 def test_device_time_stays_inside_the_window(measured: Pipeline) -> None:
-    for path in (measured.results() / "batches").glob("*/*/measurements.jsonl"):
+    for path in (measured.results() / "sessions").glob("*/*/measurements.jsonl"):
         requests = pq.read_table(path.with_name("requests.parquet")).to_pandas()
         for line in path.read_text(encoding="utf-8").splitlines():
             record = json.loads(line)

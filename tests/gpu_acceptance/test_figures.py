@@ -309,7 +309,7 @@ def test_a_doubtful_or_failed_record_is_not_counted_as_valid() -> None:
 
 
 def test_a_line_that_cannot_be_read_costs_the_others_nothing(tmp_path: Path) -> None:
-    folder = tmp_path / "batches" / "a" / "1"
+    folder = tmp_path / "sessions" / "a" / "1"
     folder.mkdir(parents=True)
     lines = [json.dumps(each) for each in six()]
     whole = "\n".join([lines[0], lines[1][:50], "[]", *lines[2:], ""]).encode() + b"\xff{"

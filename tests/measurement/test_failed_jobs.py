@@ -17,7 +17,7 @@ ADVICE = "For further error details see the cluster/cloud log and the log files 
 FAILED = f"SLURM-job '16' failed, SLURM status is: 'FAILED'. {ADVICE}"
 REFUSED = f"""\
 SLURM sbatch failed. The error message was 'sbatch: error: Memory specification can not be satisfied
-sbatch: error: Batch job submission failed: Requested node configuration is not available'.
+sbatch: error: Session job submission failed: Requested node configuration is not available'.
     sbatch call:
         sbatch --parsable -p gpu --mem 32000 --gpus=1 --wrap="python -m snakemake base64//dmFsaWRhdGU="
 {ADVICE}"""

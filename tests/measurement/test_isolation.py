@@ -1,6 +1,6 @@
 """Experiments that share a process give the figures that each gives in one of its own (`measurement.isolation`).
 
-Each round has three fresh processes: one that both experiments share, as in a batch, and one for each alone. An
+Each round has three fresh processes: one that both experiments share, as in a session, and one for each alone. An
 experiment is measured in the shared one after the other was, and right before or after that in its own; the third
 process sleeps. Processes differ in speed by themselves, so there are many rounds.
 """

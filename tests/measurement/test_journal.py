@@ -13,7 +13,7 @@ from llenergymeasure.records.journal import Journal
 
 
 def entry(name: str, rows: int = 2) -> dict[str, object]:
-    record = {"experiment_id": name, "batch_id": "b", "replicate": 1, "status": "ok"}
+    record = {"experiment_id": name, "session_id": "b", "replicate": 1, "status": "ok"}
     request = {
         "pass_index": 0,
         "request_index": 0,
@@ -37,7 +37,7 @@ def test_a_line_cut_off_by_a_crash_is_dropped_and_the_rest_kept(tmp_path: Path) 
     journal.append(entry("a"))
     journal.append(entry("b"))
     with path.open("a") as lines:
-        lines.write('{"record": {"experiment_id": "c", "batch')
+        lines.write('{"record": {"experiment_id": "c", "session')
     again = Journal(path)
     assert "a" in again
     assert "b" in again

@@ -40,14 +40,14 @@ print(child.pid, flush=True)
 # Aggregation in two processes, in the middle of its reading.
 AGGREGATION = """
 import time
-from llenergymeasure.results.tables import batches
+from llenergymeasure.results.tables import sessions
 
 def read(files, level):
     time.sleep(600)
 
-batches._read = read
-experiments = {str(place): {"batch_id": str(place)} for place in range(batches.WORTH_A_PROCESS)}
-list(batches.read_batches({"experiments": experiments, "replicates": 1, "nominal_level": 0.95}, [], 2))
+sessions._read = read
+experiments = {str(place): {"session_id": str(place)} for place in range(sessions.WORTH_A_PROCESS)}
+list(sessions.read_sessions({"experiments": experiments, "replicates": 1, "nominal_level": 0.95}, [], 2))
 """
 
 

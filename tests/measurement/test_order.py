@@ -46,12 +46,12 @@ def test_an_order_that_is_not_random_is_the_studys(design: str) -> None:
     assert [block_order(NAMES, design, replicate, "seed") for replicate in (1, 2)] == [NAMES, NAMES]
 
 
-def test_batches_follow_the_design() -> None:
+def test_sessions_follow_the_design() -> None:
     names = ("a1", "b1", "c1", "d1")
 
     def loads(design: str) -> list[str]:
         plan = draw(*names, design=design, replicates=4)
-        return [plan.batch(batch_id).load_id for batch_id, _ in plan.order]
+        return [plan.session(session_id).load_id for session_id, _ in plan.order]
 
     assert loads("sequential") == [name for name in "abcd" for _ in range(4)]
     assert loads("interleaved") == list("abcd" * 4)
@@ -62,9 +62,9 @@ def test_batches_follow_the_design() -> None:
     assert loads("randomised") != loads("interleaved")
 
 
-def test_the_order_inside_a_batch_follows_it_too() -> None:
+def test_the_order_inside_a_session_follows_it_too() -> None:
     plan = draw("a1", "a2", "a3", design="reverse")
-    assert [replicate_order(plan, plan.batches[0], replicate) for replicate in (1, 2)] == [
+    assert [replicate_order(plan, plan.sessions[0], replicate) for replicate in (1, 2)] == [
         ["a1", "a2", "a3"],
         ["a3", "a2", "a1"],
     ]
@@ -75,7 +75,9 @@ def test_a_study_grows_behind_what_was_planned(design: str) -> None:
     old = draw("a1", "b1", design=design, replicates=2)
     new = draw("a1", "b1", "c1", existing=old, design=design, replicates=3)
     assert new.order[: len(old.order)] == old.order
-    assert sorted(new.order) == sorted({(batch.batch_id, number) for batch in new.batches for number in (1, 2, 3)})
+    assert sorted(new.order) == sorted(
+        {(session.session_id, number) for session in new.sessions for number in (1, 2, 3)}
+    )
     assert draw("a1", "b1", "c1", existing=new, design=design, replicates=3).order == new.order
 
 

@@ -1,4 +1,4 @@
-"""The plan: batches by load, randomised blocks, append-only."""
+"""The plan: sessions by load, randomised blocks, append-only."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def draw(*names: str, existing: Plan | None = None, **changes: Any) -> Plan:
 
 
 def members(plan: Plan) -> dict[str, tuple[str, ...]]:
-    return {batch.batch_id: batch.experiments for batch in plan.batches}
+    return {session.session_id: session.experiments for session in plan.sessions}
 
 
-def test_experiments_of_one_load_share_a_batch_and_every_batch_is_in_every_block() -> None:
+def test_experiments_of_one_load_share_a_session_and_every_session_is_in_every_block() -> None:
     plan = draw("a1", "b1", "a2", "b2", "c1")
     assert sorted(members(plan).values()) == [("a1", "a2"), ("b1", "b2"), ("c1",)]
     blocks = [plan.order[start : start + 3] for start in (0, 3, 6)]
@@ -61,49 +61,49 @@ def test_experiments_of_one_load_share_a_batch_and_every_batch_is_in_every_block
         assert {entry[0] for entry in block} == set(members(plan))
 
 
-def test_isolation_by_experiment_gives_each_its_own_batch() -> None:
+def test_isolation_by_experiment_gives_each_its_own_session() -> None:
     plan = draw("a1", "a2", "b1", isolation="experiment")
     assert sorted(members(plan).values()) == [("a1",), ("a2",), ("b1",)]
 
 
-def test_a_load_with_very_many_experiments_is_divided_into_batches_of_nearly_equal_size() -> None:
+def test_a_load_with_very_many_experiments_is_divided_into_sessions_of_nearly_equal_size() -> None:
     names = [f"a{number}" for number in range(10)]
     plan = draw(*names, "b1", experiments_per_batch=4)
-    sizes = [len(batch.experiments) for batch in plan.batches]
+    sizes = [len(session.experiments) for session in plan.sessions]
     assert sorted(sizes) == [1, 3, 3, 4]
-    assert sorted(name for batch in plan.batches for name in batch.experiments) == sorted([*names, "b1"])
-    assert {batch.load_id for batch in plan.batches} == {"a", "b"}
-    assert len(draw(*names, experiments_per_batch=10).batches) == 1
-    assert len(draw(*names, experiments_per_batch=1).batches) == 10
+    assert sorted(name for session in plan.sessions for name in session.experiments) == sorted([*names, "b1"])
+    assert {session.load_id for session in plan.sessions} == {"a", "b"}
+    assert len(draw(*names, experiments_per_batch=10).sessions) == 1
+    assert len(draw(*names, experiments_per_batch=1).sessions) == 10
 
 
-def test_a_study_says_how_many_experiments_a_batch_holds() -> None:
-    def batches(**measurement: int) -> list[int]:
+def test_a_study_says_how_many_experiments_a_session_holds() -> None:
+    def sessions(**measurement: int) -> list[int]:
         study = {
             "study": "s",
             "defaults": {"model": "random:llama"},
             "matrix": {"pytorch.batch_size": list(range(1, 121))},
             "measurement": measurement,
         }
-        return [len(batch.experiments) for batch in plan_of(study_from_mapping(study), existing=None).batches]
+        return [len(session.experiments) for session in plan_of(study_from_mapping(study), existing=None).sessions]
 
-    assert batches() == [60, 60]
-    assert batches(experiments_per_batch=50) == [40, 40, 40]
-    assert batches(experiments_per_batch=120) == [120]
+    assert sessions() == [60, 60]
+    assert sessions(experiments_per_batch=50) == [40, 40, 40]
+    assert sessions(experiments_per_batch=120) == [120]
 
 
 def test_the_order_differs_between_replicates_and_comes_from_the_seed_alone() -> None:
     names = [f"a{number}" for number in range(8)]
     plan = draw(*names)
-    batch = plan.batches[0]
-    orders = [replicate_order(plan, batch, replicate) for replicate in (1, 2, 3)]
+    session = plan.sessions[0]
+    orders = [replicate_order(plan, session, replicate) for replicate in (1, 2, 3)]
     assert all(sorted(order) == sorted(names) for order in orders)
     assert len({tuple(order) for order in orders}) == 3
-    assert orders == [replicate_order(draw(*names), batch, replicate) for replicate in (1, 2, 3)]
-    assert orders != [replicate_order(draw(*names, seed=1), batch, replicate) for replicate in (1, 2, 3)]
+    assert orders == [replicate_order(draw(*names), session, replicate) for replicate in (1, 2, 3)]
+    assert orders != [replicate_order(draw(*names, seed=1), session, replicate) for replicate in (1, 2, 3)]
 
 
-def test_a_plan_grows_by_new_batches_behind_the_old_ones() -> None:
+def test_a_plan_grows_by_new_sessions_behind_the_old_ones() -> None:
     old = draw("a1", "a2", "b1")
     new = draw("a1", "a2", "a3", "b1", "c1", existing=old)
     assert members(old).items() <= members(new).items()
@@ -112,12 +112,12 @@ def test_a_plan_grows_by_new_batches_behind_the_old_ones() -> None:
     assert draw("a1", "a2", "a3", "b1", "c1", existing=new) == new
 
 
-def test_what_leaves_the_study_leaves_the_plan_and_the_rest_keeps_its_batch() -> None:
+def test_what_leaves_the_study_leaves_the_plan_and_the_rest_keeps_its_session() -> None:
     old = draw("a1", "a2", "b1")
     new = draw("a1", existing=old)
-    kept = new.batches[0]
+    kept = new.sessions[0]
     assert kept.experiments == ("a1",)
-    assert kept.batch_id == next(batch.batch_id for batch in old.batches if "a1" in batch.experiments)
+    assert kept.session_id == next(session.session_id for session in old.sessions if "a1" in session.experiments)
     assert set(new.experiments) == {"a1"}
 
 
@@ -128,7 +128,7 @@ def test_more_replicates_are_appended() -> None:
     assert sorted({entry[1] for entry in new.order[4:]}) == [3, 4]
 
 
-def test_another_isolation_redraws_but_equal_batches_keep_their_id() -> None:
+def test_another_isolation_redraws_but_equal_sessions_keep_their_id() -> None:
     old = draw("a1", "a2")
     apart = draw("a1", "a2", existing=old, isolation="experiment")
     assert sorted(members(apart).values()) == [("a1",), ("a2",)]
@@ -143,7 +143,7 @@ def test_an_old_plan_without_a_reference_is_given_one(tmp_path: Path) -> None:
     old = read_plan(path)
     new = draw("a1", "b1", existing=old)
     assert new.reference == "a1"
-    assert new.reference_batch == next(batch.batch_id for batch in new.batches if "a1" in batch.experiments)
+    assert new.reference_session == next(session.session_id for session in new.sessions if "a1" in session.experiments)
     assert old is not None
     assert new.order == old.order
 
@@ -176,16 +176,16 @@ def test_an_experiment_whose_inputs_changed_is_planned_apart_and_the_others_stay
     first = draw("a1", "a2", "b1", inputs=reading(a1="x", a2="y"))
     assert draw("a1", "a2", "b1", existing=first, inputs=reading(a1="x", a2="y")) == first
     second = draw("a1", "a2", "b1", existing=first, inputs=reading(a1="x", a2="z"))
-    (old,) = (name for name, batch in members(first).items() if batch == ("a1", "a2"))
+    (old,) = (name for name, session in members(first).items() if session == ("a1", "a2"))
     assert members(second)[old] == ("a1",)
-    (new,) = (name for name, batch in members(second).items() if batch == ("a2",))
+    (new,) = (name for name, session in members(second).items() if session == ("a2",))
     assert new not in members(first)
     assert second.experiments["a2"]["inputs"] == {"dataset": "z"}
     assert [entry for entry in second.order if entry[0] == new] == [(new, 1), (new, 2), (new, 3)]
     assert [entry for entry in second.order if entry[0] != new] == list(first.order)
 
 
-def test_the_same_content_again_is_the_same_batch_again() -> None:
+def test_the_same_content_again_is_the_same_session_again() -> None:
     first = draw("a1", "a2", inputs=reading(a1="x", a2="x"))
     second = draw("a1", "a2", existing=first, inputs=reading(a1="y", a2="y"))
     assert not members(first).keys() & members(second).keys()

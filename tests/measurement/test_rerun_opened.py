@@ -64,14 +64,14 @@ def test_the_plan_is_the_same_under_another_name() -> None:
     assert reopened(study="by-another-name").plan.study == "by-another-name"
 
 
-def test_a_plan_that_grew_keeps_its_batches_and_its_order() -> None:
+def test_a_plan_that_grew_keeps_its_sessions_and_its_order() -> None:
     first = begun(OLD)
     begun(Path("other/quick"), matrix={"pytorch.batch_size": [1, 2, 3], "pytorch.attn_implementation": ["sdpa"]})
     plan = plan_of(load_study("other/quick.yaml"), existing=first)
-    assert len(plan.batches) == 2
+    assert len(plan.sessions) == 2
     write_plan(plan, Path("other/quick/plan.json"))
     found = open_rerun(asked_for({"from": "other/quick"}))
-    assert (found.plan.batches, found.plan.order) == (plan.batches, plan.order)
+    assert (found.plan.sessions, found.plan.order) == (plan.sessions, plan.order)
 
 
 @pytest.mark.parametrize(
@@ -119,12 +119,12 @@ def first_entry(record: dict[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def rename_batch(record: dict[str, Any]) -> None:
-    old = record["batches"][0]["batch_id"]
-    record["batches"][0]["batch_id"] = "../../evil"
-    record["order"] = [["../../evil" if batch == old else batch, number] for batch, number in record["order"]]
+def rename_session(record: dict[str, Any]) -> None:
+    old = record["sessions"][0]["session_id"]
+    record["sessions"][0]["session_id"] = "../../evil"
+    record["order"] = [["../../evil" if session == old else session, number] for session, number in record["order"]]
     for entry in record["experiments"].values():
-        entry["batch_id"] = "../../evil" if entry["batch_id"] == old else entry["batch_id"]
+        entry["session_id"] = "../../evil" if entry["session_id"] == old else entry["session_id"]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def rename_batch(record: dict[str, Any]) -> None:
         (lambda record: record.update(schema_version=99), "schema version 99"),
         (lambda record: record.update(surprise=1), "not a plan"),
         (lambda record: record.update(experiments=[]), "not a whole plan"),
-        (lambda record: record.update(batches=5), "not a plan"),
+        (lambda record: record.update(sessions=5), "not a plan"),
         (lambda record: record["order"].pop(), "do not say the same of its order"),
         (lambda record: record.update(seed=8), "do not say the same of its seed"),
         (lambda record: record.update(replicates=1), "do not say the same of its replicates"),
@@ -143,10 +143,10 @@ def rename_batch(record: dict[str, Any]) -> None:
         (lambda record: first_entry(record)["config"].update(n="4"), "n: Input should be a valid integer"),
         (lambda record: first_entry(record)["config"].update(extra=4), "extra"),
         (lambda record: first_entry(record).update(load_id="0" * 12), "has another id here"),
-        (lambda record: first_entry(record).update(batch_id="0" * 12), "not a whole plan"),
+        (lambda record: first_entry(record).update(session_id="0" * 12), "not a whole plan"),
         (lambda record: first_entry(record).pop("config"), "not a whole plan"),
-        (lambda record: record["batches"].pop(), "not a whole plan"),
-        (rename_batch, "is no id of a batch"),
+        (lambda record: record["sessions"].pop(), "not a whole plan"),
+        (rename_session, "is no id of a session"),
         (lambda record: record.update(study="=evil()"), "its study is"),
         (lambda record: record.update(warnings=5), "its warnings are 5"),
     ],
@@ -250,7 +250,7 @@ def test_the_record_of_a_rerun_says_what_was_different_then(tmp_path: Path) -> N
     environments.mkdir()
     kept = {"schema_version": 1, "python": "3.11.7", "packages": {"torch": "2.12.0", "zlib": "1"}}
     (environments / f"{'f' * 16}.json").write_text(json.dumps(kept), "utf-8")
-    lines = OLD / "batches" / plan.batches[0].batch_id / "1" / "measurements.jsonl"
+    lines = OLD / "sessions" / plan.sessions[0].session_id / "1" / "measurements.jsonl"
     lines.parent.mkdir(parents=True)
     lines.write_text(json.dumps({"environment": ENVIRONMENT, "devices": {"kind": "cpu"}}) + "\n", "utf-8")
     of = describe(OLD, plan)
@@ -273,7 +273,7 @@ def test_the_record_of_a_rerun_says_what_was_different_then(tmp_path: Path) -> N
 def test_a_broken_record_is_one_line() -> None:
     plan = begun(OLD)
     assert read_rerun_of(OLD) is None
-    lines = OLD / "batches" / plan.batches[0].batch_id / "1" / "measurements.jsonl"
+    lines = OLD / "sessions" / plan.sessions[0].session_id / "1" / "measurements.jsonl"
     lines.parent.mkdir(parents=True)
     lines.write_text('{"environment": ', "utf-8")
     with pytest.raises(RecordError, match=r"measurements\.jsonl is not whole"):

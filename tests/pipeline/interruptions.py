@@ -141,7 +141,7 @@ def journalled(pipeline: Pipeline, depth: str) -> dict[str, dict[str, object]]:
     """Records in journals by experiment. depth: `*` those of warm-ups, `*/*` those of replicates."""
     lines = [
         line
-        for path in (pipeline.results() / "batches").glob(f"{depth}/.journal/*.jsonl")
+        for path in (pipeline.results() / "sessions").glob(f"{depth}/.journal/*.jsonl")
         for line in path.read_text(encoding="utf-8").splitlines(keepends=True)
         if line.endswith("\n")
     ]

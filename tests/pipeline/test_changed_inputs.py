@@ -78,14 +78,14 @@ def kind_of(config: dict[str, Any]) -> str:
 
 
 def measured_with(pipeline: Pipeline) -> dict[str, tuple[str, set[str], set[str], set[int]]]:
-    """Of each experiment in the tables: its batch, digests of prompts and of all weights, and worker processes."""
+    """Of each experiment in the tables: its session, digests of prompts and of all weights, and worker processes."""
     experiments = pipeline.plan()["experiments"]
     found: dict[str, tuple[str, set[str], set[str], set[int]]] = {}
     for record in pipeline.records():
         entry = experiments[record["experiment_id"]]
-        if record["batch_id"] == entry["batch_id"]:
+        if record["session_id"] == entry["session_id"]:
             _, prompts, weights, pids = found.setdefault(
-                kind_of(record["config"]), (record["batch_id"], set(), set(), set())
+                kind_of(record["config"]), (record["session_id"], set(), set(), set())
             )
             prompts.add(record["prompts"]["digest"])
             weights.add(json.dumps(record["weights"]))
@@ -105,7 +105,7 @@ def only_changes(pipeline: Pipeline, kind: str) -> Iterator[None]:
     _, prompts, weights, pids = after[kind]
     assert (len(prompts), len(weights), len(pids)) == (1, 1, REPLICATES)
     # What was measured before is kept, and in no table.
-    assert (pipeline.results() / "batches" / before[kind][0] / "1/measurements.jsonl").exists()
+    assert (pipeline.results() / "sessions" / before[kind][0] / "1/measurements.jsonl").exists()
     summary = pd.read_parquet(pipeline.results() / "summary.parquet")
     assert set(summary["replicates"]) == {REPLICATES}
     assert "Nothing to be done" in call(pipeline, "-n").output
@@ -121,7 +121,7 @@ def test_a_changed_data_file_is_said_and_measured_again(changing: Pipeline) -> N
         assert not {"load", "model"} & set(done.jobs)
         line = (
             "two.jsonl has changed since it was measured: 1 experiment is measured again, in every replicate; the "
-            f"results with its old content stay in batches/{before[0]} and are in no table"
+            f"results with its old content stay in sessions/{before[0]} and are in no table"
         )
         assert line in done.output.splitlines()
     assert measured_with(changing)["two"][1] != before[1]

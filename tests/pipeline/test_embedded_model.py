@@ -54,7 +54,7 @@ def test_a_real_model_is_converted_once_and_measured_in_4_bit_and_32(pipeline: P
     }
     resident = [loads[record["load_id"]]["memory"]["resident_bytes"] for record in (full, quantized)]
     assert resident[1] < 0.5 * resident[0]
-    paths = (pipeline.results() / "batches").glob("*/1/requests.parquet")
+    paths = (pipeline.results() / "sessions").glob("*/1/requests.parquet")
     for path in paths:
         requests = pq.read_table(path).to_pandas()
         assert set(requests.stop_reason) == {"length"}

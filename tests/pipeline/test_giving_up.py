@@ -67,5 +67,5 @@ def test_an_experiment_that_takes_too_long_is_a_failure_and_the_others_go_on(pip
     assert records[4]["status"] == "ok"
     assert records[20_000]["failure"]["class"] == "Timeout"
     assert records[20_000]["failure"]["reason"] == "no answer within 60 s (measurement.experiment_timeout_s)"
-    calibration = json.loads(next(pipeline.results().glob("batches/*/calibration.json")).read_text(encoding="utf-8"))
+    calibration = json.loads(next(pipeline.results().glob("sessions/*/calibration.json")).read_text(encoding="utf-8"))
     assert len(calibration["experiments"]) == 2

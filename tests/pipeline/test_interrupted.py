@@ -45,7 +45,7 @@ def test_the_next_call_does_what_is_missing(pipeline: Pipeline, how: str) -> Non
     kept = interrupted(pipeline, "measure", how, jobs=LEFT["warmup"])
     interrupted(pipeline, "aggregate", how, jobs=LEFT["measure"])
     assert_finished(pipeline, LEFT["aggregate"], kept)
-    calibration = json.loads(next(pipeline.results().glob("batches/*/calibration.json")).read_text("utf-8"))
+    calibration = json.loads(next(pipeline.results().glob("sessions/*/calibration.json")).read_text("utf-8"))
     for name, found in calibration["experiments"].items():
         assert found["status"] == "ok"
         if name in warmed:
@@ -99,7 +99,7 @@ def test_a_killed_worker_is_a_failure_that_can_be_measured_again(pipeline: Pipel
         assert len(pipeline.records()) == 3
         assert pipeline.snakemake("-n").jobs == {}
         # As results/README.md says.
-        shutil.rmtree(pipeline.results() / "batches")
+        shutil.rmtree(pipeline.results() / "sessions")
         if stage == "load":
             shutil.rmtree(pipeline.results() / "loads")
     assert_finished(pipeline, LEFT["warmup"], {})
@@ -115,7 +115,7 @@ def test_processes_that_share_an_experiment_end_together(pipeline: Pipeline) -> 
     assert_finished(pipeline, LEFT["measure"], kept)
     # One that dies alone takes the experiment with it, and no more.
     for name in (REPLICA, WORKER):
-        shutil.rmtree(next(pipeline.results().glob("batches/*/1")))
+        shutil.rmtree(next(pipeline.results().glob("sessions/*/1")))
         with started(pipeline) as running:
             running.wait_for_process("measure")
             running.wait_for_process(name).kill()

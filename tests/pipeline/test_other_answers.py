@@ -69,7 +69,7 @@ def test_every_record_is_compared_with_the_reference(measured: Pipeline) -> None
 
 def test_the_first_difference_is_that_of_the_kept_outputs(measured: Pipeline) -> None:
     outputs: dict[str, list[list[int]]] = {}
-    for path in (measured.results() / "batches").glob("*/outputs.parquet"):
+    for path in (measured.results() / "sessions").glob("*/outputs.parquet"):
         for row in pq.read_table(path).to_pylist():
             outputs.setdefault(row["experiment_id"], []).append(row["output_ids"])
     _, reference, _, banned, _ = in_order(measured)
@@ -103,7 +103,7 @@ def test_naming_another_reference_measures_again_and_nothing_else(measured: Pipe
     done = measured.snakemake("-n", configfile="other.yaml")
     assert done.jobs["measure"] == 2
     assert not {"model", "load", "warmup"} & set(done.jobs)
-    # One of the same batch, whose warm-up wrote the same file.
+    # One of the same session, whose warm-up wrote the same file.
     measured.write(written(reference={"precision": "fp32", "pytorch.batch_size": 1}), "neighbour.yaml")
     done = measured.snakemake("-n", configfile="neighbour.yaml")
     assert done.jobs["measure"] == 2

@@ -53,7 +53,7 @@ def test_a_model_is_quantized_once_for_all_loads_and_studies(pipeline: Pipeline)
     content = json.loads(record.read_text())
     content["notes"]["made_with"]["bitsandbytes"] = "0.0.1"
     record.write_text(json.dumps(content))
-    for path in (pipeline.results() / "batches").glob("*/1/*"):
+    for path in (pipeline.results() / "sessions").glob("*/1/*"):
         path.unlink()
     done = pipeline.snakemake()
     assert done.returncode == 0, done.output

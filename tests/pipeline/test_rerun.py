@@ -25,7 +25,7 @@ def contents(folder: Path) -> dict[str, tuple[str, int]]:
 
 
 def measured(pipeline: Pipeline, name: str) -> list[tuple[str, int, str]]:
-    return [(record["batch_id"], record["replicate"], record["experiment_id"]) for record in pipeline.records(name)]
+    return [(record["session_id"], record["replicate"], record["experiment_id"]) for record in pipeline.records(name)]
 
 
 def test_a_dry_run_of_a_rerun_needs_nothing_but_the_folder_and_writes_nothing(pipeline: Pipeline) -> None:

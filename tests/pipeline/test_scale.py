@@ -38,7 +38,7 @@ def check_results(results: Path, loads: int, settings: int, failed: int) -> None
     """Every experiment of the plan has its row, in the plan's order, and the best of the simulation is the answer."""
     plan = json.loads((results / "plan.json").read_text(encoding="utf-8"))
     assert len(plan["experiments"]) == loads * settings
-    assert len(plan["batches"]) == loads
+    assert len(plan["sessions"]) == loads
     summary = pd.read_parquet(results / "summary.parquet")
     assert list(summary["experiment_id"]) == list(plan["experiments"])
     assert (summary["status"] == "failed").sum() == failed
@@ -60,7 +60,7 @@ def test_two_hundred_simulated_experiments(pipeline: Pipeline) -> None:
     check_results(pipeline.results(), 4, 50, failed=1)
     assert "simulated: out of memory" in (pipeline.results() / "answer.txt").read_text(encoding="utf-8")
     # A deleted replicate is measured alone.
-    next((pipeline.results() / "batches").glob("*/1/measurements.jsonl")).unlink()
+    next((pipeline.results() / "sessions").glob("*/1/measurements.jsonl")).unlink()
     assert run_simulated(pipeline, "-n").jobs["measure"] == 1
 
 
@@ -78,12 +78,12 @@ def test_a_node_reads_the_plan_and_not_the_matrix(pipeline: Pipeline) -> None:
     wanted = of_many(3, 4)
     pipeline.write(wanted)
     assert pipeline.snakemake("replan").returncode == 0
-    load_id, batch_id = (pipeline.plan()["batches"][0][name] for name in ("load_id", "batch_id"))
+    load_id, session_id = (pipeline.plan()["sessions"][0][name] for name in ("load_id", "session_id"))
     # Neither the matrix nor the whole plan can be read any more.
     (pipeline.results() / "plan.json").unlink()
     pipeline.write({**wanted, "matrix": {"no.such.setting": [1]}})
     assert pipeline.snakemake("-n").returncode == 1
-    target = f"measure:batch_id={batch_id},replicate=1"
+    target = f"measure:session_id={session_id},replicate=1"
     done = pipeline.snakemake("-n", "--mode", "remote", "--target-jobs", target, "--allowed-rules", "measure")
     assert done.returncode == 0, done.output
     assert done.jobs["measure"] == 1

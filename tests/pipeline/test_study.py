@@ -43,7 +43,7 @@ def test_results_readme_names_whatever_is_there(measured: tuple[Pipeline, str]) 
     there = [path for path in measured[0].results().rglob("*") if not path.name.startswith(".")]
     shown = {path.name for path in measured[0].results().iterdir() if not path.name.startswith(".")}
     assert {name for name in shown if f"<study>/{name}" not in page and f"`{name}`" not in page} == set()
-    kinds = {path.name for path in there if path.is_file() and path.parent.parent.parent.name == "batches"}
+    kinds = {path.name for path in there if path.is_file() and path.parent.parent.parent.name == "sessions"}
     assert kinds == {"measurements.jsonl", "requests.parquet", "power.parquet"}
 
 
@@ -52,7 +52,7 @@ def test_loads_are_shared_and_replicates_are_processes(measured: tuple[Pipeline,
     records = pipeline.records()
     assert len(records) == 8
     assert {record["status"] for record in records} == {"ok"}
-    # 2 batches × 2 replicates: one process each, shared by the two batch sizes.
+    # 2 sessions × 2 replicates: one process each, shared by the two batch sizes.
     assert len({record["worker_pid"] for record in records}) == 4
     assert len({record["load_id"] for record in records}) == 2
 
@@ -83,14 +83,14 @@ def test_summary_has_the_columns_of_the_contract(measured: tuple[Pipeline, str])
         assert row["energy_source"] == "estimated:codecarbon"
         assert float(row["energy_per_output_token_j_mean"]) > 0
         assert row["evidence_ok"].lower() == "true"
-    # Batch size and attention change the speed, not the answer.
+    # Session size and attention change the speed, not the answer.
     assert len({row["output_digest"] for row in rows}) == 1
 
 
 def test_every_metric_is_what_its_page_says(measured: tuple[Pipeline, str]) -> None:
     pipeline, _ = measured
     computed = set()
-    for path in (pipeline.results() / "batches").glob("*/*/measurements.jsonl"):
+    for path in (pipeline.results() / "sessions").glob("*/*/measurements.jsonl"):
         for line in path.read_text().splitlines():
             record = json.loads(line)
             quantities = raw_quantities(record, path.with_name("requests.parquet"))
@@ -109,7 +109,7 @@ def test_every_metric_is_what_its_page_says(measured: tuple[Pipeline, str]) -> N
 
 def test_rates_agree_with_the_raw_requests(measured: tuple[Pipeline, str]) -> None:
     pipeline, _ = measured
-    for path in (pipeline.results() / "batches").glob("*/*/measurements.jsonl"):
+    for path in (pipeline.results() / "sessions").glob("*/*/measurements.jsonl"):
         requests = pq.read_table(path.with_name("requests.parquet")).to_pandas()
         for line in path.read_text().splitlines():
             record = json.loads(line)
@@ -201,7 +201,7 @@ def test_changing_the_measured_window_is_noticed(measured: tuple[Pipeline, str])
 
 def test_deleting_one_replicate_measures_just_that_again(measured: tuple[Pipeline, str]) -> None:
     pipeline, _ = measured
-    paths = sorted((pipeline.results() / "batches").glob("*/*/measurements.jsonl"))
+    paths = sorted((pipeline.results() / "sessions").glob("*/*/measurements.jsonl"))
     before = {path: path.stat().st_mtime_ns for path in paths}
     for name in ("measurements.jsonl", "requests.parquet", "power.parquet"):
         (paths[0].parent / name).unlink()
@@ -216,7 +216,7 @@ def test_deleting_one_replicate_measures_just_that_again(measured: tuple[Pipelin
 def test_a_new_value_runs_only_the_new_experiments(measured: tuple[Pipeline, str]) -> None:
     pipeline, _ = measured
     old = {record["experiment_id"] for record in pipeline.records()}
-    paths = sorted((pipeline.results() / "batches").glob("*/*/measurements.jsonl"))
+    paths = sorted((pipeline.results() / "sessions").glob("*/*/measurements.jsonl"))
     before = {path: path.stat().st_mtime_ns for path in paths}
     wider = {**MATRIX, "pytorch.batch_size": [1, 2, 3]}
     pipeline.write(study(matrix=wider, measurement={"replicates": 2, "min_window_s": 0.3}))

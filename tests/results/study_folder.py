@@ -51,7 +51,9 @@ class StudyFolder:
         self.changes.setdefault((self.ids[experiment], replicate), []).append(change)
 
     def measurements(self) -> list[Path]:
-        return [self.root / "batches" / batch / str(number) / "measurements.jsonl" for batch, number in self.plan.order]
+        return [
+            self.root / "sessions" / session / str(number) / "measurements.jsonl" for session, number in self.plan.order
+        ]
 
     def loads(self) -> list[Path]:
         return [self.root / "loads" / name / "load.json" for name in self.plan.load_ids]
@@ -61,11 +63,11 @@ class StudyFolder:
         for path, load_id in zip(self.loads(), self.plan.load_ids, strict=True):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(self._load(load_id)), encoding="utf-8")
-        for path, (batch_id, replicate) in zip(self.measurements(), self.plan.order, strict=True):
+        for path, (session_id, replicate) in zip(self.measurements(), self.plan.order, strict=True):
             path.parent.mkdir(parents=True, exist_ok=True)
             lines, rows = [], []
-            for name in self.plan.batch(batch_id).experiments:
-                record, requests = self._record(name, batch_id, replicate)
+            for name in self.plan.session(session_id).experiments:
+                record, requests = self._record(name, session_id, replicate)
                 for change in self.changes.get((name, replicate), []):
                     change(record)
                 lines.append(json.dumps(record) + "\n")
@@ -103,7 +105,7 @@ class StudyFolder:
     def results(self) -> StudyResults:
         return self.write().aggregate().read()
 
-    def _record(self, name: str, batch_id: str, replicate: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def _record(self, name: str, session_id: str, replicate: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """A record whose metrics follow from its requests and its ledger, as they do in a measurement."""
         entry = self.plan.experiments[name]
         random_ = random.Random(f"{name}/{replicate}")
@@ -120,7 +122,7 @@ class StudyFolder:
             rows.append(
                 {
                     "experiment_id": name,
-                    "batch_id": batch_id,
+                    "session_id": session_id,
                     "replicate": replicate,
                     "pass_index": index // 4,
                     "request_index": index % 4,
@@ -174,7 +176,7 @@ class StudyFolder:
         record = {
             "schema_version": 3,
             "experiment_id": name,
-            "batch_id": batch_id,
+            "session_id": session_id,
             "load_id": entry["load_id"],
             "replicate": replicate,
             "status": "ok",

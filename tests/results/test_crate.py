@@ -61,7 +61,7 @@ def test_every_file_that_is_there_is_described_in_the_words_of_the_page(folder: 
     assert all(entity["description"] == words[name] for name, entity in entities.items())
     assert entities["runs.parquet"]["encodingFormat"] == "application/vnd.apache.parquet"
     assert entities["runs.parquet"]["contentSize"] == str((folder.root / "runs.parquet").stat().st_size)
-    assert "power.parquet: the power trace at full rate" in entities["batches/"]["description"]
+    assert "power.parquet: the power trace at full rate" in entities["sessions/"]["description"]
     for name in entities:
         assert (folder.root / name).exists(), name
     assert "looks/" not in entities

@@ -28,16 +28,16 @@ def study(rng: np.random.Generator, replicates: int, effects: dict[str, float] |
 
 
 @pytest.mark.parametrize(
-    ("compared", "other", "same_batch"), [(to_reference, "l1s0", False), (among_all, "l0s1", True)]
+    ("compared", "other", "same_session"), [(to_reference, "l1s0", False), (among_all, "l0s1", True)]
 )
 def test_it_is_found_in_80_percent_with_the_intervals_that_decide(
-    compared: Callable[[SplitPlot], Comparisons | None], other: str, same_batch: bool
+    compared: Callable[[SplitPlot], Comparisons | None], other: str, same_session: bool
 ) -> None:
     rng = np.random.default_rng(1)
     stated = []
     for _ in range(15):
         analysis = study(rng, 6)
-        stated += [it.change for it in detectable(analysis, compared(analysis)) if it.same_batch == same_batch]
+        stated += [it.change for it in detectable(analysis, compared(analysis)) if it.same_session == same_session]
     found, studies = 0, 150
     for _ in range(studies):
         analysis = study(rng, 6, {other: 1 + float(np.median(stated))})
@@ -52,7 +52,7 @@ def test_more_configurations_ask_for_a_larger_difference_and_more_replicates() -
     analysis = study(rng, 6)
     one = detectable(analysis, comparisons_to(analysis, REFERENCE, ["l1s0"]))
     several, all_pairs = detectable(analysis, to_reference(analysis)), detectable(analysis, among_all(analysis))
-    assert [it.same_batch for it in several] == [it.same_batch for it in all_pairs] == [True, False]
+    assert [it.same_session for it in several] == [it.same_session for it in all_pairs] == [True, False]
     assert one[0].change < several[1].change < all_pairs[1].change
     wanted = [it.replicates_wanted or 0 for it in (one[0], several[1], all_pairs[1])]
     assert wanted == sorted(wanted) and wanted[0] >= 2

@@ -40,7 +40,7 @@ def experiment(
         estimates={metric: estimate(values[metric]) for metric in SUMMARY_METRICS},
         values=numbered,
         unknown={metric: "made without" for metric in SUMMARY_METRICS if not values[metric]},
-        batch_id="batch",
+        session_id="session",
         validity="valid",
         doubts=[],
         u95={},

@@ -104,7 +104,7 @@ def test_a_row_for_every_experiment_and_metric_with_the_figures_of_both(tmp_path
 
 
 def simulated(rng: np.random.Generator, mean: float, spread: float, replicates: int, experiments: int) -> SplitPlot:
-    """Experiments of one batch each: process error and error within, on logarithms."""
+    """Experiments of one session each: process error and error within, on logarithms."""
     values = {
         f"e{number}": {
             replicate: mean * math.exp(spread * rng.standard_normal()) for replicate in range(1, replicates + 1)

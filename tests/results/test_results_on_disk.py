@@ -38,7 +38,7 @@ def test_a_missing_line_is_an_error_that_names_the_run(folder: StudyFolder) -> N
     record = json.loads(lost)
     message = refused(folder)
     assert f"experiment {record['experiment_id']}, replicate {record['replicate']}" in message
-    assert f"batches/{record['batch_id']}/{record['replicate']}" in message
+    assert f"sessions/{record['session_id']}/{record['replicate']}" in message
 
 
 def test_a_run_measured_twice_is_an_error(folder: StudyFolder) -> None:
@@ -52,7 +52,7 @@ def test_a_run_measured_twice_is_an_error(folder: StudyFolder) -> None:
     [
         ("{}", "lacks schema_version"),
         ("[1]", "lacks schema_version"),
-        ('{"schema_version": 1, "experiment_id": "x"}', "lacks batch_id"),
+        ('{"schema_version": 1, "experiment_id": "x"}', "lacks session_id"),
     ],
 )
 def test_a_line_that_is_no_record_is_an_error(folder: StudyFolder, line: str, says: str) -> None:
@@ -94,7 +94,7 @@ def test_experiments_that_left_the_study_are_left_out_and_counted(folder: StudyF
     plan = json.loads((folder.root / "plan.json").read_text("utf-8"))
     gone = folder.ids[1]
     del plan["experiments"][gone]
-    plan["batches"][0]["experiments"].remove(gone)
+    plan["sessions"][0]["experiments"].remove(gone)
     (folder.root / "plan.json").write_text(json.dumps(plan), "utf-8")
     results = folder.aggregate().read()
     assert results.left_out == 3

@@ -36,16 +36,16 @@ def test_figures_that_are_missing_leave_them_unbiased() -> None:
     assert np.mean([each.process for each in found if each]) == pytest.approx(0.01**2, rel=0.1)
 
 
-def test_the_process_cancels_within_a_batch_and_not_between() -> None:
+def test_the_process_cancels_within_a_session_and_not_between() -> None:
     analysis = simulated(np.random.default_rng(3), loads=2, settings=3, replicates=5, process_cv=0.05)
     same, other = analysis.difference("l0s1", "l0s0"), analysis.difference("l1s0", "l0s0")
     assert same is not None and other is not None and analysis.variances is not None
-    assert same.same_batch and not other.same_batch
+    assert same.same_session and not other.same_session
     assert same.standard_error == pytest.approx(math.sqrt(2 * analysis.variances.residual / 5))
     assert other.standard_error > 4 * same.standard_error
 
 
-def test_one_experiment_a_batch_is_the_two_sample_t_test() -> None:
+def test_one_experiment_a_session_is_the_two_sample_t_test() -> None:
     one, two = [101.0, 99.5, 103.0, 100.0], [108.0, 109.5, 106.0, 107.0]
     values = {"a": dict(enumerate(one)), "b": dict(enumerate(two))}
     found = ratios_to(analyse(values, {"a": "x", "b": "y"}), "a", ["b"])["b"]
@@ -108,5 +108,5 @@ def test_of_very_many_pairs_only_those_with_the_first_are_made_and_say_the_same(
     assert found is not None and every is not None
     assert len(found.differences) < 2 * len(others) < len(every.differences) == 630
     assert found.critical == every.critical
-    assert {each.same_batch for each in found.differences} == {True, False}
+    assert {each.same_session for each in found.differences} == {True, False}
     assert ratios_of(analysis, found, others, first) == ratios_of(analysis, every, others, first)

@@ -143,7 +143,7 @@ def measure(*, config: dict[str, Any], calibration: dict[str, Any], reference: d
 
 
 def seconds_of(config: Mapping[str, Any]) -> float:
-    """A pass takes less with a larger batch, and more or less with the number of threads."""
+    """A pass takes less with a larger session, and more or less with the number of threads."""
     return (1 + 4 / config["pytorch"]["batch_size"]) * (1 + 0.3 * ((config["cpu_threads"] * 37) % 101) / 101)
 
 

@@ -190,17 +190,17 @@ def load_of(wildcards):
     return (
         wildcards.load_id
         if "load_id" in names
-        else PLAN.batches[wildcards.batch_id].load_id
+        else PLAN.sessions[wildcards.session_id].load_id
     )
 
 
-def earlier_first(batch_id, replicate):
+def earlier_first(session_id, replicate):
     """Job priority that makes the scheduler follow the plan's order on one device."""
-    return JOBS - PLAN.position(batch_id, int(replicate))
+    return JOBS - PLAN.position(session_id, int(replicate))
 
 
 def measured(name):
-    """That file of every batch and replicate, in the plan's order; of a study that names a precision, as looks decide.
+    """That file of every session and replicate, in the plan's order; of a study that names a precision, as looks decide.
 
     A function, so that only a job that needs these thousands of names makes them, wherever it reads this.
     """
@@ -215,10 +215,10 @@ def loads(wildcards):
 
 
 def first_replicates(count, name):
-    """That file of every batch in the first replicates, in the plan's order."""
+    """That file of every session in the first replicates, in the plan's order."""
     return [
-        f"{RESULTS}/batches/{batch_id}/{replicate}/{name}"
-        for batch_id, replicate in PLAN.order
+        f"{RESULTS}/sessions/{session_id}/{replicate}/{name}"
+        for session_id, replicate in PLAN.order
         if replicate <= count
     ]
 
@@ -339,7 +339,7 @@ CONTENTS = {
 
 
 wildcard_constraints:
-    batch_id="[0-9a-f]{12}",
+    session_id="[0-9a-f]{12}",
     load_id="[0-9a-f]{12}",
     replicate="[0-9]+",
     replicates="[0-9]+",

@@ -7,8 +7,8 @@ checkpoint look:
             int(wildcards.replicates), "measurements.jsonl"
         ),
         calibrations=lambda wildcards: [
-            f"{RESULTS}/batches/{batch_id}/calibration.json"
-            for batch_id in PLAN.batches
+            f"{RESULTS}/sessions/{session_id}/calibration.json"
+            for session_id in PLAN.sessions
         ],
     output:
         record=f"{RESULTS}/looks/{{replicates}}.json",

@@ -1,4 +1,4 @@
-"""Warm up and calibrate each batch: how many passes until flat, how many for a window."""
+"""Warm up and calibrate each session: how many passes until flat, how many for a window."""
 
 
 rule warmup:
@@ -9,10 +9,10 @@ rule warmup:
             f"{RESULTS}/loads/{load_of(wildcards)}/compile-cache"
         ),
     output:
-        calibration=f"{RESULTS}/batches/{{batch_id}}/calibration.json",
-        outputs=f"{RESULTS}/batches/{{batch_id}}/outputs.parquet",
+        calibration=f"{RESULTS}/sessions/{{session_id}}/calibration.json",
+        outputs=f"{RESULTS}/sessions/{{session_id}}/outputs.parquet",
     log:
-        f"{RESULTS}/logs/warmup/{{batch_id}}.log",
+        f"{RESULTS}/logs/warmup/{{session_id}}.log",
     priority: 1 + JOBS
     conda:
         "../../envs/inference.yaml"

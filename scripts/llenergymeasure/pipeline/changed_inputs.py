@@ -11,7 +11,7 @@ from llenergymeasure.config.settings.sources import sources_of
 from llenergymeasure.pipeline.plan.inputs import DATASET
 from llenergymeasure.pipeline.plan.plan import InputsOf, Plan
 
-_SHOWN_BATCHES = 3
+_SHOWN_SESSIONS = 3
 
 
 def changed_inputs(before: Plan | None, plan: Plan, results: Path) -> list[str]:
@@ -37,7 +37,7 @@ def changed_inputs(before: Plan | None, plan: Plan, results: Path) -> list[str]:
 
 
 def with_inputs(plan: Plan, inputs: InputsOf) -> Plan:
-    """The same plan, over what its files and folders hold now. For reruns, whose batches are given."""
+    """The same plan, over what its files and folders hold now. For reruns, whose sessions are given."""
     experiments = {
         name: {**entry, "inputs": {**entry["inputs"], **inputs(entry["config"])}}
         for name, entry in plan.experiments.items()
@@ -51,12 +51,12 @@ def _names(config: Mapping[str, Any]) -> dict[str, str]:
 
 def _line(name: str, ids: list[str], before: Plan, results: Path) -> str:
     count = f"{len(ids)} experiment{' is' if len(ids) == 1 else 's are'}"
-    batches = dict.fromkeys(before.experiments[experiment_id]["batch_id"] for experiment_id in ids)
-    measured = [f"batches/{batch}" for batch in batches if (results / "batches" / batch).exists()]
+    sessions = dict.fromkeys(before.experiments[experiment_id]["session_id"] for experiment_id in ids)
+    measured = [f"sessions/{session}" for session in sessions if (results / "sessions" / session).exists()]
     if not measured:
         return f"{name} has changed since the plan was drawn: {count} planned again"
-    shown = ", ".join(measured[:_SHOWN_BATCHES])
-    more = f" and {len(measured) - _SHOWN_BATCHES} more" if len(measured) > _SHOWN_BATCHES else ""
+    shown = ", ".join(measured[:_SHOWN_SESSIONS])
+    more = f" and {len(measured) - _SHOWN_SESSIONS} more" if len(measured) > _SHOWN_SESSIONS else ""
     return (
         f"{name} has changed since it was measured: {count} measured again, in every replicate; the results with its "
         f"old content stay in {shown}{more} and are in no table"

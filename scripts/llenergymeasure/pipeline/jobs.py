@@ -71,7 +71,7 @@ def _append(log: Path, text: str) -> None:
 def placed(snakemake: Any) -> Iterator[Setting]:
     """What the job's stage needs, from the `snakemake` object of a script, while the job holds its devices."""
     piece = piece_of(snakemake)
-    load_id = piece.batches[0].load_id
+    load_id = piece.sessions[0].load_id
     used = devices_claimed(piece.load_config(load_id)["pytorch"])
     draw = Draw(piece.seed, load_id, int(getattr(snakemake.wildcards, "replicate", 0)))
     with claim(snakemake.resources.gpu, used, draw) as placement:
@@ -124,9 +124,9 @@ def planned(snakemake: Any) -> Plan:
 
 
 def piece_of(snakemake: Any) -> Plan:
-    """The plan of the job's batch, or of its load."""
+    """The plan of the job's session, or of its load."""
     names = snakemake.wildcards
-    kind, name = ("batches", names.batch_id) if "batch_id" in names.keys() else ("loads", names.load_id)  # noqa: SIM118
+    kind, name = ("sessions", names.session_id) if "session_id" in names.keys() else ("loads", names.load_id)  # noqa: SIM118
     return read_piece(Path(snakemake.params.pieces), kind, name)
 
 
@@ -141,12 +141,12 @@ def _index(pieces: Path) -> PlanIndex:
     return index
 
 
-def batch_title(snakemake: Any) -> str:
-    """`warmup` or `measure`, the batch, and how many experiments of which load it holds."""
+def session_title(snakemake: Any) -> str:
+    """`warmup` or `measure`, the session, and how many experiments of which load it holds."""
     index = indexed(snakemake)
-    batch_id = snakemake.wildcards.batch_id
-    batch = index.batches[batch_id]
-    return f"{snakemake.rule} · batch {batch_id} · {batch.experiments} experiments · {index.loads[batch.load_id].label}"
+    session_id = snakemake.wildcards.session_id
+    session = index.sessions[session_id]
+    return f"{snakemake.rule} · session {session_id} · {session.experiments} experiments · {index.loads[session.load_id].label}"
 
 
 def load_title(snakemake: Any) -> str:

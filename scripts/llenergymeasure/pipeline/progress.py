@@ -13,8 +13,8 @@ from llenergymeasure.pipeline.plan.plan import Plan
 from llenergymeasure.pipeline.plan.plan_index import PlanIndex
 from llenergymeasure.records.axes_label import label
 
-# Of this many batches the calibrated durations are read; those of others are taken to be like them.
-SAMPLED_BATCHES = 20
+# Of this many sessions the calibrated durations are read; those of others are taken to be like them.
+SAMPLED_SESSIONS = 20
 
 
 class Progress:
@@ -32,15 +32,15 @@ class Progress:
         # Of a study that goes on until it is precise enough, the replicates that are sure to be measured.
         self._replicates = max(index.replicates, replicate)
         self._total = index.experiments * self._replicates
-        (batch,) = piece.batches
-        expected = _expected_s(results, batch.batch_id) or {}
-        self._pending = {member: expected.get(member, 0.0) for member in batch.experiments}
-        for member in _journalled(_replicate_folder(results, batch.batch_id, replicate) / ".journal"):
+        (session,) = piece.sessions
+        expected = _expected_s(results, session.session_id) or {}
+        self._pending = {member: expected.get(member, 0.0) for member in session.experiments}
+        for member in _journalled(_replicate_folder(results, session.session_id, replicate) / ".journal"):
             self._pending.pop(member, None)
         others = [entry for entry in index.order if entry[1] <= self._replicates]
-        others.remove((batch.batch_id, replicate))
+        others.remove((session.session_id, replicate))
         pending, done = _pending_elsewhere(index, results, others)
-        self._done = done + len(batch.experiments) - len(self._pending)
+        self._done = done + len(session.experiments) - len(self._pending)
         self._elsewhere_s = _cost_of(pending, results)
 
     def report(self, record: dict[str, Any]) -> None:
@@ -62,36 +62,36 @@ class Progress:
 def _pending_elsewhere(
     index: PlanIndex, results: Path, jobs: Sequence[tuple[str, int]]
 ) -> tuple[list[tuple[str, float]], int]:
-    """Of other jobs: (batch, share of its experiments that is still to be measured) where any is, and those done."""
+    """Of other jobs: (session, share of its experiments that is still to be measured) where any is, and those done."""
     pending: list[tuple[str, float]] = []
     done = 0
-    for batch_id, replicate in jobs:
-        size = index.batches[batch_id].experiments
-        folder = _replicate_folder(results, batch_id, replicate)
+    for session_id, replicate in jobs:
+        size = index.sessions[session_id].experiments
+        folder = _replicate_folder(results, session_id, replicate)
         finished = size if (folder / "measurements.jsonl").exists() else len(set(_journalled(folder / ".journal")))
         done += finished
         if finished < size:
-            pending.append((batch_id, 1 - finished / size))
+            pending.append((session_id, 1 - finished / size))
     return pending, done
 
 
 def _cost_of(pending: Sequence[tuple[str, float]], results: Path) -> float | None:
     """Seconds of work as calibrated, with the start of each process; None while a calibration is missing."""
-    names = sorted({batch_id for batch_id, _ in pending})
-    sampled = names[:: max(1, math.ceil(len(names) / SAMPLED_BATCHES))]
+    names = sorted({session_id for session_id, _ in pending})
+    sampled = names[:: max(1, math.ceil(len(names) / SAMPLED_SESSIONS))]
     costs: dict[str, float] = {}
-    for batch_id in sampled:
-        expected = _expected_s(results, batch_id)
+    for session_id in sampled:
+        expected = _expected_s(results, session_id)
         if expected is None:
             return None
-        costs[batch_id] = sum(expected.values())
+        costs[session_id] = sum(expected.values())
     mean_s = sum(costs.values()) / len(costs) if costs else 0.0
-    return sum(share * costs.get(batch_id, mean_s) for batch_id, share in pending)
+    return sum(share * costs.get(session_id, mean_s) for session_id, share in pending)
 
 
-def _expected_s(results: Path, batch_id: str) -> dict[str, float] | None:
-    """Seconds an experiment of a batch takes; the start of the process under an empty name."""
-    path = results / "batches" / batch_id / "calibration.json"
+def _expected_s(results: Path, session_id: str) -> dict[str, float] | None:
+    """Seconds an experiment of a session takes; the start of the process under an empty name."""
+    path = results / "sessions" / session_id / "calibration.json"
     if not path.exists():
         return None
     calibration = json.loads(path.read_text(encoding="utf-8"))
@@ -99,8 +99,8 @@ def _expected_s(results: Path, batch_id: str) -> dict[str, float] | None:
     return {**expected, "": float(calibration["startup_s"])}
 
 
-def _replicate_folder(results: Path, batch_id: str, replicate: int) -> Path:
-    return results / "batches" / batch_id / str(replicate)
+def _replicate_folder(results: Path, session_id: str, replicate: int) -> Path:
+    return results / "sessions" / session_id / str(replicate)
 
 
 def outcome(record: dict[str, Any]) -> str:

@@ -84,5 +84,5 @@ class Guard:
             raise StudyStopped(
                 f"measurement.max_consecutive_failures: {self.most_failures} in a row failed, the last in {reason} "
                 f"(log: {failures[-1]['log']}); mend the cause and call again. What is recorded as failed stays so "
-                "until its batch's folder is deleted"
+                "until its session's folder is deleted"
             )

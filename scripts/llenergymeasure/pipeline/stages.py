@@ -90,17 +90,17 @@ def run_load(setting: Setting, load_id: str) -> dict[str, Any]:
 
 
 def run_warmup(
-    setting: Setting, batch_id: str, load_record: dict[str, Any], journal: Journal
+    setting: Setting, session_id: str, load_record: dict[str, Any], journal: Journal
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Warm up and calibrate every experiment of a batch, in the plan's order. Each leaves one entry in the journal.
+    """Warm up and calibrate every experiment of a session, in the plan's order. Each leaves one entry in the journal.
 
     Returns the calibration's record, and the outputs of the experiments that worked: one row per request. SnapshotError
     where a snapshot is not of the files that the plan was drawn for.
     """
     _require_contents(setting)
-    batch = setting.plan.batch(batch_id)
-    with Manager(setting.order(batch.load_id), setting.log) as manager:
-        for experiment_id in batch.experiments:
+    session = setting.plan.session(session_id)
+    with Manager(setting.order(session.load_id), setting.log) as manager:
+        for experiment_id in session.experiments:
             if experiment_id in journal:
                 continue
             entry = setting.plan.experiments[experiment_id]
@@ -134,8 +134,8 @@ def run_warmup(
     records = [entry["record"] for entry in entries]
     record = {
         "schema_version": SCHEMA_VERSION,
-        "batch_id": batch_id,
-        "load_id": batch.load_id,
+        "session_id": session_id,
+        "load_id": session.load_id,
         "fingerprint": setting.environment["fingerprint"],
         # Of the last process, where a job was interrupted.
         "startup_s": records[-1].get("startup_s", 0.0),
@@ -150,14 +150,14 @@ def run_warmup(
 
 def run_measure(
     setting: Setting,
-    batch_id: str,
+    session_id: str,
     replicate: int,
     calibration: dict[str, Any],
     reference_outputs: list[dict[str, Any]],
     journal: Journal,
     report: Report,
 ) -> None:
-    """Measure a batch once, in this replicate's own order. Every experiment leaves one entry in the journal.
+    """Measure a session once, in this replicate's own order. Every experiment leaves one entry in the journal.
 
     reference_outputs: a row {prompt_ids, output_ids} a request, in order; none where the reference failed
 
@@ -165,18 +165,18 @@ def run_measure(
     """
     weights = _require_contents(setting)
     reference = {"experiment_id": setting.plan.reference, "outputs": reference_outputs}
-    batch = setting.plan.batch(batch_id)
+    session = setting.plan.session(session_id)
     warnings = [warning for warning in (setting.neighbours, _other_environment(setting, calibration)) if warning]
-    with Manager(setting.order(batch.load_id), setting.log) as manager:
-        for experiment_id in replicate_order(setting.plan, batch, replicate):
+    with Manager(setting.order(session.load_id), setting.log) as manager:
+        for experiment_id in replicate_order(setting.plan, session, replicate):
             if experiment_id in journal:
                 continue
             config = setting.plan.experiments[experiment_id]["config"]
             head = {
                 "schema_version": SCHEMA_VERSION,
                 "experiment_id": experiment_id,
-                "batch_id": batch_id,
-                "load_id": batch.load_id,
+                "session_id": session_id,
+                "load_id": session.load_id,
                 "replicate": replicate,
                 "config": config,
                 "environment": setting.environment,
@@ -237,13 +237,13 @@ def write_json(record: dict[str, Any], path: Path) -> None:
 
 
 def _other_environment(setting: Setting, calibration: dict[str, Any]) -> dict[str, str] | None:
-    """Said where a batch is measured with other packages than it was warmed up and calibrated with."""
+    """Said where a session is measured with other packages than it was warmed up and calibrated with."""
     now = setting.environment["fingerprint"]
     if now == calibration["fingerprint"]:
         return None
     message = (
         f"calibrated with the packages of environment {calibration['fingerprint']}, measured with those of {now}; "
-        "delete the batch's folder to calibrate anew, or go back to the other environment"
+        "delete the session's folder to calibrate anew, or go back to the other environment"
     )
     print(message, file=sys.stderr, flush=True)
     return {"code": "environment-changed", "message": message}

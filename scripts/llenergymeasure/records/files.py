@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from llenergymeasure.records.journal import Journal
 
-KEY = [("experiment_id", pa.string()), ("batch_id", pa.string()), ("replicate", pa.int32())]
+KEY = [("experiment_id", pa.string()), ("session_id", pa.string()), ("replicate", pa.int32())]
 REQUESTS = pa.schema(
     [
         *KEY,

@@ -1,6 +1,6 @@
 """What a replicate has measured so far, kept line by line, so that nothing measured is lost when a job is.
 
-The journal lies beside the results under another name; it becomes the results when the batch is whole.
+The journal lies beside the results under another name; it becomes the results when the session is whole.
 """
 
 from __future__ import annotations

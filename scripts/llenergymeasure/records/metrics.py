@@ -12,7 +12,7 @@ SCHEMA_VERSION = 3
 RECORD_KEYS = (
     "schema_version",
     "experiment_id",
-    "batch_id",
+    "session_id",
     "load_id",
     "replicate",
     "status",

@@ -1,4 +1,4 @@
-"""What every experiment of a batch put out in its warm-up, request by request: outputs.parquet."""
+"""What every experiment of a session put out in its warm-up, request by request: outputs.parquet."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The plan: which experiments share a process, and in which order everything is measured.
 
 The plan is append-only. It is a pure function of the study and of the plan that is already there, so that a
-study can grow without measuring anything twice. A batch holds experiments of one load (the whole plot of a
+study can grow without measuring anything twice. A session holds experiments of one load (the whole plot of a
 split-plot design, Montgomery, *Design and Analysis of Experiments*, ch. 14); the generation settings inside it
 are the sub-plots; a replicate is a fresh process with its own random order.
 
@@ -28,7 +28,7 @@ SCHEMA_VERSION = 2
 ID_DIGITS = 12
 # Of a study that goes on until it is precise enough and does not say how many at most.
 MOST_REPLICATES = 30
-DRAW_ANEW = "delete it to draw a new plan; measured batches with the same members are kept"
+DRAW_ANEW = "delete it to draw a new plan; measured sessions with the same members are kept"
 
 
 InputsOf = Callable[[Mapping[str, Any]], Mapping[str, str]]
@@ -40,17 +40,17 @@ class PlanError(Exception):
 
 
 @dataclass(frozen=True)
-class Batch:
+class Session:
     """Experiments of one load that share a process."""
 
-    batch_id: str
+    session_id: str
     load_id: str
     experiments: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be measured. `experiments` maps an id to its load, batch, resolved intent, matrix values, and `inputs`:
+    """What will be measured. `experiments` maps an id to its load, session, resolved intent, matrix values, and `inputs`:
     digests of the files that its settings only name (pipeline/plan/inputs.py).
 
     `protocol` holds the study-wide settings the stages need, so that a job reads the plan and not the study.
@@ -64,7 +64,7 @@ class Plan:
     replicates: int
     axes: tuple[str, ...]
     experiments: Mapping[str, Mapping[str, Any]]
-    batches: tuple[Batch, ...]
+    sessions: tuple[Session, ...]
     order: tuple[tuple[str, int], ...]
     reference: str = ""
     design: Order = "randomised"
@@ -74,39 +74,39 @@ class Plan:
     skipped: Sequence[Any] = ()
     warnings: Sequence[Any] = ()
     schema_version: int = SCHEMA_VERSION
-    _by_id: dict[str, Batch] = field(default_factory=dict, repr=False, compare=False)
+    _by_id: dict[str, Session] = field(default_factory=dict, repr=False, compare=False)
     _positions: dict[tuple[str, int], int] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self._by_id.update((batch.batch_id, batch) for batch in self.batches)
+        self._by_id.update((session.session_id, session) for session in self.sessions)
         self._positions.update((entry, position) for position, entry in enumerate(self.order))
 
-    def batch(self, batch_id: str) -> Batch:
-        return self._by_id[batch_id]
+    def session(self, session_id: str) -> Session:
+        return self._by_id[session_id]
 
     @property
-    def reference_batch(self) -> str:
-        """Id of the batch whose warm-up gives the reference's answer."""
-        batch_id: str = self.experiments[self.reference]["batch_id"]
-        return batch_id
+    def reference_session(self) -> str:
+        """Id of the session whose warm-up gives the reference's answer."""
+        session_id: str = self.experiments[self.reference]["session_id"]
+        return session_id
 
     def load_config(self, load_id: str) -> Mapping[str, Any]:
         """The intent of the load's first experiment; all experiments of a load agree on how it is loaded."""
-        batch = next(batch for batch in self.batches if batch.load_id == load_id)
-        config: Mapping[str, Any] = self.experiments[batch.experiments[0]]["config"]
+        session = next(session for session in self.sessions if session.load_id == load_id)
+        config: Mapping[str, Any] = self.experiments[session.experiments[0]]["config"]
         return config
 
     @property
     def load_ids(self) -> list[str]:
-        return list(dict.fromkeys(batch.load_id for batch in self.batches))
+        return list(dict.fromkeys(session.load_id for session in self.sessions))
 
     @property
     def most_replicates(self) -> int:
         return self.replicates if self.stopping is None else int(self.stopping["max_replicates"])
 
-    def position(self, batch_id: str, replicate: int) -> int:
+    def position(self, session_id: str, replicate: int) -> int:
         """Place of one job in the measuring order, 0 first."""
-        return self._positions[batch_id, replicate]
+        return self._positions[session_id, replicate]
 
     def to_dict(self) -> dict[str, Any]:
         names = [item.name for item in fields(self) if not item.name.startswith("_")]
@@ -114,7 +114,7 @@ class Plan:
         return {
             **record,
             "axes": list(self.axes),
-            "batches": [asdict(batch) for batch in self.batches],
+            "sessions": [asdict(session) for session in self.sessions],
             "order": [list(entry) for entry in self.order],
         }
 
@@ -145,10 +145,10 @@ def draw_plan(
 ) -> Plan:
     """Extend `existing` to the study's points, or draw a plan where there is none.
 
-    Batches already planned keep their id and members; members that left the study are dropped from them, and
-    experiments that are new form batches of their own. So do experiments whose `inputs` have changed: they are measured
+    Sessions already planned keep their id and members; members that left the study are dropped from them, and
+    experiments that are new form sessions of their own. So do experiments whose `inputs` have changed: they are measured
     again, apart from what was measured before. Where an input is not there now, it counts as unchanged. Another
-    isolation makes other batches, so it redraws; a batch with the same members and inputs keeps its id even then, and
+    isolation makes other sessions, so it redraws; a session with the same members and inputs keeps its id even then, and
     with it its results.
 
     Without a `reference` the existing plan's stays, so that a study whose first value changes measures nothing
@@ -158,16 +158,16 @@ def draw_plan(
     intents = {point.experiment_id: point.config.model_dump(mode="json") for point in points}
     before = {} if existing is None else {name: entry["inputs"] for name, entry in existing.experiments.items()}
     read = {name: {**before.get(name, {}), **(inputs(intent) if inputs else {})} for name, intent in intents.items()}
-    kept: list[Batch] = []
+    kept: list[Session] = []
     if existing is not None and existing.isolation == isolation and existing.study == study:
-        for old in existing.batches:
+        for old in existing.sessions:
             members = tuple(name for name in old.experiments if name in wanted and read[name] == before[name])
             if members:
-                kept.append(Batch(old.batch_id, old.load_id, members))
-    planned = {member for batch in kept for member in batch.experiments}
+                kept.append(Session(old.session_id, old.load_id, members))
+    planned = {member for session in kept for member in session.experiments}
     fresh = [point for point in points if point.experiment_id not in planned]
-    batches = [*kept, *_form_batches(fresh, isolation, experiments_per_batch, read)]
-    batch_of = {member: batch.batch_id for batch in batches for member in batch.experiments}
+    sessions = [*kept, *_form_sessions(fresh, isolation, experiments_per_batch, read)]
+    session_of = {member: session.session_id for session in sessions for member in session.experiments}
     return Plan(
         study=study,
         seed=seed,
@@ -177,16 +177,16 @@ def draw_plan(
         experiments={
             point.experiment_id: {
                 "load_id": point.load_id,
-                "batch_id": batch_of[point.experiment_id],
+                "session_id": session_of[point.experiment_id],
                 "config": intents[point.experiment_id],
                 "axes": dict(point.axes),
                 "inputs": read[point.experiment_id],
             }
             for point in points
         },
-        batches=tuple(batches),
+        sessions=tuple(sessions),
         order=_draw_order(
-            batches, replicates if stopping is None else stopping["max_replicates"], seed, design, existing
+            sessions, replicates if stopping is None else stopping["max_replicates"], seed, design, existing
         ),
         reference=reference or _kept_reference(study, existing, wanted) or points[0].experiment_id,
         design=design,
@@ -234,9 +234,9 @@ def plan_of(study: Study, *, existing: Plan | None, inputs: InputsOf | None = No
     )
 
 
-def replicate_order(plan: Plan, batch: Batch, replicate: int) -> list[str]:
-    """The order of a batch's experiments in one replicate, the same on every machine."""
-    return block_order(batch.experiments, plan.design, replicate, f"{plan.seed}/{batch.batch_id}")
+def replicate_order(plan: Plan, session: Session, replicate: int) -> list[str]:
+    """The order of a session's experiments in one replicate, the same on every machine."""
+    return block_order(session.experiments, plan.design, replicate, f"{plan.seed}/{session.session_id}")
 
 
 def read_plan(path: Path, advice: str = DRAW_ANEW) -> Plan | None:
@@ -247,15 +247,15 @@ def read_plan(path: Path, advice: str = DRAW_ANEW) -> Plan | None:
         record = json.loads(path.read_text(encoding="utf-8"))
         if record["schema_version"] != SCHEMA_VERSION:
             raise PlanError(f"{path}: plan of schema version {record['schema_version']}; {advice}")
-        batches = tuple(
-            Batch(entry["batch_id"], entry["load_id"], tuple(entry["experiments"])) for entry in record["batches"]
+        sessions = tuple(
+            Session(entry["session_id"], entry["load_id"], tuple(entry["experiments"])) for entry in record["sessions"]
         )
         return Plan(
             **{
                 **record,
                 "axes": tuple(record["axes"]),
-                "batches": batches,
-                "order": tuple((batch_id, replicate) for batch_id, replicate in record["order"]),
+                "sessions": sessions,
+                "order": tuple((session_id, replicate) for session_id, replicate in record["order"]),
             }
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
@@ -275,22 +275,22 @@ def _kept_reference(study: str, existing: Plan | None, wanted: Mapping[str, Any]
     return existing.reference if kept and existing is not None else None
 
 
-def _form_batches(
+def _form_sessions(
     points: Sequence[Any], isolation: str, most: int | None, inputs: Mapping[str, Mapping[str, str]]
-) -> list[Batch]:
-    """Experiments of one load share a batch; of a load with more than `most`, batches of nearly equal size do."""
+) -> list[Session]:
+    """Experiments of one load share a session; of a load with more than `most`, sessions of nearly equal size do."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for point in points:
         key = (point.load_id,) if isolation == "load" else (point.load_id, point.experiment_id)
         groups.setdefault(key, []).append(point.experiment_id)
     return [
-        Batch(_batch_id(isolation, members, inputs), key[0], tuple(members))
+        Session(_session_id(isolation, members, inputs), key[0], tuple(members))
         for key, group in groups.items()
         for members in _divided(group, most or len(group))
     ]
 
 
-def _batch_id(isolation: str, members: Sequence[str], inputs: Mapping[str, Mapping[str, str]]) -> str:
+def _session_id(isolation: str, members: Sequence[str], inputs: Mapping[str, Mapping[str, str]]) -> str:
     read = {name: inputs[name] for name in members if inputs[name]}
     return digest_of_value([isolation, *sorted(members), *([read] if read else [])])[:ID_DIGITS]
 
@@ -312,25 +312,25 @@ def _stopping(measurement: MeasurementConfig) -> dict[str, Any] | None:
 
 
 def _draw_order(
-    batches: Sequence[Batch], replicates: int, seed: int, design: Order, existing: Plan | None
+    sessions: Sequence[Session], replicates: int, seed: int, design: Order, existing: Plan | None
 ) -> tuple[tuple[str, int], ...]:
-    """Complete blocks: every batch once in replicate 1, then in replicate 2, and so on, each in the design's order.
+    """Complete blocks: every session once in replicate 1, then in replicate 2, and so on, each in the design's order.
 
-    A sequential design has all replicates of a batch before the next. What was already planned keeps its place in
+    A sequential design has all replicates of a session before the next. What was already planned keeps its place in
     front, so that an extended study does not reshuffle the rest.
     """
-    pending = {(batch.batch_id, replicate) for batch in batches for replicate in range(1, replicates + 1)}
+    pending = {(session.session_id, replicate) for session in sessions for replicate in range(1, replicates + 1)}
     keep_old = existing is not None and (existing.seed, existing.design) == (seed, design)
     old = [entry for entry in existing.order if entry in pending] if keep_old and existing is not None else []
     pending.difference_update(old)
     fresh: list[tuple[str, int]] = []
     for replicate in range(1, replicates + 1):
-        block = [batch.batch_id for batch in batches if (batch.batch_id, replicate) in pending]
+        block = [session.session_id for session in sessions if (session.session_id, replicate) in pending]
         # Randomised blocks must not depend on the order in which the study lists its values.
         members = sorted(block) if design == "randomised" else block
-        fresh += [(batch_id, replicate) for batch_id in block_order(members, design, replicate, str(seed))]
+        fresh += [(session_id, replicate) for session_id in block_order(members, design, replicate, str(seed))]
     if design == "sequential":
-        places = {batch.batch_id: place for place, batch in enumerate(batches)}
+        places = {session.session_id: place for place, session in enumerate(sessions)}
         fresh.sort(key=lambda entry: (places[entry[0]], entry[1]))
     return (*old, *fresh)
 

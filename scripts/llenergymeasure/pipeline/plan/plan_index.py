@@ -1,4 +1,4 @@
-"""The plan cut up for jobs: a small index of all of it, and a piece a load and a batch.
+"""The plan cut up for jobs: a small index of all of it, and a piece a load and a session.
 
 A job, and a Snakemake on a cluster's node that reads the Snakefile for one job, needs its own piece and the index. So
 what a job reads does not grow with its study, and nothing is expanded twice. plan.json stays the whole and the truth.
@@ -26,7 +26,7 @@ PLAIN = (
     "most_replicates",
     "stopping",
     "reference",
-    "reference_batch",
+    "reference_session",
     "exclusive_node",
     "prompts",
 )
@@ -54,7 +54,7 @@ class IndexedLoad:
 
 
 @dataclass(frozen=True)
-class IndexedBatch:
+class IndexedSession:
     load_id: str
     experiments: int
 
@@ -71,10 +71,10 @@ class PlanIndex:
     most_replicates: int
     stopping: Mapping[str, Any] | None
     reference: str
-    reference_batch: str
+    reference_session: str
     exclusive_node: bool
     loads: Mapping[str, IndexedLoad]
-    batches: Mapping[str, IndexedBatch]
+    sessions: Mapping[str, IndexedSession]
     prompts: Mapping[str, str]
     order: Sequence[tuple[str, int]]
     _positions: dict[tuple[str, int], int] = field(default_factory=dict, repr=False, compare=False)
@@ -82,9 +82,9 @@ class PlanIndex:
     def __post_init__(self) -> None:
         self._positions.update((entry, position) for position, entry in enumerate(self.order))
 
-    def position(self, batch_id: str, replicate: int) -> int:
+    def position(self, session_id: str, replicate: int) -> int:
         """Place of one job in the measuring order, 0 first."""
-        return self._positions[batch_id, replicate]
+        return self._positions[session_id, replicate]
 
     def sources(self) -> list[SourceIntent]:
         """Every model, assistant and adapter of all loads, once."""
@@ -92,7 +92,7 @@ class PlanIndex:
 
     @property
     def experiments(self) -> int:
-        return sum(batch.experiments for batch in self.batches.values())
+        return sum(session.experiments for session in self.sessions.values())
 
 
 def index_of(plan: Plan, *, pinned: bool = True) -> PlanIndex:
@@ -106,7 +106,7 @@ def index_of(plan: Plan, *, pinned: bool = True) -> PlanIndex:
         most_replicates=plan.most_replicates,
         stopping=plan.stopping,
         reference=plan.reference,
-        reference_batch=plan.reference_batch,
+        reference_session=plan.reference_session,
         exclusive_node=plan.protocol.get("exclusive_node", False),
         loads={
             load_id: IndexedLoad(
@@ -119,30 +119,33 @@ def index_of(plan: Plan, *, pinned: bool = True) -> PlanIndex:
             for load_id in plan.load_ids
         },
         prompts=prompts_digests(plan) if pinned else {},
-        batches={batch.batch_id: IndexedBatch(batch.load_id, len(batch.experiments)) for batch in plan.batches},
+        sessions={
+            session.session_id: IndexedSession(session.load_id, len(session.experiments)) for session in plan.sessions
+        },
         order=plan.order,
     )
 
 
 def contents_of(plan: Plan, load_id: str) -> dict[str, str]:
     """Digest of the folder of each of a load's sources that is one, by role; all its experiments agree on them."""
-    batch = next(batch for batch in plan.batches if batch.load_id == load_id)
-    read = plan.experiments[batch.experiments[0]]["inputs"]
+    session = next(session for session in plan.sessions if session.load_id == load_id)
+    read = plan.experiments[session.experiments[0]]["inputs"]
     return {role: digest for role, digest in read.items() if role in ROLES}
 
 
 def write_pieces(plan: Plan, folder: Path) -> None:
     """Write the pieces, then the index: an index with the plan's digest says that all are there."""
     (folder / INDEX).unlink(missing_ok=True)
-    first_batches = {batch.load_id: batch for batch in reversed(plan.batches)}
+    first_sessions = {session.load_id: session for session in reversed(plan.sessions)}
     loads = {
-        load_id: replace(plan, **_only(plan, batch.experiments[:1]), batches=(batch,))
-        for load_id, batch in first_batches.items()
+        load_id: replace(plan, **_only(plan, session.experiments[:1]), sessions=(session,))
+        for load_id, session in first_sessions.items()
     }
-    batches = {
-        batch.batch_id: replace(plan, **_only(plan, batch.experiments), batches=(batch,)) for batch in plan.batches
+    sessions = {
+        session.session_id: replace(plan, **_only(plan, session.experiments), sessions=(session,))
+        for session in plan.sessions
     }
-    for kind, pieces in (("loads", loads), ("batches", batches)):
+    for kind, pieces in (("loads", loads), ("sessions", sessions)):
         for name, piece in pieces.items():
             write_plan(piece, _path(folder, kind, name))
         for path in (folder / kind).glob("*.json"):
@@ -174,8 +177,8 @@ def read_index(folder: Path) -> PlanIndex | None:
                     )
                     for name, item in record["loads"].items()
                 },
-                "batches": {name: IndexedBatch(*item) for name, item in record["batches"].items()},
-                "order": [(batch_id, replicate) for batch_id, replicate in record["order"]],
+                "sessions": {name: IndexedSession(*item) for name, item in record["sessions"].items()},
+                "order": [(session_id, replicate) for session_id, replicate in record["order"]],
             }
         )
     except (ValueError, KeyError, TypeError) as error:
@@ -183,7 +186,7 @@ def read_index(folder: Path) -> PlanIndex | None:
 
 
 def read_piece(folder: Path, kind: str, name: str) -> Plan:
-    """The plan of one load (`loads`) or one batch (`batches`)."""
+    """The plan of one load (`loads`) or one session (`sessions`)."""
     piece = read_plan(_path(folder, kind, name))
     assert piece is not None, "Snakemake writes the plan before the first job starts"
     return piece
@@ -210,6 +213,6 @@ def _index_record(plan: Plan) -> dict[str, Any]:
     return {
         **{name: getattr(index, name) for name in PLAIN},
         "loads": {name: asdict(load) for name, load in index.loads.items()},
-        "batches": {name: [batch.load_id, batch.experiments] for name, batch in index.batches.items()},
+        "sessions": {name: [session.load_id, session.experiments] for name, session in index.sessions.items()},
         "order": index.order,
     }

@@ -1,6 +1,6 @@
 """A study measured again from its results folder: `snakemake rerun --config from=results/<study>`.
 
-Nothing is expanded or drawn anew: experiments, batches, replicates, seed and order are those of the plan that is in
+Nothing is expanded or drawn anew: experiments, sessions, replicates, seed and order are those of the plan that is in
 the folder, under another name. The folder comes from anywhere, so all of it is checked before anything is built on it,
 and it is only read.
 """
@@ -38,7 +38,7 @@ _SAME = (
     "isolation",
     "replicates",
     "axes",
-    "batches",
+    "sessions",
     "order",
     "reference",
     "design",
@@ -75,9 +75,9 @@ class Rerun:
         """What to know before it is measured; None where all is there."""
         if self.finished:
             return None
-        batches = self.folder / "batches"
+        sessions = self.folder / "sessions"
         there = sum(
-            (batches / batch / str(number) / "measurements.jsonl").exists() for batch, number in self.before.order
+            (sessions / session / str(number) / "measurements.jsonl").exists() for session, number in self.before.order
         )
         return (
             f"{self.folder} has no tables to compare with ({there} of {len(self.before.order)} measurements are "

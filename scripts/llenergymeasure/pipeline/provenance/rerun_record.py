@@ -26,7 +26,7 @@ def describe(folder: Path, plan: Plan) -> dict[str, Any]:
 
     environments: fingerprint → package → version; machines: names of the devices that were measured
     """
-    machines = dict.fromkeys(name for batch in plan.batches for name in _machines(folder, batch.batch_id))
+    machines = dict.fromkeys(name for session in plan.sessions for name in _machines(folder, session.session_id))
     return {
         "schema_version": SCHEMA_VERSION,
         "study": plan.study,
@@ -98,9 +98,9 @@ def _environments(folder: Path) -> dict[str, dict[str, str]]:
     return found
 
 
-def _machines(folder: Path, batch_id: str) -> list[str]:
-    """Names of the accelerators that held parameters, or of the CPU, in the batch's first replicate."""
-    path = folder / "batches" / batch_id / "1" / "measurements.jsonl"
+def _machines(folder: Path, session_id: str) -> list[str]:
+    """Names of the accelerators that held parameters, or of the CPU, in the session's first replicate."""
+    path = folder / "sessions" / session_id / "1" / "measurements.jsonl"
     if not path.exists():
         return []
     try:

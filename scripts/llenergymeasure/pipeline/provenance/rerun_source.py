@@ -82,9 +82,9 @@ def plan_in(folder: Path) -> Plan:
 def points_in(folder: Path, plan: Plan, pins: Pins) -> list[Point]:
     """Every experiment of the plan. What is wrong with one, or not to be had here, is a RerunError."""
     here: set[str] = set()
-    for batch in plan.batches:
-        if not _ID.fullmatch(batch.batch_id):
-            raise ValueError(f"{show(batch.batch_id)} is no id of a batch")
+    for session in plan.sessions:
+        if not _ID.fullmatch(session.session_id):
+            raise ValueError(f"{show(session.session_id)} is no id of a session")
     points = []
     for name, entry in plan.experiments.items():
         try:
@@ -96,9 +96,9 @@ def points_in(folder: Path, plan: Plan, pins: Pins) -> list[Point]:
                 f"{folder}/plan.json: experiment {show(name)} has another id here: its settings were changed, or mean "
                 "something else in this version of the pipeline"
             )
-        batch = plan.batch(entry["batch_id"])
-        if name not in batch.experiments or batch.load_id != entry["load_id"]:
-            raise ValueError(f"experiment {name} is not in its batch")
+        session = plan.session(entry["session_id"])
+        if name not in session.experiments or session.load_id != entry["load_id"]:
+            raise ValueError(f"experiment {name} is not in its session")
         _, problems = pins.apply(config)
         if problems:
             raise RerunError(f"{folder}: {problems[0].render()}")

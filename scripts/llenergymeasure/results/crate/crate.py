@@ -51,7 +51,7 @@ def crate_of(folder: Path, page: Path) -> dict[str, Any]:
     root = crate.root_dataset
     crate.name = f"{plan['study']}: energy, time and memory of ways of running a language model"
     crate.description = (
-        f"{len(plan['experiments'])} experiments over {len(plan['batches'])} batches, measured by llenergymeasure. "
+        f"{len(plan['experiments'])} experiments over {len(plan['sessions'])} sessions, measured by llenergymeasure. "
         "Times are in seconds, energy in joules, memory in bytes; the unit is part of each column's name."
     )
     root["license"] = NO_LICENSE

@@ -17,7 +17,7 @@ def described_files(page: Path) -> dict[str, str]:
     """Path inside a study's folder → what it is, in the page's order; a folder's ends with a slash.
 
     A row may name several files: those behind the first lie beside it. What lies in many like folders
-    (`batches/<batch_id>/…`) is told of the folder they are in.
+    (`sessions/<session_id>/…`) is told of the folder they are in.
     """
     if not page.exists():
         raise ResultsError(f"{page} is missing: it says what the files of a study are")

@@ -98,7 +98,7 @@ def read_plan(path: Path, measurements: Sequence[Path], looks: Sequence[Path]) -
 class Lines:
     """The lines of the plan's experiments, one after the other, in the order of the files.
 
-    A batch keeps experiments that have left the study since; they are not the study's results any more, so they
+    A session keeps experiments that have left the study since; they are not the study's results any more, so they
     are counted (`left_out`) and left out. An experiment of the plan that has no line, or two, is an error when all
     have been read: half a file must not pass for a whole one. So are replicates with other prompts or weights.
     """
@@ -117,7 +117,7 @@ class Lines:
             for number, record in _lines(path):
                 name, replicate = record["experiment_id"], record["replicate"]
                 entry = experiments.get(name)
-                if entry is None or entry["batch_id"] != record["batch_id"] or replicate not in replicates:
+                if entry is None or entry["session_id"] != record["session_id"] or replicate not in replicates:
                     self.left_out += 1
                 elif replicate not in missing[name]:
                     raise ResultsError(
@@ -131,7 +131,7 @@ class Lines:
         lacking = [(name, replicate) for name, left in missing.items() for replicate in sorted(left)]
         if lacking:
             name, replicate = lacking[0]
-            folder = f"batches/{experiments[name]['batch_id']}/{replicate}"
+            folder = f"sessions/{experiments[name]['session_id']}/{replicate}"
             raise ResultsError(
                 f"{len(lacking)} measurements are missing, the first is experiment {name}, replicate {replicate}; "
                 f"delete {folder} in the study's results and run again"

@@ -50,7 +50,7 @@ class Experiment:
     estimates: Mapping[str, Estimate]
     values: Mapping[str, Mapping[int, float]]
     unknown: Mapping[str, str]
-    batch_id: str
+    session_id: str
     validity: str | None
     doubts: Sequence[tuple[str, int]]
     u95: Mapping[str, float]
@@ -122,7 +122,7 @@ def experiments_of(study: StudyResults) -> list[Experiment]:
                     for metric, value in estimates.items()
                     if value.mean is None
                 },
-                batch_id=study.plan["experiments"][name]["batch_id"],
+                session_id=study.plan["experiments"][name]["session_id"],
                 validity=_known(row["validity"]),
                 level=study.plan["nominal_level"],
                 doubts=_doubts(records[name]),

@@ -84,15 +84,15 @@ def best(experiments: Sequence[Experiment], metric: str) -> Best | None:
     # Both were picked by their figures, so the interval holds for all pairs of these experiments at once.
     among = comparisons_among(analysis, [first.experiment_id, *others])
     ratio = ratios_of(analysis, among, others, first.experiment_id)[second.experiment_id]
-    same_batch = first.batch_id == second.batch_id
-    change = next((it.change for it in detectable(analysis, among) if it.same_batch == same_batch), None)
+    same_session = first.session_id == second.session_id
+    change = next((it.change for it in detectable(analysis, among) if it.same_session == same_session), None)
     return Best(metric, first, second, ratio, change)
 
 
 def _analysis(known: Sequence[Experiment], metric: str) -> SplitPlot:
     positive = [item for item in known if min(item.values[metric].values()) > 0]
     values = {item.experiment_id: item.values[metric] for item in positive}
-    return analyse(values, {item.experiment_id: item.batch_id for item in positive}, positive[0].level)
+    return analyse(values, {item.experiment_id: item.session_id for item in positive}, positive[0].level)
 
 
 def pareto_front(experiments: Sequence[Experiment]) -> list[Experiment]:

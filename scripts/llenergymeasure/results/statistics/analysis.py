@@ -26,7 +26,7 @@ def analysis_of(runs: pd.DataFrame, metric: str, source: str | None, level: floa
     values: dict[str, dict[int, float]] = {}
     for name, replicate, value in zip(good["experiment_id"], good["replicate"], good[metric], strict=True):
         values.setdefault(str(name), {})[int(replicate)] = float(value)
-    return analyse(values, dict(zip(good["experiment_id"], good["batch_id"], strict=True)), level)
+    return analyse(values, dict(zip(good["experiment_id"], good["session_id"], strict=True)), level)
 
 
 def source_of(runs: pd.DataFrame, experiment_id: str) -> str | None:

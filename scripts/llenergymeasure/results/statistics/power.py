@@ -24,7 +24,7 @@ class Detectable:
     replicates_wanted: how many replicates a difference of `WANTED` would take; None where more than a thousand
     """
 
-    same_batch: bool
+    same_session: bool
     change: float
     replicates_wanted: int | None
 
@@ -38,38 +38,38 @@ def detectable(analysis: SplitPlot, comparisons: Comparisons | None) -> list[Det
     variances = analysis.variances
     if variances is None or comparisons is None:
         return []
-    kinds = sorted({found.same_batch for found in comparisons.differences}, reverse=True)
+    kinds = sorted({found.same_session for found in comparisons.differences}, reverse=True)
     replicates = min(len(of_one) for of_one in analysis.values.values())
     return [
         Detectable(
-            same_batch,
-            _change(variances, replicates, replicates, same_batch, comparisons.critical),
-            _wanted(variances, replicates, same_batch, comparisons.critical),
+            same_session,
+            _change(variances, replicates, replicates, same_session, comparisons.critical),
+            _wanted(variances, replicates, same_session, comparisons.critical),
         )
-        for same_batch in kinds
+        for same_session in kinds
     ]
 
 
-def _change(variances: Variances, replicates: int, measured: int, same_batch: bool, critical: float) -> float:
+def _change(variances: Variances, replicates: int, measured: int, same_session: bool, critical: float) -> float:
     """exp(δ) − 1 with δ = (c + t(0.8))·√(2σ²/n): the usual power calculation on logarithms.
 
     c is the critical value of the study's intervals. Degrees of freedom grow with the replicates: those of the study
     are scaled by (n − 1) / (measured − 1), and c is taken at the confidence that it stands for in one comparison.
     """
-    variance, df = (variances.residual, float(variances.within_df)) if same_batch else variances.of_one()
+    variance, df = (variances.residual, float(variances.within_df)) if same_session else variances.of_one()
     scaled = df * (replicates - 1) / (measured - 1) if measured > 1 else df
     confidence = 1 - 2 * float(stats.t.sf(critical, df))
     quantiles = critical_t(scaled, confidence) + float(stats.t.ppf(POWER, scaled))
     return math.exp(quantiles * math.sqrt(2 * variance / replicates)) - 1
 
 
-def _wanted(variances: Variances, measured: int, same_batch: bool, critical: float) -> int | None:
+def _wanted(variances: Variances, measured: int, same_session: bool, critical: float) -> int | None:
     low, high = 2, MOST_REPLICATES
-    if measured < 2 or _change(variances, high, measured, same_batch, critical) > WANTED:
+    if measured < 2 or _change(variances, high, measured, same_session, critical) > WANTED:
         return None
     while low < high:
         middle = (low + high) // 2
-        if _change(variances, middle, measured, same_batch, critical) <= WANTED:
+        if _change(variances, middle, measured, same_session, critical) <= WANTED:
             high = middle
         else:
             low = middle + 1

@@ -60,10 +60,10 @@ def _comparisons_with_first(analysis: SplitPlot, names: Sequence[str], count: in
     neighbours: dict[str, tuple[str, str]] = {}
     last: dict[str, str] = {}
     for name in names:
-        batch = analysis.batch_of[name]
-        if batch in last:
-            neighbours.setdefault(batch, (name, last[batch]))
-        last[batch] = name
+        session = analysis.session_of[name]
+        if session in last:
+            neighbours.setdefault(session, (name, last[session]))
+        last[session] = name
     pairs = [*((other, first) for other in others), *neighbours.values()]
     differences = [found for one, other in pairs if (found := analysis.difference(one, other)) is not None]
     return Comparisons(differences, _sidak(analysis, differences, count)) if differences else None
@@ -106,14 +106,14 @@ def _critical(analysis: SplitPlot, differences: Sequence[Difference]) -> float:
         return bound
     names = sorted({name for found in differences for name in (found.one, found.other)})
     places = {name: place for place, name in enumerate(names)}
-    batches = sorted({analysis.batch_of[name] for name in names})
+    sessions = sorted({analysis.session_of[name] for name in names})
     return min(
         bound,
         _drawn(
             analysis.variances,
-            tuple(batches.index(analysis.batch_of[name]) for name in names),
+            tuple(sessions.index(analysis.session_of[name]) for name in names),
             tuple(tuple(sorted(analysis.values[name])) for name in names),
-            tuple((places[found.one], places[found.other], found.same_batch) for found in differences),
+            tuple((places[found.one], places[found.other], found.same_session) for found in differences),
             analysis.level,
         ),
     )
@@ -127,7 +127,7 @@ def _sidak(analysis: SplitPlot, differences: Sequence[Difference], count: int) -
 @lru_cache(maxsize=256)
 def _drawn(
     variances: Variances,
-    batch_of: tuple[int, ...],
+    session_of: tuple[int, ...],
     replicates: tuple[tuple[int, ...], ...],
     pairs: tuple[tuple[int, int, bool], ...],
     level: float,
@@ -135,18 +135,18 @@ def _drawn(
     rng = np.random.default_rng(SEED)
     process_sd, residual_sd = math.sqrt(variances.process), math.sqrt(variances.residual)
     every = sorted({replicate for of_one in replicates for replicate in of_one})
-    processes = rng.standard_normal((DRAWS, max(batch_of) + 1, len(every))) * process_sd
+    processes = rng.standard_normal((DRAWS, max(session_of) + 1, len(every))) * process_sd
     residuals, means = [], []
-    for batch, of_one in zip(batch_of, replicates, strict=True):
+    for session, of_one in zip(session_of, replicates, strict=True):
         own = rng.standard_normal(DRAWS) * residual_sd / math.sqrt(len(of_one))
         residuals.append(own)
-        means.append(own + processes[:, batch, [every.index(replicate) for replicate in of_one]].mean(axis=1))
+        means.append(own + processes[:, session, [every.index(replicate) for replicate in of_one]].mean(axis=1))
     between, within = _mean_squares(variances, rng)
     share = variances.between_df / variances.size if variances.within is not None else 1.0
     of_one_figure = share * between + (1 - share) * within
     largest = np.zeros(DRAWS)
-    for one, other, same_batch in pairs:
-        if same_batch:
+    for one, other, same_session in pairs:
+        if same_session:
             error = residuals[one] - residuals[other]
             variance = 2 * within / min(len(replicates[one]), len(replicates[other]))
         else:

@@ -1,11 +1,11 @@
 """Split-plot analysis: what differs from process to process, and what differs within one, apart.
 
-An experiment e measured in replicate r of batch b (a fresh process) gives, on logarithms,
+An experiment e measured in replicate r of session b (a fresh process) gives, on logarithms,
 
     y = μ_e + p_br + ε_er        p ~ N(0, σ_p²), the whole-plot error;  ε ~ N(0, σ_ε²), the sub-plot error
 
-(Montgomery, *Design and Analysis of Experiments*, ch. 14). Experiments of one batch share p, so it cancels in their
-difference; experiments of different batches are apart by both. On logarithms a difference is a ratio.
+(Montgomery, *Design and Analysis of Experiments*, ch. 14). Experiments of one session share p, so it cancels in their
+difference; experiments of different sessions are apart by both. On logarithms a difference is a ratio.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Values = Mapping[str, Mapping[int, float]]
 
 @dataclass(frozen=True)
 class Variances:
-    """Mean squares on logarithms with their degrees of freedom, pooled over batches.
+    """Mean squares on logarithms with their degrees of freedom, pooled over sessions.
 
     between: after the experiments' means, among processes; its expectation is σ_ε² + (size / between_df)·σ_p²
-    within: what is left after both; its expectation is σ_ε². None where no batch holds two experiments
+    within: what is left after both; its expectation is σ_ε². None where no session holds two experiments
     """
 
     between: float
@@ -72,7 +72,7 @@ class Difference:
     value: float
     standard_error: float
     df: float
-    same_batch: bool
+    same_session: bool
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class SplitPlot:
     """
 
     values: Values
-    batch_of: Mapping[str, str]
+    session_of: Mapping[str, str]
     variances: Variances | None
     level: float = CONFIDENCE
 
@@ -92,7 +92,7 @@ class SplitPlot:
         if self.variances is None:
             return None
         mine, theirs = self.values[one], self.values[other]
-        common = sorted(set(mine) & set(theirs)) if self.batch_of[one] == self.batch_of[other] else []
+        common = sorted(set(mine) & set(theirs)) if self.session_of[one] == self.session_of[other] else []
         if common and self.variances.within is not None:
             value = math.fsum(math.log(mine[each] / theirs[each]) for each in common) / len(common)
             error = math.sqrt(2 * self.variances.within / len(common))
@@ -103,8 +103,8 @@ class SplitPlot:
         return Difference(one, other, value, error, df, False)
 
 
-def analyse(values: Values, batch_of: Mapping[str, str], level: float = CONFIDENCE) -> SplitPlot:
-    """Variances from every batch, whatever is missing in it.
+def analyse(values: Values, session_of: Mapping[str, str], level: float = CONFIDENCE) -> SplitPlot:
+    """Variances from every session, whatever is missing in it.
 
     Sums of squares are those of Henderson's method 3: experiments first, then processes; the coefficient of σ_p² in
     the expectation is the trace that goes with it, so that missing figures need no filling in (Searle, Casella &
@@ -113,36 +113,36 @@ def analyse(values: Values, batch_of: Mapping[str, str], level: float = CONFIDEN
     known = {name: dict(of_one) for name, of_one in values.items() if of_one}
     between = size = within = 0.0
     between_df = within_df = 0
-    batches: dict[str, list[str]] = {}
+    sessions: dict[str, list[str]] = {}
     for name in known:
-        batches.setdefault(batch_of[name], []).append(name)
-    for names in batches.values():
+        sessions.setdefault(session_of[name], []).append(name)
+    for names in sessions.values():
         sums = _sums_of_squares([known[name] for name in names])
         between, between_df, size = between + sums[0], between_df + sums[1], size + sums[2]
         within, within_df = within + sums[3], within_df + sums[4]
     if between_df == 0:
-        return SplitPlot(known, batch_of, None, level)
+        return SplitPlot(known, session_of, None, level)
     return SplitPlot(
         known,
-        batch_of,
+        session_of,
         Variances(between / between_df, between_df, size, within / within_df if within_df else None, within_df),
         level,
     )
 
 
-def _sums_of_squares(batch: Sequence[Mapping[int, float]]) -> tuple[float, int, float, float, int]:
+def _sums_of_squares(session: Sequence[Mapping[int, float]]) -> tuple[float, int, float, float, int]:
     """(between processes, its df, its coefficient of σ_p², left over, its df)."""
-    places = [(row, replicate) for row, of_one in enumerate(batch) for replicate in of_one]
+    places = [(row, replicate) for row, of_one in enumerate(session) for replicate in of_one]
     replicates = sorted({replicate for _, replicate in places})
-    logs = np.array([math.log(batch[row][replicate]) for row, replicate in places])
-    experiments = np.zeros((len(places), len(batch)))
+    logs = np.array([math.log(session[row][replicate]) for row, replicate in places])
+    experiments = np.zeros((len(places), len(session)))
     processes = np.zeros((len(places), len(replicates)))
     for place, (row, replicate) in enumerate(places):
         experiments[place, row] = 1.0
         processes[place, replicates.index(replicate)] = 1.0
     both = np.hstack([experiments, processes])
     after_experiments, after_both = _left_over(experiments, logs), _left_over(both, logs)
-    df_experiments = len(places) - len(batch)
+    df_experiments = len(places) - len(session)
     df_both = len(places) - int(np.linalg.matrix_rank(both))
     projected = processes - experiments @ np.linalg.lstsq(experiments, processes, rcond=None)[0]
     return (

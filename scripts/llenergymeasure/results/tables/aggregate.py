@@ -10,9 +10,9 @@ import pandas as pd
 
 from llenergymeasure.records.labels import show
 from llenergymeasure.records.metrics import HEAD_COLUMNS
-from llenergymeasure.results.tables.batches import read_batches
 from llenergymeasure.results.tables.latencies import Latencies, write_latencies
 from llenergymeasure.results.tables.runs import runs_table
+from llenergymeasure.results.tables.sessions import read_sessions
 from llenergymeasure.results.tables.summary import summary_table
 from llenergymeasure.results.tables.token_costs import token_costs, write_token_costs
 
@@ -33,9 +33,9 @@ def aggregate(
     latency: Latencies = {}
 
     def rows() -> Iterator[dict[str, Any]]:
-        for batch in read_batches(plan, measurements, processes):
-            latency.update(batch.latencies)
-            yield from batch.rows
+        for session in read_sessions(plan, measurements, processes):
+            latency.update(session.latencies)
+            yield from session.rows
 
     table = runs_table(plan, rows())
     write_tables(plan, table, loads, csv=csv, parquet=parquet, runs=runs)

@@ -30,7 +30,7 @@ def look(
 ) -> dict[str, Any]:
     """What looks/<replicates>.json says; `reason` is why the study ends here, None where it goes on.
 
-    records: of all replicates so far; calibrations: of every batch, for what a replicate takes
+    records: of all replicates so far; calibrations: of every session, for what a replicate takes
     """
     stopping = plan["stopping"]
     metric, target = stopping["metric"], stopping["target_relative_ci"]
@@ -89,6 +89,6 @@ def _relative(found: Estimate) -> dict[str, Any]:
 
 
 def _replicate_s(calibration: Mapping[str, Any]) -> float:
-    """Seconds that one replicate of a batch takes, as calibrated."""
+    """Seconds that one replicate of a session takes, as calibrated."""
     work_s = sum(item.get("expected_s", 0.0) for item in calibration["experiments"].values())
     return float(calibration["startup_s"] + work_s)

@@ -79,7 +79,7 @@ def read_latencies(paths: Sequence[Path], valid: Collection[tuple[str, int]], le
     """Distributions pooled over the requests of the `valid` (experiment, replicate) pairs.
 
     Inter-token latencies are single intervals between two tokens, not means of a request. Only the files of one
-    batch are in memory at a time.
+    session are in memory at a time.
     """
     found: Latencies = {}
     for _, files in groupby(sorted(paths), key=lambda path: path.parent.parent):

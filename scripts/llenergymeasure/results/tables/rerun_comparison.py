@@ -67,7 +67,7 @@ def write_comparison(old: Path, new: Path, csv: Path) -> None:
 def read_side(folder: Path) -> Side:
     looks = sorted((folder / "looks").glob("*.json"), key=lambda path: int(path.stem))
     drawn = read_plan(folder / "plan.json", [], [])
-    present = [folder / "batches" / batch / str(number) / "measurements.jsonl" for batch, number in drawn["order"]]
+    present = [folder / "sessions" / session / str(number) / "measurements.jsonl" for session, number in drawn["order"]]
     measurements = [path for path in present if path.exists()]
     plan = read_plan(folder / "plan.json", measurements, looks[-1:])
     summary = read_table(folder / "summary.parquet")

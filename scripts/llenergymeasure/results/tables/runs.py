@@ -16,7 +16,7 @@ from llenergymeasure.results.tables.answer_columns import ANSWER_KINDS, run_colu
 _TEXTS = (
     "experiment_id",
     "load_id",
-    "batch_id",
+    "session_id",
     "status",
     "validity",
     "failure_stage",
@@ -36,7 +36,7 @@ def run_row(record: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "experiment_id": record["experiment_id"],
         "load_id": record["load_id"],
-        "batch_id": record["batch_id"],
+        "session_id": record["session_id"],
         "replicate": record["replicate"],
         "status": record["status"],
         "failure_stage": failure.get("stage"),

@@ -1,4 +1,4 @@
-"""Warm-up and measurement of a batch, with the comparison at their end. Real workers, a random tiny model."""
+"""Warm-up and measurement of a session, with the comparison at their end. Real workers, a random tiny model."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def unchecked(plan: Plan) -> CheckedPrompts:
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Setting, dict[str, Any], list[dict[str, Any]]]:
-    """One batch of two experiments, warmed up: where things lie, the calibration, the outputs."""
-    folder = tmp_path_factory.mktemp("batch")
+    """One session of two experiments, warmed up: where things lie, the calibration, the outputs."""
+    folder = tmp_path_factory.mktemp("session")
     plan = plan_of(
         study_from_mapping(study(defaults={"max_input_tokens": 400}, matrix={"pytorch.batch_size": [1, 3]})),
         existing=None,
@@ -51,7 +51,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Setting, dict[str, A
         log=folder / "log",
     )
     journal = Journal(folder / ".journal" / "warmup.jsonl")
-    calibration, outputs = run_warmup(setting, plan.batches[0].batch_id, {"status": "ok", "failure": None}, journal)
+    calibration, outputs = run_warmup(setting, plan.sessions[0].session_id, {"status": "ok", "failure": None}, journal)
     return setting, calibration, outputs
 
 
@@ -62,7 +62,7 @@ def measured(
     setting, calibration, _ = warm
     rows = [row for row in outputs if row["experiment_id"] == setting.plan.reference]
     records = Journal(journal)
-    run_measure(setting, setting.plan.batches[0].batch_id, 1, calibration, rows, records, lambda _: None)
+    run_measure(setting, setting.plan.sessions[0].session_id, 1, calibration, rows, records, lambda _: None)
     return list(records.records())
 
 
@@ -86,7 +86,7 @@ def test_a_load_is_scored_once_and_its_experiments_share_a_worker(warm: Any, tmp
         assert record["answer"]["identical"] is True
         assert record["answer"]["reference_tokens"] == 12
         assert record["answer"]["reference_logprob_mean"] < 0
-    # Batches of other sizes round differently: equal to the last bit means that it was worked out once.
+    # Sessions of other sizes round differently: equal to the last bit means that it was worked out once.
     assert len({record["answer"]["reference_logprob_mean"] for record in records}) == 1
 
 

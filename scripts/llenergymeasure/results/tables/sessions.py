@@ -1,6 +1,6 @@
-"""What the runs of one batch come to: rows for the tables, and how long its requests took.
+"""What the runs of one session come to: rows for the tables, and how long its requests took.
 
-Batches don't need each other, so several processes share them.
+Sessions don't need each other, so several processes share them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WORTH_A_PROCESS = 20
 
 
 @dataclass(frozen=True)
-class BatchResults:
+class SessionResults:
     """rows: as `runs.run_row` makes them"""
 
     rows: list[dict[str, Any]]
@@ -32,24 +32,24 @@ class BatchResults:
 
 
 @dataclass(frozen=True)
-class BatchFiles:
-    """plan: of the batch's experiments alone; measurements: a path a replicate"""
+class SessionFiles:
+    """plan: of the session's experiments alone; measurements: a path a replicate"""
 
     plan: Mapping[str, Any]
     measurements: Sequence[Path]
 
 
-def read_batches(plan: Mapping[str, Any], measurements: Sequence[Path], processes: int) -> Iterator[BatchResults]:
-    """Every batch of the plan, in no order that matters. ResultsError where a file is broken or missing."""
-    of_batch: dict[str, list[Path]] = {}
+def read_sessions(plan: Mapping[str, Any], measurements: Sequence[Path], processes: int) -> Iterator[SessionResults]:
+    """Every session of the plan, in no order that matters. ResultsError where a file is broken or missing."""
+    of_session: dict[str, list[Path]] = {}
     for path in measurements:
-        of_batch.setdefault(path.parent.parent.name, []).append(path)
+        of_session.setdefault(path.parent.parent.name, []).append(path)
     members: dict[str, dict[str, Any]] = {}
     for name, entry in plan["experiments"].items():
-        members.setdefault(entry["batch_id"], {})[name] = {"batch_id": entry["batch_id"]}
+        members.setdefault(entry["session_id"], {})[name] = {"session_id": entry["session_id"]}
     files = [
-        BatchFiles({"experiments": experiments, "replicates": plan["replicates"]}, of_batch.get(batch_id, []))
-        for batch_id, experiments in members.items()
+        SessionFiles({"experiments": experiments, "replicates": plan["replicates"]}, of_session.get(session_id, []))
+        for session_id, experiments in members.items()
     ]
     read = partial(_read, level=plan["nominal_level"])
     if processes <= 1 or len(files) < WORTH_A_PROCESS:
@@ -66,8 +66,8 @@ def read_batches(plan: Mapping[str, Any], measurements: Sequence[Path], processe
         yield from pool.map(read, files, chunksize=max(1, len(files) // (8 * processes)))
 
 
-def _read(files: BatchFiles, level: float) -> BatchResults:
+def _read(files: SessionFiles, level: float) -> SessionResults:
     rows = [run_row(record) for record in Lines(files.plan, files.measurements)]
     valid = {(row["experiment_id"], row["replicate"]) for row in rows if row["status"] == "ok"}
     requests = [path.with_name("requests.parquet") for path in files.measurements]
-    return BatchResults(rows, read_latencies(requests, valid, level))
+    return SessionResults(rows, read_latencies(requests, valid, level))
