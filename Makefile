@@ -4,7 +4,7 @@ CORES ?= $(shell nproc 2>/dev/null || echo 2)
 STUDY ?=
 BIN := .venv/bin
 
-.PHONY: run test test-all test-cluster lint format bench gpu-acceptance gpu-wheels locks clean help
+.PHONY: run test test-all test-cluster lint format bench gpu-acceptance gpu-wheels pages locks clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make bench                   the measured claims, each with its ratio"
 	@echo "make gpu-acceptance          whether one NVIDIA GPU does what is taken for granted, in 570 s; JSON in OUT"
 	@echo "make gpu-wheels              collect in .whl/ what a GPU machine without a network lacks for that"
+	@echo "make pages                   write the generated pages again: docs/, config/README.md, the schema"
 	@echo "make locks                   resolve envs/requirements*.txt into envs/locks/, with hashes"
 	@echo "make lint / make format      ruff, snakefmt, snakemake --lint, mypy"
 
@@ -40,6 +41,11 @@ gpu-acceptance:
 
 gpu-wheels:
 	$(PYTHON) -m benchmarks.gpu.wheels
+
+# Everything that is generated from the code, written again: docs/, config/README.md, the schema.
+pages: .venv/.dev
+	PYTHONPATH=scripts $(BIN)/python -m llenergymeasure.docs_pages
+	PYTHONPATH=scripts:. $(BIN)/python -m benchmarks.gpu.page
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

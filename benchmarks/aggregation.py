@@ -24,7 +24,7 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
 from results.study_folder import MEASURED, StudyFolder, study_folder  # noqa: E402
 
-LOADS, SETTINGS, REPLICATES, REQUESTS, TOKENS = 500, 20, 3, 100, 16
+SETUPS, SETTINGS, REPLICATES, REQUESTS, TOKENS = 500, 20, 3, 100, 16
 LINE_BYTES = 34_000
 LIMIT_S, LIMIT_BYTES = 30.0, 2 * 2**30
 AGGREGATE = """
@@ -37,10 +37,10 @@ root = Path(sys.argv[2])
 drawn = json.loads((root / "plan.json").read_text())
 paths = [root / "sessions" / session / str(number) / "measurements.jsonl" for session, number in drawn["order"]]
 plan = read_plan(root / "plan.json", paths, [])
-loads = [root / "loads" / name / "load.json" for name in dict.fromkeys(b["load_id"] for b in drawn["sessions"])]
+setups = [root / "setups" / name / "load.json" for name in dict.fromkeys(b["setup_id"] for b in drawn["sessions"])]
 names = ("summary.csv", "summary.parquet", "runs.parquet", "latencies.csv", "token_costs.csv")
 csv, parquet, runs, latencies, token_costs = (root / name for name in names)
-aggregate(plan, paths, read_loads(plan, loads), csv=csv, parquet=parquet, runs=runs, latencies=latencies,
+aggregate(plan, paths, read_loads(plan, setups), csv=csv, parquet=parquet, runs=runs, latencies=latencies,
           token_costs_csv=token_costs, processes=2)
 largest = {who: resource.getrusage(who).ru_maxrss * 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)}
 print(largest[resource.RUSAGE_SELF] + 2 * largest[resource.RUSAGE_CHILDREN])
@@ -67,7 +67,7 @@ def main() -> bool:
                 path.read_bytes()
         floor_s = time.perf_counter() - start
     print(
-        f"aggregation: {LOADS * SETTINGS:,} experiments × {REPLICATES} replicates × {REQUESTS} requests, "
+        f"aggregation: {SETUPS * SETTINGS:,} experiments × {REPLICATES} replicates × {REQUESTS} requests, "
         f"{size / 2**30:.2f} GiB of lines: {taken_s:.1f} s (limit {LIMIT_S:g}; {used.ru_utime + used.ru_stime:.1f} s "
         f"of processor time in two processes), {peak / 2**30:.2f} GiB "
         f"(limit {LIMIT_BYTES / 2**30:g}), {taken_s / floor_s:.1f} times reading the files"
@@ -80,14 +80,14 @@ def _write(root: Path) -> int:
     folder = study_folder(
         root,
         matrix={
-            "cpu_threads": list(range(1, LOADS + 1)),
+            "cpu_threads": list(range(1, SETUPS + 1)),
             "pytorch.batch_size": list(range(1, SETTINGS + 1)),
         },
         replicates=REPLICATES,
         source=MEASURED,
     )
     plan = folder.plan
-    _write_plan_and_loads(folder)
+    _write_plan_and_setups(folder)
     rng = np.random.default_rng(7)
     written = 0
     for session_id, replicate in plan.order:
@@ -102,14 +102,14 @@ def _write(root: Path) -> int:
     return written
 
 
-def _write_plan_and_loads(folder: StudyFolder) -> None:
+def _write_plan_and_setups(folder: StudyFolder) -> None:
     from llenergymeasure.pipeline.plan.plan import write_plan
 
     write_plan(folder.plan, folder.root / "plan.json")
-    for load_id in folder.plan.load_ids:
-        path = folder.root / "loads" / load_id / "load.json"
+    for setup_id in folder.plan.setup_ids:
+        path = folder.root / "setups" / setup_id / "load.json"
         path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(folder._load(load_id)), encoding="utf-8")
+        path.write_text(json.dumps(folder._load(setup_id)), encoding="utf-8")
 
 
 def _line(template: dict[str, Any], config: dict[str, Any], name: str, rng: np.random.Generator) -> str:

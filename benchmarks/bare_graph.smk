@@ -1,15 +1,15 @@
 """The pipeline's rules and files with nothing computed: what Snakemake alone needs for the same jobs.
 
---config loads=… sessions=… (of each load) replicates=…
+--config setups=… sessions=… (of each setup) replicates=…
 """
 
 RESULTS = "results/bench"
-LOADS = range(config["loads"])
-OF_A_LOAD = config["sessions"]
+SETUPS = range(config["setups"])
+PER_SETUP = config["sessions"]
 ORDER = [
     (session, replicate)
     for replicate in range(1, config["replicates"] + 1)
-    for session in range(len(LOADS) * OF_A_LOAD)
+    for session in range(len(SETUPS) * PER_SETUP)
 ]
 
 
@@ -17,8 +17,8 @@ def measured(name):
     return [f"{RESULTS}/sessions/{session}/{number}/{name}" for session, number in ORDER]
 
 
-def load_of(wildcards):
-    return f"{RESULTS}/loads/{int(wildcards.session) // OF_A_LOAD}"
+def setup_of(wildcards):
+    return f"{RESULTS}/setups/{int(wildcards.session) // PER_SETUP}"
 
 
 localrules:
@@ -60,8 +60,8 @@ rule load:
     input:
         model="results/models/tiny",
     output:
-        record=f"{RESULTS}/loads/{{load}}/load.json",
-        compile_cache=directory(f"{RESULTS}/loads/{{load}}/compile-cache"),
+        record=f"{RESULTS}/setups/{{load}}/load.json",
+        compile_cache=directory(f"{RESULTS}/setups/{{load}}/compile-cache"),
     log:
         f"{RESULTS}/logs/load/{{load}}.log",
     shell:
@@ -71,8 +71,8 @@ rule load:
 rule warmup:
     input:
         model="results/models/tiny",
-        record=lambda wildcards: f"{load_of(wildcards)}/load.json",
-        compile_cache=lambda wildcards: ancient(f"{load_of(wildcards)}/compile-cache"),
+        record=lambda wildcards: f"{setup_of(wildcards)}/load.json",
+        compile_cache=lambda wildcards: ancient(f"{setup_of(wildcards)}/compile-cache"),
     output:
         calibration=f"{RESULTS}/sessions/{{session}}/calibration.json",
         outputs=f"{RESULTS}/sessions/{{session}}/outputs.parquet",
@@ -87,7 +87,7 @@ rule measure:
         model="results/models/tiny",
         calibration=f"{RESULTS}/sessions/{{session}}/calibration.json",
         reference=f"{RESULTS}/sessions/0/outputs.parquet",
-        compile_cache=lambda wildcards: ancient(f"{load_of(wildcards)}/compile-cache"),
+        compile_cache=lambda wildcards: ancient(f"{setup_of(wildcards)}/compile-cache"),
     output:
         measurements=f"{RESULTS}/sessions/{{session}}/{{replicate}}/measurements.jsonl",
         requests=f"{RESULTS}/sessions/{{session}}/{{replicate}}/requests.parquet",
@@ -101,7 +101,7 @@ rule measure:
 rule aggregate:
     input:
         measurements=measured("measurements.jsonl"),
-        loads=[f"{RESULTS}/loads/{load}/load.json" for load in LOADS],
+        setups=[f"{RESULTS}/setups/{load}/load.json" for load in SETUPS],
     output:
         f"{RESULTS}/summary.csv",
         f"{RESULTS}/summary.parquet",
@@ -132,7 +132,7 @@ rule report:
         costs=f"{RESULTS}/costs.csv",
         latencies=f"{RESULTS}/latencies.csv",
         measurements=measured("measurements.jsonl"),
-        loads=[f"{RESULTS}/loads/{load}/load.json" for load in LOADS],
+        setups=[f"{RESULTS}/setups/{load}/load.json" for load in SETUPS],
     output:
         html=f"{RESULTS}/report.html",
         answer=f"{RESULTS}/answer.txt",

@@ -1,4 +1,4 @@
-"""Claim: `snakemake -n` on 10,000 experiments of 500 loads takes at most 2 times a bare graph with the same jobs.
+"""Claim: `snakemake -n` on 10,000 experiments of 500 setups takes at most 2 times a bare graph with the same jobs.
 
 And at most 1.5 times its memory, and at most 12 times what 1,000 experiments take. The bare graph (bare_graph.smk) has
 the same rules and files with nothing computed while it is read. Both ways of sharing processes are tried: a session a
@@ -74,7 +74,7 @@ def _compare(study: Study) -> bool:
     ours, bare = found["pipeline"][-1], found["bare"][-1]
     growth = statistics.median(cost.processor_s for cost in found["pipeline"]) / small.processor_s
     print(
-        f"dry_run: 10,000 experiments of 500 loads, isolation: {study.isolation}, {study.pairs} pairs: "
+        f"dry_run: 10,000 experiments of 500 setups, isolation: {study.isolation}, {study.pairs} pairs: "
         f"{ours.processor_s:.1f} s / bare graph {bare.processor_s:.1f} s, ratio {ratio:.2f} (limit {LIMIT:g}); "
         f"memory {ours.peak_bytes / 2**20:.0f} / {bare.peak_bytes / 2**20:.0f} MiB, ratio {memory:.2f} "
         f"(limit {LIMIT_MEMORY:g}); {growth:.1f} times 1,000 experiments (limit {LIMIT_GROWTH:g})",
@@ -88,18 +88,18 @@ def _median_ratio(found: dict[str, list[Cost]], figure: Callable[[Cost], float])
     return statistics.median(figure(ours) / figure(bare) for ours, bare in pairs)
 
 
-def _pipeline(study: Study, loads: int, folder: Path) -> list[str]:
+def _pipeline(study: Study, setups: int, folder: Path) -> list[str]:
     folder.mkdir()
-    values = [", ".join(map(str, range(1, count + 1))) for count in (loads, SETTINGS)]
+    values = [", ".join(map(str, range(1, count + 1))) for count in (setups, SETTINGS)]
     file = folder / "study.yaml"
     file.write_text(STUDY % (*values, study.replicates, study.isolation), encoding="utf-8")
     return ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder), "--configfile", str(file)]
 
 
-def _bare(study: Study, loads: int, folder: Path) -> list[str]:
+def _bare(study: Study, setups: int, folder: Path) -> list[str]:
     folder.mkdir()
     sessions = 1 if study.isolation == "load" else SETTINGS
-    sizes = [f"loads={loads}", f"sessions={sessions}", f"replicates={study.replicates}"]
+    sizes = [f"setups={setups}", f"sessions={sessions}", f"replicates={study.replicates}"]
     command = ["--snakefile", str(ROOT / "benchmarks/bare_graph.smk"), "--directory", str(folder)]
     return [*command, "--workflow-profile", str(ROOT / "workflow/profiles/default"), "--config", *sizes]
 

@@ -14,7 +14,7 @@ all of these:
 
 The simulated boards above tick like clockwork and see the first quarter of each period, which the budget takes for
 granted. The rows of other boards do not: their ticks come irregularly, they look elsewhere, or less often, they answer
-after 10 ms, or fail now and then. Other windows, such as those of a load, have no such work around them, so that power
+after 10 ms, or fail now and then. Other windows, such as those of a setup, have no such work around them, so that power
 steps at their edges. There the interval may be wide, but must not be too narrow: it has to cover the truth in 90 % of
 200 windows without the gain.
 

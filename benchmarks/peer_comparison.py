@@ -2,7 +2,7 @@
 isolation, and the tokens/s of the same calls are not below those of its inline launcher.
 
 Both get the same folder with SmolLM2-135M-Instruct in float32, random prompts of the same length, the same number of
-tokens to generate greedily, two attention kernels (two loads) and the same four batch sizes. Both generate inside
+tokens to generate greedily, two attention kernels (two setups) and the same four batch sizes. Both generate inside
 `torch.inference_mode()`, as optimum-benchmark always does, leave the number of threads to torch, and record latency,
 memory and energy (codecarbon) of every experiment.
 
@@ -82,7 +82,7 @@ def _wall_time(python: Path, model: Path) -> bool:
         )
     ratio = statistics.median(ratios)
     print(
-        f"  wall time of 8 experiments on 2 loads: pipeline / optimum-benchmark's process launcher = {ratio:.2f} "
+        f"  wall time of 8 experiments on 2 setups: pipeline / optimum-benchmark's process launcher = {ratio:.2f} "
         f"(median of {PAIRS} pairs, limit {WALL_LIMIT})",
         flush=True,
     )

@@ -15,7 +15,7 @@ with run_job(snakemake, "aggregate · means and intervals over replicates", Resu
     aggregate(
         plan,
         measurements,
-        read_loads(plan, [Path(path) for path in snakemake.input.loads]),
+        read_loads(plan, [Path(path) for path in snakemake.input.setups]),
         csv=Path(output.summary_csv),
         parquet=Path(output.summary_parquet),
         runs=Path(output.runs),

@@ -7,5 +7,5 @@ from llenergymeasure.pipeline.jobs import load_title, placed, run_job
 from llenergymeasure.pipeline.stages import run_load, write_json
 
 with run_job(snakemake, load_title(snakemake), SnapshotError), placed(snakemake) as setting:
-    record = run_load(setting, snakemake.wildcards.load_id)
+    record = run_load(setting, snakemake.wildcards.setup_id)
     write_json(record, Path(snakemake.output.record))

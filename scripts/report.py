@@ -17,7 +17,7 @@ with run_job(snakemake, "report", ResultsError):
         Path(given.costs),
         Path(given.latencies),
         [Path(path) for path in given.measurements],
-        [Path(path) for path in given.loads],
+        [Path(path) for path in given.setups],
         [Path(path) for path in given.look],
         [Path(path) for path in given.comparison],
     )

@@ -43,7 +43,7 @@ def read_records(results: Path) -> tuple[list[dict[str, Any]], int]:
 
 def read_loads(results: Path) -> tuple[list[dict[str, Any]], int]:
     """Every load record of a study's folder, and how many cannot be read."""
-    return _read(path.read_bytes() for path in sorted((results / "loads").glob("*/load.json")))
+    return _read(path.read_bytes() for path in sorted((results / "setups").glob("*/load.json")))
 
 
 def _read(texts: Iterable[bytes]) -> tuple[list[dict[str, Any]], int]:

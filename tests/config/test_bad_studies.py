@@ -219,8 +219,8 @@ def test_a_country_that_the_table_lacks(refuse: Refuse) -> None:
         ("target_metric: ttft_s", "measurement.target_metric: is read only with measurement.target_relative_ci"),
         (
             "{target_relative_ci: 0.01, order: sequential}",
-            "measurement.order: sequential measures all replicates of a load before the next, so there is no moment to "
-            "look at all; use another order, or a fixed number of replicates",
+            "measurement.order: sequential measures all replicates of a setup before the next, so there is no moment "
+            "to look at all; use another order, or a fixed number of replicates",
         ),
         (
             "{target_relative_ci: 0.01, replicates: 2}",

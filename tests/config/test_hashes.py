@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from llenergymeasure.config import ExperimentConfig, compute_config_hash, compute_load_hash
+from llenergymeasure.config import ExperimentConfig, compute_config_hash, compute_setup_hash
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.setting_paths import leaves, nest
 
@@ -155,13 +155,13 @@ def test_every_setting_changes_the_id_and_load_settings_the_load_id(path: str) -
     before, after = config({"model": "a/b"}), config({"model": "a/b", path: CHANGES[path]})
     assert compute_config_hash(before) != compute_config_hash(after)
     # Experiments that share a process share its meters and its idle baseline.
-    is_load = path == "model" or path.startswith(("energy.", "baseline."))
-    is_load |= path in parameters() and parameters()[path].level == "load"
-    assert (compute_load_hash(before) != compute_load_hash(after)) is is_load
+    is_setup = path == "model" or path.startswith(("energy.", "baseline."))
+    is_setup |= path in parameters() and parameters()[path].level == "load"
+    assert (compute_setup_hash(before) != compute_setup_hash(after)) is is_setup
 
 
 @pytest.mark.parametrize(
-    ("target", "is_load"),
+    ("target", "is_setup"),
     [
         ("from_pretrained", True),
         ("bitsandbytes", True),
@@ -170,9 +170,9 @@ def test_every_setting_changes_the_id_and_load_settings_the_load_id(path: str) -
         ("continuous_batching", False),
     ],
 )
-def test_passthrough_is_part_of_the_ids(target: str, is_load: bool) -> None:
+def test_passthrough_is_part_of_the_ids(target: str, is_setup: bool) -> None:
     before = config({"model": "a/b"})
     for value in (1, None):
         after = config({"model": "a/b", f"passthrough_kwargs.{target}.anything": value})
         assert compute_config_hash(before) != compute_config_hash(after)
-        assert (compute_load_hash(before) != compute_load_hash(after)) is is_load
+        assert (compute_setup_hash(before) != compute_setup_hash(after)) is is_setup

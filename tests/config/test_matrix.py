@@ -187,8 +187,8 @@ def test_axes_of_included_points() -> None:
 
 def test_points_of_one_load_share_a_load_id() -> None:
     made = study(matrix={"pytorch.attn_implementation": ["eager", "sdpa"], "pytorch.batch_size": [1, 2]})
-    loads = [point.load_id for point in made.expansion().experiments]
-    assert loads[0] == loads[1] != loads[2] == loads[3]
+    setups = [point.setup_id for point in made.expansion().experiments]
+    assert setups[0] == setups[1] != setups[2] == setups[3]
     assert all(len(point.experiment_id) == 12 for point in made.expansion().experiments)
 
 

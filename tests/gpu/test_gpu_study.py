@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from harness import Pipeline, study
 
-# Two loads in two replicates each, 25 s a process, and the load, compilation and calibration of both before them.
+# Two setups in two replicates each, 25 s a process, and the loading, compilation and calibration of both before them.
 PIPELINE_S = 540
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(PIPELINE_S + 60)]
 MODEL = (

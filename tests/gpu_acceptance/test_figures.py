@@ -314,8 +314,8 @@ def test_a_line_that_cannot_be_read_costs_the_others_nothing(tmp_path: Path) -> 
     lines = [json.dumps(each) for each in six()]
     whole = "\n".join([lines[0], lines[1][:50], "[]", *lines[2:], ""]).encode() + b"\xff{"
     (folder / "measurements.jsonl").write_bytes(whole)
-    (tmp_path / "loads" / "b").mkdir(parents=True)
-    (tmp_path / "loads" / "b" / "load.json").write_text("{", encoding="utf-8")
+    (tmp_path / "setups" / "b").mkdir(parents=True)
+    (tmp_path / "setups" / "b" / "load.json").write_text("{", encoding="utf-8")
     (found, unreadable), (loads, lost) = records.read_records(tmp_path), records.read_loads(tmp_path)
     assert (len(found), unreadable, loads, lost) == (5, 3, [], 1)
     figures = records.figures_of(found, loads, unreadable + lost)

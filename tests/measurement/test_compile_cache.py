@@ -1,4 +1,4 @@
-"""Whatever is compiled goes to the load's own folder: transformers compiles where no study asks for it."""
+"""Whatever is compiled goes to the setup's own folder: transformers compiles where no study asks for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from llenergymeasure.pipeline.stages import Setting
 
 @pytest.mark.parametrize("compiles", [True, False, None])
 def test_a_load_has_its_cache_whether_or_not_it_compiles(compiles: bool | None, tmp_path: Path) -> None:
-    plan: Any = SimpleNamespace(load_config=lambda _: {"pytorch": {"torch_compile": compiles}})
+    plan: Any = SimpleNamespace(setup_config=lambda _: {"pytorch": {"torch_compile": compiles}})
     others: Any = dict.fromkeys(
         ("snapshots", "quantized", "prompts", "min_window_s", "energy_resolution", "environment", "guard")
     )
@@ -26,4 +26,4 @@ def test_a_load_has_its_cache_whether_or_not_it_compiles(compiles: bool | None, 
         log=tmp_path / "log",
         **others,
     )
-    assert setting.order("a load").compile_cache == tmp_path
+    assert setting.order("a setup").compile_cache == tmp_path

@@ -49,17 +49,17 @@ def test_an_order_that_is_not_random_is_the_studys(design: str) -> None:
 def test_sessions_follow_the_design() -> None:
     names = ("a1", "b1", "c1", "d1")
 
-    def loads(design: str) -> list[str]:
+    def setups(design: str) -> list[str]:
         plan = draw(*names, design=design, replicates=4)
-        return [plan.session(session_id).load_id for session_id, _ in plan.order]
+        return [plan.session(session_id).setup_id for session_id, _ in plan.order]
 
-    assert loads("sequential") == [name for name in "abcd" for _ in range(4)]
-    assert loads("interleaved") == list("abcd" * 4)
-    assert loads("reverse") == list("abcddcba" * 2)
-    square = loads("williams")
+    assert setups("sequential") == [name for name in "abcd" for _ in range(4)]
+    assert setups("interleaved") == list("abcd" * 4)
+    assert setups("reverse") == list("abcddcba" * 2)
+    square = setups("williams")
     blocks = [square[start : start + 4] for start in range(0, 16, 4)]
     assert set(Counter(pair for block in blocks for pair in pairwise(block)).values()) == {1}
-    assert loads("randomised") != loads("interleaved")
+    assert setups("randomised") != setups("interleaved")
 
 
 def test_the_order_inside_a_session_follows_it_too() -> None:

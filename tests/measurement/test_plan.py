@@ -33,13 +33,13 @@ class Config:
 @dataclass(frozen=True)
 class Point:
     experiment_id: str
-    load_id: str
+    setup_id: str
     config: Config = field(compare=False)
     axes: dict[str, Any] = field(default_factory=dict)
 
 
 def points(*names: str) -> list[Point]:
-    """`a1` is experiment a1 of load a."""
+    """`a1` is experiment a1 of setup a."""
     return [Point(name, name[0], Config(name)) for name in names]
 
 
@@ -72,7 +72,7 @@ def test_a_load_with_very_many_experiments_is_divided_into_sessions_of_nearly_eq
     sizes = [len(session.experiments) for session in plan.sessions]
     assert sorted(sizes) == [1, 3, 3, 4]
     assert sorted(name for session in plan.sessions for name in session.experiments) == sorted([*names, "b1"])
-    assert {session.load_id for session in plan.sessions} == {"a", "b"}
+    assert {session.setup_id for session in plan.sessions} == {"a", "b"}
     assert len(draw(*names, experiments_per_batch=10).sessions) == 1
     assert len(draw(*names, experiments_per_batch=1).sessions) == 10
 

@@ -142,7 +142,7 @@ def rename_session(record: dict[str, Any]) -> None:
         (lambda record: first_entry(record)["config"].update(n=4), "has another id here"),
         (lambda record: first_entry(record)["config"].update(n="4"), "n: Input should be a valid integer"),
         (lambda record: first_entry(record)["config"].update(extra=4), "extra"),
-        (lambda record: first_entry(record).update(load_id="0" * 12), "has another id here"),
+        (lambda record: first_entry(record).update(setup_id="0" * 12), "has another id here"),
         (lambda record: first_entry(record).update(session_id="0" * 12), "not a whole plan"),
         (lambda record: first_entry(record).pop("config"), "not a whole plan"),
         (lambda record: record["sessions"].pop(), "not a whole plan"),

@@ -58,7 +58,7 @@ def test_a_file_that_is_not_the_pinned_one_stops_before_anything_is_loaded(pipel
     assert done.returncode == 1
     assert "model.safetensors is not the file the lock describes" in done.output
     assert "Traceback (most recent call last)" not in done.output
-    assert not (pipeline.results() / "loads").exists()
+    assert not (pipeline.results() / "setups").exists()
     assert not any(path.suffix == ".safetensors" for path in (pipeline.directory / "results/models").rglob("*"))
 
 

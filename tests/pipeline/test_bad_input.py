@@ -107,7 +107,7 @@ def test_what_only_the_library_knows_stops_the_study_before_anything_is_loaded(p
     assert "no_such_setting" in done.output
     assert "Traceback" not in done.output
     assert not (pipeline.results() / "validation.json").exists()
-    assert not (pipeline.results() / "loads").exists()
+    assert not (pipeline.results() / "setups").exists()
     # Said once, with the job that said it; the log and Snakemake's own are not empty either.
     log = "results/quick/logs/validate.log"
     assert done.output.count("no_such_setting") == 1
@@ -146,7 +146,7 @@ def test_validate_only_validates(pipeline: Pipeline) -> None:
     pipeline.write(study(defaults=greedy, matrix={"pytorch.batch_size": [1, 2, 2]}, exclude=exclude))
     done = pipeline.snakemake("validate")
     assert done.returncode == 0, done.output
-    assert "2 experiments over 1 loads" in done.output
+    assert "2 experiments over 1 setups" in done.output
     assert "1 duplicates merged" in done.output
     assert [path.name for path in (pipeline.directory / "results").iterdir()] == ["quick"]
     shown = [path.name for path in pipeline.results().iterdir() if not path.name.startswith(".")]

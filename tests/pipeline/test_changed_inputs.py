@@ -33,7 +33,7 @@ def flip_last_byte(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def changing(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    """A study of four loads, measured: of two data files, a folder and an adapter."""
+    """A study of four setups, measured: of two data files, a folder and an adapter."""
     pipeline = Pipeline(tmp_path_factory.mktemp("changing"))
     folder = pipeline.directory
     for name, text in (("one", "First."), ("two", "Second.")):

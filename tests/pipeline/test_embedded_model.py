@@ -21,7 +21,7 @@ def test_a_real_model_is_measured_in_4_bit(pipeline: Pipeline) -> None:
     (record,) = pipeline.records()
     whole(record)
     assert record["evidence"]["pytorch.load_in_4bit"]["verdict"] == "applied"
-    load = json.loads((pipeline.results() / "loads" / record["load_id"] / "load.json").read_text())
+    load = json.loads((pipeline.results() / "setups" / record["setup_id"] / "load.json").read_text())
     # Of 32 bit weights, embeddings stay as they are: half is left at most.
     assert load["memory"]["resident_bytes"] < 0.5 * 4 * PARAMETERS
     assert "ESTIMATED" in (pipeline.results() / "report.html").read_text(encoding="utf-8")
@@ -48,11 +48,11 @@ def test_a_real_model_is_converted_once_and_measured_in_4_bit_and_32(pipeline: P
         whole(record)
         assert record["prompts"]["digest"] == full["prompts"]["digest"]
     assert quantized["evidence"]["pytorch.load_in_4bit"]["verdict"] == "applied"
-    loads = {
-        record["load_id"]: json.loads((pipeline.results() / "loads" / record["load_id"] / "load.json").read_text())
+    setups = {
+        record["setup_id"]: json.loads((pipeline.results() / "setups" / record["setup_id"] / "load.json").read_text())
         for record in (full, quantized)
     }
-    resident = [loads[record["load_id"]]["memory"]["resident_bytes"] for record in (full, quantized)]
+    resident = [setups[record["setup_id"]]["memory"]["resident_bytes"] for record in (full, quantized)]
     assert resident[1] < 0.5 * resident[0]
     paths = (pipeline.results() / "sessions").glob("*/1/requests.parquet")
     for path in paths:

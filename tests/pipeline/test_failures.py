@@ -45,7 +45,7 @@ def test_on_failure_stop_ends_with_one_and_keeps_what_was_measured(pipeline: Pip
     assert "on_failure: stop" in done.output
     assert "Traceback (most recent call last)" not in done.output
     assert not (pipeline.results() / "report.html").exists()
-    assert (next((pipeline.results() / "loads").iterdir()) / "load.json").exists()
+    assert (next((pipeline.results() / "setups").iterdir()) / "load.json").exists()
     pipeline.write(study(matrix={"pytorch.cache_implementation": ["dynamic"]}, on_failure="stop"))
     again = pipeline.snakemake()
     assert again.returncode == 0, again.output

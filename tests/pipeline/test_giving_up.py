@@ -40,7 +40,7 @@ def test_a_study_whose_time_is_over_goes_on_in_the_next_call(pipeline: Pipeline)
     assert done.returncode == 1
     assert "measurement.study_timeout_s: 0.001 s are over; what was measured is kept" in done.output
     assert "Traceback (most recent call last)" not in done.output
-    assert not list(pipeline.results().glob("loads/*/load.json"))
+    assert not list(pipeline.results().glob("setups/*/load.json"))
 
     # Each call measures for a while, however many it takes; none begins anew what another has done.
     whole["measurement"]["study_timeout_s"] = 30.0

@@ -101,7 +101,7 @@ def test_a_killed_worker_is_a_failure_that_can_be_measured_again(pipeline: Pipel
         # As results/README.md says.
         shutil.rmtree(pipeline.results() / "sessions")
         if stage == "load":
-            shutil.rmtree(pipeline.results() / "loads")
+            shutil.rmtree(pipeline.results() / "setups")
     assert_finished(pipeline, LEFT["warmup"], {})
 
 
@@ -129,7 +129,7 @@ def test_a_half_filled_compile_cache_is_made_anew(pipeline: Pipeline) -> None:
     pipeline.write(study(defaults={"pytorch": {"torch_compile": True}}))
     with started(pipeline) as running:
         running.wait_for_process("load")
-        caches = pipeline.results() / "loads"
+        caches = pipeline.results() / "setups"
         running.wait_for(lambda: any(path.is_file() for path in caches.glob("*/compile-cache/**/*.cpp")))
         running.process.kill()
         assert_all_end(pipeline)

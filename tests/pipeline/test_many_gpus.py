@@ -18,7 +18,7 @@ from energy.simulated_gpus import build_driver, uuid
 from harness import ROOT, Pipeline, study
 from pipeline.interruptions import WORKER, Running, assert_all_end, journalled, started
 
-TWO_LOADS = {"pytorch.attn_implementation": ["sdpa", "eager"], "pytorch.batch_size": [1, 2]}
+TWO_SETUPS = {"pytorch.attn_implementation": ["sdpa", "eager"], "pytorch.batch_size": [1, 2]}
 # torch sees no simulated board: the study has to say that it is to measure on the processor.
 ON_PROCESSOR = {"pytorch": {"device_map": "cpu"}}
 HOOK = ROOT / "tests/simulated/hook"
@@ -48,7 +48,7 @@ def test_more_workers_than_gpus_is_one_line(pipeline: Pipeline, boards: dict[str
     assert done.returncode == 1
     line = "--resources gpu=3 asks for 3 workers, each with a GPU of its own, and this machine offers 2; use "
     assert f"{line}--resources gpu=2\n" in done.output
-    assert "Traceback" not in done.output and not list(pipeline.results().glob("loads/*"))
+    assert "Traceback" not in done.output and not list(pipeline.results().glob("setups/*"))
 
 
 def test_each_setup_sees_the_gpus_that_it_claims_of_a_server_with_eight(
@@ -117,7 +117,7 @@ def test_workers_share_no_device_no_core_and_a_killed_one_keeps_none(
     pipeline: Pipeline, boards: dict[str, str]
 ) -> None:
     measurement = {"replicates": 2, "min_window_s": 3.0}
-    pipeline.write(study(matrix=TWO_LOADS, defaults=ON_PROCESSOR, measurement=measurement))
+    pipeline.write(study(matrix=TWO_SETUPS, defaults=ON_PROCESSOR, measurement=measurement))
     killed = False
     places: dict[int, tuple[str, tuple[int, ...]]] = {}
     with started(pipeline, "--resources", "gpu=2", **boards) as running:
@@ -155,7 +155,7 @@ def test_workers_share_no_device_no_core_and_a_killed_one_keeps_none(
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_an_exclusive_node_measures_one_at_a_time(pipeline: Pipeline, boards: dict[str, str]) -> None:
-    pipeline.write(study(matrix=TWO_LOADS, defaults=ON_PROCESSOR, measurement={"exclusive_node": True}))
+    pipeline.write(study(matrix=TWO_SETUPS, defaults=ON_PROCESSOR, measurement={"exclusive_node": True}))
     done = pipeline.snakemake("--resources", "gpu=2", **boards)
     assert done.returncode == 0, done.output
     records = pipeline.records()

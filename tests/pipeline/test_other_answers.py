@@ -11,7 +11,7 @@ from harness import Pipeline, study
 
 pytestmark = pytest.mark.slow
 
-# The reference is the second in the study, of a load that is not the first.
+# The reference is the second in the study, of a setup that is not the first.
 EXPERIMENTS = [
     {"precision": "bf16"},
     {"pytorch.batch_size": 3},
@@ -44,9 +44,9 @@ def in_order(pipeline: Pipeline) -> list[dict[str, Any]]:
 
 
 def test_every_record_is_compared_with_the_reference(measured: Pipeline) -> None:
-    other_load, reference, again, banned, fewer = in_order(measured)
+    other_setup, reference, again, banned, fewer = in_order(measured)
     assert measured.plan()["reference"] == reference["experiment_id"]
-    for record in (other_load, reference, again, banned, fewer):
+    for record in (other_setup, reference, again, banned, fewer):
         assert record["status"] == "ok"
         assert record["answer"]["reference"] == reference["experiment_id"]
     for record in (reference, again):
@@ -61,8 +61,8 @@ def test_every_record_is_compared_with_the_reference(measured: Pipeline) -> None
     assert score < 0
     assert banned["answer"]["reference_logprob_mean"] == again["answer"]["reference_logprob_mean"] == score
     # Other weights are another model, if only a little.
-    assert other_load["answer"]["reference_logprob_mean"] != score
-    assert other_load["answer"]["reference_logprob_mean"] == pytest.approx(score, abs=0.05)
+    assert other_setup["answer"]["reference_logprob_mean"] != score
+    assert other_setup["answer"]["reference_logprob_mean"] == pytest.approx(score, abs=0.05)
     assert fewer["answer"]["comparable"] is False
     assert "other prompts" in fewer["answer"]["reason"]
 

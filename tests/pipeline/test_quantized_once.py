@@ -16,8 +16,8 @@ MODEL = (
 DEFAULTS = {"model": MODEL, "pytorch": {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}}
 
 
-def loads(pipeline: Pipeline) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in (pipeline.results() / "loads").glob("*/load.json")]
+def setups(pipeline: Pipeline) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in (pipeline.results() / "setups").glob("*/load.json")]
 
 
 @pytest.mark.slow
@@ -29,7 +29,7 @@ def test_a_model_is_quantized_once_for_all_loads_and_studies(pipeline: Pipeline)
     assert done.jobs["quantize"] == 1
     assert done.jobs["load"] == 2
     (artifact,) = (pipeline.directory / "results" / "models").glob("*.quantized-*")
-    for load in loads(pipeline):
+    for load in setups(pipeline):
         kept = load["quantized_weights"]
         assert kept["read_from"] == artifact.name
         assert kept["reason"] is None

@@ -18,11 +18,11 @@ SIDE_BY_SIDE = ["--set-resources"]
 SIDE_BY_SIDE += [f"{rule}:{name}=0" for rule in ("load", "warmup", "measure") for name in ("gpu", "quiet")]
 
 
-def of_many(loads: int, settings: int) -> dict[str, Any]:
+def of_many(setups: int, settings: int) -> dict[str, Any]:
     return study(
         defaults={"n": 4, "max_output_tokens": 8, "cpu_threads": None, "warmup": {}, "baseline": {}},
         matrix={
-            "cpu_threads": list(range(1, loads + 1)),
+            "cpu_threads": list(range(1, setups + 1)),
             "pytorch.batch_size": list(range(1, settings + 1)),
         },
     )
@@ -34,22 +34,22 @@ def run_simulated(pipeline: Pipeline, *arguments: str, timeout_s: float = 580) -
     return done
 
 
-def check_results(results: Path, loads: int, settings: int, failed: int) -> None:
+def check_results(results: Path, setups: int, settings: int, failed: int) -> None:
     """Every experiment of the plan has its row, in the plan's order, and the best of the simulation is the answer."""
     plan = json.loads((results / "plan.json").read_text(encoding="utf-8"))
-    assert len(plan["experiments"]) == loads * settings
-    assert len(plan["sessions"]) == loads
+    assert len(plan["experiments"]) == setups * settings
+    assert len(plan["sessions"]) == setups
     summary = pd.read_parquet(results / "summary.parquet")
     assert list(summary["experiment_id"]) == list(plan["experiments"])
     assert (summary["status"] == "failed").sum() == failed
-    assert (summary["status"] == "ok").sum() == loads * settings - failed
-    # A pass takes longer with smaller batches: the means say so for every load.
-    by_load = summary[summary["status"] == "ok"].groupby("cpu_threads")
-    assert (by_load["energy_per_output_token_j_mean"].idxmax() == by_load["pytorch.batch_size"].idxmin()).all()
+    assert (summary["status"] == "ok").sum() == setups * settings - failed
+    # A pass takes longer with smaller batches: the means say so for every setup.
+    by_setup = summary[summary["status"] == "ok"].groupby("cpu_threads")
+    assert (by_setup["energy_per_output_token_j_mean"].idxmax() == by_setup["pytorch.batch_size"].idxmin()).all()
     with (results / "latencies.csv").open(newline="") as lines:
-        assert sum(1 for _ in csv.DictReader(lines)) == 3 * (loads * settings - failed)
+        assert sum(1 for _ in csv.DictReader(lines)) == 3 * (setups * settings - failed)
     answer = (results / "answer.txt").read_text(encoding="utf-8").splitlines()
-    assert f"{loads * settings} experiments × 1 replicate" in answer[0]
+    assert f"{setups * settings} experiments × 1 replicate" in answer[0]
     assert (results / "report.html").stat().st_size < 4_000_000
 
 
@@ -78,7 +78,7 @@ def test_a_node_reads_the_plan_and_not_the_matrix(pipeline: Pipeline) -> None:
     wanted = of_many(3, 4)
     pipeline.write(wanted)
     assert pipeline.snakemake("replan").returncode == 0
-    load_id, session_id = (pipeline.plan()["sessions"][0][name] for name in ("load_id", "session_id"))
+    setup_id, session_id = (pipeline.plan()["sessions"][0][name] for name in ("setup_id", "session_id"))
     # Neither the matrix nor the whole plan can be read any more.
     (pipeline.results() / "plan.json").unlink()
     pipeline.write({**wanted, "matrix": {"no.such.setting": [1]}})
@@ -87,4 +87,4 @@ def test_a_node_reads_the_plan_and_not_the_matrix(pipeline: Pipeline) -> None:
     done = pipeline.snakemake("-n", "--mode", "remote", "--target-jobs", target, "--allowed-rules", "measure")
     assert done.returncode == 0, done.output
     assert done.jobs["measure"] == 1
-    assert load_id in done.output
+    assert setup_id in done.output

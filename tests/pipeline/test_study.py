@@ -30,7 +30,7 @@ METRICS = (
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pipeline, str]:
-    """A study of 2 loads × 2 batch sizes × 2 replicates, and what the terminal showed."""
+    """A study of 2 setups × 2 batch sizes × 2 replicates, and what the terminal showed."""
     pipeline = Pipeline(tmp_path_factory.mktemp("study"))
     pipeline.write(study(matrix=MATRIX, measurement={"replicates": 2, "min_window_s": 0.3}))
     done = pipeline.snakemake()
@@ -54,7 +54,7 @@ def test_loads_are_shared_and_replicates_are_processes(measured: tuple[Pipeline,
     assert {record["status"] for record in records} == {"ok"}
     # 2 sessions × 2 replicates: one process each, shared by the two batch sizes.
     assert len({record["worker_pid"] for record in records}) == 4
-    assert len({record["load_id"] for record in records}) == 2
+    assert len({record["setup_id"] for record in records}) == 2
 
 
 def test_a_model_that_is_made_anew_measures_what_is_missing_and_nothing_else(measured: tuple[Pipeline, str]) -> None:
@@ -69,7 +69,7 @@ def test_summary_has_the_columns_of_the_contract(measured: tuple[Pipeline, str])
     pipeline, _ = measured
     with (pipeline.results() / "summary.csv").open(newline="") as lines:
         rows = list(csv.DictReader(lines))
-    head = ["experiment_id", "load_id", "status", "failure_reason", "replicates", "model", "revision", "precision"]
+    head = ["experiment_id", "setup_id", "status", "failure_reason", "replicates", "model", "revision", "precision"]
     figures = [f"{metric}_{part}" for metric in METRICS for part in ("mean", "ci95_low", "ci95_high")]
     expected = [*head, *MATRIX, *figures, "energy_source", "evidence_ok", "output_digest"]
     assert list(rows[0])[: len(expected)] == expected

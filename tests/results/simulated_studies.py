@@ -12,7 +12,7 @@ from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse
 def simulated(
     rng: np.random.Generator,
     *,
-    loads: int,
+    setups: int,
     settings: int,
     replicates: int,
     process_cv: float = 0.01,
@@ -23,7 +23,7 @@ def simulated(
     """Experiments `l<load>s<setting>` around 100 units; `effects` multiplies the true figure of some."""
     values: dict[str, dict[int, float]] = {}
     session_of: dict[str, str] = {}
-    for load in range(loads):
+    for load in range(setups):
         process = rng.normal(0, process_cv, replicates)
         for setting in range(settings):
             name = f"l{load}s{setting}"

@@ -55,14 +55,14 @@ class StudyFolder:
             self.root / "sessions" / session / str(number) / "measurements.jsonl" for session, number in self.plan.order
         ]
 
-    def loads(self) -> list[Path]:
-        return [self.root / "loads" / name / "load.json" for name in self.plan.load_ids]
+    def setups(self) -> list[Path]:
+        return [self.root / "setups" / name / "load.json" for name in self.plan.setup_ids]
 
     def write(self) -> StudyFolder:
         write_plan(self.plan, self.root / "plan.json")
-        for path, load_id in zip(self.loads(), self.plan.load_ids, strict=True):
+        for path, setup_id in zip(self.setups(), self.plan.setup_ids, strict=True):
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(self._load(load_id)), encoding="utf-8")
+            path.write_text(json.dumps(self._load(setup_id)), encoding="utf-8")
         for path, (session_id, replicate) in zip(self.measurements(), self.plan.order, strict=True):
             path.parent.mkdir(parents=True, exist_ok=True)
             lines, rows = [], []
@@ -81,7 +81,7 @@ class StudyFolder:
         aggregate(
             plan,
             self.measurements(),
-            read_loads(plan, self.loads()),
+            read_loads(plan, self.setups()),
             csv=self.root / "summary.csv",
             parquet=self.root / "summary.parquet",
             runs=self.root / "runs.parquet",
@@ -99,7 +99,7 @@ class StudyFolder:
             self.root / "costs.csv",
             self.root / "latencies.csv",
             self.measurements(),
-            self.loads(),
+            self.setups(),
         )
 
     def results(self) -> StudyResults:
@@ -177,7 +177,7 @@ class StudyFolder:
             "schema_version": 3,
             "experiment_id": name,
             "session_id": session_id,
-            "load_id": entry["load_id"],
+            "setup_id": entry["setup_id"],
             "replicate": replicate,
             "status": "ok",
             "config": entry["config"],
@@ -251,15 +251,15 @@ class StudyFolder:
             "logprob_reason": None,
         }
 
-    def _load(self, load_id: str) -> dict[str, Any]:
-        settings = self.plan.load_config(load_id)["pytorch"]
+    def _load(self, setup_id: str) -> dict[str, Any]:
+        settings = self.plan.setup_config(setup_id)["pytorch"]
         seconds = 9.4 if settings["load_in_8bit"] else 1.9
         return {
             "schema_version": 3,
-            "load_id": load_id,
+            "setup_id": setup_id,
             "status": "ok",
             "failure": None,
-            "config": self.plan.load_config(load_id),
+            "config": self.plan.setup_config(setup_id),
             "environment": environment(),
             "load_s": seconds,
             "energy": [ledger_entry("load", self.source, 27.0 * seconds, seconds, 0.5)],

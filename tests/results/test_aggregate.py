@@ -14,7 +14,7 @@ from study_folder import ESTIMATED, MEASURED, StudyFolder, fail, ignore, study_f
 
 from llenergymeasure.results.reading.errors import ResultsError
 
-HEAD = ["experiment_id", "load_id", "status", "failure_reason", "replicates", "model", "revision", "precision"]
+HEAD = ["experiment_id", "setup_id", "status", "failure_reason", "replicates", "model", "revision", "precision"]
 METRICS = [
     "throughput_output_tokens_per_s",
     "energy_per_output_token_j",
@@ -202,7 +202,7 @@ def test_runs_have_a_row_for_each_experiment_and_replicate(tmp_path: Path) -> No
 
 def test_what_the_load_cost_stands_in_the_row(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study").write()
-    path = folder.loads()[0]
+    path = folder.setups()[0]
     record = json.loads(path.read_text())
     record["compile"] = {"compile_s": 28.0, "counts": {}}
     record["energy"].append({**record["energy"][0], "phase": "compile", "energy_j": 700.0})

@@ -24,7 +24,7 @@ def among_all(analysis: SplitPlot) -> Comparisons | None:
 
 
 def study(rng: np.random.Generator, replicates: int, effects: dict[str, float] | None = None) -> SplitPlot:
-    return simulated(rng, loads=2, settings=3, replicates=replicates, effects=effects)
+    return simulated(rng, setups=2, settings=3, replicates=replicates, effects=effects)
 
 
 @pytest.mark.parametrize(
@@ -62,5 +62,5 @@ def test_more_configurations_ask_for_a_larger_difference_and_more_replicates() -
 def test_without_repetition_or_comparison_nothing_is_said() -> None:
     single = study(np.random.default_rng(3), 1)
     assert detectable(single, to_reference(single)) == []
-    alone = simulated(np.random.default_rng(3), loads=1, settings=1, replicates=3)
+    alone = simulated(np.random.default_rng(3), setups=1, settings=1, replicates=3)
     assert detectable(alone, to_reference(alone)) == []

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from llenergymeasure.records.labels import as_text, configuration_parts, load_parts
+from llenergymeasure.records.labels import as_text, configuration_parts, setup_parts
 
 
-def plan(*axes: dict[str, Any], loads: str = "") -> dict[str, Any]:
+def plan(*axes: dict[str, Any], setups: str = "") -> dict[str, Any]:
     return {
         "axes": list(axes[0]),
         "experiments": {
-            f"id{place}": {"axes": values, "load_id": loads[place : place + 1] or "a"}
+            f"id{place}": {"axes": values, "setup_id": setups[place : place + 1] or "a"}
             for place, values in enumerate(axes)
         },
     }
@@ -49,10 +49,10 @@ def test_a_load_is_named_by_what_its_experiments_share() -> None:
         {"pytorch.attn_implementation": "sdpa", "pytorch.batch_size": 1},
         {"pytorch.attn_implementation": "sdpa", "pytorch.batch_size": 2},
         {"pytorch.attn_implementation": "eager", "pytorch.batch_size": 1},
-        loads="aab",
+        setups="aab",
     )
-    named = {name: as_text(parts) for name, parts in load_parts(given).items()}
+    named = {name: as_text(parts) for name, parts in setup_parts(given).items()}
     assert named == {"a": "attn_implementation=sdpa", "b": "attn_implementation=eager batch_size=1"}
-    assert {name: as_text(parts) for name, parts in load_parts(plan({"a": 1}, {"a": 2})).items()} == {
+    assert {name: as_text(parts) for name, parts in setup_parts(plan({"a": 1}, {"a": 2})).items()} == {
         "a": "all experiments"
     }

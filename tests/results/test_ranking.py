@@ -27,7 +27,7 @@ def experiment(
     numbered = {metric: dict(enumerate(figures, 1)) for metric, figures in values.items()}
     return Experiment(
         experiment_id=name,
-        load_id="load",
+        setup_id="load",
         parts=[("name", name)],
         status=status,
         reason=None,

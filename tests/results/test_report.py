@@ -72,7 +72,7 @@ def test_an_estimate_never_looks_like_a_measurement(tmp_path: Path) -> None:
     assert len(page.section("phases").all("rect", class_="hatch")) == 8
     cells = page.section("ranking").all("td", class_="guess")
     assert len(cells) == 3 * 4
-    assert page.section("loads").all("td", class_="guess")
+    assert page.section("setups").all("td", class_="guess")
     measured = page_of(study_folder(tmp_path / "other", source=MEASURED))
     assert "ESTIMATED" not in measured.text
     assert not measured.all("td", class_="guess")
@@ -136,7 +136,7 @@ def test_a_study_in_which_everything_failed_has_a_report(tmp_path: Path) -> None
         for replicate in ALL_REPLICATES:
             folder.change(experiment, replicate, fail("load", "ImportError", "no attention"))
     folder.write()
-    for path in folder.loads():
+    for path in folder.setups():
         record = json.loads(path.read_text("utf-8"))
         for name in ("load_s", "energy", "memory", "compile", "evidence"):
             del record[name]
@@ -146,7 +146,7 @@ def test_a_study_in_which_everything_failed_has_a_report(tmp_path: Path) -> None
     assert "Nothing could be measured" in page.text
     assert not page.all("section", id="ranking")
     assert len(page.section("failures").table()) == 5
-    assert len(page.section("loads").all("span", class_="unknown")) == 2 * 6
+    assert len(page.section("setups").all("span", class_="unknown")) == 2 * 6
 
 
 def test_one_replicate_shows_no_interval_anywhere(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_loads_warnings_and_environment(tmp_path: Path) -> None:
         ["window-not-stable", "2", "1", "passes vary by 12 %passes vary by 14 %"],
         ["recompiled", "1", "1", "1 frame"],
     ]
-    assert page.section("loads").table()[1] == [
+    assert page.section("setups").table()[1] == [
         "attn_implementationsdpa",
         "2",
         "1.90",
@@ -325,7 +325,7 @@ def test_a_very_large_study_shows_the_first_of_each_table_and_says_where_the_res
     assert ranking.table()[2][1].startswith(f"cpu_threads{best['cpu_threads']} batch_size{best['pytorch.batch_size']}")
     for name, rows, note in (
         ("same-answer", 201, "220 more configurations"),
-        ("loads", 201, "10 more loads"),
+        ("setups", 201, "10 more setups"),
         ("failures", 201, "101 more failures"),
         ("suspect", 201, "50 more configurations"),
     ):

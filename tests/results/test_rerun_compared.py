@@ -63,7 +63,7 @@ def tabulate(folder: StudyFolder) -> None:
     write_tables(
         plan,
         runs,
-        read_loads(plan, folder.loads()),
+        read_loads(plan, folder.setups()),
         csv=folder.root / "summary.csv",
         parquet=folder.root / "summary.parquet",
         runs=folder.root / "runs.parquet",
@@ -253,7 +253,7 @@ def read(folder: StudyFolder) -> Any:
         root / "costs.csv",
         root / "latencies.csv",
         folder.measurements(),
-        folder.loads(),
+        folder.setups(),
         comparison=[root / "comparison.csv"],
     )
 

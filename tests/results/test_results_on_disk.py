@@ -69,7 +69,7 @@ def test_a_record_of_another_kind_is_an_error(folder: StudyFolder, key: str, val
 
 
 def test_broken_plans_loads_and_requests_are_errors(folder: StudyFolder) -> None:
-    folder.loads()[0].write_text('{"load_id": ', "utf-8")
+    folder.setups()[0].write_text('{"setup_id": ', "utf-8")
     assert "load.json is not whole" in refused(folder)
     folder.write().aggregate()
     folder.measurements()[0].with_name("requests.parquet").write_bytes(b"PAR1")
@@ -85,9 +85,9 @@ def test_broken_plans_loads_and_requests_are_errors(folder: StudyFolder) -> None
 
 
 def test_a_load_without_record_is_an_error(folder: StudyFolder) -> None:
-    record = json.loads(folder.loads()[0].read_text("utf-8"))
-    folder.loads()[0].write_text(json.dumps({**record, "load_id": "other"}), "utf-8")
-    assert f"load {folder.plan.load_ids[0]} is missing" in refused(folder)
+    record = json.loads(folder.setups()[0].read_text("utf-8"))
+    folder.setups()[0].write_text(json.dumps({**record, "setup_id": "other"}), "utf-8")
+    assert f"load {folder.plan.setup_ids[0]} is missing" in refused(folder)
 
 
 def test_experiments_that_left_the_study_are_left_out_and_counted(folder: StudyFolder) -> None:

@@ -11,7 +11,7 @@ from study_folder import study_folder
 from llenergymeasure.records.metrics import METRICS
 
 PAGE = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
-HEAD = {"experiment_id", "load_id", "status", "failure_reason", "replicates", "model", "revision", "precision"}
+HEAD = {"experiment_id", "setup_id", "status", "failure_reason", "replicates", "model", "revision", "precision"}
 
 
 def test_every_column_of_the_summary_is_on_the_page(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from llenergymeasure.results.statistics.split_plot import analyse
 
 def test_variances_between_and_within_processes_come_out() -> None:
     rng = np.random.default_rng(1)
-    found = [simulated(rng, loads=4, settings=4, replicates=5).variances for _ in range(300)]
+    found = [simulated(rng, setups=4, settings=4, replicates=5).variances for _ in range(300)]
     assert all(each is not None for each in found)
     assert np.mean([each.residual for each in found if each]) == pytest.approx(0.005**2, rel=0.05)
     # Not cut off at 0, the estimate has no bias; with these variances it never is.
@@ -31,13 +31,13 @@ def test_variances_between_and_within_processes_come_out() -> None:
 
 def test_figures_that_are_missing_leave_them_unbiased() -> None:
     rng = np.random.default_rng(2)
-    found = [simulated(rng, loads=4, settings=4, replicates=6, missing=0.3).variances for _ in range(300)]
+    found = [simulated(rng, setups=4, settings=4, replicates=6, missing=0.3).variances for _ in range(300)]
     assert np.mean([each.residual for each in found if each]) == pytest.approx(0.005**2, rel=0.05)
     assert np.mean([each.process for each in found if each]) == pytest.approx(0.01**2, rel=0.1)
 
 
 def test_the_process_cancels_within_a_session_and_not_between() -> None:
-    analysis = simulated(np.random.default_rng(3), loads=2, settings=3, replicates=5, process_cv=0.05)
+    analysis = simulated(np.random.default_rng(3), setups=2, settings=3, replicates=5, process_cv=0.05)
     same, other = analysis.difference("l0s1", "l0s0"), analysis.difference("l1s0", "l0s0")
     assert same is not None and other is not None and analysis.variances is not None
     assert same.same_session and not other.same_session
@@ -60,12 +60,12 @@ def test_one_replicate_has_a_ratio_and_no_interval() -> None:
     assert (found.value, found.low, found.high) == (pytest.approx(1.5), None, None)
 
 
-@pytest.mark.parametrize(("loads", "settings"), [(1, 4), (4, 1), (3, 3)])
-def test_all_intervals_to_the_reference_hold_at_once_in_95_percent(loads: int, settings: int) -> None:
+@pytest.mark.parametrize(("setups", "settings"), [(1, 4), (4, 1), (3, 3)])
+def test_all_intervals_to_the_reference_hold_at_once_in_95_percent(setups: int, settings: int) -> None:
     rng = np.random.default_rng(4)
     studies, held = 200, 0
     for _ in range(studies):
-        analysis = simulated(rng, loads=loads, settings=settings, replicates=4)
+        analysis = simulated(rng, setups=setups, settings=settings, replicates=4)
         others = [name for name in analysis.values if name != "l0s0"]
         found = ratios_to(analysis, "l0s0", others).values()
         held += all(each.low is not None and each.high is not None and each.low <= 1 <= each.high for each in found)
@@ -77,7 +77,7 @@ def test_the_best_is_not_told_from_its_equals_more_often_than_five_percent() -> 
     rng = np.random.default_rng(5)
     studies, wrong = 200, 0
     for _ in range(studies):
-        analysis = simulated(rng, loads=2, settings=3, replicates=4)
+        analysis = simulated(rng, setups=2, settings=3, replicates=4)
         order = sorted(analysis.values, key=lambda name: math.fsum(analysis.values[name].values()))
         second = ratios_of(analysis, comparisons_among(analysis, order), order[1:], order[0])[order[-1]]
         assert second.low is not None
@@ -86,7 +86,7 @@ def test_the_best_is_not_told_from_its_equals_more_often_than_five_percent() -> 
 
 
 def test_more_comparisons_make_wider_intervals_but_not_as_wide_as_bonferroni() -> None:
-    analysis = simulated(np.random.default_rng(6), loads=1, settings=8, replicates=4)
+    analysis = simulated(np.random.default_rng(6), setups=1, settings=8, replicates=4)
     names = list(analysis.values)
     (alone,) = ratios_to(analysis, names[0], names[1:2]).values()
     among = ratios_to(analysis, names[0], names[1:])[names[1]]
@@ -101,7 +101,7 @@ def test_more_comparisons_make_wider_intervals_but_not_as_wide_as_bonferroni() -
 
 
 def test_of_very_many_pairs_only_those_with_the_first_are_made_and_say_the_same() -> None:
-    analysis = simulated(np.random.default_rng(11), loads=6, settings=6, replicates=3)
+    analysis = simulated(np.random.default_rng(11), setups=6, settings=6, replicates=3)
     first, *others = analysis.values
     found = comparisons_among(analysis, [first, *others])
     every = _comparisons(analysis, [(other, one) for one, other in combinations(analysis.values, 2)])

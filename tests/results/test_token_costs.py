@@ -19,7 +19,7 @@ def plan(lengths: list[tuple[int, int]], **other: Any) -> dict[str, Any]:
         "nominal_level": 0.95,
         "experiments": {
             f"e{number}": {
-                "load_id": "l",
+                "setup_id": "l",
                 "config": {"model": "m", "max_input_tokens": prompt, "max_output_tokens": output, "n": 4, **other},
             }
             for number, (prompt, output) in enumerate(lengths)

@@ -5,7 +5,7 @@ rule aggregate:
     input:
         measurements=measured("measurements.jsonl"),
         look=last_look,
-        loads=loads,
+        setups=setups,
     output:
         summary_csv=report(
             f"{RESULTS}/summary.csv",

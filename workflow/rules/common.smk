@@ -123,7 +123,7 @@ def open_plan():
 
 
 def loaded_from(name):
-    """Everything a load reads, as inputs of a job of the rule of that name.
+    """Everything a setup reads, as inputs of a job of the rule of that name.
 
     By role the snapshots of its model, assistant and adapter (their names are checked, so safe as paths), its quantized
     weights, where it has any, and what was found when its prompts were checked. When they are made again, what is there
@@ -133,36 +133,36 @@ def loaded_from(name):
     """
 
     def inputs(wildcards):
-        load = PLAN.loads[load_of(wildcards)]
-        keys = {source.role: source.key for source in load.sources}
-        if load.quantized is not None:
-            keys["quantized"] = load.quantized
+        setup = PLAN.setups[setup_of(wildcards)]
+        keys = {source.role: source.key for source in setup.sources}
+        if setup.quantized is not None:
+            keys["quantized"] = setup.quantized
         made = getattr(rules, name).output
         there = all(Path(file.format(**wildcards)).exists() for file in made)
         if name == "load":
             there = there and was_loaded(
-                Path(made.record.format(**wildcards)), load.contents
+                Path(made.record.format(**wildcards)), setup.contents
             )
         paths = {role: f"results/models/{key}" for role, key in keys.items()}
-        paths["prompts"] = f"{RESULTS}/prompts/{load.model_key}.json"
+        paths["prompts"] = f"{RESULTS}/prompts/{setup.model_key}.json"
         return {role: ancient(path) if there else path for role, path in paths.items()}
 
     return inputs
 
 
-def load_that_reads(wildcards):
-    """The first of this study's loads that reads those quantized weights."""
+def setup_that_reads(wildcards):
+    """The first of this study's setups that reads those quantized weights."""
     key = f"{wildcards.key}.quantized-{wildcards.recipe}"
     return next(
-        load_id for load_id, load in PLAN.loads.items() if load.quantized == key
+        setup_id for setup_id, setup in PLAN.setups.items() if setup.quantized == key
     )
 
 
 def quantizing_settings(wildcards):
     """The same for every study and load that share the weights."""
-    load_id = load_that_reads(wildcards)
-    plan = WHOLE_PLAN or read_piece(Path(PLAN_PIECES), "loads", load_id)
-    return quantizing_intent(plan.load_config(load_id))
+    setup_id = setup_that_reads(wildcards)
+    plan = WHOLE_PLAN or read_piece(Path(PLAN_PIECES), "setups", setup_id)
+    return quantizing_intent(plan.setup_config(setup_id))
 
 
 def versions_of(*names):
@@ -185,12 +185,12 @@ def model_recipe(key):
     )
 
 
-def load_of(wildcards):
+def setup_of(wildcards):
     names = wildcards.keys()
     return (
-        wildcards.load_id
-        if "load_id" in names
-        else PLAN.sessions[wildcards.session_id].load_id
+        wildcards.setup_id
+        if "setup_id" in names
+        else PLAN.sessions[wildcards.session_id].setup_id
     )
 
 
@@ -209,9 +209,9 @@ def measured(name):
     return lambda wildcards: first_replicates(replicates_needed(), name)
 
 
-def loads(wildcards):
-    """The record of every load."""
-    return [f"{RESULTS}/loads/{load_id}/load.json" for load_id in PLAN.loads]
+def setups(wildcards):
+    """The record of every setup."""
+    return [f"{RESULTS}/setups/{setup_id}/load.json" for setup_id in PLAN.setups]
 
 
 def first_replicates(count, name):
@@ -328,18 +328,18 @@ tell_warnings()
 gc.freeze()
 gc.enable()
 JOBS = len(PLAN.order)
-# While models are being pinned there is nothing to load yet.
+# While models are being pinned there is nothing to setup yet.
 SOURCES = {source.key: source for source in ([] if PINNING else PLAN.sources())}
 CONTENTS = {
-    source.key: load.contents[source.role]
-    for load in ([] if PINNING else PLAN.loads.values())
-    for source in load.sources
-    if source.role in load.contents
+    source.key: setup.contents[source.role]
+    for setup in ([] if PINNING else PLAN.setups.values())
+    for source in setup.sources
+    if source.role in setup.contents
 }
 
 
 wildcard_constraints:
     session_id="[0-9a-f]{12}",
-    load_id="[0-9a-f]{12}",
+    setup_id="[0-9a-f]{12}",
     replicate="[0-9]+",
     replicates="[0-9]+",

@@ -1,14 +1,14 @@
-"""Load and compile each load once: evidence, cost, and the compile cache that later processes reuse."""
+"""Load and compile each setup once: evidence, cost, and the compile cache that later processes reuse."""
 
 
 rule load:
     input:
         unpack(loaded_from("load")),
     output:
-        record=f"{RESULTS}/loads/{{load_id}}/load.json",
-        compile_cache=directory(f"{RESULTS}/loads/{{load_id}}/compile-cache"),
+        record=f"{RESULTS}/setups/{{setup_id}}/load.json",
+        compile_cache=directory(f"{RESULTS}/setups/{{setup_id}}/compile-cache"),
     log:
-        f"{RESULTS}/logs/load/{{load_id}}.log",
+        f"{RESULTS}/logs/load/{{setup_id}}.log",
     priority: 2 * JOBS
     conda:
         "../../envs/inference.yaml"
@@ -19,6 +19,6 @@ rule load:
     params:
         pieces=PLAN_PIECES,
         # A folder with other weights under the same name is loaded again.
-        contents=lambda wildcards: PLAN.loads[wildcards.load_id].contents,
+        contents=lambda wildcards: PLAN.setups[wildcards.setup_id].contents,
     script:
         "../../scripts/load.py"

@@ -39,9 +39,9 @@ tell_jobs(
 )
 
 
-def devices_for(load_id):
-    """How many devices a job of this load holds."""
-    needed = PLAN.loads[load_id].devices
+def devices_for(setup_id):
+    """How many devices a job of this setup holds."""
+    needed = PLAN.setups[setup_id].devices
     if needed is None:
         return DEVICES
     if LOCAL and (DEVICES == 1 or PLAN.exclusive_node):
@@ -50,34 +50,34 @@ def devices_for(load_id):
     return max(1, needed)
 
 
-def threads_for(load_id):
+def threads_for(setup_id):
     """Its share of this machine's cores; on a cluster the profile's `set-threads` decides."""
     if not LOCAL:
         return 1
-    return max(1, workflow.cores * devices_for(load_id) // DEVICES)
+    return max(1, workflow.cores * devices_for(setup_id) // DEVICES)
 
 
-def by_load(share_of):
-    """What `share_of` gives for the load of a job: a plain number where all loads have the same.
+def by_setup(share_of):
+    """What `share_of` gives for the setup of a job: a plain number where all setups have the same.
 
     Snakemake asks a function anew for every job of a graph, and a study may have tens of thousands.
     """
-    shares = {share_of(load_id) for load_id in PLAN.loads}
+    shares = {share_of(setup_id) for setup_id in PLAN.setups}
     if len(shares) == 1:
         return shares.pop()
-    return lambda wildcards: share_of(load_of(wildcards))
+    return lambda wildcards: share_of(setup_of(wildcards))
 
 
-DEVICES_NEEDED = by_load(devices_for)
-THREADS = by_load(threads_for)
+DEVICES_NEEDED = by_setup(devices_for)
+THREADS = by_setup(threads_for)
 
 
 def check_devices():
-    """Before anything is measured: are there devices for every load, and workers enough? Else the run ends with a line."""
+    """Before anything is measured: are there devices for every setup, and workers enough? Else the run ends with a line."""
     if not LOCAL or PINNING or REPLANNING or not measurements_missing():
         return
     boards = look_at_boards()
-    claims = {load.label: load.devices for load in PLAN.loads.values()}
+    claims = {setup.label: setup.devices for setup in PLAN.setups.values()}
     problems = device_problems(boards, os.environ, claims)
     if DEVICES > 1:
         try:

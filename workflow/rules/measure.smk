@@ -7,7 +7,7 @@ rule measure:
         calibration=f"{RESULTS}/sessions/{{session_id}}/calibration.json",
         reference=f"{RESULTS}/sessions/{PLAN.reference_session}/outputs.parquet",
         compile_cache=lambda wildcards: ancient(
-            f"{RESULTS}/loads/{load_of(wildcards)}/compile-cache"
+            f"{RESULTS}/setups/{setup_of(wildcards)}/compile-cache"
         ),
     output:
         measurements=f"{RESULTS}/sessions/{{session_id}}/{{replicate}}/measurements.jsonl",

@@ -1,6 +1,6 @@
 """Render, encode and check every prompt of a study with its model's tokenizer, before a device is held.
 
-One job per snapshot. Its result is an input of loads and warm-ups that are still to do, and no reason to repeat one.
+One job per snapshot. Its result is an input of setups and warm-ups that are still to do, and no reason to repeat one.
 """
 
 

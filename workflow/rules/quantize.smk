@@ -17,10 +17,10 @@ rule quantize:
     priority: 2 * JOBS + 1
     conda:
         "../../envs/inference.yaml"
-    threads: lambda wildcards: threads_for(load_that_reads(wildcards))
+    threads: lambda wildcards: threads_for(setup_that_reads(wildcards))
     resources:
-        gpu=lambda wildcards: devices_for(load_that_reads(wildcards)),
-        quiet=lambda wildcards: devices_for(load_that_reads(wildcards)),
+        gpu=lambda wildcards: devices_for(setup_that_reads(wildcards)),
+        quiet=lambda wildcards: devices_for(setup_that_reads(wildcards)),
     params:
         intent=lambda wildcards: quantizing_settings(wildcards),
         # A change makes them anew; what was measured with the old ones stays.

@@ -10,7 +10,7 @@ rule report:
         measurements=measured("measurements.jsonl"),
         look=last_look,
         comparison=COMPARISON,
-        loads=loads,
+        setups=setups,
     output:
         html=report(
             f"{RESULTS}/report.html",

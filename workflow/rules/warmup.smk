@@ -4,9 +4,9 @@
 rule warmup:
     input:
         unpack(loaded_from("warmup")),
-        record=lambda wildcards: f"{RESULTS}/loads/{load_of(wildcards)}/load.json",
+        record=lambda wildcards: f"{RESULTS}/setups/{setup_of(wildcards)}/load.json",
         compile_cache=lambda wildcards: ancient(
-            f"{RESULTS}/loads/{load_of(wildcards)}/compile-cache"
+            f"{RESULTS}/setups/{setup_of(wildcards)}/compile-cache"
         ),
     output:
         calibration=f"{RESULTS}/sessions/{{session_id}}/calibration.json",

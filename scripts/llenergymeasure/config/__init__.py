@@ -6,7 +6,7 @@ from llenergymeasure.config.settings.costs import CostsConfig
 from llenergymeasure.config.settings.dataset import DatasetConfig
 from llenergymeasure.config.settings.decoder import DecoderConfig
 from llenergymeasure.config.settings.experiment import ExperimentConfig, PassthroughConfig
-from llenergymeasure.config.settings.hashes import compute_config_hash, compute_load_hash
+from llenergymeasure.config.settings.hashes import compute_config_hash, compute_setup_hash
 from llenergymeasure.config.settings.protocol import BaselineConfig, EnergyConfig, MeasurementConfig, WarmupConfig
 from llenergymeasure.config.settings.pytorch import PyTorchConfig
 from llenergymeasure.config.settings.study_config import StudyConfig
@@ -31,7 +31,7 @@ __all__ = [
     "StudyError",
     "WarmupConfig",
     "compute_config_hash",
-    "compute_load_hash",
+    "compute_setup_hash",
     "introspection",
     "load_study",
     "ssot",

@@ -36,7 +36,7 @@ replicates, `_ci95_low` and `_ci95_high`.
 """
 
 
-_OTHERS = """## Figures of several runs, and of loads
+_OTHERS = """## Figures of several runs, and of setups
 
 `_mean`, `_ci95_low` and `_ci95_high` behind a name are its mean and its 95 % interval.
 """
@@ -66,10 +66,10 @@ def _table(title: str, columns: Mapping[str, str]) -> str:
     return f"\n### {title}\n\n| column | what it is, and over what |\n|---|---|\n{rows}"
 
 
-def main() -> None:
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE
+def main(arguments: list[str]) -> None:
+    target = Path(arguments[0]) if arguments else PAGE
     target.write_text(page(), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

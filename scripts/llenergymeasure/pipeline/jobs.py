@@ -71,9 +71,9 @@ def _append(log: Path, text: str) -> None:
 def placed(snakemake: Any) -> Iterator[Setting]:
     """What the job's stage needs, from the `snakemake` object of a script, while the job holds its devices."""
     piece = piece_of(snakemake)
-    load_id = piece.sessions[0].load_id
-    used = devices_claimed(piece.load_config(load_id)["pytorch"])
-    draw = Draw(piece.seed, load_id, int(getattr(snakemake.wildcards, "replicate", 0)))
+    setup_id = piece.sessions[0].setup_id
+    used = devices_claimed(piece.setup_config(setup_id)["pytorch"])
+    draw = Draw(piece.seed, setup_id, int(getattr(snakemake.wildcards, "replicate", 0)))
     with claim(snakemake.resources.gpu, used, draw) as placement:
         yield setting_of(snakemake, piece, placement)
 
@@ -126,7 +126,7 @@ def planned(snakemake: Any) -> Plan:
 def piece_of(snakemake: Any) -> Plan:
     """The plan of the job's session, or of its load."""
     names = snakemake.wildcards
-    kind, name = ("sessions", names.session_id) if "session_id" in names.keys() else ("loads", names.load_id)  # noqa: SIM118
+    kind, name = ("sessions", names.session_id) if "session_id" in names.keys() else ("setups", names.setup_id)  # noqa: SIM118
     return read_piece(Path(snakemake.params.pieces), kind, name)
 
 
@@ -146,13 +146,14 @@ def session_title(snakemake: Any) -> str:
     index = indexed(snakemake)
     session_id = snakemake.wildcards.session_id
     session = index.sessions[session_id]
-    return f"{snakemake.rule} · session {session_id} · {session.experiments} experiments · {index.loads[session.load_id].label}"
+    label = index.setups[session.setup_id].label
+    return f"{snakemake.rule} · session {session_id} · {session.experiments} experiments · {label}"
 
 
 def load_title(snakemake: Any) -> str:
     index = indexed(snakemake)
-    load_id = snakemake.wildcards.load_id
-    return f"load · {list(index.loads).index(load_id) + 1} of {len(index.loads)} · {index.loads[load_id].label}"
+    setup_id = snakemake.wildcards.setup_id
+    return f"load · {list(index.setups).index(setup_id) + 1} of {len(index.setups)} · {index.setups[setup_id].label}"
 
 
 def read_json(path: str) -> dict[str, Any]:
@@ -173,7 +174,7 @@ def open_journal(snakemake: Any) -> Journal:
 
 
 def open_warmup_journal(snakemake: Any) -> Journal:
-    """What an interrupted job has calibrated already, after the same load and for the same windows."""
+    """What an interrupted job has calibrated already, after the same setup and for the same windows."""
     digest = hashlib.sha256(Path(snakemake.input.record).read_bytes())
     given = [snakemake.params.min_window_s, snakemake.params.energy_resolution, fingerprint()]
     digest.update(json.dumps(given).encode("utf-8"))

@@ -1,4 +1,4 @@
-"""The stage that quantizes a model once, for all loads that would quantize it the same way. Imports no torch."""
+"""The stage that quantizes a model once, for all setups that would quantize it the same way. Imports no torch."""
 
 from __future__ import annotations
 

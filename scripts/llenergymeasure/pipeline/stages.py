@@ -44,9 +44,9 @@ class Setting:
     guard: Guard
     log: Path
 
-    def order(self, load_id: str) -> LoadOrder:
+    def order(self, setup_id: str) -> LoadOrder:
         return LoadOrder(
-            config=dict(self.plan.load_config(load_id)),
+            config=dict(self.plan.setup_config(setup_id)),
             snapshots=self.snapshots,
             compile_cache=self.compile_cache,
             timeout_s=self.timeout_s,
@@ -54,16 +54,16 @@ class Setting:
         )
 
 
-def run_load(setting: Setting, load_id: str) -> dict[str, Any]:
+def run_load(setting: Setting, setup_id: str) -> dict[str, Any]:
     """Load (and compile) once; what it cost and what it came to. SnapshotError when the model's files changed."""
     _check(setting)
     weights = _require_contents(setting)
     # transformers compiles by itself, also where the study does not ask for it: whatever is compiled goes there.
     setting.compile_cache.mkdir(parents=True, exist_ok=True)
-    order = setting.order(load_id)
+    order = setting.order(setup_id)
     head = {
         "schema_version": SCHEMA_VERSION,
-        "load_id": load_id,
+        "setup_id": setup_id,
         "config": order.config,
         "environment": setting.environment,
         "weights": weights,
@@ -83,9 +83,9 @@ def run_load(setting: Setting, load_id: str) -> dict[str, Any]:
             # Nothing is recorded: the next call loads what was made again.
             raise SnapshotError(damaged.failure["reason"]) from damaged
         except Refused as refused:
-            _count(setting, load_id, refused.failure)
+            _count(setting, setup_id, refused.failure)
             return {**head, "status": "failed", "failure": refused.failure}
-    _count(setting, load_id, None)
+    _count(setting, setup_id, None)
     return {**head, "status": "ok", "failure": None, **record}
 
 
@@ -99,7 +99,7 @@ def run_warmup(
     """
     _require_contents(setting)
     session = setting.plan.session(session_id)
-    with Manager(setting.order(session.load_id), setting.log) as manager:
+    with Manager(setting.order(session.setup_id), setting.log) as manager:
         for experiment_id in session.experiments:
             if experiment_id in journal:
                 continue
@@ -135,7 +135,7 @@ def run_warmup(
     record = {
         "schema_version": SCHEMA_VERSION,
         "session_id": session_id,
-        "load_id": session.load_id,
+        "setup_id": session.setup_id,
         "fingerprint": setting.environment["fingerprint"],
         # Of the last process, where a job was interrupted.
         "startup_s": records[-1].get("startup_s", 0.0),
@@ -167,7 +167,7 @@ def run_measure(
     reference = {"experiment_id": setting.plan.reference, "outputs": reference_outputs}
     session = setting.plan.session(session_id)
     warnings = [warning for warning in (setting.neighbours, _other_environment(setting, calibration)) if warning]
-    with Manager(setting.order(session.load_id), setting.log) as manager:
+    with Manager(setting.order(session.setup_id), setting.log) as manager:
         for experiment_id in replicate_order(setting.plan, session, replicate):
             if experiment_id in journal:
                 continue
@@ -176,7 +176,7 @@ def run_measure(
                 "schema_version": SCHEMA_VERSION,
                 "experiment_id": experiment_id,
                 "session_id": session_id,
-                "load_id": session.load_id,
+                "setup_id": session.setup_id,
                 "replicate": replicate,
                 "config": config,
                 "environment": setting.environment,
@@ -255,7 +255,7 @@ def _with_libraries(setting: Setting, loaded: dict[str, Any]) -> dict[str, Any]:
 
 
 def _require_contents(setting: Setting) -> dict[str, str]:
-    """Digests of the snapshots by role. They are what the plan was drawn for; all experiments of a load agree on it."""
+    """Digests of the snapshots by role. The plan was drawn for them; all experiments of a setup agree on it."""
     planned = next(iter(setting.plan.experiments.values()))["inputs"]
     snapshots = {role: read_snapshot(folder) for role, folder in setting.snapshots.items()}
     for role, snapshot in snapshots.items():

@@ -38,8 +38,9 @@ def validate_plan(plan: Plan) -> dict[str, Any]:
             f"{problem.severity}: {problem.render()} ({count} of {len(plan.experiments)} experiments)", file=sys.stderr
         )
     print(
-        f"{plan.study}: {len(plan.experiments)} experiments over {len(plan.load_ids)} loads in {len(plan.sessions)} "
-        f"sessions, {plan.replicates} replicates; {len(plan.duplicates)} duplicates merged, {len(plan.skipped)} skipped",
+        f"{plan.study}: {len(plan.experiments)} experiments over {len(plan.setup_ids)} setups in "
+        f"{len(plan.sessions)} sessions, {plan.replicates} replicates; "
+        f"{len(plan.duplicates)} duplicates merged, {len(plan.skipped)} skipped",
         file=sys.stderr,
     )
     return {

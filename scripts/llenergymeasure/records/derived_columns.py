@@ -16,9 +16,9 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "for all experiments at once",
         "replicates": "valid replicates",
         "warnings": "warnings of all replicates, one a kind and replicate",
-        "load_s": "seconds of loading: from_pretrained until the devices are done, once a load",
+        "load_s": "seconds of loading: from_pretrained until the devices are done, once a setup",
         "load_energy_j": "gross joules of that, all devices, of one kind of source",
-        "compile_s": "seconds of the first generation of a load that compiles, once a load; empty where none does",
+        "compile_s": "seconds of the first generation of a setup that compiles, once a setup; empty where none does",
         "compile_energy_j": "gross joules of that",
         "resident_bytes": "bytes of parameters and buffers after loading, over all processes",
         "answer_first_difference": "index of the first output token that is not the reference's, over all requests "

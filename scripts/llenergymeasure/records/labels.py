@@ -32,16 +32,16 @@ def configuration_parts(plan: Mapping[str, Any]) -> dict[str, list[Part]]:
     return parts
 
 
-def load_parts(plan: Mapping[str, Any]) -> dict[str, list[Part]]:
-    """load_id → the pairs on which all experiments of a load agree."""
+def setup_parts(plan: Mapping[str, Any]) -> dict[str, list[Part]]:
+    """setup_id → the pairs on which all experiments of a setup agree."""
     parts = configuration_parts(plan)
     members: dict[str, list[list[Part]]] = {}
     for name, entry in plan["experiments"].items():
-        members.setdefault(entry["load_id"], []).append(parts[name])
+        members.setdefault(entry["setup_id"], []).append(parts[name])
     return {
-        load_id: [part for part in lists[0] if all(part in other for other in lists) and part[0] not in ("", "id")]
+        setup_id: [part for part in lists[0] if all(part in other for other in lists) and part[0] not in ("", "id")]
         or [("", "library defaults" if len(members) > 1 else "all experiments")]
-        for load_id, lists in members.items()
+        for setup_id, lists in members.items()
     }
 
 

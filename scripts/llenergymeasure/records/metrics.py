@@ -13,7 +13,7 @@ RECORD_KEYS = (
     "schema_version",
     "experiment_id",
     "session_id",
-    "load_id",
+    "setup_id",
     "replicate",
     "status",
     "config",
@@ -319,7 +319,7 @@ FURTHER_METRICS = (
 SUMMARY_METRICS = (*CONTRACT_METRICS, *FURTHER_METRICS)
 HEAD_COLUMNS = (
     "experiment_id",
-    "load_id",
+    "setup_id",
     "status",
     "failure_reason",
     "replicates",
@@ -329,5 +329,5 @@ HEAD_COLUMNS = (
 )
 TAIL_COLUMNS = ("energy_source", "evidence_ok", "output_digest")
 PARTS = ("mean", "ci95_low", "ci95_high")
-# One value a load, not an experiment: what it took to have the model in memory.
+# One value a setup, not an experiment: what it took to have the model in memory.
 LOAD_COLUMNS = ("load_s", "load_energy_j", "compile_s", "compile_energy_j", "resident_bytes")

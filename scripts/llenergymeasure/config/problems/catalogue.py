@@ -75,7 +75,7 @@ NO_EXPERIMENTS = Check("no-experiments", "error", "a study without any valid exp
 ID_COLLISION = Check(
     "id-collision",
     "error",
-    "two different experiments or loads whose short ids are equal",
+    "two different experiments or setups whose short ids are equal",
     "change any setting of one of them, such as random_seed",
 )
 POINTS_ALIKE = Check(

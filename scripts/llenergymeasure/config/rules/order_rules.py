@@ -10,16 +10,16 @@ from llenergymeasure.config.problems.problem import Problem
 from llenergymeasure.config.settings.protocol import MeasurementConfig
 
 
-def order_warnings(measurement: MeasurementConfig, load_sizes: Collection[int]) -> Iterator[Problem]:
-    """`load_sizes`: how many experiments each load has."""
+def order_warnings(measurement: MeasurementConfig, setup_sizes: Collection[int]) -> Iterator[Problem]:
+    """`setup_sizes`: how many experiments each setup has."""
     if measurement.order != "williams" or measurement.target_relative_ci is not None:
         return
-    sizes = [1] * sum(load_sizes) if measurement.isolation == "experiment" else list(load_sizes)
+    sizes = [1] * sum(setup_sizes) if measurement.isolation == "experiment" else list(setup_sizes)
     needed = math.lcm(*(_replicates(count) for count in (len(sizes), *sizes)))
     if measurement.replicates % needed:
         yield ORDER_UNBALANCED.problem(
             "measurement.order",
-            f"a Williams design over {len(sizes)} loads of {', '.join(map(str, sorted(set(sizes))))} experiments is "
+            f"a Williams design over {len(sizes)} setups of {', '.join(map(str, sorted(set(sizes))))} experiments is "
             f"balanced after {needed} replicates, not after {measurement.replicates}",
             f"use replicates: {needed} or a multiple of it, or another order",
         )

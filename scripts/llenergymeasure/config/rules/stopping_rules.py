@@ -26,7 +26,7 @@ def stopping_problems(measurement: MeasurementConfig) -> Iterator[Problem]:
     if measurement.order == "sequential":
         yield STOPPING_CLASH.problem(
             "measurement.order",
-            "sequential measures all replicates of a load before the next, so there is no moment to look at all",
+            "sequential measures all replicates of a setup before the next, so there is no moment to look at all",
             "use another order, or a fixed number of replicates",
         )
     if measurement.replicates < FEWEST_REPLICATES:

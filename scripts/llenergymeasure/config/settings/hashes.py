@@ -27,9 +27,9 @@ def compute_config_hash(config: ExperimentConfig) -> str:
     return config_hash_of(flatten(config))
 
 
-def compute_load_hash(config: ExperimentConfig) -> str:
+def compute_setup_hash(config: ExperimentConfig) -> str:
     """SHA-256, 64 hexadecimal digits, of what experiments that share a process agree on: model, load, meters."""
-    return load_hash_of(flatten(config))
+    return setup_hash_of(flatten(config))
 
 
 def config_hash_of(settings: Mapping[str, Any]) -> str:
@@ -37,10 +37,10 @@ def config_hash_of(settings: Mapping[str, Any]) -> str:
     return hash_of_settings({path: value for path, value in settings.items() if path != "decoder.preset"})
 
 
-def load_hash_of(settings: Mapping[str, Any]) -> str:
-    """`compute_load_hash` of a flattened experiment."""
+def setup_hash_of(settings: Mapping[str, Any]) -> str:
+    """`compute_setup_hash` of a flattened experiment."""
     passed = {path: settings[path] for path in _open_paths(settings) if path.startswith(_PASSED)}
-    return hash_of_settings({path: settings[path] for path in _load_paths()} | passed)
+    return hash_of_settings({path: settings[path] for path in _setup_paths()} | passed)
 
 
 def hash_of_settings(flat: Mapping[str, Any]) -> str:
@@ -55,7 +55,7 @@ def hash_of_settings(flat: Mapping[str, Any]) -> str:
 
 
 @cache
-def _load_paths() -> frozenset[str]:
+def _setup_paths() -> frozenset[str]:
     declared = (path for path, item in parameters().items() if item.level == "load")
     # Meters are opened, and the idle baseline is taken, once in a process: experiments that share one agree on them.
     per_process = (path for path in leaves() if path.startswith(("energy.", "baseline.")))

@@ -50,13 +50,13 @@ class WarmupConfig(RuledConfig):
 
 
 class BaselineConfig(RuledConfig):
-    """Power of the idle machine, before the load and with the model resident."""
+    """Power of the idle machine, before the model is loaded and with the model resident."""
 
     enabled: bool = True
     """Measure it; without it there is no net energy."""
 
     duration_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 10.0
-    """How long, in seconds; once before the load, once with the model resident, and again after the measured windows
+    """How long, in seconds; before the model is loaded, with the model resident, and after the measured windows
     of each experiment. With the model resident it begins once power has settled."""
 
 
@@ -93,11 +93,11 @@ class MeasurementConfig(Config):
     measuring above this, in seconds. The first `replicates` are measured in any case."""
 
     order: Order = "randomised"
-    """In which order things are measured, the loads and inside a load the experiments. randomised: blocks of one
+    """In which order things are measured, the setups and inside a setup the experiments. randomised: blocks of one
     replicate of everything, each shuffled; interleaved: the same blocks in the study's order; reverse: every second
     block backwards; williams: blocks in which each follows each other equally often (balanced after as many replicates
-    as there are, twice as many where that is odd); sequential: all replicates of a load before the next, which lines
-    up drift with the load."""
+    as there are, twice as many where that is odd); sequential: all replicates of a setup before the next, which lines
+    up drift with the setup."""
 
     isolation: Literal["load", "experiment"] = "load"
     """load: experiments that load the same way share a process; experiment: each has one to itself."""
@@ -128,7 +128,7 @@ class MeasurementConfig(Config):
     the machine to themselves. Otherwise neighbours share power and cooling limits, and each result says so."""
 
     experiments_per_batch: Annotated[int, Field(ge=1)] = 100
-    """A process measures at most so many experiments; a load with more is divided into several batches."""
+    """A process measures at most so many experiments; a setup with more is divided into several batches."""
 
     reference: Annotated[dict[str, Any] | None, Field(min_length=1)] = None
     """Whose answer all others are compared with: the first experiment, in the order of the study, that every key

@@ -1,4 +1,4 @@
-"""Which loads can read weights that were quantized once, and which of them share those weights.
+"""Which setups can read weights that were quantized once, and which of them share those weights.
 
 Quantized weights depend on the model, its number format, the quantization and what else `from_pretrained` is given;
 not on the attention that is computed with them, on what is laid over them, or on how the model is compiled.
@@ -22,7 +22,7 @@ _ROOM = {"pytorch.devices"}
 
 
 def is_quantized(config: ExperimentConfig) -> bool:
-    """Whether bitsandbytes quantizes the weights of this load."""
+    """Whether bitsandbytes quantizes the weights of this setup."""
     return bool(config.pytorch.load_in_4bit or config.pytorch.load_in_8bit)
 
 
@@ -35,15 +35,15 @@ def why_not_kept(config: ExperimentConfig) -> str | None:
     return None
 
 
-def quantizing_intent(load_config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The settings that decide on a load's quantized weights, as an experiment with everything else at its default.
+def quantizing_intent(setup_config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The settings that decide on a setup's quantized weights, as an experiment with everything else at its default.
 
-    Equal for loads that share the weights; None where nothing is quantized or the result can't be kept.
-    load_config: nested settings, as in plan.json
+    Equal for setups that share the weights; None where nothing is quantized or the result can't be kept.
+    setup_config: nested settings, as in plan.json
     """
-    if not (load_config["pytorch"].get("load_in_4bit") or load_config["pytorch"].get("load_in_8bit")):
-        return None  # most loads: nothing to validate
-    config = ExperimentConfig.model_validate(load_config)
+    if not (setup_config["pytorch"].get("load_in_4bit") or setup_config["pytorch"].get("load_in_8bit")):
+        return None  # most setups: nothing to validate
+    config = ExperimentConfig.model_validate(setup_config)
     if why_not_kept(config) is not None:
         return None
     declared = {path for path, item in parameters().items() if item.target in _TARGETS} - _WITHOUT_EFFECT | _ROOM
@@ -54,9 +54,9 @@ def quantizing_intent(load_config: Mapping[str, Any]) -> dict[str, Any] | None:
     return ExperimentConfig.model_validate(intent).model_dump(mode="json")
 
 
-def quantized_key(load_config: Mapping[str, Any]) -> str | None:
-    """Folder name of a load's quantized weights: that of its model's snapshot, and a hash of their settings."""
-    intent = quantizing_intent(load_config)
+def quantized_key(setup_config: Mapping[str, Any]) -> str | None:
+    """Folder name of a setup's quantized weights: that of its model's snapshot, and a hash of their settings."""
+    intent = quantizing_intent(setup_config)
     if intent is None:
         return None
     (model,) = (source for source in sources_of(intent) if source.role == "model")

@@ -18,7 +18,7 @@ from llenergymeasure.config.problems.catalogue import (
 from llenergymeasure.config.problems.problem import Problem
 from llenergymeasure.config.rules.rules import rules
 from llenergymeasure.config.settings.experiment import ExperimentConfig
-from llenergymeasure.config.settings.hashes import ID_DIGITS, compute_config_hash, config_hash_of, load_hash_of
+from llenergymeasure.config.settings.hashes import ID_DIGITS, compute_config_hash, config_hash_of, setup_hash_of
 from llenergymeasure.config.settings.setting_paths import flatten
 from llenergymeasure.config.study.build import build
 from llenergymeasure.config.study.equivalent import points_alike
@@ -31,7 +31,7 @@ class Point:
     """One experiment of a study. `axes` maps each path in `Expansion.axes` to this experiment's value."""
 
     experiment_id: str
-    load_id: str
+    setup_id: str
     config: ExperimentConfig
     axes: Mapping[str, Any]
 
@@ -53,9 +53,9 @@ class Expansion:
     reference: str | None = None
 
     @property
-    def load_sizes(self) -> list[int]:
-        """How many experiments each load has."""
-        return list(Counter(point.load_id for point in self.experiments).values())
+    def setup_sizes(self) -> list[int]:
+        """How many experiments each setup has."""
+        return list(Counter(point.setup_id for point in self.experiments).values())
 
 
 class Tally:
@@ -197,12 +197,12 @@ def _with_ids(
     for raw, config, asked in built:
         settings = flatten(config)
         experiment_id = short("experiment", config_hash_of(settings))
-        load_id = short("load", load_hash_of(settings))
+        setup_id = short("load", setup_hash_of(settings))
         values = {name: _axis_value(name, raw, asked, by_path) for name in names}
         if experiment_id in points:
             duplicates.append({"experiment_id": experiment_id, "axes": values})
         else:
-            points[experiment_id] = Point(experiment_id, load_id, config, values)
+            points[experiment_id] = Point(experiment_id, setup_id, config, values)
             written[experiment_id] = raw
     return list(points.values()), duplicates, collisions, written
 

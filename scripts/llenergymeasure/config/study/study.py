@@ -121,7 +121,7 @@ def _check(
         errors.append(lock_problem)
     if errors:
         raise StudyError(errors)
-    expansion.warnings.extend(order_warnings(study.measurement, expansion.load_sizes))
+    expansion.warnings.extend(order_warnings(study.measurement, expansion.setup_sizes))
     expansion.warnings[:] = locator.place_all(expansion.warnings)
     return Study(study, expansion)
 

@@ -1,7 +1,7 @@
 """The plan: which experiments share a process, and in which order everything is measured.
 
 The plan is append-only. It is a pure function of the study and of the plan that is already there, so that a
-study can grow without measuring anything twice. A session holds experiments of one load (the whole plot of a
+study can grow without measuring anything twice. A session holds experiments of one setup (the whole plot of a
 split-plot design, Montgomery, *Design and Analysis of Experiments*, ch. 14); the generation settings inside it
 are the sub-plots; a replicate is a fresh process with its own random order.
 
@@ -41,17 +41,17 @@ class PlanError(Exception):
 
 @dataclass(frozen=True)
 class Session:
-    """Experiments of one load that share a process."""
+    """Experiments of one setup that share a process."""
 
     session_id: str
-    load_id: str
+    setup_id: str
     experiments: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be measured. `experiments` maps an id to its load, session, resolved intent, matrix values, and `inputs`:
-    digests of the files that its settings only name (pipeline/plan/inputs.py).
+    """What will be measured. `experiments` maps an id to its setup, session, resolved intent, matrix values, and
+    `inputs`: digests of the files that its settings only name (pipeline/plan/inputs.py).
 
     `protocol` holds the study-wide settings the stages need, so that a job reads the plan and not the study.
     `reference` is the experiment whose answer all others are compared with. `stopping` is None where the number of
@@ -90,15 +90,15 @@ class Plan:
         session_id: str = self.experiments[self.reference]["session_id"]
         return session_id
 
-    def load_config(self, load_id: str) -> Mapping[str, Any]:
-        """The intent of the load's first experiment; all experiments of a load agree on how it is loaded."""
-        session = next(session for session in self.sessions if session.load_id == load_id)
+    def setup_config(self, setup_id: str) -> Mapping[str, Any]:
+        """The intent of the setup's first experiment; all experiments of a setup agree on how it is loaded."""
+        session = next(session for session in self.sessions if session.setup_id == setup_id)
         config: Mapping[str, Any] = self.experiments[session.experiments[0]]["config"]
         return config
 
     @property
-    def load_ids(self) -> list[str]:
-        return list(dict.fromkeys(session.load_id for session in self.sessions))
+    def setup_ids(self) -> list[str]:
+        return list(dict.fromkeys(session.setup_id for session in self.sessions))
 
     @property
     def most_replicates(self) -> int:
@@ -146,10 +146,10 @@ def draw_plan(
     """Extend `existing` to the study's points, or draw a plan where there is none.
 
     Sessions already planned keep their id and members; members that left the study are dropped from them, and
-    experiments that are new form sessions of their own. So do experiments whose `inputs` have changed: they are measured
-    again, apart from what was measured before. Where an input is not there now, it counts as unchanged. Another
-    isolation makes other sessions, so it redraws; a session with the same members and inputs keeps its id even then, and
-    with it its results.
+    experiments that are new form sessions of their own. So do experiments whose `inputs` have changed: they are
+    measured again, apart from what was measured before. Where an input is not there now, it counts as unchanged.
+    Another isolation makes other sessions, so it redraws; a session with the same members and inputs keeps its id even then,
+    and with it its results.
 
     Without a `reference` the existing plan's stays, so that a study whose first value changes measures nothing
     twice; without that one either, it is the first point.
@@ -163,7 +163,7 @@ def draw_plan(
         for old in existing.sessions:
             members = tuple(name for name in old.experiments if name in wanted and read[name] == before[name])
             if members:
-                kept.append(Session(old.session_id, old.load_id, members))
+                kept.append(Session(old.session_id, old.setup_id, members))
     planned = {member for session in kept for member in session.experiments}
     fresh = [point for point in points if point.experiment_id not in planned]
     sessions = [*kept, *_form_sessions(fresh, isolation, experiments_per_batch, read)]
@@ -176,7 +176,7 @@ def draw_plan(
         axes=tuple(axes),
         experiments={
             point.experiment_id: {
-                "load_id": point.load_id,
+                "setup_id": point.setup_id,
                 "session_id": session_of[point.experiment_id],
                 "config": intents[point.experiment_id],
                 "axes": dict(point.axes),
@@ -248,7 +248,7 @@ def read_plan(path: Path, advice: str = DRAW_ANEW) -> Plan | None:
         if record["schema_version"] != SCHEMA_VERSION:
             raise PlanError(f"{path}: plan of schema version {record['schema_version']}; {advice}")
         sessions = tuple(
-            Session(entry["session_id"], entry["load_id"], tuple(entry["experiments"])) for entry in record["sessions"]
+            Session(entry["session_id"], entry["setup_id"], tuple(entry["experiments"])) for entry in record["sessions"]
         )
         return Plan(
             **{
@@ -278,10 +278,10 @@ def _kept_reference(study: str, existing: Plan | None, wanted: Mapping[str, Any]
 def _form_sessions(
     points: Sequence[Any], isolation: str, most: int | None, inputs: Mapping[str, Mapping[str, str]]
 ) -> list[Session]:
-    """Experiments of one load share a session; of a load with more than `most`, sessions of nearly equal size do."""
+    """Experiments of one setup share a session; of a setup with more than `most`, sessions of nearly equal size do."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for point in points:
-        key = (point.load_id,) if isolation == "load" else (point.load_id, point.experiment_id)
+        key = (point.setup_id,) if isolation == "load" else (point.setup_id, point.experiment_id)
         groups.setdefault(key, []).append(point.experiment_id)
     return [
         Session(_session_id(isolation, members, inputs), key[0], tuple(members))

@@ -1,4 +1,4 @@
-"""The plan cut up for jobs: a small index of all of it, and a piece a load and a session.
+"""The plan cut up for jobs: a small index of all of it, and a piece a setup and a session.
 
 A job, and a Snakemake on a cluster's node that reads the Snakefile for one job, needs its own piece and the index. So
 what a job reads does not grow with its study, and nothing is expanded twice. plan.json stays the whole and the truth.
@@ -33,8 +33,8 @@ PLAIN = (
 
 
 @dataclass(frozen=True)
-class IndexedLoad:
-    """What tells a load from the others in words, where its weights come from, and how many devices it claims.
+class IndexedSetup:
+    """What tells a setup from the others in words, where its weights come from, and how many devices it claims.
 
     devices: None where the library spreads the model over all that are visible; 0 on the processor
     quantized: folder name of its quantized weights; None where nothing is quantized, or each process does it
@@ -55,7 +55,7 @@ class IndexedLoad:
 
 @dataclass(frozen=True)
 class IndexedSession:
-    load_id: str
+    setup_id: str
     experiments: int
 
 
@@ -73,7 +73,7 @@ class PlanIndex:
     reference: str
     reference_session: str
     exclusive_node: bool
-    loads: Mapping[str, IndexedLoad]
+    setups: Mapping[str, IndexedSetup]
     sessions: Mapping[str, IndexedSession]
     prompts: Mapping[str, str]
     order: Sequence[tuple[str, int]]
@@ -87,8 +87,8 @@ class PlanIndex:
         return self._positions[session_id, replicate]
 
     def sources(self) -> list[SourceIntent]:
-        """Every model, assistant and adapter of all loads, once."""
-        return list({source.key: source for load in self.loads.values() for source in load.sources}.values())
+        """Every model, assistant and adapter of all setups, once."""
+        return list({source.key: source for setup in self.setups.values() for source in setup.sources}.values())
 
     @property
     def experiments(self) -> int:
@@ -99,7 +99,7 @@ def index_of(plan: Plan, *, pinned: bool = True) -> PlanIndex:
     """pinned: False while pins are being made, when nothing is known of weights that depend on them."""
     axes: dict[str, list[Mapping[str, Any]]] = {}
     for entry in plan.experiments.values():
-        axes.setdefault(entry["load_id"], []).append(entry["axes"])
+        axes.setdefault(entry["setup_id"], []).append(entry["axes"])
     return PlanIndex(
         digest=plan.digest,
         replicates=plan.replicates,
@@ -108,27 +108,27 @@ def index_of(plan: Plan, *, pinned: bool = True) -> PlanIndex:
         reference=plan.reference,
         reference_session=plan.reference_session,
         exclusive_node=plan.protocol.get("exclusive_node", False),
-        loads={
-            load_id: IndexedLoad(
-                common_label(axes[load_id]) or f"load {load_id}",
-                tuple(sources_of(plan.load_config(load_id))),
-                devices_claimed(plan.load_config(load_id)["pytorch"]),
-                quantized_key(plan.load_config(load_id)) if pinned else None,
-                contents_of(plan, load_id),
+        setups={
+            setup_id: IndexedSetup(
+                common_label(axes[setup_id]) or f"load {setup_id}",
+                tuple(sources_of(plan.setup_config(setup_id))),
+                devices_claimed(plan.setup_config(setup_id)["pytorch"]),
+                quantized_key(plan.setup_config(setup_id)) if pinned else None,
+                contents_of(plan, setup_id),
             )
-            for load_id in plan.load_ids
+            for setup_id in plan.setup_ids
         },
         prompts=prompts_digests(plan) if pinned else {},
         sessions={
-            session.session_id: IndexedSession(session.load_id, len(session.experiments)) for session in plan.sessions
+            session.session_id: IndexedSession(session.setup_id, len(session.experiments)) for session in plan.sessions
         },
         order=plan.order,
     )
 
 
-def contents_of(plan: Plan, load_id: str) -> dict[str, str]:
-    """Digest of the folder of each of a load's sources that is one, by role; all its experiments agree on them."""
-    session = next(session for session in plan.sessions if session.load_id == load_id)
+def contents_of(plan: Plan, setup_id: str) -> dict[str, str]:
+    """Digest of the folder of each of a setup's sources that is one, by role; all its experiments agree on them."""
+    session = next(session for session in plan.sessions if session.setup_id == setup_id)
     read = plan.experiments[session.experiments[0]]["inputs"]
     return {role: digest for role, digest in read.items() if role in ROLES}
 
@@ -136,16 +136,16 @@ def contents_of(plan: Plan, load_id: str) -> dict[str, str]:
 def write_pieces(plan: Plan, folder: Path) -> None:
     """Write the pieces, then the index: an index with the plan's digest says that all are there."""
     (folder / INDEX).unlink(missing_ok=True)
-    first_sessions = {session.load_id: session for session in reversed(plan.sessions)}
-    loads = {
-        load_id: replace(plan, **_only(plan, session.experiments[:1]), sessions=(session,))
-        for load_id, session in first_sessions.items()
+    first_sessions = {session.setup_id: session for session in reversed(plan.sessions)}
+    setups = {
+        setup_id: replace(plan, **_only(plan, session.experiments[:1]), sessions=(session,))
+        for setup_id, session in first_sessions.items()
     }
     sessions = {
         session.session_id: replace(plan, **_only(plan, session.experiments), sessions=(session,))
         for session in plan.sessions
     }
-    for kind, pieces in (("loads", loads), ("sessions", sessions)):
+    for kind, pieces in (("setups", setups), ("sessions", sessions)):
         for name, piece in pieces.items():
             write_plan(piece, _path(folder, kind, name))
         for path in (folder / kind).glob("*.json"):
@@ -167,15 +167,15 @@ def read_index(folder: Path) -> PlanIndex | None:
         return PlanIndex(
             **{
                 **record,
-                "loads": {
-                    name: IndexedLoad(
+                "setups": {
+                    name: IndexedSetup(
                         item["label"],
                         tuple(SourceIntent(**source) for source in item["sources"]),
                         item["devices"],
                         item["quantized"],
                         item["contents"],
                     )
-                    for name, item in record["loads"].items()
+                    for name, item in record["setups"].items()
                 },
                 "sessions": {name: IndexedSession(*item) for name, item in record["sessions"].items()},
                 "order": [(session_id, replicate) for session_id, replicate in record["order"]],
@@ -186,7 +186,7 @@ def read_index(folder: Path) -> PlanIndex | None:
 
 
 def read_piece(folder: Path, kind: str, name: str) -> Plan:
-    """The plan of one load (`loads`) or one session (`sessions`)."""
+    """The plan of one setup (`setups`) or one session (`sessions`)."""
     piece = read_plan(_path(folder, kind, name))
     assert piece is not None, "Snakemake writes the plan before the first job starts"
     return piece
@@ -212,7 +212,7 @@ def _index_record(plan: Plan) -> dict[str, Any]:
     index = index_of(plan)
     return {
         **{name: getattr(index, name) for name in PLAIN},
-        "loads": {name: asdict(load) for name, load in index.loads.items()},
-        "sessions": {name: [session.load_id, session.experiments] for name, session in index.sessions.items()},
+        "setups": {name: asdict(setup) for name, setup in index.setups.items()},
+        "sessions": {name: [session.setup_id, session.experiments] for name, session in index.sessions.items()},
         "order": index.order,
     }

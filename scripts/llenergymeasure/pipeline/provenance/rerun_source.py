@@ -17,7 +17,7 @@ from llenergymeasure.config import (
     StudyConfig,
     StudyError,
     compute_config_hash,
-    compute_load_hash,
+    compute_setup_hash,
 )
 from llenergymeasure.config.problems.problem import show
 from llenergymeasure.config.problems.text import printable
@@ -91,13 +91,16 @@ def points_in(folder: Path, plan: Plan, pins: Pins) -> list[Point]:
             config = ExperimentConfig.model_validate(entry["config"])
         except ValidationError as error:
             raise RerunError(f"{folder}/plan.json: experiment {show(name)}: {_first(error)}") from error
-        if (compute_config_hash(config)[:ID_DIGITS], compute_load_hash(config)[:ID_DIGITS]) != (name, entry["load_id"]):
+        if (compute_config_hash(config)[:ID_DIGITS], compute_setup_hash(config)[:ID_DIGITS]) != (
+            name,
+            entry["setup_id"],
+        ):
             raise RerunError(
                 f"{folder}/plan.json: experiment {show(name)} has another id here: its settings were changed, or mean "
                 "something else in this version of the pipeline"
             )
         session = plan.session(entry["session_id"])
-        if name not in session.experiments or session.load_id != entry["load_id"]:
+        if name not in session.experiments or session.setup_id != entry["setup_id"]:
             raise ValueError(f"experiment {name} is not in its session")
         _, problems = pins.apply(config)
         if problems:
@@ -105,7 +108,7 @@ def points_in(folder: Path, plan: Plan, pins: Pins) -> list[Point]:
         for source in sources_of(config.model_dump()):
             source.ref.check_revision(source.revision)
         _check_here(folder, config, here)
-        points.append(Point(name, entry["load_id"], config, entry["axes"]))
+        points.append(Point(name, entry["setup_id"], config, entry["axes"]))
     return points
 
 

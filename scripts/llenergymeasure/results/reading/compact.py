@@ -10,7 +10,7 @@ import orjson
 from llenergymeasure.results.tables.load_cost import phase_energy
 
 ENERGY = "energy_per_output_token_j"
-_PLAIN = ("experiment_id", "session_id", "load_id", "replicate", "status")
+_PLAIN = ("experiment_id", "session_id", "setup_id", "replicate", "status")
 # Alike in many runs.
 _SHARED = (
     "failure",

@@ -46,7 +46,7 @@ class StudyResults:
     runs: pd.DataFrame
     records: list[dict[str, Any]]
     left_out: int
-    loads: list[dict[str, Any]]
+    setups: list[dict[str, Any]]
     latencies: Latencies
     costs: pd.DataFrame
     rerun: pd.DataFrame | None = None
@@ -59,7 +59,7 @@ def read_study(
     costs: Path,
     latencies: Path,
     measurements: Sequence[Path],
-    loads: Sequence[Path],
+    setups: Sequence[Path],
     looks: Sequence[Path] = (),
     comparison: Sequence[Path] = (),
 ) -> StudyResults:
@@ -73,7 +73,7 @@ def read_study(
         runs=read_table(runs),
         records=found.records,
         left_out=found.left_out,
-        loads=read_loads(drawn, loads),
+        setups=read_loads(drawn, setups),
         latencies=latencies_of(_read_csv(latencies)),
         costs=_read_csv(costs),
         rerun=_read_csv(comparison[0]) if comparison else None,
@@ -157,12 +157,12 @@ def with_evidence(summary: pd.DataFrame) -> list[str]:
 
 def read_loads(plan: Mapping[str, Any], paths: Sequence[Path]) -> list[dict[str, Any]]:
     """The load records of the plan, in the order in which the plan's experiments need them."""
-    by_id = {record["load_id"]: record for record in map(read_json, paths)}
-    wanted = list(dict.fromkeys(entry["load_id"] for entry in plan["experiments"].values()))
-    missing = [load_id for load_id in wanted if load_id not in by_id]
+    by_id = {record["setup_id"]: record for record in map(read_json, paths)}
+    wanted = list(dict.fromkeys(entry["setup_id"] for entry in plan["experiments"].values()))
+    missing = [setup_id for setup_id in wanted if setup_id not in by_id]
     if missing:
-        raise ResultsError(f"the record of load {missing[0]} is missing; delete loads/{missing[0]} and run again")
-    return [by_id[load_id] for load_id in wanted]
+        raise ResultsError(f"the record of setup {missing[0]} is missing; delete setups/{missing[0]} and run again")
+    return [by_id[setup_id] for setup_id in wanted]
 
 
 def read_json(path: Path) -> dict[str, Any]:

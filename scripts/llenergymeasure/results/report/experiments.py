@@ -37,7 +37,7 @@ class Experiment:
     """
 
     experiment_id: str
-    load_id: str
+    setup_id: str
     parts: list[Part]
     status: str
     reason: str | None
@@ -105,7 +105,7 @@ def experiments_of(study: StudyResults) -> list[Experiment]:
         experiments.append(
             Experiment(
                 experiment_id=name,
-                load_id=row["load_id"],
+                setup_id=row["setup_id"],
                 parts=parts[name],
                 status=row["status"],
                 reason=_known(row["failure_reason"]),

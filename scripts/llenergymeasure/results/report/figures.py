@@ -323,20 +323,20 @@ def _phase_row(item: Experiment, numbers: Mapping[str, str], axis: Axis, scale: 
 def memory_rows(
     experiments: Sequence[Experiment], numbers: Mapping[str, str], load_bytes: Mapping[str, tuple[float | None, ...]]
 ) -> Rows | None:
-    """Peak in the window; `load_bytes` adds the weights at rest and the load's own peak, by load_id."""
+    """Peak in the window; `load_bytes` adds the weights at rest and the setup's own peak, by setup_id."""
     metric = "peak_memory_bytes"
     known = [item for item in experiments if item.mean(metric) is not None]
     if not known:
         return None
     scale = unit_scale("bytes", [item.mean(metric) for item in known])
-    extra = [value for item in known for value in load_bytes.get(item.load_id, ()) if value is not None]
+    extra = [value for item in known for value in load_bytes.get(item.setup_id, ()) if value is not None]
     top = max([*(item.mean(metric) or 0.0 for item in known), *extra])
     axis = linear_axis(0.0, top / scale.divisor, f"Memory, {scale.unit}")
     rows = []
     for item in known[:ROWS]:
         peak = item.estimates[metric]
         assert peak.mean is not None
-        resident, load_peak = load_bytes.get(item.load_id, (None, None))
+        resident, load_peak = load_bytes.get(item.setup_id, (None, None))
         marks = {"peak": axis.percent(peak.mean / scale.divisor), **_whisker(peak, axis, scale)}
         lines = [item.label, f"peak in the window {spelled(peak, scale)}"]
         for name, words, value in (("weights", "weights", resident), ("load", "peak while loading", load_peak)):

@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from llenergymeasure.records.labels import configuration_parts, load_parts
+from llenergymeasure.records.labels import configuration_parts, setup_parts
 from llenergymeasure.records.metrics import METRICS, SCHEMA_VERSION
 from llenergymeasure.results.reading.read import StudyResults, with_evidence
 from llenergymeasure.results.report.cost_table import cost_table
@@ -28,10 +28,10 @@ from llenergymeasure.results.report.ranking import Best, best, groups_by_source
 from llenergymeasure.results.report.rerun_table import rerun_table
 from llenergymeasure.results.report.tables import (
     failure_rows,
-    load_table,
     ranking_groups,
     ranking_heads,
     ranking_scales,
+    setup_table,
     unknown_rows,
     warning_rows,
 )
@@ -107,7 +107,7 @@ def page(study: StudyResults) -> dict[str, Any]:
     unfolded = set(with_evidence(study.summary))
     failures = failure_rows(experiments, study.runs.to_dict("records"))
     suspects = [item for item in experiments if item.suspect]
-    costs = {record["load_id"]: load_cost(record) for record in study.loads}
+    costs = {record["setup_id"]: load_cost(record) for record in study.setups}
     costs_of_tokens = token_costs(plan, study.runs)
     with_energy = [group for group in groups if group.source is not None]
     records: dict[str, list[Mapping[str, Any]]] = {}
@@ -162,10 +162,10 @@ def page(study: StudyResults) -> dict[str, Any]:
         ),
         "memory_sources": list(
             dict.fromkeys(
-                source for record in study.loads if (source := (record.get("memory") or {}).get("source")) is not None
+                source for record in study.setups if (source := (record.get("memory") or {}).get("source")) is not None
             )
         ),
-        "loads": load_table(study.loads, load_parts(plan), experiments),
+        "setups": setup_table(study.setups, setup_parts(plan), experiments),
         "failures": shown(failures),
         "warnings": warning_rows(study.records),
         "unknown": unknown_rows(experiments),

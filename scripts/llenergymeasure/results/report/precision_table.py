@@ -100,10 +100,10 @@ def detectable_words(plan: Mapping[str, Any], runs: pd.DataFrame, sources: Seque
         else:
             comparisons, between = comparisons_among(analysis, names), "one configuration and another"
         for found in detectable(analysis, comparisons):
-            load = "the same load" if found.same_session else "another load"
+            setup = "the same setup" if found.same_session else "another setup"
             more = "more than 1000" if found.replicates_wanted is None else f"{found.replicates_wanted}"
             sentences.append(
-                f"between {between} of {load}, a difference of {percent(found.change)} in energy per output "
+                f"between {between} of {setup}, a difference of {percent(found.change)} in energy per output "
                 f"token is found by {percent(POWER)} of studies like this one; a difference of {percent(WANTED)} would "
                 f"take {more} replicates"
             )

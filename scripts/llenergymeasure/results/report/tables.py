@@ -1,4 +1,4 @@
-"""The tables of the report: ranking, loads, what failed, what was warned of, what is unknown."""
+"""The tables of the report: ranking, setups, what failed, what was warned of, what is unknown."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def _letter(number: int) -> str:
 
 
 @dataclass(frozen=True)
-class LoadRow:
+class SetupRow:
     parts: list[Part]
     experiments: int
     failure: str | None
@@ -162,17 +162,17 @@ class LoadRow:
 
 
 @dataclass(frozen=True)
-class LoadTable:
+class SetupTable:
     heads: list[Head]
-    rows: list[LoadRow]
+    rows: list[SetupRow]
     left_out: int
 
 
-def load_table(
-    loads: Sequence[Mapping[str, Any]], parts: Mapping[str, list[Part]], experiments: Sequence[Experiment]
-) -> LoadTable:
-    """What each load cost, once. A load is done once for its record, so there is no interval."""
-    costs = [load_cost(record) for record in loads]
+def setup_table(
+    setups: Sequence[Mapping[str, Any]], parts: Mapping[str, list[Part]], experiments: Sequence[Experiment]
+) -> SetupTable:
+    """What each setup cost, once. A setup is done once for its record, so there is no interval."""
+    costs = [load_cost(record) for record in setups]
     seconds = Scale(1.0, "s")
     joules = unit_scale("J", [cost.load.energy_j for cost in costs])
     memory = unit_scale("bytes", [cost.resident_bytes for cost in costs])
@@ -184,21 +184,21 @@ def load_table(
         Head("Weights", memory.unit, "Bytes of parameters and buffers of the loaded model.", ""),
         Head("Peak while loading", memory.unit, "Highest memory in use while loading.", ""),
     ]
-    sizes = Counter(item.load_id for item in experiments)
-    first = shown(list(zip(loads, costs, strict=True)))
+    sizes = Counter(item.setup_id for item in experiments)
+    first = shown(list(zip(setups, costs, strict=True)))
     rows = [
-        LoadRow(
-            parts[record["load_id"]],
-            sizes[record["load_id"]],
+        SetupRow(
+            parts[record["setup_id"]],
+            sizes[record["setup_id"]],
             failure_text(record["failure"]) if record["status"] != "ok" else None,
-            _load_cells(cost, record["status"], seconds, joules, memory),
+            _setup_cells(cost, record["status"], seconds, joules, memory),
         )
         for record, cost in first.rows
     ]
-    return LoadTable(heads, rows, first.left_out)
+    return SetupTable(heads, rows, first.left_out)
 
 
-def _load_cells(cost: LoadCost, status: str, seconds: Scale, joules: Scale, memory: Scale) -> list[Cell]:
+def _setup_cells(cost: LoadCost, status: str, seconds: Scale, joules: Scale, memory: Scale) -> list[Cell]:
     missing = "the load failed" if status != "ok" else "the load record does not hold it"
     nothing = missing if status != "ok" else None
     return [

@@ -18,7 +18,7 @@ MOST_REPLICATES = 1000
 
 @dataclass(frozen=True)
 class Detectable:
-    """For one comparison of two experiments: of the same load's process, or of different ones.
+    """For one comparison of two experiments: of the same setup's process, or of different ones.
 
     change: the smallest relative difference found in `POWER` of the studies like this one (0.03: 3 %)
     replicates_wanted: how many replicates a difference of `WANTED` would take; None where more than a thousand
@@ -30,7 +30,7 @@ class Detectable:
 
 
 def detectable(analysis: SplitPlot, comparisons: Comparisons | None) -> list[Detectable]:
-    """Same load first, then different loads; only those among `comparisons`. Empty without repetition.
+    """Same setup first, then different setups; only those among `comparisons`. Empty without repetition.
 
     A difference is found where its interval leaves out 1, so what can be found hangs on how many comparisons the
     intervals hold for at once, and on whether somebody looked meanwhile: both are in the critical value.

@@ -20,7 +20,7 @@ from llenergymeasure.results.tables.token_costs import token_costs, write_token_
 def aggregate(
     plan: Mapping[str, Any],
     measurements: Sequence[Path],
-    loads: Sequence[Mapping[str, Any]],
+    setups: Sequence[Mapping[str, Any]],
     *,
     csv: Path,
     parquet: Path,
@@ -38,7 +38,7 @@ def aggregate(
             yield from session.rows
 
     table = runs_table(plan, rows())
-    write_tables(plan, table, loads, csv=csv, parquet=parquet, runs=runs)
+    write_tables(plan, table, setups, csv=csv, parquet=parquet, runs=runs)
     write_latencies({name: latency[name] for name in plan["experiments"] if name in latency}, latencies)
     write_token_costs(token_costs(plan, table), token_costs_csv)
 
@@ -46,14 +46,14 @@ def aggregate(
 def write_tables(
     plan: Mapping[str, Any],
     table: pd.DataFrame,
-    loads: Iterable[Mapping[str, Any]],
+    setups: Iterable[Mapping[str, Any]],
     *,
     csv: Path,
     parquet: Path,
     runs: Path,
 ) -> None:
     """Write summary.csv, summary.parquet and runs.parquet. An empty cell is an unknown value, never 0."""
-    summary = summary_table(plan, table, list(loads))
+    summary = summary_table(plan, table, list(setups))
     table.to_parquet(runs, index=False)
     summary.to_csv(csv, index=False)
     free = [path for path in plan["axes"] if path not in HEAD_COLUMNS]

@@ -21,7 +21,7 @@ class Joules:
 
 @dataclass(frozen=True)
 class LoadCost:
-    """One load. Times in seconds, memory in bytes; None is unknown, or, for compiling, that nothing was compiled."""
+    """One setup. Times in seconds, memory in bytes; None is unknown, or, for compiling, that nothing was compiled."""
 
     load_s: float | None
     load: Joules
@@ -32,7 +32,7 @@ class LoadCost:
 
 
 def load_cost(record: Mapping[str, Any]) -> LoadCost:
-    """The cost in a load record; a load that failed cost an unknown amount."""
+    """The cost in a load record; a setup that failed cost an unknown amount."""
     memory = record.get("memory") or {}
     compiled = record.get("compile")
     return LoadCost(

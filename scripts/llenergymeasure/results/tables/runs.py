@@ -15,7 +15,7 @@ from llenergymeasure.results.tables.answer_columns import ANSWER_KINDS, run_colu
 
 _TEXTS = (
     "experiment_id",
-    "load_id",
+    "setup_id",
     "session_id",
     "status",
     "validity",
@@ -35,7 +35,7 @@ def run_row(record: Mapping[str, Any]) -> dict[str, Any]:
     failure = record["failure"] or {}
     return {
         "experiment_id": record["experiment_id"],
-        "load_id": record["load_id"],
+        "setup_id": record["setup_id"],
         "session_id": record["session_id"],
         "replicate": record["replicate"],
         "status": record["status"],

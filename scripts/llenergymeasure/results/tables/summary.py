@@ -34,10 +34,10 @@ VERDICTS = ("valid", "suspect", "invalid")
 U95_SUMMARY = tuple(metric for metric in SUMMARY_METRICS if metric in U95_METRICS)
 
 
-def summary_table(plan: Mapping[str, Any], runs: pd.DataFrame, loads: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def summary_table(plan: Mapping[str, Any], runs: pd.DataFrame, setups: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """One row an experiment of the plan, in the plan's order, with the contract's columns first.
 
-    Behind them: further metrics, `<metric>_n` (values each mean is over), what the load cost, the number of
+    Behind them: further metrics, `<metric>_n` (values each mean is over), what loading cost, the number of
     warnings, notes on figures that are missing, and the answer against the reference's.
     """
     experiments = plan["experiments"]
@@ -53,7 +53,7 @@ def summary_table(plan: Mapping[str, Any], runs: pd.DataFrame, loads: Sequence[M
     configs = [entry["config"] for entry in experiments.values()]
     columns: dict[str, Any] = {
         "experiment_id": _text(names),
-        "load_id": _text([entry["load_id"] for entry in experiments.values()]),
+        "setup_id": _text([entry["setup_id"] for entry in experiments.values()]),
         "status": _text(statuses),
         "failure_reason": _text(_reasons(names, statuses, runs)),
         "replicates": valid.count(),
@@ -72,7 +72,7 @@ def summary_table(plan: Mapping[str, Any], runs: pd.DataFrame, loads: Sequence[M
     }
     columns |= _figures(found, FURTHER_METRICS)
     columns |= {f"{metric}_n": found[metric].n for metric in SUMMARY_METRICS}
-    columns |= _load_columns(experiments, loads)
+    columns |= _load_columns(experiments, setups)
     kinds: dict[str, Any] = ANSWER_KINDS
     columns |= {
         "warnings": every.total(runs["warnings"].to_numpy(float)).astype("int64"),
@@ -196,16 +196,16 @@ def _notes(
     return notes
 
 
-def _load_columns(experiments: Mapping[str, Any], loads: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _load_columns(experiments: Mapping[str, Any], setups: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     costs = {}
-    for record in loads:
+    for record in setups:
         cost = load_cost(record)
-        costs[record["load_id"]] = {
+        costs[record["setup_id"]] = {
             **{name: value for name, value in asdict(cost).items() if name in LOAD_COLUMNS},
             "load_energy_j": cost.load.energy_j,
             "compile_energy_j": None if cost.compile is None else cost.compile.energy_j,
         }
-    rows = [costs[entry["load_id"]] for entry in experiments.values()]
+    rows = [costs[entry["setup_id"]] for entry in experiments.values()]
     return {name: _figure([row[name] for row in rows]) for name in LOAD_COLUMNS}
 
 

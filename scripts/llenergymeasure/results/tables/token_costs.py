@@ -31,7 +31,7 @@ class TokenCosts:
     reason: why there is no estimate, or None
     """
 
-    load_id: str
+    setup_id: str
     experiments: tuple[str, ...]
     source: str | None
     prompt_token_j: Estimate
@@ -60,18 +60,18 @@ def token_costs(plan: Mapping[str, Any], runs: pd.DataFrame) -> list[TokenCosts]
         of_one.setdefault(str(run["experiment_id"]), []).append(run)
     for names in groups:
         chosen = [run for name in names for run in of_one.get(name, [])]
-        found.append(_fit(str(plan["experiments"][names[0]]["load_id"]), names, chosen, plan["nominal_level"]))
+        found.append(_fit(str(plan["experiments"][names[0]]["setup_id"]), names, chosen, plan["nominal_level"]))
     return found
 
 
 def write_token_costs(costs: Sequence[TokenCosts], path: Path) -> None:
     """One row a set of experiments; joules, empty where unknown, with the reason. Only a head where nothing varies."""
-    columns = ["load_id", "experiments", "energy_source"]
+    columns = ["setup_id", "experiments", "energy_source"]
     columns += [f"energy_per_{what}_j_{part}" for what in _COEFFICIENTS for part in ("mean", "ci95_low", "ci95_high")]
     columns += ["replicates", "largest_miss", "linear", "reason"]
     rows = [
         {
-            "load_id": found.load_id,
+            "setup_id": found.setup_id,
             "experiments": " ".join(found.experiments),
             "energy_source": found.source,
             **{
@@ -103,13 +103,13 @@ def _alike(plan: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return [tuple(names) for names in groups.values() if len(names) > 1]
 
 
-def _fit(load_id: str, names: tuple[str, ...], runs: Sequence[Mapping[Hashable, Any]], level: float) -> TokenCosts:
+def _fit(setup_id: str, names: tuple[str, ...], runs: Sequence[Mapping[Hashable, Any]], level: float) -> TokenCosts:
     sources = {run["energy_source"] for run in runs}
     source = sources.pop() if len(sources) == 1 else None
 
     def none(reason: str) -> TokenCosts:
         unknown = estimate([])
-        return TokenCosts(load_id, names, source, unknown, unknown, unknown, None, reason)
+        return TokenCosts(setup_id, names, source, unknown, unknown, unknown, None, reason)
 
     if source is None:
         return none("energy comes from several sources" if sources else "no energy was measured")
@@ -124,7 +124,7 @@ def _fit(load_id: str, names: tuple[str, ...], runs: Sequence[Mapping[Hashable, 
         fits.append(coefficients)
         misses.append(float(np.max(np.abs(_design(rows) @ coefficients / rows[:, 2] - 1))))
     request, prompt, output = (estimate((float(fit[place]) for fit in fits), level) for place in range(3))
-    return TokenCosts(load_id, names, source, prompt, output, request, max(misses), None)
+    return TokenCosts(setup_id, names, source, prompt, output, request, max(misses), None)
 
 
 def _rows(run: Mapping[Hashable, Any]) -> Iterable[tuple[float, float, float]]:

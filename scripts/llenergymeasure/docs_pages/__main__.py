@@ -1,0 +1,9 @@
+"""Write every generated page and the schema: `python -m llenergymeasure.docs_pages`, or `make pages`."""
+
+from __future__ import annotations
+
+from llenergymeasure.docs_pages import metrics_page, parameter_page, reference, schema
+
+if __name__ == "__main__":
+    for page in (schema, reference, parameter_page, metrics_page):
+        page.main([])
