@@ -23,7 +23,7 @@ include: "workflow/rules/quantize.smk"
 include: "workflow/rules/load.smk"
 include: "workflow/rules/warmup.smk"
 include: "workflow/rules/measure.smk"
-include: "workflow/rules/look.smk"
+include: "workflow/rules/interim.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/costs.smk"
 include: "workflow/rules/rerun.smk"
@@ -37,7 +37,7 @@ localrules:
     pin,
     replan,
     rerun,
-    look,
+    interim,
     costs,
     compare,
     report,

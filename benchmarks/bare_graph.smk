@@ -32,7 +32,7 @@ rule all:
     input:
         f"{RESULTS}/validation.json",
         f"{RESULTS}/report.html",
-        f"{RESULTS}/answer.txt",
+        f"{RESULTS}/summary.txt",
         measured("measurements.jsonl"),
         measured("requests.parquet"),
         measured("power.parquet"),
@@ -135,7 +135,7 @@ rule report:
         setups=[f"{RESULTS}/setups/{load}/load.json" for load in SETUPS],
     output:
         html=f"{RESULTS}/report.html",
-        answer=f"{RESULTS}/answer.txt",
+        summary=f"{RESULTS}/summary.txt",
     log:
         f"{RESULTS}/logs/report.log",
     shell:

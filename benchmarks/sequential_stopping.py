@@ -1,9 +1,10 @@
 """Claim: a study that stops by itself has intervals that hold the truth in 95 % of 1,000 studies.
 
 Each study has an experiment with normal replicates, 3 at least and 30 at most, and is wanted within ± 1 % of the mean;
-it is taken through the look that decides in the pipeline, and through the estimate of the summary. Spreads from a tenth
-of a percent, where the first look suffices, to 5 %, where nothing does. Beside it Student's interval as it is,
-uncorrected. The limit allows for what 1,000 draws of an event of 95 % scatter by, two standard errors.
+it is taken through the interim analysis that decides in the pipeline, and through the estimate of the summary. Spreads
+from a tenth of a percent, where the first interim analysis suffices, to 5 %, where nothing does. Beside it Student's
+interval as it is, uncorrected. The limit allows for what 1,000 draws of an event of 95 % scatter by: two standard
+errors.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def main() -> bool:
 def _held(spread: float, level: float) -> tuple[float, float]:
     """Share of studies whose interval holds the true mean, 1, where they stopped; replicates on average."""
     from llenergymeasure.results.statistics.estimates import estimate
-    from llenergymeasure.results.tables.interim import look
+    from llenergymeasure.results.tables.interim import interim_analysis
 
     rng = np.random.default_rng(STUDIES)
     held = total = 0
@@ -63,7 +64,7 @@ def _held(spread: float, level: float) -> tuple[float, float]:
                 assert found.half_width is not None and found.mean is not None
                 done = found.half_width <= TARGET * abs(found.mean) or count == LAST
             else:
-                done = look(PLAN, count, records, [])["done"]
+                done = interim_analysis(PLAN, count, records, [])["done"]
             if done:
                 break
             count += 1

@@ -10,8 +10,8 @@ from llenergymeasure.results.tables.aggregate import aggregate
 with run_job(snakemake, "aggregate · means and intervals over replicates", ResultsError):
     output = snakemake.output
     measurements = [Path(path) for path in snakemake.input.measurements]
-    looks = [Path(path) for path in snakemake.input.look]
-    plan = read_plan(Path(snakemake.params.plan), measurements, looks)
+    interim = [Path(path) for path in snakemake.input.interim]
+    plan = read_plan(Path(snakemake.params.plan), measurements, interim)
     aggregate(
         plan,
         measurements,

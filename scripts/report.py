@@ -1,4 +1,4 @@
-"""One self-contained page, and the answer in five lines."""
+"""One self-contained page, and the summary in five lines."""
 
 from pathlib import Path
 
@@ -18,9 +18,9 @@ with run_job(snakemake, "report", ResultsError):
         Path(given.latencies),
         [Path(path) for path in given.measurements],
         [Path(path) for path in given.setups],
-        [Path(path) for path in given.look],
+        [Path(path) for path in given.interim],
         [Path(path) for path in given.comparison],
     )
     html = Path(snakemake.output.html)
     write_report(study, html)
-    Path(snakemake.output.answer).write_text(five_lines(study, html), encoding="utf-8")
+    Path(snakemake.output.summary).write_text(five_lines(study, html), encoding="utf-8")

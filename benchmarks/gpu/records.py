@@ -19,7 +19,7 @@ METRICS = (
     "net_energy_per_output_token_j",
     SPEED,
     "ttft_s",
-    "itl_s",
+    "tpot_s",
     "peak_memory_bytes",
     "window_s",
     "pass_cv",
@@ -162,7 +162,7 @@ def _one(record: Record, resident_bytes: int | None) -> dict[str, Any]:
         "metrics": {name: metrics.get(name) for name in METRICS},
         "source": record.get("energy_source"),
         "counter_over_power": [(item.get("cross_check") or {}).get("ratio") for item in entries],
-        "u95_share": [
+        "expanded95_share": [
             item["expanded_uncertainty_j"] / item["energy_j"]
             for item in entries
             if item["energy_j"] and item["expanded_uncertainty_j"]

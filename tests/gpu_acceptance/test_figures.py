@@ -294,7 +294,7 @@ def test_the_records_of_a_study_are_counted_and_compared() -> None:
     assert found["speed_cv"] == 0
     assert len(found["experiments"]) == 3
     first = found["experiments"]["attn_implementation=sdpa batch_size=1"][0]
-    assert first["cache_left_bytes"] == 1_000_000 and first["u95_share"] == [0.05]
+    assert first["cache_left_bytes"] == 1_000_000 and first["expanded95_share"] == [0.05]
 
 
 def test_a_doubtful_or_failed_record_is_not_counted_as_valid() -> None:

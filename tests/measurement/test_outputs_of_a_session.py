@@ -82,12 +82,12 @@ def test_a_load_is_scored_once_and_its_experiments_share_a_worker(warm: Any, tmp
     assert [record["status"] for record in records] == ["ok", "ok"]
     assert len({record["worker_pid"] for record in records}) == 1
     for record in records:
-        assert record["answer"]["reference"] == warm[0].plan.reference
-        assert record["answer"]["identical"] is True
-        assert record["answer"]["reference_tokens"] == 12
-        assert record["answer"]["reference_logprob_mean"] < 0
+        assert record["output_match"]["reference"] == warm[0].plan.reference
+        assert record["output_match"]["identical"] is True
+        assert record["output_match"]["reference_tokens"] == 12
+        assert record["output_match"]["reference_logprob_mean"] < 0
     # Sessions of other sizes round differently: equal to the last bit means that it was worked out once.
-    assert len({record["answer"]["reference_logprob_mean"] for record in records}) == 1
+    assert len({record["output_match"]["reference_logprob_mean"] for record in records}) == 1
 
 
 def test_a_score_that_fails_costs_no_measurement_and_the_next_gets_a_new_worker(warm: Any, tmp_path: Path) -> None:
@@ -98,6 +98,6 @@ def test_a_score_that_fails_costs_no_measurement_and_the_next_gets_a_new_worker(
     assert len({record["worker_pid"] for record in records}) == 2
     for record in records:
         assert record["metrics"]["throughput_output_tokens_per_s"] > 0
-        assert record["answer"]["reference_logprob_mean"] is None
-        assert "this model knows 300 tokens" in record["answer"]["logprob_reason"]
-        assert record["answer"]["first_difference"] == 0
+        assert record["output_match"]["reference_logprob_mean"] is None
+        assert "this model knows 300 tokens" in record["output_match"]["logprob_reason"]
+        assert record["output_match"]["first_difference"] == 0

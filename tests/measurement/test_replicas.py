@@ -50,10 +50,10 @@ def test_data_parallel_processes_answer_as_one_does(alone: dict[str, Any], share
     assert [row["output_ids"] for row in shared["calibration"]["outputs"]] == [
         row["output_ids"] for row in alone["calibration"]["outputs"]
     ]
-    for answer in (shared["record"]["answer"], alone["record"]["answer"]):
+    for answer in (shared["record"]["output_match"], alone["record"]["output_match"]):
         assert answer["identical"] and answer["requests"] == 5
-    assert shared["record"]["answer"]["reference_logprob_mean"] == pytest.approx(
-        alone["record"]["answer"]["reference_logprob_mean"], abs=1e-4
+    assert shared["record"]["output_match"]["reference_logprob_mean"] == pytest.approx(
+        alone["record"]["output_match"]["reference_logprob_mean"], abs=1e-4
     )
 
 

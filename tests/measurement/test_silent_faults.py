@@ -67,8 +67,8 @@ def test_nothing_is_compared_with_the_answer_of_such_a_model(tmp_path: Path) -> 
     rewrite(folder / "model.safetensors", filled(r"layers\.1\.mlp\.up_proj", float("nan")))
     done = measured(folder)
     assert done.outputs == []
-    assert done.record["answer"]["comparable"] is False
-    assert "its logits were not finite" in done.record["answer"]["reason"]
+    assert done.record["output_match"]["comparable"] is False
+    assert "its logits were not finite" in done.record["output_match"]["reason"]
 
 
 def test_half_precision_that_overflows_is_invalid_too(tmp_path: Path) -> None:
@@ -123,5 +123,5 @@ def test_one_bad_model_is_one_line_and_the_study_goes_on(pipeline: Pipeline) -> 
     assert [records[model]["status"] for model in models] == ["ok", "failed", "invalid", "ok"]
     failure = records["./half"]["failure"]
     assert (failure["stage"], failure["class"]) == ("load", "MissingWeights")
-    answer = (pipeline.results() / "answer.txt").read_text(encoding="utf-8")
+    answer = (pipeline.results() / "summary.txt").read_text(encoding="utf-8")
     assert "nan" not in answer.splitlines()[1]

@@ -30,7 +30,7 @@ def raw_quantities(record: dict[str, Any], requests_file: Path) -> dict[str, Any
         "prompts": len(one_pass),
         "prompt_tokens": int(one_pass["input_tokens"].sum()),
         "prefill_passes": record["calibration"]["prefill_passes"],
-        "request_itl_s": [sum(gaps) / len(gaps) for gaps in rows["itl_s"]],
+        "request_tpot_s": [sum(gaps) / len(gaps) for gaps in rows["itl_s"]],
         **{name: list(rows[name]) for name in OF_A_REQUEST},
     }
     assert set(found) == set(QUANTITIES)

@@ -11,7 +11,7 @@ FLASH = {"pytorch.attn_implementation": ["sdpa", "flash_attention_2"]}
 
 
 def test_a_missing_kernel_is_recorded_and_the_rest_goes_on(pipeline: Pipeline) -> None:
-    # The one that fails is the one whose answer the other should be compared with.
+    # The one that fails is the one whose output the other should be compared with.
     reference = {"pytorch.attn_implementation": "flash_attention_2"}
     pipeline.write(study(defaults={"precision": "bf16"}, matrix=FLASH, measurement={"reference": reference}))
     done = pipeline.snakemake()
@@ -22,16 +22,16 @@ def test_a_missing_kernel_is_recorded_and_the_rest_goes_on(pipeline: Pipeline) -
     assert "flash" in failed["failure_reason"].lower()
     assert failed["throughput_output_tokens_per_s_mean"] == failed["energy_per_output_token_j_mean"] == ""
     record = next(record for record in pipeline.records() if record["status"] == "failed")
-    assert record["answer"] is None
+    assert record["output_match"] is None
     assert record["failure"]["stage"] == "load"
     assert record["failure"]["class"] == "ImportError"
     assert (pipeline.directory / record["failure"]["log"]).read_text(encoding="utf-8").count("Traceback") == 1
     (whole,) = (record for record in pipeline.records() if record["status"] == "ok")
-    assert whole["answer"]["comparable"] is False
-    assert "the reference experiment failed" in whole["answer"]["reason"]
-    answer = (pipeline.results() / "answer.txt").read_text(encoding="utf-8")
-    assert len(answer.strip().splitlines()) == 5
-    assert "1 failed" in answer.lower() or "failures: 1" in answer.lower() or "1 failure" in answer.lower()
+    assert whole["output_match"]["comparable"] is False
+    assert "the reference experiment failed" in whole["output_match"]["reason"]
+    summary = (pipeline.results() / "summary.txt").read_text(encoding="utf-8")
+    assert len(summary.strip().splitlines()) == 5
+    assert "1 failed" in summary.lower() or "failures: 1" in summary.lower() or "1 failure" in summary.lower()
     assert "flash" in (pipeline.results() / "report.html").read_text(encoding="utf-8").lower()
 
 

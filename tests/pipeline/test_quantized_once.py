@@ -1,4 +1,4 @@
-"""Quantized weights are artifacts: one job quantizes, every other process reads, and the answers are the same."""
+"""Quantized weights are artifacts: one job quantizes, every other process reads, and the outputs are the same."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_model_is_quantized_once_for_all_loads_and_studies(pipeline: Pipeline)
     assert planned.jobs["load"] == 1
     assert "quantize" not in planned.jobs
 
-    # Weights that other libraries quantized are not read: the same answers, and the reason in the record.
+    # Weights that other libraries quantized are not read: the same outputs, and the reason in the record.
     record = artifact / "snapshot.json"
     content = json.loads(record.read_text())
     content["notes"]["made_with"]["bitsandbytes"] = "0.0.1"

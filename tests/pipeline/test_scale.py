@@ -35,7 +35,7 @@ def run_simulated(pipeline: Pipeline, *arguments: str, timeout_s: float = 580) -
 
 
 def check_results(results: Path, setups: int, settings: int, failed: int) -> None:
-    """Every experiment of the plan has its row, in the plan's order, and the best of the simulation is the answer."""
+    """Every experiment of the plan has its row, in the plan's order, and the best of the simulation is the summary."""
     plan = json.loads((results / "plan.json").read_text(encoding="utf-8"))
     assert len(plan["experiments"]) == setups * settings
     assert len(plan["sessions"]) == setups
@@ -48,8 +48,8 @@ def check_results(results: Path, setups: int, settings: int, failed: int) -> Non
     assert (by_setup["energy_per_output_token_j_mean"].idxmax() == by_setup["pytorch.batch_size"].idxmin()).all()
     with (results / "latencies.csv").open(newline="") as lines:
         assert sum(1 for _ in csv.DictReader(lines)) == 3 * (setups * settings - failed)
-    answer = (results / "answer.txt").read_text(encoding="utf-8").splitlines()
-    assert f"{setups * settings} experiments × 1 replicate" in answer[0]
+    summary = (results / "summary.txt").read_text(encoding="utf-8").splitlines()
+    assert f"{setups * settings} experiments × 1 replicate" in summary[0]
     assert (results / "report.html").stat().st_size < 4_000_000
 
 
@@ -58,7 +58,7 @@ def test_two_hundred_simulated_experiments(pipeline: Pipeline) -> None:
     done = run_simulated(pipeline, *SIDE_BY_SIDE)
     assert done.jobs["measure"] == done.jobs["warmup"] == done.jobs["load"] == 4
     check_results(pipeline.results(), 4, 50, failed=1)
-    assert "simulated: out of memory" in (pipeline.results() / "answer.txt").read_text(encoding="utf-8")
+    assert "simulated: out of memory" in (pipeline.results() / "summary.txt").read_text(encoding="utf-8")
     # A deleted replicate is measured alone.
     next((pipeline.results() / "sessions").glob("*/1/measurements.jsonl")).unlink()
     assert run_simulated(pipeline, "-n").jobs["measure"] == 1

@@ -28,8 +28,8 @@ def precise(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pipeline, str]:
 def test_it_goes_on_as_long_as_it_may(precise: tuple[Pipeline, str]) -> None:
     pipeline, output = precise
     assert sorted(record["replicate"] for record in pipeline.records()) == [1, 2, 3, 4]
-    looks = [json.loads((pipeline.results() / "looks" / f"{number}.json").read_text()) for number in (3, 4)]
-    assert [look["reason"] for look in looks] == [None, "max_replicates"]
+    interim = [json.loads((pipeline.results() / "interim" / f"{number}.json").read_text()) for number in (3, 4)]
+    assert [found["reason"] for found in interim] == [None, "max_replicates"]
     assert "after 3 replicates the widest 95 % interval of e2e_latency_s is" in output
     assert "replicate 4 of at most 4" in output
 
@@ -46,7 +46,7 @@ def test_all_intervals_are_corrected_for_looking(precise: tuple[Pipeline, str]) 
 def test_a_reader_is_told_how_it_ended(precise: tuple[Pipeline, str]) -> None:
     pipeline, _ = precise
     said = "no more replicates are allowed (measurement.max_replicates)"
-    assert said in (pipeline.results() / "answer.txt").read_text()
+    assert said in (pipeline.results() / "summary.txt").read_text()
     assert said in (pipeline.results() / "report.html").read_text()
 
 
@@ -63,10 +63,10 @@ def test_a_coarser_target_is_looked_at_again_and_nothing_is_measured(precise: tu
     done = pipeline.snakemake()
     assert done.returncode == 0, done.output
     assert not {"measure", "warmup", "load"} & set(done.jobs)
-    assert json.loads((pipeline.results() / "looks" / "3.json").read_text())["reason"] == "precise"
+    assert json.loads((pipeline.results() / "interim" / "3.json").read_text())["reason"] == "precise"
     assert pd.read_csv(pipeline.results() / "summary.csv").iloc[0]["replicates"] == 3
 
 
 def test_a_fixed_number_of_replicates_is_not_looked_at(pipeline: Pipeline) -> None:
     pipeline.write(study(measurement={"replicates": 3}))
-    assert "look" not in pipeline.snakemake("-n", cores=1).jobs
+    assert "interim" not in pipeline.snakemake("-n", cores=1).jobs

@@ -21,7 +21,7 @@ METRICS = (
     "prefill_energy_j",
     "decode_energy_j",
     "ttft_s",
-    "itl_s",
+    "tpot_s",
     "e2e_latency_s",
     "peak_memory_bytes",
     "average_power_w",
@@ -83,7 +83,7 @@ def test_summary_has_the_columns_of_the_contract(measured: tuple[Pipeline, str])
         assert row["energy_source"] == "estimated:codecarbon"
         assert float(row["energy_per_output_token_j_mean"]) > 0
         assert row["evidence_ok"].lower() == "true"
-    # Session size and attention change the speed, not the answer.
+    # Batch size and attention change the speed, not the output.
     assert len({row["output_digest"] for row in rows}) == 1
 
 

@@ -147,7 +147,7 @@ class StudyFolder:
         metrics = {
             "throughput_output_tokens_per_s": tokens / window_s,
             "ttft_s": sum(row["ttft_s"] for row in rows) / len(rows),
-            "itl_s": sum(sum(row["itl_s"]) for row in rows) / len(rows) / max(self.tokens_per_request - 1, 1),
+            "tpot_s": sum(sum(row["itl_s"]) for row in rows) / len(rows) / max(self.tokens_per_request - 1, 1),
             "e2e_latency_s": sum(row["e2e_latency_s"] for row in rows) / len(rows),
             "peak_memory_bytes": int((640e6 if settings["load_in_8bit"] else 1.05e9) + 31e6 * batch + replicate * 1e5),
             "process_memory_bytes": None if self.source == ESTIMATED else int(2.1e9 + 31e6 * batch + replicate * 1e5),
@@ -214,7 +214,7 @@ class StudyFolder:
             },
             "energy_source": self.source,
             "output_digest": hashlib.sha256(str(settings["load_in_8bit"]).encode()).hexdigest(),
-            "answer": self._answer(settings),
+            "output_match": self._output_match(settings),
             "prompts": {"source": "builtin", "digest": "9f" * 32},
             "snapshot": {
                 "model": entry["config"]["model"],
@@ -233,7 +233,7 @@ class StudyFolder:
         }
         return record, rows
 
-    def _answer(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+    def _output_match(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Eight bits say something else than the reference, unless that has eight bits too."""
         reference = self.plan.experiments[self.plan.reference]["config"]["pytorch"]
         same = settings["load_in_8bit"] == reference["load_in_8bit"]
@@ -339,7 +339,7 @@ def fail(stage: str, error_class: str, reason: str) -> Change:
             unknown={},
             energy_source=None,
             output_digest=None,
-            answer=None,
+            output_match=None,
             warnings=[],
             worker_pid=None,
         )

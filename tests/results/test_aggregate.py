@@ -22,7 +22,7 @@ METRICS = [
     "prefill_energy_j",
     "decode_energy_j",
     "ttft_s",
-    "itl_s",
+    "tpot_s",
     "e2e_latency_s",
     "peak_memory_bytes",
     "average_power_w",
@@ -89,8 +89,8 @@ def test_the_csv_holds_every_digit(tmp_path: Path) -> None:
 def test_one_replicate_has_a_mean_and_blank_interval(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study", replicates=1).write().aggregate()
     for row in rows_of(folder):
-        assert float(row["itl_s_mean"]) > 0
-        assert row["itl_s_ci95_low"] == row["itl_s_ci95_high"] == ""
+        assert float(row["tpot_s_mean"]) > 0
+        assert row["tpot_s_ci95_low"] == row["tpot_s_ci95_high"] == ""
 
 
 def test_a_failed_experiment_has_a_row_with_its_reason_and_no_figures(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_one_invalid_replicate_makes_the_experiment_invalid(tmp_path: Path) -> N
     assert "pytorch.batch_size = 1 did not take effect (4 batches of 2 rows)" in row["failure_reason"]
     # Figures of the replicate in which something else ran are not in the mean.
     (valid,) = (line for line in lines_of(folder, folder.ids[0]) if line["status"] == "ok")
-    assert float(row["itl_s_mean"]) == valid["metrics"]["itl_s"]
+    assert float(row["tpot_s_mean"]) == valid["metrics"]["tpot_s"]
 
 
 def test_energy_of_different_sources_is_never_averaged(tmp_path: Path) -> None:
@@ -142,12 +142,12 @@ def test_energy_of_different_sources_is_never_averaged(tmp_path: Path) -> None:
 
 def test_unknown_figures_are_blank_and_their_number_is_shown(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study")
-    folder.change(0, 1, lambda record: record["metrics"].update(itl_s=None, ttft_s=None))
+    folder.change(0, 1, lambda record: record["metrics"].update(tpot_s=None, ttft_s=None))
     for replicate in (1, 2, 3):
         folder.change(1, replicate, lambda record: record["metrics"].update(decode_energy_j=None))
     first, second = rows_of(folder.write().aggregate())[:2]
-    assert (first["itl_s_n"], first["ttft_s_n"], first["e2e_latency_s_n"]) == ("2", "2", "3")
-    assert "itl_s from 2" in first["notes"]
+    assert (first["tpot_s_n"], first["ttft_s_n"], first["e2e_latency_s_n"]) == ("2", "2", "3")
+    assert "tpot_s from 2" in first["notes"]
     assert (second["decode_energy_j_mean"], second["decode_energy_j_n"]) == ("", "0")
 
 

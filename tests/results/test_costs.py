@@ -40,7 +40,7 @@ def test_the_figures_by_hand(tmp_path: Path) -> None:
 def test_intervals_are_those_of_energy_with_the_instrument_and_of_speed(tmp_path: Path) -> None:
     results = folder_with(tmp_path, ALL).results()
     cost, figures = results.costs.iloc[0], results.summary.iloc[0]
-    relative = figures["energy_per_output_token_j_u95"] / figures["energy_per_output_token_j_mean"]
+    relative = figures["energy_per_output_token_j_expanded95"] / figures["energy_per_output_token_j_mean"]
     assert relative > 0
     assert cost[f"{CARBON}_ci95_high"] == pytest.approx(cost[CARBON] * (1 + relative))
     assert cost[f"{CARBON}_ci95_low"] == pytest.approx(cost[CARBON] * (1 - relative))

@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
     )
     keep_environment(made.root, fingerprint())
     keep_rerun_of(made.root, made.root, made.plan)
-    for name in ("report.html", "answer.txt", "validation.json"):
+    for name in ("report.html", "summary.txt", "validation.json"):
         (made.root / name).write_text("x", "utf-8")
     write_crate(made.root, PAGE)
     return made
@@ -64,7 +64,7 @@ def test_every_file_that_is_there_is_described_in_the_words_of_the_page(folder: 
     assert "power.parquet: the power trace at full rate" in entities["sessions/"]["description"]
     for name in entities:
         assert (folder.root / name).exists(), name
-    assert "looks/" not in entities
+    assert "interim/" not in entities
 
 
 def test_the_run_is_described_as_the_profile_asks(crate: ROCrate) -> None:

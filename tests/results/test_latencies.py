@@ -51,6 +51,6 @@ def test_single_tokens_have_no_interval_between_two(tmp_path: Path) -> None:
     folder.tokens_per_request = 1
     for experiment in range(4):
         for replicate in (1, 2, 3):
-            folder.change(experiment, replicate, lambda record: record["metrics"].update(itl_s=None))
+            folder.change(experiment, replicate, lambda record: record["metrics"].update(tpot_s=None))
     found = folder.write().aggregate().read().latencies
     assert set(found[folder.ids[0]]) == {"ttft_s", "e2e_latency_s"}

@@ -47,7 +47,7 @@ def test_the_budget_holds_each_part_and_the_whole(tmp_path: Path) -> None:
         assert gain == pytest.approx(100 * budget["standard_uncertainty"] / figure, rel=0.06)
         scatter = statistics.stdev(values) / math.sqrt(3) / statistics.mean(values)
         assert mean == pytest.approx(100 * scatter, rel=0.06)
-        assert expanded == pytest.approx(100 * true[f"{ENERGY}_u95"] / true[f"{ENERGY}_mean"], rel=0.06)
+        assert expanded == pytest.approx(100 * true[f"{ENERGY}_expanded95"] / true[f"{ENERGY}_mean"], rel=0.06)
         assert expanded >= 0.99 * 100 * scatter * stats.t.ppf(0.975, 2)
 
 

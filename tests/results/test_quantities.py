@@ -43,7 +43,7 @@ def test_as_many_digits_as_the_interval_allows(mean: float, half: float, texts: 
 
 
 def test_one_replicate_shows_no_interval() -> None:
-    assert scale_of("itl_s", [0.0193]).estimate(Estimate(1, 0.0193, None, None)) == ("19.3", None)
+    assert scale_of("tpot_s", [0.0193]).estimate(Estimate(1, 0.0193, None, None)) == ("19.3", None)
 
 
 def test_a_column_has_one_prefix() -> None:

@@ -12,7 +12,7 @@ from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment
 from llenergymeasure.results.report.figures import POINTS, scatter
 from llenergymeasure.results.report.ranking import best, groups_by_source, pareto_front
 from llenergymeasure.results.statistics.estimates import estimate
-from llenergymeasure.results.tables.answer_columns import Comparison
+from llenergymeasure.results.tables.output_match import Comparison
 
 
 def experiment(
@@ -43,7 +43,7 @@ def experiment(
         session_id="session",
         validity="valid",
         doubts=[],
-        u95={},
+        expanded95={},
         level=0.95,
     )
 

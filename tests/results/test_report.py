@@ -324,7 +324,7 @@ def test_a_very_large_study_shows_the_first_of_each_table_and_says_where_the_res
     best = results.summary[results.summary["status"] != "invalid"].sort_values("energy_per_output_token_j_mean").iloc[0]
     assert ranking.table()[2][1].startswith(f"cpu_threads{best['cpu_threads']} batch_size{best['pytorch.batch_size']}")
     for name, rows, note in (
-        ("same-answer", 201, "220 more configurations"),
+        ("same-output", 201, "220 more configurations"),
         ("setups", 201, "10 more setups"),
         ("failures", 201, "101 more failures"),
         ("suspect", 201, "50 more configurations"),

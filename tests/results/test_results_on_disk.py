@@ -87,7 +87,7 @@ def test_broken_plans_loads_and_requests_are_errors(folder: StudyFolder) -> None
 def test_a_load_without_record_is_an_error(folder: StudyFolder) -> None:
     record = json.loads(folder.setups()[0].read_text("utf-8"))
     folder.setups()[0].write_text(json.dumps({**record, "setup_id": "other"}), "utf-8")
-    assert f"load {folder.plan.setup_ids[0]} is missing" in refused(folder)
+    assert f"the record of setup {folder.plan.setup_ids[0]} is missing" in refused(folder)
 
 
 def test_experiments_that_left_the_study_are_left_out_and_counted(folder: StudyFolder) -> None:

@@ -24,7 +24,7 @@ def test_every_column_of_the_summary_is_on_the_page(tmp_path: Path) -> None:
     for column in set(summary.columns) - HEAD - settings:
         metric = next((name for name in metrics if column.startswith(f"{name}_")), None)
         shown = column if metric is None else column.removeprefix(metric)
-        if f"{shown}`" not in PAGE and not column.startswith("answer_"):
+        if f"{shown}`" not in PAGE and not column.startswith("output_match_"):
             missing.append(column)
     assert missing == []
 

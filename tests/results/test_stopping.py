@@ -1,4 +1,4 @@
-"""Sequential stopping: what a look decides, and that its intervals hold the truth although somebody looked."""
+"""Sequential stopping: what an interim analysis decides, and that its intervals cover the true value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from llenergymeasure.results.statistics.sequential import nominal_level
-from llenergymeasure.results.tables.interim import in_words, look
+from llenergymeasure.results.tables.interim import in_words, interim_analysis
 
 METRIC = "e2e_latency_s"
 
@@ -33,7 +33,7 @@ SHAKY: list[float | None] = [1.0, 1.2, 0.8]
 
 
 def test_it_ends_when_every_experiment_is_known_well_enough() -> None:
-    found = look(plan(), 3, records(STEADY, STEADY), CALIBRATIONS)
+    found = interim_analysis(plan(), 3, records(STEADY, STEADY), CALIBRATIONS)
     assert (found["done"], found["reason"]) == (True, "precise")
     level = nominal_level(3, 6)
     half = stats.t.ppf((1 + level) / 2, 2) * 0.001 / 3**0.5
@@ -42,7 +42,7 @@ def test_it_ends_when_every_experiment_is_known_well_enough() -> None:
 
 
 def test_one_experiment_that_is_not_keeps_it_going() -> None:
-    found = look(plan(), 3, records(STEADY, SHAKY), CALIBRATIONS)
+    found = interim_analysis(plan(), 3, records(STEADY, SHAKY), CALIBRATIONS)
     assert (found["done"], found["reason"]) == (False, None)
     assert found["widest"] > 0.05
     assert "another replicate is measured" in in_words(found)
@@ -54,15 +54,15 @@ def test_one_experiment_that_is_not_keeps_it_going() -> None:
 )
 def test_it_ends_where_no_more_is_allowed(replicates: int, budget_s: float | None, reason: str | None) -> None:
     # A replicate takes 4 + 10 + 6 s, so the fourth ends at 80 s.
-    found = look(plan(budget_s=budget_s), replicates, records(SHAKY, SHAKY), CALIBRATIONS)
+    found = interim_analysis(plan(budget_s=budget_s), replicates, records(SHAKY, SHAKY), CALIBRATIONS)
     assert found["reason"] == reason
     assert found["done"] is (reason is not None)
 
 
 def test_a_failed_experiment_has_no_say_and_one_replicate_is_no_precision() -> None:
-    assert look(plan(), 3, records(STEADY, [None] * 3), CALIBRATIONS)["reason"] == "precise"
-    assert look(plan(), 3, records(STEADY, [1.0, None, None]), CALIBRATIONS)["reason"] is None
-    assert look(plan(), 3, records([None] * 3, [None] * 3), CALIBRATIONS)["reason"] == "nothing"
+    assert interim_analysis(plan(), 3, records(STEADY, [None] * 3), CALIBRATIONS)["reason"] == "precise"
+    assert interim_analysis(plan(), 3, records(STEADY, [1.0, None, None]), CALIBRATIONS)["reason"] is None
+    assert interim_analysis(plan(), 3, records([None] * 3, [None] * 3), CALIBRATIONS)["reason"] == "nothing"
 
 
 def test_one_look_needs_no_correction_and_more_looks_need_more() -> None:

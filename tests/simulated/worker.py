@@ -94,7 +94,7 @@ def measure(*, config: dict[str, Any], calibration: dict[str, Any], reference: d
     metrics = {
         "throughput_output_tokens_per_s": count * tokens / window_s,
         "ttft_s": window_s / 16,
-        "itl_s": window_s / 16 / tokens,
+        "tpot_s": window_s / 16 / tokens,
         "e2e_latency_s": window_s / 8,
         "peak_memory_bytes": 1_000_000_000 + 31_000_000 * config["pytorch"]["batch_size"],
         "process_memory_bytes": 1_600_000_000 + 31_000_000 * config["pytorch"]["batch_size"],
@@ -135,7 +135,7 @@ def measure(*, config: dict[str, Any], calibration: dict[str, Any], reference: d
         "meters": meters(),
         "warnings": [],
         "worker_pid": os.getpid(),
-        "answer": answer_of(config, reference),
+        "output_match": answer_of(config, reference),
     }
     requests = [request_row(config, place, window_s, noise) for place in range(count)]
     power = [power_row(place * window_s / 10) for place in range(11)]

@@ -4,7 +4,7 @@
 rule aggregate:
     input:
         measurements=measured("measurements.jsonl"),
-        look=last_look,
+        interim=interim_files,
         setups=setups,
     output:
         summary_csv=report(

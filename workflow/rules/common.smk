@@ -200,7 +200,7 @@ def earlier_first(session_id, replicate):
 
 
 def measured(name):
-    """That file of every session and replicate, in the plan's order; of a study that names a precision, as looks decide.
+    """That file of every session and replicate, in the plan's order; of a study that names a precision, as interim analyses decide.
 
     A function, so that only a job that needs these thousands of names makes them, wherever it reads this.
     """
@@ -223,18 +223,18 @@ def first_replicates(count, name):
     ]
 
 
-def last_look(wildcards):
-    """The look that ended a study which names a precision; nothing else."""
+def interim_files(wildcards):
+    """The interim analysis that ended a study which names a precision; nothing else."""
     if PLAN.stopping is None:
         return []
-    return [f"{RESULTS}/looks/{replicates_needed()}.json"]
+    return [f"{RESULTS}/interim/{replicates_needed()}.json"]
 
 
 def replicates_needed():
-    """How many replicates there are, one look after the other."""
+    """How many replicates there are, one interim analysis after the other."""
     replicates = PLAN.replicates
     while True:
-        found = checkpoints.look.get(replicates=replicates).output.record
+        found = checkpoints.interim.get(replicates=replicates).output.record
         if json.loads(Path(found).read_text(encoding="utf-8"))["done"]:
             return replicates
         replicates += 1
@@ -278,15 +278,15 @@ def keep_sources():
 
 
 def announce():
-    """The answer in five lines, at the end of a run that made one."""
+    """The summary in five lines, at the end of a run that made one."""
     missing = [
         path
         for path in first_replicates(PLAN.replicates, "measurements.jsonl")
         if not Path(path).exists()
     ]
-    answer = Path(RESULTS) / "answer.txt"
-    if answer.exists() and not missing:
-        print("", answer.read_text(encoding="utf-8"), sep="\n", file=sys.stderr)
+    summary = Path(RESULTS) / "summary.txt"
+    if summary.exists() and not missing:
+        print("", summary.read_text(encoding="utf-8"), sep="\n", file=sys.stderr)
 
 
 def tell_warnings():

@@ -6,7 +6,7 @@ rule crate:
         f"{RESULTS}/validation.json",
         f"{RESULTS}/summary.csv",
         f"{RESULTS}/report.html",
-        f"{RESULTS}/answer.txt",
+        f"{RESULTS}/summary.txt",
     output:
         metadata=f"{RESULTS}/ro-crate-metadata.json",
     log:

@@ -1,4 +1,4 @@
-"""One self-contained page, and the answer in five lines."""
+"""One self-contained page, and the summary in five lines."""
 
 
 rule report:
@@ -8,7 +8,7 @@ rule report:
         costs=f"{RESULTS}/costs.csv",
         latencies=f"{RESULTS}/latencies.csv",
         measurements=measured("measurements.jsonl"),
-        look=last_look,
+        interim=interim_files,
         comparison=COMPARISON,
         setups=setups,
     output:
@@ -17,7 +17,7 @@ rule report:
             category="Results",
             caption="../report/report.rst",
         ),
-        answer=f"{RESULTS}/answer.txt",
+        summary=f"{RESULTS}/summary.txt",
     log:
         f"{RESULTS}/logs/report.log",
     conda:

@@ -17,7 +17,7 @@ rule compare:
         summary=f"{RESULTS}/summary.parquet",
         runs=f"{RESULTS}/runs.parquet",
         measurements=measured("measurements.jsonl"),
-        look=last_look,
+        interim=interim_files,
     output:
         comparison=f"{RESULTS}/comparison.csv",
     log:

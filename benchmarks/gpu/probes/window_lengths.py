@@ -82,7 +82,7 @@ def row_of(window: Window) -> dict[str, Any]:
         "begin_s": round(window.start_monotonic_s, 5),
         "seconds": round(window.duration_s, 5),
         "joules": round(found.energy_j, 4),
-        "u95_without_gain": round(expanded(own) / found.energy_j, 6) if own else None,
+        "expanded95_without_gain": round(expanded(own) / found.energy_j, 6) if own else None,
         "counter_over_power": [(entry.cross_check or {}).get("ratio") for entry in window.entries],
         "power_limited": max(_capped(window), default=None),
         "findings": sorted({finding.code for finding in window.findings}),

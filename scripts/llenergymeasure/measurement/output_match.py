@@ -1,4 +1,4 @@
-"""Is it the same answer? An experiment's output tokens against those of the study's reference."""
+"""Is it the same output? An experiment's output tokens against those of the study's reference."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from llenergymeasure.engine.generation.generation import Request
 Ids = Sequence[int]
 
 REFERENCE_FAILED = (
-    "the reference experiment failed while it was warmed up, or its logits were not finite: there is no answer to "
+    "the reference experiment failed while it was warmed up, or its logits were not finite: there is no output to "
     "compare with"
 )
 
 
-def compare_answers(reference: dict[str, Any], prompts: Sequence[Ids], outputs: Sequence[Ids]) -> dict[str, Any]:
-    """What a record says of its answer, but for the log-probability, which is null here.
+def compare_outputs(reference: dict[str, Any], prompts: Sequence[Ids], outputs: Sequence[Ids]) -> dict[str, Any]:
+    """What a record says of its output, but for the log-probability, which is null here.
 
     reference: {experiment_id, outputs}, with {prompt_ids, output_ids} of each request; no outputs where it failed or
     its logits were not finite
     prompts, outputs: this experiment's token ids of each request, in the same order
 
-    Answers are comparable when every request had the same prompt tokens. Positions count from the output's first
+    Outputs are comparable when every request had the same prompt tokens. Positions count from the output's first
     token, which is 0; what one output has beyond the end of the other is different.
     """
     theirs = reference["outputs"]
@@ -56,10 +56,10 @@ def compare_answers(reference: dict[str, Any], prompts: Sequence[Ids], outputs: 
     }
 
 
-def varying_answers(requests: Sequence[Request]) -> list[dict[str, str]]:
+def varying_outputs(requests: Sequence[Request]) -> list[dict[str, str]]:
     """A warning where passes of one window answered the same prompts differently; none where all agree.
 
-    Every pass begins with the same seed, so the kernels are not deterministic (as on an H100), or the answer depends on
+    Every pass begins with the same seed, so the kernels are not deterministic (as on an H100), or the output depends on
     what else is in the batch.
     """
     digests: dict[int, set[str]] = defaultdict(set)
@@ -70,9 +70,9 @@ def varying_answers(requests: Sequence[Request]) -> list[dict[str, str]]:
         return []
     message = (
         f"{varying} of {len(digests)} requests have another output in a later pass, with the same seed: generation is "
-        "not deterministic here, and an answer that differs from the reference's may differ for that alone"
+        "not deterministic here, and an output that differs from the reference's may differ for that alone"
     )
-    return [{"code": "answers-vary", "message": message}]
+    return [{"code": "outputs-vary", "message": message}]
 
 
 def first_difference(one: Ids, other: Ids) -> int | None:

@@ -49,7 +49,7 @@ from llenergymeasure.measurement.metrics.baselines import findings_of as baselin
 from llenergymeasure.measurement.metrics.energy_metrics import negative_energy
 from llenergymeasure.measurement.metrics.prefill_decode import split_trace
 from llenergymeasure.measurement.metrics.window_metrics import Measured, compute_metrics
-from llenergymeasure.measurement.output_match import compare_answers, varying_answers
+from llenergymeasure.measurement.output_match import compare_outputs, varying_outputs
 from llenergymeasure.measurement.passes import Passes
 from llenergymeasure.measurement.prompts.prompts import PromptError, PromptSet, build_prompts, require_digest
 from llenergymeasure.measurement.validity import INVALID, ignored_settings, judge, logits_not_finite
@@ -301,7 +301,7 @@ class Session:
                 *choice_warnings(intent, seen),
                 *(warning_of(finding) for finding in findings if finding.code != "setting-ignored"),
                 *phase_warnings(figures.energy.phases),
-                *varying_answers(requests),
+                *varying_outputs(requests),
                 *memory.warnings(),
                 *self._model.state.warnings(),
             ]
@@ -342,7 +342,7 @@ class Session:
         rows = [request_row(request, prompts) for request in requests]
         power = windows.meters.trace()
         # Only now: no window is open, the trace has ended, and the next experiment warms up for itself.
-        answer = compare_answers(
+        answer = compare_outputs(
             reference,
             [prompt.input_ids for prompt in prompts.prompts],
             [request.row.output_ids for request in first_pass(requests)],
@@ -352,7 +352,7 @@ class Session:
         self._model.state.reset()
         scoring_failed = not self._add_score(answer, reference, intent, prompts)
         return {
-            "record": {**result, "answer": answer},
+            "record": {**result, "output_match": answer},
             "requests": rows,
             "power": power,
             "scoring_failed": scoring_failed,

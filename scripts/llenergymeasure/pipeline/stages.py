@@ -222,7 +222,7 @@ def failed_record(head: dict[str, Any], failure: dict[str, str]) -> dict[str, An
         "phases": None,
         "energy_source": None,
         "output_digest": None,
-        "answer": None,
+        "output_match": None,
         "warnings": [],
         "worker_pid": None,
     }

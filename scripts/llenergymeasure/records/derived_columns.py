@@ -11,7 +11,8 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "<metric>_u_gain": "of one run: standard uncertainty for the largest gain of a device, in the metric's unit",
         "<metric>_u_other_gains": "of one run: the same for the gains of further devices, in quadrature",
         "<metric>_n": "replicates that the mean is over",
-        "<metric>_u95": "half width of the 95 % interval of the mean, the instrument in it, in the metric's unit",
+        "<metric>_expanded95": "half width of the 95 % interval of the mean with the instrument in it, in the "
+        "metric's unit",
         "<metric>_ratio": "geometric mean over replicates, over that of the reference; `_ci95_low`, `_ci95_high` hold "
         "for all experiments at once",
         "replicates": "valid replicates",
@@ -21,14 +22,16 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "compile_s": "seconds of the first generation of a setup that compiles, once a setup; empty where none does",
         "compile_energy_j": "gross joules of that",
         "resident_bytes": "bytes of parameters and buffers after loading, over all processes",
-        "answer_first_difference": "index of the first output token that is not the reference's, over all requests "
-        "of one pass, from 0",
-        "answer_equal_token_share": "positions with the reference's token, over the positions of the longer output",
-        "answer_reference_logprob": "mean natural log-probability of the reference's output tokens, over those tokens",
+        "output_match_first_difference": "index of the first output token that is not the reference's, over "
+        "all requests of one pass, from 0",
+        "output_match_equal_token_share": "positions with the reference's token, over the positions of the longer "
+        "output",
+        "output_match_reference_logprob": "mean natural log-probability of the reference's output tokens, over those "
+        "tokens",
     },
     "`latencies.csv`: a row an experiment and latency, in seconds": {
         "n": "values: of `ttft_s` and `e2e_latency_s` the requests of all valid replicates, of `itl_s` each single "
-        "interval between two tokens (the metric `itl_s` is a mean over requests of their means)",
+        "interval between two tokens (the metric `tpot_s` is the mean over requests of their means)",
         "p5": "5th percentile over these values, interpolated linearly between neighbours",
         "p25": "25th percentile",
         "p50": "median",

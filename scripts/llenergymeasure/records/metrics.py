@@ -122,14 +122,14 @@ _ALL = (
         formula="mean(ttft_s)",
     ),
     Metric(
-        "itl_s",
-        "Inter-token latency",
+        "tpot_s",
+        "TPOT",
         "s",
-        "(last token − first token) / (output tokens − 1) of a request, mean over requests.",
+        "Time per output token: (last token − first token) / (output tokens − 1) of a request, mean over requests.",
         False,
         symbol="s",
         contract=True,
-        formula="mean(request_itl_s)",
+        formula="mean(request_tpot_s)",
     ),
     Metric(
         "e2e_latency_s",
@@ -296,14 +296,26 @@ QUANTITIES = {
     "input_tokens": "of each request: prompt tokens, without padding",
     "padded_tokens": "of each request: padding left of the prompt and behind the end of the output",
     "ttft_s": "of each request: from handing its batch to generate() to its first token",
-    "request_itl_s": "of each request: (last token − first token) / (output tokens − 1)",
+    "request_tpot_s": "of each request: (last token − first token) / (output tokens − 1)",
     "e2e_latency_s": "of each request: from handing its batch to generate() to its return",
 }
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
-# Of these a budget is made, so that their means have an uncertainty with the instrument in it.
-U95_METRICS = tuple(metric.name for metric in _ALL if metric.energy)
+# What latencies.csv has a distribution of: a value per request, or per gap between two tokens.
+REQUEST_LATENCIES: dict[str, Metric] = {
+    "ttft_s": METRICS["ttft_s"],
+    "itl_s": Metric(
+        "itl_s",
+        "Inter-token latency",
+        "s",
+        "Time between two tokens, each gap on its own.",
+        False,
+        symbol="s",
+    ),
+    "e2e_latency_s": METRICS["e2e_latency_s"],
+}
 CONTRACT_METRICS = tuple(metric.name for metric in _ALL if metric.contract)
+# Of these a budget is made, so that their means have an uncertainty with the instrument in it.
 ENERGY_METRICS = tuple(metric.name for metric in _ALL if metric.energy)
 # Behind the contract's columns, with interval.
 FURTHER_METRICS = (

@@ -1,1 +1,1 @@
-"""From measurements to tables, a page, and an answer."""
+"""From measurements to tables, a page and a terminal summary."""

@@ -15,7 +15,7 @@ TargetMetric = Literal[
     "energy_per_request_j",
     "throughput_output_tokens_per_s",
     "ttft_s",
-    "itl_s",
+    "tpot_s",
     "e2e_latency_s",
 ]
 
@@ -131,6 +131,6 @@ class MeasurementConfig(Config):
     """A process measures at most so many experiments; a setup with more is divided into several batches."""
 
     reference: Annotated[dict[str, Any] | None, Field(min_length=1)] = None
-    """Whose answer all others are compared with: the first experiment, in the order of the study, that every key
+    """Whose output all others are compared with: the first experiment, in the order of the study, that every key
     matches (as in `exclude`). Left out: the one in the plan that is there already, else the study's first. Naming
     another one measures again."""

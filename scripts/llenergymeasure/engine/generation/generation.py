@@ -28,7 +28,7 @@ class Request:
     e2e_latency_s: float
 
     @property
-    def mean_itl_s(self) -> float | None:
+    def tpot_s(self) -> float | None:
         """Mean inter-token latency, (last token − first token) / (tokens − 1); None for a single token."""
         return statistics.fmean(self.itl_s) if self.itl_s else None
 

@@ -1,4 +1,4 @@
-"""How likely a given answer is under a loaded model: one forward pass over prompt and answer, no generation."""
+"""How likely a given output is under a loaded model: one forward pass over prompt and output, no generation."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Ids = Sequence[int]
 
 
 def mean_logprob(
-    model: Any, prompts: Sequence[Ids], answers: Sequence[Ids], *, batch_size: int, pad_token_id: int, device: Any
+    model: Any, prompts: Sequence[Ids], outputs: Sequence[Ids], *, batch_size: int, pad_token_id: int, device: Any
 ) -> float:
-    """Mean natural logarithm of the probability of an answer token, over all tokens of all answers.
+    """Mean natural logarithm of the probability of an output token, over all tokens of all outputs.
 
-    Each token is predicted from the prompt and the answer's true tokens before it (teacher forcing), by the model's
+    Each token is predicted from the prompt and the output's true tokens before it (teacher forcing), by the model's
     own distribution: temperature 1, and none of the processors (penalties, bans, top-k …) that generation may apply.
     The logarithm is taken in float32, whatever the model computes in.
 
-    prompts, answers: token ids of each request; every prompt has a token, and one answer at least.
+    prompts, outputs: token ids of each request; every prompt has a token, and one output at least.
     batch_size: requests at a time, padded on the left. The padding is masked and takes no positions.
 
     Raises:
@@ -31,13 +31,13 @@ def mean_logprob(
     """
     with library_call("score"):
         # An index outside the vocabulary is a plain error here; on a GPU it would take the whole process along.
-        _refuse_unknown(model, answers)
+        _refuse_unknown(model, outputs)
         # As `generate` does, and not inference_mode: tensors that a model keeps (rotary tables of some kinds) stay of
         # the sort that its compiled code was made for.
         with torch.no_grad():
-            pairs = [(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True) if answer]
+            pairs = [(prompt, output) for prompt, output in zip(prompts, outputs, strict=True) if output]
             sums = list(_batch_sums(model, pairs, batch_size, pad_token_id, device))
-    return sum(sums) / sum(len(answer) for answer in answers)
+    return sum(sums) / sum(len(output) for output in outputs)
 
 
 def _batch_sums(
@@ -46,9 +46,9 @@ def _batch_sums(
     """Of each batch, the sum of its tokens' log-probabilities."""
     accepted = inspect.signature(model.forward).parameters
     # The last token predicts nothing.
-    texts = [[*prompt, *answer][:-1] for prompt, answer in pairs]
+    texts = [[*prompt, *output][:-1] for prompt, output in pairs]
     for batch in make_batches(texts, batch_size, pad_token_id, device):
-        answers = [answer for _, answer in pairs[batch.first_request : batch.first_request + batch.rows]]
+        outputs = [output for _, output in pairs[batch.first_request : batch.first_request + batch.rows]]
         given: dict[str, Any] = {"attention_mask": batch.attention_mask, "return_dict": True}
         if "position_ids" in accepted:
             # Padding takes no positions: a prompt starts at 0 wherever it stands in its row.
@@ -56,23 +56,23 @@ def _batch_sums(
         if "use_cache" in accepted:
             given["use_cache"] = False
         if "logits_to_keep" in accepted:
-            given["logits_to_keep"] = max(len(answer) for answer in answers)
+            given["logits_to_keep"] = max(len(output) for output in outputs)
         # `forward` itself: a call of the model would run, and for these shapes compile, its compiled code.
         logits = model.forward(batch.input_ids, **given).logits
         # A row at a time: a float32 copy of all of them may be larger than the model.
-        yield sum(_row_sum(row, answer) for row, answer in zip(logits, answers, strict=True))
+        yield sum(_row_sum(row, output) for row, output in zip(logits, outputs, strict=True))
 
 
-def _row_sum(logits: torch.Tensor, answer: Ids) -> float:
-    """Sum over an answer's tokens; `logits` has shape (positions, vocabulary), the last rows predict the answer."""
-    logprobs = torch.log_softmax(logits[-len(answer) :].float(), dim=-1)
-    wanted = torch.tensor(list(answer), dtype=torch.long, device=logprobs.device)
+def _row_sum(logits: torch.Tensor, output: Ids) -> float:
+    """Sum over an output's tokens; `logits` has shape (positions, vocabulary), the last rows predict the output."""
+    logprobs = torch.log_softmax(logits[-len(output) :].float(), dim=-1)
+    wanted = torch.tensor(list(output), dtype=torch.long, device=logprobs.device)
     total: float = logprobs.gather(1, wanted[:, None]).sum(dtype=torch.float64).item()
     return total
 
 
-def _refuse_unknown(model: Any, answers: Sequence[Ids]) -> None:
+def _refuse_unknown(model: Any, outputs: Sequence[Ids]) -> None:
     size = int(model.get_input_embeddings().weight.shape[0])
-    largest = max((token for answer in answers for token in answer), default=0)
+    largest = max((token for output in outputs for token in output), default=0)
     if largest >= size:
-        raise ValueError(f"the reference's answer has token {largest}, this model knows {size} tokens")
+        raise ValueError(f"the reference's output has token {largest}, this model knows {size} tokens")

@@ -50,11 +50,11 @@ class Figures:
 def compute_metrics(measured: Measured, entries: Sequence[LedgerEntry]) -> Figures:
     requests = measured.requests
     output_tokens = sum(len(request.row.output_ids) for request in requests)
-    intervals = [value for request in requests if (value := request.mean_itl_s) is not None]
+    intervals = [value for request in requests if (value := request.tpot_s) is not None]
     metrics: dict[str, Any] = {
         "throughput_output_tokens_per_s": output_tokens / measured.window_s,
         "ttft_s": statistics.fmean(request.ttft_s for request in requests),
-        "itl_s": statistics.fmean(intervals) if intervals else None,
+        "tpot_s": statistics.fmean(intervals) if intervals else None,
         "e2e_latency_s": statistics.fmean(request.e2e_latency_s for request in requests),
         "peak_memory_bytes": measured.peak_memory_bytes,
         "process_memory_bytes": measured.driver_memory.bytes,
@@ -70,7 +70,7 @@ def compute_metrics(measured: Measured, entries: Sequence[LedgerEntry]) -> Figur
     if measured.driver_memory.reason is not None:
         unknown["process_memory_bytes"] = measured.driver_memory.reason
     if not intervals:
-        unknown["itl_s"] = "each request generated a single token, so there is no interval between two"
+        unknown["tpot_s"] = "each request generated a single token, so there is no interval between two"
     if metrics["pass_cv"] is None:
         unknown["pass_cv"] = "the window holds one pass"
     counts = Counts(

@@ -54,7 +54,7 @@ class Plan:
     `inputs`: digests of the files that its settings only name (pipeline/plan/inputs.py).
 
     `protocol` holds the study-wide settings the stages need, so that a job reads the plan and not the study.
-    `reference` is the experiment whose answer all others are compared with. `stopping` is None where the number of
+    `reference` is the experiment whose output all others are compared with. `stopping` is None where the number of
     replicates is fixed; else `replicates` is the least, and `order` holds the most that there may be.
     """
 
@@ -86,7 +86,7 @@ class Plan:
 
     @property
     def reference_session(self) -> str:
-        """Id of the session whose warm-up gives the reference's answer."""
+        """Id of the session whose warm-up gives the reference's output."""
         session_id: str = self.experiments[self.reference]["session_id"]
         return session_id
 
@@ -148,8 +148,8 @@ def draw_plan(
     Sessions already planned keep their id and members; members that left the study are dropped from them, and
     experiments that are new form sessions of their own. So do experiments whose `inputs` have changed: they are
     measured again, apart from what was measured before. Where an input is not there now, it counts as unchanged.
-    Another isolation makes other sessions, so it redraws; a session with the same members and inputs keeps its id even then,
-    and with it its results.
+    Another isolation makes other sessions, so it redraws; a session with the same members and inputs keeps its id even
+    then, and with it its results.
 
     Without a `reference` the existing plan's stays, so that a study whose first value changes measures nothing
     twice; without that one either, it is the first point.

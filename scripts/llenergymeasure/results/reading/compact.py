@@ -17,7 +17,7 @@ _SHARED = (
     "validity",
     "unknown",
     "warnings",
-    "answer",
+    "output_match",
     "environment",
     "devices",
     "meters",

@@ -60,11 +60,11 @@ def read_study(
     latencies: Path,
     measurements: Sequence[Path],
     setups: Sequence[Path],
-    looks: Sequence[Path] = (),
+    interim: Sequence[Path] = (),
     comparison: Sequence[Path] = (),
 ) -> StudyResults:
     """Everything the report shows. ResultsError where a file is broken."""
-    drawn = read_plan(plan, measurements, looks)
+    drawn = read_plan(plan, measurements, interim)
     table = read_table(summary)
     found = read_records(drawn, measurements, Keeper(with_evidence(table)))
     return StudyResults(
@@ -80,17 +80,17 @@ def read_study(
     )
 
 
-def read_plan(path: Path, measurements: Sequence[Path], looks: Sequence[Path]) -> dict[str, Any]:
-    """The plan as it was carried out: `replicates` is how many were measured, `look` the one that ended the study.
+def read_plan(path: Path, measurements: Sequence[Path], interim: Sequence[Path]) -> dict[str, Any]:
+    """The plan as it was carried out: `replicates` is how many were measured, `interim` the one that ended the study.
 
-    `look` is None, and `nominal_level` 95 %, where the number of replicates was fixed.
+    `interim` is None, and `nominal_level` 95 %, where the number of replicates was fixed.
     """
     plan = read_json(path)
-    last = [read_json(found) for found in looks]
+    last = [read_json(found) for found in interim]
     return {
         **plan,
         "replicates": max((int(found.parent.name) for found in measurements), default=plan["replicates"]),
-        "look": last[0] if last else None,
+        "interim": last[0] if last else None,
         "nominal_level": last[0]["nominal_level"] if last else CONFIDENCE,
     }
 

@@ -1,4 +1,4 @@
-"""One experiment as the report and the answer see it, put together from the summary, the runs and the records."""
+"""One experiment as the report and the terminal summary see it: from the summary, the runs and the records."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 
 from llenergymeasure.records.labels import Part, as_text, configuration_parts
-from llenergymeasure.records.metrics import PARTS, SUMMARY_METRICS, U95_METRICS
+from llenergymeasure.records.metrics import ENERGY_METRICS, PARTS, SUMMARY_METRICS
 from llenergymeasure.results.reading.compact import ENERGY
 from llenergymeasure.results.reading.read import StudyResults
 from llenergymeasure.results.statistics.estimates import Estimate
-from llenergymeasure.results.tables.answer_columns import Comparison, comparison_of
+from llenergymeasure.results.tables.output_match import Comparison, comparison_of
 
 __all__ = ["ENERGY", "SPEED", "Experiment", "experiments_of", "is_estimated", "source_words"]
 
@@ -31,7 +31,7 @@ class Experiment:
     values: metric they are ranked by → replicate → its figure, of the valid replicates that have one
     validity: the worst verdict over replicates; `doubts` are the reasons with how many replicates each is of
     level: nominal level of its intervals, see `looking.nominal_level`
-    u95: metric → half width of the 95 % interval of the mean with the instrument in it
+    expanded95: metric → half width of the 95 % interval of the mean with the instrument in it
     unknown: metric → why it has no mean
     meter_uncertainty: relative standard uncertainty of the meter itself, which replicates can't show
     """
@@ -53,7 +53,7 @@ class Experiment:
     session_id: str
     validity: str | None
     doubts: Sequence[tuple[str, int]]
-    u95: Mapping[str, float]
+    expanded95: Mapping[str, float]
     level: float
 
     @property
@@ -126,10 +126,10 @@ def experiments_of(study: StudyResults) -> list[Experiment]:
                 validity=_known(row["validity"]),
                 level=study.plan["nominal_level"],
                 doubts=_doubts(records[name]),
-                u95={
-                    metric: float(row[f"{metric}_u95"])
+                expanded95={
+                    metric: float(row[f"{metric}_expanded95"])
                     for metric in SUMMARY_METRICS
-                    if metric in U95_METRICS and _known(row[f"{metric}_u95"]) is not None
+                    if metric in ENERGY_METRICS and _known(row[f"{metric}_expanded95"]) is not None
                 },
             )
         )

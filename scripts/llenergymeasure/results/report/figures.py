@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from llenergymeasure.records.labels import Part
-from llenergymeasure.records.metrics import METRICS, Metric
+from llenergymeasure.records.metrics import METRICS, REQUEST_LATENCIES, Metric
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment
 from llenergymeasure.results.report.formatting import Scale, scale_of, unit_scale
 from llenergymeasure.results.report.ranking import pareto_front
 from llenergymeasure.results.statistics.estimates import Estimate
-from llenergymeasure.results.tables.latencies import LATENCIES, Distribution
+from llenergymeasure.results.tables.latencies import Distribution
 from llenergymeasure.results.tables.latencies import Latencies as Distributions
 
 # More rows than this nobody reads in a figure; the tables hold all of them.
@@ -376,7 +376,7 @@ def latency_figure(
     """TTFT and end-to-end latency over requests, inter-token latency over the intervals between tokens."""
     known = [item for item in experiments if latencies.get(item.experiment_id)]
     shown = known[:ROWS]
-    metrics = [name for name in LATENCIES if any(name in latencies[item.experiment_id] for item in shown)]
+    metrics = [name for name in REQUEST_LATENCIES if any(name in latencies[item.experiment_id] for item in shown)]
     if not metrics:
         return None
     scales = {

@@ -1,4 +1,4 @@
-"""The report's table "Same answer?": which settings change what the model says, and which look cheaper by that."""
+"""The report's table "Same output?": which settings change what the model says, and which look cheaper by that."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from llenergymeasure.results.report.truncation import MOST, Shown, shown
 
 
 @dataclass(frozen=True)
-class AnswerRow:
-    """cheaper: needs less energy than the reference, by the means, and gives another answer."""
+class OutputRow:
+    """cheaper: needs less energy than the reference, by the means, and gives another output."""
 
     experiment: Experiment
     is_reference: bool
@@ -22,14 +22,14 @@ class AnswerRow:
 
 
 @dataclass(frozen=True)
-class AnswerTable:
+class OutputTable:
     """reference: None where the plan's reference is not known, as in results of an older program.
 
     rows: all experiments; of very many the page shows `first`
     """
 
     reference: Experiment | None
-    rows: list[AnswerRow]
+    rows: list[OutputRow]
 
     @property
     def why_nothing(self) -> str | None:
@@ -40,7 +40,7 @@ class AnswerTable:
         return "; ".join(reasons)
 
     @property
-    def first(self) -> Shown[AnswerRow]:
+    def first(self) -> Shown[OutputRow]:
         """Of very many the reference, then those that are cheaper and say something else."""
         if len(self.rows) <= MOST:
             return shown(self.rows)
@@ -51,17 +51,17 @@ class AnswerTable:
         return [row.experiment for row in self.rows if row.cheaper]
 
 
-def answer_table(experiments: Sequence[Experiment]) -> AnswerTable:
+def output_table(experiments: Sequence[Experiment]) -> OutputTable:
     """All experiments, the reference first, then in the plan's order."""
     by_id = {item.experiment_id: item for item in experiments}
     reference = next((by_id.get(item.comparison.reference or "") for item in experiments), None)
     ordered = sorted(experiments, key=lambda item: item is not reference)
-    return AnswerTable(reference, [_row(item, reference) for item in ordered])
+    return OutputTable(reference, [_row(item, reference) for item in ordered])
 
 
-def _row(item: Experiment, reference: Experiment | None) -> AnswerRow:
+def _row(item: Experiment, reference: Experiment | None) -> OutputRow:
     ratio = _energy_ratio(item, reference)
-    return AnswerRow(
+    return OutputRow(
         experiment=item,
         is_reference=item is reference,
         verdict=_verdict(item),

@@ -20,7 +20,7 @@ from llenergymeasure.results.report.evidence import Finding, merged_evidence
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment, experiments_of, source_words
 from llenergymeasure.results.report.figures import latency_figure, memory_rows, phase_rows, scatter
 from llenergymeasure.results.report.formatting import Scale, percent, scale_of
-from llenergymeasure.results.report.output_table import answer_table
+from llenergymeasure.results.report.output_table import output_table
 from llenergymeasure.results.report.percentile_table import percentile_table
 from llenergymeasure.results.report.phase_table import cost_heads, cost_rows, phase_table
 from llenergymeasure.results.report.precision_table import budget_table, detectable_words, ratio_table
@@ -115,7 +115,7 @@ def page(study: StudyResults) -> dict[str, Any]:
         records.setdefault(record["experiment_id"], []).append(record)
     return {
         "schema_version": SCHEMA_VERSION,
-        "ended": None if plan["look"] is None else in_words(plan["look"]),
+        "ended": None if plan["interim"] is None else in_words(plan["interim"]),
         "plan": plan,
         "models": list(dict.fromkeys(entry["config"]["model"] for entry in plan["experiments"].values())),
         "machines": machine_names(study.records),
@@ -133,7 +133,7 @@ def page(study: StudyResults) -> dict[str, Any]:
         "no_energy": not with_energy,
         "heads": ranking_heads(scales),
         "groups": ranking_groups(groups, numbers, scales),
-        "answers": answer_table(experiments),
+        "outputs": output_table(experiments),
         "rerun": rerun_table(study.rerun, experiments),
         "best_of_all": best_of_all,
         "scatters": [
@@ -188,8 +188,8 @@ def _headline(title: str, found: Best | None, source: str | None) -> Headline:
     text, _ = scale.estimate(figure)
     estimated = METRICS[found.metric].energy and item.estimated
     interval = _interval_text(figure, scale)
-    if found.metric in item.u95:
-        interval += f"; ± {scale.value(item.u95[found.metric])} with the instrument"
+    if found.metric in item.expanded95:
+        interval += f"; ± {scale.value(item.expanded95[found.metric])} with the instrument"
     return Headline(title, item, text, scale.unit, interval, distinguishable(found), source, estimated)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from llenergymeasure.records.metrics import METRICS
+from llenergymeasure.records.metrics import REQUEST_LATENCIES
 from llenergymeasure.results.report.experiments import Experiment
 from llenergymeasure.results.report.formatting import Scale, unit_scale
 from llenergymeasure.results.report.phase_table import estimate_cell
 from llenergymeasure.results.report.tables import Cell, Head
-from llenergymeasure.results.tables.latencies import LATENCIES, QUOTED, Distribution, Latencies
+from llenergymeasure.results.tables.latencies import QUOTED, Distribution, Latencies
 
 _WORDS = {"p50": "median", "p95": "95 %", "p99": "99 %"}
 
@@ -26,7 +26,7 @@ def percentile_table(
 ) -> PercentileTable | None:
     """None where no request was timed."""
     shown = [item for item in ranked if item.experiment_id in latencies]
-    metrics = [name for name in LATENCIES if any(name in latencies[item.experiment_id] for item in shown)]
+    metrics = [name for name in REQUEST_LATENCIES if any(name in latencies[item.experiment_id] for item in shown)]
     if not metrics:
         return None
     scales = {
@@ -35,7 +35,12 @@ def percentile_table(
     }
     return PercentileTable(
         heads=[
-            Head(f"{METRICS[name].label} {_WORDS[quoted]}", scales[name].unit, METRICS[name].definition, "")
+            Head(
+                f"{REQUEST_LATENCIES[name].label} {_WORDS[quoted]}",
+                scales[name].unit,
+                REQUEST_LATENCIES[name].definition,
+                "",
+            )
             for name in metrics
             for quoted in QUOTED
         ],

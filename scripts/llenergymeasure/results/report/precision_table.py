@@ -129,7 +129,7 @@ def _scatter(item: Experiment) -> float | None:
 
 def _expanded(item: Experiment) -> float | None:
     mean = item.mean(ENERGY)
-    return item.u95[ENERGY] / abs(mean) if mean and ENERGY in item.u95 else None
+    return item.expanded95[ENERGY] / abs(mean) if mean and ENERGY in item.expanded95 else None
 
 
 def _percent(value: float | None, estimated: bool) -> Cell:

@@ -22,7 +22,7 @@ RANKING = (
     "net_energy_per_output_token_j",
     SPEED,
     "ttft_s",
-    "itl_s",
+    "tpot_s",
     "e2e_latency_s",
     "peak_memory_bytes",
     "average_power_w",
@@ -60,7 +60,7 @@ class RankingRow:
 
     @property
     def same_sort(self) -> str:
-        """Sorts the column "same answer": an earlier difference is farther from the reference's answer."""
+        """Sorts the column "same output": an earlier difference is farther from the reference's output."""
         found = self.experiment.comparison
         if found.identical is None:
             return ""

@@ -1,4 +1,4 @@
-"""The answer in five lines, for the end of a run."""
+"""The summary in five lines, for the end of a run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def five_lines(study: StudyResults, report: Path) -> str:
     counts += [f"{number} {status}" for status in ("failed", "invalid") if (number := _count(experiments, status))]
     replicates = study.plan["replicates"]
     tally = f"{len(experiments)} experiments × {replicates} replicate{'' if replicates == 1 else 's'}"
-    ended = "" if study.plan["look"] is None else f"; {in_words(study.plan['look'])}"
+    ended = "" if study.plan["interim"] is None else f"; {in_words(study.plan['interim'])}"
     lines = (
         ("study:          ", f"{study.plan['study']} · {tally}: {', '.join(counts)}{ended}"),
         ("best by energy: ", _by_energy(experiments)),
@@ -77,20 +77,20 @@ def _sentence(found: Best | None) -> str:
         spread = "one replicate, no interval"
     else:
         spread = f"95 % interval {scale.value(figure.low)} to {scale.value(figure.high)}, n={figure.n}"
-        if found.metric in found.first.u95:
-            spread += f"; ± {scale.value(found.first.u95[found.metric])} with the instrument"
+        if found.metric in found.first.expanded95:
+            spread += f"; ± {scale.value(found.first.expanded95[found.metric])} with the instrument"
     versus = "" if found.second is None else f"; {distinguishable(found)}"
     return (
-        f"{found.first.label} · {scale.value(figure.mean)} {scale.unit} ({spread}){versus}{other_answer(found.first)}"
+        f"{found.first.label} · {scale.value(figure.mean)} {scale.unit} ({spread}){versus}{other_output(found.first)}"
     )
 
 
-def other_answer(item: Experiment) -> str:
+def other_output(item: Experiment) -> str:
     """What must be said beside a best figure: that this configuration says something else than the reference."""
     found = item.comparison
     if not found.differs:
         return ""
-    return f"; its answer is not the reference's: it differs from token {found.first_difference}"
+    return f"; its output is not the reference's: it differs from token {found.first_difference}"
 
 
 def _count(experiments: list[Experiment], status: str) -> int:

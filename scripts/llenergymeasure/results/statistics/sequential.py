@@ -1,9 +1,10 @@
 """Intervals that stay true although somebody looked after each replicate and stopped when he liked what he saw.
 
 A study that stops as soon as its interval is narrow stops too often where the spread was underestimated by chance, so
-that Student's interval at that moment holds the truth in less than 95 % (Anscombe 1952, Proc. Cambridge Phil. Soc. 48).
-Intervals are therefore made at a higher nominal level at each look, one for all looks, so that with the stopping rule
-in force they hold the truth in 95 % whatever the true spread is.
+that Student's interval at that moment covers the true value in less than 95 % (Anscombe 1952, Proc. Cambridge Phil.
+Soc. 48).
+Intervals are therefore made at a higher nominal level at each interim analysis, one level for all, so that with the
+stopping rule in force they cover the true value in 95 % whatever the true spread is.
 """
 
 from __future__ import annotations
@@ -18,17 +19,19 @@ from llenergymeasure.results.statistics.split_plot import Floats
 
 PATHS = 20_000
 SEED = 20_241_124
-# How many true spreads are tried between "stops at the first look" and "never stops".
+# How many true spreads are tried between "stops at the first analysis" and "never stops".
 SPREADS = 24
 _STEPS = 12
 
 
 @lru_cache(maxsize=64)
 def nominal_level(first: int, last: int) -> float:
-    """The level of Student's interval at each look from `first` to `last` replicates, for 95 % at the one that stops.
+    """The level of Student's interval at each interim analysis, for 95 % at the one that stops.
+
+    first, last: number of replicates at the first and at the last analysis.
 
     The smallest one whose coverage is 95 % or more for every true spread over the width that is asked for, by
-    simulation of normal replicates (seeded). A single look needs no correction.
+    simulation of normal replicates (seeded). A single analysis needs no correction.
     """
     if last <= first:
         return CONFIDENCE
@@ -45,7 +48,7 @@ def nominal_level(first: int, last: int) -> float:
 
 
 def _paths(first: int, last: int) -> tuple[Floats, Floats]:
-    """Running means and standard errors of standard normal figures, a row a path and a column a look."""
+    """Running means and standard errors of standard normal figures, one row per path, one column per analysis."""
     draws = np.random.default_rng(SEED).standard_normal((PATHS, last))
     counts = np.arange(1, last + 1)
     sums, squares = np.cumsum(draws, axis=1), np.cumsum(draws**2, axis=1)

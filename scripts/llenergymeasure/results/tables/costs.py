@@ -77,9 +77,9 @@ def _row(row: Mapping[Hashable, Any], costs: CostsConfig) -> dict[str, Any]:
 
 def _energy(row: Mapping[Hashable, Any]) -> tuple[float | None, float | None, float | None]:
     """J/token: mean and 95 % interval, the instrument's uncertainty in it where it is known."""
-    mean, u95 = _known(row[f"{ENERGY}_mean"]), _known(row[f"{ENERGY}_u95"])
-    if mean is not None and u95 is not None:
-        return mean, mean - u95, mean + u95
+    mean, expanded95 = _known(row[f"{ENERGY}_mean"]), _known(row[f"{ENERGY}_expanded95"])
+    if mean is not None and expanded95 is not None:
+        return mean, mean - expanded95, mean + expanded95
     return mean, _known(row[f"{ENERGY}_ci95_low"]), _known(row[f"{ENERGY}_ci95_high"])
 
 

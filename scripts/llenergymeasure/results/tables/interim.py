@@ -1,4 +1,4 @@
-"""A look after a replicate: is the figure known well enough, or is another replicate measured?"""
+"""The interim analysis after a replicate: is the figure known well enough, or is another replicate measured?"""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _WHY = {
 }
 
 
-def look(
+def interim_analysis(
     plan: Mapping[str, Any],
     replicates: int,
     records: Sequence[Mapping[str, Any]],
     calibrations: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """What looks/<replicates>.json says; `reason` is why the study ends here, None where it goes on.
+    """What interim/<replicates>.json says; `reason` is why the study ends here, None where it goes on.
 
     records: of all replicates so far; calibrations: of every session, for what a replicate takes
     """

@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from llenergymeasure.records.metrics import REQUEST_LATENCIES
 from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.statistics.estimates import CONFIDENCE, Estimate
 from llenergymeasure.results.statistics.percentiles import Pooled
 from llenergymeasure.results.statistics.split_plot import Floats
 
-LATENCIES = ("ttft_s", "itl_s", "e2e_latency_s")
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 # Those that are quoted, so that they come with an interval.
 QUOTED = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
@@ -96,14 +96,14 @@ def read_latencies(paths: Sequence[Path], valid: Collection[tuple[str, int]], le
 def _read(path: Path, valid: Collection[tuple[str, int]]) -> Iterator[tuple[str, str, Floats]]:
     """(experiment, metric, known values) of the valid runs in a file."""
     try:
-        table = pq.read_table(path, columns=["experiment_id", "replicate", *LATENCIES])
+        table = pq.read_table(path, columns=["experiment_id", "replicate", *REQUEST_LATENCIES])
     except (OSError, pa.ArrowException) as error:
         raise ResultsError(f"{path} can't be read ({error}); delete {path.parent} and run again") from error
     # Rows of a run stand together, since one experiment is measured after the other.
     for start, stop in _stretches(table):
         key = (table["experiment_id"][start].as_py(), table["replicate"][start].as_py())
         if key in valid:
-            for metric in LATENCIES:
+            for metric in REQUEST_LATENCIES:
                 yield key[0], metric, _values(table[metric].slice(start, stop - start))
 
 

@@ -65,11 +65,11 @@ def write_comparison(old: Path, new: Path, csv: Path) -> None:
 
 
 def read_side(folder: Path) -> Side:
-    looks = sorted((folder / "looks").glob("*.json"), key=lambda path: int(path.stem))
+    interim = sorted((folder / "interim").glob("*.json"), key=lambda path: int(path.stem))
     drawn = read_plan(folder / "plan.json", [], [])
     present = [folder / "sessions" / session / str(number) / "measurements.jsonl" for session, number in drawn["order"]]
     measurements = [path for path in present if path.exists()]
-    plan = read_plan(folder / "plan.json", measurements, looks[-1:])
+    plan = read_plan(folder / "plan.json", measurements, interim[-1:])
     summary = read_table(folder / "summary.parquet")
     unknown = [column for column in _READ if column not in summary.columns]
     if unknown:

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from llenergymeasure.records.labels import show
-from llenergymeasure.records.metrics import METRICS, U95_METRICS
+from llenergymeasure.records.metrics import ENERGY_METRICS, METRICS
 from llenergymeasure.results.statistics.instrument import instrument
-from llenergymeasure.results.tables.answer_columns import ANSWER_KINDS, run_columns
+from llenergymeasure.results.tables.output_match import OUTPUT_MATCH_KINDS, run_columns
 
 _TEXTS = (
     "experiment_id",
@@ -26,7 +26,10 @@ _TEXTS = (
     "energy_source",
     "output_digest",
 )
-_FIGURES = (*METRICS, *(f"{metric}_u_{part}" for metric in U95_METRICS for part in ("random", "gain", "other_gains")))
+_FIGURES = (
+    *METRICS,
+    *(f"{metric}_u_{part}" for metric in ENERGY_METRICS for part in ("random", "gain", "other_gains")),
+)
 _KINDS = {**dict.fromkeys(_TEXTS, "string"), **dict.fromkeys(_FIGURES, "Float64"), "evidence_ok": "boolean"}
 
 
@@ -84,14 +87,14 @@ def why_invalid(record: Mapping[str, Any]) -> str:
 
 
 def _kind(name: str) -> Any:
-    return {**_KINDS, **ANSWER_KINDS}.get(name, "int64")
+    return {**_KINDS, **OUTPUT_MATCH_KINDS}.get(name, "int64")
 
 
 def _instrument(record: Mapping[str, Any]) -> dict[str, float | None]:
     """Standard uncertainties of a run's energy figures: what is new in each window, and the gains that all share."""
     return {
         f"{metric}_u_{part}": value
-        for metric in U95_METRICS
+        for metric in ENERGY_METRICS
         for part, value in asdict(instrument(record, metric)).items()
     }
 

@@ -20,25 +20,24 @@ from llenergymeasure.records.metrics import (
     PARTS,
     SUMMARY_METRICS,
     TAIL_COLUMNS,
-    U95_METRICS,
 )
 from llenergymeasure.results.statistics.columns import Estimates, Groups, expanded_of_means
 from llenergymeasure.results.statistics.ratios import RATIO_COLUMNS, ratio_columns
 from llenergymeasure.results.statistics.split_plot import Floats
-from llenergymeasure.results.tables.answer_columns import ANSWER_COLUMNS, ANSWER_KINDS, summary_columns
 from llenergymeasure.results.tables.load_cost import load_cost
+from llenergymeasure.results.tables.output_match import OUTPUT_MATCH_COLUMNS, OUTPUT_MATCH_KINDS, summary_columns
 
 DIFFERS = "differs"
 # From the best to the worst.
 VERDICTS = ("valid", "suspect", "invalid")
-U95_SUMMARY = tuple(metric for metric in SUMMARY_METRICS if metric in U95_METRICS)
+EXPANDED95_SUMMARY = tuple(metric for metric in SUMMARY_METRICS if metric in ENERGY_METRICS)
 
 
 def summary_table(plan: Mapping[str, Any], runs: pd.DataFrame, setups: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """One row an experiment of the plan, in the plan's order, with the contract's columns first.
 
     Behind them: further metrics, `<metric>_n` (values each mean is over), what loading cost, the number of
-    warnings, notes on figures that are missing, and the answer against the reference's.
+    warnings, notes on figures that are missing, and the output against the reference's.
     """
     experiments = plan["experiments"]
     names = list(experiments)
@@ -73,17 +72,17 @@ def summary_table(plan: Mapping[str, Any], runs: pd.DataFrame, setups: Sequence[
     columns |= _figures(found, FURTHER_METRICS)
     columns |= {f"{metric}_n": found[metric].n for metric in SUMMARY_METRICS}
     columns |= _load_columns(experiments, setups)
-    kinds: dict[str, Any] = ANSWER_KINDS
+    kinds: dict[str, Any] = OUTPUT_MATCH_KINDS
     columns |= {
         "warnings": every.total(runs["warnings"].to_numpy(float)).astype("int64"),
         "notes": _text(_notes(valid, found, different, good)),
-        **{name: pd.Series(each, dtype=kinds[name]).array for name, each in _answers(plan, valid, good).items()},
+        **{name: pd.Series(each, dtype=kinds[name]).array for name, each in _outputs(plan, valid, good).items()},
         "validity": _text(_worst(every, runs["validity"])),
     }
-    for metric in U95_SUMMARY:
+    for metric in EXPANDED95_SUMMARY:
         figures, random, gain, other_gains = (_column(good, name) for name in _with_parts(metric))
         of_meter = expanded_of_means(valid, figures, random, gain, other_gains, level)
-        columns[f"{metric}_u95"] = _figure(np.where(different == 1, of_meter, np.nan))
+        columns[f"{metric}_expanded95"] = _figure(np.where(different == 1, of_meter, np.nan))
     ratios = ratio_columns(plan, runs)
     columns |= {name: _figure([ratios[each][name] for each in names]) for name in RATIO_COLUMNS}
     table = pd.DataFrame(columns)
@@ -104,9 +103,9 @@ def summary_names(plan: Mapping[str, Any]) -> list[str]:
                 *LOAD_COLUMNS,
                 "warnings",
                 "notes",
-                *ANSWER_COLUMNS,
+                *OUTPUT_MATCH_COLUMNS,
                 "validity",
-                *(f"{metric}_u95" for metric in U95_SUMMARY),
+                *(f"{metric}_expanded95" for metric in EXPANDED95_SUMMARY),
                 *RATIO_COLUMNS,
             ]
         )
@@ -155,27 +154,27 @@ def _evidence(every: Groups, runs: pd.DataFrame) -> Any:
     return pd.arrays.BooleanArray(right, ~known)
 
 
-def _answers(plan: Mapping[str, Any], valid: Groups, good: pd.DataFrame) -> dict[str, list[Any]]:
+def _outputs(plan: Mapping[str, Any], valid: Groups, good: pd.DataFrame) -> dict[str, list[Any]]:
     """Over the valid replicates: identical in all, the earliest difference, the mean share and log-probability.
 
     A run that was compared with another reference, which Snakemake would measure again, says nothing here.
     """
     reference = plan.get("reference")
-    mine = (good["answer_reference"] == reference).fillna(False).to_numpy(bool)
-    identical = _column(good, "answer_identical")
+    mine = (good["output_match_reference"] == reference).fillna(False).to_numpy(bool)
+    identical = _column(good, "output_match_identical")
     asked = mine & np.isfinite(identical)
     known, same = valid.count(asked), valid.count(asked & (identical == 1))
 
     def column(name: str) -> Floats:
         return np.where(mine, _column(good, name), np.nan)
 
-    first = valid.smallest(column("answer_first_difference"))
+    first = valid.smallest(column("output_match_first_difference"))
     return summary_columns(
         reference,
         identical=[bool(same[place] == count) if count else None for place, count in enumerate(known)],
         first_difference=[None if np.isnan(value) else int(value) for value in first],
-        equal_token_share=_known(valid.moments(column("answer_equal_token_share"))[1]),
-        reference_logprob=_known(valid.moments(column("answer_reference_logprob"))[1]),
+        equal_token_share=_known(valid.moments(column("output_match_equal_token_share"))[1]),
+        reference_logprob=_known(valid.moments(column("output_match_reference_logprob"))[1]),
     )
 
 

@@ -1,7 +1,7 @@
 """After each replicate of a study that names a precision: is it reached, or is another replicate measured?"""
 
 
-checkpoint look:
+checkpoint interim:
     input:
         measurements=lambda wildcards: first_replicates(
             int(wildcards.replicates), "measurements.jsonl"
@@ -11,13 +11,13 @@ checkpoint look:
             for session_id in PLAN.sessions
         ],
     output:
-        record=f"{RESULTS}/looks/{{replicates}}.json",
+        record=f"{RESULTS}/interim/{{replicates}}.json",
     log:
-        f"{RESULTS}/logs/look/{{replicates}}.log",
+        f"{RESULTS}/logs/interim/{{replicates}}.log",
     conda:
         "../../envs/light.yaml"
     params:
         plan=PLAN_FILE,
         stopping=PLAN.stopping,
     script:
-        "../../scripts/look.py"
+        "../../scripts/interim.py"

@@ -1,4 +1,4 @@
-"""The answer: five lines, whatever happened."""
+"""The summary: five lines, whatever happened."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llenergymeasure.results.report.terminal_summary import five_lines
 REPORT = Path("results/study/report.html")
 
 
-def answer(folder: StudyFolder) -> list[str]:
+def summary(folder: StudyFolder) -> list[str]:
     lines = five_lines(folder.results(), REPORT).splitlines()
     assert len(lines) == 5
     assert lines[4].endswith("results/study/report.html")
@@ -20,7 +20,7 @@ def answer(folder: StudyFolder) -> list[str]:
 
 def test_names_the_best_with_interval_and_source(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study")
-    study, energy, speed, failures, _ = answer(folder)
+    study, energy, speed, failures, _ = summary(folder)
     assert "4 experiments × 3 replicates: 4 measured" in study
     # Four at a time is fastest, sdpa is faster than eager, and the estimate is power × time.
     for line in (energy, speed):
@@ -38,7 +38,7 @@ def test_measured_and_estimated_have_a_best_each(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study", source=MEASURED)
     for replicate in (1, 2, 3):
         folder.change(1, replicate, lambda record: record.update(energy_source=ESTIMATED))
-    energy = answer(folder)[1]
+    energy = summary(folder)[1]
     assert energy.index("measured by nvml-total-energy") < energy.index("ESTIMATED by codecarbon")
 
 
@@ -47,7 +47,7 @@ def test_failures_come_with_reasons(tmp_path: Path) -> None:
     folder.change(1, 1, fail("load", "ImportError", "no flash\nattention"))
     folder.change(2, 1, ignore("pytorch.batch_size", "rows of 3"))
     folder.change(0, 1, warn("window-not-stable", "varies"))
-    study, energy, _, failures, _ = answer(folder)
+    study, energy, _, failures, _ = summary(folder)
     assert "2 measured, 1 failed, 1 invalid" in study
     assert "one replicate, no interval" in energy
     assert "1 failed, 1 invalid, 1 warning; " in failures
@@ -60,7 +60,7 @@ def test_a_study_in_which_everything_failed_has_an_answer(tmp_path: Path) -> Non
     for experiment in range(4):
         for replicate in (1, 2, 3):
             folder.change(experiment, replicate, fail("load", "OutOfMemoryError", f"reason {experiment}"))
-    study, energy, speed, failures, _ = answer(folder)
+    study, energy, speed, failures, _ = summary(folder)
     assert "0 measured, 4 failed" in study
     assert "unknown" in energy
     assert "unknown" in speed
@@ -73,6 +73,6 @@ def test_without_a_meter_energy_is_unknown_and_not_zero(tmp_path: Path) -> None:
     for experiment in range(4):
         for replicate in (1, 2, 3):
             folder.change(experiment, replicate, without_energy("NVML is not there"))
-    _, energy, speed, *_ = answer(folder)
+    _, energy, speed, *_ = summary(folder)
     assert "unknown" in energy
     assert "output tokens/s" in speed

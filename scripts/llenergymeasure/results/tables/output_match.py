@@ -1,4 +1,4 @@
-"""An experiment's answer against the reference's: from the records to the tables, and back into words."""
+"""An experiment's output against the reference's: from the records to the tables, and back into words."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import pandas as pd
 NO_RECORD = "no replicate gave figures"
 NOT_COMPARED = "the record holds no comparison with this reference"
 
-# Column → what it is called in a record's `answer`. These stand behind all others, in runs and in the summary.
+# Column → what it is called in a record's `output`. These stand behind all others, in runs and in the summary.
 _COLUMNS = {
-    "answer_reference": "reference",
-    "answer_identical": "identical",
-    "answer_first_difference": "first_difference",
-    "answer_equal_token_share": "equal_token_share",
-    "answer_reference_logprob": "reference_logprob_mean",
+    "output_match_reference": "reference",
+    "output_match_identical": "identical",
+    "output_match_first_difference": "first_difference",
+    "output_match_equal_token_share": "equal_token_share",
+    "output_match_reference_logprob": "reference_logprob_mean",
 }
-ANSWER_COLUMNS = tuple(_COLUMNS)
-ANSWER_KINDS = {
-    "answer_reference": "string",
-    "answer_identical": "boolean",
-    "answer_first_difference": "Int64",
-    "answer_equal_token_share": "Float64",
-    "answer_reference_logprob": "Float64",
+OUTPUT_MATCH_COLUMNS = tuple(_COLUMNS)
+OUTPUT_MATCH_KINDS = {
+    "output_match_reference": "string",
+    "output_match_identical": "boolean",
+    "output_match_first_difference": "Int64",
+    "output_match_equal_token_share": "Float64",
+    "output_match_reference_logprob": "Float64",
 }
 
 
@@ -33,7 +33,7 @@ ANSWER_KINDS = {
 class Comparison:
     """What the replicates of one experiment say together; None where it is not known.
 
-    reference: experiment whose answer this one is compared with
+    reference: experiment whose output this one is compared with
     identical: whether every replicate put out the reference's tokens
     first_difference: index of the earliest token that differs, the first output token being 0
     equal_token_share: positions with the reference's token over all positions, from 0 to 1
@@ -63,8 +63,8 @@ class Comparison:
 
 def run_columns(record: Mapping[str, Any]) -> dict[str, Any]:
     """One run's comparison, null where the run failed."""
-    answer = record.get("answer") or {}
-    return {column: answer.get(name) for column, name in _COLUMNS.items()}
+    output = record.get("output_match") or {}
+    return {column: output.get(name) for column, name in _COLUMNS.items()}
 
 
 def summary_columns(
@@ -77,18 +77,18 @@ def summary_columns(
 ) -> dict[str, list[Any]]:
     """The summary's columns, a value an experiment."""
     values = ([reference] * len(identical), identical, first_difference, equal_token_share, reference_logprob)
-    return dict(zip(ANSWER_COLUMNS, values, strict=True))
+    return dict(zip(OUTPUT_MATCH_COLUMNS, values, strict=True))
 
 
 def comparison_of(row: Mapping[Any, Any], valid: Iterable[Mapping[str, Any]]) -> Comparison:
     """From an experiment's row of the summary, with the reasons that its valid records give."""
     records = list(valid)
-    reference = _or_none(row["answer_reference"])
-    answers = [found for record in records if (found := record.get("answer")) and found["reference"] == reference]
-    reasons = dict.fromkeys(answer["reason"] for answer in answers if answer["reason"])
-    unscored = dict.fromkeys(answer["logprob_reason"] for answer in answers if answer["logprob_reason"])
-    identical = _or_none(row["answer_identical"])
-    first = _or_none(row["answer_first_difference"])
+    reference = _or_none(row["output_match_reference"])
+    outputs = [found for record in records if (found := record.get("output_match")) and found["reference"] == reference]
+    reasons = dict.fromkeys(output["reason"] for output in outputs if output["reason"])
+    unscored = dict.fromkeys(output["logprob_reason"] for output in outputs if output["logprob_reason"])
+    identical = _or_none(row["output_match_identical"])
+    first = _or_none(row["output_match_first_difference"])
     why_unknown = None
     if identical is None:
         why_unknown = "; ".join(reasons) or (NOT_COMPARED if records else NO_RECORD)
@@ -96,8 +96,8 @@ def comparison_of(row: Mapping[Any, Any], valid: Iterable[Mapping[str, Any]]) ->
         reference=reference,
         identical=None if identical is None else bool(identical),
         first_difference=None if first is None else int(first),
-        equal_token_share=_or_none(row["answer_equal_token_share"]),
-        reference_logprob=_or_none(row["answer_reference_logprob"]),
+        equal_token_share=_or_none(row["output_match_equal_token_share"]),
+        reference_logprob=_or_none(row["output_match_reference_logprob"]),
         why_unknown=why_unknown,
         why_no_logprob="; ".join(unscored) or why_unknown,
     )

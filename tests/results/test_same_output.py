@@ -16,11 +16,11 @@ from llenergymeasure.results.report.terminal_summary import five_lines
 
 WIDTHS = {"pytorch.load_in_8bit": [None, True], "pytorch.batch_size": [1, 4]}
 COLUMNS = [
-    "answer_reference",
-    "answer_identical",
-    "answer_first_difference",
-    "answer_equal_token_share",
-    "answer_reference_logprob",
+    "output_match_reference",
+    "output_match_identical",
+    "output_match_first_difference",
+    "output_match_equal_token_share",
+    "output_match_reference_logprob",
 ]
 
 
@@ -49,44 +49,44 @@ def costs(folder: StudyFolder, experiment: int, energy_j: float) -> None:
         )
 
 
-def answer(**changes: Any) -> Any:
-    return lambda record: record["answer"].update(changes)
+def output_match(**changes: Any) -> Any:
+    return lambda record: record["output_match"].update(changes)
 
 
 def test_the_summary_says_it_behind_all_other_columns(folder: StudyFolder) -> None:
-    folder.change(2, 2, answer(first_difference=1, equal_token_share=0.25, reference_logprob_mean=-2.6))
+    folder.change(2, 2, output_match(first_difference=1, equal_token_share=0.25, reference_logprob_mean=-2.6))
     folder.write().aggregate()
     rows = rows_of(folder)
     columns = list(rows[0])
     first = columns.index(COLUMNS[0])
     assert columns[first : first + 5] == COLUMNS and columns.index("notes") == first - 1
-    assert [row["answer_reference"] for row in rows] == [folder.ids[0]] * 4
-    assert [row["answer_identical"] for row in rows] == ["True", "True", "False", "False"]
+    assert [row["output_match_reference"] for row in rows] == [folder.ids[0]] * 4
+    assert [row["output_match_identical"] for row in rows] == ["True", "True", "False", "False"]
     # The earliest of the replicates, and not 1.0; the means of the others.
-    assert [row["answer_first_difference"] for row in rows] == ["", "", "1", "3"]
-    assert float(rows[2]["answer_equal_token_share"]) == pytest.approx((0.625 + 0.25 + 0.625) / 3)
-    assert float(rows[2]["answer_reference_logprob"]) == pytest.approx(-(2.0 + 2.6 + 2.0) / 3)
+    assert [row["output_match_first_difference"] for row in rows] == ["", "", "1", "3"]
+    assert float(rows[2]["output_match_equal_token_share"]) == pytest.approx((0.625 + 0.25 + 0.625) / 3)
+    assert float(rows[2]["output_match_reference_logprob"]) == pytest.approx(-(2.0 + 2.6 + 2.0) / 3)
     assert list(pd.read_parquet(folder.root / "summary.parquet").columns) == columns
 
 
 def test_one_replicate_that_differs_is_not_identical(folder: StudyFolder) -> None:
-    folder.change(1, 3, answer(identical=False, first_difference=15, equal_token_share=0.99))
-    assert rows_of(folder.write().aggregate())[1]["answer_identical"] == "False"
+    folder.change(1, 3, output_match(identical=False, first_difference=15, equal_token_share=0.99))
+    assert rows_of(folder.write().aggregate())[1]["output_match_identical"] == "False"
 
 
 def test_runs_hold_each_replicates_own(folder: StudyFolder) -> None:
-    folder.change(2, 2, answer(first_difference=1))
+    folder.change(2, 2, output_match(first_difference=1))
     folder.change(0, 1, fail("measure", "WorkerLost", "killed"))
     folder.write().aggregate()
     runs = pd.read_parquet(folder.root / "runs.parquet")
     assert list(runs.columns[-5:]) == COLUMNS
-    assert runs["answer_first_difference"].tolist()[6:9] == [3, 1, 3]
-    assert pd.isna(runs["answer_identical"].iloc[0])
-    assert runs["answer_identical"].iloc[1]
+    assert runs["output_match_first_difference"].tolist()[6:9] == [3, 1, 3]
+    assert pd.isna(runs["output_match_identical"].iloc[0])
+    assert runs["output_match_identical"].iloc[1]
 
 
 def test_the_table_names_the_reference_and_what_differs(folder: StudyFolder) -> None:
-    section = page_of(folder).section("same-answer")
+    section = page_of(folder).section("same-output")
     rows = section.table()[1:]
     assert [row[1] for row in rows] == ["identical", "identical", "differs from token 3", "differs from token 3"]
     assert rows[0][0] == "batch_size1REFERENCE"
@@ -105,7 +105,7 @@ def test_the_reference_stands_first_wherever_it_is_in_the_study(tmp_path: Path) 
         matrix=WIDTHS,
         measurement={"replicates": 3, "reference": {"pytorch.load_in_8bit": True, "pytorch.batch_size": 4}},
     )
-    rows = page_of(folder).section("same-answer").table()[1:]
+    rows = page_of(folder).section("same-output").table()[1:]
     assert rows[0][0] == "load_in_8bittrue batch_size4REFERENCE"
     assert [row[1][:9] for row in rows] == ["identical", "differs f", "differs f", "identical"]
 
@@ -113,38 +113,38 @@ def test_the_reference_stands_first_wherever_it_is_in_the_study(tmp_path: Path) 
 def test_a_cheaper_setting_that_changes_the_answer_is_marked_everywhere(folder: StudyFolder) -> None:
     costs(folder, 3, 1e-3)
     page = page_of(folder)
-    section = page.section("same-answer")
+    section = page.section("same-output")
     (badge,) = section.all("span", class_="badge")[1:]
-    assert badge.text == "CHEAPER, OTHER ANSWER"
+    assert badge.text == "CHEAPER, OTHER OUTPUT"
     assert [row[0] for row in section.table() if "CHEAPER" in row[1]] == ["load_in_8bittrue batch_size4"]
-    assert "1 configuration needs less energy per token than the reference and gives another answer" in section.text
+    assert "1 configuration needs less energy per token than the reference and gives another output" in section.text
     (best,) = (card for card in page.all("div", class_="card") if "Best by energy" in card.text)
-    assert "Another answer: its tokens differ from the reference's from token 3" in best.text
+    assert "Another output: its tokens differ from the reference's from token 3" in best.text
     energy = five_lines(folder.read(), Path("report.html")).splitlines()[1]
     assert "load_in_8bit=true batch_size=4" in energy
-    assert "its answer is not the reference's: it differs from token 3" in energy
+    assert "its output is not the reference's: it differs from token 3" in energy
 
 
 def test_a_cheaper_setting_with_the_same_answer_is_not_marked(folder: StudyFolder) -> None:
     costs(folder, 1, 1e-3)
     page = page_of(folder)
     assert "CHEAPER" not in page.text
-    assert "Another answer" not in page.text
-    assert "its answer" not in five_lines(folder.read(), Path("report.html"))
+    assert "Another output" not in page.text
+    assert "its output" not in five_lines(folder.read(), Path("report.html"))
 
 
 def test_energy_of_another_source_is_not_called_cheaper(folder: StudyFolder) -> None:
     costs(folder, 3, 1e-3)
     for replicate in (1, 2, 3):
         folder.change(3, replicate, lambda record: record.update(energy_source=ESTIMATED))
-    section = page_of(folder).section("same-answer")
+    section = page_of(folder).section("same-output")
     assert "CHEAPER" not in section.text
     assert section.table()[4][5] == "–"
 
 
 def test_the_ranking_has_a_marker(folder: StudyFolder) -> None:
     head, _, *rows = page_of(folder).section("ranking").table()
-    column = head.index("Same answer")
+    column = head.index("Same output")
     found = {row[1]: row[column] for row in rows}
     assert found == {
         "batch_size1": "yes",
@@ -157,11 +157,15 @@ def test_the_ranking_has_a_marker(folder: StudyFolder) -> None:
 def test_what_can_not_be_compared_says_why(folder: StudyFolder) -> None:
     nothing = {"identical": None, "first_difference": None, "equal_token_share": None, "reference_logprob_mean": None}
     for replicate in (1, 2, 3):
-        folder.change(1, replicate, answer(comparable=False, reason="other prompts than the reference's", **nothing))
-        folder.change(2, replicate, answer(reference_logprob_mean=None, logprob_reason="OutOfMemoryError: no room"))
+        folder.change(
+            1, replicate, output_match(comparable=False, reason="other prompts than the reference's", **nothing)
+        )
+        folder.change(
+            2, replicate, output_match(reference_logprob_mean=None, logprob_reason="OutOfMemoryError: no room")
+        )
         folder.change(3, replicate, fail("load", "ImportError", "no kernel"))
     page = page_of(folder)
-    section = page.section("same-answer")
+    section = page.section("same-output")
     rows = {row[0]: row[1:] for row in section.table()[1:]}
     assert rows["batch_size4"] == [
         "not compared: other prompts than the reference's",
@@ -184,22 +188,22 @@ def test_a_reference_that_failed_is_told_once_and_loudly(folder: StudyFolder) ->
     for replicate in (1, 2, 3):
         folder.change(0, replicate, fail("load", "ImportError", "no kernel"))
         for experiment in (1, 2, 3):
-            folder.change(experiment, replicate, answer(comparable=False, reason=reason, **nothing))
-    (banner,) = page_of(folder).section("same-answer").all("div", class_="banner")
-    assert banner.text.startswith("No answer could be compared:")
+            folder.change(experiment, replicate, output_match(comparable=False, reason=reason, **nothing))
+    (banner,) = page_of(folder).section("same-output").all("div", class_="banner")
+    assert banner.text.startswith("No output could be compared:")
     assert reason in banner.text
 
 
 def test_nearly_all_tokens_are_not_all(folder: StudyFolder) -> None:
     for replicate in (1, 2, 3):
-        folder.change(2, replicate, answer(equal_token_share=0.99999))
-    assert page_of(folder).section("same-answer").table()[3][2] == "> 99.9 %"
+        folder.change(2, replicate, output_match(equal_token_share=0.99999))
+    assert page_of(folder).section("same-output").table()[3][2] == "> 99.9 %"
 
 
 def test_a_run_that_was_compared_with_another_reference_says_nothing(folder: StudyFolder) -> None:
     for replicate in (1, 2, 3):
-        folder.change(1, replicate, answer(reference="0" * 12))
+        folder.change(1, replicate, output_match(reference="0" * 12))
     row = rows_of(folder.write().aggregate())[1]
-    assert (row["answer_identical"], row["answer_reference_logprob"]) == ("", "")
-    table = read_page(render(folder.read())).section("same-answer").table()
+    assert (row["output_match_identical"], row["output_match_reference_logprob"]) == ("", "")
+    table = read_page(render(folder.read())).section("same-output").table()
     assert table[2][1] == "not compared: the record holds no comparison with this reference"

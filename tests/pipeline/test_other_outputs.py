@@ -1,4 +1,4 @@
-"""Whose answer is it? A study in which one setting changes what the model says, from file to report."""
+"""Whose output is it? A study in which one setting changes what the model says, from file to report."""
 
 from __future__ import annotations
 
@@ -48,23 +48,23 @@ def test_every_record_is_compared_with_the_reference(measured: Pipeline) -> None
     assert measured.plan()["reference"] == reference["experiment_id"]
     for record in (other_setup, reference, again, banned, fewer):
         assert record["status"] == "ok"
-        assert record["answer"]["reference"] == reference["experiment_id"]
+        assert record["output_match"]["reference"] == reference["experiment_id"]
     for record in (reference, again):
-        assert record["answer"]["identical"] is True
-        assert record["answer"]["first_difference"] is None
-        assert record["answer"]["equal_token_share"] == 1.0
+        assert record["output_match"]["identical"] is True
+        assert record["output_match"]["first_difference"] is None
+        assert record["output_match"]["equal_token_share"] == 1.0
     # No token may come twice: the model has to say something else, and is the same model all the same.
-    assert banned["answer"]["identical"] is False
-    assert banned["answer"]["equal_token_share"] < 1
+    assert banned["output_match"]["identical"] is False
+    assert banned["output_match"]["equal_token_share"] < 1
     assert banned["output_digest"] != reference["output_digest"]
-    score = reference["answer"]["reference_logprob_mean"]
+    score = reference["output_match"]["reference_logprob_mean"]
     assert score < 0
-    assert banned["answer"]["reference_logprob_mean"] == again["answer"]["reference_logprob_mean"] == score
+    assert banned["output_match"]["reference_logprob_mean"] == again["output_match"]["reference_logprob_mean"] == score
     # Other weights are another model, if only a little.
-    assert other_setup["answer"]["reference_logprob_mean"] != score
-    assert other_setup["answer"]["reference_logprob_mean"] == pytest.approx(score, abs=0.05)
-    assert fewer["answer"]["comparable"] is False
-    assert "other prompts" in fewer["answer"]["reason"]
+    assert other_setup["output_match"]["reference_logprob_mean"] != score
+    assert other_setup["output_match"]["reference_logprob_mean"] == pytest.approx(score, abs=0.05)
+    assert fewer["output_match"]["comparable"] is False
+    assert "other prompts" in fewer["output_match"]["reason"]
 
 
 def test_the_first_difference_is_that_of_the_kept_outputs(measured: Pipeline) -> None:
@@ -76,21 +76,21 @@ def test_the_first_difference_is_that_of_the_kept_outputs(measured: Pipeline) ->
     pairs = list(zip(outputs[banned["experiment_id"]], outputs[reference["experiment_id"]], strict=True))
     assert len(pairs) == 3
     unequal = [place for mine, other in pairs for place in range(12) if mine[place] != other[place]]
-    assert banned["answer"]["first_difference"] == min(unequal)
-    assert banned["answer"]["equal_token_share"] == pytest.approx(1 - len(unequal) / 36)
+    assert banned["output_match"]["first_difference"] == min(unequal)
+    assert banned["output_match"]["equal_token_share"] == pytest.approx(1 - len(unequal) / 36)
 
 
 def test_summary_and_report_say_it(measured: Pipeline) -> None:
     with (measured.results() / "summary.csv").open(newline="") as lines:
         rows = list(csv.DictReader(lines))
-    *_, banned, fewer = (record["answer"] for record in in_order(measured))
-    assert {row["answer_reference"] for row in rows} == {measured.plan()["reference"]}
-    assert [row["answer_identical"] for row in rows[1:]] == ["True", "True", "False", ""]
-    assert rows[3]["answer_first_difference"] == str(banned["first_difference"])
-    assert float(rows[3]["answer_equal_token_share"]) == banned["equal_token_share"]
-    assert rows[4]["answer_reference_logprob"] == ""
+    *_, banned, fewer = (record["output_match"] for record in in_order(measured))
+    assert {row["output_match_reference"] for row in rows} == {measured.plan()["reference"]}
+    assert [row["output_match_identical"] for row in rows[1:]] == ["True", "True", "False", ""]
+    assert rows[3]["output_match_first_difference"] == str(banned["first_difference"])
+    assert float(rows[3]["output_match_equal_token_share"]) == banned["equal_token_share"]
+    assert rows[4]["output_match_reference_logprob"] == ""
     page = (measured.results() / "report.html").read_text(encoding="utf-8")
-    assert "Same answer?" in page
+    assert "Same output?" in page
     assert f"differs from token {banned['first_difference']}" in page
     assert f"not compared: {fewer['reason']}".replace("'", "&#39;") in page
 

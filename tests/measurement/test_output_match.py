@@ -11,10 +11,10 @@ import pytest
 from llenergymeasure.engine.generation.batches import Row
 from llenergymeasure.engine.generation.generation import Request
 from llenergymeasure.measurement.output_match import (
-    compare_answers,
+    compare_outputs,
     equal_token_share,
     first_difference,
-    varying_answers,
+    varying_outputs,
 )
 from llenergymeasure.records.outputs import read_outputs, write_outputs
 
@@ -27,7 +27,7 @@ def reference(*outputs: list[int], prompts: list[list[int]] = PROMPTS) -> dict[s
 
 
 def test_the_same_tokens_are_identical() -> None:
-    found = compare_answers(reference([5, 6, 7], [8]), PROMPTS, [(5, 6, 7), (8,)])
+    found = compare_outputs(reference([5, 6, 7], [8]), PROMPTS, [(5, 6, 7), (8,)])
     assert found == {
         "reference": "theirs",
         "comparable": True,
@@ -44,7 +44,7 @@ def test_the_same_tokens_are_identical() -> None:
 
 
 def test_the_earliest_difference_of_all_requests_counts() -> None:
-    found = compare_answers(reference([5, 6, 7, 8], [5, 6, 7, 8]), PROMPTS, [[5, 6, 7, 9], [5, 0, 7, 8]])
+    found = compare_outputs(reference([5, 6, 7, 8], [5, 6, 7, 8]), PROMPTS, [[5, 6, 7, 9], [5, 0, 7, 8]])
     assert found["identical"] is False
     assert found["identical_requests"] == 0
     assert found["first_difference"] == 1
@@ -53,7 +53,7 @@ def test_the_earliest_difference_of_all_requests_counts() -> None:
 
 
 def test_a_difference_in_the_first_token_has_index_zero() -> None:
-    found = compare_answers(reference([5], [6]), PROMPTS, [[5], [7]])
+    found = compare_outputs(reference([5], [6]), PROMPTS, [[5], [7]])
     assert (found["identical"], found["first_difference"], found["identical_requests"]) == (False, 0, 1)
 
 
@@ -70,7 +70,7 @@ def test_outputs_without_tokens_are_the_same() -> None:
 
 def test_other_prompts_are_not_compared_and_the_reason_says_so() -> None:
     for mine, words in (([[1, 2], [4]], "1 of 2 have other tokens, the first is number 1"), ([[1, 2]], "1, the ref")):
-        found = compare_answers(reference([5], [6]), mine, [[5]] * len(mine))
+        found = compare_outputs(reference([5], [6]), mine, [[5]] * len(mine))
         assert found["comparable"] is False
         assert "other prompts" in found["reason"]
         assert words in found["reason"]
@@ -79,7 +79,7 @@ def test_other_prompts_are_not_compared_and_the_reason_says_so() -> None:
 
 
 def test_a_reference_that_failed_is_named_as_the_reason() -> None:
-    found = compare_answers(reference(), PROMPTS, [[5], [6]])
+    found = compare_outputs(reference(), PROMPTS, [[5], [6]])
     assert found["comparable"] is False
     assert "the reference experiment failed" in found["reason"]
     assert found["identical"] is None
@@ -121,12 +121,12 @@ def request(pass_index: int, request_index: int, *output_ids: int) -> Request:
 
 
 def test_passes_that_answer_alike_need_no_word() -> None:
-    assert varying_answers([request(each, place, 5, 6, place) for each in range(3) for place in range(2)]) == []
+    assert varying_outputs([request(each, place, 5, 6, place) for each in range(3) for place in range(2)]) == []
 
 
 def test_passes_that_answer_differently_are_pointed_out() -> None:
     """As on an H100, with greedy decoding: the same prompts, the same seed, another token near the end."""
     requests = [request(0, 0, 5, 6), request(0, 1, 7, 8), request(1, 0, 5, 6), request(1, 1, 7, 9)]
-    (warning,) = varying_answers(requests)
-    assert warning["code"] == "answers-vary"
+    (warning,) = varying_outputs(requests)
+    assert warning["code"] == "outputs-vary"
     assert warning["message"].startswith("1 of 2 requests have another output in a later pass, with the same seed")
