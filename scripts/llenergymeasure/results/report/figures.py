@@ -400,7 +400,7 @@ def latency_figure(
         )
         for item in shown
     ]
-    return Latencies([METRICS[name] for name in metrics], list(axes.values()), rows, len(known) - len(shown))
+    return Latencies([REQUEST_LATENCIES[name] for name in metrics], list(axes.values()), rows, len(known) - len(shown))
 
 
 def _latency_row(item: Experiment, found: Distribution | None, axis: Axis, scale: Scale) -> Row | None:
