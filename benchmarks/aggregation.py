@@ -95,7 +95,7 @@ def _write(root: Path) -> int:
         target.mkdir(parents=True)
         members = plan.session(session_id).experiments
         template, _ = folder._record(members[0], session_id, replicate)
-        lines = [_line(template, plan.experiments[name]["config"], name, rng) for name in members]
+        lines = [_line(template, plan.experiments[name].config, name, rng) for name in members]
         (target / "measurements.jsonl").write_text("".join(lines), encoding="utf-8")
         written += sum(map(len, lines))
         pq.write_table(_requests(members, session_id, replicate, rng), target / "requests.parquet")

@@ -6,22 +6,23 @@ from llenergymeasure.models.snapshot import SnapshotError
 from llenergymeasure.pipeline.jobs import (
     open_journal,
     placed,
-    read_json,
     reference_outputs,
     reporter_of,
     run_job,
     session_title,
 )
 from llenergymeasure.pipeline.stages import run_measure
+from llenergymeasure.records.calibration import SessionCalibration
 from llenergymeasure.records.files import write_tables
+from llenergymeasure.records.parsing import BrokenRecord, read_record
 
-with run_job(snakemake, session_title(snakemake), SnapshotError), placed(snakemake) as setting:
+with run_job(snakemake, session_title(snakemake), SnapshotError, BrokenRecord), placed(snakemake) as setting:
     journal = open_journal(snakemake)
     run_measure(
         setting,
         snakemake.wildcards.session_id,
         int(snakemake.wildcards.replicate),
-        read_json(snakemake.input.calibration),
+        read_record(SessionCalibration, Path(snakemake.input.calibration)),
         reference_outputs(snakemake),
         journal,
         reporter_of(snakemake),

@@ -3,13 +3,17 @@
 from pathlib import Path
 
 from llenergymeasure.models.snapshot import SnapshotError
-from llenergymeasure.pipeline.jobs import open_warmup_journal, placed, read_json, run_job, session_title
-from llenergymeasure.pipeline.stages import run_warmup, write_json
+from llenergymeasure.pipeline.jobs import open_warmup_journal, placed, run_job, session_title
+from llenergymeasure.pipeline.stages import run_warmup
+from llenergymeasure.records.atomic import write_json
 from llenergymeasure.records.outputs import write_outputs
+from llenergymeasure.records.parsing import BrokenRecord, read_record
+from llenergymeasure.records.setup import LoadRecord
 
-with run_job(snakemake, session_title(snakemake), SnapshotError), placed(snakemake) as setting:
+with run_job(snakemake, session_title(snakemake), SnapshotError, BrokenRecord), placed(snakemake) as setting:
     journal = open_warmup_journal(snakemake)
-    record, outputs = run_warmup(setting, snakemake.wildcards.session_id, read_json(snakemake.input.record), journal)
+    loaded = read_record(LoadRecord, Path(snakemake.input.record))
+    calibration, outputs = run_warmup(setting, snakemake.wildcards.session_id, loaded.failure, journal)
     write_outputs(outputs, Path(snakemake.output.outputs))
-    write_json(record, Path(snakemake.output.calibration))
+    write_json(calibration.to_plain(), Path(snakemake.output.calibration))
     journal.remove()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from llenergymeasure.pipeline.run_limits import OUTCOMES, RUN, Guard, StudyStopped, begin_run
+from llenergymeasure.records.plan import Protocol
 
 FAILURE = {"stage": "load", "class": "ImportError", "reason": "no kernel", "log": "results/s/logs/x.log"}
 
@@ -45,7 +46,7 @@ def test_failures_count_in_a_row_whichever_job_met_them(tmp_path: Path) -> None:
 
 
 def test_without_the_settings_nothing_is_counted(tmp_path: Path) -> None:
-    guard = Guard.of(tmp_path, {"study_timeout_s": None, "max_consecutive_failures": None})
+    guard = Guard.of(tmp_path, Protocol())
     for name in "abc":
         guard.note(name, FAILURE)
     guard.check_time()

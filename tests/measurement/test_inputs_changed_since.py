@@ -36,7 +36,7 @@ def test_a_file_and_what_becomes_of_its_results(tmp_path: Path) -> None:
     changed = drawn(first, one="a", two="c")
     planned = "two.jsonl has changed since the plan was drawn: 1 experiment is planned again"
     assert changed_inputs(first, changed, tmp_path) == [planned]
-    (session,) = {first.experiments[name]["session_id"] for name in first.experiments}
+    (session,) = {first.experiments[name].session_id for name in first.experiments}
     (tmp_path / "sessions" / session).mkdir(parents=True)
     assert changed_inputs(first, changed, tmp_path) == [
         "two.jsonl has changed since it was measured: 1 experiment is measured again, in every replicate; the results "

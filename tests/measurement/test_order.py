@@ -10,6 +10,7 @@ from measurement.test_plan import draw
 
 from llenergymeasure.pipeline.plan.order import block_order, williams_square
 from llenergymeasure.pipeline.plan.plan import replicate_order
+from llenergymeasure.records.plan import Stopping
 
 NAMES = ["a", "b", "c", "d", "e"]
 
@@ -87,7 +88,7 @@ def test_another_design_draws_another_order() -> None:
 
 
 def test_a_study_that_stops_by_itself_has_an_order_for_as_many_replicates_as_there_may_be() -> None:
-    stopping = {"target_relative_ci": 0.01, "metric": "e2e_latency_s", "max_replicates": 7, "budget_s": None}
+    stopping = Stopping(target_relative_ci=0.01, metric="e2e_latency_s", max_replicates=7, budget_s=None)
     plan = draw("a1", "b1", stopping=stopping)
     assert plan.most_replicates == 7
     assert {number for _, number in plan.order} == set(range(1, 8))

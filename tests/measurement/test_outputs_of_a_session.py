@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import TINY, study
+from harness import ROOT, TINY, study
 
 from llenergymeasure.config import study_from_mapping
 from llenergymeasure.config.settings.model_ref import parse_model_ref
 from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.models.snapshot import materialise
+from llenergymeasure.pipeline.placement import Placement
 from llenergymeasure.pipeline.plan.plan import Plan, plan_of
 from llenergymeasure.pipeline.plan.prompt_sets import prompt_set
 from llenergymeasure.pipeline.prompt_check import CheckedPrompts
+from llenergymeasure.pipeline.provenance.environment import describe_environment
 from llenergymeasure.pipeline.run_limits import Guard
 from llenergymeasure.pipeline.stages import Setting, run_measure, run_warmup
+from llenergymeasure.records.calibration import SessionCalibration
 from llenergymeasure.records.journal import Journal
 
 
@@ -28,7 +31,7 @@ def unchecked(plan: Plan) -> CheckedPrompts:
 
 
 @pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Setting, dict[str, Any], list[dict[str, Any]]]:
+def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Setting, SessionCalibration, list[dict[str, Any]]]:
     """One session of two experiments, warmed up: where things lie, the calibration, the outputs."""
     folder = tmp_path_factory.mktemp("session")
     plan = plan_of(
@@ -43,7 +46,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Setting, dict[str, A
         energy_resolution=0.01,
         timeout_s=120,
         stop_on_failure=False,
-        environment={"fingerprint": "of these tests"},
+        environment={**describe_environment(ROOT, Path("no-lock")), "placement": Placement(workers=1).to_dict()},
         neighbours=None,
         quantized=None,
         prompts=unchecked(plan),
@@ -51,19 +54,19 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Setting, dict[str, A
         log=folder / "log",
     )
     journal = Journal(folder / ".journal" / "warmup.jsonl")
-    calibration, outputs = run_warmup(setting, plan.sessions[0].session_id, {"status": "ok", "failure": None}, journal)
+    calibration, outputs = run_warmup(setting, plan.sessions[0].session_id, None, journal)
     return setting, calibration, outputs
 
 
 def measured(
-    warm: tuple[Setting, dict[str, Any], list[dict[str, Any]]], outputs: list[dict[str, Any]], journal: Path
+    warm: tuple[Setting, SessionCalibration, list[dict[str, Any]]], outputs: list[dict[str, Any]], journal: Path
 ) -> list[dict[str, Any]]:
     """The records of a replicate that is compared with these outputs of the reference."""
     setting, calibration, _ = warm
     rows = [row for row in outputs if row["experiment_id"] == setting.plan.reference]
     records = Journal(journal)
     run_measure(setting, setting.plan.sessions[0].session_id, 1, calibration, rows, records, lambda _: None)
-    return list(records.records())
+    return [entry["record"] for entry in records.entries()]
 
 
 def test_the_warm_up_keeps_what_every_request_put_out(warm: tuple[Setting, Any, list[dict[str, Any]]]) -> None:
@@ -74,7 +77,7 @@ def test_the_warm_up_keeps_what_every_request_put_out(warm: tuple[Setting, Any, 
     # No padding, whatever the batch: the same prompts one at a time and three at once.
     assert [row["prompt_ids"] for row in outputs[:3]] == [row["prompt_ids"] for row in outputs[3:]]
     assert len({len(row["prompt_ids"]) for row in outputs}) > 1
-    assert not any("outputs" in entry for entry in calibration["experiments"].values())
+    assert not any("outputs" in entry for entry in calibration.to_plain()["experiments"].values())
 
 
 def test_a_load_is_scored_once_and_its_experiments_share_a_worker(warm: Any, tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def test_an_experiment_whose_inputs_changed_is_planned_apart_and_the_others_stay
     assert members(second)[old] == ("a1",)
     (new,) = (name for name, session in members(second).items() if session == ("a2",))
     assert new not in members(first)
-    assert second.experiments["a2"]["inputs"] == {"dataset": "z"}
+    assert second.experiments["a2"].inputs == {"dataset": "z"}
     assert [entry for entry in second.order if entry[0] == new] == [(new, 1), (new, 2), (new, 3)]
     assert [entry for entry in second.order if entry[0] != new] == list(first.order)
 

@@ -63,7 +63,7 @@ def test_every_set_is_checked_once_and_its_digest_is_that_of_the_worker(bench: B
     assert record["embedding_rows"] == 300
     tokenizer = AutoTokenizer.from_pretrained(bench.folder, padding_side="left")
     for entry in plan.experiments.values():
-        config = study_from_mapping({"study": "s", "defaults": entry["config"]}).expand()[0]
+        config = study_from_mapping({"study": "s", "defaults": entry.config}).expand()[0]
         given = {"max_input_tokens": config.max_input_tokens, "tokenizer": tokenizer, "seed": config.random_seed}
         wanted = build_prompts(config.dataset, n=config.n, **given)  # type: ignore[arg-type]
         assert CheckedPrompts(record).of(entry) == {
@@ -132,7 +132,7 @@ def test_a_data_file_that_changes_meanwhile(bench: Bench) -> None:
     study = {"dataset": {"source": "file", "path": str(data), "column": "text"}}
     plan = bench.plan(study)
     (entry,) = plan.experiments.values()
-    entry["inputs"]["dataset"] = "0" * 64  # type: ignore[index]
+    entry.inputs["dataset"] = "0" * 64  # type: ignore[index]
     with pytest.raises(StudyError, match=r"a\.jsonl has changed since this call began"):
         bench.check(plan)
 
@@ -140,6 +140,6 @@ def test_a_data_file_that_changes_meanwhile(bench: Bench) -> None:
 def test_a_snapshot_of_other_files_than_planned(bench: Bench) -> None:
     plan = bench.plan()
     (entry,) = plan.experiments.values()
-    entry["inputs"]["model"] = "0" * 64  # type: ignore[index]
+    entry.inputs["model"] = "0" * 64  # type: ignore[index]
     with pytest.raises(SnapshotError, match=r"does not hold what .* held when this call began"):
         bench.check(plan)

@@ -132,7 +132,7 @@ def rename_session(record: dict[str, Any]) -> None:
     [
         (lambda record: record.update(schema_version=99), "schema version 99"),
         (lambda record: record.update(surprise=1), "not a plan"),
-        (lambda record: record.update(experiments=[]), "not a whole plan"),
+        (lambda record: record.update(experiments=[]), "not a plan"),
         (lambda record: record.update(sessions=5), "not a plan"),
         (lambda record: record["order"].pop(), "do not say the same of its order"),
         (lambda record: record.update(seed=8), "do not say the same of its seed"),
@@ -144,11 +144,11 @@ def rename_session(record: dict[str, Any]) -> None:
         (lambda record: first_entry(record)["config"].update(extra=4), "extra"),
         (lambda record: first_entry(record).update(setup_id="0" * 12), "has another id here"),
         (lambda record: first_entry(record).update(session_id="0" * 12), "not a whole plan"),
-        (lambda record: first_entry(record).pop("config"), "not a whole plan"),
+        (lambda record: first_entry(record).pop("config"), "not a plan"),
         (lambda record: record["sessions"].pop(), "not a whole plan"),
         (rename_session, "is no id of a session"),
         (lambda record: record.update(study="=evil()"), "its study is"),
-        (lambda record: record.update(warnings=5), "its warnings are 5"),
+        (lambda record: record.update(warnings=5), "not a plan .warnings = 5"),
     ],
 )
 def test_a_plan_that_was_tampered_with_is_refused(change: Callable[[dict[str, Any]], None], says: str) -> None:

@@ -70,7 +70,7 @@ def test_each_setup_sees_the_gpus_that_it_claims_of_a_server_with_eight(
         claimed = record["config"]["pytorch"]["devices"] or 1
         placed = record["environment"]["placement"]
         assert len(set(placed["devices"])) == claimed and placed["alone"]
-        environment = record["devices"]["environment"]
+        environment = record["meters"]["meters"][0]["environment"]
         assert environment == {
             "CUDA_VISIBLE_DEVICES": ",".join(placed["devices"]),
             "CUDA_DEVICE_ORDER": "PCI_BUS_ID",

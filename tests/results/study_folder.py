@@ -18,7 +18,9 @@ from llenergymeasure.energy.ledger import Span
 from llenergymeasure.energy.uncertainty import Component
 from llenergymeasure.pipeline.plan.plan import Plan, plan_of, write_plan
 from llenergymeasure.records.files import REQUESTS
+from llenergymeasure.records.measurement import MeasurementHead, MeasurementRecord
 from llenergymeasure.records.metrics import METRICS
+from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.results.reading.read import StudyResults, read_loads, read_plan, read_study
 from llenergymeasure.results.tables.aggregate import aggregate
 from llenergymeasure.results.tables.costs import write_costs
@@ -109,7 +111,7 @@ class StudyFolder:
         """A record whose metrics follow from its requests and its ledger, as they do in a measurement."""
         entry = self.plan.experiments[name]
         random_ = random.Random(f"{name}/{replicate}")
-        settings = entry["config"]["pytorch"]
+        settings = entry.config["pytorch"]
         batch, slow = settings["batch_size"] or 1, 1.25 if settings["attn_implementation"] == "eager" else 1.0
         slow *= 2.1 if settings["load_in_8bit"] else 1.0
         drift = random_.gauss(1.0, 0.015)
@@ -174,16 +176,17 @@ class StudyFolder:
             "average_power_w": power_w,
         }
         record = {
-            "schema_version": 3,
+            "schema_version": SCHEMA_VERSION,
             "experiment_id": name,
             "session_id": session_id,
-            "setup_id": entry["setup_id"],
+            "setup_id": entry.setup_id,
             "replicate": replicate,
             "status": "ok",
-            "config": entry["config"],
+            "config": entry.config,
             "environment": environment(),
+            "weights": {"model": "1d" * 32},
             "failure": None,
-            "evidence": evidence(entry["config"]),
+            "evidence": evidence(entry.config),
             "energy": [
                 ledger_entry("generate", self.source, energy_j, window_s, uncertainty),
                 ledger_entry("prefill", self.source, prefill_j, window_s / 4, uncertainty),
@@ -208,16 +211,17 @@ class StudyFolder:
                 if METRICS[name].energy and value is not None
             },
             "validity": {"verdict": "valid", "reasons": []},
-            "phases": None if self.source == ESTIMATED else {"agrees": replicate != 2},
+            "phases": None if self.source == ESTIMATED else phases(agrees=replicate != 2),
             "unknown": {
                 **{name: NO_TRACE for name, value in metrics.items() if value is None and "trace" in name},
             },
             "energy_source": self.source,
             "output_digest": hashlib.sha256(str(settings["load_in_8bit"]).encode()).hexdigest(),
             "output_match": self._output_match(settings),
-            "prompts": {"source": "builtin", "digest": "9f" * 32},
+            "prompts": {**prompts(), "digest": "9f" * 32},
+            **settings_as_run(),
             "snapshot": {
-                "model": entry["config"]["model"],
+                "model": entry.config["model"],
                 "source": "random",
                 "revision": settings["revision"],
                 "content_digest": "1d" * 32,
@@ -235,7 +239,7 @@ class StudyFolder:
 
     def _output_match(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Eight bits say something else than the reference, unless that has eight bits too."""
-        reference = self.plan.experiments[self.plan.reference]["config"]["pytorch"]
+        reference = self.plan.experiments[self.plan.reference].config["pytorch"]
         same = settings["load_in_8bit"] == reference["load_in_8bit"]
         return {
             "reference": self.plan.reference,
@@ -255,17 +259,18 @@ class StudyFolder:
         settings = self.plan.setup_config(setup_id)["pytorch"]
         seconds = 9.4 if settings["load_in_8bit"] else 1.9
         return {
-            "schema_version": 3,
+            "schema_version": SCHEMA_VERSION,
             "setup_id": setup_id,
             "status": "ok",
             "failure": None,
             "config": self.plan.setup_config(setup_id),
             "environment": environment(),
+            "weights": {"model": "1d" * 32},
             "load_s": seconds,
             "energy": [ledger_entry("load", self.source, 27.0 * seconds, seconds, 0.5)],
             "memory": {
-                "load_peak_bytes": 1.31e9 if settings["load_in_8bit"] else 1.12e9,
-                "resident_bytes": 1.9e8 if settings["load_in_8bit"] else 5.4e8,
+                "load_peak_bytes": 1_310_000_000 if settings["load_in_8bit"] else 1_120_000_000,
+                "resident_bytes": 190_000_000 if settings["load_in_8bit"] else 540_000_000,
                 "source": "resident set of the process (VmHWM)",
             },
             "compile": None,
@@ -312,6 +317,7 @@ def evidence(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def environment() -> dict[str, Any]:
     return {
+        "fingerprint": "0123456789abcdef",
         "python": "3.11.7",
         "packages": {"torch": "2.13.0+cpu", "transformers": "5.23.0", "bitsandbytes": None},
         "system": "Linux-6.1-x86_64",
@@ -320,6 +326,69 @@ def environment() -> dict[str, Any]:
         "git_commit": "ab" * 20,
         "git_dirty": False,
         "models_lock_sha256": None,
+        "placement": {"workers": 1, "devices": [], "drawn": [], "cores": [], "alone": True},
+        "libraries": {"cuda": None, "cudnn": None, "nccl": None},
+    }
+
+
+def phases(*, agrees: bool) -> dict[str, Any]:
+    difference_j = 0.1 if agrees else 0.9
+    return {
+        "prefill_window_j": 3.0,
+        "prefill_trace_j": 3.0 - difference_j,
+        "difference_j": difference_j,
+        "allowed_j": 0.5,
+        "agrees": agrees,
+    }
+
+
+def prompts() -> dict[str, Any]:
+    return {
+        "source": "builtin",
+        "name": None,
+        "revision": None,
+        "path": None,
+        "column": None,
+        "file_sha256": None,
+        "n": 4,
+        "kinds": {"text": 4},
+        "input_tokens": {"min": 48, "mean": 48.0, "max": 48},
+        "truncated": 0,
+        "chat_template": "off",
+        "message_content": None,
+    }
+
+
+def settings_as_run() -> dict[str, Any]:
+    """What a record says of how its run went, which no table shows."""
+    moment = {"in_use_bytes": 1, "private_bytes": 1, "reserved_bytes": None, "fragmented_bytes": None}
+    calibration = {"warmup_passes": 3, "measured_passes": 2, "prefill_passes": 2, "pass_s": 0.3, "prefill_pass_s": 0.1}
+    calibration |= {"cv": 0.01, "stable": True, "min_window_s": 0.5, "energy_resolution": 0.01}
+    return {
+        "generation_config": {"do_sample": False},
+        "attention_kernels": [],
+        "calibration": {
+            **calibration,
+            **dict.fromkeys(("latencies_s", "temperatures_c", "elapsed_s", "resolution_window_s")),
+        },
+        "thermal": {
+            "target_c": None,
+            "start_c": None,
+            "cooled_s": 0.0,
+            "extra_passes": 0,
+            "window_c": None,
+            "within_band": True,
+        },
+        "graph_passes": 0,
+        "conditions": {"generate": {}, "prefill": {}, "idle_resident": []},
+        "quantized_weights": None,
+        "memory": {
+            "at_start": moment,
+            "at_window": moment,
+            "left_behind_bytes": None,
+            "peak_is_of_the_window": True,
+            "driver": {"bytes": None, "reason": "no GPU holds parameters of the model", "source": "NVML"},
+        },
     }
 
 
@@ -327,24 +396,10 @@ def fail(stage: str, error_class: str, reason: str) -> Change:
     """Turns a record into that of a run that gave no figures, as the manager writes it."""
 
     def change(record: dict[str, Any]) -> None:
-        record.update(
-            status="failed",
-            failure={"stage": stage, "class": error_class, "reason": reason, "log": f"results/logs/{stage}.log"},
-            validity=None,
-            evidence={},
-            energy=[],
-            budget={},
-            phases=None,
-            metrics={},
-            unknown={},
-            energy_source=None,
-            output_digest=None,
-            output_match=None,
-            warnings=[],
-            worker_pid=None,
-        )
-        for name in ("prompts", "snapshot", "devices", "meters"):
-            record.pop(name)
+        head = {name: record[name] for name in MeasurementHead.model_fields}
+        failure = {"stage": stage, "class": error_class, "reason": reason, "log": f"results/logs/{stage}.log"}
+        record.clear()
+        record.update(MeasurementRecord.failed(head, failure).to_plain())
 
     return change
 

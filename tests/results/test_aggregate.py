@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from study_folder import ESTIMATED, MEASURED, StudyFolder, fail, ignore, study_folder, warn
+from study_folder import ESTIMATED, MEASURED, StudyFolder, fail, ignore, prompts, study_folder, warn
 
 from llenergymeasure.results.reading.errors import ResultsError
 
@@ -217,12 +217,12 @@ def test_what_the_load_cost_stands_in_the_row(tmp_path: Path) -> None:
     ("changed", "what"),
     [
         (
-            {"prompts": {"source": "file", "digest": "ab" * 32}},
+            {"prompts": {**prompts(), "digest": "ab" * 32}},
             r"other prompts than replicate 1 \(abababababab, there 9f",
         ),
         (
             {"weights": {"model": "cd" * 32}},
-            r"other files of the model than replicate 1 \(cdcdcdcdcdcd, there unknown\)",
+            r"other files of the model than replicate 1 \(cdcdcdcdcdcd, there 1d1d1d1d1d1d\)",
         ),
     ],
 )

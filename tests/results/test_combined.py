@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from llenergymeasure.records.measurement import BudgetRow
 from llenergymeasure.results.statistics.columns import Groups, expanded_of_means
 from llenergymeasure.results.statistics.instrument import expanded_of_mean, instrument
 
-METRIC = "energy_per_request_j"
 BOUND = 0.05
 
 
-def record(gains: list[float]) -> Mapping[str, Any]:
-    rows = [{"kind": "gain", "standard_uncertainty": gain} for gain in gains]
-    return {"budget": {METRIC: [{"kind": "edge", "standard_uncertainty": 1e-6}, *rows]}}
+def budget(gains: list[float]) -> list[BudgetRow]:
+    edge = BudgetRow(name="tick", standard_uncertainty=1e-6, kind="edge", distribution="rectangular")
+    return [
+        edge,
+        *(BudgetRow(name="gain", standard_uncertainty=gain, kind="gain", distribution="rectangular") for gain in gains),
+    ]
 
 
 @pytest.mark.parametrize("devices", [1, 2, 3, 8])
@@ -27,7 +28,7 @@ def test_several_devices_each_with_its_own_gain(devices: int) -> None:
     """Each gives 1/devices J, wrong by up to 5 % for ever: with all taken for one rectangle only 89 % would hold."""
     rng = np.random.default_rng(devices)
     errors = rng.uniform(-BOUND, BOUND, (40_000, devices)).sum(axis=1) / devices
-    of_meter = instrument(record([BOUND / 3**0.5 / devices] * devices), METRIC)
+    of_meter = instrument(budget([BOUND / 3**0.5 / devices] * devices))
     assert of_meter.random is not None and of_meter.gain is not None and of_meter.other_gains is not None
     half = expanded_of_mean([1.0] * 3, [of_meter.random] * 3, [of_meter.gain] * 3, [of_meter.other_gains] * 3)
     assert half is not None
@@ -51,5 +52,5 @@ def test_a_column_of_experiments_gives_the_same_as_one_after_the_other() -> None
 
 
 def test_without_a_stated_uncertainty_there_is_no_interval() -> None:
-    assert instrument({"budget": {}}, METRIC).gain is None
+    assert instrument([]).gain is None
     assert expanded_of_mean([1.0, 1.0], [], []) is None

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from made_up_records import made_up_plan
+
 from llenergymeasure.records.labels import as_text, configuration_parts, setup_parts
+from llenergymeasure.records.plan import Plan
 
 
-def plan(*axes: dict[str, Any], setups: str = "") -> dict[str, Any]:
-    return {
-        "axes": list(axes[0]),
-        "experiments": {
+def plan(*axes: dict[str, Any], setups: str = "") -> Plan:
+    return made_up_plan(
+        {
             f"id{place}": {"axes": values, "setup_id": setups[place : place + 1] or "a"}
             for place, values in enumerate(axes)
         },
-    }
+        axes=list(axes[0]),
+    )
 
 
-def labels(given: dict[str, Any]) -> list[str]:
+def labels(given: Plan) -> list[str]:
     return [as_text(parts) for parts in configuration_parts(given).values()]
 
 

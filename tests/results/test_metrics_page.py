@@ -46,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
 
 def tables(folder: StudyFolder) -> list[list[str]]:
     """The columns with figures of each table, in the order of `FILES`."""
-    root, settings = folder.root, set(folder.read().plan["axes"])
+    root, settings = folder.root, set(folder.read().plan.axes)
     of_runs = {*_figures(pd.read_parquet(root / "runs.parquet")), *_figures(pd.read_parquet(root / "summary.parquet"))}
     return [
         sorted(of_runs - settings - KEYS),

@@ -42,9 +42,9 @@ def test_the_budget_holds_each_part_and_the_whole(tmp_path: Path) -> None:
         # The folder's records state 0.1 % at the edges; its gain is what the ledger states.
         assert edge == pytest.approx(0.1, rel=0.01)
         assert (rate, baseline) == (0, 0)
-        budget = folder.read().records[0]["budget"][ENERGY][1]
-        figure = folder.read().records[0]["metrics"][ENERGY]
-        assert gain == pytest.approx(100 * budget["standard_uncertainty"] / figure, rel=0.06)
+        budget = folder.read().records[0].budget[1]
+        figure = folder.read().records[0].energy_j
+        assert gain == pytest.approx(100 * budget.standard_uncertainty / figure, rel=0.06)
         scatter = statistics.stdev(values) / math.sqrt(3) / statistics.mean(values)
         assert mean == pytest.approx(100 * scatter, rel=0.06)
         assert expanded == pytest.approx(100 * true[f"{ENERGY}_expanded95"] / true[f"{ENERGY}_mean"], rel=0.06)
@@ -55,7 +55,7 @@ def test_ratios_are_those_of_the_summary(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study", source=MEASURED)
     rows = tables(folder)["Against the reference"]
     summary = folder.read().summary
-    reference = folder.read().plan["reference"]
+    reference = folder.read().plan.reference
     others = summary[summary["experiment_id"] != reference].sort_values(f"{ENERGY}_mean")
     assert len(rows) == 3
     for row, (_, true) in zip(rows, others.iterrows(), strict=True):

@@ -15,7 +15,7 @@ from study_folder import MEASURED, StudyFolder, fail, study_folder, without_ener
 
 from llenergymeasure.records.metrics import CONTRACT_METRICS, METRICS
 from llenergymeasure.results.reading.errors import ResultsError
-from llenergymeasure.results.reading.read import Lines, read_loads, read_plan, read_study
+from llenergymeasure.results.reading.read import Expected, Lines, read_loads, read_plan, read_study
 from llenergymeasure.results.report.page import render
 from llenergymeasure.results.report.terminal_summary import five_lines
 from llenergymeasure.results.statistics.analysis import analysis_of
@@ -59,7 +59,7 @@ class Pair:
 def tabulate(folder: StudyFolder) -> None:
     """The tables that are compared, without the latencies, which take the longest."""
     plan = read_plan(folder.root / "plan.json", folder.measurements(), [])
-    runs = runs_table(plan, map(run_row, Lines(plan, folder.measurements())))
+    runs = runs_table(plan, map(run_row, Lines(Expected.of(plan), folder.measurements())))
     write_tables(
         plan,
         runs,
@@ -184,7 +184,10 @@ def test_what_is_not_as_it_was_is_named_and_decides_what_may_be_compared(
 
 def test_boards_of_one_machine_are_not_other_devices(tmp_path: Path) -> None:
     def on(*uuids: str) -> Callable[[dict[str, Any]], None]:
-        devices = [{"name": "A board", "uuid": uuid} for uuid in uuids]
+        devices = [
+            {"index": index, "name": "A board", "uuid": uuid, "memory_bytes": 1, "compute_capability": "9.0"}
+            for index, uuid in enumerate(uuids)
+        ]
         return lambda record: record.update(devices={"kind": "cuda", "devices": devices})
 
     pair = Pair(tmp_path)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from study_folder import StudyFolder, study_folder
 
+from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.results.reading.errors import ResultsError
 
 
@@ -52,7 +53,7 @@ def test_a_run_measured_twice_is_an_error(folder: StudyFolder) -> None:
     [
         ("{}", "lacks schema_version"),
         ("[1]", "lacks schema_version"),
-        ('{"schema_version": 1, "experiment_id": "x"}', "lacks session_id"),
+        (f'{{"schema_version": {SCHEMA_VERSION}, "experiment_id": "x"}}', "lacks session_id"),
     ],
 )
 def test_a_line_that_is_no_record_is_an_error(folder: StudyFolder, line: str, says: str) -> None:

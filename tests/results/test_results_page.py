@@ -17,7 +17,7 @@ HEAD = {"experiment_id", "setup_id", "status", "failure_reason", "replicates", "
 def test_every_column_of_the_summary_is_on_the_page(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study")
     summary = folder.results().summary
-    settings = set(folder.read().plan["axes"])
+    settings = set(folder.read().plan.axes)
     # Longest first: net_energy_per_request_j holds energy_per_request_j.
     metrics = sorted(METRICS, key=len, reverse=True)
     missing = []

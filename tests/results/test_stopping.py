@@ -2,49 +2,64 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
+from made_up_records import made_up_plan, made_up_record
 from scipy import stats
 
+from llenergymeasure.records.calibration import CalibratedExperiment, SessionCalibration
+from llenergymeasure.records.measurement import MeasurementRecord
+from llenergymeasure.records.plan import Plan, Stopping
+from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.results.statistics.sequential import nominal_level
 from llenergymeasure.results.tables.interim import in_words, interim_analysis
 
 METRIC = "e2e_latency_s"
 
 
-def plan(**changes: Any) -> dict[str, Any]:
-    stopping = {"metric": METRIC, "target_relative_ci": 0.05, "max_replicates": 6, "budget_s": None, **changes}
-    return {"replicates": 3, "stopping": stopping, "experiments": {"one": {}, "two": {}}}
+def plan(budget_s: float | None = None) -> Plan:
+    stopping = Stopping(target_relative_ci=0.05, metric=METRIC, max_replicates=6, budget_s=budget_s)
+    return made_up_plan({"one": {}, "two": {}}, stopping=stopping)
 
 
-def records(one: list[float | None], two: list[float | None]) -> list[dict[str, Any]]:
+def records(one: list[float | None], two: list[float | None]) -> list[MeasurementRecord]:
     return [
-        {"experiment_id": name, "status": "failed" if value is None else "ok", "metrics": {METRIC: value}}
+        made_up_record(name, None if value is None else {METRIC: value})
         for name, values in (("one", one), ("two", two))
         for value in values
     ]
 
 
-CALIBRATIONS = [{"startup_s": 4.0, "experiments": {"one": {"expected_s": 10.0}, "two": {"expected_s": 6.0}}}]
+CALIBRATIONS = [
+    SessionCalibration(
+        schema_version=SCHEMA_VERSION,
+        session_id="session",
+        setup_id="setup",
+        fingerprint="",
+        startup_s=4.0,
+        experiments={
+            name: CalibratedExperiment(status="ok", failure=None, expected_s=seconds)
+            for name, seconds in (("one", 10.0), ("two", 6.0))
+        },
+    )
+]
 STEADY: list[float | None] = [1.0, 1.001, 0.999]
 SHAKY: list[float | None] = [1.0, 1.2, 0.8]
 
 
 def test_it_ends_when_every_experiment_is_known_well_enough() -> None:
     found = interim_analysis(plan(), 3, records(STEADY, STEADY), CALIBRATIONS)
-    assert (found["done"], found["reason"]) == (True, "precise")
+    assert (found.done, found.reason) == (True, "precise")
     level = nominal_level(3, 6)
     half = stats.t.ppf((1 + level) / 2, 2) * 0.001 / 3**0.5
-    assert found["widest"] == pytest.approx(half, rel=1e-9)
+    assert found.widest == pytest.approx(half, rel=1e-9)
     assert "precise enough" in in_words(found)
 
 
 def test_one_experiment_that_is_not_keeps_it_going() -> None:
     found = interim_analysis(plan(), 3, records(STEADY, SHAKY), CALIBRATIONS)
-    assert (found["done"], found["reason"]) == (False, None)
-    assert found["widest"] > 0.05
+    assert (found.done, found.reason) == (False, None)
+    assert found.widest is not None and found.widest > 0.05
     assert "another replicate is measured" in in_words(found)
 
 
@@ -55,14 +70,14 @@ def test_one_experiment_that_is_not_keeps_it_going() -> None:
 def test_it_ends_where_no_more_is_allowed(replicates: int, budget_s: float | None, reason: str | None) -> None:
     # A replicate takes 4 + 10 + 6 s, so the fourth ends at 80 s.
     found = interim_analysis(plan(budget_s=budget_s), replicates, records(SHAKY, SHAKY), CALIBRATIONS)
-    assert found["reason"] == reason
-    assert found["done"] is (reason is not None)
+    assert found.reason == reason
+    assert found.done is (reason is not None)
 
 
 def test_a_failed_experiment_has_no_say_and_one_replicate_is_no_precision() -> None:
-    assert interim_analysis(plan(), 3, records(STEADY, [None] * 3), CALIBRATIONS)["reason"] == "precise"
-    assert interim_analysis(plan(), 3, records(STEADY, [1.0, None, None]), CALIBRATIONS)["reason"] is None
-    assert interim_analysis(plan(), 3, records([None] * 3, [None] * 3), CALIBRATIONS)["reason"] == "nothing"
+    assert interim_analysis(plan(), 3, records(STEADY, [None] * 3), CALIBRATIONS).reason == "precise"
+    assert interim_analysis(plan(), 3, records(STEADY, [1.0, None, None]), CALIBRATIONS).reason is None
+    assert interim_analysis(plan(), 3, records([None] * 3, [None] * 3), CALIBRATIONS).reason == "nothing"
 
 
 def test_one_look_needs_no_correction_and_more_looks_need_more() -> None:

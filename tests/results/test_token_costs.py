@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from made_up_records import made_up_plan
 
+from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.tables.token_costs import token_costs, write_token_costs
 
 PROMPT_J, OUTPUT_J, REQUEST_J = 0.02, 1.5, 4.0
 
 
-def plan(lengths: list[tuple[int, int]], **other: Any) -> dict[str, Any]:
-    return {
-        "nominal_level": 0.95,
-        "experiments": {
+def plan(lengths: list[tuple[int, int]], **other: Any) -> MeasuredPlan:
+    return made_up_plan(
+        {
             f"e{number}": {
                 "setup_id": "l",
                 "config": {"model": "m", "max_input_tokens": prompt, "max_output_tokens": output, "n": 4, **other},
             }
             for number, (prompt, output) in enumerate(lengths)
-        },
-    }
+        }
+    )
 
 
 def runs(
@@ -97,7 +99,8 @@ def test_what_cannot_be_told_apart_is_not_made_up() -> None:
 
 def test_only_lengths_may_differ_and_only_one_source() -> None:
     drawn = plan(LENGTHS)
-    drawn["experiments"]["e3"]["config"]["model"] = "another"
+    config = {**drawn.experiments["e3"].config, "model": "another"}
+    drawn = replace(drawn, experiments={**drawn.experiments, "e3": replace(drawn.experiments["e3"], config=config)})
     (found,) = token_costs(drawn, runs(LENGTHS))
     assert found.experiments == ("e0", "e1", "e2")
     mixed = runs(LENGTHS)

@@ -17,6 +17,11 @@ from llenergymeasure.measurement.worker.channel import WORKER_DESCRIPTOR, receiv
 
 SOURCE = "measured:nvml-total-energy"
 DEVICE = "GPU-simulated"
+# What a measurement's record keeps of the calibration.
+ASKED = (
+    *("warmup_passes", "measured_passes", "prefill_passes", "pass_s", "prefill_pass_s", "cv", "stable"),
+    *("min_window_s", "energy_resolution", "resolution_window_s"),
+)
 POWER_W, IDLE_W, PASSES, PROMPT_TOKENS = 310.0, 92.0, 2, 48
 
 
@@ -47,6 +52,7 @@ def load(*, config: dict[str, Any], **_: Any) -> dict[str, Any]:
         "load_s": seconds,
         "energy": [ledger_entry("load", IDLE_W * seconds, seconds)],
         "memory": {"load_peak_bytes": 1_120_000_000, "resident_bytes": 540_000_000, "source": "simulated"},
+        "quantized_weights": None,
         "evidence": {},
         "devices": devices(),
         "libraries": {"cuda": "13.0", "cudnn": "91002", "nccl": "2.27.7"},
@@ -76,7 +82,7 @@ def warmup(
         "energy_resolution": energy_resolution,
         "resolution_window_s": None,
         "expected_s": 6 * pass_s,
-        "prompts": {"source": "builtin"},
+        "prompts": prompts(config),
         "prompts_digest": prompts_digest,
         "outputs": [
             {"request_index": place, "prompt_ids": [place, 1, 2], "output_ids": output_of(config, place)}
@@ -126,11 +132,27 @@ def measure(*, config: dict[str, Any], calibration: dict[str, Any], reference: d
         "metrics": metrics,
         "unknown": {},
         "budget": {name: budget_of(value) for name, value in metrics.items() if "energy" in name or "power" in name},
-        "phases": {"agrees": True},
+        "phases": {
+            "prefill_window_j": prefill_j / count,
+            "prefill_trace_j": 1.01 * prefill_j / count,
+            "difference_j": -0.01 * prefill_j / count,
+            "allowed_j": 0.1 * prefill_j / count,
+            "agrees": True,
+        },
         "energy_source": SOURCE,
         "output_digest": digest_of(str(output_of(config, 0))),
-        "prompts": {"source": "builtin", "digest": calibration["prompts_digest"]},
-        "calibration": {**calibration, **dict.fromkeys(("latencies_s", "temperatures_c", "elapsed_s"))},
+        "prompts": {**prompts(config), "digest": calibration["prompts_digest"]},
+        "calibration": {
+            **{name: calibration[name] for name in ASKED},
+            **dict.fromkeys(("latencies_s", "temperatures_c", "elapsed_s")),
+        },
+        **as_run(),
+        "snapshot": {
+            "model": config["model"],
+            "source": "random",
+            "revision": None,
+            "content_digest": digest_of("model"),
+        },
         "devices": devices(),
         "meters": meters(),
         "warnings": [],
@@ -250,12 +272,55 @@ def power_row(seconds: float) -> dict[str, Any]:
 
 
 def devices() -> dict[str, Any]:
-    seen = {name: os.environ.get(name) for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")}
-    return {"kind": "cuda", "devices": [{"name": "Simulated GPU", "uuid": DEVICE}], "environment": seen}
+    board = {"index": 0, "name": "Simulated GPU", "uuid": DEVICE, "memory_bytes": 80_000_000_000}
+    return {"kind": "cuda", "devices": [{**board, "compute_capability": "9.0"}]}
+
+
+def prompts(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "source": "builtin",
+        **dict.fromkeys(("name", "revision", "path", "column", "file_sha256", "message_content")),
+        "n": config["n"],
+        "kinds": {"text": config["n"]},
+        "input_tokens": {"min": PROMPT_TOKENS, "mean": float(PROMPT_TOKENS), "max": PROMPT_TOKENS},
+        "truncated": 0,
+        "chat_template": "off",
+    }
+
+
+def as_run() -> dict[str, Any]:
+    """What no table shows."""
+    moment = {"in_use_bytes": 1, "private_bytes": 1, "reserved_bytes": None, "fragmented_bytes": None}
+    return {
+        "generation_config": None,
+        "attention_kernels": None,
+        "thermal": {
+            **dict.fromkeys(("target_c", "start_c", "window_c"), 55.0),
+            "cooled_s": 0.0,
+            "extra_passes": 0,
+            "within_band": True,
+        },
+        "graph_passes": 0,
+        "conditions": {"generate": {}, "prefill": {}, "idle_resident": []},
+        "quantized_weights": None,
+        "memory": {
+            "at_start": moment,
+            "at_window": moment,
+            "left_behind_bytes": None,
+            "peak_is_of_the_window": True,
+            "driver": {"bytes": None, "reason": "simulated", "source": "simulated"},
+        },
+    }
 
 
 def meters() -> dict[str, Any]:
-    return {"meters": ["nvml"], "devices": [{"meter": "nvml", "name": "Simulated GPU"}], "refused": []}
+    # A meter may say of itself what it likes: here, which devices its process sees.
+    seen = {name: os.environ.get(name) for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")}
+    return {
+        "meters": [{"meter": "nvml", "environment": seen}],
+        "devices": [{"meter": "nvml", "name": "Simulated GPU"}],
+        "refused": [],
+    }
 
 
 def digest_of(text: str) -> str:

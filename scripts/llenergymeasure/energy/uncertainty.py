@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
 from statistics import NormalDist
-from typing import Any, Literal
+
+from llenergymeasure.records.ledger import Component as Component
+from llenergymeasure.records.ledger import Distribution as Distribution
+from llenergymeasure.records.ledger import Kind as Kind
 
 LEVEL = 0.95
 _NORMAL = NormalDist()
 # Half the density of a coverage interval is found by halving: so many steps leave 1e-12 of the first bracket.
 _HALVINGS = 40
-
-# How a contribution grows with the length of a window: an edge not at all, a rate with its square root, a gain with
-# the energy itself. Gains of one instrument are the same in all its windows; the others are new each time. A baseline
-# is what is taken off, and grows with the time it is taken off for.
-Kind = Literal["edge", "rate", "gain", "baseline"]
-Distribution = Literal["normal", "rectangular"]
-
-
-@dataclass(frozen=True)
-class Component:
-    """One contribution: what it is, in words with its numbers, and its standard uncertainty in joules."""
-
-    name: str
-    standard_j: float
-    kind: Kind
-    distribution: Distribution = "normal"
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> Component:
-        return cls(**record)
 
 
 def rectangular(full_width: float) -> float:

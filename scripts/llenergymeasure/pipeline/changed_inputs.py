@@ -19,11 +19,11 @@ def changed_inputs(before: Plan | None, plan: Plan, results: Path) -> list[str]:
     concerned: dict[str, list[str]] = {}
     for experiment_id, entry in plan.experiments.items():
         old = None if before is None else before.experiments.get(experiment_id)
-        if old is None or old["inputs"] == entry["inputs"]:
+        if old is None or old.inputs == entry.inputs:
             continue
-        names = _names(entry["config"])
-        for role, digest in entry["inputs"].items():
-            if role in old["inputs"] and old["inputs"][role] != digest:
+        names = _names(entry.config)
+        for role, digest in entry.inputs.items():
+            if role in old.inputs and old.inputs[role] != digest:
                 concerned.setdefault(names[role], []).append(experiment_id)
     if before is None:
         return []
@@ -39,10 +39,10 @@ def changed_inputs(before: Plan | None, plan: Plan, results: Path) -> list[str]:
 def with_inputs(plan: Plan, inputs: InputsOf) -> Plan:
     """The same plan, over what its files and folders hold now. For reruns, whose sessions are given."""
     experiments = {
-        name: {**entry, "inputs": {**entry["inputs"], **inputs(entry["config"])}}
+        name: replace(entry, inputs={**entry.inputs, **inputs(entry.config)})
         for name, entry in plan.experiments.items()
     }
-    return replace(plan, experiments=experiments, _by_id={}, _positions={})
+    return replace(plan, experiments=experiments)
 
 
 def _names(config: Mapping[str, Any]) -> dict[str, str]:
@@ -51,7 +51,7 @@ def _names(config: Mapping[str, Any]) -> dict[str, str]:
 
 def _line(name: str, ids: list[str], before: Plan, results: Path) -> str:
     count = f"{len(ids)} experiment{' is' if len(ids) == 1 else 's are'}"
-    sessions = dict.fromkeys(before.experiments[experiment_id]["session_id"] for experiment_id in ids)
+    sessions = dict.fromkeys(before.experiments[experiment_id].session_id for experiment_id in ids)
     measured = [f"sessions/{session}" for session in sessions if (results / "sessions" / session).exists()]
     if not measured:
         return f"{name} has changed since the plan was drawn: {count} planned again"

@@ -6,12 +6,15 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from llenergymeasure.config.problems.text import printable
 from llenergymeasure.pipeline.plan.plan import Plan
 from llenergymeasure.pipeline.plan.plan_index import PlanIndex
 from llenergymeasure.records.axes_label import label
+from llenergymeasure.records.calibration import SessionCalibration
+from llenergymeasure.records.measurement import MeasurementRecord
+from llenergymeasure.records.parsing import read_record
 
 # Of this many sessions the calibrated durations are read; those of others are taken to be like them.
 SAMPLED_SESSIONS = 20
@@ -43,20 +46,20 @@ class Progress:
         self._done = done + len(session.experiments) - len(self._pending)
         self._elsewhere_s = _cost_of(pending, results)
 
-    def report(self, record: dict[str, Any]) -> None:
+    def report(self, record: MeasurementRecord) -> None:
         """Say how the experiment of `record` went and what is left."""
-        self._pending.pop(record["experiment_id"], None)
+        self._pending.pop(record.experiment_id, None)
         self._done += 1
         left_s = None if self._elsewhere_s is None else self._elsewhere_s + sum(self._pending.values())
         of = f"{self._replicates}" if self._fixed else f"at most {self._most}"
         line = (
             f"[{self._done}/{self._total}] replicate {self._replicate} of {of} · "
-            f"{self._label(record['experiment_id'])} · {outcome(record)} · {remaining(left_s, self._done, self._total)}"
+            f"{self._label(record.experiment_id)} · {outcome(record)} · {remaining(left_s, self._done, self._total)}"
         )
         print(printable(line), file=self._stream, flush=True)
 
     def _label(self, experiment_id: str) -> str:
-        return label(self._piece.experiments[experiment_id]["axes"]) or experiment_id
+        return label(self._piece.experiments[experiment_id].axes) or experiment_id
 
 
 def _pending_elsewhere(
@@ -94,27 +97,28 @@ def _expected_s(results: Path, session_id: str) -> dict[str, float] | None:
     path = results / "sessions" / session_id / "calibration.json"
     if not path.exists():
         return None
-    calibration = json.loads(path.read_text(encoding="utf-8"))
-    expected = {name: float(found.get("expected_s", 0.0)) for name, found in calibration["experiments"].items()}
-    return {**expected, "": float(calibration["startup_s"])}
+    calibration = read_record(SessionCalibration, path)
+    expected = {name: item.expected_s or 0.0 for name, item in calibration.experiments.items()}
+    return {**expected, "": calibration.startup_s}
 
 
 def _replicate_folder(results: Path, session_id: str, replicate: int) -> Path:
     return results / "sessions" / session_id / str(replicate)
 
 
-def outcome(record: dict[str, Any]) -> str:
+def outcome(record: MeasurementRecord) -> str:
     """`52.1 output tokens/s · 0.81 J/token (estimated)`, or why there is no figure."""
-    if record["status"] == "failed":
-        return f"FAILED in {record['failure']['stage']}: {record['failure']['reason']}"
-    metrics = record["metrics"]
-    parts = [f"{metrics['throughput_output_tokens_per_s']:.1f} output tokens/s"]
+    if record.failure is not None:
+        return f"FAILED in {record.failure.stage}: {record.failure.reason}"
+    metrics = record.metrics
+    speed = metrics["throughput_output_tokens_per_s"]
+    parts = ["speed unknown" if speed is None else f"{speed:.1f} output tokens/s"]
     joules = metrics["energy_per_output_token_j"]
     if joules is None:
         parts.append("energy unknown")
     else:
-        parts.append(f"{joules:.3g} J/output token ({record['energy_source']})")
-    if record["status"] == "invalid":
+        parts.append(f"{joules:.3g} J/output token ({record.energy_source})")
+    if record.status == "invalid":
         parts.append("INVALID: a setting did not take effect")
     return " · ".join(parts)
 

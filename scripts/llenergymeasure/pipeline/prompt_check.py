@@ -18,10 +18,10 @@ from llenergymeasure.measurement.worker.client import WorkerLost, WorkerProcess
 from llenergymeasure.models.embedded.embedding import embedding_rows
 from llenergymeasure.models.snapshot import Snapshot, read_snapshot
 from llenergymeasure.pipeline.plan.inputs import require_content
-from llenergymeasure.pipeline.plan.plan import Plan
 from llenergymeasure.pipeline.plan.prompt_sets import prompt_set, prompt_sets
+from llenergymeasure.records.plan import Plan, PlannedExperiment
+from llenergymeasure.records.schema import SCHEMA_VERSION
 
-SCHEMA_VERSION = 1
 WORKER = "llenergymeasure.measurement.prompts.worker"
 # To import the libraries and read a tokenizer; and to render and encode one prompt.
 OPEN_S = 600.0
@@ -35,7 +35,7 @@ def check_prompts(plan: Plan, folder: Path, *, log: Path, prompt_s: float = PROM
         StudyError: prompts can't be measured; one line per set. With `invalid: skip` the record says so instead.
         SnapshotError: the snapshot is not what the plan was drawn for.
     """
-    wanted: dict[str, Mapping[str, Any]] = {}
+    wanted: dict[str, PlannedExperiment] = {}
     counts: Counter[str] = Counter()
     for key, set_id, entry in prompt_sets(plan):
         if key == folder.name:
@@ -43,7 +43,7 @@ def check_prompts(plan: Plan, folder: Path, *, log: Path, prompt_s: float = PROM
             wanted.setdefault(set_id, entry)
     snapshot = read_snapshot(folder)
     (first, *_) = wanted.values()
-    require_content(snapshot, first["inputs"].get("model"))
+    require_content(snapshot, first.inputs.get("model"))
     sets, problems = {}, []
     with _Reading(snapshot, first, log, prompt_s) as reading:
         for set_id, entry in wanted.items():
@@ -54,7 +54,7 @@ def check_prompts(plan: Plan, folder: Path, *, log: Path, prompt_s: float = PROM
     if reading.warning is not None:
         problems.append(_problem(PADDING_REPLACED, snapshot, reading.warning))
     errors = [problem for problem in problems if problem.severity == "error"]
-    if errors and plan.protocol["invalid"] == "stop":
+    if errors and plan.protocol.invalid == "stop":
         raise StudyError(errors)
     for problem in problems:
         print(f"{problem.severity}: {problem.render()}", file=sys.stderr)
@@ -74,7 +74,7 @@ class CheckedPrompts:
 
     record: Mapping[str, Any]
 
-    def of(self, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    def of(self, entry: PlannedExperiment) -> Mapping[str, Any]:
         """`digest` and `failure` of an experiment's prompts; both None where they could not be checked.
 
         entry: the experiment in the plan
@@ -90,7 +90,7 @@ def _problem(check: Check, snapshot: Snapshot, message: str) -> Problem:
 class _Reading:
     """Context manager around at most one process that reads prompts with the snapshot's tokenizer."""
 
-    def __init__(self, snapshot: Snapshot, entry: Mapping[str, Any], log: Path, prompt_s: float) -> None:
+    def __init__(self, snapshot: Snapshot, entry: PlannedExperiment, log: Path, prompt_s: float) -> None:
         self.rows = embedding_rows(snapshot.path)
         self.warning: str | None = None
         self._log, self._prompt_s = log, prompt_s
@@ -98,7 +98,7 @@ class _Reading:
             "do": "open",
             "snapshot": str(snapshot.path),
             "rows": self.rows,
-            "code": snapshot.may_run_code(entry["config"]["pytorch"].get("trust_remote_code")),
+            "code": snapshot.may_run_code(entry.config["pytorch"].get("trust_remote_code")),
         }
         self._worker: WorkerProcess | None = None
         self._unreadable: str | None = None

@@ -12,7 +12,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from llenergymeasure.records.atomic import write_json
+from llenergymeasure.records.plan import Protocol
 
 RUN = "run.json"
 OUTCOMES = "outcomes.jsonl"
@@ -26,10 +28,8 @@ def begin_run(folder: Path) -> None:
     """A new run of Snakemake: its clock starts, and no failure is counted yet."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OUTCOMES).unlink(missing_ok=True)
-    temporary = folder / f"{RUN}.tmp"
     # Wall-clock time: on a cluster the jobs' machines share no other.
-    temporary.write_text(json.dumps({"started_unix_s": time.time()}) + "\n", encoding="utf-8")
-    temporary.replace(folder / RUN)
+    write_json({"started_unix_s": time.time()}, folder / RUN)
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Guard:
     most_failures: int | None
 
     @classmethod
-    def of(cls, folder: Path, protocol: Mapping[str, Any]) -> Guard:
-        return cls(folder, protocol["study_timeout_s"], protocol["max_consecutive_failures"])
+    def of(cls, folder: Path, protocol: Protocol) -> Guard:
+        return cls(folder, protocol.study_timeout_s, protocol.max_consecutive_failures)
 
     def check_time(self) -> None:
         """Raises StudyStopped when the run's time is over."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,15 +14,17 @@ from llenergymeasure.pipeline.plan.inputs import require_content
 from llenergymeasure.pipeline.plan.plan import Plan, replicate_order
 from llenergymeasure.pipeline.prompt_check import CheckedPrompts
 from llenergymeasure.pipeline.run_limits import Guard, StudyStopped
+from llenergymeasure.records.calibration import CalibratedExperiment, SessionCalibration
 from llenergymeasure.records.journal import Journal
-
-# Of load records, calibrations and measurements: rises when their keys change.
-SCHEMA_VERSION = 3
+from llenergymeasure.records.measurement import MeasurementRecord
+from llenergymeasure.records.schema import SCHEMA_VERSION
+from llenergymeasure.records.setup import LoadRecord
+from llenergymeasure.records.validity import Failure
 
 # What an entry of the warm-up's journal has besides the calibration.
 HEAD = ("experiment_id", "startup_s")
 
-Report = Callable[[dict[str, Any]], None]
+Report = Callable[[MeasurementRecord], None]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Setting:
         )
 
 
-def run_load(setting: Setting, setup_id: str) -> dict[str, Any]:
+def run_load(setting: Setting, setup_id: str) -> LoadRecord:
     """Load (and compile) once; what it cost and what it came to. SnapshotError when the model's files changed."""
     _check(setting)
     weights = _require_contents(setting)
@@ -84,14 +85,14 @@ def run_load(setting: Setting, setup_id: str) -> dict[str, Any]:
             raise SnapshotError(damaged.failure["reason"]) from damaged
         except Refused as refused:
             _count(setting, setup_id, refused.failure)
-            return {**head, "status": "failed", "failure": refused.failure}
+            return LoadRecord.from_plain({**head, "status": "failed", "failure": refused.failure})
     _count(setting, setup_id, None)
-    return {**head, "status": "ok", "failure": None, **record}
+    return LoadRecord.from_plain({**head, "status": "ok", "failure": None, **record})
 
 
 def run_warmup(
-    setting: Setting, session_id: str, load_record: dict[str, Any], journal: Journal
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    setting: Setting, session_id: str, load_failure: Failure | None, journal: Journal
+) -> tuple[SessionCalibration, list[dict[str, Any]]]:
     """Warm up and calibrate every experiment of a session, in the plan's order. Each leaves one entry in the journal.
 
     Returns the calibration's record, and the outputs of the experiments that worked: one row per request. SnapshotError
@@ -99,6 +100,7 @@ def run_warmup(
     """
     _require_contents(setting)
     session = setting.plan.session(session_id)
+    not_loaded = None if load_failure is None else load_failure.to_plain()
     with Manager(setting.order(session.setup_id), setting.log) as manager:
         for experiment_id in session.experiments:
             if experiment_id in journal:
@@ -107,7 +109,7 @@ def run_warmup(
             prompts = setting.prompts.of(entry)
             outputs: list[dict[str, Any]] = []
             found: dict[str, Any]
-            if (known := load_record["failure"] or prompts["failure"]) is not None:
+            if (known := not_loaded or prompts["failure"]) is not None:
                 _stop_if_asked(setting, experiment_id, known)
                 found = {"status": "failed", "failure": known}
                 journal.append({"record": {"experiment_id": experiment_id, **found}, "outputs": []})
@@ -117,7 +119,7 @@ def run_warmup(
                 answer = manager.ask(
                     {
                         "do": "warmup",
-                        "config": entry["config"],
+                        "config": entry.config,
                         "min_window_s": setting.min_window_s,
                         "energy_resolution": setting.energy_resolution,
                         "prompts_digest": prompts["digest"],
@@ -132,27 +134,29 @@ def run_warmup(
             journal.append({"record": {"experiment_id": experiment_id, **found}, "outputs": outputs})
     entries = list(journal.entries())
     records = [entry["record"] for entry in entries]
-    record = {
-        "schema_version": SCHEMA_VERSION,
-        "session_id": session_id,
-        "setup_id": session.setup_id,
-        "fingerprint": setting.environment["fingerprint"],
+    calibration = SessionCalibration(
+        schema_version=SCHEMA_VERSION,
+        session_id=session_id,
+        setup_id=session.setup_id,
+        fingerprint=setting.environment["fingerprint"],
         # Of the last process, where a job was interrupted.
-        "startup_s": records[-1].get("startup_s", 0.0),
-        "experiments": {
-            entry["experiment_id"]: {name: value for name, value in entry.items() if name not in HEAD}
+        startup_s=records[-1].get("startup_s", 0.0),
+        experiments={
+            entry["experiment_id"]: CalibratedExperiment.from_plain(
+                {name: value for name, value in entry.items() if name not in HEAD}
+            )
             for entry in records
         },
-    }
+    )
     rows = [{"experiment_id": entry["record"]["experiment_id"], **row} for entry in entries for row in entry["outputs"]]
-    return record, rows
+    return calibration, rows
 
 
 def run_measure(
     setting: Setting,
     session_id: str,
     replicate: int,
-    calibration: dict[str, Any],
+    calibration: SessionCalibration,
     reference_outputs: list[dict[str, Any]],
     journal: Journal,
     report: Report,
@@ -171,7 +175,7 @@ def run_measure(
         for experiment_id in replicate_order(setting.plan, session, replicate):
             if experiment_id in journal:
                 continue
-            config = setting.plan.experiments[experiment_id]["config"]
+            config = setting.plan.experiments[experiment_id].config
             head = {
                 "schema_version": SCHEMA_VERSION,
                 "experiment_id": experiment_id,
@@ -182,7 +186,7 @@ def run_measure(
                 "environment": setting.environment,
                 "weights": weights,
             }
-            calibrated = calibration["experiments"][experiment_id]
+            calibrated = calibration.experiments[experiment_id].to_plain()
             failure = calibrated["failure"]
             if failure is None:
                 _check(setting)
@@ -197,52 +201,24 @@ def run_measure(
                     failure = refused.failure
                 _count(setting, experiment_id, failure)
             if failure is None:
-                record = {**head, "failure": None, **answer["record"]}
-                record["warnings"] = [*record["warnings"], *warnings]
-                entry = {"record": record, "requests": answer["requests"], "power": answer["power"]}
+                measured = answer["record"]
+                measured["warnings"] = [*measured["warnings"], *warnings]
+                record = MeasurementRecord.from_plain({**head, "failure": None, **measured})
             else:
                 _stop_if_asked(setting, experiment_id, failure)
-                entry = {"record": failed_record(head, failure), "requests": [], "power": []}
-            journal.append(entry)
-            report(entry["record"])
+                answer = {"requests": [], "power": []}
+                record = MeasurementRecord.failed(head, failure)
+            journal.append({"record": record.to_plain(), "requests": answer["requests"], "power": answer["power"]})
+            report(record)
 
 
-def failed_record(head: dict[str, Any], failure: dict[str, str]) -> dict[str, Any]:
-    """The record of an experiment that gave no figures: every figure unknown, with the failure as the reason."""
-    return {
-        **head,
-        "status": "failed",
-        "failure": failure,
-        "validity": None,
-        "evidence": {},
-        "energy": [],
-        "metrics": {},
-        "unknown": {},
-        "budget": {},
-        "phases": None,
-        "energy_source": None,
-        "output_digest": None,
-        "output_match": None,
-        "warnings": [],
-        "worker_pid": None,
-    }
-
-
-def write_json(record: dict[str, Any], path: Path) -> None:
-    """Write atomically: a record is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
-
-
-def _other_environment(setting: Setting, calibration: dict[str, Any]) -> dict[str, str] | None:
+def _other_environment(setting: Setting, calibration: SessionCalibration) -> dict[str, str] | None:
     """Said where a session is measured with other packages than it was warmed up and calibrated with."""
     now = setting.environment["fingerprint"]
-    if now == calibration["fingerprint"]:
+    if now == calibration.fingerprint:
         return None
     message = (
-        f"calibrated with the packages of environment {calibration['fingerprint']}, measured with those of {now}; "
+        f"calibrated with the packages of environment {calibration.fingerprint}, measured with those of {now}; "
         "delete the session's folder to calibrate anew, or go back to the other environment"
     )
     print(message, file=sys.stderr, flush=True)
@@ -256,7 +232,7 @@ def _with_libraries(setting: Setting, loaded: dict[str, Any]) -> dict[str, Any]:
 
 def _require_contents(setting: Setting) -> dict[str, str]:
     """Digests of the snapshots by role. The plan was drawn for them; all experiments of a setup agree on it."""
-    planned = next(iter(setting.plan.experiments.values()))["inputs"]
+    planned = next(iter(setting.plan.experiments.values())).inputs
     snapshots = {role: read_snapshot(folder) for role, folder in setting.snapshots.items()}
     for role, snapshot in snapshots.items():
         require_content(snapshot, planned.get(role))

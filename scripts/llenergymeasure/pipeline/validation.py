@@ -11,7 +11,8 @@ from llenergymeasure.config import DatasetConfig, ExperimentConfig, StudyError
 from llenergymeasure.config.problems.problem import Problem
 from llenergymeasure.engine.check import check_experiment
 from llenergymeasure.measurement.prompts.datasets import PromptError, check_dataset, read_texts
-from llenergymeasure.pipeline.plan.plan import SCHEMA_VERSION, Plan
+from llenergymeasure.records.plan import Plan
+from llenergymeasure.records.schema import SCHEMA_VERSION
 
 
 def validate_plan(plan: Plan) -> dict[str, Any]:
@@ -24,14 +25,14 @@ def validate_plan(plan: Plan) -> dict[str, Any]:
     found: Counter[Problem] = Counter()
     datasets: dict[str, list[Problem]] = {}
     for entry in plan.experiments.values():
-        config = ExperimentConfig.model_validate(entry["config"])
+        config = ExperimentConfig.model_validate(entry.config)
         found.update(check_experiment(config))
         key = f"{config.dataset.model_dump_json()} {config.n} {config.random_seed}"
         if key not in datasets:
             datasets[key] = list(_dataset_problems(config.dataset, config.n, config.random_seed))
         found.update(datasets[key])
     errors = [problem for problem in found if problem.severity == "error"]
-    if errors and plan.protocol["invalid"] == "stop":
+    if errors and plan.protocol.invalid == "stop":
         raise StudyError(errors)
     for problem, count in found.items():
         print(

@@ -19,7 +19,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._records: dict[str, dict[str, Any]] = {}
+        self._measured: set[str] = set()
         whole = 0
         if path.exists():
             with path.open("rb") as lines:
@@ -27,12 +27,12 @@ class Journal:
                     if not line.endswith(b"\n"):
                         break
                     entry = json.loads(line)
-                    self._records[entry["record"]["experiment_id"]] = entry["record"]
+                    self._measured.add(entry["record"]["experiment_id"])
                     whole += len(line)
             os.truncate(path, whole)
 
     def __contains__(self, experiment_id: str) -> bool:
-        return experiment_id in self._records
+        return experiment_id in self._measured
 
     def append(self, entry: dict[str, Any]) -> None:
         """Write one entry and make sure that it is on the disk."""
@@ -40,10 +40,7 @@ class Journal:
             lines.write(json.dumps(entry, allow_nan=False) + "\n")
             lines.flush()
             os.fsync(lines.fileno())
-        self._records[entry["record"]["experiment_id"]] = entry["record"]
-
-    def records(self) -> Iterator[dict[str, Any]]:
-        return iter(self._records.values())
+        self._measured.add(entry["record"]["experiment_id"])
 
     def entries(self) -> Iterator[dict[str, Any]]:
         """All entries, streamed from the disk in the order in which they were measured."""

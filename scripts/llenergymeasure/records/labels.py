@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
+
+from llenergymeasure.records.plan import Plan
 
 Part = tuple[str, str]
 
 
-def configuration_parts(plan: Mapping[str, Any]) -> dict[str, list[Part]]:
+def configuration_parts(plan: Plan) -> dict[str, list[Part]]:
     """experiment_id → (setting, value) pairs of the matrix paths that are not the same everywhere.
 
     A setting is named by the last part of its path where that is unambiguous. A value of None is the library's
     default and is left out. What would be left without a name, or with another's, gets its id.
     """
-    axes = {name: entry["axes"] for name, entry in plan["experiments"].items()}
-    differing = [path for path in plan["axes"] if len({repr(values.get(path)) for values in axes.values()}) > 1]
+    axes = {name: entry.axes for name, entry in plan.experiments.items()}
+    differing = [path for path in plan.axes if len({repr(values.get(path)) for values in axes.values()}) > 1]
     names = _short_names(differing)
     parts = {
         name: [(names[path], show(values[path])) for path in differing if values.get(path) is not None]
@@ -32,12 +33,12 @@ def configuration_parts(plan: Mapping[str, Any]) -> dict[str, list[Part]]:
     return parts
 
 
-def setup_parts(plan: Mapping[str, Any]) -> dict[str, list[Part]]:
+def setup_parts(plan: Plan) -> dict[str, list[Part]]:
     """setup_id → the pairs on which all experiments of a setup agree."""
     parts = configuration_parts(plan)
     members: dict[str, list[list[Part]]] = {}
-    for name, entry in plan["experiments"].items():
-        members.setdefault(entry["setup_id"], []).append(parts[name])
+    for name, entry in plan.experiments.items():
+        members.setdefault(entry.setup_id, []).append(parts[name])
     return {
         setup_id: [part for part in lists[0] if all(part in other for other in lists) and part[0] not in ("", "id")]
         or [("", "library defaults" if len(members) > 1 else "all experiments")]

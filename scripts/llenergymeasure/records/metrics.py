@@ -1,4 +1,4 @@
-"""What a record is, and every metric, declared once: name, unit, definition with its denominator, what is better.
+"""Every metric, declared once: name, unit, definition with its denominator, what is better.
 
 Columns, table heads and the definitions in the report are derived from this list.
 """
@@ -6,30 +6,6 @@ Columns, table heads and the definitions in the report are derived from this lis
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-SCHEMA_VERSION = 3
-# What a line of measurements.jsonl must have to be read at all.
-RECORD_KEYS = (
-    "schema_version",
-    "experiment_id",
-    "session_id",
-    "setup_id",
-    "replicate",
-    "status",
-    "config",
-    "evidence",
-    "energy",
-    "metrics",
-    "unknown",
-    "energy_source",
-    "budget",
-    "phases",
-    "validity",
-    "output_digest",
-    "failure",
-    "warnings",
-    "environment",
-)
 
 
 @dataclass(frozen=True)

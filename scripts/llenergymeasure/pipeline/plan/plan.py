@@ -10,118 +10,28 @@ Nothing here imports torch: Snakemake reads this module each time it parses the 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llenergymeasure.config.settings.protocol import MeasurementConfig, Order
 from llenergymeasure.pipeline.plan.order import block_order
+from llenergymeasure.records.plan import Plan as Plan
+from llenergymeasure.records.plan import PlanError as PlanError
+from llenergymeasure.records.plan import PlannedExperiment, Protocol, Session, Stopping
+from llenergymeasure.records.plan import digest_of_value as digest_of_value
+from llenergymeasure.records.plan import read_plan as read_plan
+from llenergymeasure.records.plan import write_plan as write_plan
 
 if TYPE_CHECKING:
     from llenergymeasure.config import Study
 
-SCHEMA_VERSION = 2
 ID_DIGITS = 12
 # Of a study that goes on until it is precise enough and does not say how many at most.
 MOST_REPLICATES = 30
-DRAW_ANEW = "delete it to draw a new plan; measured sessions with the same members are kept"
 
 
 InputsOf = Callable[[Mapping[str, Any]], Mapping[str, str]]
 """Nested settings -> the digest of each file and folder that they name, by role."""
-
-
-class PlanError(Exception):
-    """plan.json can't be used; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Session:
-    """Experiments of one setup that share a process."""
-
-    session_id: str
-    setup_id: str
-    experiments: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What will be measured. `experiments` maps an id to its setup, session, resolved intent, matrix values, and
-    `inputs`: digests of the files that its settings only name (pipeline/plan/inputs.py).
-
-    `protocol` holds the study-wide settings the stages need, so that a job reads the plan and not the study.
-    `reference` is the experiment whose output all others are compared with. `stopping` is None where the number of
-    replicates is fixed; else `replicates` is the least, and `order` holds the most that there may be.
-    """
-
-    study: str
-    seed: int
-    isolation: str
-    replicates: int
-    axes: tuple[str, ...]
-    experiments: Mapping[str, Mapping[str, Any]]
-    sessions: tuple[Session, ...]
-    order: tuple[tuple[str, int], ...]
-    reference: str = ""
-    design: Order = "randomised"
-    stopping: Mapping[str, Any] | None = None
-    protocol: Mapping[str, Any] = field(default_factory=dict)
-    duplicates: Sequence[Any] = ()
-    skipped: Sequence[Any] = ()
-    warnings: Sequence[Any] = ()
-    schema_version: int = SCHEMA_VERSION
-    _by_id: dict[str, Session] = field(default_factory=dict, repr=False, compare=False)
-    _positions: dict[tuple[str, int], int] = field(default_factory=dict, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        self._by_id.update((session.session_id, session) for session in self.sessions)
-        self._positions.update((entry, position) for position, entry in enumerate(self.order))
-
-    def session(self, session_id: str) -> Session:
-        return self._by_id[session_id]
-
-    @property
-    def reference_session(self) -> str:
-        """Id of the session whose warm-up gives the reference's output."""
-        session_id: str = self.experiments[self.reference]["session_id"]
-        return session_id
-
-    def setup_config(self, setup_id: str) -> Mapping[str, Any]:
-        """The intent of the setup's first experiment; all experiments of a setup agree on how it is loaded."""
-        session = next(session for session in self.sessions if session.setup_id == setup_id)
-        config: Mapping[str, Any] = self.experiments[session.experiments[0]]["config"]
-        return config
-
-    @property
-    def setup_ids(self) -> list[str]:
-        return list(dict.fromkeys(session.setup_id for session in self.sessions))
-
-    @property
-    def most_replicates(self) -> int:
-        return self.replicates if self.stopping is None else int(self.stopping["max_replicates"])
-
-    def position(self, session_id: str, replicate: int) -> int:
-        """Place of one job in the measuring order, 0 first."""
-        return self._positions[session_id, replicate]
-
-    def to_dict(self) -> dict[str, Any]:
-        names = [item.name for item in fields(self) if not item.name.startswith("_")]
-        record = {name: getattr(self, name) for name in names}
-        return {
-            **record,
-            "axes": list(self.axes),
-            "sessions": [asdict(session) for session in self.sessions],
-            "order": [list(entry) for entry in self.order],
-        }
-
-    @cached_property
-    def digest(self) -> str:
-        """Changes when anything in the plan changes."""
-        return digest_of_value(self.to_dict())
 
 
 def draw_plan(
@@ -136,8 +46,8 @@ def draw_plan(
     experiments_per_batch: int | None = None,
     reference: str | None = None,
     design: Order = "randomised",
-    stopping: Mapping[str, Any] | None = None,
-    protocol: Mapping[str, Any] | None = None,
+    stopping: Stopping | None = None,
+    protocol: Protocol | None = None,
     duplicates: Sequence[Any] = (),
     skipped: Sequence[Any] = (),
     warnings: Sequence[Any] = (),
@@ -156,7 +66,7 @@ def draw_plan(
     """
     wanted = {point.experiment_id: point for point in points}
     intents = {point.experiment_id: point.config.model_dump(mode="json") for point in points}
-    before = {} if existing is None else {name: entry["inputs"] for name, entry in existing.experiments.items()}
+    before = {} if existing is None else {name: entry.inputs for name, entry in existing.experiments.items()}
     read = {name: {**before.get(name, {}), **(inputs(intent) if inputs else {})} for name, intent in intents.items()}
     kept: list[Session] = []
     if existing is not None and existing.isolation == isolation and existing.study == study:
@@ -175,23 +85,23 @@ def draw_plan(
         replicates=replicates,
         axes=tuple(axes),
         experiments={
-            point.experiment_id: {
-                "setup_id": point.setup_id,
-                "session_id": session_of[point.experiment_id],
-                "config": intents[point.experiment_id],
-                "axes": dict(point.axes),
-                "inputs": read[point.experiment_id],
-            }
+            point.experiment_id: PlannedExperiment(
+                setup_id=point.setup_id,
+                session_id=session_of[point.experiment_id],
+                config=intents[point.experiment_id],
+                axes=dict(point.axes),
+                inputs=read[point.experiment_id],
+            )
             for point in points
         },
         sessions=tuple(sessions),
         order=_draw_order(
-            sessions, replicates if stopping is None else stopping["max_replicates"], seed, design, existing
+            sessions, replicates if stopping is None else stopping.max_replicates, seed, design, existing
         ),
         reference=reference or _kept_reference(study, existing, wanted) or points[0].experiment_id,
         design=design,
         stopping=stopping,
-        protocol=dict(protocol or {}),
+        protocol=protocol or Protocol(),
         duplicates=list(duplicates),
         skipped=list(skipped),
         warnings=list(warnings),
@@ -217,16 +127,16 @@ def plan_of(study: Study, *, existing: Plan | None, inputs: InputsOf | None = No
         reference=found.reference,
         design=measurement.order,
         stopping=_stopping(measurement),
-        protocol={
-            "min_window_s": measurement.min_window_s,
-            "energy_resolution": measurement.energy_resolution,
-            "experiment_timeout_s": measurement.experiment_timeout_s,
-            "study_timeout_s": measurement.study_timeout_s,
-            "max_consecutive_failures": measurement.max_consecutive_failures,
-            "exclusive_node": measurement.exclusive_node,
-            "on_failure": study.config.on_failure,
-            "invalid": study.config.invalid,
-        },
+        protocol=Protocol(
+            min_window_s=measurement.min_window_s,
+            energy_resolution=measurement.energy_resolution,
+            experiment_timeout_s=measurement.experiment_timeout_s,
+            study_timeout_s=measurement.study_timeout_s,
+            max_consecutive_failures=measurement.max_consecutive_failures,
+            exclusive_node=measurement.exclusive_node,
+            on_failure=study.config.on_failure,
+            invalid=study.config.invalid,
+        ),
         duplicates=found.duplicates,
         skipped=found.skipped,
         warnings=[item.to_dict() for item in found.warnings],
@@ -237,37 +147,6 @@ def plan_of(study: Study, *, existing: Plan | None, inputs: InputsOf | None = No
 def replicate_order(plan: Plan, session: Session, replicate: int) -> list[str]:
     """The order of a session's experiments in one replicate, the same on every machine."""
     return block_order(session.experiments, plan.design, replicate, f"{plan.seed}/{session.session_id}")
-
-
-def read_plan(path: Path, advice: str = DRAW_ANEW) -> Plan | None:
-    """The plan in `path`, or None where there is none. PlanError, with the advice, when it is not a plan."""
-    if not path.exists():
-        return None
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record["schema_version"] != SCHEMA_VERSION:
-            raise PlanError(f"{path}: plan of schema version {record['schema_version']}; {advice}")
-        sessions = tuple(
-            Session(entry["session_id"], entry["setup_id"], tuple(entry["experiments"])) for entry in record["sessions"]
-        )
-        return Plan(
-            **{
-                **record,
-                "axes": tuple(record["axes"]),
-                "sessions": sessions,
-                "order": tuple((session_id, replicate) for session_id, replicate in record["order"]),
-            }
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
-        raise PlanError(f"{path}: not a plan ({type(error).__name__}: {error}); {advice}") from error
-
-
-def write_plan(plan: Plan, path: Path) -> None:
-    """Write atomically: a plan is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(plan.to_dict(), indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
 
 
 def _kept_reference(study: str, existing: Plan | None, wanted: Mapping[str, Any]) -> str | None:
@@ -300,15 +179,15 @@ def _divided(group: list[str], most: int) -> list[list[str]]:
     return [group[len(group) * place // count : len(group) * (place + 1) // count] for place in range(count)]
 
 
-def _stopping(measurement: MeasurementConfig) -> dict[str, Any] | None:
+def _stopping(measurement: MeasurementConfig) -> Stopping | None:
     if measurement.target_relative_ci is None:
         return None
-    return {
-        "target_relative_ci": measurement.target_relative_ci,
-        "metric": measurement.target_metric,
-        "max_replicates": measurement.max_replicates or MOST_REPLICATES,
-        "budget_s": measurement.budget_s,
-    }
+    return Stopping(
+        target_relative_ci=measurement.target_relative_ci,
+        metric=measurement.target_metric,
+        max_replicates=measurement.max_replicates or MOST_REPLICATES,
+        budget_s=measurement.budget_s,
+    )
 
 
 def _draw_order(
@@ -333,8 +212,3 @@ def _draw_order(
         places = {session.session_id: place for place, session in enumerate(sessions)}
         fresh.sort(key=lambda entry: (places[entry[0]], entry[1]))
     return (*old, *fresh)
-
-
-def digest_of_value(value: Any) -> str:
-    """SHA-256 over canonical JSON: sorted keys, no spaces."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -15,9 +15,11 @@ from typing import Any
 from llenergymeasure.config.devices import devices_claimed
 from llenergymeasure.config.settings.quantization_key import quantized_key
 from llenergymeasure.config.settings.sources import ROLES, SourceIntent, sources_of
-from llenergymeasure.pipeline.plan.plan import SCHEMA_VERSION, Plan, PlanError, read_plan, write_plan
+from llenergymeasure.pipeline.plan.plan import Plan, PlanError, read_plan, write_plan
 from llenergymeasure.pipeline.plan.prompt_sets import prompts_digests
+from llenergymeasure.records.atomic import write_json
 from llenergymeasure.records.axes_label import common_label
+from llenergymeasure.records.schema import SCHEMA_VERSION, other_schema
 
 INDEX = "index.json"
 PLAIN = (
@@ -99,15 +101,15 @@ def index_of(plan: Plan, *, pinned: bool = True) -> PlanIndex:
     """pinned: False while pins are being made, when nothing is known of weights that depend on them."""
     axes: dict[str, list[Mapping[str, Any]]] = {}
     for entry in plan.experiments.values():
-        axes.setdefault(entry["setup_id"], []).append(entry["axes"])
+        axes.setdefault(entry.setup_id, []).append(entry.axes)
     return PlanIndex(
         digest=plan.digest,
         replicates=plan.replicates,
         most_replicates=plan.most_replicates,
-        stopping=plan.stopping,
+        stopping=None if plan.stopping is None else asdict(plan.stopping),
         reference=plan.reference,
         reference_session=plan.reference_session,
-        exclusive_node=plan.protocol.get("exclusive_node", False),
+        exclusive_node=plan.protocol.exclusive_node,
         setups={
             setup_id: IndexedSetup(
                 common_label(axes[setup_id]) or f"load {setup_id}",
@@ -129,7 +131,7 @@ def index_of(plan: Plan, *, pinned: bool = True) -> PlanIndex:
 def contents_of(plan: Plan, setup_id: str) -> dict[str, str]:
     """Digest of the folder of each of a setup's sources that is one, by role; all its experiments agree on them."""
     session = next(session for session in plan.sessions if session.setup_id == setup_id)
-    read = plan.experiments[session.experiments[0]]["inputs"]
+    read = plan.experiments[session.experiments[0]].inputs
     return {role: digest for role, digest in read.items() if role in ROLES}
 
 
@@ -151,9 +153,7 @@ def write_pieces(plan: Plan, folder: Path) -> None:
         for path in (folder / kind).glob("*.json"):
             if path.stem not in pieces:
                 path.unlink()
-    temporary = folder / f"{INDEX}.tmp"
-    temporary.write_text(json.dumps({"schema_version": SCHEMA_VERSION, **_index_record(plan)}) + "\n", "utf-8")
-    temporary.replace(folder / INDEX)
+    write_json({"schema_version": SCHEMA_VERSION, **_index_record(plan)}, folder / INDEX)
 
 
 def read_index(folder: Path) -> PlanIndex | None:
@@ -163,6 +163,8 @@ def read_index(folder: Path) -> PlanIndex | None:
         return None
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
+        if (refusal := other_schema(path, record)) is not None:
+            raise PlanError(refusal)
         record.pop("schema_version")
         return PlanIndex(
             **{
@@ -203,8 +205,6 @@ def _only(plan: Plan, members: Iterable[str]) -> dict[str, Any]:
         "duplicates": (),
         "skipped": (),
         "warnings": (),
-        "_by_id": {},
-        "_positions": {},
     }
 
 

@@ -6,31 +6,32 @@ A set is read by one tokenizer. So sets are grouped by the model's snapshot, and
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from llenergymeasure.config.settings.sources import sources_of
 from llenergymeasure.pipeline.plan.inputs import DATASET
-from llenergymeasure.pipeline.plan.plan import ID_DIGITS, Plan, digest_of_value
+from llenergymeasure.pipeline.plan.plan import ID_DIGITS
+from llenergymeasure.records.plan import Plan, PlannedExperiment, digest_of_value
 
 # Settings of an experiment that decide what its prompts are.
 _SETTINGS = ("dataset", "n", "max_input_tokens", "random_seed")
 
 
-def prompt_set(entry: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def prompt_set(entry: PlannedExperiment) -> tuple[str, dict[str, Any]]:
     """Id and content of an experiment's set: its settings, and the digest of the data file as planned (else None).
 
     entry: the experiment in the plan
     """
-    content = {name: entry["config"][name] for name in _SETTINGS}
-    content["data_sha256"] = entry["inputs"].get(DATASET)
+    content = {name: entry.config[name] for name in _SETTINGS}
+    content["data_sha256"] = entry.inputs.get(DATASET)
     return digest_of_value(content)[:ID_DIGITS], content
 
 
-def prompt_sets(plan: Plan) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def prompt_sets(plan: Plan) -> Iterator[tuple[str, str, PlannedExperiment]]:
     """(folder name of the model's snapshot, id of the set, the experiment's entry) per experiment."""
     for entry in plan.experiments.values():
-        model = next(source for source in sources_of(entry["config"]) if source.role == "model")
+        model = next(source for source in sources_of(entry.config) if source.role == "model")
         yield model.key, prompt_set(entry)[0], entry
 
 

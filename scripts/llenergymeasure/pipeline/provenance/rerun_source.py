@@ -72,10 +72,6 @@ def plan_in(folder: Path) -> Plan:
         raise RerunError(f"--config {FROM}: {folder} holds no plan.json; wanted: the results folder of a study")
     if not is_name(plan.study):
         raise RerunError(f"{folder}/plan.json: not a plan: its study is {show(plan.study)}")
-    for name in CARRIED:
-        found = getattr(plan, name)
-        if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-            raise RerunError(f"{folder}/plan.json: not a plan: its {name} are {show(found)}")
     return plan
 
 
@@ -88,19 +84,19 @@ def points_in(folder: Path, plan: Plan, pins: Pins) -> list[Point]:
     points = []
     for name, entry in plan.experiments.items():
         try:
-            config = ExperimentConfig.model_validate(entry["config"])
+            config = ExperimentConfig.model_validate(entry.config)
         except ValidationError as error:
             raise RerunError(f"{folder}/plan.json: experiment {show(name)}: {_first(error)}") from error
         if (compute_config_hash(config)[:ID_DIGITS], compute_setup_hash(config)[:ID_DIGITS]) != (
             name,
-            entry["setup_id"],
+            entry.setup_id,
         ):
             raise RerunError(
                 f"{folder}/plan.json: experiment {show(name)} has another id here: its settings were changed, or mean "
                 "something else in this version of the pipeline"
             )
-        session = plan.session(entry["session_id"])
-        if name not in session.experiments or session.setup_id != entry["setup_id"]:
+        session = plan.session(entry.session_id)
+        if name not in session.experiments or session.setup_id != entry.setup_id:
             raise ValueError(f"experiment {name} is not in its session")
         _, problems = pins.apply(config)
         if problems:
@@ -108,7 +104,7 @@ def points_in(folder: Path, plan: Plan, pins: Pins) -> list[Point]:
         for source in sources_of(config.model_dump()):
             source.ref.check_revision(source.revision)
         _check_here(folder, config, here)
-        points.append(Point(name, entry["setup_id"], config, entry["axes"]))
+        points.append(Point(name, entry.setup_id, config, entry.axes))
     return points
 
 

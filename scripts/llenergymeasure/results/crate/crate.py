@@ -16,10 +16,12 @@ from rocrate.model import ComputerLanguage, ContextEntity
 from rocrate.rocrate import ROCrate
 
 from llenergymeasure.config.settings.sources import SourceIntent, sources_of
+from llenergymeasure.records.atomic import write_text
 from llenergymeasure.records.metrics import METRICS, SUMMARY_METRICS
+from llenergymeasure.records.plan import Plan
 from llenergymeasure.results.crate.file_catalogue import described_files
 from llenergymeasure.results.reading.errors import ResultsError
-from llenergymeasure.results.reading.read import read_json
+from llenergymeasure.results.reading.read import read_json, read_plan
 
 FILE = "ro-crate-metadata.json"
 PROFILE = "https://w3id.org/ro/wfrun/process/0.6"
@@ -38,20 +40,18 @@ _INPUTS = ("provenance/study", "provenance/resolved.yaml", "provenance/models.lo
 
 def write_crate(folder: Path, page: Path) -> None:
     """Describe what is in `folder` now; `page` says what each file is. The file is whole or not there."""
-    temporary = folder / f"{FILE}.tmp"
-    temporary.write_text(json.dumps(crate_of(folder, page), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(folder / FILE)
+    write_text(json.dumps(crate_of(folder, page), indent=1, ensure_ascii=False) + "\n", folder / FILE)
 
 
 def crate_of(folder: Path, page: Path) -> dict[str, Any]:
     """The JSON-LD. Nothing in it is a path outside the folder."""
-    plan = read_json(folder / "plan.json")
+    plan = read_plan(folder / "plan.json", [], [])
     calls = _calls(folder / "provenance" / "calls.jsonl")
     crate = ROCrate()
     root = crate.root_dataset
-    crate.name = f"{plan['study']}: energy, time and memory of ways of running a language model"
+    crate.name = f"{plan.study}: energy, time and memory of ways of running a language model"
     crate.description = (
-        f"{len(plan['experiments'])} experiments over {len(plan['sessions'])} sessions, measured by llenergymeasure. "
+        f"{len(plan.experiments)} experiments over {len(plan.sessions)} sessions, measured by llenergymeasure. "
         "Times are in seconds, energy in joules, memory in bytes; the unit is part of each column's name."
     )
     root["license"] = NO_LICENSE
@@ -63,7 +63,7 @@ def crate_of(folder: Path, page: Path) -> dict[str, Any]:
         crate,
         "#measuring",
         "CreateAction",
-        name=f"Measuring the study {plan['study']}",
+        name=f"Measuring the study {plan.study}",
         description=f"provenance/calls.jsonl lists the calls of snakemake, {len(calls)} in all",
         startTime=calls[0]["started"],
         endTime=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -156,9 +156,9 @@ def _packages(crate: ROCrate, folder: Path) -> list[Any]:
     ]
 
 
-def _models(crate: ROCrate, plan: Mapping[str, Any]) -> list[Any]:
+def _models(crate: ROCrate, plan: Plan) -> list[Any]:
     sources: Iterable[SourceIntent] = dict.fromkeys(
-        source for entry in plan["experiments"].values() for source in sources_of(entry["config"])
+        source for entry in plan.experiments.values() for source in sources_of(entry.config)
     )
     by_key = {source.key: source for source in sources}
     return [

@@ -6,47 +6,42 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
-import orjson
 import pandas as pd
 
-from llenergymeasure.records.metrics import RECORD_KEYS, SCHEMA_VERSION
-from llenergymeasure.results.reading.compact import Keeper
+from llenergymeasure.records import plan as plan_file
+from llenergymeasure.records.interim import InterimAnalysis
+from llenergymeasure.records.measurement import MeasurementRecord
+from llenergymeasure.records.parsing import AnyRecord, BrokenRecord, OtherSchema, parse, read_record
+from llenergymeasure.records.plan import Plan, PlanError
+from llenergymeasure.records.setup import LoadRecord
+from llenergymeasure.results.reading.compact import CompactRecord, Keeper
 from llenergymeasure.results.reading.errors import ResultsError
+from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.reading.same_inputs import SameInputs
 from llenergymeasure.results.report.truncation import MOST
-from llenergymeasure.results.statistics.estimates import CONFIDENCE
 from llenergymeasure.results.tables.latencies import Latencies, latencies_of
 
-STATUSES = ("ok", "failed", "invalid")
-
-
-@dataclass(frozen=True)
-class Records:
-    """The plan's measurement lines, in the plan's order, then by replicate; and how many other lines there were."""
-
-    records: list[dict[str, Any]]
-    left_out: int
+Kept = TypeVar("Kept", MeasurementRecord, CompactRecord)
 
 
 @dataclass(frozen=True)
 class StudyResults:
     """Plan, tables, every measurement line and load record, and how the requests' latencies are distributed.
 
-    records: what `kept.Keeper` leaves of the lines
-
-    costs: carbon and money, one row an experiment
+    records: what `compact.Keeper` leaves of the lines, in the plan's order, then by replicate; left_out: other lines
+    costs: carbon and money, one row per experiment
     rerun: of a study that was measured again, comparison.csv
     latencies: experiment_id → metric name → distribution over all requests of the valid replicates
     """
 
-    plan: dict[str, Any]
+    plan: MeasuredPlan
     summary: pd.DataFrame
     runs: pd.DataFrame
-    records: list[dict[str, Any]]
+    records: list[CompactRecord]
     left_out: int
-    setups: list[dict[str, Any]]
+    setups: list[LoadRecord]
     latencies: Latencies
     costs: pd.DataFrame
     rerun: pd.DataFrame | None = None
@@ -66,13 +61,13 @@ def read_study(
     """Everything the report shows. ResultsError where a file is broken."""
     drawn = read_plan(plan, measurements, interim)
     table = read_table(summary)
-    found = read_records(drawn, measurements, Keeper(with_evidence(table)))
+    records, left_out = read_records(drawn, measurements, Keeper(with_evidence(table)))
     return StudyResults(
         plan=drawn,
         summary=table,
         runs=read_table(runs),
-        records=found.records,
-        left_out=found.left_out,
+        records=records,
+        left_out=left_out,
         setups=read_loads(drawn, setups),
         latencies=latencies_of(_read_csv(latencies)),
         costs=_read_csv(costs),
@@ -80,19 +75,28 @@ def read_study(
     )
 
 
-def read_plan(path: Path, measurements: Sequence[Path], interim: Sequence[Path]) -> dict[str, Any]:
-    """The plan as it was carried out: `replicates` is how many were measured, `interim` the one that ended the study.
+def read_plan(path: Path, measurements: Sequence[Path], interim: Sequence[Path]) -> MeasuredPlan:
+    """The plan as it was carried out, from the measurements that there are and the interim analysis that ended it."""
+    try:
+        plan = plan_file.read_plan(path)
+    except PlanError as error:
+        raise ResultsError(str(error)) from error
+    if plan is None:
+        raise ResultsError(f"{path} is missing; run again")
+    replicates = max((int(measured.parent.name) for measured in measurements), default=plan.replicates)
+    return MeasuredPlan.after(plan, replicates, read_file(InterimAnalysis, interim[0]) if interim else None)
 
-    `interim` is None, and `nominal_level` 95 %, where the number of replicates was fixed.
-    """
-    plan = read_json(path)
-    last = [read_json(found) for found in interim]
-    return {
-        **plan,
-        "replicates": max((int(found.parent.name) for found in measurements), default=plan["replicates"]),
-        "interim": last[0] if last else None,
-        "nominal_level": last[0]["nominal_level"] if last else CONFIDENCE,
-    }
+
+@dataclass(frozen=True)
+class Expected:
+    """Which lines a study has: experiment_id → its session, and how many replicates of each."""
+
+    sessions: Mapping[str, str]
+    replicates: int
+
+    @classmethod
+    def of(cls, plan: Plan) -> Self:
+        return cls({name: entry.session_id for name, entry in plan.experiments.items()}, plan.replicates)
 
 
 class Lines:
@@ -103,21 +107,20 @@ class Lines:
     have been read: half a file must not pass for a whole one. So are replicates with other prompts or weights.
     """
 
-    def __init__(self, plan: Mapping[str, Any], paths: Sequence[Path]) -> None:
-        self._plan = plan
+    def __init__(self, expected: Expected, paths: Sequence[Path]) -> None:
+        self._expected = expected
         self._paths = paths
         self.left_out = 0
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        experiments = self._plan["experiments"]
-        replicates = range(1, self._plan["replicates"] + 1)
-        missing = {name: set(replicates) for name in experiments}
+    def __iter__(self) -> Iterator[MeasurementRecord]:
+        sessions = self._expected.sessions
+        replicates = range(1, self._expected.replicates + 1)
+        missing = {name: set(replicates) for name in sessions}
         inputs = SameInputs()
         for path in self._paths:
             for number, record in _lines(path):
-                name, replicate = record["experiment_id"], record["replicate"]
-                entry = experiments.get(name)
-                if entry is None or entry["session_id"] != record["session_id"] or replicate not in replicates:
+                name, replicate = record.experiment_id, record.replicate
+                if sessions.get(name) != record.session_id or replicate not in replicates:
                     self.left_out += 1
                 elif replicate not in missing[name]:
                     raise ResultsError(
@@ -131,7 +134,7 @@ class Lines:
         lacking = [(name, replicate) for name, left in missing.items() for replicate in sorted(left)]
         if lacking:
             name, replicate = lacking[0]
-            folder = f"sessions/{experiments[name]['session_id']}/{replicate}"
+            folder = f"sessions/{sessions[name]}/{replicate}"
             raise ResultsError(
                 f"{len(lacking)} measurements are missing, the first is experiment {name}, replicate {replicate}; "
                 f"delete {folder} in the study's results and run again"
@@ -139,13 +142,15 @@ class Lines:
 
 
 def read_records(
-    plan: Mapping[str, Any], paths: Sequence[Path], keep: Callable[[dict[str, Any]], dict[str, Any]] = dict
-) -> Records:
-    """All lines at once, in the plan's order, then by replicate; of each what `keep` makes of it."""
-    places = {name: place for place, name in enumerate(plan["experiments"])}
-    lines = Lines(plan, paths)
-    records = sorted(map(keep, lines), key=lambda record: (places[record["experiment_id"]], record["replicate"]))
-    return Records(records, lines.left_out)
+    plan: Plan, paths: Sequence[Path], keep: Callable[[MeasurementRecord], Kept]
+) -> tuple[list[Kept], int]:
+    """All lines at once, in the plan's order, then by replicate; of each what `keep` makes of it. And how many lines
+    are not of the plan.
+    """
+    places = {name: place for place, name in enumerate(plan.experiments)}
+    lines = Lines(Expected.of(plan), paths)
+    records = sorted(map(keep, lines), key=lambda record: (places[record.experiment_id], record.replicate))
+    return records, lines.left_out
 
 
 def with_evidence(summary: pd.DataFrame) -> list[str]:
@@ -155,17 +160,26 @@ def with_evidence(summary: pd.DataFrame) -> list[str]:
     return [str(name) for name in names[:MOST]]
 
 
-def read_loads(plan: Mapping[str, Any], paths: Sequence[Path]) -> list[dict[str, Any]]:
+def read_loads(plan: Plan, paths: Sequence[Path]) -> list[LoadRecord]:
     """The load records of the plan, in the order in which the plan's experiments need them."""
-    by_id = {record["setup_id"]: record for record in map(read_json, paths)}
-    wanted = list(dict.fromkeys(entry["setup_id"] for entry in plan["experiments"].values()))
+    by_id = {record.setup_id: record for record in (read_file(LoadRecord, path) for path in paths)}
+    wanted = list(dict.fromkeys(entry.setup_id for entry in plan.experiments.values()))
     missing = [setup_id for setup_id in wanted if setup_id not in by_id]
     if missing:
         raise ResultsError(f"the record of setup {missing[0]} is missing; delete setups/{missing[0]} and run again")
     return [by_id[setup_id] for setup_id in wanted]
 
 
+def read_file(kind: type[AnyRecord], path: Path) -> AnyRecord:
+    """A file that is one record. ResultsError where it is broken."""
+    try:
+        return read_record(kind, path)
+    except BrokenRecord as error:
+        raise _unusable(error, "delete it and run again") from error
+
+
 def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of no type of ours."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -175,28 +189,23 @@ def read_json(path: Path) -> dict[str, Any]:
     return record
 
 
-def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _lines(path: Path) -> Iterator[tuple[int, MeasurementRecord]]:
     advice = f"delete {path.parent} and run again"
     try:
-        found = path.read_bytes()
+        text = path.read_bytes()
     except OSError as error:
         raise ResultsError(f"{path} can't be read ({error}); {advice}") from error
-    for number, line in enumerate(found.splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         try:
-            record = orjson.loads(line)
-        except ValueError as error:
-            raise ResultsError(f"{path}:{number} is not whole ({error}); {advice}") from error
-        lacking = [key for key in RECORD_KEYS if not isinstance(record, dict) or key not in record]
-        if lacking:
-            raise ResultsError(f"{path}:{number} lacks {', '.join(lacking)}; {advice}")
-        if record["schema_version"] != SCHEMA_VERSION:
-            raise ResultsError(
-                f"{path}:{number} has schema version {record['schema_version']}, this program reads {SCHEMA_VERSION}; "
-                f"{advice}"
-            )
-        if record["status"] not in STATUSES:
-            raise ResultsError(f"{path}:{number} has status {record['status']!r}, not one of {STATUSES}; {advice}")
+            record = parse(MeasurementRecord, line, path, number)
+        except BrokenRecord as error:
+            raise _unusable(error, advice) from error
         yield number, record
+
+
+def _unusable(error: BrokenRecord, advice: str) -> ResultsError:
+    # What another version wrote is not mended by measuring one job again; the message says what to do.
+    return ResultsError(str(error) if isinstance(error, OtherSchema) else f"{error}; {advice}")
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.results.reading.errors import ResultsError
 
 
@@ -13,29 +12,28 @@ class SameInputs:
     """Looks at the records one after the other; of an experiment, the first is what the others have to agree with."""
 
     def __init__(self) -> None:
-        self._first: dict[str, tuple[int, dict[str, Any]]] = {}
+        self._first: dict[str, tuple[int, dict[str, str | None]]] = {}
 
-    def check(self, record: Mapping[str, Any], path: Path) -> None:
+    def check(self, record: MeasurementRecord, path: Path) -> None:
         """ResultsError where a replicate was measured with other prompts or weights than one before it."""
-        if record["status"] == "failed":
+        if record.status == "failed":
             return
         found = _read_by(record)
-        replicate, first = self._first.setdefault(record["experiment_id"], (record["replicate"], found))
+        replicate, first = self._first.setdefault(record.experiment_id, (record.replicate, found))
         other = [what for what, digest in found.items() if first.get(what) != digest]
         if other:
             what = other[0]
             raise ResultsError(
-                f"{path}: replicate {record['replicate']} of experiment {record['experiment_id']} was measured with "
+                f"{path}: replicate {record.replicate} of experiment {record.experiment_id} was measured with "
                 f"other {what} than replicate {replicate} ({_short(found[what])}, there {_short(first.get(what))}), so "
                 f"they have no mean; move {path.parent.parent} away and run again, which measures all of its replicates"
             )
 
 
-def _read_by(record: Mapping[str, Any]) -> dict[str, Any]:
+def _read_by(record: MeasurementRecord) -> dict[str, str | None]:
     """Digests by what they are of."""
-    weights = record.get("weights") or {}
-    prompts = (record.get("prompts") or {}).get("digest")
-    return {"prompts": prompts, **{f"files of the {role}": digest for role, digest in weights.items()}}
+    prompts = None if record.prompts is None else record.prompts.digest
+    return {"prompts": prompts, **{f"files of the {role}": digest for role, digest in record.weights.items()}}
 
 
 def _short(digest: str | None) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llenergymeasure.records.labels import show
+from llenergymeasure.results.reading.compact import CompactRecord
 
 LIBRARIES = {"cuda": "CUDA", "cudnn": "cuDNN", "nccl": "NCCL"}
 
@@ -20,7 +21,7 @@ class Fact:
     mixed: bool
 
 
-def environment_facts(records: Sequence[Mapping[str, Any]]) -> list[Fact]:
+def environment_facts(records: Sequence[CompactRecord]) -> list[Fact]:
     """Machine and versions, which must be the same for all runs; then meters, models and prompts, which need not be."""
     alike = _distinct(fact for record in records for fact in _machine(record))
     free = _distinct(fact for record in records for fact in _material(record))
@@ -30,51 +31,45 @@ def environment_facts(records: Sequence[Mapping[str, Any]]) -> list[Fact]:
     ]
 
 
-def machine_names(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of the accelerators that held parameters, or of the CPU, over all runs that got so far."""
+def machine_names(records: Sequence[CompactRecord]) -> list[str]:
+    """Names of the accelerators that held parameters, or of the CPU, over all runs."""
     names: dict[str, None] = {}
     for record in records:
-        devices = (record.get("devices") or {}).get("devices", [])
-        for device in devices:
-            names[str(device.get("name"))] = None
-        if not devices:
-            names[str(record["environment"].get("cpu") or "unknown CPU")] = None
+        cpu = record.environment.cpu
+        names |= dict.fromkeys((cpu,) if record.devices is None else record.devices.names(cpu))
     return list(names)
 
 
-def _machine(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    environment = record["environment"]
-    yield "CPU", _text(environment.get("cpu"))
-    yield "Host", _text(environment.get("hostname"))
-    yield "System", _text(environment.get("system"))
-    dirty = " with uncommitted changes" if environment.get("git_dirty") else ""
-    yield "Git commit of the pipeline", f"{_text(environment.get('git_commit'))}{dirty}"
-    yield "SHA-256 of models.lock.yaml", _text(environment.get("models_lock_sha256"))
-    yield "Environment (fingerprint of all packages)", _text(environment.get("fingerprint"))
-    yield "Python", _text(environment.get("python"))
-    for name, version in (environment.get("packages") or {}).items():
+def _machine(record: CompactRecord) -> Iterator[tuple[str, str]]:
+    environment = record.environment
+    yield "CPU", environment.cpu
+    yield "Host", environment.hostname
+    yield "System", environment.system
+    dirty = " with uncommitted changes" if environment.git_dirty else ""
+    yield "Git commit of the pipeline", f"{_text(environment.git_commit)}{dirty}"
+    yield "SHA-256 of models.lock.yaml", _text(environment.models_lock_sha256)
+    yield "Environment (fingerprint of all packages)", environment.fingerprint
+    yield "Python", environment.python
+    for name, version in environment.packages.items():
         yield name, version or "not installed"
-    for name, version in (environment.get("libraries") or {}).items():
-        yield LIBRARIES.get(name, name), version or "torch is built without"
+    if environment.libraries is not None:
+        for name, version in environment.libraries.to_plain().items():
+            yield LIBRARIES[name], version or "torch is built without"
 
 
-def _material(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if record.get("devices"):
-        yield "Devices that held the model", _pairs(record["devices"])
-    meters = record.get("meters") or {}
-    for device in meters.get("devices", []):
-        yield f"Meter {device.get('meter')}", _pairs({name: value for name, value in device.items() if name != "meter"})
-    for refused in meters.get("refused", []):
-        yield "Meters that do not work here", _pairs(refused)
-    snapshot = record.get("snapshot")
-    if snapshot:
-        yield (
-            "Models",
-            f"{snapshot['model']} at {snapshot.get('revision') or 'no revision'}, "
-            f"content {_text(snapshot.get('content_digest'))}",
-        )
-    if record.get("prompts"):
-        yield "Prompts, SHA-256", _text(record["prompts"].get("digest"))
+def _material(record: CompactRecord) -> Iterator[tuple[str, str]]:
+    if record.devices is not None:
+        yield "Devices that held the model", _pairs(record.devices.to_plain())
+    if record.meters is not None:
+        for device in record.meters.devices:
+            facts = {name: value for name, value in device.items() if name != "meter"}
+            yield f"Meter {device['meter']}", _pairs(facts)
+        for refused in record.meters.refused:
+            yield "Meters that do not work here", _pairs(refused.to_plain())
+    if (snapshot := record.snapshot) is not None:
+        yield "Models", f"{snapshot.model} at {snapshot.revision or 'no revision'}, content {snapshot.content_digest}"
+    if record.prompts is not None:
+        yield "Prompts, SHA-256", record.prompts.digest
 
 
 def _distinct(facts: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

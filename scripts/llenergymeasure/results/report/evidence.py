@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
+from llenergymeasure.records.evidence import EvidenceRow
 from llenergymeasure.records.labels import show
+from llenergymeasure.results.reading.compact import CompactRecord
 
 # Worst first: what one replicate ignored is not excused by the others.
 VERDICTS = ("ignored", "unverifiable", "applied", "default")
@@ -23,23 +24,23 @@ class Finding:
     verdict: str
 
 
-def merged_evidence(records: Iterable[Mapping[str, Any]]) -> list[Finding]:
+def merged_evidence(records: Iterable[CompactRecord]) -> list[Finding]:
     """Every parameter once, worst verdict first, then by the order of declaration."""
-    entries: dict[str, list[Mapping[str, Any]]] = {}
+    entries: dict[str, list[EvidenceRow]] = {}
     for record in records:
-        for path, entry in record["evidence"].items():
+        for path, entry in record.evidence.items():
             entries.setdefault(path, []).append(entry)
     found = []
     for path, several in entries.items():
-        worst = min(several, key=lambda entry: VERDICTS.index(entry["verdict"]))
-        effective = list(dict.fromkeys(show(entry["effective"]) for entry in several))
+        worst = min(several, key=lambda entry: VERDICTS.index(entry.verdict))
+        effective = list(dict.fromkeys(show(entry.effective) for entry in several))
         found.append(
             Finding(
                 path=path,
-                requested="" if worst["requested"] is None else show(worst["requested"]),
+                requested="" if worst.requested is None else show(worst.requested),
                 effective=" / ".join(effective) + (" (differs between replicates)" if len(effective) > 1 else ""),
-                observed=worst["observed"],
-                verdict=worst["verdict"],
+                observed=worst.observed,
+                verdict=worst.verdict,
             )
         )
     return sorted(found, key=lambda item: VERDICTS.index(item.verdict))

@@ -11,7 +11,7 @@ import pandas as pd
 
 from llenergymeasure.records.labels import Part, as_text, configuration_parts
 from llenergymeasure.records.metrics import ENERGY_METRICS, PARTS, SUMMARY_METRICS
-from llenergymeasure.results.reading.compact import ENERGY
+from llenergymeasure.results.reading.compact import ENERGY, CompactRecord
 from llenergymeasure.results.reading.read import StudyResults
 from llenergymeasure.results.statistics.estimates import Estimate
 from llenergymeasure.results.tables.output_match import Comparison, comparison_of
@@ -94,14 +94,14 @@ def experiments_of(study: StudyResults) -> list[Experiment]:
     """All experiments of the plan, in its order."""
     parts = configuration_parts(study.plan)
     values = {metric: _by_replicate(study.runs, metric) for metric in RANKED_BY}
-    records: dict[str, list[dict[str, Any]]] = {}
+    records: dict[str, list[CompactRecord]] = {}
     for record in study.records:
-        records.setdefault(record["experiment_id"], []).append(record)
+        records.setdefault(record.experiment_id, []).append(record)
     experiments = []
     for row in study.summary.to_dict("records"):
         name = row["experiment_id"]
         estimates = {metric: _estimate(row, metric) for metric in SUMMARY_METRICS}
-        valid = [record for record in records[name] if record["status"] == "ok"]
+        valid = [record for record in records[name] if record.status == "ok"]
         experiments.append(
             Experiment(
                 experiment_id=name,
@@ -122,9 +122,9 @@ def experiments_of(study: StudyResults) -> list[Experiment]:
                     for metric, value in estimates.items()
                     if value.mean is None
                 },
-                session_id=study.plan["experiments"][name]["session_id"],
+                session_id=study.plan.experiments[name].session_id,
                 validity=_known(row["validity"]),
-                level=study.plan["nominal_level"],
+                level=study.plan.nominal_level,
                 doubts=_doubts(records[name]),
                 expanded95={
                     metric: float(row[f"{metric}_expanded95"])
@@ -144,13 +144,13 @@ def _by_replicate(runs: pd.DataFrame, metric: str) -> dict[str, dict[int, float]
     return found
 
 
-def _doubts(records: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]:
+def _doubts(records: Iterable[CompactRecord]) -> list[tuple[str, int]]:
     """Why runs are suspect, most frequent first; an invalid run has its reason elsewhere."""
     counted = Counter(
-        reason["message"]
+        reason.message
         for record in records
-        if record["status"] == "ok" and record["validity"] is not None
-        for reason in record["validity"]["reasons"]
+        if record.status == "ok" and record.validity is not None
+        for reason in record.validity.reasons
     )
     return counted.most_common()
 
@@ -160,18 +160,19 @@ def _estimate(row: Mapping[Hashable, Any], metric: str) -> Estimate:
     return Estimate(int(row[f"{metric}_n"]), mean, low, high)
 
 
-def _why_unknown(metric: str, valid: Iterable[Mapping[str, Any]], notes: str | None) -> str:
+def _why_unknown(metric: str, valid: Iterable[CompactRecord], notes: str | None) -> str:
     records = list(valid)
     if not records:
         return NOT_RUN
-    reasons = dict.fromkeys(record["unknown"][metric] for record in records if metric in record["unknown"])
+    reasons = dict.fromkeys(record.unknown[metric] for record in records if metric in record.unknown)
     return "; ".join(reasons) or notes or "the record gives no reason"
 
 
-def _meter_uncertainty(valid: Iterable[Mapping[str, Any]]) -> float | None:
+def _meter_uncertainty(valid: Iterable[CompactRecord]) -> float | None:
     """The largest over replicates of u(E)/E in the measured window; None where a meter states none."""
-    found = [record["meter_uncertainty"] for record in valid]
-    return None if None in found else max(found, default=None)
+    stated = [record.meter_uncertainty for record in valid]
+    known = [value for value in stated if value is not None]
+    return max(known, default=None) if len(known) == len(stated) else None
 
 
 def _known(value: Any) -> Any:

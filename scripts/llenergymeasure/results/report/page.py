@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from llenergymeasure.records.atomic import write_text
 from llenergymeasure.records.labels import configuration_parts, setup_parts
-from llenergymeasure.records.metrics import METRICS, SCHEMA_VERSION
+from llenergymeasure.records.metrics import METRICS
+from llenergymeasure.records.schema import SCHEMA_VERSION
+from llenergymeasure.results.reading.compact import CompactRecord
 from llenergymeasure.results.reading.read import StudyResults, with_evidence
 from llenergymeasure.results.report.cost_table import cost_table
 from llenergymeasure.results.report.environment import environment_facts, machine_names
@@ -62,9 +64,7 @@ class Headline:
 
 def write_report(study: StudyResults, html: Path) -> None:
     """Write the page, whole or not at all."""
-    temporary = html.with_name(html.name + ".tmp")
-    temporary.write_text(render(study), encoding="utf-8")
-    temporary.replace(html)
+    write_text(render(study), html)
 
 
 def render(study: StudyResults) -> str:
@@ -107,17 +107,17 @@ def page(study: StudyResults) -> dict[str, Any]:
     unfolded = set(with_evidence(study.summary))
     failures = failure_rows(experiments, study.runs.to_dict("records"))
     suspects = [item for item in experiments if item.suspect]
-    costs = {record["setup_id"]: load_cost(record) for record in study.setups}
+    costs = {record.setup_id: load_cost(record) for record in study.setups}
     costs_of_tokens = token_costs(plan, study.runs)
     with_energy = [group for group in groups if group.source is not None]
-    records: dict[str, list[Mapping[str, Any]]] = {}
+    records: dict[str, list[CompactRecord]] = {}
     for record in study.records:
-        records.setdefault(record["experiment_id"], []).append(record)
+        records.setdefault(record.experiment_id, []).append(record)
     return {
         "schema_version": SCHEMA_VERSION,
-        "ended": None if plan["interim"] is None else in_words(plan["interim"]),
+        "ended": None if plan.interim is None else in_words(plan.interim),
         "plan": plan,
-        "models": list(dict.fromkeys(entry["config"]["model"] for entry in plan["experiments"].values())),
+        "models": list(dict.fromkeys(entry.config["model"] for entry in plan.experiments.values())),
         "machines": machine_names(study.records),
         "experiments": experiments,
         "ranked": ranked,
@@ -161,9 +161,7 @@ def page(study: StudyResults) -> dict[str, Any]:
             {name: (cost.resident_bytes, cost.load_peak_bytes) for name, cost in costs.items()},
         ),
         "memory_sources": list(
-            dict.fromkeys(
-                source for record in study.setups if (source := (record.get("memory") or {}).get("source")) is not None
-            )
+            dict.fromkeys(record.memory.source for record in study.setups if record.memory is not None)
         ),
         "setups": setup_table(study.setups, setup_parts(plan), experiments),
         "failures": shown(failures),
@@ -173,8 +171,8 @@ def page(study: StudyResults) -> dict[str, Any]:
             (item, *_evidence(records[item.experiment_id])) for item in experiments if item.experiment_id in unfolded
         ],
         "without_evidence": len(experiments) - len(unfolded),
-        "skipped": shown(plan["skipped"]),
-        "duplicates": shown(plan["duplicates"]),
+        "skipped": shown(plan.skipped),
+        "duplicates": shown(plan.duplicates),
         "environment": environment_facts(study.records),
         "metrics": list(METRICS.values()),
         "left_out": study.left_out,
@@ -199,7 +197,7 @@ def _interval_text(figure: Estimate, scale: Scale) -> str:
     return f"95 % interval {scale.value(figure.low)} to {scale.value(figure.high)}, n = {figure.n}"
 
 
-def _evidence(records: list[Mapping[str, Any]]) -> tuple[list[Finding], list[Finding]]:
+def _evidence(records: list[CompactRecord]) -> tuple[list[Finding], list[Finding]]:
     """What was asked for, and what was left at the library's default."""
     found = merged_evidence(records)
     return (

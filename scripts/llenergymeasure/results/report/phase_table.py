@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from llenergymeasure.records.labels import Part
 from llenergymeasure.records.metrics import METRICS
+from llenergymeasure.results.reading.compact import CompactRecord
 from llenergymeasure.results.report.experiments import Experiment, is_estimated
 from llenergymeasure.results.report.figures import spelled
 from llenergymeasure.results.report.formatting import Scale, percent, scale_of, unit_scale
@@ -45,7 +45,7 @@ class PhaseTable:
 def phase_table(
     experiments: Sequence[Experiment],
     numbers: Mapping[str, str],
-    records: Mapping[str, Sequence[Mapping[str, Any]]],
+    records: Mapping[str, Sequence[CompactRecord]],
 ) -> PhaseTable | None:
     """One row an experiment with energy; None where there is none."""
     known = [item for item in experiments if item.mean("energy_per_request_j") is not None]
@@ -71,11 +71,11 @@ def phase_table(
     )
 
 
-def _agreement(records: Sequence[Mapping[str, Any]]) -> str:
-    compared = [record["phases"] for record in records if record["status"] == "ok" and record["phases"] is not None]
+def _agreement(records: Sequence[CompactRecord]) -> str:
+    compared = [record.phases_agree for record in records if record.status == "ok" and record.phases_agree is not None]
     if not compared:
         return "not compared"
-    return f"{sum(found['agrees'] for found in compared)} of {len(compared)}"
+    return f"{sum(compared)} of {len(compared)}"
 
 
 @dataclass(frozen=True)

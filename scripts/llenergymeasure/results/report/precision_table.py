@@ -9,7 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from llenergymeasure.records.measurement import BudgetRow
 from llenergymeasure.records.metrics import METRICS
+from llenergymeasure.results.reading.compact import CompactRecord
+from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.report.experiments import ENERGY, Experiment
 from llenergymeasure.results.report.formatting import percent, significant
 from llenergymeasure.results.report.tables import Cell, Head
@@ -46,15 +49,15 @@ class RatioTable:
 
 
 def budget_table(
-    ranked: Sequence[Experiment], numbers: Mapping[str, str], records: Mapping[str, Sequence[Mapping[str, Any]]]
+    ranked: Sequence[Experiment], numbers: Mapping[str, str], records: Mapping[str, Sequence[CompactRecord]]
 ) -> BudgetTable | None:
     """None where no meter states an uncertainty."""
     rows = []
     for item in ranked:
         budgets = [
-            (record["budget"][ENERGY], abs(record["metrics"][ENERGY]))
+            (record.budget, abs(record.energy_j))
             for record in records[item.experiment_id]
-            if record["status"] == "ok" and record["budget"].get(ENERGY) and record["metrics"].get(ENERGY)
+            if record.status == "ok" and record.budget and record.energy_j
         ]
         if budgets:
             parts = [_share(budgets, kind) for kind in KINDS]
@@ -87,12 +90,12 @@ def ratio_table(
     )
 
 
-def detectable_words(plan: Mapping[str, Any], runs: pd.DataFrame, sources: Sequence[str | None]) -> list[str]:
+def detectable_words(plan: MeasuredPlan, runs: pd.DataFrame, sources: Sequence[str | None]) -> list[str]:
     """One sentence a source of energy and kind of comparison: what a study like this one finds, and what more takes."""
     sentences = []
     reference = reference_of(plan)
     for source in sources:
-        analysis = analysis_of(runs, ENERGY, source, plan["nominal_level"])
+        analysis = analysis_of(runs, ENERGY, source, plan.nominal_level)
         names = list(analysis.values)
         if reference in names:
             others = [name for name in names if name != reference]
@@ -110,10 +113,10 @@ def detectable_words(plan: Mapping[str, Any], runs: pd.DataFrame, sources: Seque
     return sentences
 
 
-def _share(budgets: Sequence[tuple[Sequence[Mapping[str, Any]], float]], kind: str) -> float:
+def _share(budgets: Sequence[tuple[Sequence[BudgetRow], float]], kind: str) -> float:
     """Root mean square over replicates of what this kind adds, over the figure."""
     squares = [
-        math.fsum((row["standard_uncertainty"] / figure) ** 2 for row in rows if row["kind"] == kind)
+        math.fsum((row.standard_uncertainty / figure) ** 2 for row in rows if row.kind == kind)
         for rows, figure in budgets
     ]
     return math.sqrt(math.fsum(squares) / len(squares))

@@ -9,6 +9,9 @@ from typing import Any
 
 from llenergymeasure.records.labels import Part
 from llenergymeasure.records.metrics import METRICS, SUMMARY_METRICS
+from llenergymeasure.records.setup import LoadRecord
+from llenergymeasure.records.validity import Failure
+from llenergymeasure.results.reading.compact import CompactRecord
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment, is_estimated
 from llenergymeasure.results.report.figures import spelled
 from llenergymeasure.results.report.formatting import Scale, scale_of, unit_scale
@@ -169,7 +172,7 @@ class SetupTable:
 
 
 def setup_table(
-    setups: Sequence[Mapping[str, Any]], parts: Mapping[str, list[Part]], experiments: Sequence[Experiment]
+    setups: Sequence[LoadRecord], parts: Mapping[str, list[Part]], experiments: Sequence[Experiment]
 ) -> SetupTable:
     """What each setup cost, once. A setup is done once for its record, so there is no interval."""
     costs = [load_cost(record) for record in setups]
@@ -188,10 +191,10 @@ def setup_table(
     first = shown(list(zip(setups, costs, strict=True)))
     rows = [
         SetupRow(
-            parts[record["setup_id"]],
-            sizes[record["setup_id"]],
-            failure_text(record["failure"]) if record["status"] != "ok" else None,
-            _setup_cells(cost, record["status"], seconds, joules, memory),
+            parts[record.setup_id],
+            sizes[record.setup_id],
+            failure_text(record.failure) if record.status != "ok" else None,
+            _setup_cells(cost, record.status, seconds, joules, memory),
         )
         for record, cost in first.rows
     ]
@@ -258,8 +261,8 @@ def failure_rows(experiments: Sequence[Experiment], runs: Iterable[Mapping[Hasha
     ]
 
 
-def failure_text(failure: Mapping[str, Any] | None) -> str:
-    return "failed" if failure is None else f"{failure['stage']}: {failure['class']}: {failure['reason']}"
+def failure_text(failure: Failure | None) -> str:
+    return "failed" if failure is None else f"{failure.stage}: {failure.error_class}: {failure.reason}"
 
 
 @dataclass(frozen=True)
@@ -271,16 +274,16 @@ class WarningRow:
     more: int
 
 
-def warning_rows(records: Iterable[Mapping[str, Any]]) -> list[WarningRow]:
+def warning_rows(records: Iterable[CompactRecord]) -> list[WarningRow]:
     """Warnings of all runs by code, the most frequent first."""
-    by_code: dict[str, list[tuple[Mapping[str, Any], str]]] = {}
+    by_code: dict[str, list[tuple[CompactRecord, str]]] = {}
     for record in records:
-        for item in record["warnings"]:
-            by_code.setdefault(item["code"], []).append((record, item["message"]))
+        for item in record.warnings:
+            by_code.setdefault(item.code, []).append((record, item.message))
     rows = []
     for code, several in by_code.items():
         messages = list(dict.fromkeys(message for _, message in several))
-        runs = {(record["experiment_id"], record["replicate"]) for record, _ in several}
+        runs = {(record.experiment_id, record.replicate) for record, _ in several}
         rows.append(
             WarningRow(
                 code, len(runs), len({name for name, _ in runs}), messages[:MESSAGES], max(0, len(messages) - MESSAGES)

@@ -21,11 +21,11 @@ def five_lines(study: StudyResults, report: Path) -> str:
     ranked = [item for item in experiments if item.ranked]
     counts = [f"{len(ranked)} measured"]
     counts += [f"{number} {status}" for status in ("failed", "invalid") if (number := _count(experiments, status))]
-    replicates = study.plan["replicates"]
+    replicates = study.plan.replicates
     tally = f"{len(experiments)} experiments × {replicates} replicate{'' if replicates == 1 else 's'}"
-    ended = "" if study.plan["interim"] is None else f"; {in_words(study.plan['interim'])}"
+    ended = "" if study.plan.interim is None else f"; {in_words(study.plan.interim)}"
     lines = (
-        ("study:          ", f"{study.plan['study']} · {tally}: {', '.join(counts)}{ended}"),
+        ("study:          ", f"{study.plan.study} · {tally}: {', '.join(counts)}{ended}"),
         ("best by energy: ", _by_energy(experiments)),
         ("best by speed:  ", _sentence(best(ranked, SPEED))),
         ("failures:       ", _failures(experiments, int(study.summary["warnings"].sum()))),

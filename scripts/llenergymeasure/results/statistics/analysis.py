@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from llenergymeasure.records.metrics import ENERGY_METRICS
+from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse
 
 
@@ -36,6 +36,5 @@ def source_of(runs: pd.DataFrame, experiment_id: str) -> str | None:
     return sources[0] if len(sources) == 1 else None
 
 
-def reference_of(plan: Mapping[str, Any]) -> str | None:
-    reference: str | None = plan.get("reference")
-    return reference if reference in plan["experiments"] else None
+def reference_of(plan: MeasuredPlan) -> str | None:
+    return plan.reference if plan.reference in plan.experiments else None

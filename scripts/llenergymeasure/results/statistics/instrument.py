@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from llenergymeasure.energy.uncertainty import expanded_of
+from llenergymeasure.records.measurement import BudgetRow
 from llenergymeasure.results.statistics.columns import NORMAL_95
 from llenergymeasure.results.statistics.estimates import CONFIDENCE
 from llenergymeasure.results.statistics.split_plot import critical_t
@@ -26,12 +26,12 @@ class Instrument:
     other_gains: float | None
 
 
-def instrument(record: Mapping[str, Any], metric: str) -> Instrument:
-    budget = record["budget"].get(metric)
+def instrument(budget: Sequence[BudgetRow]) -> Instrument:
+    """From the budget of the figure; empty where the meter states none."""
     if not budget:
         return Instrument(None, None, None)
-    gains = sorted(row["standard_uncertainty"] for row in budget if row["kind"] == "gain")
-    random = math.hypot(*(row["standard_uncertainty"] for row in budget if row["kind"] != "gain"))
+    gains = sorted(row.standard_uncertainty for row in budget if row.kind == "gain")
+    random = math.hypot(*(row.standard_uncertainty for row in budget if row.kind != "gain"))
     return Instrument(random, gains[-1] if gains else 0.0, math.hypot(*gains[:-1]))
 
 

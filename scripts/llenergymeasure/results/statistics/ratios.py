@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 
+from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.statistics.analysis import analysis_of, reference_of, source_of
 from llenergymeasure.results.statistics.estimates import Ratio
 from llenergymeasure.results.statistics.simultaneous import ratios_to
@@ -15,9 +13,9 @@ RATIO_METRICS = ("energy_per_output_token_j", "throughput_output_tokens_per_s", 
 RATIO_COLUMNS = tuple(f"{metric}_ratio{part}" for metric in RATIO_METRICS for part in ("", "_ci95_low", "_ci95_high"))
 
 
-def ratio_columns(plan: Mapping[str, Any], runs: pd.DataFrame) -> dict[str, dict[str, float | None]]:
+def ratio_columns(plan: MeasuredPlan, runs: pd.DataFrame) -> dict[str, dict[str, float | None]]:
     """experiment_id → the columns of the summary; None where the two can't be compared. The reference's own is 1."""
-    found: dict[str, dict[str, float | None]] = {name: dict.fromkeys(RATIO_COLUMNS) for name in plan["experiments"]}
+    found: dict[str, dict[str, float | None]] = {name: dict.fromkeys(RATIO_COLUMNS) for name in plan.experiments}
     for metric in RATIO_METRICS:
         for name, ratio in reference_ratios(plan, runs, metric).items():
             found[name][f"{metric}_ratio"] = ratio.value
@@ -26,12 +24,12 @@ def ratio_columns(plan: Mapping[str, Any], runs: pd.DataFrame) -> dict[str, dict
     return found
 
 
-def reference_ratios(plan: Mapping[str, Any], runs: pd.DataFrame, metric: str) -> dict[str, Ratio]:
+def reference_ratios(plan: MeasuredPlan, runs: pd.DataFrame, metric: str) -> dict[str, Ratio]:
     """experiment_id → its figure over the reference's; empty where the reference has none."""
     reference = reference_of(plan)
     if reference is None:
         return {}
-    analysis = analysis_of(runs, metric, source_of(runs, reference), plan["nominal_level"])
+    analysis = analysis_of(runs, metric, source_of(runs, reference), plan.nominal_level)
     if reference not in analysis.values:
         return {}
     others = [name for name in analysis.values if name != reference]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import pandas as pd
 
 from llenergymeasure.records.labels import show
 from llenergymeasure.records.metrics import HEAD_COLUMNS
+from llenergymeasure.records.setup import LoadRecord
+from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.tables.latencies import Latencies, write_latencies
 from llenergymeasure.results.tables.runs import runs_table
 from llenergymeasure.results.tables.sessions import read_sessions
@@ -18,9 +20,9 @@ from llenergymeasure.results.tables.token_costs import token_costs, write_token_
 
 
 def aggregate(
-    plan: Mapping[str, Any],
+    plan: MeasuredPlan,
     measurements: Sequence[Path],
-    setups: Sequence[Mapping[str, Any]],
+    setups: Sequence[LoadRecord],
     *,
     csv: Path,
     parquet: Path,
@@ -39,14 +41,14 @@ def aggregate(
 
     table = runs_table(plan, rows())
     write_tables(plan, table, setups, csv=csv, parquet=parquet, runs=runs)
-    write_latencies({name: latency[name] for name in plan["experiments"] if name in latency}, latencies)
+    write_latencies({name: latency[name] for name in plan.experiments if name in latency}, latencies)
     write_token_costs(token_costs(plan, table), token_costs_csv)
 
 
 def write_tables(
-    plan: Mapping[str, Any],
+    plan: MeasuredPlan,
     table: pd.DataFrame,
-    setups: Iterable[Mapping[str, Any]],
+    setups: Iterable[LoadRecord],
     *,
     csv: Path,
     parquet: Path,
@@ -56,7 +58,7 @@ def write_tables(
     summary = summary_table(plan, table, list(setups))
     table.to_parquet(runs, index=False)
     summary.to_csv(csv, index=False)
-    free = [path for path in plan["axes"] if path not in HEAD_COLUMNS]
+    free = [path for path in plan.axes if path not in HEAD_COLUMNS]
     summary.assign(**{path: _of_one_kind(summary[path]) for path in free}).to_parquet(parquet, index=False)
 
 

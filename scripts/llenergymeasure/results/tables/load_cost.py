@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from llenergymeasure.energy import LedgerEntry, primary_energy
+from llenergymeasure.energy import primary_energy
+from llenergymeasure.records.setup import LoadRecord
 
 
 @dataclass(frozen=True)
@@ -31,23 +30,22 @@ class LoadCost:
     resident_bytes: int | None
 
 
-def load_cost(record: Mapping[str, Any]) -> LoadCost:
+def load_cost(record: LoadRecord) -> LoadCost:
     """The cost in a load record; a setup that failed cost an unknown amount."""
-    memory = record.get("memory") or {}
-    compiled = record.get("compile")
+    memory, compiled = record.memory, record.compile
     return LoadCost(
-        load_s=record.get("load_s"),
-        load=phase_energy(record, "load"),
-        compile_s=None if compiled is None else compiled["compile_s"],
-        compile=None if compiled is None else phase_energy(record, "compile"),
-        load_peak_bytes=memory.get("load_peak_bytes"),
-        resident_bytes=memory.get("resident_bytes"),
+        load_s=record.load_s,
+        load=_phase_energy(record, "load"),
+        compile_s=None if compiled is None else compiled.compile_s,
+        compile=None if compiled is None else _phase_energy(record, "compile"),
+        load_peak_bytes=None if memory is None else memory.load_peak_bytes,
+        resident_bytes=None if memory is None else memory.resident_bytes,
     )
 
 
-def phase_energy(record: Mapping[str, Any], phase: str) -> Joules:
+def _phase_energy(record: LoadRecord, phase: str) -> Joules:
     """Energy of a phase in the ledger of a record: measured entries, or estimated ones where there are none."""
-    if record["status"] == "failed":
+    if record.status == "failed":
         return Joules(None, None, None, "it failed")
-    found = primary_energy((LedgerEntry.from_dict(entry) for entry in record["energy"]), phase)
+    found = primary_energy(record.energy, phase)
     return Joules(found.energy_j, found.standard_uncertainty_j, found.source, found.reason)

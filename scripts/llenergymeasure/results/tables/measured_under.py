@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Any
+
+from llenergymeasure.records.measurement import MeasurementRecord
 
 
 @dataclass(frozen=True)
@@ -33,30 +34,25 @@ class Facts:
         return found
 
 
-def facts_of(records: Iterable[Mapping[str, Any]]) -> dict[str, Facts]:
+def facts_of(records: Iterable[MeasurementRecord]) -> dict[str, Facts]:
     """experiment_id → its facts; of each record only what is asked for is kept."""
     seen: dict[str, dict[str, set[str]]] = {}
     for record in records:
-        if record["status"] != "ok":
+        if record.status != "ok":
             continue
-        known = seen.setdefault(record["experiment_id"], {})
+        known = seen.setdefault(record.experiment_id, {})
         for name, values in _facts(record).items():
-            known.setdefault(name, set()).update(str(value) for value in values if value is not None)
+            known.setdefault(name, set()).update(value for value in values if value is not None)
     return {name: Facts(**{key: frozenset(values) for key, values in known.items()}) for name, known in seen.items()}
 
 
-def _facts(record: Mapping[str, Any]) -> dict[str, list[Any]]:
-    environment = record["environment"]
+def _facts(record: MeasurementRecord) -> dict[str, list[str | None]]:
+    environment = record.environment
+    devices = () if record.devices is None else record.devices.of_all_processes
     return {
-        "environment": [environment.get("fingerprint")],
-        "pipeline": [environment.get("git_commit")],
-        "devices": _devices(record.get("devices") or {}) or [environment.get("cpu")],
-        "models": [(record.get("snapshot") or {}).get("content_digest")],
-        "prompts": [(record.get("prompts") or {}).get("digest")],
+        "environment": [environment.fingerprint],
+        "pipeline": [environment.git_commit],
+        "devices": [f"{device.name} {device.uuid}" for device in devices] or [environment.cpu],
+        "models": [None if record.snapshot is None else record.snapshot.content_digest],
+        "prompts": [None if record.prompts is None else record.prompts.digest],
     }
-
-
-def _devices(described: Mapping[str, Any]) -> list[str]:
-    """Those of all processes, where several held the model."""
-    devices = [device for part in described.get("processes", [described]) for device in part.get("devices", [])]
-    return [f"{device.get('name')} {device.get('uuid') or ''}".strip() for device in devices]

@@ -8,18 +8,13 @@ from typing import Any
 
 import pandas as pd
 
+from llenergymeasure.records.measurement import MeasurementRecord
+from llenergymeasure.results.reading.compact import CompactRecord
+
 NO_RECORD = "no replicate gave figures"
 NOT_COMPARED = "the record holds no comparison with this reference"
 
-# Column → what it is called in a record's `output`. These stand behind all others, in runs and in the summary.
-_COLUMNS = {
-    "output_match_reference": "reference",
-    "output_match_identical": "identical",
-    "output_match_first_difference": "first_difference",
-    "output_match_equal_token_share": "equal_token_share",
-    "output_match_reference_logprob": "reference_logprob_mean",
-}
-OUTPUT_MATCH_COLUMNS = tuple(_COLUMNS)
+# These stand behind all others, in runs and in the summary.
 OUTPUT_MATCH_KINDS = {
     "output_match_reference": "string",
     "output_match_identical": "boolean",
@@ -27,6 +22,7 @@ OUTPUT_MATCH_KINDS = {
     "output_match_equal_token_share": "Float64",
     "output_match_reference_logprob": "Float64",
 }
+OUTPUT_MATCH_COLUMNS = tuple(OUTPUT_MATCH_KINDS)
 
 
 @dataclass(frozen=True)
@@ -61,10 +57,21 @@ class Comparison:
         return "yes" if self.identical else f"from token {self.first_difference}"
 
 
-def run_columns(record: Mapping[str, Any]) -> dict[str, Any]:
+def run_columns(record: MeasurementRecord) -> dict[str, Any]:
     """One run's comparison, null where the run failed."""
-    output = record.get("output_match") or {}
-    return {column: output.get(name) for column, name in _COLUMNS.items()}
+    match = record.output_match
+    values = (
+        (
+            match.reference,
+            match.identical,
+            match.first_difference,
+            match.equal_token_share,
+            match.reference_logprob_mean,
+        )
+        if match is not None
+        else (None,) * len(OUTPUT_MATCH_COLUMNS)
+    )
+    return dict(zip(OUTPUT_MATCH_COLUMNS, values, strict=True))
 
 
 def summary_columns(
@@ -80,13 +87,13 @@ def summary_columns(
     return dict(zip(OUTPUT_MATCH_COLUMNS, values, strict=True))
 
 
-def comparison_of(row: Mapping[Any, Any], valid: Iterable[Mapping[str, Any]]) -> Comparison:
+def comparison_of(row: Mapping[Any, Any], valid: Iterable[CompactRecord]) -> Comparison:
     """From an experiment's row of the summary, with the reasons that its valid records give."""
     records = list(valid)
     reference = _or_none(row["output_match_reference"])
-    outputs = [found for record in records if (found := record.get("output_match")) and found["reference"] == reference]
-    reasons = dict.fromkeys(output["reason"] for output in outputs if output["reason"])
-    unscored = dict.fromkeys(output["logprob_reason"] for output in outputs if output["logprob_reason"])
+    outputs = [match for record in records if (match := record.output_match) and match.reference == reference]
+    reasons = dict.fromkeys(output.reason for output in outputs if output.reason)
+    unscored = dict.fromkeys(output.logprob_reason for output in outputs if output.logprob_reason)
     identical = _or_none(row["output_match_identical"])
     first = _or_none(row["output_match_first_difference"])
     why_unknown = None

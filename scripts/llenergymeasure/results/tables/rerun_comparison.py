@@ -18,7 +18,8 @@ import pandas as pd
 from llenergymeasure.records.labels import as_text, configuration_parts
 from llenergymeasure.records.metrics import CONTRACT_METRICS, ENERGY_METRICS
 from llenergymeasure.results.reading.errors import ResultsError
-from llenergymeasure.results.reading.read import Lines, read_plan, read_table
+from llenergymeasure.results.reading.measured_plan import MeasuredPlan
+from llenergymeasure.results.reading.read import Expected, Lines, read_plan, read_table
 from llenergymeasure.results.statistics.analysis import analysis_of
 from llenergymeasure.results.statistics.estimates import Ratio
 from llenergymeasure.results.statistics.split_plot import SplitPlot, critical_t
@@ -53,7 +54,7 @@ _WORDS = {"models": "the model's files are others", "prompts": "the prompts are 
 class Side:
     """One of the two: its plan as it was carried out, its tables by experiment, and what it was measured with."""
 
-    plan: dict[str, Any]
+    plan: MeasuredPlan
     summary: Mapping[str, Mapping[Any, Any]]
     runs: pd.DataFrame
     facts: Mapping[str, Facts]
@@ -67,7 +68,7 @@ def write_comparison(old: Path, new: Path, csv: Path) -> None:
 def read_side(folder: Path) -> Side:
     interim = sorted((folder / "interim").glob("*.json"), key=lambda path: int(path.stem))
     drawn = read_plan(folder / "plan.json", [], [])
-    present = [folder / "sessions" / session / str(number) / "measurements.jsonl" for session, number in drawn["order"]]
+    present = [folder / "sessions" / session / str(number) / "measurements.jsonl" for session, number in drawn.order]
     measurements = [path for path in present if path.exists()]
     plan = read_plan(folder / "plan.json", measurements, interim[-1:])
     summary = read_table(folder / "summary.parquet")
@@ -75,15 +76,15 @@ def read_side(folder: Path) -> Side:
     if unknown:
         raise ResultsError(f"{folder}/summary.parquet lacks column {unknown[0]}; delete it and run again")
     rows = {str(row["experiment_id"]): row for row in summary.to_dict("records")}
-    missing = [name for name in plan["experiments"] if name not in rows]
+    missing = [name for name in plan.experiments if name not in rows]
     if missing:
         raise ResultsError(f"{folder}/summary.parquet lacks experiment {missing[0]}; delete it and run again")
-    return Side(plan, rows, read_table(folder / "runs.parquet"), facts_of(Lines(plan, measurements)))
+    return Side(plan, rows, read_table(folder / "runs.parquet"), facts_of(Lines(Expected.of(plan), measurements)))
 
 
 def comparison_table(old: Side, new: Side) -> pd.DataFrame:
     """Empty where a figure is unknown; `reason` says why there is no ratio. Experiments in the new plan's order."""
-    names = list(new.plan["experiments"])
+    names = list(new.plan.experiments)
     labels = configuration_parts(new.plan)
     differences = {name: _facts(old, name).differences(_facts(new, name)) for name in names}
     rows: list[dict[str, Any]] = []
@@ -94,7 +95,7 @@ def comparison_table(old: Side, new: Side) -> pd.DataFrame:
             ratio = ratios.get(name)
             rows.append(
                 {
-                    "rerun_of": old.plan["study"],
+                    "rerun_of": old.plan.study,
                     "experiment_id": name,
                     "configuration": as_text(labels[name]),
                     "metric": metric,
@@ -136,7 +137,7 @@ def ratio_of(old: SplitPlot, new: SplitPlot, name: str, level: float) -> Ratio:
 def _ratios(old: Side, new: Side, metric: str, names: Sequence[str]) -> dict[str, Ratio]:
     """Of the experiments that may be compared; joules by source."""
     sources = {name: _text(new.summary[name]["energy_source"]) if metric in ENERGY_METRICS else None for name in names}
-    level = max(old.plan["nominal_level"], new.plan["nominal_level"])
+    level = max(old.plan.nominal_level, new.plan.nominal_level)
     analyses = {
         source: tuple(analysis_of(side.runs, metric, source, level) for side in (old, new))
         for source in dict.fromkeys(sources.values())

@@ -9,7 +9,9 @@ from typing import Any
 import pandas as pd
 
 from llenergymeasure.records.labels import show
+from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.metrics import ENERGY_METRICS, METRICS
+from llenergymeasure.records.plan import Plan
 from llenergymeasure.results.statistics.instrument import instrument
 from llenergymeasure.results.tables.output_match import OUTPUT_MATCH_KINDS, run_columns
 
@@ -33,31 +35,31 @@ _FIGURES = (
 _KINDS = {**dict.fromkeys(_TEXTS, "string"), **dict.fromkeys(_FIGURES, "Float64"), "evidence_ok": "boolean"}
 
 
-def run_row(record: Mapping[str, Any]) -> dict[str, Any]:
+def run_row(record: MeasurementRecord) -> dict[str, Any]:
     """Identity, status, why it is not ok, energy source, every metric (null where unknown)."""
-    failure = record["failure"] or {}
+    failure = record.failure
     return {
-        "experiment_id": record["experiment_id"],
-        "setup_id": record["setup_id"],
-        "session_id": record["session_id"],
-        "replicate": record["replicate"],
-        "status": record["status"],
-        "failure_stage": failure.get("stage"),
-        "failure_class": failure.get("class"),
-        "failure_reason": why_invalid(record) if record["status"] == "invalid" else failure.get("reason"),
-        "log": failure.get("log"),
-        "energy_source": record["energy_source"],
+        "experiment_id": record.experiment_id,
+        "setup_id": record.setup_id,
+        "session_id": record.session_id,
+        "replicate": record.replicate,
+        "status": record.status,
+        "failure_stage": failure and failure.stage,
+        "failure_class": failure and failure.error_class,
+        "failure_reason": why_invalid(record) if record.status == "invalid" else failure and failure.reason,
+        "log": failure and failure.log,
+        "energy_source": record.energy_source,
         "evidence_ok": _evidence_ok(record),
-        "output_digest": record["output_digest"],
-        "warnings": len({warning["code"] for warning in record["warnings"]}),
-        "validity": None if record["validity"] is None else record["validity"]["verdict"],
+        "output_digest": record.output_digest,
+        "warnings": len({warning.code for warning in record.warnings}),
+        "validity": record.validity and record.validity.verdict,
         **_instrument(record),
-        **{name: _number(record["metrics"].get(name)) for name in METRICS},
+        **{name: _number(record.metrics.get(name)) for name in METRICS},
         **run_columns(record),
     }
 
 
-def runs_table(plan: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+def runs_table(plan: Plan, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """The rows in the plan's order, then by replicate. Columns are filled as the rows come: no record is kept."""
     columns: dict[str, list[Any]] = {}
     for row in rows:
@@ -66,22 +68,22 @@ def runs_table(plan: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> pd
     table = pd.DataFrame(
         {name: pd.array(values, dtype=_kind(name)) for name, values in columns.items()},
     )
-    places = {name: place for place, name in enumerate(plan["experiments"])}
+    places = {name: place for place, name in enumerate(plan.experiments)}
     order = table["experiment_id"].map(places).to_frame("place").assign(replicate=table["replicate"])
     return table.loc[order.sort_values(["place", "replicate"]).index].reset_index(drop=True)
 
 
-def why_invalid(record: Mapping[str, Any]) -> str:
+def why_invalid(record: MeasurementRecord) -> str:
     """Which settings did not take effect, with what was seen instead; or what else makes the run another one."""
     ignored = [
-        f"{path} = {show(entry['requested'])} did not take effect ({entry['observed']})"
-        for path, entry in record["evidence"].items()
-        if entry["verdict"] == "ignored"
+        f"{path} = {show(entry.requested)} did not take effect ({entry.observed})"
+        for path, entry in record.evidence.items()
+        if entry.verdict == "ignored"
     ]
     others = [
-        reason["message"]
-        for reason in record["validity"]["reasons"]
-        if reason["severity"] == "invalid" and reason["code"] != "setting-ignored"
+        reason.message
+        for reason in (() if record.validity is None else record.validity.reasons)
+        if reason.severity == "invalid" and reason.code != "setting-ignored"
     ]
     return "; ".join([*ignored, *others])
 
@@ -90,19 +92,19 @@ def _kind(name: str) -> Any:
     return {**_KINDS, **OUTPUT_MATCH_KINDS}.get(name, "int64")
 
 
-def _instrument(record: Mapping[str, Any]) -> dict[str, float | None]:
+def _instrument(record: MeasurementRecord) -> dict[str, float | None]:
     """Standard uncertainties of a run's energy figures: what is new in each window, and the gains that all share."""
     return {
         f"{metric}_u_{part}": value
         for metric in ENERGY_METRICS
-        for part, value in asdict(instrument(record, metric)).items()
+        for part, value in asdict(instrument(record.budget.get(metric, ()))).items()
     }
 
 
-def _evidence_ok(record: Mapping[str, Any]) -> bool | None:
-    if not record["evidence"]:
+def _evidence_ok(record: MeasurementRecord) -> bool | None:
+    if not record.evidence:
         return None
-    return all(entry["verdict"] != "ignored" for entry in record["evidence"].values())
+    return all(entry.verdict != "ignored" for entry in record.evidence.values())
 
 
 def _number(value: Any) -> float | None:

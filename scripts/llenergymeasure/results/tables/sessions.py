@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from llenergymeasure.processes.lifeline import end_with_parent
-from llenergymeasure.results.reading.read import Lines
+from llenergymeasure.results.reading.measured_plan import MeasuredPlan
+from llenergymeasure.results.reading.read import Expected, Lines
 from llenergymeasure.results.tables.latencies import Latencies, read_latencies
 from llenergymeasure.results.tables.runs import run_row
 
@@ -33,25 +34,25 @@ class SessionResults:
 
 @dataclass(frozen=True)
 class SessionFiles:
-    """plan: of the session's experiments alone; measurements: a path a replicate"""
+    """expected: of the session's experiments alone; measurements: a path per replicate"""
 
-    plan: Mapping[str, Any]
+    expected: Expected
     measurements: Sequence[Path]
 
 
-def read_sessions(plan: Mapping[str, Any], measurements: Sequence[Path], processes: int) -> Iterator[SessionResults]:
+def read_sessions(plan: MeasuredPlan, measurements: Sequence[Path], processes: int) -> Iterator[SessionResults]:
     """Every session of the plan, in no order that matters. ResultsError where a file is broken or missing."""
     of_session: dict[str, list[Path]] = {}
     for path in measurements:
         of_session.setdefault(path.parent.parent.name, []).append(path)
-    members: dict[str, dict[str, Any]] = {}
-    for name, entry in plan["experiments"].items():
-        members.setdefault(entry["session_id"], {})[name] = {"session_id": entry["session_id"]}
+    members: dict[str, dict[str, str]] = {}
+    for name, entry in plan.experiments.items():
+        members.setdefault(entry.session_id, {})[name] = entry.session_id
     files = [
-        SessionFiles({"experiments": experiments, "replicates": plan["replicates"]}, of_session.get(session_id, []))
-        for session_id, experiments in members.items()
+        SessionFiles(Expected(sessions, plan.replicates), of_session.get(session_id, []))
+        for session_id, sessions in members.items()
     ]
-    read = partial(_read, level=plan["nominal_level"])
+    read = partial(_read, level=plan.nominal_level)
     if processes <= 1 or len(files) < WORTH_A_PROCESS:
         yield from map(read, files)
         return
@@ -67,7 +68,7 @@ def read_sessions(plan: Mapping[str, Any], measurements: Sequence[Path], process
 
 
 def _read(files: SessionFiles, level: float) -> SessionResults:
-    rows = [run_row(record) for record in Lines(files.plan, files.measurements)]
+    rows = [run_row(record) for record in Lines(files.expected, files.measurements)]
     valid = {(row["experiment_id"], row["replicate"]) for row in rows if row["status"] == "ok"}
     requests = [path.with_name("requests.parquet") for path in files.measurements]
     return SessionResults(rows, read_latencies(requests, valid, level))

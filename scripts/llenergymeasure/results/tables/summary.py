@@ -21,6 +21,9 @@ from llenergymeasure.records.metrics import (
     SUMMARY_METRICS,
     TAIL_COLUMNS,
 )
+from llenergymeasure.records.plan import PlannedExperiment
+from llenergymeasure.records.setup import LoadRecord
+from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.statistics.columns import Estimates, Groups, expanded_of_means
 from llenergymeasure.results.statistics.ratios import RATIO_COLUMNS, ratio_columns
 from llenergymeasure.results.statistics.split_plot import Floats
@@ -33,26 +36,26 @@ VERDICTS = ("valid", "suspect", "invalid")
 EXPANDED95_SUMMARY = tuple(metric for metric in SUMMARY_METRICS if metric in ENERGY_METRICS)
 
 
-def summary_table(plan: Mapping[str, Any], runs: pd.DataFrame, setups: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def summary_table(plan: MeasuredPlan, runs: pd.DataFrame, setups: Sequence[LoadRecord]) -> pd.DataFrame:
     """One row an experiment of the plan, in the plan's order, with the contract's columns first.
 
     Behind them: further metrics, `<metric>_n` (values each mean is over), what loading cost, the number of
     warnings, notes on figures that are missing, and the output against the reference's.
     """
-    experiments = plan["experiments"]
+    experiments = plan.experiments
     names = list(experiments)
     # Figures of a run whose settings did not take effect belong to another experiment, so they are not averaged.
     good = runs[runs["status"] == "ok"]
     every, valid = Groups(names, runs["experiment_id"]), Groups(names, good["experiment_id"])
     sources, different = valid.only(good["energy_source"])
     mixed = different > 1
-    level = plan["nominal_level"]
+    level = plan.nominal_level
     found = {metric: _estimates(valid, good, metric, mixed, level) for metric in SUMMARY_METRICS}
     statuses = [str(status) for status in _statuses(every, runs)]
-    configs = [entry["config"] for entry in experiments.values()]
+    configs = [entry.config for entry in experiments.values()]
     columns: dict[str, Any] = {
         "experiment_id": _text(names),
-        "setup_id": _text([entry["setup_id"] for entry in experiments.values()]),
+        "setup_id": _text([entry.setup_id for entry in experiments.values()]),
         "status": _text(statuses),
         "failure_reason": _text(_reasons(names, statuses, runs)),
         "replicates": valid.count(),
@@ -60,8 +63,8 @@ def summary_table(plan: Mapping[str, Any], runs: pd.DataFrame, setups: Sequence[
         "revision": _text([config["pytorch"]["revision"] for config in configs]),
         "precision": _text([config["precision"] for config in configs]),
     }
-    for path in plan["axes"]:
-        values = [_cell(entry["axes"].get(path)) for entry in experiments.values()]
+    for path in plan.axes:
+        values = [_cell(entry.axes.get(path)) for entry in experiments.values()]
         columns.setdefault(path, pd.Series(values, dtype=object))
     columns |= _figures(found, CONTRACT_METRICS)
     columns |= {
@@ -89,13 +92,13 @@ def summary_table(plan: Mapping[str, Any], runs: pd.DataFrame, setups: Sequence[
     return table[summary_names(plan)]
 
 
-def summary_names(plan: Mapping[str, Any]) -> list[str]:
+def summary_names(plan: MeasuredPlan) -> list[str]:
     """All columns in order. A matrix over a setting that has a column anyway (model, precision) adds none."""
     return list(
         dict.fromkeys(
             [
                 *HEAD_COLUMNS,
-                *plan["axes"],
+                *plan.axes,
                 *_parts(CONTRACT_METRICS),
                 *TAIL_COLUMNS,
                 *_parts(FURTHER_METRICS),
@@ -154,12 +157,12 @@ def _evidence(every: Groups, runs: pd.DataFrame) -> Any:
     return pd.arrays.BooleanArray(right, ~known)
 
 
-def _outputs(plan: Mapping[str, Any], valid: Groups, good: pd.DataFrame) -> dict[str, list[Any]]:
+def _outputs(plan: MeasuredPlan, valid: Groups, good: pd.DataFrame) -> dict[str, list[Any]]:
     """Over the valid replicates: identical in all, the earliest difference, the mean share and log-probability.
 
     A run that was compared with another reference, which Snakemake would measure again, says nothing here.
     """
-    reference = plan.get("reference")
+    reference = plan.reference
     mine = (good["output_match_reference"] == reference).fillna(False).to_numpy(bool)
     identical = _column(good, "output_match_identical")
     asked = mine & np.isfinite(identical)
@@ -195,16 +198,16 @@ def _notes(
     return notes
 
 
-def _load_columns(experiments: Mapping[str, Any], setups: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _load_columns(experiments: Mapping[str, PlannedExperiment], setups: Sequence[LoadRecord]) -> dict[str, Any]:
     costs = {}
     for record in setups:
         cost = load_cost(record)
-        costs[record["setup_id"]] = {
+        costs[record.setup_id] = {
             **{name: value for name, value in asdict(cost).items() if name in LOAD_COLUMNS},
             "load_energy_j": cost.load.energy_j,
             "compile_energy_j": None if cost.compile is None else cost.compile.energy_j,
         }
-    rows = [costs[entry["setup_id"]] for entry in experiments.values()]
+    rows = [costs[entry.setup_id] for entry in experiments.values()]
     return {name: _figure([row[name] for row in rows]) for name in LOAD_COLUMNS}
 
 

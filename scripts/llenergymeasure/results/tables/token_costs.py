@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.statistics.estimates import Estimate, estimate
 
 # Settings that change how long prompts and outputs are, and not how a token is made.
@@ -45,7 +46,7 @@ class TokenCosts:
         return self.largest_miss is not None and self.largest_miss <= LARGEST_MISS
 
 
-def token_costs(plan: Mapping[str, Any], runs: pd.DataFrame) -> list[TokenCosts]:
+def token_costs(plan: MeasuredPlan, runs: pd.DataFrame) -> list[TokenCosts]:
     """One entry for each set of experiments of the plan that differ in nothing but lengths; single ones have none.
 
     In each replicate, the energy per request of every full window and of every prefill-only window (one output token)
@@ -60,7 +61,7 @@ def token_costs(plan: Mapping[str, Any], runs: pd.DataFrame) -> list[TokenCosts]
         of_one.setdefault(str(run["experiment_id"]), []).append(run)
     for names in groups:
         chosen = [run for name in names for run in of_one.get(name, [])]
-        found.append(_fit(str(plan["experiments"][names[0]]["setup_id"]), names, chosen, plan["nominal_level"]))
+        found.append(_fit(str(plan.experiments[names[0]].setup_id), names, chosen, plan.nominal_level))
     return found
 
 
@@ -95,10 +96,10 @@ def write_token_costs(costs: Sequence[TokenCosts], path: Path) -> None:
     pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
 
 
-def _alike(plan: Mapping[str, Any]) -> list[tuple[str, ...]]:
+def _alike(plan: MeasuredPlan) -> list[tuple[str, ...]]:
     groups: dict[str, list[str]] = {}
-    for name, entry in plan["experiments"].items():
-        rest = {key: value for key, value in entry["config"].items() if key not in LENGTHS}
+    for name, entry in plan.experiments.items():
+        rest = {key: value for key, value in entry.config.items() if key not in LENGTHS}
         groups.setdefault(json.dumps(rest, sort_keys=True), []).append(name)
     return [tuple(names) for names in groups.values() if len(names) > 1]
 

@@ -1,0 +1,92 @@
+"""What a record was made with and on: packages, devices, meters."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from llenergymeasure.records.record import Record
+
+
+class Libraries(Record):
+    """Versions that only a process with torch in it can tell; None where torch was built without."""
+
+    cuda: str | None
+    cudnn: str | None
+    nccl: str | None
+
+
+class PlacementRecord(Record):
+    """Which devices the job held, of how many workers on the machine, and on which cores.
+
+    drawn: the devices in the order in which chance took them; alone: nobody else was measured at the time
+    """
+
+    workers: int
+    devices: tuple[str, ...]
+    drawn: tuple[str, ...]
+    cores: tuple[int, ...]
+    alone: bool
+
+
+class EnvironmentRecord(Record):
+    """Software and machine. `fingerprint` names the versions of all packages; `libraries` is None where a job failed
+    before a worker had loaded.
+    """
+
+    fingerprint: str
+    python: str
+    packages: dict[str, str | None]
+    system: str
+    cpu: str
+    hostname: str
+    git_commit: str | None
+    git_dirty: bool | None
+    models_lock_sha256: str | None
+    placement: PlacementRecord
+    libraries: Libraries | None = None
+
+
+class Device(Record):
+    """An accelerator that held parameters of the model."""
+
+    index: int
+    uuid: str
+    name: str
+    memory_bytes: int
+    compute_capability: str
+
+
+class Devices(Record):
+    """What held the model. `processes`: where several processes did, what each of them held, the first one included."""
+
+    kind: Literal["cpu", "cuda"]
+    devices: tuple[Device, ...] = ()
+    threads: int | None = None
+    affinity: int | None = None
+    processes: tuple[Devices, ...] = ()
+
+    @property
+    def of_all_processes(self) -> tuple[Device, ...]:
+        """Every accelerator that held parameters, in whichever process."""
+        return tuple(device for part in self.processes or (self,) for device in part.devices)
+
+    def names(self, cpu: str) -> tuple[str, ...]:
+        """Names of the accelerators, one each; the processor's where there are none."""
+        return tuple(device.name for device in self.of_all_processes) or (cpu,)
+
+
+class RefusedMeter(Record):
+    """A meter that could not be opened, and why."""
+
+    meter: str
+    reason: str
+
+
+class Meters(Record):
+    """What measured what. A meter says of itself and of its devices what it knows, so those are free; each names its
+    `meter`.
+    """
+
+    meters: tuple[dict[str, Any], ...]
+    devices: tuple[dict[str, Any], ...]
+    refused: tuple[RefusedMeter, ...]

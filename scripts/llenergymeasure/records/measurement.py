@@ -1,0 +1,231 @@
+"""One line of measurements.jsonl: an experiment, measured in one replicate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from llenergymeasure.records.evidence import EvidenceRow
+from llenergymeasure.records.ledger import Distribution, Kind, LedgerEntry
+from llenergymeasure.records.machine import Devices, EnvironmentRecord, Meters
+from llenergymeasure.records.record import Record
+from llenergymeasure.records.schema import SchemaVersion
+from llenergymeasure.records.validity import Failure, Status, Validity, WarningRecord
+
+
+class BudgetRow(Record):
+    """A contribution to the uncertainty of a metric, in the metric's unit."""
+
+    name: str
+    standard_uncertainty: float
+    kind: Kind
+    distribution: Distribution
+
+
+class Phases(Record):
+    """The two ways of finding the prefill energy, in joules a request: a window of its own, and the trace.
+
+    allowed_j: what their uncertainty allows them to differ by (95 %)
+    """
+
+    prefill_window_j: float
+    prefill_trace_j: float
+    difference_j: float
+    allowed_j: float
+    agrees: bool
+
+
+class OutputMatch(Record):
+    """The output against the reference's. Figures are None where the two can't be compared; `reason` says why.
+
+    first_difference: index of the first token that differs, over all requests, from 0
+    equal_token_share: positions with the reference's token over all positions, from 0 to 1
+    reference_logprob_mean: mean natural logarithm of the probability of the reference's tokens
+    """
+
+    reference: str
+    comparable: bool
+    reason: str | None
+    requests: int | None
+    identical: bool | None
+    identical_requests: int | None
+    first_difference: int | None
+    equal_token_share: float | None
+    reference_tokens: int | None
+    reference_logprob_mean: float | None
+    logprob_reason: str | None
+
+
+class SnapshotRecord(Record):
+    """The model's files."""
+
+    model: str
+    source: str
+    revision: str | None
+    content_digest: str
+
+
+class TokenCounts(Record):
+    """Input tokens of the prompts."""
+
+    min: int
+    mean: float
+    max: int
+
+
+class PromptSource(Record):
+    """Where prompts come from and what was done to them."""
+
+    source: str
+    name: str | None
+    revision: str | None
+    path: str | None
+    column: str | None
+    file_sha256: str | None
+    n: int
+    kinds: dict[str, int]
+    input_tokens: TokenCounts
+    truncated: int
+    chat_template: str | None
+    message_content: str | None
+
+
+class PromptsRecord(PromptSource):
+    """The prompts that were measured; `digest` is over their token ids."""
+
+    digest: str
+
+
+class UsedCalibration(Record):
+    """What the calibration asked for. Its trajectory is in the calibration's own record, so it is None here."""
+
+    warmup_passes: int
+    measured_passes: int
+    prefill_passes: int
+    pass_s: float
+    prefill_pass_s: float
+    latencies_s: None
+    temperatures_c: None
+    elapsed_s: None
+    cv: float | None
+    stable: bool
+    min_window_s: float
+    energy_resolution: float
+    resolution_window_s: float | None
+
+
+class ThermalRecord(Record):
+    """How a trial came to its temperature. °C of the hottest device, None where no device tells; seconds."""
+
+    target_c: float | None
+    start_c: float | None
+    cooled_s: float
+    extra_passes: int
+    window_c: float | None
+    within_band: bool
+
+
+class MemoryMoment(Record):
+    """Memory of one kind at one moment, in bytes. None where nobody knows."""
+
+    in_use_bytes: int
+    private_bytes: int
+    reserved_bytes: int | None
+    fragmented_bytes: int | None
+
+
+class DriverMemoryRecord(Record):
+    """What the driver counts for this experiment's processes; None with the reason."""
+
+    bytes: int | None
+    reason: str | None
+    source: str
+
+
+class MemoryRecord(Record):
+    """Memory after everything was given back, and when the window opened.
+
+    left_behind_bytes: by how much the experiment before made it grow; None for the first of a process
+    """
+
+    at_start: MemoryMoment
+    at_window: MemoryMoment
+    left_behind_bytes: int | None
+    peak_is_of_the_window: bool
+    driver: DriverMemoryRecord
+
+
+class QuantizedRecord(Record):
+    """Which artifact quantized weights were read from, or why the process quantized them itself.
+
+    cost: `quantizing` (once) and `reading` (in every process), each with seconds, bytes and ledger
+    """
+
+    read_from: str | None
+    content_digest: str | None
+    reason: str | None
+    cost: dict[str, Any] | None
+
+
+class Conditions(Record):
+    """What the meters noted beside the energy, by window; each meter and watcher has facts of its own."""
+
+    generate: dict[str, Any]
+    prefill: dict[str, Any]
+    idle_resident: tuple[dict[str, Any], ...]
+
+
+class MeasurementHead(Record):
+    """What is known of a measurement before it begins. `weights`: digests of the snapshots by role."""
+
+    schema_version: SchemaVersion
+    experiment_id: str
+    session_id: str
+    setup_id: str
+    replicate: int
+    config: dict[str, Any]
+    environment: EnvironmentRecord
+    weights: dict[str, str]
+
+
+class MeasurementRecord(MeasurementHead):
+    """The whole line. Of a failed experiment, `failure` says why, and what was not found out is None or empty.
+
+    metrics: name → figure, None where `unknown` has the reason; budget: of each energy metric
+    """
+
+    status: Status
+    failure: Failure | None
+    validity: Validity | None
+    evidence: dict[str, EvidenceRow]
+    energy: tuple[LedgerEntry, ...]
+    metrics: dict[str, int | float | None]
+    unknown: dict[str, str]
+    budget: dict[str, tuple[BudgetRow, ...]]
+    phases: Phases | None
+    energy_source: str | None
+    output_digest: str | None
+    output_match: OutputMatch | None
+    warnings: tuple[WarningRecord, ...]
+    worker_pid: int | None
+    prompts: PromptsRecord | None
+    generation_config: dict[str, Any] | None
+    attention_kernels: tuple[str, ...] | None
+    calibration: UsedCalibration | None
+    thermal: ThermalRecord | None
+    graph_passes: int | None
+    conditions: Conditions | None
+    snapshot: SnapshotRecord | None
+    quantized_weights: QuantizedRecord | None
+    devices: Devices | None
+    memory: MemoryRecord | None
+    meters: Meters | None
+
+    @classmethod
+    def failed(cls, head: Mapping[str, Any], failure: Mapping[str, str]) -> Self:
+        """Of an experiment that gave no figures. head: the keys of `MeasurementHead`."""
+        unknown: dict[str, Any] = dict.fromkeys(cls.model_fields)
+        empty: dict[str, Any] = {name: {} for name in ("evidence", "metrics", "unknown", "budget")}
+        return cls.from_plain(
+            {**unknown, **empty, "energy": [], "warnings": [], **head, "status": "failed", "failure": failure}
+        )

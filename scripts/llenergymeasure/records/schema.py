@@ -1,0 +1,52 @@
+"""Which version of the results' files this program writes and reads, and what it says of another one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from llenergymeasure import __version__
+
+# Rises when a key, a column or a path under results/ is renamed, changes its meaning or goes. What each one brought:
+#   1  plan, load records, calibrations and measurements; a plan counted its own versions until 4
+#   2  budgets of the energy figures, the comparison of outputs, validity with its reasons
+#   3  digests of what a setting only names (`inputs`, `weights`), quantized weights, which devices were drawn
+#   4  session_id and sessions/ (were batch_id, batches/), setup_id and setups/ (load_id, loads/), interim/ (looks/),
+#      output_match (answer), tpot_s (the mean itl_s), _expanded95 (_u95), summary.txt (answer.txt); a failed
+#      measurement has every key
+SchemaVersion = Literal[4]
+SCHEMA_VERSION: SchemaVersion = get_args(SchemaVersion)[0]
+
+
+def other_schema(path: Path, record: Any, advice: str | None = None) -> str | None:
+    """In one line that `record`, read from `path`, is of another schema, and what to do; None where it is of this one.
+
+    Also None where it names none: then it is no record. advice: None for results that are to be gone on with
+    """
+    if not isinstance(record, Mapping) or record.get("schema_version", SCHEMA_VERSION) == SCHEMA_VERSION:
+        return None
+    study = _study_folder(path)
+    commit = _commit(study)
+    writer = f"llenergymeasure at commit {commit[:12]}" if commit else "another version of llenergymeasure"
+    return (
+        f"{path} has schema version {record['schema_version']!r:.20}, written by {writer}; this one "
+        f"({__version__}) reads {SCHEMA_VERSION}: {advice or f'move {study} away, or delete it, and run again'}; "
+        "or use the version that wrote it"
+    )
+
+
+def _study_folder(path: Path) -> Path:
+    """The folder of the study that a file belongs to."""
+    return next((folder for folder in path.parents if (folder / "plan.json").exists()), path.parent)
+
+
+def _commit(study: Path) -> str | None:
+    """The pipeline's commit in the last call that the study's folder tells of."""
+    try:
+        last = (study / "provenance" / "calls.jsonl").read_text(encoding="utf-8").splitlines()[-1]
+        commit = json.loads(last)["git_commit"]
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
+    return commit if isinstance(commit, str) else None

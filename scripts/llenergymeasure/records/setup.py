@@ -1,0 +1,58 @@
+"""load.json: what loading a model in one setup cost, and what came of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from llenergymeasure.records.evidence import EvidenceRow
+from llenergymeasure.records.ledger import LedgerEntry
+from llenergymeasure.records.machine import Devices, EnvironmentRecord, Meters
+from llenergymeasure.records.measurement import QuantizedRecord
+from llenergymeasure.records.record import Record
+from llenergymeasure.records.schema import SchemaVersion
+from llenergymeasure.records.validity import Failure, Status, WarningRecord
+
+
+class LoadMemory(Record):
+    """Bytes over all processes: the highest while loading, and of parameters and buffers afterwards."""
+
+    load_peak_bytes: int
+    resident_bytes: int
+    source: str
+
+
+class CompileRecord(Record):
+    """The first generation of a setup that compiles. `counts`: what torch's compiler counted."""
+
+    compile_s: float
+    counts: dict[str, Any]
+
+
+class LoadRecord(Record):
+    """Of one setup. Of one that failed, `failure` says why, and what was not found out is None or empty.
+
+    energy: the ledger of loading and compiling; compile: None where nothing was asked to be compiled
+    parameters: how many numbers the model has; startup_s: from starting the worker until the model was loaded
+    """
+
+    schema_version: SchemaVersion
+    setup_id: str
+    config: dict[str, Any]
+    environment: EnvironmentRecord
+    weights: dict[str, str]
+    status: Status
+    failure: Failure | None
+    load_s: float | None = None
+    energy: tuple[LedgerEntry, ...] = ()
+    memory: LoadMemory | None = None
+    quantized_weights: QuantizedRecord | None = None
+    evidence: dict[str, EvidenceRow] = Field(default_factory=dict)
+    devices: Devices | None = None
+    meters: Meters | None = None
+    warnings: tuple[WarningRecord, ...] = ()
+    parameters: int | None = None
+    worker_pid: int | None = None
+    startup_s: float | None = None
+    compile: CompileRecord | None = None

@@ -1,0 +1,42 @@
+"""What went wrong and what is doubtful: failures, warnings, and the verdict on a run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from llenergymeasure.records.record import Record
+
+Status = Literal["ok", "failed", "invalid"]
+
+
+class Failure(Record):
+    """Why there are no figures: in which stage, what was raised, the reason in words, and the log that has the rest."""
+
+    stage: str
+    error_class: str = Field(alias="class")
+    reason: str
+    log: str
+
+
+class WarningRecord(Record):
+    """A remark on a run that keeps its figures."""
+
+    code: str
+    message: str
+
+
+class Reason(Record):
+    """One finding that a verdict rests on."""
+
+    code: str
+    severity: Literal["suspect", "invalid"]
+    message: str
+
+
+class Validity(Record):
+    """`valid`, `suspect` (still in the mean) or `invalid` (not in it); the worst reason decides."""
+
+    verdict: Literal["valid", "suspect", "invalid"]
+    reasons: tuple[Reason, ...]

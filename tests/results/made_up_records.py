@@ -1,0 +1,56 @@
+"""Plans and records with only what a test is about; the rest is empty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from study_folder import environment
+
+from llenergymeasure.records.measurement import MeasurementRecord
+from llenergymeasure.records.plan import Plan, PlannedExperiment, Session, Stopping
+from llenergymeasure.records.schema import SCHEMA_VERSION
+from llenergymeasure.results.reading.measured_plan import MeasuredPlan
+
+
+def made_up_plan(
+    experiments: Mapping[str, Mapping[str, Any]],
+    *,
+    axes: Sequence[str] = (),
+    replicates: int = 3,
+    stopping: Stopping | None = None,
+) -> MeasuredPlan:
+    """experiments: id → what is known of it, of setup_id, session_id, config and axes."""
+    empty = {"setup_id": "setup", "session_id": "session", "config": {}, "axes": {}, "inputs": {}}
+    planned = {name: PlannedExperiment(**{**empty, **known}) for name, known in experiments.items()}
+    plan = Plan(
+        study="made-up",
+        seed=0,
+        isolation="load",
+        replicates=replicates,
+        axes=tuple(axes),
+        experiments=planned,
+        sessions=(Session("session", "setup", tuple(planned)),),
+        order=tuple(("session", replicate) for replicate in range(1, replicates + 1)),
+        stopping=stopping,
+    )
+    return MeasuredPlan.after(plan)
+
+
+def made_up_record(experiment_id: str, metrics: Mapping[str, float] | None) -> MeasurementRecord:
+    """Of a run with these figures; of a failed one where they are None."""
+    head = {
+        "schema_version": SCHEMA_VERSION,
+        "experiment_id": experiment_id,
+        "session_id": "session",
+        "setup_id": "setup",
+        "replicate": 1,
+        "config": {},
+        "environment": environment(),
+        "weights": {},
+    }
+    failure = {"stage": "measure", "class": "Error", "reason": "made up", "log": "log"}
+    record = MeasurementRecord.failed(head, failure)
+    if metrics is None:
+        return record
+    return record.model_copy(update={"status": "ok", "failure": None, "metrics": dict(metrics)})
