@@ -102,7 +102,7 @@ CHANGES: dict[str, Any] = {
 
 
 def config(flat: dict[str, Any]) -> ExperimentConfig:
-    from llenergymeasure.config.settings.base import UNCHECKED
+    from llenergymeasure.config.rules.checked import UNCHECKED
 
     return ExperimentConfig.model_validate(nest(flat), context=UNCHECKED)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from llenergymeasure.config.problems.catalogue import CHECKS
-from llenergymeasure.config.rules.rules import rules
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.rules.checked import ExperimentConfig
+from llenergymeasure.config.rules.rulebook import rules
 from llenergymeasure.config.settings.parameter import Relation
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.setting_paths import leaves

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 from llenergymeasure.config.problems.problem import show
-from llenergymeasure.config.settings.decoder import DecoderConfig
+from llenergymeasure.config.settings.decoder import DecoderSettings
 from llenergymeasure.config.settings.parameter import Parameter
-from llenergymeasure.config.settings.pytorch import PyTorchConfig
+from llenergymeasure.config.settings.pytorch import PyTorchSettings
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.setting_paths import leaves
 from llenergymeasure.config.settings.type_words import left_out, wanted
@@ -117,11 +117,11 @@ def _groups() -> dict[str, list[Parameter]]:
         section, _, name = path.rpartition(".")
         title = "The experiment"
         if section == "pytorch":
-            owner = next(kind for kind in PyTorchConfig.__mro__ if name in inspect.get_annotations(kind))
+            owner = next(kind for kind in PyTorchSettings.__mro__ if name in inspect.get_annotations(kind))
             title = (owner.__doc__ or owner.__name__).strip().rstrip(".")
         elif section == "decoder":
             title = "Choosing tokens"
-            assert name in DecoderConfig.model_fields
+            assert name in DecoderSettings.model_fields
         found.setdefault(title, []).append(item)
     return found
 

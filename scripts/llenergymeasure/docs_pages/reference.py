@@ -17,7 +17,7 @@ from llenergymeasure.config.introspection import get_validation_rules
 from llenergymeasure.config.problems.problem import show
 from llenergymeasure.config.settings.costs import CostsConfig
 from llenergymeasure.config.settings.decoder import PRESETS
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.settings.experiment import ExperimentSettings
 from llenergymeasure.config.settings.parameter import Parameter
 from llenergymeasure.config.settings.protocol import MeasurementConfig
 from llenergymeasure.config.settings.registry import parameters
@@ -54,12 +54,12 @@ def table_names(text: str) -> list[str]:
 
 def all_tables() -> Mapping[str, str]:
     """Every table by name, as Markdown."""
-    top = [name for name in ExperimentConfig.model_fields if name not in sections()]
+    top = [name for name in ExperimentSettings.model_fields if name not in sections()]
     tables = {
         "study": _keys(StudyConfig, list(StudyConfig.model_fields), ""),
         "measurement": _keys(MeasurementConfig, list(MeasurementConfig.model_fields), "measurement"),
         "costs": _keys(CostsConfig, list(CostsConfig.model_fields), "costs"),
-        "experiment": _keys(ExperimentConfig, top, ""),
+        "experiment": _keys(ExperimentSettings, top, ""),
         "presets": _presets(),
         "rules": _rules(),
     }

@@ -15,7 +15,7 @@ from llenergymeasure.config.problems.catalogue import (
 )
 from llenergymeasure.config.problems.problem import Problem, show
 from llenergymeasure.config.problems.text import did_you_mean
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.settings.experiment import ExperimentSettings
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.setting_paths import PASSTHROUGH
 
@@ -89,7 +89,7 @@ _RESERVED: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def passthrough_problems(config: ExperimentConfig) -> list[Problem]:
+def passthrough_problems(config: ExperimentSettings) -> list[Problem]:
     """Keywords that have a setting, or that the measurement needs for itself."""
     problems = []
     if config.pytorch.batching != "continuous":
@@ -115,7 +115,7 @@ def passthrough_problems(config: ExperimentConfig) -> list[Problem]:
     return problems
 
 
-def check_passthrough(config: ExperimentConfig, accepted: Mapping[str, Collection[str]]) -> list[Problem]:
+def check_passthrough(config: ExperimentSettings, accepted: Mapping[str, Collection[str]]) -> list[Problem]:
     """Keywords that the installed library does not accept.
 
     `accepted` maps a target (`from_pretrained`, `bitsandbytes`, `generate`, `compile`) to the keywords it takes.
@@ -135,7 +135,7 @@ def check_passthrough(config: ExperimentConfig, accepted: Mapping[str, Collectio
 
 
 def check_torch_compile(
-    config: ExperimentConfig, modes: Iterable[str], backends: Iterable[str] | None = None
+    config: ExperimentSettings, modes: Iterable[str], backends: Iterable[str] | None = None
 ) -> list[Problem]:
     """A compile mode or backend that the installed torch does not know."""
     problems = []

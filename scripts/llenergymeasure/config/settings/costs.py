@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
 
-from llenergymeasure.config.problems.catalogue import COSTS_COUNTRY_UNKNOWN, COSTS_TWO_GRIDS, COSTS_WITHOUT_CURRENCY
-from llenergymeasure.config.problems.problem import Problem
 from llenergymeasure.config.settings.base import Config
 from llenergymeasure.config.settings.grid_intensity import GridIntensity, country_intensity
 
@@ -33,21 +30,6 @@ class CostsConfig(Config):
 
     currency: Annotated[str | None, Field(pattern=r"^[A-Z]{3}$", examples=["EUR"])] = None
     """Three-letter ISO 4217 code of the prices' currency."""
-
-
-def costs_problems(costs: CostsConfig) -> Iterator[Problem]:
-    """What does not fit together."""
-    if costs.country_iso_code is not None and costs.grid_intensity_kg_per_kwh is not None:
-        yield COSTS_TWO_GRIDS.problem(
-            "costs.grid_intensity_kg_per_kwh", "is given beside costs.country_iso_code, which has an intensity too"
-        )
-    try:
-        intensity_of(costs)
-    except LookupError as error:
-        yield COSTS_COUNTRY_UNKNOWN.problem("costs.country_iso_code", f"is {costs.country_iso_code!r}: {error}")
-    for name in ("electricity_price_per_kwh", "machine_price_per_hour"):
-        if getattr(costs, name) is not None and costs.currency is None:
-            yield COSTS_WITHOUT_CURRENCY.problem(f"costs.{name}", "is a price without a currency")
 
 
 def intensity_of(costs: CostsConfig) -> GridIntensity | None:

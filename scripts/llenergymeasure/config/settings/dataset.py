@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from llenergymeasure.config.settings.base import RuledConfig
+from llenergymeasure.config.settings.base import Config
 
 
-class DatasetConfig(RuledConfig):
+class DatasetSettings(Config):
     """The source of the prompts. The prompts really used are hashed into the result."""
 
     source: Literal["builtin", "file", "synthetic", "hub"] = "builtin"

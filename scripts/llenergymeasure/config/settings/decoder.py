@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from llenergymeasure.config.settings.base import RuledConfig
+from llenergymeasure.config.settings.base import Config
 from llenergymeasure.config.settings.parameter import LibraryChoice, Relation, When, excludes, needs, parameter
 
 Preset = Literal["deterministic", "standard", "creative", "factual"]
@@ -39,7 +39,7 @@ def _sampling_only(*neutral: Any) -> tuple[Relation, ...]:
     )
 
 
-class DecoderConfig(RuledConfig):
+class DecoderSettings(Config):
     """Decoding settings. The defaults are plain sampling with the usual 50 candidates."""
 
     preset: Preset | None = None

@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from llenergymeasure.config.settings.base import Config, RuledConfig
-from llenergymeasure.config.settings.dataset import DatasetConfig
-from llenergymeasure.config.settings.decoder import DecoderConfig
+from llenergymeasure.config.settings.base import Config
+from llenergymeasure.config.settings.dataset import DatasetSettings
+from llenergymeasure.config.settings.decoder import DecoderSettings
 from llenergymeasure.config.settings.model_ref import model_name
 from llenergymeasure.config.settings.parameter import LibraryChoice, parameter
-from llenergymeasure.config.settings.protocol import BaselineConfig, EnergyConfig, WarmupConfig
-from llenergymeasure.config.settings.pytorch import PyTorchConfig
+from llenergymeasure.config.settings.protocol import BaselineSettings, EnergySettings, WarmupSettings
+from llenergymeasure.config.settings.pytorch import PyTorchSettings
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class PassthroughConfig(Config):
     """Fields of transformers' `ContinuousBatchingConfig`; needs `pytorch.batching: continuous`."""
 
 
-class ExperimentConfig(RuledConfig):
+class ExperimentSettings(Config):
     """What is run and measured once per replicate."""
 
     model: Annotated[str, AfterValidator(model_name)]
@@ -131,22 +131,22 @@ class ExperimentConfig(RuledConfig):
     ] = None
     """Threads of an operation on the CPU."""
 
-    pytorch: PyTorchConfig = PyTorchConfig.model_construct()
+    pytorch: PyTorchSettings = PyTorchSettings.model_construct()
     """How the model is loaded and run."""
 
-    decoder: DecoderConfig = DecoderConfig.model_construct()
+    decoder: DecoderSettings = DecoderSettings.model_construct()
     """How tokens are chosen."""
 
-    dataset: DatasetConfig = DatasetConfig.model_construct()
+    dataset: DatasetSettings = DatasetSettings.model_construct()
     """Which prompts."""
 
-    warmup: WarmupConfig = WarmupConfig.model_construct()
+    warmup: WarmupSettings = WarmupSettings.model_construct()
     """When the model counts as warm."""
 
-    baseline: BaselineConfig = BaselineConfig.model_construct()
+    baseline: BaselineSettings = BaselineSettings.model_construct()
     """Power of the idle machine."""
 
-    energy: EnergyConfig = EnergyConfig.model_construct()
+    energy: EnergySettings = EnergySettings.model_construct()
     """Which meters."""
 
     passthrough_kwargs: PassthroughConfig = PassthroughConfig()

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.settings.experiment import ExperimentSettings
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.setting_paths import PASSTHROUGH, flatten, leaves
 
@@ -19,7 +19,7 @@ ID_DIGITS = 12
 _PASSED = tuple(f"{PASSTHROUGH}.{target}." for target in ("from_pretrained", "bitsandbytes", "compile"))
 
 
-def compute_config_hash(config: ExperimentConfig) -> str:
+def compute_config_hash(config: ExperimentSettings) -> str:
     """SHA-256, 64 hexadecimal digits, of an experiment's whole intent.
 
     `decoder.preset` is left out: a preset and the values it stands for are the same experiment.
@@ -27,7 +27,7 @@ def compute_config_hash(config: ExperimentConfig) -> str:
     return config_hash_of(flatten(config))
 
 
-def compute_load_hash(config: ExperimentConfig) -> str:
+def compute_load_hash(config: ExperimentSettings) -> str:
     """SHA-256, 64 hexadecimal digits, of what experiments that share a process agree on: model, load, meters."""
     return load_hash_of(flatten(config))
 

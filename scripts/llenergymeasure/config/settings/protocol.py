@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from llenergymeasure.config.settings.base import Config, RuledConfig
+from llenergymeasure.config.settings.base import Config
 
 Meter = Literal["nvml", "rapl", "zeus", "codecarbon"]
 Order = Literal["randomised", "sequential", "interleaved", "reverse", "williams"]
@@ -20,7 +20,7 @@ TargetMetric = Literal[
 ]
 
 
-class WarmupConfig(RuledConfig):
+class WarmupSettings(Config):
     """When a model counts as warm. Warm-up passes have the measured shapes and keywords."""
 
     passes: Annotated[int | None, Field(ge=0)] = None
@@ -49,7 +49,7 @@ class WarmupConfig(RuledConfig):
     """Give up waiting for a temperature after so many seconds; the result then says so."""
 
 
-class BaselineConfig(RuledConfig):
+class BaselineSettings(Config):
     """Power of the idle machine, before the load and with the model resident."""
 
     enabled: bool = True
@@ -60,7 +60,7 @@ class BaselineConfig(RuledConfig):
     of each experiment. With the model resident it begins once power has settled."""
 
 
-class EnergyConfig(RuledConfig):
+class EnergySettings(Config):
     """Which meters are read."""
 
     meters: Annotated[list[Meter] | None, Field(min_length=1)] = None

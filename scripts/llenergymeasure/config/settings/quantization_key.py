@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.settings.experiment import ExperimentSettings
 from llenergymeasure.config.settings.hashes import ID_DIGITS, hash_of_settings
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.setting_paths import PASSTHROUGH, flatten, nest
@@ -21,12 +21,12 @@ _WITHOUT_EFFECT = {"pytorch.attn_implementation"}
 _ROOM = {"pytorch.devices"}
 
 
-def is_quantized(config: ExperimentConfig) -> bool:
+def is_quantized(config: ExperimentSettings) -> bool:
     """Whether bitsandbytes quantizes the weights of this load."""
     return bool(config.pytorch.load_in_4bit or config.pytorch.load_in_8bit)
 
 
-def why_not_kept(config: ExperimentConfig) -> str | None:
+def why_not_kept(config: ExperimentSettings) -> str | None:
     """Why each process has to quantize for itself; None where the weights can be kept."""
     if (config.pytorch.tp_size or 1) > 1:
         return "each process of pytorch.tp_size quantizes its own part of every weight"
@@ -43,7 +43,7 @@ def quantizing_intent(load_config: Mapping[str, Any]) -> dict[str, Any] | None:
     """
     if not (load_config["pytorch"].get("load_in_4bit") or load_config["pytorch"].get("load_in_8bit")):
         return None  # most loads: nothing to validate
-    config = ExperimentConfig.model_validate(load_config)
+    config = ExperimentSettings.model_validate(load_config)
     if why_not_kept(config) is not None:
         return None
     declared = {path for path, item in parameters().items() if item.target in _TARGETS} - _WITHOUT_EFFECT | _ROOM
@@ -51,7 +51,7 @@ def quantizing_intent(load_config: Mapping[str, Any]) -> dict[str, Any] | None:
     flat = {path: value for path, value in flatten(config).items() if path in declared or path.startswith(passed)}
     # Joules are gross here: a baseline would take longer than to quantize most models.
     intent = nest({**flat, "model": config.model, "baseline.enabled": False})
-    return ExperimentConfig.model_validate(intent).model_dump(mode="json")
+    return ExperimentSettings.model_validate(intent).model_dump(mode="json")
 
 
 def quantized_key(load_config: Mapping[str, Any]) -> str | None:
@@ -60,5 +60,5 @@ def quantized_key(load_config: Mapping[str, Any]) -> str | None:
     if intent is None:
         return None
     (model,) = (source for source in sources_of(intent) if source.role == "model")
-    recipe = hash_of_settings(flatten(ExperimentConfig.model_validate(intent)))[:ID_DIGITS]
+    recipe = hash_of_settings(flatten(ExperimentSettings.model_validate(intent)))[:ID_DIGITS]
     return f"{model.key}.quantized-{recipe}"

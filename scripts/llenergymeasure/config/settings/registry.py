@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.settings.experiment import ExperimentSettings
 from llenergymeasure.config.settings.parameter import Parameter, Target, When
 from llenergymeasure.config.settings.setting_paths import flatten, leaves
 
@@ -27,7 +27,7 @@ def parameters() -> Mapping[str, Parameter]:
     return found
 
 
-def requested(config: ExperimentConfig) -> dict[str, Any]:
+def requested(config: ExperimentSettings) -> dict[str, Any]:
     """What the study asks of the library: dotted path → value, for every parameter that is set.
 
     A sampler setting in greedy decoding asks for nothing (the rules refuse one that would), so it is left out.
@@ -44,7 +44,7 @@ def requested_of(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def keywords(config: ExperimentConfig, target: Target) -> dict[str, Any]:
+def keywords(config: ExperimentSettings, target: Target) -> dict[str, Any]:
     """The library's keywords for one target, plain values; what is None or left out by `requested` is not in it."""
     declared = parameters()
     return {

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.settings.experiment import ExperimentSettings
 
 PASSTHROUGH = "passthrough_kwargs"
 
@@ -48,7 +48,7 @@ class Leaf:
 def sections() -> Mapping[str, type[BaseModel]]:
     """Section name → its model, `passthrough_kwargs` among them."""
     found = {}
-    for name, field in ExperimentConfig.model_fields.items():
+    for name, field in ExperimentSettings.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             found[name] = field.annotation
     return found
@@ -64,7 +64,7 @@ def open_sections() -> tuple[str, ...]:
 def leaves() -> Mapping[str, Leaf]:
     """Every closed leaf by its dotted path, in the order of the models."""
     found: dict[str, Leaf] = {}
-    for name, field in ExperimentConfig.model_fields.items():
+    for name, field in ExperimentSettings.model_fields.items():
         if name not in sections():
             found[name] = Leaf(name, "", name, field)
         elif name != PASSTHROUGH:
@@ -96,7 +96,7 @@ def suggest(path: str) -> str | None:
     return f"did you mean {near[0]}?" if near else None
 
 
-def flatten(config: ExperimentConfig) -> dict[str, Any]:
+def flatten(config: ExperimentSettings) -> dict[str, Any]:
     """Dotted path → value for every leaf of an experiment, None for what is not set."""
     top = config.__dict__
     flat: dict[str, Any] = {}

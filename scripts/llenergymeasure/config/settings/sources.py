@@ -35,7 +35,7 @@ class SourceIntent:
 
 
 def sources_of(intent: Mapping[str, Any]) -> list[SourceIntent]:
-    """The sources in an experiment's nested settings (`ExperimentConfig.model_dump()`, plan.json)."""
+    """The sources in an experiment's nested settings (`ExperimentSettings.model_dump()`, plan.json)."""
     return [
         SourceIntent(role, _at(intent, name), _at(intent, revision))
         for role, (name, revision) in ROLES.items()

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from llenergymeasure.config.problems.catalogue import DUPLICATE_KEY, MISSING_KEY, UNKNOWN_KEY, WRONG_VALUE
 from llenergymeasure.config.problems.problem import Problem, show
-from llenergymeasure.config.rules.rules import check_rules
-from llenergymeasure.config.settings.base import UNCHECKED
-from llenergymeasure.config.settings.experiment import ExperimentConfig, PassthroughConfig
+from llenergymeasure.config.rules.checked import UNCHECKED, ExperimentConfig
+from llenergymeasure.config.rules.rulebook import check_rules
+from llenergymeasure.config.settings.experiment import PassthroughConfig
 from llenergymeasure.config.settings.setting_paths import (
     PASSTHROUGH,
     is_leaf,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llenergymeasure.config.problems.catalogue import POINTS_ALIKE
 from llenergymeasure.config.problems.problem import Problem, show
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.rules.checked import ExperimentConfig
 from llenergymeasure.config.settings.registry import parameters, requested_of
 from llenergymeasure.config.settings.setting_paths import flatten
 

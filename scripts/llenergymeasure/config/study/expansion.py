@@ -16,8 +16,8 @@ from llenergymeasure.config.problems.catalogue import (
     WRONG_VALUE,
 )
 from llenergymeasure.config.problems.problem import Problem
-from llenergymeasure.config.rules.rules import rules
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.rules.checked import ExperimentConfig
+from llenergymeasure.config.rules.rulebook import rules
 from llenergymeasure.config.settings.hashes import ID_DIGITS, compute_config_hash, config_hash_of, load_hash_of
 from llenergymeasure.config.settings.setting_paths import flatten
 from llenergymeasure.config.study.build import build

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from llenergymeasure.config.problems.catalogue import MODEL_MISSING, MODEL_UNAVAILABLE, MODEL_UNPINNED
 from llenergymeasure.config.problems.problem import Problem
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.rules.checked import ExperimentConfig
 from llenergymeasure.config.settings.model_ref import ModelRef, parse_model_ref
 from llenergymeasure.config.settings.sources import ROLES
 from llenergymeasure.config.study.lock import DEFAULT_REVISION, ModelsLock

@@ -13,11 +13,12 @@ from pydantic import ValidationError
 from llenergymeasure.config.problems.catalogue import LOCK_UNREADABLE, MISSING_KEY, UNKNOWN_KEY, UNREADABLE, WRONG_VALUE
 from llenergymeasure.config.problems.problem import Problem, StudyError, show
 from llenergymeasure.config.problems.text import nearest
+from llenergymeasure.config.rules.checked import ExperimentConfig
+from llenergymeasure.config.rules.costs_rules import costs_problems
 from llenergymeasure.config.rules.order_rules import order_warnings
 from llenergymeasure.config.rules.stopping_rules import stopping_problems
 from llenergymeasure.config.settings.base import Config
-from llenergymeasure.config.settings.costs import CostsConfig, costs_problems
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.settings.costs import CostsConfig
 from llenergymeasure.config.settings.protocol import MeasurementConfig
 from llenergymeasure.config.settings.setting_paths import is_leaf, is_section
 from llenergymeasure.config.settings.study_config import StudyConfig

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from llenergymeasure.config.settings.base import RuledConfig
+from llenergymeasure.config.settings.base import Config
 from llenergymeasure.config.settings.parameter import (
     LibraryChoice,
     Relation,
@@ -44,7 +44,7 @@ def _compile_options(options: dict[str, str | bool] | None) -> dict[str, str | b
     return options
 
 
-class CompilationConfig(RuledConfig):
+class CompilationSettings(Config):
     """Compilation of the forward pass."""
 
     torch_compile: Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from llenergymeasure.config.settings.base import RuledConfig
+from llenergymeasure.config.settings.base import Config
 from llenergymeasure.config.settings.parameter import LibraryChoice, Requirement, When, excludes, needs, parameter
 
 STATIC_CACHES = ("static", "offloaded_static", "sliding_window")
@@ -50,7 +50,7 @@ _NOT_CONTINUOUS = (
 )
 
 
-class GenerationSettings(RuledConfig):
+class GenerationSettings(Config):
     """Batches, cache and search."""
 
     batch_size: Annotated[

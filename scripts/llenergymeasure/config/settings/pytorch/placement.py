@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from llenergymeasure.config.settings.base import RuledConfig
+from llenergymeasure.config.settings.base import Config
 from llenergymeasure.config.settings.parameter import LibraryChoice, Requirement, When, excludes, needs, parameter
 
 AUTOMATIC_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
@@ -43,7 +43,7 @@ def _sizes(value: dict[int | str, int | str] | None) -> dict[int | str, int | st
     return value
 
 
-class PlacementConfig(RuledConfig):
+class PlacementSettings(Config):
     """Devices and processes."""
 
     devices: Annotated[

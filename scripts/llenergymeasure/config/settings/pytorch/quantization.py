@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from llenergymeasure.config.settings.base import RuledConfig
+from llenergymeasure.config.settings.base import Config
 from llenergymeasure.config.settings.parameter import Relation, When, excludes, needs, parameter
 
 
@@ -17,7 +17,7 @@ def _needs_4bit(rule: str) -> Relation:
     )
 
 
-class QuantizationConfig(RuledConfig):
+class QuantizationSettings(Config):
     """Quantization of the weights."""
 
     load_in_4bit: Annotated[

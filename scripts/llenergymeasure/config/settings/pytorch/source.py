@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from llenergymeasure.config.settings.base import RuledConfig
+from llenergymeasure.config.settings.base import Config
 from llenergymeasure.config.settings.model_ref import parse_model_ref
 from llenergymeasure.config.settings.parameter import LibraryChoice, Requirement, When, needs, parameter
 
@@ -17,7 +17,7 @@ def _adapter(text: str | None) -> str | None:
     return text
 
 
-class SourceConfig(RuledConfig):
+class SourceSettings(Config):
     """Source of the model, adapter and kernels."""
 
     attn_implementation: Annotated[

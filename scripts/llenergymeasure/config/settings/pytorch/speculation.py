@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from llenergymeasure.config.settings.base import RuledConfig
+from llenergymeasure.config.settings.base import Config
 from llenergymeasure.config.settings.model_ref import model_name
 from llenergymeasure.config.settings.parameter import LibraryChoice, Relation, When, excludes, needs, parameter
 from llenergymeasure.config.settings.pytorch.generation import STATIC_CACHES
@@ -48,7 +48,7 @@ def _model(text: str | None) -> str | None:
     return None if text is None else model_name(text)
 
 
-class SpeculationConfig(RuledConfig):
+class SpeculationSettings(Config):
     """Speculative decoding."""
 
     prompt_lookup_num_tokens: Annotated[
