@@ -16,7 +16,7 @@ from llenergymeasure.config.settings.experiment import PassthroughConfig
 from llenergymeasure.config.settings.hashes import compute_config_hash, compute_load_hash
 from llenergymeasure.config.settings.protocol import MeasurementConfig
 from llenergymeasure.config.settings.study_config import StudyConfig
-from llenergymeasure.config.study.expansion import Expansion, Point
+from llenergymeasure.config.study.points import Expansion, Point
 from llenergymeasure.config.study.study import Study, load_study, study_from_mapping, study_without_experiments
 
 __all__ = [

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llenergymeasure.config.problems.catalogue import POINTS_ALIKE
 from llenergymeasure.config.problems.problem import Problem, show
 from llenergymeasure.config.rules.checked import ExperimentConfig
 from llenergymeasure.config.settings.registry import parameters, requested_of
 from llenergymeasure.config.settings.setting_paths import flatten
-
-if TYPE_CHECKING:
-    from llenergymeasure.config.study.expansion import Point
-    from llenergymeasure.config.study.matrix import RawPoint
+from llenergymeasure.config.study.matrix import RawPoint
+from llenergymeasure.config.study.points import Point
 
 
 def points_alike(points: Sequence[Point], written: Mapping[str, RawPoint]) -> list[Problem]:

@@ -23,10 +23,11 @@ from llenergymeasure.config.settings.protocol import MeasurementConfig
 from llenergymeasure.config.settings.setting_paths import is_leaf, is_section
 from llenergymeasure.config.settings.study_config import StudyConfig
 from llenergymeasure.config.settings.type_words import wanted
-from llenergymeasure.config.study.expansion import Expansion, expand_matrix
+from llenergymeasure.config.study.expansion import expand_matrix
 from llenergymeasure.config.study.lock import LockError, ModelsLock, read_lock
 from llenergymeasure.config.study.matrix import read_matrix
 from llenergymeasure.config.study.pins import Missing, Pins
+from llenergymeasure.config.study.points import Expansion
 from llenergymeasure.config.study.source_positions import Locator
 from llenergymeasure.config.study.study_file import read_study_file
 
