@@ -8,6 +8,7 @@ the two don't differ by how the scheduler placed them.
 
 from __future__ import annotations
 
+import importlib.metadata
 import random
 import statistics
 import sys
@@ -94,11 +95,11 @@ def _bootstrap(values: list[float]) -> tuple[float, float, float]:
 
 def _snapshot() -> Path:
     from llenergymeasure.config.settings.model_ref import parse_model_ref
-    from llenergymeasure.config.study.lock import ModelsLock, pinned_revision
+    from llenergymeasure.config.study.lock import ModelsLock
     from llenergymeasure.models.snapshot import materialise
 
     reference = parse_model_ref(MODEL)
-    revision = pinned_revision(reference, None, ModelsLock())
+    revision = importlib.metadata.version(reference.distribution)
     kept = ROOT / "results/models" / reference.key(revision)
     folder = kept if kept.exists() else Path(tempfile.mkdtemp()) / kept.name
     return materialise(reference, revision, folder, lock=ModelsLock()).path

@@ -10,7 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-from llenergymeasure.config.problems.problem import show
+from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.settings.decoder import DecoderSettings
 from llenergymeasure.config.settings.parameter import Parameter
 from llenergymeasure.config.settings.pytorch import PyTorchSettings

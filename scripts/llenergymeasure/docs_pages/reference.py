@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from llenergymeasure.config.introspection import get_validation_rules
-from llenergymeasure.config.problems.problem import show
+from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.settings.costs import CostsConfig
 from llenergymeasure.config.settings.decoder import PRESETS
 from llenergymeasure.config.settings.experiment import ExperimentSettings

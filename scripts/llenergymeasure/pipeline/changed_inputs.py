@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from llenergymeasure.config.problems.text import first_few
 from llenergymeasure.config.settings.sources import sources_of
 from llenergymeasure.pipeline.plan.inputs import DATASET
 from llenergymeasure.pipeline.plan.plan import InputsOf, Plan
@@ -55,9 +56,7 @@ def _line(name: str, ids: list[str], before: Plan, results: Path) -> str:
     measured = [f"batches/{batch}" for batch in batches if (results / "batches" / batch).exists()]
     if not measured:
         return f"{name} has changed since the plan was drawn: {count} planned again"
-    shown = ", ".join(measured[:_SHOWN_BATCHES])
-    more = f" and {len(measured) - _SHOWN_BATCHES} more" if len(measured) > _SHOWN_BATCHES else ""
     return (
         f"{name} has changed since it was measured: {count} measured again, in every replicate; the results with its "
-        f"old content stay in {shown}{more} and are in no table"
+        f"old content stay in {first_few(measured, _SHOWN_BATCHES)} and are in no table"
     )

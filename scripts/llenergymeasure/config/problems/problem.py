@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from llenergymeasure.config.problems.text import printable
+from llenergymeasure.config.problems.text import and_more, printable
 
 Severity = Literal["error", "warning"]
 
 COMMAND_LINE = "--config"
-UNPINNED = "model-unpinned"
-_SHOWN_CHARACTERS = 60
 _SHOWN_OF_A_KIND = 3
 
 
@@ -56,17 +53,7 @@ def first_of_each_kind(problems: Iterable[Problem], listed_in: str) -> Iterator[
     kinds: dict[str | None, list[Problem]] = {}
     for problem in problems:
         kinds.setdefault(problem.rule, []).append(problem)
-    for rule, found in kinds.items():
-        yield from (problem.render() for problem in found[:_SHOWN_OF_A_KIND])
-        if (more := len(found) - _SHOWN_OF_A_KIND) > 0:
-            yield f"and {more} more, all in {listed_in} [{rule}]"
-
-
-def show(value: Any) -> str:
-    """A value the way a YAML author writes it, shortened."""
-    try:
-        text = json.dumps(value, ensure_ascii=False, default=str)
-    except (TypeError, ValueError, RecursionError):
-        text = str(value)
-    text = " ".join(text.split())
-    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+    for rule, alike in kinds.items():
+        yield from (problem.render() for problem in alike[:_SHOWN_OF_A_KIND])
+        if len(alike) > _SHOWN_OF_A_KIND:
+            yield f"{and_more(len(alike), _SHOWN_OF_A_KIND)}, all in {listed_in} [{rule}]"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llenergymeasure.config.problems.problem import show
+from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.rules.relations import Values, rule, rules_among
 
 _DATASET_KEYS = {

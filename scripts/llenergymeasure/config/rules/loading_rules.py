@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llenergymeasure.config.devices import devices_named, single_device
-from llenergymeasure.config.problems.problem import show
+from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.rules.relations import Rule, Values, rule, rules_among
 from llenergymeasure.config.settings.model_ref import parse_model_ref
 from llenergymeasure.config.settings.pytorch import AUTOMATIC_MAPS

@@ -13,8 +13,8 @@ from llenergymeasure.config.problems.catalogue import (
     PASSTHROUGH_UNKNOWN,
     PASSTHROUGH_UNREAD,
 )
-from llenergymeasure.config.problems.problem import Problem, show
-from llenergymeasure.config.problems.text import did_you_mean
+from llenergymeasure.config.problems.problem import Problem
+from llenergymeasure.config.problems.text import did_you_mean, show
 from llenergymeasure.config.settings.experiment import ExperimentSettings
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.setting_paths import PASSTHROUGH

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from llenergymeasure.config.problems.problem import show
+from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.rules.relations import Values, rule, rules_among
 from llenergymeasure.config.settings.protocol import BaselineSettings, EnergySettings, WarmupSettings
 

@@ -12,7 +12,8 @@ from functools import cache
 from typing import Any
 
 from llenergymeasure.config.problems.catalogue import Check
-from llenergymeasure.config.problems.problem import Problem, Severity, show
+from llenergymeasure.config.problems.problem import Problem, Severity
+from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.settings.parameter import Parameter, Relation, same_as_any
 from llenergymeasure.config.settings.registry import parameters
 

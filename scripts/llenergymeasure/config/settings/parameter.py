@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from llenergymeasure.config.problems.problem import Severity, show
+from llenergymeasure.config.problems.problem import Severity
+from llenergymeasure.config.problems.text import show
 
 Target = Literal["from_pretrained", "bitsandbytes", "distributed", "load_adapter", "generate", "compile", "runtime"]
 Level = Literal["load", "generation"]

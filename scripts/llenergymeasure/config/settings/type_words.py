@@ -8,8 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import annotated_types
 from pydantic.fields import FieldInfo
 
-from llenergymeasure.config.problems.problem import show
-from llenergymeasure.config.problems.text import did_you_mean
+from llenergymeasure.config.problems.text import did_you_mean, show
 from llenergymeasure.config.settings.parameter import LibraryChoice, Parameter
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from llenergymeasure.config.problems.catalogue import DUPLICATE_KEY, MISSING_KEY, UNKNOWN_KEY, WRONG_VALUE
-from llenergymeasure.config.problems.problem import Problem, show
+from llenergymeasure.config.problems.problem import Problem
+from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.rules.checked import UNCHECKED, ExperimentConfig
 from llenergymeasure.config.rules.rulebook import check_rules
 from llenergymeasure.config.settings.experiment import PassthroughConfig

@@ -7,7 +7,8 @@ from functools import cache
 from typing import Any
 
 from llenergymeasure.config.problems.catalogue import POINTS_ALIKE
-from llenergymeasure.config.problems.problem import Problem, show
+from llenergymeasure.config.problems.problem import Problem
+from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.rules.checked import ExperimentConfig
 from llenergymeasure.config.settings.registry import parameters, requested_of
 from llenergymeasure.config.settings.setting_paths import flatten

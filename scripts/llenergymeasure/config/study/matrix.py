@@ -15,7 +15,8 @@ from llenergymeasure.config.problems.catalogue import (
     UNKNOWN_KEY,
     WRONG_VALUE,
 )
-from llenergymeasure.config.problems.problem import Problem, show
+from llenergymeasure.config.problems.problem import Problem
+from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.settings.setting_paths import is_leaf, is_section, suggest
 from llenergymeasure.config.settings.study_config import StudyConfig
 from llenergymeasure.config.study.build import spell_out

@@ -18,9 +18,6 @@ class Locator:
         self._values = dict(_every_path(content))
         self._file_values = dict(_every_path(file.content)) if file else {}
 
-    def written(self, path: str) -> bool:
-        return path in self._values
-
     def place(self, problem: Problem) -> Problem:
         """The problem with the line of its path, or of the nearest mapping around it."""
         if self._file is None:

@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from llenergymeasure.config.problems.catalogue import LOCK_UNREADABLE, MISSING_KEY, UNKNOWN_KEY, UNREADABLE, WRONG_VALUE
-from llenergymeasure.config.problems.problem import Problem, StudyError, show
-from llenergymeasure.config.problems.text import nearest
+from llenergymeasure.config.problems.problem import Problem, StudyError
+from llenergymeasure.config.problems.text import nearest, show
 from llenergymeasure.config.rules.checked import ExperimentConfig
 from llenergymeasure.config.rules.costs_rules import costs_problems
 from llenergymeasure.config.rules.order_rules import order_warnings

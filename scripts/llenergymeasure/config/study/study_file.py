@@ -11,6 +11,7 @@ import yaml
 
 from llenergymeasure.config.problems.catalogue import DUPLICATE_KEY, UNREADABLE
 from llenergymeasure.config.problems.problem import Problem, StudyError
+from llenergymeasure.config.problems.text import first_line
 
 _MOST_NODES = 500_000
 """A file of a few lines can expand to billions of nodes through aliases; no study needs this many."""
@@ -62,8 +63,7 @@ def read_study_file(path: Path) -> StudyFile:
         line = mark.line + 1 if mark else None
         raise StudyError([_unreadable(name, f"is not YAML: {reason}", line)]) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = str(error).split("\n", 1)[0] or type(error).__name__
-        raise StudyError([_unreadable(name, f"is not YAML: {reason}")]) from error
+        raise StudyError([_unreadable(name, f"is not YAML: {first_line(error)}")]) from error
     return StudyFile(name, content, lines)
 
 
