@@ -80,7 +80,7 @@ def test_a_package_is_pinned_by_its_version(load: Load, refuse: Refuse) -> None:
     installed = importlib.metadata.version("pyyaml")
     assert load(text.format("")).expand()[0].pytorch.revision == installed
     (line,) = refuse(text.format(", pytorch.revision: '0.1'"))
-    assert f"asks for pyyaml 0.1, and {installed} is installed" in line and line.endswith("[model-unavailable]")
+    assert f"asks for pyyaml 0.1, but {installed} is installed" in line and line.endswith("[model-unavailable]")
 
 
 def test_a_package_that_is_not_installed(refuse: Refuse) -> None:

@@ -1,4 +1,4 @@
-"""measurement.reference: whose answer all others are compared with."""
+"""measurement.reference: the experiment whose outputs all others are compared with."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def test_a_reference_that_is_named_replaces_the_plans_and_stays_when_it_is_not_n
         ("{reference: {n: 3}}", "reference-unmatched", "measurement.reference: matches no experiment of the study"),
         ("{reference: {n: true}}", "reference-unmatched", "measurement.reference: matches no experiment of the study"),
         ("{reference: {pytorch.beams: 1}}", "unknown-key", "measurement.reference.pytorch.beams: is not a setting"),
-        ("{reference: {}}", "wrong-value", "measurement.reference: is {}; wanted: a mapping, not empty"),
-        ("{reference: sdpa}", "wrong-value", 'measurement.reference: is "sdpa"; wanted: a mapping, not empty'),
+        ("{reference: {}}", "wrong-value", "measurement.reference: is {}; expected: a mapping, not empty"),
+        ("{reference: sdpa}", "wrong-value", 'measurement.reference: is "sdpa"; expected: a mapping, not empty'),
     ],
 )
 def test_mistakes_name_the_place(refuse: Refuse, measurement: str, rule: str, words: str) -> None:
@@ -106,7 +106,7 @@ def test_a_reference_that_is_skipped_as_invalid_says_so(refuse: Refuse) -> None:
         "measurement: {reference: {pytorch.prompt_lookup_num_tokens: 3}}\n"
     )
     assert "study.yaml:5: measurement.reference: matches no experiment" in line
-    assert "left out as invalid" in line
+    assert "skipped as invalid" in line
 
 
 def test_a_broken_experiment_is_one_mistake_and_not_two(refuse: Refuse) -> None:

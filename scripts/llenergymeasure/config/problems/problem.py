@@ -1,4 +1,4 @@
-"""What is wrong with a study, one line a mistake."""
+"""What is wrong with a study, one line per mistake."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Problem:
     line: int | None = None
 
     def render(self) -> str:
-        """One line: `file:line: key.path: what is wrong; what would be right [rule-id]`."""
+        """One line: `file:line: key.path: what is wrong; what to change [rule-id]`."""
         place = f"{self.file}:{self.line}" if self.file and self.line else self.file
         start = ": ".join(part for part in (place, self.path) if part)
         text = f"{start}: {self.message}" if start else self.message
@@ -41,7 +41,7 @@ class Problem:
 
 
 class StudyError(Exception):
-    """Everything that is wrong with a study, found in one go. `str()` gives one line a problem."""
+    """Everything that is wrong with a study, found in one pass. `str()` gives one line per problem."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)

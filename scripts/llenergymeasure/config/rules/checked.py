@@ -76,7 +76,7 @@ class ExperimentConfig(_Checked, ExperimentSettings):
     """How tokens are chosen."""
 
     dataset: DatasetConfig = DatasetConfig.model_construct()
-    """Which prompts."""
+    """The source of the prompts."""
 
     warmup: WarmupConfig = WarmupConfig.model_construct()
     """When the model counts as warm."""
@@ -85,7 +85,7 @@ class ExperimentConfig(_Checked, ExperimentSettings):
     """Power of the idle machine."""
 
     energy: EnergyConfig = EnergyConfig.model_construct()
-    """Which meters."""
+    """The meters that are read."""
 
 
 def _problems(model: BaseModel) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""Whether what turns joules and seconds into carbon and money fits together."""
+"""Whether the settings under `costs` fit together."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from llenergymeasure.config.settings.costs import CostsConfig, intensity_of
 
 
 def costs_problems(costs: CostsConfig) -> Iterator[Problem]:
-    """What does not fit together."""
+    """What does not fit together under `costs`."""
     if costs.country_iso_code is not None and costs.grid_intensity_kg_per_kwh is not None:
         yield COSTS_TWO_GRIDS.problem(
-            "costs.grid_intensity_kg_per_kwh", "is given beside costs.country_iso_code, which has an intensity too"
+            "costs.grid_intensity_kg_per_kwh",
+            "is set together with costs.country_iso_code, which has its own intensity",
         )
     try:
         intensity_of(costs)

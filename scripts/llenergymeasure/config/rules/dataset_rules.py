@@ -18,7 +18,7 @@ _DATASET_KEYS = {
     "error",
     "dataset.source",
     *(f"dataset.{name}" for name in ("path", "column", "tokens", "name", "revision")),
-    says="a dataset source without the keys it needs (file: path, column; synthetic: tokens; "
+    says="a dataset source without the keys that it needs (file: path, column; synthetic: tokens; "
     "hub: name, revision, path, column)",
     fix="add them under dataset",
 )
@@ -34,7 +34,7 @@ def dataset_missing(value: Values) -> str | None:
     "dataset.source",
     *(f"dataset.{name}" for name in ("path", "column", "tokens", "name", "revision", "kinds", "chat_template")),
     says="a dataset key that the source does not read",
-    fix="remove it or change dataset.source",
+    fix="remove the key or change dataset.source",
 )
 def dataset_unused(value: Values) -> str | None:
     source = value.given("dataset.source")
@@ -50,7 +50,7 @@ def dataset_unused(value: Values) -> str | None:
     "error",
     "dataset.tokens",
     "max_input_tokens",
-    says="`dataset.tokens` above `max_input_tokens`: the prompts would be cut",
+    says="`dataset.tokens` above `max_input_tokens`: the prompts would be truncated",
     fix="raise max_input_tokens or lower dataset.tokens",
 )
 def synthetic_length(value: Values) -> str | None:

@@ -23,14 +23,14 @@ def sliding_window(value: Values) -> str | None:
     "warning",
     "pytorch.cache_implementation",
     "pytorch.batch_size",
-    says="a static cache and batches of prompts of different lengths: every prompt is padded to the longest",
+    says="a static cache with batches of prompts of different lengths: every prompt is padded to the longest",
     fix="compare padded_tokens, or use prompts of one length (dataset.source: synthetic)",
 )
 def static_batches(value: Values) -> str | None:
     chosen, batch_size = value.given("pytorch.cache_implementation"), value("pytorch.batch_size")
     if chosen not in STATIC_CACHES or batch_size == 1 or value.given("dataset.source") == "synthetic":
         return None
-    return f"a static cache has one length for all {batch_size} prompts of a batch; each new length is a new cache"
+    return f"a static cache has one length for all {batch_size} prompts of a batch, and each new length is a new cache"
 
 
 @rule(
@@ -56,7 +56,7 @@ def never_full(value: Values) -> str | None:
 )
 def zero_sampling(value: Values) -> str | None:
     zero = value.given("decoder.temperature") == 0 and value.given("decoder.do_sample")
-    return "is 0 while tokens are sampled, which transformers refuses" if zero else None
+    return "is 0 and tokens are sampled, which transformers refuses" if zero else None
 
 
 @rule(
@@ -64,12 +64,12 @@ def zero_sampling(value: Values) -> str | None:
     "warning",
     "decoder.temperature",
     "decoder.do_sample",
-    says="`decoder.temperature: 0` in greedy decoding adds nothing and is not passed on",
-    fix="decoder.do_sample: false alone says it",
+    says="`decoder.temperature: 0` with greedy decoding: it has no effect and is not passed on",
+    fix="remove decoder.temperature; decoder.do_sample: false is enough",
 )
 def zero_greedy(value: Values) -> str | None:
     zero = value.given("decoder.temperature") == 0 and not value.given("decoder.do_sample")
-    return "0 adds nothing to greedy decoding and is not passed on" if zero else None
+    return "0 has no effect with greedy decoding and is not passed on" if zero else None
 
 
 @rule(
@@ -91,14 +91,14 @@ def least_above_most(value: Values) -> str | None:
     "decoder.min_new_tokens",
     "fixed_output",
     "max_output_tokens",
-    says="`decoder.min_new_tokens` with `fixed_output`, which sets the least length to `max_output_tokens`",
+    says="`decoder.min_new_tokens` with `fixed_output`, which sets the minimum length to `max_output_tokens`",
     fix="set fixed_output: false or remove decoder.min_new_tokens",
 )
 def least_of_fixed(value: Values) -> str | None:
     least, most = value.given("decoder.min_new_tokens"), value.given("max_output_tokens")
     if not value.given("fixed_output") or least >= most:
         return None
-    return f"{least} is overridden by fixed_output, which makes every output {most} tokens long"
+    return f"{least} has no effect: fixed_output makes every output {most} tokens long"
 
 
 RULES = rules_among(globals())

@@ -19,7 +19,7 @@ from llenergymeasure.config.settings.pytorch import AUTOMATIC_MAPS
 )
 def idle_processes(value: Values) -> str | None:
     processes, prompts = value.given("pytorch.num_processes"), value.given("n")
-    return f"{processes} processes have only {prompts} prompts between them" if processes > prompts else None
+    return None if processes <= prompts else f"{processes} processes share only {prompts} prompt{'s' * (prompts > 1)}"
 
 
 @rule(
@@ -28,8 +28,8 @@ def idle_processes(value: Values) -> str | None:
     "pytorch.load_in_4bit",
     "pytorch.bnb_4bit_quant_type",
     "pytorch.bnb_4bit_compute_dtype",
-    says="4-bit weights without a number format or compute type: the library takes fp4 and float32",
-    fix="set pytorch.bnb_4bit_quant_type and pytorch.bnb_4bit_compute_dtype if that is not what you want",
+    says="4-bit weights without a number format or compute type: the library uses fp4 and float32",
+    fix="set pytorch.bnb_4bit_quant_type and pytorch.bnb_4bit_compute_dtype if you want other values",
 )
 def four_bit_defaults(value: Values) -> str | None:
     if not value.given("pytorch.load_in_4bit"):
@@ -45,7 +45,7 @@ def four_bit_defaults(value: Values) -> str | None:
     "pytorch.max_memory",
     "pytorch.device_map",
     says="`pytorch.max_memory` needs an automatic `pytorch.device_map`: a fixed placement ignores it",
-    fix=f"set pytorch.device_map to one of {', '.join(AUTOMATIC_MAPS)}, or remove this",
+    fix=f"set pytorch.device_map to one of {', '.join(AUTOMATIC_MAPS)}, or remove this setting",
 )
 def memory_limits(value: Values) -> str | None:
     placement = value.given("pytorch.device_map")
@@ -60,8 +60,8 @@ def memory_limits(value: Values) -> str | None:
     "pytorch.devices",
     "pytorch.device_map",
     "pytorch.max_memory",
-    says="`pytorch.devices` beside a `pytorch.device_map` or `pytorch.max_memory` that names other devices",
-    fix="remove pytorch.devices, or name devices below its number",
+    says="`pytorch.devices` with a `pytorch.device_map` or `pytorch.max_memory` that names other devices",
+    fix="remove pytorch.devices, or name only devices with a lower number",
 )
 def devices_and_map(value: Values) -> str | None:
     devices = value.given("pytorch.devices")
@@ -69,7 +69,7 @@ def devices_and_map(value: Values) -> str | None:
     if single_device(placement["device_map"]) is not None:
         return f"clashes with the one device of pytorch.device_map: {show(placement['device_map'])}"
     beyond = sorted(number for number in devices_named(placement) if devices is not None and number >= devices)
-    return f"gives the model GPUs 0 to {devices - 1}, and GPU {beyond[0]} is named" if beyond else None
+    return f"gives the model GPUs 0 to {devices - 1}, but the study names GPU {beyond[0]}" if beyond else None
 
 
 @rule(
@@ -77,8 +77,8 @@ def devices_and_map(value: Values) -> str | None:
     "error",
     "pytorch.attn_implementation",
     "precision",
-    says="flash attention kernels need `precision: fp16` or `bf16`",
-    fix="set precision: bf16 or fp16, or another pytorch.attn_implementation",
+    says="flash attention needs `precision: fp16` or `precision: bf16`",
+    fix="set precision: bf16 or fp16, or choose another pytorch.attn_implementation",
 )
 def flash_attention(value: Values) -> str | None:
     chosen = value.given("pytorch.attn_implementation")
@@ -93,7 +93,7 @@ def _needs_revisions(id: str, revision: str, model: str) -> Rule:
         "error",
         revision,
         model,
-        says=f"`{revision}` of a folder or random model, which have no revisions",
+        says=f"`{revision}` for a folder or a random model, which have no revisions",
         fix=f"remove {revision}",
     )
     def find(value: Values) -> str | None:
@@ -116,14 +116,14 @@ adapter_revision = _needs_revisions("adapter-revision-needs-revisions", "pytorch
     "warning",
     "pytorch.trust_remote_code",
     "model",
-    says="`pytorch.trust_remote_code: true` for a package or random model, which bring no code",
+    says="`pytorch.trust_remote_code: true` for a package or a random model, which come without code",
     fix="remove pytorch.trust_remote_code",
 )
 def remote_code(value: Values) -> str | None:
     if not value.given("pytorch.trust_remote_code"):
         return None
     kind = parse_model_ref(value.given("model")).kind
-    return f"a {kind} model brings no code to trust" if kind in ("package", "random") else None
+    return f"a {kind} model comes without code" if kind in ("package", "random") else None
 
 
 RULES = rules_among(globals())

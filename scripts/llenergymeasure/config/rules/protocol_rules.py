@@ -15,14 +15,14 @@ from llenergymeasure.config.settings.protocol import BaselineSettings, EnergySet
     "warmup.cv_window",
     "warmup.max_passes",
     "warmup.passes",
-    says="`warmup.cv_window` above `warmup.max_passes`: stability could never be judged",
+    says="`warmup.cv_window` above `warmup.max_passes`: stability can never be judged",
     fix="raise warmup.max_passes or lower warmup.cv_window",
 )
 def warmup_window(value: Values) -> str | None:
     window, most = value.given("warmup.cv_window"), value.given("warmup.max_passes")
     if value.given("warmup.passes") is not None or window <= most:
         return None
-    return f"{window} passes are never reached with warmup.max_passes: {most}"
+    return f"warmup.max_passes: {most} ends the warm-up before {window} passes"
 
 
 FLATNESS = ("cv_threshold", "cv_window", "max_passes", "temperature_drift_c", "temperature_window_s")
@@ -37,12 +37,12 @@ FLATNESS = ("cv_threshold", "cv_window", "max_passes", "temperature_drift_c", "t
     "warmup.max_passes",
     "warmup.temperature_drift_c",
     "warmup.temperature_window_s",
-    says="a fixed number of warm-up passes: the settings of the stability test have no effect",
+    says="a fixed number of warm-up passes with settings of the stability test, which then have no effect",
     fix="remove them, or remove warmup.passes",
 )
 def fixed_warmup(value: Values) -> str | None:
     unused = _changed(value, "warmup", WarmupSettings, FLATNESS)
-    return f"a fixed number of passes leaves {' and '.join(unused)} without effect" if unused else None
+    return f"with a fixed number of passes, nothing reads {' and '.join(unused)}" if unused else None
 
 
 @rule(
@@ -50,20 +50,20 @@ def fixed_warmup(value: Values) -> str | None:
     "warning",
     "baseline.enabled",
     "baseline.duration_s",
-    says="`baseline.duration_s` without a baseline",
+    says="`baseline.duration_s` without an idle baseline",
     fix="set baseline.enabled: true or remove baseline.duration_s",
 )
 def baseline_off(value: Values) -> str | None:
     off = value.given("baseline.enabled") is False
     unused = off and _changed(value, "baseline", BaselineSettings, ("duration_s",))
-    return "false leaves baseline.duration_s without effect" if unused else None
+    return "with false, nothing reads baseline.duration_s" if unused else None
 
 
 @rule(
     "meters-repeated",
     "error",
     "energy.meters",
-    says="a meter named twice",
+    says="a meter that is named twice",
     fix="name each meter once",
 )
 def meters_repeated(value: Values) -> str | None:
@@ -76,14 +76,14 @@ def meters_repeated(value: Values) -> str | None:
     "warning",
     "energy.meters",
     "energy.power_interval_s",
-    says="a setting of a meter that is not read",
-    fix="name the meter, or remove the setting",
+    says="a setting of meters that are not read",
+    fix="name one of its meters, or remove the setting",
 )
 def meter_settings(value: Values) -> str | None:
     meters = value.given("energy.meters")
     if {"nvml", "rapl"} & set(meters) or not _changed(value, "energy", EnergySettings, ("power_interval_s",)):
         return None
-    return f"{show(meters)} leaves power_interval_s (nvml, rapl) without effect"
+    return f"with {show(meters)}, nothing reads energy.power_interval_s (nvml, rapl)"
 
 
 def _changed(value: Values, section: str, model: type[BaseModel], names: tuple[str, ...]) -> list[str]:

@@ -1,6 +1,6 @@
 """What a rule between settings is, and how it is evaluated.
 
-Every rule has an id, a severity, the settings it looks at, and what would be right. Rules look at effective values: a
+Every rule has an id, a severity, the settings it looks at, and what to change. Rules look at effective values: a
 setting that is not set counts as the library's default, and a default that nobody chose breaks no rule.
 """
 
@@ -65,8 +65,8 @@ def rule_from_relation(parameter: Parameter, relation: Relation) -> Rule:
         mine, actual = value.given(own), value(other.path)
         if same_as_any(mine, relation.neutral) or other.holds(actual) is (relation.kind == "needs"):
             return None
-        instead = "" if relation.kind == "excludes" and other.test == "is" else f" and finds {show(actual)}"
-        return f"{show(mine)} {verb} {other.text()}{instead}: {relation.because}"
+        actually = "" if relation.kind == "excludes" and other.test == "is" else f", which is {show(actual)}"
+        return f"{show(mine)} {verb} {other.text()}{actually}: {relation.because}"
 
     says = f"`{own}` {verb} `{other.text()}`: {relation.because}"
     return Rule(relation.rule, relation.severity, says, relation.fix, (own, other.path), find)

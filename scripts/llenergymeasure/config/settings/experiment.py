@@ -20,7 +20,7 @@ def _plain(options: dict[str, Any]) -> dict[str, Any]:
     try:
         json.dumps(options, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"holds a value that is no plain YAML value; {error}") from error
+        raise ValueError(f"holds a value that is not plain YAML; {error}") from error
     return options
 
 
@@ -28,9 +28,9 @@ Options = Annotated[dict[str, Any], AfterValidator(_plain)]
 
 
 class PassthroughConfig(Config):
-    """Keywords for the library that have no setting of their own, by the call they go to.
+    """Keywords for the library that have no setting here, by the call that receives them.
 
-    They are checked against the installed library's signatures; a keyword that has a setting is refused.
+    They are checked against the signatures of the installed library; a keyword that has a setting is refused.
     """
 
     from_pretrained: Options = Field(default_factory=dict)
@@ -50,7 +50,7 @@ class PassthroughConfig(Config):
 
 
 class ExperimentSettings(Config):
-    """What is run and measured once per replicate."""
+    """The settings of what is run and measured once per replicate."""
 
     model: Annotated[str, AfterValidator(model_name)]
     """`org/name`, `./folder`, `package:distribution/file.gguf` or `random:architecture?field=value&seed=7`."""
@@ -61,7 +61,7 @@ class ExperimentSettings(Config):
             target="from_pretrained",
             keyword="dtype",
             level="load",
-            library_default=LibraryChoice("the type the weights are stored in"),
+            library_default=LibraryChoice("the type in which the weights are stored"),
             evidence="dtype",
             test_values=("fp32", "fp16", "bf16"),
         ),
@@ -75,12 +75,12 @@ class ExperimentSettings(Config):
             target="runtime",
             keyword="max_length of the tokenizer",
             level="generation",
-            library_default=LibraryChoice("prompts are not cut"),
+            library_default=LibraryChoice("prompts are not truncated"),
             evidence="max_input_tokens",
             test_values=(64, 512),
         ),
     ] = 512
-    """Longer prompts are cut to this many tokens."""
+    """Longer prompts are truncated to this many tokens."""
 
     max_output_tokens: Annotated[
         int,
@@ -89,16 +89,16 @@ class ExperimentSettings(Config):
             target="generate",
             keyword="max_new_tokens",
             level="generation",
-            library_default=LibraryChoice("what the model's generation config says, else 20 tokens in all"),
+            library_default=LibraryChoice("the value in the model's generation config, else 20 tokens in total"),
             evidence="max_new_tokens",
             test_values=(16, 128),
         ),
     ] = 128
-    """Tokens generated at most; with `fixed_output`, exactly."""
+    """The maximum number of generated tokens; with `fixed_output`, the exact number."""
 
     fixed_output: bool = True
-    """Every output has `max_output_tokens` tokens, so that all experiments do the same work.
-    With false a model stops where it wants to, and the lengths are part of the result."""
+    """Every output has `max_output_tokens` tokens, so that all experiments do the same work. With false a model stops
+    at its end-of-sequence token, and the lengths are part of the result."""
 
     n: Annotated[int, Field(ge=1)] = 100
     """Number of prompts in one pass."""
@@ -115,7 +115,7 @@ class ExperimentSettings(Config):
             test_values=(0, 42),
         ),
     ] = 42
-    """Seed of the choice of prompts and of sampling."""
+    """Seed for the choice of prompts and for sampling."""
 
     cpu_threads: Annotated[
         int | None,
@@ -124,12 +124,12 @@ class ExperimentSettings(Config):
             target="runtime",
             keyword="torch.set_num_threads",
             level="load",
-            library_default=LibraryChoice("one thread a physical core"),
+            library_default=LibraryChoice("one thread per physical core"),
             evidence="cpu_threads",
             test_values=(1, 2),
         ),
     ] = None
-    """Threads of an operation on the CPU."""
+    """The number of threads per operation on the CPU."""
 
     pytorch: PyTorchSettings = PyTorchSettings.model_construct()
     """How the model is loaded and run."""
@@ -138,7 +138,7 @@ class ExperimentSettings(Config):
     """How tokens are chosen."""
 
     dataset: DatasetSettings = DatasetSettings.model_construct()
-    """Which prompts."""
+    """The source of the prompts."""
 
     warmup: WarmupSettings = WarmupSettings.model_construct()
     """When the model counts as warm."""
@@ -147,7 +147,7 @@ class ExperimentSettings(Config):
     """Power of the idle machine."""
 
     energy: EnergySettings = EnergySettings.model_construct()
-    """Which meters."""
+    """The meters that are read."""
 
     passthrough_kwargs: PassthroughConfig = PassthroughConfig()
-    """Keywords that have no setting of their own."""
+    """Keywords that have no setting here."""

@@ -27,7 +27,7 @@ from llenergymeasure.config.study.points import Expansion, Point
 
 
 class Tally:
-    """Problems of many points: the same mistake is one line with a count."""
+    """Problems of many points, where the same mistake becomes one line with a count."""
 
     def __init__(self) -> None:
         self._counts: dict[Problem, int] = {}
@@ -37,7 +37,7 @@ class Tally:
             self._counts[problem] = self._counts.get(problem, 0) + 1
 
     def problems(self, points: int) -> list[Problem]:
-        """Each problem once. A count of all `points` says nothing, so it is left out."""
+        """Each problem once, with its count unless it concerns all `points`."""
         return [
             replace(problem, message=f"{problem.message} ({count} of {points} points)")
             if 1 < count < points
@@ -75,7 +75,7 @@ class _CheckedPoints:
 def expand_matrix(
     matrix: Matrix, pins: Pins, *, skip_invalid: bool, require_pins: bool
 ) -> tuple[Expansion, list[Problem]]:
-    """Validate every point. The second value lists all errors; the expansion counts only where it is empty."""
+    """Validate every point. The second value lists all errors; the expansion is valid only if there are none."""
     checked = _check_points(matrix, pins if require_pins else None, skip_invalid)
     errors = _errors(matrix, checked)
     if errors:
@@ -99,7 +99,7 @@ def expand_matrix(
 
 def _check_points(matrix: Matrix, pins: Pins | None, skip_invalid: bool) -> _CheckedPoints:
     checked = _CheckedPoints()
-    # Of ten thousand experiments only what the matrix's columns need is kept.
+    # A study may have ten thousand experiments: keep only the settings that the columns of the matrix need.
     columns = dict.fromkeys([axis.path for axis in matrix.axes])
     columns |= dict.fromkeys(path for _, settings in matrix.entries for path in settings)
     for raw in matrix.points():
@@ -109,7 +109,7 @@ def _check_points(matrix: Matrix, pins: Pins | None, skip_invalid: bool) -> _Che
         config, problems = build(raw.settings)
         problems = [_written_at(problem, raw) for problem in problems]
         if matrix.problems:
-            # With some keys set aside, only what is wrong by itself is worth reporting.
+            # Some keys could not be read, so only values that are wrong by themselves are worth reporting.
             checked.errors.add(problem for problem in problems if problem.rule == WRONG_VALUE.id)
             continue
         if config is None:
@@ -140,41 +140,41 @@ def _errors(matrix: Matrix, checked: _CheckedPoints) -> list[Problem]:
         errors += checked.errors.problems(checked.count)
     if matrix.reference is None or matrix.problems or not checked.count:
         return errors
-    # An experiment that is broken, and about to be mended, may be the one that is meant.
+    # A broken experiment that the user is about to correct may be the one that is meant.
     if not checked.matching_reference or (checked.reference is None and not errors):
         errors.append(_unmatched_reference(checked.matching_reference))
     return errors
 
 
 def _written_at(problem: Problem, raw: RawPoint) -> Problem:
-    """The problem at the place where its setting was written; for a rule, the first of its settings that was."""
+    """The problem at the place of its setting; for a rule, at the first of its settings that is written."""
     path = problem.path
     if path not in raw.settings:
-        looked_at = _paths_of_rules().get(problem.rule or "", ())
-        path = next((other for other in looked_at if other in raw.settings), path)
+        rule_paths = _paths_by_rule().get(problem.rule or "", ())
+        path = next((other for other in rule_paths if other in raw.settings), path)
         if path != problem.path:
             return replace(problem, path=raw.origin(path), message=f"{problem.path}: {problem.message}")
     return replace(problem, path=raw.origin(path))
 
 
 @cache
-def _paths_of_rules() -> Mapping[str, tuple[str, ...]]:
+def _paths_by_rule() -> Mapping[str, tuple[str, ...]]:
     return {rule.id: rule.paths for rule in rules()}
 
 
 def _why_none(matrix: Matrix, skipped: list[Any]) -> str:
     if skipped:
-        return f"no experiment is left: all {len(skipped)} points are invalid"
-    return "no experiment is left: every point of the matrix is excluded" if matrix.excludes else "no experiment"
+        return f"no experiment remains: all {len(skipped)} points are invalid"
+    return "no experiment remains: every point of the matrix is excluded" if matrix.excludes else "no experiment"
 
 
 def _unmatched_reference(meant: int) -> Problem:
-    left_out = f": all {meant} that it means are left out as invalid" if meant else ""
-    return REFERENCE_UNMATCHED.problem("measurement.reference", f"matches no experiment of the study{left_out}")
+    skipped = f": all {meant} matches are skipped as invalid" if meant else ""
+    return REFERENCE_UNMATCHED.problem("measurement.reference", f"matches no experiment of the study{skipped}")
 
 
 def _axes(matrix: Matrix, valid: list[_ValidPoint]) -> list[str]:
-    """The matrix's paths, then what written-out experiments set differently from each other."""
+    """The paths of the matrix, then the settings in which written-out experiments differ from each other."""
     names = [axis.path for axis in matrix.axes]
     extra = dict.fromkeys(path for _, settings in matrix.entries for path in settings)
     for path in extra:
@@ -187,7 +187,7 @@ def _axes(matrix: Matrix, valid: list[_ValidPoint]) -> list[str]:
 def _with_ids(
     valid: list[_ValidPoint], names: list[str], axes: list[Axis]
 ) -> tuple[list[Point], list[dict[str, Any]], list[Problem], dict[str, RawPoint]]:
-    """The points, the further ones that were the same, ids that collide, and by id what the study says of a point."""
+    """The points, their duplicates, colliding ids, and by id what the study says about a point."""
     written: dict[str, RawPoint] = {}
     points: dict[str, Point] = {}
     duplicates: list[dict[str, Any]] = []

@@ -26,12 +26,12 @@ _HEADER = "# Written by `snakemake pin`: the commit and file hashes of every hub
 
 
 class LockError(ValueError):
-    """models.lock.yaml can't be used, or a model is not in it. One line that says what to do."""
+    """models.lock.yaml cannot be used. One line that says what to do."""
 
 
 def _inside(path: str) -> str:
     if not safe_relative_path(path):
-        raise ValueError(f"{path!r} is not a path inside a model's folder")
+        raise ValueError(f"{path!r} is not a path inside a model folder")
     return path
 
 
@@ -70,7 +70,7 @@ class ModelsLock(_Strict):
     models: dict[HubName, dict[str, Pin]] = {}
 
     def commit(self, name: str, revision: str | None) -> str | None:
-        """The commit `revision` (None: the hub's default branch) is pinned to; a commit is its own pin."""
+        """The commit to which `revision` (None: the hub's default branch) is pinned; a commit is its own pin."""
         requested = revision or DEFAULT_REVISION
         if COMMIT.fullmatch(requested):
             return requested
@@ -78,7 +78,7 @@ class ModelsLock(_Strict):
         return pin.commit if pin else None
 
     def files(self, name: str, commit: str) -> dict[str, FileHash] | None:
-        """The hashes recorded for a commit, or None when the lock has none."""
+        """The hashes recorded for a commit, or None if the lock has none."""
         for pin in self.models.get(name, {}).values():
             if pin.commit == commit and pin.files:
                 return dict(pin.files)
@@ -99,13 +99,13 @@ class ModelsLock(_Strict):
 
 
 def read_lock(path: Path) -> ModelsLock:
-    """The lock in `path`; a file that is not there is an empty lock. LockError when it can't be read."""
+    """The lock in `path`; a missing file is an empty lock. LockError if the file cannot be read."""
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return ModelsLock()
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise LockError(f"{path}: not readable as YAML ({first_line(error)}); run `snakemake pin`") from error
+        raise LockError(f"{path}: cannot be read as YAML ({first_line(error)}); run `snakemake pin`") from error
     try:
         return ModelsLock.model_validate({} if content is None else content)
     except ValidationError as error:

@@ -25,7 +25,7 @@ class Point:
 class Expansion:
     """All experiments, in order. `duplicates` and `skipped` hold plain data, for plan.json.
 
-    duplicates: {experiment_id, axes} of every further point that was the same experiment
+    duplicates: {experiment_id, axes} of every further point that is the same experiment
     skipped: {axes, problems} of every invalid point, with `invalid: skip`
     reference: id of the first experiment that `measurement.reference` matches; None where the study names none
     """
@@ -39,5 +39,5 @@ class Expansion:
 
     @property
     def load_sizes(self) -> list[int]:
-        """How many experiments each load has."""
+        """How many experiments each model setup has."""
         return list(Counter(point.load_id for point in self.experiments).values())

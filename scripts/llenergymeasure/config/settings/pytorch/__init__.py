@@ -21,4 +21,4 @@ class PyTorchSettings(
     SpeculationSettings,
     GenerationSettings,
 ):
-    """Settings of the PyTorch engine. Each one left out is the library's default."""
+    """Settings of the PyTorch engine. What is not set is the library's default."""
