@@ -24,7 +24,7 @@ SETTINGS: dict[str, Any] = {
     "passthrough_kwargs.generate.epsilon_cutoff": 0.25,
 }
 # Ids name folders of measured results: when this value changes, nobody's results are found again.
-DIGEST = "29f597ed072e9d0aabd7cd05ea8ba0a1d6e68241c5af3ad3d0940467631c63b9"
+DIGEST = "5ed8fd7c98f81ecc579984adc3d9e9b284a0d5b300b4a81809037ec1bd593a7b"
 
 CHANGES: dict[str, Any] = {
     "model": "org/other",
@@ -93,7 +93,7 @@ CHANGES: dict[str, Any] = {
     "warmup.temperature_drift_c": 7.0,
     "warmup.temperature_window_s": 7.0,
     "warmup.temperature_band_c": 7.0,
-    "warmup.max_s": 7.0,
+    "warmup.temperature_timeout_s": 7.0,
     "baseline.enabled": False,
     "baseline.duration_s": 7.0,
     "energy.meters": ["nvml"],

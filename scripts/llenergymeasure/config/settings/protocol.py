@@ -45,7 +45,7 @@ class WarmupSettings(Config):
     """The windows of every replicate start within this many °C of the temperature at the end of calibration: the
     worker waits for the device to cool, or heats it with further warm-up passes."""
 
-    max_s: Annotated[float, Field(ge=0.0, le=3600.0)] = 120.0
+    temperature_timeout_s: Annotated[float, Field(ge=0.0, le=3600.0)] = 120.0
     """Stop waiting for a temperature after this many seconds; the result then says so."""
 
 
@@ -129,7 +129,7 @@ class MeasurementConfig(Config):
     """Measure this study on one GPU at a time, even where the machine measures on several (`--resources gpu=N`): no
     other measurement runs beside it. Otherwise neighbours share power and cooling limits, and each result says so."""
 
-    experiments_per_batch: Annotated[int, Field(ge=1)] = 100
+    experiments_per_session: Annotated[int, Field(ge=1)] = 100
     """The maximum number of experiments per process. A model setup with more is divided into several sessions."""
 
     reference: Annotated[dict[str, Any] | None, Field(min_length=1)] = None

@@ -24,6 +24,7 @@ from llenergymeasure.config.settings.setting_paths import (
     suggest,
 )
 from llenergymeasure.config.settings.type_words import nearest_choice, wanted
+from llenergymeasure.config.study.renamed_keys import renamed_key
 
 _NOTHING_PASSED = PassthroughConfig()
 _STAND_IN_MODEL = "random:llama"
@@ -50,7 +51,7 @@ def spell_out(settings: Mapping[Any, Any], where: str = "") -> tuple[dict[str, A
                 elif value is not None:
                     problems.append(WRONG_VALUE.problem(here, f"is {show(value)}", "expected: a mapping"))
             elif not is_leaf(path):
-                problems.append(UNKNOWN_KEY.problem(here, "is not a setting", suggest(path)))
+                problems.append(unknown_setting(path, here))
             elif path in flat:
                 problems.append(DUPLICATE_KEY.problem(here, "is given twice, dotted and nested"))
             else:
@@ -58,6 +59,11 @@ def spell_out(settings: Mapping[Any, Any], where: str = "") -> tuple[dict[str, A
 
     walk(settings, "", where)
     return flat, problems
+
+
+def unknown_setting(path: str, place: str) -> Problem:
+    """A key or path that is not a setting, or no longer: `place` is where the study has it."""
+    return renamed_key(path, place) or UNKNOWN_KEY.problem(place, "is not a setting", suggest(path))
 
 
 def build(flat: Mapping[str, Any]) -> tuple[ExperimentConfig | None, list[Problem]]:

@@ -12,14 +12,13 @@ from llenergymeasure.config.problems.catalogue import (
     EMPTY_AXIS,
     EXCLUDE_EMPTY,
     EXCLUDE_UNMATCHED,
-    UNKNOWN_KEY,
     WRONG_VALUE,
 )
 from llenergymeasure.config.problems.problem import Problem
 from llenergymeasure.config.problems.text import show
-from llenergymeasure.config.settings.setting_paths import is_leaf, is_section, suggest
+from llenergymeasure.config.settings.setting_paths import is_leaf, is_section
 from llenergymeasure.config.settings.study_config import StudyConfig
-from llenergymeasure.config.study.build import spell_out
+from llenergymeasure.config.study.build import spell_out, unknown_setting
 from llenergymeasure.config.study.patterns import Pattern, in_force, matches, read_pattern
 
 
@@ -139,7 +138,7 @@ def read_matrix(study: StudyConfig) -> Matrix:
 def _read_axis(path: str, values: list[Any]) -> tuple[Axis | None, list[Problem]]:
     where = f"matrix.{path}"
     if not is_section(path) and not is_leaf(path):
-        return None, [UNKNOWN_KEY.problem(where, "is not a setting", suggest(path))]
+        return None, [unknown_setting(path, where)]
     if not values:
         return None, [EMPTY_AXIS.problem(where, "has no values")]
     problems: list[Problem] = []
