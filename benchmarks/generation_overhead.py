@@ -38,7 +38,7 @@ def main() -> bool:
             "model": MODEL,
             "precision": "fp32",
             "cpu_threads": 1,
-            "n": 1,
+            "n_prompts": 1,
             "max_input_tokens": 40,
             "max_output_tokens": 4,
             "decoder": {"preset": "deterministic"},
@@ -48,7 +48,7 @@ def main() -> bool:
     loaded = load_model(config, Sources(Source(_snapshot())))
     prompts = build_prompts(
         config.dataset,
-        n=config.n,
+        n=config.n_prompts,
         max_input_tokens=config.max_input_tokens,
         tokenizer=loaded.tokenizer,
         seed=config.random_seed,

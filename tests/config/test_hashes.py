@@ -24,7 +24,7 @@ SETTINGS: dict[str, Any] = {
     "passthrough_kwargs.generate.epsilon_cutoff": 0.25,
 }
 # Ids name folders of measured results: when this value changes, nobody's results are found again.
-DIGEST = "5ed8fd7c98f81ecc579984adc3d9e9b284a0d5b300b4a81809037ec1bd593a7b"
+DIGEST = "3e80d7e5f67bd90ad26b7971a271c4d9d7f8d2dfc43b6a185b110d60927e30a8"
 
 CHANGES: dict[str, Any] = {
     "model": "org/other",
@@ -32,7 +32,7 @@ CHANGES: dict[str, Any] = {
     "max_input_tokens": 7,
     "max_output_tokens": 7,
     "fixed_output": False,
-    "n": 7,
+    "n_prompts": 7,
     "random_seed": 7,
     "cpu_threads": 7,
     "pytorch.batch_size": 7,

@@ -18,6 +18,8 @@ WARMUP = "was renamed in version 0.2.0: write warmup.temperature_timeout_s [rena
 @pytest.mark.parametrize(
     ("text", "line"),
     [
+        ("  n: 5\n", "study.yaml:4: defaults.n: was renamed in version 0.2.0: write n_prompts [renamed-key]"),
+        ("n: 5\n", "study.yaml:4: n: is not a key of a study; did you mean defaults.n_prompts? [unknown-key]"),
         ("  warmup: {max_s: 5}\n", f"study.yaml:4: defaults.warmup.max_s: {WARMUP}"),
         ("  warmup.max_s: 5\n", f"study.yaml:4: defaults.warmup.max_s: {WARMUP}"),
         ("matrix:\n  warmup.max_s: [5, 6]\n", f"study.yaml:5: matrix.warmup.max_s: {WARMUP}"),

@@ -34,16 +34,16 @@ def static_batches(value: Values) -> str | None:
 
 
 @rule(
-    "batch-larger-than-n",
+    "batch-above-prompts",
     "warning",
     "pytorch.batch_size",
-    "n",
-    says="`pytorch.batch_size` above `n`: no batch is ever full",
-    fix="raise n or lower pytorch.batch_size",
+    "n_prompts",
+    says="`pytorch.batch_size` above `n_prompts`: no batch is ever full",
+    fix="raise n_prompts or lower pytorch.batch_size",
 )
 def never_full(value: Values) -> str | None:
-    batch_size, prompts = value.given("pytorch.batch_size"), value.given("n")
-    return f"{batch_size}, but with n: {prompts} no batch is ever full" if batch_size > prompts else None
+    batch_size, prompts = value.given("pytorch.batch_size"), value.given("n_prompts")
+    return f"{batch_size}, but with n_prompts: {prompts} no batch is ever full" if batch_size > prompts else None
 
 
 @rule(

@@ -13,12 +13,12 @@ from llenergymeasure.config.settings.pytorch import AUTOMATIC_MAPS
     "processes-above-prompts",
     "error",
     "pytorch.num_processes",
-    "n",
-    says="`pytorch.num_processes` above `n`: a process would have no prompt",
-    fix="raise n or lower pytorch.num_processes",
+    "n_prompts",
+    says="`pytorch.num_processes` above `n_prompts`: a process would have no prompt",
+    fix="raise n_prompts or lower pytorch.num_processes",
 )
 def idle_processes(value: Values) -> str | None:
-    processes, prompts = value.given("pytorch.num_processes"), value.given("n")
+    processes, prompts = value.given("pytorch.num_processes"), value.given("n_prompts")
     return None if processes <= prompts else f"{processes} processes share only {prompts} prompt{'s' * (prompts > 1)}"
 
 

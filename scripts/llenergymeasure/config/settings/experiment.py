@@ -100,8 +100,8 @@ class ExperimentSettings(Config):
     """Every output has `max_output_tokens` tokens, so that all experiments do the same work. With false a model stops
     at its end-of-sequence token, and the lengths are part of the result."""
 
-    n: Annotated[int, Field(ge=1)] = 100
-    """Number of prompts in one pass."""
+    n_prompts: Annotated[int, Field(ge=1)] = 100
+    """The number of prompts per pass."""
 
     random_seed: Annotated[
         int,

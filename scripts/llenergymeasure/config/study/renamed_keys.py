@@ -17,10 +17,16 @@ class NewName(NamedTuple):
 
 
 RENAMED: Mapping[str, NewName] = {
+    "n": NewName("n_prompts", "0.2.0"),
     "warmup.max_s": NewName("warmup.temperature_timeout_s", "0.2.0"),
     "measurement.experiments_per_batch": NewName("measurement.experiments_per_session", "0.2.0"),
 }
 """Old dotted path → its new name."""
+
+
+def present_path(path: str) -> str:
+    """The path by its present name."""
+    return RENAMED[path].path if path in RENAMED else path
 
 
 def renamed_key(path: str, place: str) -> Problem | None:

@@ -28,7 +28,7 @@ from llenergymeasure.config.study.lock import LockError, ModelsLock, read_lock
 from llenergymeasure.config.study.matrix import read_matrix
 from llenergymeasure.config.study.pins import Missing, Pins
 from llenergymeasure.config.study.points import Expansion
-from llenergymeasure.config.study.renamed_keys import renamed_key
+from llenergymeasure.config.study.renamed_keys import present_path, renamed_key
 from llenergymeasure.config.study.source_positions import Locator
 from llenergymeasure.config.study.study_file import read_study_file
 
@@ -173,9 +173,9 @@ def _study_problem(path: str, item: Any) -> Problem:
     if item["type"] == "missing":
         return MISSING_KEY.problem(path, "is missing", "add for example study: my-study")
     if item["type"] == "extra_forbidden":
-        if not name and (is_leaf(path) or is_section(path)):
-            return UNKNOWN_KEY.problem(path, "is not a key of a study", f"did you mean defaults.{path}?")
-        if name and (renamed := renamed_key(path, path)):
+        if not name and (is_leaf(setting := present_path(path)) or is_section(setting)):
+            return UNKNOWN_KEY.problem(path, "is not a key of a study", f"did you mean defaults.{setting}?")
+        if renamed := renamed_key(path, path):
             return renamed
         known = nearest(name or head, fields)
         prefix = f"{head}." if name else ""
