@@ -14,7 +14,7 @@ import yaml
 
 from llenergymeasure.config import study_from_mapping
 from llenergymeasure.config.introspection import get_validation_rules
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.rules.checked import ExperimentConfig
 from llenergymeasure.config.settings.setting_paths import leaves, sections
 from llenergymeasure.config.settings.study_config import StudyConfig
 from llenergymeasure.docs_pages.reference import README, table_names, with_fresh_tables

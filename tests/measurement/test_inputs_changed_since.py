@@ -13,7 +13,7 @@ from llenergymeasure.pipeline.plan.plan import Plan, plan_of
 FILES = {"source": "file", "column": "text"}
 STUDY = study(
     defaults={"dataset": {**FILES, "path": "one.jsonl"}},
-    experiments=[{"pytorch": {"batch_size": 1}}, {"dataset": {"path": "two.jsonl"}}, {"n": 2}],
+    experiments=[{"pytorch": {"batch_size": 1}}, {"dataset": {"path": "two.jsonl"}}, {"n_prompts": 2}],
 )
 
 

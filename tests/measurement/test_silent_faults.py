@@ -96,7 +96,7 @@ def test_warnings_of_load_and_first_pass_are_in_both_records(tmp_path: Path) -> 
 def test_tokens_behind_an_end_token_are_in_no_figure(tmp_path: Path) -> None:
     """Two prompts of which the second gets its end token at once: 13 output tokens in a pass, not 24."""
     folder = model_folder(tmp_path / "plain")
-    free = {"n": 2, "max_output_tokens": 12, "fixed_output": False, "pytorch": {"batch_size": 2}}
+    free = {"n_prompts": 2, "max_output_tokens": 12, "fixed_output": False, "pytorch": {"batch_size": 2}}
     plain = measured(folder, **free)
     assert plain.output_tokens_per_pass == 24
     end = plain.outputs[1][0]

@@ -7,11 +7,12 @@ turns whatever they raise into an `ExperimentFailure`. Exceptions from anywhere 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from llenergymeasure.config.problems.text import first_line, shortened
+
 REASON_CHARACTERS = 300
-NAMES = 3
 
 
 class ExperimentFailure(Exception):
@@ -50,13 +51,4 @@ def refused_by(stage: str, kind: type[Exception]) -> Iterator[None]:
 
 def one_line(error: BaseException) -> str:
     """The first telling line of an exception, shortened."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0] if lines else type(error).__name__
-    return text if len(text) <= REASON_CHARACTERS else text[: REASON_CHARACTERS - 1] + "…"
-
-
-def first_few(names: Iterable[str]) -> str:
-    """The first `NAMES` of them, and how many more there are."""
-    every = list(names)
-    more = f" and {len(every) - NAMES} more" if len(every) > NAMES else ""
-    return ", ".join(every[:NAMES]) + more
+    return shortened(first_line(error), REASON_CHARACTERS)

@@ -118,7 +118,7 @@ def warm_up(run_pass: Callable[[], float], warmup: WarmupConfig, reading: Readin
     """Passes until latency and temperature are flat.
 
     A fixed count is taken at its word. Otherwise latency is given up after `max_passes` passes, and temperature, where
-    a device tells it, after `max_s` seconds.
+    a device tells it, after `temperature_timeout_s` seconds.
     """
     latencies: list[float] = []
     temperatures: list[float | None] = []
@@ -138,7 +138,9 @@ def warm_up(run_pass: Callable[[], float], warmup: WarmupConfig, reading: Readin
         latency, temperature = is_flat(latencies, warmup), is_thermally_flat(temperatures, elapsed, warmup)
         if latency and temperature:
             return seen(stable=True)
-        if (latency or len(latencies) >= warmup.max_passes) and (temperature or elapsed[-1] >= warmup.max_s):
+        if (latency or len(latencies) >= warmup.max_passes) and (
+            temperature or elapsed[-1] >= warmup.temperature_timeout_s
+        ):
             return seen(stable=False)
     return seen(stable=True)
 

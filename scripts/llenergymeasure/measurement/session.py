@@ -439,7 +439,7 @@ class Session:
         with refused_by("prompts", PromptError):
             prompts = build_prompts(
                 intent.dataset,
-                n=intent.n,
+                n=intent.n_prompts,
                 max_input_tokens=intent.max_input_tokens,
                 tokenizer=loaded.tokenizer,
                 seed=intent.random_seed,

@@ -32,7 +32,7 @@ class Thermal:
 
 
 def cool_down(target_c: float | None, warmup: WarmupConfig, reading: Reading) -> tuple[float | None, float]:
-    """Before the warm-up: wait until the device is no warmer than the band around the target, `max_s` at most.
+    """Before the warm-up: wait until the device is no warmer than the band around the target, or the timeout.
 
     Returns the temperature it began with and the seconds it took.
     """
@@ -42,7 +42,7 @@ def cool_down(target_c: float | None, warmup: WarmupConfig, reading: Reading) ->
         target_c is not None
         and found is not None
         and found > target_c + warmup.temperature_band_c
-        and now_s - begun_s < warmup.max_s
+        and now_s - begun_s < warmup.temperature_timeout_s
     ):
         time.sleep(POLL_S)
         now_s, found = reading()
@@ -52,7 +52,7 @@ def cool_down(target_c: float | None, warmup: WarmupConfig, reading: Reading) ->
 def heat_up(
     target_c: float | None, warmup: WarmupConfig, reading: Reading, run_pass: Callable[[], object]
 ) -> tuple[float | None, int]:
-    """After the warm-up: further passes until the device is as warm as the band asks for, `max_s` at most.
+    """After the warm-up: further passes until the device is as warm as the band asks for, or the timeout.
 
     Returns the temperature it ends with and the number of passes.
     """
@@ -62,7 +62,7 @@ def heat_up(
         target_c is not None
         and found is not None
         and found < target_c - warmup.temperature_band_c
-        and now_s - begun_s < warmup.max_s
+        and now_s - begun_s < warmup.temperature_timeout_s
     ):
         run_pass()
         extra += 1

@@ -127,7 +127,7 @@ class _Reading:
         """The process that reads them stays offline."""
         dataset = DatasetConfig.model_validate(wanted["dataset"])
         if dataset.source == "hub":
-            read_texts(dataset, wanted["n"], wanted["random_seed"])
+            read_texts(dataset, wanted["n_prompts"], wanted["random_seed"])
 
     def _ask(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """What the process says of a set. PromptError where it takes too long or dies."""

@@ -27,9 +27,9 @@ def validate_plan(plan: Plan) -> dict[str, Any]:
     for entry in plan.experiments.values():
         config = ExperimentConfig.model_validate(entry.config)
         found.update(check_experiment(config))
-        key = f"{config.dataset.model_dump_json()} {config.n} {config.random_seed}"
+        key = f"{config.dataset.model_dump_json()} {config.n_prompts} {config.random_seed}"
         if key not in datasets:
-            datasets[key] = list(_dataset_problems(config.dataset, config.n, config.random_seed))
+            datasets[key] = list(_dataset_problems(config.dataset, config.n_prompts, config.random_seed))
         found.update(datasets[key])
     errors = [problem for problem in found if problem.severity == "error"]
     if errors and plan.protocol.invalid == "stop":

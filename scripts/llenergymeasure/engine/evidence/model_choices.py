@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from llenergymeasure.config import ExperimentConfig
-from llenergymeasure.config.problems.problem import show
+from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.setting_paths import PASSTHROUGH
 from llenergymeasure.engine.evidence.observe import Observation

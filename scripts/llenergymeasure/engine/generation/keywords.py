@@ -9,7 +9,7 @@ from typing import Any
 from transformers import CompileConfig, ContinuousBatchingConfig
 
 from llenergymeasure.config import ExperimentConfig
-from llenergymeasure.config.problems.problem import show
+from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.settings.registry import keywords
 from llenergymeasure.engine.failure import ExperimentFailure
 from llenergymeasure.engine.generation.model_defaults import RELIED_ON, ModelDefaults, source_of

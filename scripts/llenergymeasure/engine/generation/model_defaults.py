@@ -10,9 +10,9 @@ from typing import Any
 
 from transformers import GenerationConfig
 
-from llenergymeasure.config.problems.problem import show
+from llenergymeasure.config.problems.text import first_few, show
 from llenergymeasure.config.settings.setting_paths import PASSTHROUGH
-from llenergymeasure.engine.failure import ExperimentFailure, first_few, one_line
+from llenergymeasure.engine.failure import ExperimentFailure, one_line
 
 GENERATION_FILE = "generation_config.json"
 # How the library itself calls the field: what a file sets there is not overridden by a keyword.

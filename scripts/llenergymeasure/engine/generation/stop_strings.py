@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers.generation import StopStringCriteria
 
-from llenergymeasure.config.problems.problem import show
+from llenergymeasure.config.problems.text import show
 from llenergymeasure.engine.failure import ExperimentFailure
 from llenergymeasure.engine.generation.model_defaults import source_of
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from llenergymeasure.engine.failure import ExperimentFailure, first_few
+from llenergymeasure.config.problems.text import first_few
+from llenergymeasure.engine.failure import ExperimentFailure
 from llenergymeasure.models.tensors import stored_tensors
 
 

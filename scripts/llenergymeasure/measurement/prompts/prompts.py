@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from llenergymeasure.config import DatasetConfig
+from llenergymeasure.config.problems.text import first_line
 from llenergymeasure.measurement.prompts.datasets import Fetch, PromptError, Texts, read_texts
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def _encoded(tokenizer: PreTrainedTokenizerBase, text: str, *, add_special_token
     try:
         return [int(token) for token in tokenizer(text, add_special_tokens=add_special_tokens)["input_ids"]]
     except (TypeError, ValueError, OverflowError) as error:
-        raise _NotRendered(f"the tokenizer does not read it ({_first_line(error)}); change the text") from error
+        raise _NotRendered(f"the tokenizer does not read it ({first_line(error)}); change the text") from error
 
 
 def _templated(tokenizer: PreTrainedTokenizerBase, template: str) -> tuple[Render, str]:
@@ -264,7 +265,7 @@ def _filler(tokenizer: PreTrainedTokenizerBase, template: str) -> Callable[[Any]
                 )
             )
         except (TemplateError, *_RAISED_BY_TEMPLATES) as error:
-            raise _NotRendered(f"the model's chat template fails ({_first_line(error)}); {_NO_TEMPLATE}") from error
+            raise _NotRendered(f"the model's chat template fails ({first_line(error)}); {_NO_TEMPLATE}") from error
         try:
             rendered.encode("utf-8")
         except UnicodeEncodeError as error:
@@ -272,10 +273,6 @@ def _filler(tokenizer: PreTrainedTokenizerBase, template: str) -> Callable[[Any]
         return rendered
 
     return fill
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _dated(template: str) -> str:

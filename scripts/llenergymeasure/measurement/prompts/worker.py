@@ -71,7 +71,7 @@ class Reader:
         assert self._tokenizer is not None, "it is opened first"
         found = build_prompts(
             DatasetConfig.model_validate(wanted["dataset"]),
-            n=wanted["n"],
+            n=wanted["n_prompts"],
             max_input_tokens=wanted["max_input_tokens"],
             tokenizer=self._tokenizer,
             seed=wanted["random_seed"],

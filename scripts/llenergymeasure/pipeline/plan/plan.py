@@ -43,7 +43,7 @@ def draw_plan(
     axes: Sequence[str],
     points: Sequence[Any],
     existing: Plan | None = None,
-    experiments_per_batch: int | None = None,
+    experiments_per_session: int | None = None,
     reference: str | None = None,
     design: Order = "randomised",
     stopping: Stopping | None = None,
@@ -76,7 +76,7 @@ def draw_plan(
                 kept.append(Session(old.session_id, old.setup_id, members))
     planned = {member for session in kept for member in session.experiments}
     fresh = [point for point in points if point.experiment_id not in planned]
-    sessions = [*kept, *_form_sessions(fresh, isolation, experiments_per_batch, read)]
+    sessions = [*kept, *_form_sessions(fresh, isolation, experiments_per_session, read)]
     session_of = {member: session.session_id for session in sessions for member in session.experiments}
     return Plan(
         study=study,
@@ -123,7 +123,7 @@ def plan_of(study: Study, *, existing: Plan | None, inputs: InputsOf | None = No
         axes=found.axes,
         points=found.experiments,
         existing=existing,
-        experiments_per_batch=measurement.experiments_per_batch,
+        experiments_per_session=measurement.experiments_per_session,
         reference=found.reference,
         design=measurement.order,
         stopping=_stopping(measurement),

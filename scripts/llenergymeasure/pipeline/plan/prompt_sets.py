@@ -15,7 +15,7 @@ from llenergymeasure.pipeline.plan.plan import ID_DIGITS
 from llenergymeasure.records.plan import Plan, PlannedExperiment, digest_of_value
 
 # Settings of an experiment that decide what its prompts are.
-_SETTINGS = ("dataset", "n", "max_input_tokens", "random_seed")
+_SETTINGS = ("dataset", "n_prompts", "max_input_tokens", "random_seed")
 
 
 def prompt_set(entry: PlannedExperiment) -> tuple[str, dict[str, Any]]:

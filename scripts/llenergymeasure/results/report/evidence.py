@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from llenergymeasure.records.evidence import EvidenceRow
-from llenergymeasure.records.labels import show
+from llenergymeasure.records.labels import value_label
 from llenergymeasure.results.reading.compact import CompactRecord
 
 # Worst first: what one replicate ignored is not excused by the others.
@@ -33,11 +33,11 @@ def merged_evidence(records: Iterable[CompactRecord]) -> list[Finding]:
     found = []
     for path, several in entries.items():
         worst = min(several, key=lambda entry: VERDICTS.index(entry.verdict))
-        effective = list(dict.fromkeys(show(entry.effective) for entry in several))
+        effective = list(dict.fromkeys(value_label(entry.effective) for entry in several))
         found.append(
             Finding(
                 path=path,
-                requested="" if worst.requested is None else show(worst.requested),
+                requested="" if worst.requested is None else value_label(worst.requested),
                 effective=" / ".join(effective) + (" (differs between replicates)" if len(effective) > 1 else ""),
                 observed=worst.observed,
                 verdict=worst.verdict,

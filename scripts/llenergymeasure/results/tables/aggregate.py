@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from llenergymeasure.records.labels import show
+from llenergymeasure.records.labels import value_label
 from llenergymeasure.records.metrics import HEAD_COLUMNS
 from llenergymeasure.records.setup import LoadRecord
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
@@ -71,4 +71,4 @@ def _of_one_kind(column: pd.Series[Any]) -> pd.Series[Any]:
         return column.astype("Int64")
     if kinds <= {int, float}:
         return column.astype("Float64")
-    return column.map(lambda value: None if value is None else show(value)).astype("string")
+    return column.map(lambda value: None if value is None else value_label(value)).astype("string")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from llenergymeasure.records.labels import show
+from llenergymeasure.records.labels import value_label
 from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.metrics import ENERGY_METRICS, METRICS
 from llenergymeasure.records.plan import Plan
@@ -76,7 +76,7 @@ def runs_table(plan: Plan, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 def why_invalid(record: MeasurementRecord) -> str:
     """Which settings did not take effect, with what was seen instead; or what else makes the run another one."""
     ignored = [
-        f"{path} = {show(entry.requested)} did not take effect ({entry.observed})"
+        f"{path} = {value_label(entry.requested)} did not take effect ({entry.observed})"
         for path, entry in record.evidence.items()
         if entry.verdict == "ignored"
     ]
