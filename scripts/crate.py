@@ -7,5 +7,4 @@ from llenergymeasure.results.crate.crate import write_crate
 from llenergymeasure.results.reading.errors import ResultsError
 
 with run_job(snakemake, "crate · what the results folder holds", ResultsError):
-    page = Path(snakemake.scriptdir).parent / "results" / "README.md"
-    write_crate(Path(snakemake.output.metadata).parent, page)
+    write_crate(Path(snakemake.output.metadata).parent)

@@ -14,7 +14,7 @@ from measurement.rerun_folder import begun
 
 from llenergymeasure.config import load_study
 from llenergymeasure.config.study.lock import FileHash, ModelsLock, Pin, write_lock
-from llenergymeasure.pipeline.plan.plan import plan_of, write_plan
+from llenergymeasure.pipeline.plan.plan import Plan, plan_of, write_plan
 from llenergymeasure.pipeline.provenance.rerun import Rerun, asked_for, open_rerun
 from llenergymeasure.pipeline.provenance.rerun_record import (
     RecordError,
@@ -24,6 +24,8 @@ from llenergymeasure.pipeline.provenance.rerun_record import (
     read_rerun_of,
 )
 from llenergymeasure.pipeline.provenance.rerun_source import RerunError
+from llenergymeasure.records.measurement import MeasurementRecord
+from llenergymeasure.records.schema import SCHEMA_VERSION
 
 OLD = Path("results/quick")
 
@@ -244,7 +246,35 @@ def test_a_link_to_the_old_results_is_not_taken_for_another_folder() -> None:
     assert "is what would be measured again" in refused()
 
 
-ENVIRONMENT = {"fingerprint": "f" * 16, "cpu": "Old CPU", "git_commit": "a" * 40}
+ENVIRONMENT = {
+    "fingerprint": "f" * 16,
+    "cpu": "Old CPU",
+    "git_commit": "a" * 40,
+    "git_dirty": False,
+    "python": "3.11.7",
+    "packages": {},
+    "system": "Linux",
+    "hostname": "bench",
+    "models_lock_sha256": None,
+    "placement": {"workers": 1, "devices": [], "drawn": [], "cores": [], "alone": True},
+}
+
+
+def measured_record(plan: Plan) -> dict[str, Any]:
+    """Of the first session's first experiment, on the processor."""
+    session = plan.sessions[0]
+    head = {
+        "schema_version": SCHEMA_VERSION,
+        "experiment_id": session.experiments[0],
+        "session_id": session.session_id,
+        "setup_id": session.setup_id,
+        "replicate": 1,
+        "config": {},
+        "environment": ENVIRONMENT,
+        "weights": {},
+    }
+    failure = {"stage": "measure", "class": "Error", "reason": "made up", "log": "log"}
+    return {**MeasurementRecord.failed(head, failure).to_plain(), "devices": {"kind": "cpu"}}
 
 
 def test_the_record_of_a_rerun_says_what_was_different_then(tmp_path: Path) -> None:
@@ -255,7 +285,7 @@ def test_the_record_of_a_rerun_says_what_was_different_then(tmp_path: Path) -> N
     (environments / f"{'f' * 16}.json").write_text(json.dumps(kept), "utf-8")
     lines = OLD / "sessions" / plan.sessions[0].session_id / "1" / "measurements.jsonl"
     lines.parent.mkdir(parents=True)
-    lines.write_text(json.dumps({"environment": ENVIRONMENT, "devices": {"kind": "cpu"}}) + "\n", "utf-8")
+    lines.write_text(json.dumps(measured_record(plan)) + "\n", "utf-8")
     of = describe(OLD, plan)
     assert of["machines"] == ["Old CPU"]
     assert str(tmp_path) not in json.dumps(of)

@@ -21,8 +21,6 @@ from llenergymeasure.results.crate.crate import NO_LICENSE, write_crate
 from llenergymeasure.results.crate.file_catalogue import described_files
 from llenergymeasure.results.reading.errors import ResultsError
 
-PAGE = ROOT / "results" / "README.md"
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
@@ -38,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
     keep_rerun_of(made.root, made.root, made.plan)
     for name in ("report.html", "summary.txt", "validation.json"):
         (made.root / name).write_text("x", "utf-8")
-    write_crate(made.root, PAGE)
+    write_crate(made.root)
     return made
 
 
@@ -56,8 +54,8 @@ def test_every_file_that_is_there_is_described_in_the_words_of_the_page(folder: 
     }
     assert present <= set(entities)
     assert {"provenance/study.yaml", "provenance/calls.jsonl", "provenance/environments/"} <= set(entities)
-    words = described_files(PAGE)
-    assert entities["summary.csv"]["description"] == "one row an experiment: mean and 95 % interval"
+    words = described_files()
+    assert entities["summary.csv"]["description"] == "one row per experiment: mean and 95 % interval"
     assert all(entity["description"] == words[name] for name, entity in entities.items())
     assert entities["runs.parquet"]["encodingFormat"] == "application/vnd.apache.parquet"
     assert entities["runs.parquet"]["contentSize"] == str((folder.root / "runs.parquet").stat().st_size)
@@ -118,14 +116,9 @@ def test_a_local_model_is_named_without_its_path(tmp_path: Path) -> None:
     calls = made.root / "provenance" / "calls.jsonl"
     calls.parent.mkdir()
     with pytest.raises(ResultsError, match=r"calls\.jsonl is not whole"):
-        write_crate(made.root, PAGE)
+        write_crate(made.root)
     calls.write_text('{"started": "2026-01-01T00:00:00+00:00", "git_commit": null, "git_dirty": null}\n', "utf-8")
-    write_crate(made.root, PAGE)
+    write_crate(made.root)
     text = (made.root / "ro-crate-metadata.json").read_text("utf-8")
     assert "/srv" not in text
     assert "folder-my-model-" in text
-
-
-def test_a_page_that_is_missing_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ResultsError, match="is missing"):
-        described_files(tmp_path / "README.md")

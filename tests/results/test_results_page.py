@@ -8,6 +8,7 @@ from pathlib import Path
 from harness import ROOT
 from study_folder import study_folder
 
+from llenergymeasure.docs_pages.results_page import page
 from llenergymeasure.records.metrics import METRICS
 
 PAGE = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
@@ -37,3 +38,7 @@ def test_every_file_of_a_study_is_on_the_page() -> None:
     }
     assert len(outputs) >= 6
     assert {name for name in outputs if f"{name}`" not in PAGE} == set()
+
+
+def test_the_table_of_files_is_that_of_the_layout() -> None:
+    assert page(PAGE) == PAGE, "run make pages"

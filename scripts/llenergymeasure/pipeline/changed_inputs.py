@@ -11,6 +11,7 @@ from llenergymeasure.config.problems.text import first_few
 from llenergymeasure.config.settings.sources import sources_of
 from llenergymeasure.pipeline.plan.inputs import DATASET
 from llenergymeasure.pipeline.plan.plan import InputsOf, Plan
+from llenergymeasure.records.layout import Layout
 
 _SHOWN_SESSIONS = 3
 
@@ -53,7 +54,7 @@ def _names(config: Mapping[str, Any]) -> dict[str, str]:
 def _line(name: str, ids: list[str], before: Plan, results: Path) -> str:
     count = f"{len(ids)} experiment{' is' if len(ids) == 1 else 's are'}"
     sessions = dict.fromkeys(before.experiments[experiment_id].session_id for experiment_id in ids)
-    measured = [f"sessions/{session}" for session in sessions if (results / "sessions" / session).exists()]
+    measured = [f"sessions/{session}" for session in sessions if Layout(results).session(session).exists()]
     if not measured:
         return f"{name} has changed since the plan was drawn: {count} planned again"
     return (

@@ -13,6 +13,7 @@ from llenergymeasure.pipeline.plan.plan import Plan
 from llenergymeasure.pipeline.plan.plan_index import PlanIndex
 from llenergymeasure.records.axes_label import label
 from llenergymeasure.records.calibration import SessionCalibration
+from llenergymeasure.records.layout import Layout
 from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.parsing import read_record
 
@@ -94,7 +95,7 @@ def _cost_of(pending: Sequence[tuple[str, float]], results: Path) -> float | Non
 
 def _expected_s(results: Path, session_id: str) -> dict[str, float] | None:
     """Seconds an experiment of a session takes; the start of the process under an empty name."""
-    path = results / "sessions" / session_id / "calibration.json"
+    path = Layout(results).calibration(session_id)
     if not path.exists():
         return None
     calibration = read_record(SessionCalibration, path)
@@ -103,7 +104,7 @@ def _expected_s(results: Path, session_id: str) -> dict[str, float] | None:
 
 
 def _replicate_folder(results: Path, session_id: str, replicate: int) -> Path:
-    return results / "sessions" / session_id / str(replicate)
+    return Layout(results).replicate(session_id, replicate)
 
 
 def outcome(record: MeasurementRecord) -> str:

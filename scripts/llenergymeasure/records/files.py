@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from llenergymeasure.records.atomic import whole
 from llenergymeasure.records.journal import Journal
 
 KEY = [("experiment_id", pa.string()), ("session_id", pa.string()), ("replicate", pa.int32())]
@@ -49,9 +50,9 @@ POWER = pa.schema(
 def write_tables(journal: Journal, measurements: Path, requests: Path, power: Path) -> None:
     """Write the three files of a replicate; each appears whole or not at all."""
     with (
-        Whole(measurements) as lines_path,
-        Whole(requests) as requests_path,
-        Whole(power) as power_path,
+        whole(measurements) as lines_path,
+        whole(requests) as requests_path,
+        whole(power) as power_path,
         lines_path.open("w", encoding="utf-8") as lines,
         pq.ParquetWriter(requests_path, REQUESTS) as requests_table,
         pq.ParquetWriter(power_path, POWER) as power_table,
@@ -67,20 +68,3 @@ def write_tables(journal: Journal, measurements: Path, requests: Path, power: Pa
 def _append(table: pq.ParquetWriter, schema: pa.Schema, key: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     if rows:
         table.write_table(pa.Table.from_pylist([{**key, **row} for row in rows], schema=schema))
-
-
-class Whole:
-    """A temporary sibling that takes the file's name only when everything went well."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._temporary = path.with_name(path.name + ".tmp")
-
-    def __enter__(self) -> Path:
-        return self._temporary
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self._temporary.replace(self._path)
-        else:
-            self._temporary.unlink(missing_ok=True)

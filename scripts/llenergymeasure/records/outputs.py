@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from llenergymeasure.records.files import Whole
+from llenergymeasure.records.atomic import whole
 
 OUTPUTS = pa.schema(
     [
@@ -23,7 +23,7 @@ OUTPUTS = pa.schema(
 
 def write_outputs(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Write the table, whole or not at all; without rows it has just its columns."""
-    with Whole(path) as temporary:
+    with whole(path) as temporary:
         pq.write_table(pa.Table.from_pylist(list(rows), schema=OUTPUTS), temporary)
 
 

@@ -10,7 +10,6 @@ models:
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from llenergymeasure.config.problems.text import first_line
 from llenergymeasure.config.settings.model_ref import COMMIT, parse_model_ref, safe_relative_path
+from llenergymeasure.records.atomic import write_text
 
 DEFAULT_REVISION = "main"
 _HEADER = "# Written by `snakemake pin`: the commit and file hashes of every hub model. Commit this file.\n"
@@ -118,11 +118,5 @@ def read_lock(path: Path) -> ModelsLock:
 def write_lock(lock: ModelsLock, path: Path) -> None:
     """Write atomically and sorted: the same pins give the same bytes."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = _HEADER + yaml.safe_dump(lock.model_dump(mode="json"), sort_keys=True, width=120)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text(text, path)

@@ -13,7 +13,6 @@ The first four are written when a run begins, the environments by the jobs that 
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -30,8 +29,9 @@ from llenergymeasure.pipeline.plan.plan_index import PlanIndex
 from llenergymeasure.pipeline.provenance.environment import commit_of, installed_packages
 from llenergymeasure.pipeline.provenance.installed_lock import lock_of
 from llenergymeasure.processes.inherited import environments_folder
+from llenergymeasure.records.atomic import write_bytes
+from llenergymeasure.records.schema import SCHEMA_VERSION
 
-SCHEMA_VERSION = 1
 FOLDER = "provenance"
 RESOLVED = "resolved.yaml"
 LOCK = "models.lock.yaml"
@@ -106,9 +106,7 @@ def keep(path: Path, content: bytes) -> None:
     """Write atomically, and only what is not there yet. Jobs on several machines may do so at once."""
     if path.exists() and path.read_bytes() == content:
         return
-    temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    write_bytes(content, path)
 
 
 def keep_record(path: Path, record: Mapping[str, Any]) -> None:

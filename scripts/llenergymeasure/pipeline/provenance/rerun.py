@@ -29,6 +29,7 @@ from llenergymeasure.pipeline.provenance.rerun_source import (
     points_in,
     study_config,
 )
+from llenergymeasure.records.layout import Layout
 
 NAME = "study"
 _SUFFIX = "-rerun"
@@ -68,17 +69,16 @@ class Rerun:
     @property
     def finished(self) -> bool:
         """Whether there are figures to compare with."""
-        return (self.folder / "summary.parquet").exists() and (self.folder / "runs.parquet").exists()
+        layout = Layout(self.folder)
+        return layout.summary_parquet.exists() and layout.runs.exists()
 
     @property
     def warning(self) -> str | None:
         """What to know before it is measured; None where all is there."""
         if self.finished:
             return None
-        sessions = self.folder / "sessions"
-        there = sum(
-            (sessions / session / str(number) / "measurements.jsonl").exists() for session, number in self.before.order
-        )
+        layout = Layout(self.folder)
+        there = sum(layout.measurements(session, number).exists() for session, number in self.before.order)
         return (
             f"{self.folder} has no tables to compare with ({there} of {len(self.before.order)} measurements are "
             "there): its plan is measured all the same, and the comparison is left out until it is finished"
@@ -140,7 +140,7 @@ def _check_target(asked: Asked, before: Plan) -> None:
     results = Path("results", asked.name)
     if results.resolve() == asked.folder.resolve():
         raise RerunError(f"{results} is what would be measured again; give the new results a name: {NAME}=…")
-    if not (results / "plan.json").exists():
+    if not Layout(results).plan.exists():
         return
     try:
         of = read_rerun_of(results)

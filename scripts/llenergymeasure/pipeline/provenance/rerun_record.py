@@ -11,8 +11,11 @@ from llenergymeasure.config.problems.text import printable
 from llenergymeasure.pipeline.plan.plan import Plan
 from llenergymeasure.pipeline.provenance.environment import PACKAGES
 from llenergymeasure.pipeline.provenance.provenance import CALLS, ENVIRONMENTS, FOLDER, RERUN_OF, keep_record
+from llenergymeasure.records.layout import Layout
+from llenergymeasure.records.measurement import MeasurementRecord
+from llenergymeasure.records.parsing import BrokenRecord, parse
+from llenergymeasure.records.schema import SCHEMA_VERSION, other_schema
 
-SCHEMA_VERSION = 1
 # So many packages are named; the environments' files hold all.
 NAMED = 4
 
@@ -52,7 +55,9 @@ def read_rerun_of(results: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     record = _read(path)
-    if not isinstance(record, dict) or record.get("schema_version") != SCHEMA_VERSION:
+    if (refusal := other_schema(path, record)) is not None:
+        raise RecordError(refusal)
+    if not isinstance(record, dict) or "schema_version" not in record:
         raise RecordError(f"{path} is no record of a rerun that this version can read; move the folder away")
     return record
 
@@ -98,19 +103,19 @@ def _environments(folder: Path) -> dict[str, dict[str, str]]:
     return found
 
 
-def _machines(folder: Path, session_id: str) -> list[str]:
+def _machines(folder: Path, session_id: str) -> tuple[str, ...]:
     """Names of the accelerators that held parameters, or of the CPU, in the session's first replicate."""
-    path = folder / "sessions" / session_id / "1" / "measurements.jsonl"
+    path = Layout(folder).measurements(session_id, 1)
     if not path.exists():
-        return []
+        return ()
+    with path.open("rb") as lines:
+        first = next(lines, b"")
     try:
-        with path.open(encoding="utf-8") as lines:
-            record = json.loads(next(lines, "{}"))
-        devices = (record.get("devices") or {}).get("devices") or []
-        names = [device["name"] for device in devices] or [record["environment"]["cpu"]]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RecordError(f"{path} is not whole ({error})") from error
-    return [str(name) for name in names]
+        record = parse(MeasurementRecord, first, path)
+    except BrokenRecord as error:
+        raise RecordError(str(error)) from error
+    cpu = record.environment.cpu
+    return (cpu,) if record.devices is None else record.devices.names(cpu)
 
 
 def _last_commit(path: Path) -> str | None:

@@ -25,6 +25,7 @@ from llenergymeasure.config.study.pins import Pins
 from llenergymeasure.config.study.study_file import read_study_file
 from llenergymeasure.pipeline.plan.plan import ID_DIGITS, Plan, PlanError, read_plan
 from llenergymeasure.pipeline.provenance.provenance import FOLDER, RESOLVED
+from llenergymeasure.records.layout import Layout
 
 FROM = "from"
 USAGE = "snakemake rerun --cores N --config from=results/<study>"
@@ -64,7 +65,7 @@ def plan_in(folder: Path) -> Plan:
     if not folder.is_dir():
         raise RerunError(f"--config {FROM}: there is no folder {folder}; as in {USAGE}")
     try:
-        plan = read_plan(folder / "plan.json", advice="this version of the pipeline can't measure it again")
+        plan = read_plan(Layout(folder).plan, advice="this version of the pipeline can't measure it again")
     except PlanError as error:
         raise RerunError(str(error)) from error
     if plan is None:

@@ -17,13 +17,13 @@ from rocrate.rocrate import ROCrate
 
 from llenergymeasure.config.settings.sources import SourceIntent, sources_of
 from llenergymeasure.records.atomic import write_text
+from llenergymeasure.records.layout import CRATE, Layout
 from llenergymeasure.records.metrics import METRICS, SUMMARY_METRICS
 from llenergymeasure.records.plan import Plan
 from llenergymeasure.results.crate.file_catalogue import described_files
 from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.reading.read import read_json, read_plan
 
-FILE = "ro-crate-metadata.json"
 PROFILE = "https://w3id.org/ro/wfrun/process/0.6"
 NO_LICENSE = "No licence is stated. Whoever publishes these results names one."
 _FORMATS = {
@@ -38,15 +38,16 @@ _FORMATS = {
 _INPUTS = ("provenance/study", "provenance/resolved.yaml", "provenance/models.lock.yaml")
 
 
-def write_crate(folder: Path, page: Path) -> None:
-    """Describe what is in `folder` now; `page` says what each file is. The file is whole or not there."""
-    write_text(json.dumps(crate_of(folder, page), indent=1, ensure_ascii=False) + "\n", folder / FILE)
+def write_crate(folder: Path) -> None:
+    """Describe what is in `folder` now. The file is whole or not there."""
+    write_text(json.dumps(crate_of(folder), indent=1, ensure_ascii=False) + "\n", Layout(folder).crate)
 
 
-def crate_of(folder: Path, page: Path) -> dict[str, Any]:
+def crate_of(folder: Path) -> dict[str, Any]:
     """The JSON-LD. Nothing in it is a path outside the folder."""
-    plan = read_plan(folder / "plan.json", [], [])
-    calls = _calls(folder / "provenance" / "calls.jsonl")
+    layout = Layout(folder)
+    plan = read_plan(layout.plan, [], [])
+    calls = _calls(layout.calls)
     crate = ROCrate()
     root = crate.root_dataset
     crate.name = f"{plan.study}: energy, time and memory of ways of running a language model"
@@ -57,7 +58,7 @@ def crate_of(folder: Path, page: Path) -> dict[str, Any]:
     root["license"] = NO_LICENSE
     root["conformsTo"] = [_add(crate, PROFILE, "CreativeWork", name="Process Run Crate", version="0.6")]
     root["variableMeasured"] = [_metric(crate, name) for name in SUMMARY_METRICS]
-    files = _files(crate, folder, described_files(page))
+    files = _files(crate, folder, described_files())
     inputs = [entity for path, entity in files.items() if path.startswith(_INPUTS)]
     action = _add(
         crate,
@@ -73,9 +74,8 @@ def crate_of(folder: Path, page: Path) -> dict[str, Any]:
         result=[entity for path, entity in files.items() if not path.startswith(_INPUTS)],
     )
     root["mentions"] = [action]
-    repeats = folder / "provenance" / "rerun_of.json"
-    if repeats.exists():
-        of = read_json(repeats)
+    if layout.rerun_of.exists():
+        of = read_json(layout.rerun_of)
         root["isBasedOn"] = [
             _add(
                 crate,
@@ -94,7 +94,7 @@ def _files(crate: ROCrate, folder: Path, described: Mapping[str, str]) -> dict[s
     found = {}
     for path, text in described.items():
         place = folder / path
-        if path == FILE or not place.exists():
+        if path == CRATE.pattern or not place.exists():
             continue
         properties = {"name": path, "description": text}
         if path.endswith("/"):
@@ -116,7 +116,7 @@ def _pipelines(crate: ROCrate, folder: Path, calls: Sequence[Mapping[str, Any]])
             properties={"name": "Snakemake", "url": "https://snakemake.readthedocs.io"},
         )
     )
-    packages = _packages(crate, folder / "provenance" / "environments")
+    packages = _packages(crate, Layout(folder).environments)
     commits: dict[str | None, bool] = {}
     for call in calls:
         commits[call["git_commit"]] = commits.get(call["git_commit"], False) or bool(call["git_dirty"])

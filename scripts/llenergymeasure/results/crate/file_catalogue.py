@@ -1,39 +1,28 @@
-"""What each file of a study's results is, read from the page that says so: results/README.md."""
+"""What each file of a study's results is, as plain text."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from llenergymeasure.results.reading.errors import ResultsError
+from llenergymeasure.records.layout import STUDY
 
-STUDY = "<study>/"
-_ROW = re.compile(r"^\| (?P<paths>`[^|]+`) \| (?P<text>[^|]+) \|$", re.MULTILINE)
-_PATH = re.compile(r"`([^`]+)`")
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 
-def described_files(page: Path) -> dict[str, str]:
-    """Path inside a study's folder → what it is, in the page's order; a folder's ends with a slash.
+def described_files() -> dict[str, str]:
+    """Path inside a study's folder → what it is; a folder's ends with a slash.
 
-    A row may name several files: those behind the first lie beside it. What lies in many like folders
-    (`sessions/<session_id>/…`) is told of the folder they are in.
+    What lies in many like folders (`sessions/<session_id>/…`) is told of the folder they are in.
     """
-    if not page.exists():
-        raise ResultsError(f"{page} is missing: it says what the files of a study are")
-    found: dict[str, str] = {}
-    for row in _ROW.finditer(page.read_text(encoding="utf-8")):
-        first, *others = _PATH.findall(row["paths"])
-        if not first.startswith(STUDY):
-            continue
-        text = _LINK.sub(r"\1", row["text"]).replace("`", "").strip()
-        first = first.removeprefix(STUDY)
-        beside = f"{first.rpartition('/')[0]}/" if "/" in first.rstrip("/") else ""
-        for path in (first, *(beside + other for other in others)):
+    descriptions: dict[str, str] = {}
+    for entry in STUDY:
+        text = _LINK.sub(r"\1", entry.text).replace("`", "")
+        folder, slash, _ = entry.pattern.rstrip("/").rpartition("/")
+        for path in (entry.pattern, *(folder + slash + name for name in entry.beside)):
             if "<" in path:
-                folder, _, rest = path.partition("/")
-                told = found.get(f"{folder}/")
-                found[f"{folder}/"] = (f"{told}; " if told else "") + f"{rest}: {text}"
+                top, _, rest = path.partition("/")
+                before = descriptions.get(f"{top}/")
+                descriptions[f"{top}/"] = (f"{before}; " if before else "") + f"{rest}: {text}"
             else:
-                found[path] = text
-    return found
+                descriptions[path] = text
+    return descriptions

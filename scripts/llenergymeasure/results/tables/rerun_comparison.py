@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from llenergymeasure.records.labels import as_text, configuration_parts
+from llenergymeasure.records.layout import Layout
 from llenergymeasure.records.metrics import CONTRACT_METRICS, ENERGY_METRICS
 from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
@@ -66,12 +67,12 @@ def write_comparison(old: Path, new: Path, csv: Path) -> None:
 
 
 def read_side(folder: Path) -> Side:
-    interim = sorted((folder / "interim").glob("*.json"), key=lambda path: int(path.stem))
-    drawn = read_plan(folder / "plan.json", [], [])
-    present = [folder / "sessions" / session / str(number) / "measurements.jsonl" for session, number in drawn.order]
+    layout = Layout(folder)
+    drawn = read_plan(layout.plan, [], [])
+    present = [layout.measurements(session, number) for session, number in drawn.order]
     measurements = [path for path in present if path.exists()]
-    plan = read_plan(folder / "plan.json", measurements, interim[-1:])
-    summary = read_table(folder / "summary.parquet")
+    plan = read_plan(layout.plan, measurements, layout.interim_analyses()[-1:])
+    summary = read_table(layout.summary_parquet)
     unknown = [column for column in _READ if column not in summary.columns]
     if unknown:
         raise ResultsError(f"{folder}/summary.parquet lacks column {unknown[0]}; delete it and run again")
@@ -79,7 +80,7 @@ def read_side(folder: Path) -> Side:
     missing = [name for name in plan.experiments if name not in rows]
     if missing:
         raise ResultsError(f"{folder}/summary.parquet lacks experiment {missing[0]}; delete it and run again")
-    return Side(plan, rows, read_table(folder / "runs.parquet"), facts_of(Lines(Expected.of(plan), measurements)))
+    return Side(plan, rows, read_table(layout.runs), facts_of(Lines(Expected.of(plan), measurements)))
 
 
 def comparison_table(old: Side, new: Side) -> pd.DataFrame:
