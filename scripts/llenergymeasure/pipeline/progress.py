@@ -11,7 +11,6 @@ from typing import TextIO
 from llenergymeasure.config.problems.text import printable
 from llenergymeasure.pipeline.plan.plan import Plan
 from llenergymeasure.pipeline.plan.plan_index import PlanIndex
-from llenergymeasure.records.axes_label import label
 from llenergymeasure.records.calibration import SessionCalibration
 from llenergymeasure.records.layout import Layout
 from llenergymeasure.records.measurement import MeasurementRecord
@@ -60,7 +59,7 @@ class Progress:
         print(printable(line), file=self._stream, flush=True)
 
     def _label(self, experiment_id: str) -> str:
-        return label(self._piece.experiments[experiment_id].axes) or experiment_id
+        return self._piece.experiments[experiment_id].label
 
 
 def _pending_elsewhere(

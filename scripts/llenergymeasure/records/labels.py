@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llenergymeasure.records.plan import Plan
@@ -17,8 +18,16 @@ def configuration_parts(plan: Plan) -> dict[str, list[Part]]:
     A setting is named by the last part of its path where that is unambiguous. A value of None is the library's
     default and is left out. What would be left without a name, or with another's, gets its id.
     """
-    axes = {name: entry.axes for name, entry in plan.experiments.items()}
-    differing = [path for path in plan.axes if len({repr(values.get(path)) for values in axes.values()}) > 1]
+    return _parts(plan.axes, {name: entry.axes for name, entry in plan.experiments.items()})
+
+
+def labels(paths: Sequence[str], axes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """experiment_id → its name, from the matrix paths and each experiment's values."""
+    return {name: as_text(parts) for name, parts in _parts(paths, axes).items()}
+
+
+def _parts(paths: Sequence[str], axes: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Part]]:
+    differing = [path for path in paths if len({repr(values.get(path)) for values in axes.values()}) > 1]
     names = _short_names(differing)
     parts = {
         name: [(names[path], value_label(values[path])) for path in differing if values.get(path) is not None]

@@ -40,7 +40,7 @@ class Session:
 @dataclass(frozen=True)
 class PlannedExperiment:
     """config: the resolved intent; axes: matrix path → value; inputs: digests of the files that its settings only name,
-    by role (pipeline/plan/inputs.py).
+    by role (pipeline/plan/inputs.py); label: what it is called wherever people read of it (records/labels.py).
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = CONFIG
@@ -50,6 +50,7 @@ class PlannedExperiment:
     config: Mapping[str, Any]
     axes: Mapping[str, Any]
     inputs: Mapping[str, str]
+    label: str = ""
 
 
 @dataclass(frozen=True)

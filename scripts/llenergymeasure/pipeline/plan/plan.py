@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from llenergymeasure.config.settings.protocol import MeasurementConfig, Order
 from llenergymeasure.pipeline.plan.order import block_order
+from llenergymeasure.records.labels import labels
 from llenergymeasure.records.plan import Plan as Plan
 from llenergymeasure.records.plan import PlanError as PlanError
 from llenergymeasure.records.plan import PlannedExperiment, Protocol, Session, Stopping
@@ -78,6 +79,7 @@ def draw_plan(
     fresh = [point for point in points if point.experiment_id not in planned]
     sessions = [*kept, *_form_sessions(fresh, isolation, experiments_per_session, read)]
     session_of = {member: session.session_id for session in sessions for member in session.experiments}
+    names = labels(axes, {point.experiment_id: point.axes for point in points})
     return Plan(
         study=study,
         seed=seed,
@@ -91,6 +93,7 @@ def draw_plan(
                 config=intents[point.experiment_id],
                 axes=dict(point.axes),
                 inputs=read[point.experiment_id],
+                label=names[point.experiment_id],
             )
             for point in points
         },

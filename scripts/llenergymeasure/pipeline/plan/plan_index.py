@@ -18,7 +18,7 @@ from llenergymeasure.config.settings.sources import ROLES, SourceIntent, sources
 from llenergymeasure.pipeline.plan.plan import Plan, PlanError, read_plan, write_plan
 from llenergymeasure.pipeline.plan.prompt_sets import prompts_digests
 from llenergymeasure.records.atomic import write_json
-from llenergymeasure.records.axes_label import common_label
+from llenergymeasure.records.labels import as_text, setup_parts
 from llenergymeasure.records.schema import SCHEMA_VERSION, other_schema
 
 INDEX = "index.json"
@@ -99,9 +99,7 @@ class PlanIndex:
 
 def index_of(plan: Plan, *, pinned: bool = True) -> PlanIndex:
     """pinned: False while pins are being made, when nothing is known of weights that depend on them."""
-    axes: dict[str, list[Mapping[str, Any]]] = {}
-    for entry in plan.experiments.values():
-        axes.setdefault(entry.setup_id, []).append(entry.axes)
+    parts = setup_parts(plan)
     return PlanIndex(
         digest=plan.digest,
         replicates=plan.replicates,
@@ -112,7 +110,7 @@ def index_of(plan: Plan, *, pinned: bool = True) -> PlanIndex:
         exclusive_node=plan.protocol.exclusive_node,
         setups={
             setup_id: IndexedSetup(
-                common_label(axes[setup_id]) or f"load {setup_id}",
+                as_text(parts[setup_id]),
                 tuple(sources_of(plan.setup_config(setup_id))),
                 devices_claimed(plan.setup_config(setup_id)["pytorch"]),
                 quantized_key(plan.setup_config(setup_id)) if pinned else None,
