@@ -23,11 +23,6 @@ FIRST, LAST, TARGET = 3, 30, 0.01
 SPREADS = (0.001, 0.005, 0.01, 0.015, 0.02, 0.05)
 LIMIT = 0.95 - 2 * (0.95 * 0.05 / STUDIES) ** 0.5
 METRIC = "energy_per_output_token_j"
-PLAN: dict[str, Any] = {
-    "replicates": FIRST,
-    "experiments": {"one": {}},
-    "stopping": {"metric": METRIC, "target_relative_ci": TARGET, "max_replicates": LAST, "budget_s": None},
-}
 
 
 def main() -> bool:
@@ -49,22 +44,28 @@ def main() -> bool:
 
 def _held(spread: float, level: float) -> tuple[float, float]:
     """Share of studies whose interval holds the true mean, 1, where they stopped; replicates on average."""
+    from llenergymeasure.records.measurement import MeasurementRecord
     from llenergymeasure.results.statistics.estimates import estimate
     from llenergymeasure.results.tables.interim import interim_analysis
 
+    plan = _plan()
     rng = np.random.default_rng(STUDIES)
     held = total = 0
     for _ in range(STUDIES):
         values = [float(value) for value in rng.normal(1.0, spread, LAST)]
         count = FIRST
         while True:
-            records = [{"experiment_id": "one", "status": "ok", "metrics": {METRIC: value}} for value in values[:count]]
+            records = [
+                # Not validated: only these fields are read.
+                MeasurementRecord.model_construct(experiment_id="one", status="ok", metrics={METRIC: value})
+                for value in values[:count]
+            ]
             if level == 0.95:
                 found = estimate(values[:count], level)
                 assert found.half_width is not None and found.mean is not None
                 done = found.half_width <= TARGET * abs(found.mean) or count == LAST
             else:
-                done = interim_analysis(PLAN, count, records, [])["done"]
+                done = interim_analysis(plan, count, records, []).done
             if done:
                 break
             count += 1
@@ -73,6 +74,23 @@ def _held(spread: float, level: float) -> tuple[float, float]:
         held += found.low <= 1 <= found.high
         total += count
     return held / STUDIES, total / STUDIES
+
+
+def _plan() -> Any:
+    """Of one experiment that stops by itself."""
+    from llenergymeasure.records.plan import Plan, PlannedExperiment, Session, Stopping
+
+    return Plan(
+        study="simulated",
+        seed=0,
+        isolation="load",
+        replicates=FIRST,
+        axes=(),
+        experiments={"one": PlannedExperiment("setup", "session", {}, {}, {})},
+        sessions=(Session("session", "setup", ("one",)),),
+        order=tuple(("session", replicate) for replicate in range(1, LAST + 1)),
+        stopping=Stopping(target_relative_ci=TARGET, metric=METRIC, max_replicates=LAST, budget_s=None),
+    )
 
 
 if __name__ == "__main__":

@@ -29,9 +29,6 @@ class ExperimentFailure(Exception):
         """What makes the same failure in another process."""
         return self.stage, self.error_class, self.reason, self.trace
 
-    def to_dict(self, log: str) -> dict[str, str]:
-        return {"stage": self.stage, "class": self.error_class, "reason": self.reason, "log": log}
-
 
 def library_call(stage: str) -> AbstractContextManager[None]:
     """Everything raised inside was raised by a library that was asked to do what the experiment wants."""

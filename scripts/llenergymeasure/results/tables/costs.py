@@ -12,6 +12,7 @@ from llenergymeasure.config import CostsConfig
 from llenergymeasure.config.settings.costs import intensity_of
 from llenergymeasure.results.report.experiments import ENERGY, SPEED
 from llenergymeasure.results.statistics.estimates import Estimate
+from llenergymeasure.results.tables.empty_cells import float_or_none, text_or_none
 
 JOULES_PER_KWH = 3.6e6
 SECONDS_PER_HOUR = 3600.0
@@ -44,7 +45,7 @@ def write_costs(summary: Path, costs: CostsConfig, path: Path) -> None:
 
 def estimate_of(row: Mapping[Hashable, Any], figure: str) -> Estimate:
     """A figure of costs.csv with its interval."""
-    mean, low, high = (_known(row[f"{figure}_per_million_output_tokens{part}"]) for part in PARTS)
+    mean, low, high = (float_or_none(row[f"{figure}_per_million_output_tokens{part}"]) for part in PARTS)
     return Estimate(0 if mean is None else 1, mean, low, high)
 
 
@@ -60,7 +61,7 @@ def _row(row: Mapping[Hashable, Any], costs: CostsConfig) -> dict[str, Any]:
     return {
         "experiment_id": row["experiment_id"],
         "status": row["status"],
-        "energy_source": _text(row["energy_source"]),
+        "energy_source": text_or_none(row["energy_source"]),
         **{
             f"{figure}_per_million_output_tokens{part}": value
             for figure, values in found.items()
@@ -77,25 +78,17 @@ def _row(row: Mapping[Hashable, Any], costs: CostsConfig) -> dict[str, Any]:
 
 def _energy(row: Mapping[Hashable, Any]) -> tuple[float | None, float | None, float | None]:
     """J/token: mean and 95 % interval, the instrument's uncertainty in it where it is known."""
-    mean, expanded95 = _known(row[f"{ENERGY}_mean"]), _known(row[f"{ENERGY}_expanded95"])
+    mean, expanded95 = float_or_none(row[f"{ENERGY}_mean"]), float_or_none(row[f"{ENERGY}_expanded95"])
     if mean is not None and expanded95 is not None:
         return mean, mean - expanded95, mean + expanded95
-    return mean, _known(row[f"{ENERGY}_ci95_low"]), _known(row[f"{ENERGY}_ci95_high"])
+    return mean, float_or_none(row[f"{ENERGY}_ci95_low"]), float_or_none(row[f"{ENERGY}_ci95_high"])
 
 
 def _speed(row: Mapping[Hashable, Any]) -> tuple[float | None, float | None, float | None]:
     """Tokens/s, the bounds in the order of the time they stand for. A bound at or below 0 says nothing of a time."""
-    mean, low, high = (_known(row[f"{SPEED}_{part}"]) for part in ("mean", "ci95_low", "ci95_high"))
+    mean, low, high = (float_or_none(row[f"{SPEED}_{part}"]) for part in ("mean", "ci95_low", "ci95_high"))
     return mean, high, low if low is not None and low > 0 else None
 
 
 def _times(value: float | None, factor: float | None) -> float | None:
     return None if value is None or factor is None else value * factor
-
-
-def _known(value: Any) -> float | None:
-    return None if value is None or pd.isna(value) else float(value)
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None or pd.isna(value) else str(value)

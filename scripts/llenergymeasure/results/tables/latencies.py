@@ -19,6 +19,7 @@ from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.statistics.estimates import CONFIDENCE, Estimate
 from llenergymeasure.results.statistics.percentiles import Pooled
 from llenergymeasure.results.statistics.split_plot import Floats
+from llenergymeasure.results.tables.empty_cells import none_if_nan
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 # Those that are quoted, so that they come with an interval.
@@ -70,7 +71,7 @@ def latencies_of(table: pd.DataFrame) -> Latencies:
     found: Latencies = {}
     for row in table.to_dict("records"):
         name, metric = str(row.pop("experiment_id")), str(row.pop("metric"))
-        values: dict[str, Any] = {str(key): None if pd.isna(value) else value for key, value in row.items()}
+        values: dict[str, Any] = {str(key): none_if_nan(value) for key, value in row.items()}
         found.setdefault(name, {})[metric] = Distribution(**values)
     return found
 

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.results.reading.compact import CompactRecord
+from llenergymeasure.results.tables.empty_cells import none_if_nan
 
 NO_RECORD = "no replicate gave figures"
 NOT_COMPARED = "the record holds no comparison with this reference"
@@ -90,12 +89,12 @@ def summary_columns(
 def comparison_of(row: Mapping[Any, Any], valid: Iterable[CompactRecord]) -> Comparison:
     """From an experiment's row of the summary, with the reasons that its valid records give."""
     records = list(valid)
-    reference = _or_none(row["output_match_reference"])
+    reference = none_if_nan(row["output_match_reference"])
     outputs = [match for record in records if (match := record.output_match) and match.reference == reference]
     reasons = dict.fromkeys(output.reason for output in outputs if output.reason)
     unscored = dict.fromkeys(output.logprob_reason for output in outputs if output.logprob_reason)
-    identical = _or_none(row["output_match_identical"])
-    first = _or_none(row["output_match_first_difference"])
+    identical = none_if_nan(row["output_match_identical"])
+    first = none_if_nan(row["output_match_first_difference"])
     why_unknown = None
     if identical is None:
         why_unknown = "; ".join(reasons) or (NOT_COMPARED if records else NO_RECORD)
@@ -103,12 +102,8 @@ def comparison_of(row: Mapping[Any, Any], valid: Iterable[CompactRecord]) -> Com
         reference=reference,
         identical=None if identical is None else bool(identical),
         first_difference=None if first is None else int(first),
-        equal_token_share=_or_none(row["output_match_equal_token_share"]),
-        reference_logprob=_or_none(row["output_match_reference_logprob"]),
+        equal_token_share=none_if_nan(row["output_match_equal_token_share"]),
+        reference_logprob=none_if_nan(row["output_match_reference_logprob"]),
         why_unknown=why_unknown,
         why_no_logprob="; ".join(unscored) or why_unknown,
     )
-
-
-def _or_none(value: Any) -> Any:
-    return None if value is None or pd.isna(value) else value

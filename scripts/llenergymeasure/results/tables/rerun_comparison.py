@@ -24,6 +24,7 @@ from llenergymeasure.results.reading.read import Expected, Lines, read_plan, rea
 from llenergymeasure.results.statistics.analysis import analysis_of
 from llenergymeasure.results.statistics.estimates import Ratio
 from llenergymeasure.results.statistics.split_plot import SplitPlot, critical_t
+from llenergymeasure.results.tables.empty_cells import none_if_nan, text_or_none
 from llenergymeasure.results.tables.measured_under import Facts, facts_of
 from llenergymeasure.results.tables.summary import DIFFERS
 
@@ -137,7 +138,9 @@ def ratio_of(old: SplitPlot, new: SplitPlot, name: str, level: float) -> Ratio:
 
 def _ratios(old: Side, new: Side, metric: str, names: Sequence[str]) -> dict[str, Ratio]:
     """Of the experiments that may be compared; joules by source."""
-    sources = {name: _text(new.summary[name]["energy_source"]) if metric in ENERGY_METRICS else None for name in names}
+    sources = {
+        name: text_or_none(new.summary[name]["energy_source"]) if metric in ENERGY_METRICS else None for name in names
+    }
     level = max(old.plan.nominal_level, new.plan.nominal_level)
     analyses = {
         source: tuple(analysis_of(side.runs, metric, source, level) for side in (old, new))
@@ -155,13 +158,13 @@ def _why_no_ratio(old: Side, new: Side, name: str, metric: str, differences: Seq
         if row is None:
             return f"{words}: not measured"
         if pd.isna(row[f"{metric}_mean"]):
-            why = _text(row["failure_reason"]) or _text(row["notes"])
+            why = text_or_none(row["failure_reason"]) or text_or_none(row["notes"])
             return f"{words}: no figure" + (f" ({why})" if why else "")
     others = [words for field, words in _WORDS.items() if field in differences]
     if others:
         return "; ".join(others)
     if metric in ENERGY_METRICS:
-        before, after = (_text(side.summary[name]["energy_source"]) for side in (old, new))
+        before, after = (text_or_none(side.summary[name]["energy_source"]) for side in (old, new))
         if before != after:
             return f"joules from other sources: {before}, then {after}"
         if "devices" in differences:
@@ -175,15 +178,17 @@ def _figures(side: Side, name: str, metric: str, prefix: str) -> dict[str, Any]:
         return {}
     return {
         f"{prefix}_n": int(row[f"{metric}_n"]),
-        **{f"{prefix}_{part}": None if pd.isna(row[f"{metric}_{part}"]) else row[f"{metric}_{part}"] for part in PARTS},
+        **{f"{prefix}_{part}": none_if_nan(row[f"{metric}_{part}"]) for part in PARTS},
         f"{prefix}_status": row["status"],
-        f"{prefix}_energy_source": _text(row["energy_source"]),
+        f"{prefix}_energy_source": text_or_none(row["energy_source"]),
     }
 
 
 def _same_output(old: Side, new: Side, name: str) -> bool | None:
     """Whether the first pass put out the same tokens in all replicates of both; None where one has no output."""
-    digests = [_text(side.summary[name]["output_digest"]) if name in side.summary else None for side in (old, new)]
+    digests = [
+        text_or_none(side.summary[name]["output_digest"]) if name in side.summary else None for side in (old, new)
+    ]
     if None in digests:
         return None
     return digests[0] == digests[1] != DIFFERS
@@ -191,7 +196,3 @@ def _same_output(old: Side, new: Side, name: str) -> bool | None:
 
 def _facts(side: Side, name: str) -> Facts:
     return side.facts.get(name, Facts())
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None or pd.isna(value) else str(value)
