@@ -48,6 +48,10 @@ class Group(ABC):
     def gather(self, value: T) -> list[T]:
         """Every process's value, by rank, in every process."""
 
+    def gather_all(self, values: Sequence[T]) -> list[T]:
+        """Every process's values, by rank, as one list."""
+        return [value for of_one in self.gather(values) for value in of_one]
+
     @abstractmethod
     def barrier(self) -> None:
         """Wait until every process is here."""
