@@ -24,8 +24,9 @@ from tokenizers import models as tokenizer_models
 from transformers import PreTrainedTokenizer, PreTrainedTokenizerFast
 
 from llenergymeasure.config import DatasetConfig
-from llenergymeasure.measurement.prompts.datasets import BUILTIN, check_dataset, read_texts
+from llenergymeasure.measurement.prompts.datasets import check_dataset, read_texts
 from llenergymeasure.measurement.prompts.prompts import PromptError, PromptSet, build_prompts
+from llenergymeasure.measurement.prompts.sources.builtin import BUILTIN
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = {
@@ -545,7 +546,8 @@ class TestAHubDataset:
         program = (
             "import sys\n"
             "from llenergymeasure.config import DatasetConfig\n"
-            "from llenergymeasure.measurement.prompts.datasets import PromptError, read_texts\n"
+            "from llenergymeasure.measurement.prompts.datasets import read_texts\n"
+            "from llenergymeasure.measurement.prompts.errors import PromptError\n"
             "try:\n"
             "    print([text for _, text in read_texts(DatasetConfig.model_validate_json(sys.argv[1]), 2, 0).rows])\n"
             "except PromptError as error:\n"
