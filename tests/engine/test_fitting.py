@@ -18,6 +18,7 @@ from llenergymeasure.engine.failure import ExperimentFailure
 from llenergymeasure.engine.loading import load
 from llenergymeasure.engine.loading.fitting import refuse_offloading, stored_bytes
 from llenergymeasure.engine.loading.load import load_keywords
+from llenergymeasure.models.tensors import stored_tensors
 
 KB = 1000
 
@@ -43,10 +44,10 @@ def claimed(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_sizes_are_read_from_the_headers(run: Runner) -> None:
     found = run()
     parameters = sum(item.numel() for item in found.loaded.model.parameters())
-    folder = run.snapshot().path
-    assert stored_bytes(folder, torch.float32) == 4 * parameters
-    assert stored_bytes(folder, torch.bfloat16) == 2 * parameters
-    assert stored_bytes(folder, None) == 4 * parameters
+    tensors = list(stored_tensors(run.snapshot().path))
+    assert stored_bytes(tensors, torch.float32) == 4 * parameters
+    assert stored_bytes(tensors, torch.bfloat16) == 2 * parameters
+    assert stored_bytes(tensors, None) == 4 * parameters
 
 
 @pytest.mark.parametrize(
