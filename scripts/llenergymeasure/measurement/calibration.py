@@ -16,7 +16,7 @@ from llenergymeasure.measurement.window_length import ALLOWED, trial_s, window_f
 # The prefill-only window needs no more than this share of the full window's length, if its meter allows.
 PREFILL_SHARE = 0.5
 
-# Now, in seconds, and the temperature of the hottest device in °C; None where no device tells it.
+# Now, in seconds, and the temperature of the hottest device in °C; None where no device reports it.
 Reading = Callable[[], tuple[float, float | None]]
 
 

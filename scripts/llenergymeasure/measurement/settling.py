@@ -25,7 +25,7 @@ class Step:
     """One second of waiting.
 
     power_w: mean power, None where no meter measured it
-    sm_clocks_mhz: median SM clock by board, of those that tell it
+    sm_clocks_mhz: median SM clock by board, of those that report it
     took_s: with what the meters need around their window
     """
 
@@ -64,7 +64,7 @@ UNMEASURED = Settling(None, 0.0, (), reason=NOTHING_MEASURED)
 def settle(step: Callable[[], Step], now_s: Callable[[], float]) -> Settling:
     """Wait until successive steps agree.
 
-    step: waits for one, and tells the same in all processes of an experiment
+    step: waits for one, and returns the same in all processes of an experiment
     now_s: the meters' clock; it decides nothing, because several processes have to do the same number of steps
     """
     begun_s = now_s()

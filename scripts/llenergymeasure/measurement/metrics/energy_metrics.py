@@ -13,7 +13,7 @@ from llenergymeasure.measurement.metrics.baselines import Baseline, baseline_und
 from llenergymeasure.measurement.metrics.budget import difference, scaled
 from llenergymeasure.measurement.metrics.prefill_decode import Part, TraceSplit, agreement
 
-# What is known only where a source tells work from idling.
+# What is known only where a source can tell work from idling.
 OF_TWO_POWERS = ("net_energy_per_output_token_j", "net_energy_per_request_j", "baseline_share")
 BASELINE_METRICS = (*OF_TWO_POWERS, "baseline_power_w")
 ONE_POWER = (
@@ -100,8 +100,8 @@ def negative_energy(figures: EnergyFigures) -> list[Finding]:
     value = figures.values
 
     def below_zero(metric: str) -> bool:
-        found = value[metric]
-        return found is not None and found < 0
+        figure = value[metric]
+        return figure is not None and figure < 0
 
     findings = []
     if below_zero("net_energy_per_request_j"):
