@@ -132,7 +132,7 @@ def phase_warnings(phases: Mapping[str, Any] | None) -> list[dict[str, str]]:
     return [
         {
             "code": "phases-disagree",
-            "message": f"prefill takes {phases['prefill_window_j']:.3g} J a request in a window of its own and "
+            "message": f"prefill takes {phases['prefill_window_j']:.3g} J per request in a window of its own and "
             f"{phases['prefill_trace_j']:.3g} J by the trace: {abs(phases['difference_j']):.2g} J apart, "
             f"{phases['allowed_j']:.2g} J is what their uncertainty allows (95 %)",
         }

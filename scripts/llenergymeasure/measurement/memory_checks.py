@@ -1,4 +1,4 @@
-"""What one experiment of a process leaves to the next: memory is given back between them, and looked at."""
+"""What one experiment of a process leaves to the next: memory is given back between them, and checked."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class DriverMemory:
 
 
 def driver_memory(facts: Mapping[str, Any], device_uuids: Collection[str]) -> DriverMemory:
-    """Of the boards that hold the model, from a window's facts."""
+    """The memory on the boards that hold the model, from a window's facts."""
     if not device_uuids:
         return DriverMemory(None, "no GPU holds parameters of the model")
     total = 0

@@ -15,7 +15,7 @@ TOLERANCE = 0.02
 # after the work, at a steady power, and let them fall then.
 AGREEING_STEPS = 2
 AGREEING_STEPS_AT_FIRST_CLOCK = 3
-# Nobody waits longer: a board needs a few seconds, and a machine that others use never settles.
+# Waiting ends after this: a board needs a few seconds, and a machine that others use never settles.
 MOST_S = 20.0
 NOTHING_MEASURED = "no meter here measures power"
 

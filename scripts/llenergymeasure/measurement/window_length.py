@@ -9,9 +9,9 @@ from llenergymeasure.energy import PhaseEnergy
 from llenergymeasure.energy.uncertainty import Component, expanded
 
 # A trial shows the meter's budget at the experiment's own power. It is as long as the shortest window the study allows,
-# within these bounds: ten ticks of a slow counter say little of how much the energy of a tick scatters.
+# within these bounds: ten ticks of a slow counter do not show how much the energy of a tick scatters.
 SHORTEST_TRIAL_S, LONGEST_TRIAL_S = 1.0, 10.0
-# Windows are sized for this share of the resolution, because what a trial says of noise scatters itself: with all of it
+# Windows are sized for this share of the resolution, because a trial's own figure of the noise scatters: with all of it
 # a quarter of the windows would miss (simulated boards that tick every 100 ms, trials of 10 s), with this one in eight.
 ALLOWED = 0.8
 # A window that would have to be longer is not made: something is wrong with the meter, not with its length.

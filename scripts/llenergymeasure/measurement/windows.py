@@ -1,4 +1,4 @@
-"""Windows over what all processes of an experiment do, and the ledger of what was idle or loading."""
+"""Windows over the work of all processes of an experiment, and the ledger of the load and the idle windows."""
 
 from __future__ import annotations
 

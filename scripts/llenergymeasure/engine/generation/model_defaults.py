@@ -119,7 +119,7 @@ def take_defaults(model: Any, files: ModelFiles) -> ModelDefaults:
     values = {
         name: value
         for name, value in held.to_dict().items()
-        # What is written out as off, and is off in the library, is no choice.
+        # A setting that the file writes as off, and that is off in the library, is not a choice.
         if name in known and value != library.get(name) and (value or library.get(name))
     }
     values = {name: value for name, value in values.items() if value is not None}
@@ -166,12 +166,12 @@ def source_of(name: str, given: Mapping[str, Any]) -> str:
 
 
 def unset_by_study(defaults: ModelDefaults, given: Mapping[str, Any]) -> str | None:
-    """What to know of the model's files where the library refused to generate; None where they set nothing."""
+    """A hint at the model's files for a `generate` that the library refused; None where they set nothing."""
     names = [name for name in defaults.values if name not in given and name not in _SAMPLING | _DRAFT]
     if not names:
         return None
-    told = first_few(f"{name} = {show(defaults.values[name])}" for name in names)
-    return f"the model's {defaults.file_of(names[0])} sets {told}, and the study does not"
+    settings = first_few(f"{name} = {show(defaults.values[name])}" for name in names)
+    return f"the model's {defaults.file_of(names[0])} sets {settings}, and the study does not"
 
 
 def draft_choices(defaults: ModelDefaults) -> list[ModelChoice]:

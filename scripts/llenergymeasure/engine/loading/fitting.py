@@ -1,6 +1,6 @@
-"""Whether a model fits on the GPUs that its setup claims: said with its size, theirs, and what to change.
+"""Whether a model fits on the GPUs that its setup claims. Else an error names its size, theirs, and what to change.
 
-Nothing is moved to the processor or the disk unasked: such a run would measure the bus.
+Nothing is moved to the processor or the disk unless the study asks for it: such a run would measure the bus.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from llenergymeasure.engine.loading.model_files import ModelFiles
 # Stored in these, weights are read in the number format of `precision`.
 CONVERTED = {"F64", "F32", "F16", "BF16"}
 Board = Mapping[str, Any]
-"""As `DeviceKind.describe` tells it: name, memory_bytes."""
+"""As `DeviceKind.describe` gives it: name, memory_bytes."""
 
 
 def stored_bytes(tensors: Iterable[tuple[str, Mapping[str, Any]]], dtype: torch.dtype | None) -> int:
@@ -48,7 +48,7 @@ def require_fit(
     """ExperimentFailure where the weights alone are more than the boards hold; asked before anything is read.
 
     given: the keywords of `from_pretrained`; quantized: the files hold quantized weights. Weights that the library
-    quantizes meanwhile, and those that the study lets go elsewhere, are not judged here.
+    quantizes while loading, and those that the study lets go elsewhere, are not judged here.
     """
     room = sum(board["memory_bytes"] for board in boards)
     if not boards or asks_for_offloading(vars(config.pytorch)) or "quantization_config" in given:
@@ -125,6 +125,6 @@ def _module_bytes(folder: Path, given: Mapping[str, Any]) -> int | None:
             model = AutoModelForCausalLM.from_config(
                 settings, dtype=given["dtype"], trust_remote_code=given["trust_remote_code"]
             )
-    except Exception:  # noqa: BLE001 - whatever it is, loading says it better
+    except Exception:  # noqa: BLE001 - whatever it is, loading reports it better
         return None
     return sum(parameter.numel() for parameter in model.parameters()) * given["dtype"].itemsize

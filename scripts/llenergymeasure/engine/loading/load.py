@@ -110,7 +110,7 @@ def load_keywords(config: ExperimentConfig, *, has_code: bool, group: Group | No
     given["use_safetensors"] = True
     given.update(config.passthrough_kwargs.from_pretrained)
     quantization = {**keywords(config, "bitsandbytes"), **config.passthrough_kwargs.bitsandbytes}
-    # A configuration that says no to both widths makes transformers quantize all the same, to 4 bits.
+    # A configuration that turns both widths off makes transformers quantize all the same, to 4 bits.
     if quantization.get("load_in_4bit") or quantization.get("load_in_8bit"):
         given["quantization_config"] = BitsAndBytesConfig(**quantization)
     return given
@@ -286,7 +286,8 @@ def _assistant(config: ExperimentConfig, source: Source | None, model: Any) -> t
 def _import_model_code(snapshot: Path, *, trust_remote_code: bool) -> str | None:
     """Import the architecture's module now, so that the load's time is the load's and not Python's imports.
 
-    The quantization method that the files bring along, if they do. ExperimentFailure for one that nobody knows.
+    Returns the quantization method that the files bring along, if they do. ExperimentFailure for one that the library
+    does not know.
     """
     config = AutoConfig.from_pretrained(snapshot, trust_remote_code=trust_remote_code)
     if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:

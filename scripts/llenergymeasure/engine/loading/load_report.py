@@ -1,4 +1,4 @@
-"""What the library says of a load that it only logs: parameters that no file holds are drawn at random."""
+"""What the library only logs about a load: it draws parameters at random that no file holds."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def check_report(report: Mapping[str, Any], *, owner: str, files: str) -> list[d
 
 
 def check_formats(model: torch.nn.Module, tensors: Tensors) -> None:
-    """ExperimentFailure where the files hold integers for parameters that are none.
+    """ExperimentFailure where the files hold integers for floating-point parameters.
 
     The library takes such numbers as they are: of weights that somebody quantized, their scales would be missing. Only
     for checkpoints whose config.json names no quantization.

@@ -17,7 +17,7 @@ from llenergymeasure.measurement.metrics.prefill_decode import Part, TraceSplit,
 OF_TWO_POWERS = ("net_energy_per_output_token_j", "net_energy_per_request_j", "baseline_share")
 BASELINE_METRICS = (*OF_TWO_POWERS, "baseline_power_w")
 ONE_POWER = (
-    "its source gives the same power at work as idle: an estimate from a fixed power, which tells nothing of either"
+    "its source gives the same power at work as idle: an estimate from a fixed power, which says nothing about either"
 )
 # Sums and quotients of doubles (2⁻⁵³ each, relative) differ by less than this where the powers are the same.
 ROUNDING = 1e-9

@@ -35,7 +35,7 @@ def read_texts(dataset: DatasetConfig, n: int, seed: int, fetch: Fetch | None = 
 
 
 def fetch_texts(dataset: DatasetConfig, n: int, seed: int) -> None:
-    """Get what the texts are read from, where it is not on this machine: whoever reads them may be offline then.
+    """Get what the texts are read from, where it is not on this machine: the processes that read them are offline.
 
     PromptError where that fails.
     """
