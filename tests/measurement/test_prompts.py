@@ -14,7 +14,7 @@ from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow
 import pytest
@@ -24,7 +24,7 @@ from tokenizers import models as tokenizer_models
 from transformers import PreTrainedTokenizer, PreTrainedTokenizerFast
 
 from llenergymeasure.config import DatasetConfig
-from llenergymeasure.measurement.prompts.datasets import check_dataset, read_texts
+from llenergymeasure.measurement.prompts.datasets import SOURCES, check_dataset, read_texts
 from llenergymeasure.measurement.prompts.prompts import PromptError, PromptSet, build_prompts
 from llenergymeasure.measurement.prompts.sources.builtin import BUILTIN
 
@@ -203,6 +203,10 @@ class TestTheBuiltInPrompts:
         assert sum(120 < count < 300 for count in words) >= 5
         assert sum(300 <= count <= 500 for count in words) >= 20
         assert max(words) <= 500
+
+
+def test_every_source_that_a_study_may_name_has_a_reader() -> None:
+    assert set(get_args(DatasetConfig.model_fields["source"].annotation)) == SOURCES.keys()
 
 
 class TestTheChoiceOfBuiltInPrompts:

@@ -10,6 +10,7 @@ from typing import Any
 
 from llenergymeasure.config import WarmupConfig
 from llenergymeasure.energy import PhaseEnergy
+from llenergymeasure.measurement.metrics.variation import coefficient_of_variation
 from llenergymeasure.measurement.prompts.prompts import PromptSet
 from llenergymeasure.measurement.window_length import ALLOWED, trial_s, window_for
 
@@ -184,13 +185,6 @@ def is_thermally_flat(temperatures: Sequence[float | None], elapsed: Sequence[fl
         return False
     recent = [value for value, at_s in zip(temperatures, elapsed, strict=True) if at_s >= since_s and value is not None]
     return max(recent) - min(recent) <= warmup.temperature_drift_c
-
-
-def coefficient_of_variation(values: Sequence[float]) -> float | None:
-    """Sample standard deviation over mean; None for fewer than two values."""
-    if len(values) < 2:
-        return None
-    return statistics.stdev(values) / statistics.fmean(values)
 
 
 def passes_for(window_s: float, pass_s: float) -> int:

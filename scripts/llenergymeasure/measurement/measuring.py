@@ -15,7 +15,7 @@ from llenergymeasure.measurement.memory_checks import DriverMemory, MemoryWatch,
 from llenergymeasure.measurement.metrics.baselines import findings_of as baseline_findings
 from llenergymeasure.measurement.metrics.energy_metrics import negative_energy
 from llenergymeasure.measurement.metrics.prefill_decode import TraceSplit, split_trace
-from llenergymeasure.measurement.metrics.window_metrics import Figures, Measured, compute_metrics
+from llenergymeasure.measurement.metrics.window_metrics import Figures, MetricInputs, compute_metrics
 from llenergymeasure.measurement.passes import Passes, Ran, Warmed
 from llenergymeasure.measurement.prompts.prompts import PromptSet
 from llenergymeasure.measurement.validity import ignored_settings, logits_not_finite
@@ -94,7 +94,7 @@ def read_windows(
     full = ran.full.window
     requests = passes.requests(ran.full.raw)
     split, no_split = _split(ran.full, passes)
-    measured = Measured(
+    inputs = MetricInputs(
         requests=requests,
         pass_s=passes.seconds(ran.full.raw),
         window_s=full.duration_s,
@@ -116,8 +116,8 @@ def read_windows(
         requests=requests,
         entries=entries,
         baselines=passes.windows.baselines(full.start_monotonic_s),
-        driver_memory=measured.driver_memory,
-        figures=compute_metrics(measured, entries),
+        driver_memory=inputs.driver_memory,
+        figures=compute_metrics(inputs, entries),
     )
 
 
