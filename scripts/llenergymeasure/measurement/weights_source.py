@@ -68,7 +68,10 @@ def choose_weights(intent: ExperimentConfig, base: Snapshot, folder: str | None)
 def sources_from_snapshots(
     snapshots: Mapping[str, Snapshot], intent: ExperimentConfig, *, quantized: Path | None
 ) -> Sources:
-    """What to load. quantized: folder with the model's weights as they were quantized before, None to read the plain"""
+    """What to load, by role.
+
+    quantized: folder with the model's weights as they were quantized before; None to read those of its snapshot
+    """
     sources = {
         role: Source(snapshot.path, has_code=snapshot.may_run_code(intent.pytorch.trust_remote_code))
         for role, snapshot in snapshots.items()
