@@ -114,9 +114,10 @@ def test_every_family_of_boards_has_the_gain_that_the_page_states() -> None:
 
 def test_the_sources_and_the_orders_are_those_there_are() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    meters = (counter_energy, integrated_power, rapl_energy, zeus_meter, codecarbon_meter)
     assert set(re.findall(r"^\| `((?:measured|estimated):[a-z-]+)` \|", text, re.MULTILINE)) == {
-        meter.SOURCE for meter in meters
+        nvml_meter.COUNTER_SOURCE,
+        nvml_meter.POWER_SOURCE,
+        *(meter.SOURCE for meter in (rapl_energy, zeus_meter, codecarbon_meter)),
     }
     table = text[text.index("| order | a block") :].split("\n\n", 1)[0]
     assert set(re.findall(r"^\| `([a-z]+)` \|", table, re.MULTILINE)) == set(get_args(Order))

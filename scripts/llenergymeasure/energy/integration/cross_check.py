@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llenergymeasure.energy.findings import Finding
-from llenergymeasure.energy.integration.integrated_power import SOURCE, Integral, PowerWindow, integrate
+from llenergymeasure.energy.integration.integrated_power import Integral, PowerWindow, integrate
 from llenergymeasure.energy.ledger import LedgerEntry, Span
 from llenergymeasure.energy.uncertainty import Component, standard
 
@@ -24,10 +24,12 @@ SHORTEST_AVERAGES = 3.0
 class CrossCheck:
     """What integrated power says of the energy that the counter gave.
 
+    source: where the power comes from
     ratio: counter over power
     threshold: the relative difference from which on the two disagree
     """
 
+    source: str
     energy_j: float
     ratio: float
     agrees: bool
@@ -35,7 +37,7 @@ class CrossCheck:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "source": SOURCE,
+            "source": self.source,
             "energy_j": self.energy_j,
             "ratio": self.ratio,
             "agrees": self.agrees,
@@ -62,7 +64,7 @@ def cross_check(
     deviation_j = math.hypot(standard(edges), standard(found.components))
     threshold = max(LEAST_THRESHOLD, DEVIATIONS * deviation_j / found.energy_j)
     ratio = energy_j / found.energy_j
-    return CrossCheck(found.energy_j, ratio, abs(ratio - 1) <= threshold, threshold)
+    return CrossCheck(power.account.source, found.energy_j, ratio, abs(ratio - 1) <= threshold, threshold)
 
 
 def disagreement(entry: LedgerEntry, check: CrossCheck) -> Finding:

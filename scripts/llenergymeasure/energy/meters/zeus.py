@@ -7,7 +7,7 @@ uncertainty are those of the other counters here. Opened only where a study name
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -17,7 +17,7 @@ from llenergymeasure.energy.findings import trace_incomplete
 from llenergymeasure.energy.integration.counter_energy import CounterWindow, counter_entry
 from llenergymeasure.energy.integration.sensors import family_of
 from llenergymeasure.energy.integration.ticks import CounterFailed, CounterReading, Period, characterise, read_counter
-from llenergymeasure.energy.ledger import Finished, Interval, LedgerEntry, Span
+from llenergymeasure.energy.ledger import Account, Finished, Interval, LedgerEntry, Span
 from llenergymeasure.energy.meter import MeterContext, MeterUnavailable
 from llenergymeasure.energy.sampling.power_sampler import PowerReading, PowerSampler
 from llenergymeasure.energy.sampling.thread import SamplerThread
@@ -180,9 +180,9 @@ class ZeusMeter:
     def _finished(
         self, span: Span, counter: ZeusCounter, readings: Sequence[CounterReading]
     ) -> tuple[LedgerEntry, list[Interval]]:
-        window = CounterWindow(counter.uuid, family_of(counter.board), readings, self._periods[counter.uuid])
-        entry, pieces = counter_entry(span, window)
-        return replace(entry, source=SOURCE, domain=counter.domain), pieces
+        account = Account(counter.uuid, counter.domain, SOURCE)
+        window = CounterWindow(account, family_of(counter.board), readings, self._periods[counter.uuid])
+        return counter_entry(span, window)
 
     def trace(self) -> list[dict[str, Any]]:
         return []

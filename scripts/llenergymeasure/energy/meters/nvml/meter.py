@@ -10,13 +10,11 @@ from typing import Any
 import pynvml
 
 from llenergymeasure.energy.findings import Finding, trace_incomplete
-from llenergymeasure.energy.integration.counter_energy import SOURCE as COUNTER_SOURCE
 from llenergymeasure.energy.integration.counter_energy import CounterWindow, counter_entry
 from llenergymeasure.energy.integration.cross_check import cross_check, disagreement
-from llenergymeasure.energy.integration.integrated_power import SOURCE as POWER_SOURCE
 from llenergymeasure.energy.integration.integrated_power import PowerWindow, follow_s, noise_of, power_entry
 from llenergymeasure.energy.integration.ticks import CounterReading
-from llenergymeasure.energy.ledger import Finished, Interval, LedgerEntry, Span
+from llenergymeasure.energy.ledger import Account, Finished, Interval, LedgerEntry, Span
 from llenergymeasure.energy.meter import MeterContext
 from llenergymeasure.energy.meters.nvml.board import cuda_driver_version
 from llenergymeasure.energy.meters.nvml.device import NvmlDevice
@@ -27,6 +25,7 @@ from llenergymeasure.energy.sampling.host import SamplerProcess
 from llenergymeasure.energy.sampling.power_sampler import Host, PowerSample, PowerSampler
 from llenergymeasure.energy.sampling.thread import SamplerThread
 
+COUNTER_SOURCE, POWER_SOURCE = "measured:nvml-total-energy", "measured:nvml-power"
 # Around an edge the same work runs for: the longest lag, the polling after an edge, and a tick more.
 STEADY_S = 0.5
 # How many ticks the counters are followed for after a window; for no longer than the slowest one known needs.
@@ -133,14 +132,14 @@ class NvmlMeter:
         self, span: Span, device: NvmlDevice, counter: Sequence[CounterReading], own: Sequence[PowerSample]
     ) -> tuple[LedgerEntry, list[Interval], list[Finding]]:
         """One device's entry, its pieces, and what is wrong with it as a whole."""
-        source = POWER_SOURCE if device.counter_missing else COUNTER_SOURCE
+        account = Account(device.uuid, "gpu", POWER_SOURCE if device.counter_missing else COUNTER_SOURCE)
         if any(reading.lost for reading in counter) or any(sample.reading.lost for sample in own):
             reason = "the device was lost in the window (GPU is lost)"
-            return span.unknown(device.uuid, "gpu", source, reason), [], [lost(device.uuid, span.phase)]
+            return span.unknown(*account, reason), [], [lost(device.uuid, span.phase)]
         power = _power_window(device, own)
         if device.counter_missing:
             return *power_entry(span, power), []
-        window = CounterWindow(device.uuid, device.family, counter, device.tick_period, noise_of(span, power))
+        window = CounterWindow(account, device.family, counter, device.tick_period, noise_of(span, power))
         entry, pieces = counter_entry(span, window)
         if entry.energy_j is None:
             return entry, pieces, []
@@ -183,4 +182,4 @@ def _power_window(device: NvmlDevice, own: Sequence[PowerSample]) -> PowerWindow
     points = [(sample.time_s, sample.reading.power_w) for sample in own if sample.reading.power_w is not None]
     name = device.power.name if device.power else "power"
     averaging_s = device.power.averaging_s if device.power else 0.0
-    return PowerWindow(device.uuid, device.family, name, averaging_s, points, failure)
+    return PowerWindow(Account(device.uuid, "gpu", POWER_SOURCE), device.family, name, averaging_s, points, failure)
