@@ -24,6 +24,7 @@ from llenergymeasure.config.settings.protocol import BaselineConfig, EnergyConfi
 from llenergymeasure.config.settings.pytorch import AUTOMATIC_MAPS, STATIC_CACHES
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.setting_paths import flatten, sections
+from llenergymeasure.records.meters import read_at_intervals
 
 
 class Values:
@@ -469,9 +470,9 @@ def _meters_repeated(value: Values) -> str | None:
 )
 def _meter_settings(value: Values) -> str | None:
     meters = value.given("energy.meters")
-    if {"nvml", "rapl"} & set(meters) or not _changed(value, "energy", EnergyConfig, ("power_interval_s",)):
+    if set(read_at_intervals()) & set(meters) or not _changed(value, "energy", EnergyConfig, ("power_interval_s",)):
         return None
-    return f"{show(meters)} leaves power_interval_s (nvml, rapl) without effect"
+    return f"{show(meters)} leaves power_interval_s ({', '.join(read_at_intervals())}) without effect"
 
 
 def _changed(value: Values, section: str, model: type[BaseModel], names: tuple[str, ...]) -> list[str]:
