@@ -11,10 +11,8 @@ from typing import Any
 
 from llenergymeasure.energy.integration.sensors import UNKNOWN
 from llenergymeasure.energy.integration.ticks import characterise
-from llenergymeasure.energy.ledger import Finished, Span
 from llenergymeasure.energy.meter import MeterContext
-from llenergymeasure.energy.sampling.thread import SamplerThread
-from llenergymeasure.energy.ticking_counters import Counter, Sources, TickingCounters, steady_s
+from llenergymeasure.energy.ticking_counters import Counter, Sources, TickingCounters
 from llenergymeasure.records.meters import METERS, MeterEntry, Source
 
 WATTS, TICK_S = 50, 0.02
@@ -29,43 +27,18 @@ def open_toy(context: MeterContext) -> ToyMeter:
     return ToyMeter(replace(plug, tick_period=periods[plug.uuid]), context)
 
 
-class ToyMeter:
+class ToyMeter(TickingCounters[Counter]):
     name = "toy"
-    domains = frozenset({"total"})
-    device_uuids: frozenset[str] = frozenset()
 
     def __init__(self, plug: Counter, context: MeterContext) -> None:
-        self._plug = plug
-        host = SamplerThread(context.power_interval_s, context.clock)
-        self._counters = TickingCounters(host, Sources("measured:toy"), context)
+        super().__init__([plug], Sources("measured:toy"), context)
 
     def restrict(self, device_uuids: Collection[str]) -> None:
         """Nothing: the plug powers the whole machine."""
 
-    @property
-    def steady_s(self) -> float:
-        return steady_s([self._plug])
-
-    def prepare(self, phase: str) -> None:  # noqa: ARG002
-        self._counters.prepare([self._plug])
-
-    def begin(self, phase: str) -> None:  # noqa: ARG002
-        self._counters.begin()
-
-    def end(self) -> None:
-        self._counters.end()
-
-    def finish(self, span: Span) -> Finished:
-        return self._counters.finish(span)
-
-    def trace(self) -> list[dict[str, Any]]:
-        return self._counters.trace()
-
     def describe(self) -> dict[str, Any]:
-        return {"meter": self.name, "devices": [{"uuid": None, "name": self._plug.name}], "refused": []}
-
-    def close(self) -> None:
-        self._counters.close()
+        devices = [{"uuid": None, "name": plug.name, "domain": plug.domain, "metered": True} for plug in self.active]
+        return {"meter": self.name, "devices": devices, "refused": []}
 
 
 ENTRY = MeterEntry(

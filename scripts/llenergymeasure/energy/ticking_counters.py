@@ -1,13 +1,14 @@
 """The windows of every meter whose devices have an energy counter that ticks, or power readings where it is missing.
 
 A meter finds its devices and says where its figures come from; sampling, waiting and integrating are the same for all.
+zeus.py is the shortest such meter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from llenergymeasure.energy.clock import Clock
 from llenergymeasure.energy.findings import Finding, device_lost, trace_incomplete
@@ -18,8 +19,10 @@ from llenergymeasure.energy.integration.sensors import Family
 from llenergymeasure.energy.integration.ticks import CounterReading, Period, read_counter
 from llenergymeasure.energy.ledger import Account, Finished, Interval, LedgerEntry, Span
 from llenergymeasure.energy.meter import MeterContext
+from llenergymeasure.energy.sampling.host import SamplerProcess
 from llenergymeasure.energy.sampling.loop import PowerReading, PowerSample, Sampled
 from llenergymeasure.energy.sampling.power_sampler import Host, PowerSampler
+from llenergymeasure.energy.sampling.thread import SamplerThread
 
 # Around an edge the same work runs for: the longest lag, the polling after an edge, and a tick more.
 STEADY_S = 0.5
@@ -62,6 +65,9 @@ class TickingDevice(Sampled, Protocol):
     def tick_period(self) -> Period | None: ...
 
 
+D = TypeVar("D", bound=TickingDevice)
+
+
 @dataclass(frozen=True)
 class Counter:
     """A device that has an energy counter and tells nothing else; `read` gives millijoules or raises CounterFailed."""
@@ -94,39 +100,46 @@ class Sources:
     power: str | None = None
 
 
-def steady_s(devices: Sequence[TickingDevice]) -> float:
-    """How long the work of a window should run before it opens and after it closes.
+class TickingCounters(Generic[D]):
+    """What a meter of such devices does in and around windows. The meter adds `name`, `restrict` and `describe`.
 
-    Long enough for the longest lag, two ticks of a slow counter, and half of what a power reading averages.
-    """
-    averaging_s = [device.power.averaging_s for device in devices if device.power]
-    return STEADY_S + max(averaging_s, default=0.0) / 2 if devices else 0.0
-
-
-class TickingCounters:
-    """Reads devices in and around a window, and works out its entries.
-
+    active: the devices that are counted from the next window on
     readings: of each device, those inside the window that was finished last
     """
 
-    def __init__(self, host: Host, sources: Sources, context: MeterContext) -> None:
+    def __init__(
+        self, active: Sequence[D], sources: Sources, context: MeterContext, *, opener: str | None = None
+    ) -> None:
+        """opener: what a `SamplerProcess` opens the devices by; None where no other process can open them."""
+        self.active = active
+        self.readings: dict[str, list[PowerReading]] = {}
         self._sources = sources
         self._clock = context.clock
+        host = _host(opener, context)
         self._sampler = PowerSampler(host, context.power_interval_s, sources.power, context.warn, context.clock)
-        self._devices: Sequence[TickingDevice] = ()
-        self.readings: dict[str, list[PowerReading]] = {}
 
-    def prepare(self, devices: Sequence[TickingDevice]) -> None:
-        """Read these devices from now on; returns when each counter has ticked, or had time to."""
-        self._devices = devices
-        self._sampler.start(devices)
+    @property
+    def domains(self) -> frozenset[str]:
+        return frozenset(device.domain for device in self.active)
 
-    def begin(self) -> None:
-        """The window opens now."""
+    @property
+    def device_uuids(self) -> frozenset[str]:
+        """Empty: a meter whose devices have the UUIDs that torch gives them says so itself."""
+        return frozenset()
+
+    @property
+    def steady_s(self) -> float:
+        """Long enough for the longest lag, two ticks of a slow counter, and half of what a power reading averages."""
+        averaging_s = [device.power.averaging_s for device in self.active if device.power]
+        return STEADY_S + max(averaging_s, default=0.0) / 2 if self.active else 0.0
+
+    def prepare(self, phase: str) -> None:  # noqa: ARG002
+        self._sampler.start(self.active)
+
+    def begin(self, phase: str) -> None:  # noqa: ARG002
         self._sampler.opened()
 
     def end(self) -> None:
-        """The window has just closed."""
         self._sampler.closed()
 
     def finish(self, span: Span) -> Finished:
@@ -137,7 +150,7 @@ class TickingCounters:
         intervals: list[Interval] = []
         findings = trace_incomplete(self._sampler.trouble)
         self.readings = {}
-        for device in self._devices:
+        for device in self.active:
             samples = [sample for sample in read.samples if sample.uuid == device.uuid]
             inside = [sample.reading for sample in samples if span.start_s <= sample.time_s <= span.end_s]
             self.readings[device.uuid] = inside
@@ -148,7 +161,6 @@ class TickingCounters:
         return Finished(entries, intervals, findings)
 
     def trace(self) -> list[dict[str, Any]]:
-        """Power samples taken in windows since the last call."""
         return self._sampler.trace()
 
     def close(self) -> None:
@@ -157,7 +169,7 @@ class TickingCounters:
     def _follow_s(self) -> float:
         """How long after its end a window is followed: until a tick after the longest lag, and averages are down."""
         follow_for_s = [0.0]
-        for device in self._devices:
+        for device in self.active:
             if device.counter_missing is None:
                 period_s = LONGEST_TICK_S if device.tick_period is None else device.tick_period.period_s
                 follow_for_s.append(device.family.lag_bound_s + min(FOLLOWED_TICKS * period_s, LONGEST_TICK_S))
@@ -198,3 +210,10 @@ class TickingCounters:
         points = [(sample.time_s, sample.reading.power_w) for sample in samples if sample.reading.power_w is not None]
         account = Account(device.uuid, device.domain, self._sources.power)
         return PowerWindow(account, device.family, device.power.name, device.power.averaging_s, points, failure)
+
+
+def _host(opener: str | None, context: MeterContext) -> Host:
+    """A process of its own, wherever that can open the devices and read the meters' clock."""
+    if opener is not None and context.clock.across_processes:
+        return SamplerProcess(opener, context.power_interval_s)
+    return SamplerThread(context.power_interval_s, context.clock)

@@ -35,6 +35,9 @@ def open_meters(config: EnergyConfig, clock: Clock = CLOCK) -> MeterSet:
     warn = WarningLog()
     meters: list[Meter] = []
     refused: list[dict[str, str]] = []
+    for name in config.meters or ():
+        if name not in METERS:
+            raise MeterUnavailable(name, f"there is no such meter, only {', '.join(METERS)}")
     wanted = _wanted(config)
     try:
         for entry in wanted:

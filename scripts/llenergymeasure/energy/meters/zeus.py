@@ -15,10 +15,8 @@ from typing import Any
 from llenergymeasure.energy.clock import Clock
 from llenergymeasure.energy.integration.sensors import family_of
 from llenergymeasure.energy.integration.ticks import CounterFailed, characterise
-from llenergymeasure.energy.ledger import Finished, Span
 from llenergymeasure.energy.meter import MeterContext, MeterUnavailable
-from llenergymeasure.energy.sampling.thread import SamplerThread
-from llenergymeasure.energy.ticking_counters import Counter, Sources, TickingCounters, steady_s
+from llenergymeasure.energy.ticking_counters import Counter, Sources, TickingCounters
 
 SOURCES = Sources(counter="measured:zeus")
 # What the parts of a system on a chip are called there; what else it tells is in no domain of ours.
@@ -105,49 +103,22 @@ def _guarded(read: Callable[[], Any], failure: type[Exception]) -> Callable[[], 
     return guarded
 
 
-class ZeusMeter:
-    """Counters of the whole devices; every process on them counts."""
+class ZeusMeter(TickingCounters[Counter]):
+    """Counters of the whole devices; every process on them counts.
+
+    Zeus numbers devices; the UUIDs that torch knows cannot be matched with its numbers on every platform. Its device
+    layer is one per process and closes itself.
+    """
 
     name = "zeus"
-    # Zeus numbers devices; the UUIDs that torch knows cannot be matched with its numbers on every platform.
-    device_uuids: frozenset[str] = frozenset()
 
-    def __init__(
-        self,
-        context: MeterContext,
-        counters: list[Counter],
-        refused: list[str],
-    ) -> None:
+    def __init__(self, context: MeterContext, counters: list[Counter], refused: list[str]) -> None:
+        super().__init__(counters, SOURCES, context)
         self._all = counters
-        self._active = counters
         self._refused = refused
-        self._counters = TickingCounters(SamplerThread(context.power_interval_s, context.clock), SOURCES, context)
-
-    @property
-    def domains(self) -> frozenset[str]:
-        return frozenset(counter.domain for counter in self._active)
 
     def restrict(self, device_uuids: Collection[str]) -> None:
-        self._active = [counter for counter in self._all if device_uuids or counter.domain != "gpu"]
-
-    @property
-    def steady_s(self) -> float:
-        return steady_s(self._active)
-
-    def prepare(self, phase: str) -> None:  # noqa: ARG002
-        self._counters.prepare(self._active)
-
-    def begin(self, phase: str) -> None:  # noqa: ARG002
-        self._counters.begin()
-
-    def end(self) -> None:
-        self._counters.end()
-
-    def finish(self, span: Span) -> Finished:
-        return self._counters.finish(span)
-
-    def trace(self) -> list[dict[str, Any]]:
-        return self._counters.trace()
+        self.active = [counter for counter in self._all if device_uuids or counter.domain != "gpu"]
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -161,13 +132,9 @@ class ZeusMeter:
                     "how": f"the energy counter of {counter.uuid}, all processes on it",
                     "counter_update_period_s": counter.tick_period and counter.tick_period.period_s,
                     "sensor_gain_bound": counter.family.gain_bound,
-                    "metered": counter in self._active,
+                    "metered": counter in self.active,
                 }
                 for counter in self._all
             ],
             "refused": [{"device": None, "reason": reason} for reason in self._refused],
         }
-
-    def close(self) -> None:
-        """Zeus's device layer is one per process and closes itself."""
-        self._counters.close()

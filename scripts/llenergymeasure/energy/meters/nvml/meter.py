@@ -17,16 +17,13 @@ from llenergymeasure.energy.meters.nvml.device import NvmlDevice
 from llenergymeasure.energy.meters.nvml.findings import facts_of, findings_of, hidden_processes
 from llenergymeasure.energy.meters.nvml.state import BoardState
 from llenergymeasure.energy.meters.nvml.visible_devices import Selection
-from llenergymeasure.energy.sampling.host import SamplerProcess
-from llenergymeasure.energy.sampling.power_sampler import Host
-from llenergymeasure.energy.sampling.thread import SamplerThread
-from llenergymeasure.energy.ticking_counters import Sources, TickingCounters, steady_s
+from llenergymeasure.energy.ticking_counters import Sources, TickingCounters
 
 SOURCES = Sources(counter="measured:nvml-total-energy", power="measured:nvml-power")
 OPENER = "llenergymeasure.energy.meters.nvml.device:board_opener"
 
 
-class NvmlMeter:
+class NvmlMeter(TickingCounters[NvmlDevice]):
     """Energy of NVIDIA boards, read from a process of its own around and in a window."""
 
     name = "nvml"
@@ -38,19 +35,14 @@ class NvmlMeter:
         visible: list[NvmlDevice],
         selection: Selection,
     ) -> None:
+        super().__init__(visible, SOURCES, context, opener=OPENER)
         self._warn = context.warn
         self._devices = devices
-        self._active = visible
         self._selection = selection
         self._before: dict[str, BoardState] = {}
-        self._counters = TickingCounters(_host(context), SOURCES, context)
         self._driver = pynvml.nvmlSystemGetDriverVersion()
         self._holds_model = False
         self._open = True
-
-    @property
-    def domains(self) -> frozenset[str]:
-        return frozenset({"gpu"} if self._active else ())
 
     @property
     def device_uuids(self) -> frozenset[str]:
@@ -60,34 +52,24 @@ class NvmlMeter:
         elsewhere = sorted(set(device_uuids) - {board.uuid for board in self._selection.boards})
         if elsewhere:
             self._warn("device_order", f"the model is on {', '.join(elsewhere)}, not on the GPUs metered until now")
-        self._active = [device for device in self._devices if device.uuid in device_uuids]
+        self.active = [device for device in self._devices if device.uuid in device_uuids]
         self._holds_model = True
 
     def temperatures_c(self) -> dict[str, float]:
         """Temperature of each metered device that tells it, in °C; for use outside windows."""
-        told = {device.uuid: device.temperature_c() for device in self._active}
-        return {uuid: temperature_c for uuid, temperature_c in told.items() if temperature_c is not None}
+        temperatures_c = {device.uuid: device.temperature_c() for device in self.active}
+        return {uuid: celsius for uuid, celsius in temperatures_c.items() if celsius is not None}
 
-    @property
-    def steady_s(self) -> float:
-        return steady_s(self._active)
-
-    def prepare(self, phase: str) -> None:  # noqa: ARG002
-        self._before = {device.uuid: device.state() for device in self._active}
-        self._counters.prepare(self._active)
-
-    def begin(self, phase: str) -> None:  # noqa: ARG002
-        self._counters.begin()
-
-    def end(self) -> None:
-        self._counters.end()
+    def prepare(self, phase: str) -> None:
+        self._before = {device.uuid: device.state() for device in self.active}
+        super().prepare(phase)
 
     def finish(self, span: Span) -> Finished:
-        finished = self._counters.finish(span)
+        finished = super().finish(span)
         findings: list[Finding] = []
         facts: dict[str, Any] = {}
-        for device in self._active:
-            readings = self._counters.readings[device.uuid]
+        for device in self.active:
+            readings = self.readings[device.uuid]
             before, after = self._before[device.uuid], device.state()
             # Before the load no process of ours is on the board, so that nobody can tell whose ids these are.
             if self._holds_model and (hidden := hidden_processes(device.uuid, after)) is not None:
@@ -96,11 +78,8 @@ class NvmlMeter:
             facts[device.uuid] = facts_of(device, readings, before, after)
         return replace(finished, findings=[*finished.findings, *findings], facts=facts)
 
-    def trace(self) -> list[dict[str, Any]]:
-        return self._counters.trace()
-
     def describe(self) -> dict[str, Any]:
-        active = {device.uuid for device in self._active}
+        active = {device.uuid for device in self.active}
         return {
             "meter": self.name,
             "driver": self._driver,
@@ -113,12 +92,5 @@ class NvmlMeter:
     def close(self) -> None:
         if self._open:
             self._open = False
-            self._counters.close()
+            super().close()
             pynvml.nvmlShutdown()
-
-
-def _host(context: MeterContext) -> Host:
-    """A process of its own, wherever that can read the meters' clock."""
-    if context.clock.across_processes:
-        return SamplerProcess(OPENER, context.power_interval_s)
-    return SamplerThread(context.power_interval_s, context.clock)
