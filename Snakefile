@@ -49,7 +49,7 @@ rule all:
     input:
         f"{RESULTS}/validation.json",
         f"{RESULTS}/report.html",
-        f"{RESULTS}/answer.txt",
+        f"{RESULTS}/summary.txt",
         f"{RESULTS}/ro-crate-metadata.json",
         # Named here too, so that one that was deleted is measured again.
         measured("measurements.jsonl"),
