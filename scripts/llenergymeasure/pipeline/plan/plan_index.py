@@ -90,6 +90,18 @@ class PlanIndex:
         """Every model, assistant and adapter of all setups, once."""
         return list({source.key: source for setup in self.setups.values() for source in setup.sources}.values())
 
+    def setup_of_job(self, wildcards: Mapping[str, str]) -> str:
+        """Id of the setup that a job holds, from its wildcards: `setup_id`, `session_id`, or `key` and `recipe`.
+
+        Of several setups that read the same quantized weights, it is the first.
+        """
+        if (setup_id := wildcards.get("setup_id")) is not None:
+            return setup_id
+        if (session_id := wildcards.get("session_id")) is not None:
+            return self.sessions[session_id].setup_id
+        quantized = f"{wildcards['key']}.quantized-{wildcards['recipe']}"
+        return next(setup_id for setup_id, setup in self.setups.items() if setup.quantized == quantized)
+
     @property
     def experiments(self) -> int:
         return sum(session.experiments for session in self.sessions.values())
