@@ -91,7 +91,7 @@ def test_without_a_file_the_study_is_the_default_one() -> None:
     call = SnakemakeCall(yaml.safe_load((ROOT / "config/config.yaml").read_text("utf-8")), ROOT)
     run = StudyRun.open(call)
     assert run.call.study_files == (ROOT / "config/config.yaml",)
-    assert run.warnings[0] == "default: 2 warnings; it runs all the same"
+    assert run.warnings[0] == "default: 2 warnings; the study runs anyway"
 
 
 def test_a_model_is_made_once_and_needs_its_folder_no_more() -> None:

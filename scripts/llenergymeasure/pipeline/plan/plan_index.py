@@ -1,4 +1,4 @@
-"""The plan cut up for jobs: a small index of all of it, and a piece a setup and a session.
+"""The plan cut up for jobs: a small index of all of it, and one piece per setup and per session.
 
 A job, and a Snakemake on a cluster's node that reads the Snakefile for one job, needs its own piece and the index. So
 what a job reads does not grow with its study, and nothing is expanded twice. plan.json stays the whole and the truth.

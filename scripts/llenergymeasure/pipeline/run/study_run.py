@@ -196,4 +196,4 @@ def _warnings(study: Study, index: PlanIndex, paths: StudyPaths) -> list[str]:
     if not lines:
         return []
     count = len(doubts) + len(problems)
-    return [f"{study.name}: {count} warning{'' if count == 1 else 's'}; it runs all the same", *lines]
+    return [f"{study.name}: {count} warning{'' if count == 1 else 's'}; the study runs anyway", *lines]
