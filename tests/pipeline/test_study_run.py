@@ -39,15 +39,6 @@ def opened(config: dict[str, Any] | None = None, **call: Any) -> StudyRun:
     return StudyRun.open(SnakemakeCall(config, ROOT, (Path("study.yaml").absolute(),), **call))
 
 
-def session_of(run: StudyRun, attention: str) -> str:
-    assert run.plan is not None
-    entries = run.plan.experiments.values()
-    (session_id,) = {
-        entry["session_id"] for entry in entries if entry["config"]["pytorch"]["attn_implementation"] == attention
-    }
-    return str(session_id)
-
-
 def test_opening_a_study_writes_nothing() -> None:
     run = opened()
     assert (run.study.name, len(run.index.setups), len(run.index.order), run.warnings) == ("quick", 2, 4, ())
