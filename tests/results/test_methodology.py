@@ -21,8 +21,7 @@ from llenergymeasure.energy.meters.nvml import findings as nvml_findings
 from llenergymeasure.energy.meters.nvml import meter as nvml_meter
 from llenergymeasure.energy.meters.rapl import energy as rapl_energy
 from llenergymeasure.energy.sampling import loop as sampling_loop
-from llenergymeasure.measurement import measurement_record as record
-from llenergymeasure.measurement import settling
+from llenergymeasure.measurement import settling, window_findings
 from llenergymeasure.measurement import window_length as resolution
 from llenergymeasure.results.statistics import estimates as statistics
 from llenergymeasure.results.statistics import percentiles
@@ -95,8 +94,8 @@ def prose() -> str:
         f"and ±{percent(rapl_energy.GAIN_BOUNDS['ram'])} of its memory",
         f"by more than {percent(nvml_findings.CLOCK_FALL)} from the first to the last third",
         f"beyond their uncertainty, and by more than {percent(cross_check.LEAST_THRESHOLD)}",
-        f"the window is under {record.SHORT_WINDOW} of `measurement.min_window_s`",
-        f"its passes vary by more than {percent(record.UNSTABLE_CV)}",
+        f"the window is under {window_findings.SHORT_WINDOW} of `measurement.min_window_s`",
+        f"its passes vary by more than {percent(window_findings.UNSTABLE_CV)}",
         f"held down for over {percent(nvml_findings.THROTTLED_SHARE)} of the window",
         f"SMs busy for over {nvml_findings.FOREIGN_SM_PERCENT:g} % of the window",
         f"differ by no more than {percent(settling.TOLERANCE)}, in power",
