@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from llenergymeasure.config import DecoderConfig, ExperimentConfig, PyTorchConfig
-from llenergymeasure.config.rules.rules import rules
-from llenergymeasure.config.settings.setting_paths import is_leaf
+from llenergymeasure.config.rules.rulebook import rules
+from llenergymeasure.config.settings.experiment import ExperimentSettings
+from llenergymeasure.config.settings.setting_paths import is_leaf, sections
 from llenergymeasure.config.study.build import build
 
 GREEDY = {"decoder.do_sample": False}
@@ -132,7 +133,11 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"pytorch.max_memory": {"cpu": "1GiB"}, "pytorch.device_map": "cpu"},
         {"pytorch.max_memory": {"cpu": "1GiB"}, "pytorch.device_map": "balanced"},
     ),
-    ("processes-above-prompts", {"pytorch.num_processes": 4, "n": 3}, {"pytorch.num_processes": 3, "n": 3}),
+    (
+        "processes-above-prompts",
+        {"pytorch.num_processes": 4, "n_prompts": 3},
+        {"pytorch.num_processes": 3, "n_prompts": 3},
+    ),
     (
         "processes-exclude-device-map",
         {"pytorch.num_processes": 2, "pytorch.device_map": "auto"},
@@ -256,7 +261,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"pytorch.attn_implementation": "flash_attention_2", "precision": "fp32"},
         {"pytorch.attn_implementation": "flash_attention_2", "precision": "fp16"},
     ),
-    ("batch-larger-than-n", {"pytorch.batch_size": 101}, {"pytorch.batch_size": 100}),
+    ("batch-above-prompts", {"pytorch.batch_size": 101}, {"pytorch.batch_size": 100}),
     ("sampler-needs-sampling", {"decoder.temperature": 0.7, **GREEDY}, {"decoder.top_k": 50, **GREEDY}),
     ("min-p-needs-sampling", {"decoder.min_p": 0.1, **GREEDY}, {"decoder.min_p": 0.1}),
     ("temperature-zero-sampling", {"decoder.temperature": 0.0}, {"decoder.temperature": 0.01}),
@@ -383,6 +388,18 @@ def test_rules_hold_for_configurations_made_in_python() -> None:
         ExperimentConfig(model="org/name", fixed_output=False, decoder=DecoderConfig(min_new_tokens=999))
     with pytest.raises(ValidationError, match="passthrough-names-setting"):
         ExperimentConfig(model="org/name", passthrough_kwargs={"from_pretrained": {"torch_dtype": "float16"}})
+
+
+def test_checked_experiments_have_the_shape_of_the_settings() -> None:
+    shape, checked = ExperimentSettings.model_fields, ExperimentConfig.model_fields
+    assert list(checked) == list(shape)
+    assert {name: field.description for name, field in checked.items()} == {
+        name: field.description for name, field in shape.items()
+    }
+    for name, section in sections().items():
+        kind = checked[name].annotation
+        assert isinstance(kind, type) and issubclass(kind, section)
+        assert list(kind.model_fields) == list(section.model_fields)
 
 
 def test_a_wrong_value_hides_no_other_rule_but_its_own() -> None:

@@ -38,7 +38,7 @@ def device_map(seen: Observation, requested: Any) -> ProbeResult:
 
 
 def _chosen(seen: Observation) -> str:
-    """What this pipeline passed where nobody asked."""
+    """What this pipeline passed where the study does not set it."""
     given = seen.loaded.load_keywords.get("device_map", "the tensor-parallel plan")
     return f"cuda:{given['']}" if isinstance(given, dict) else str(given)
 

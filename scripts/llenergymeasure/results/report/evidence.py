@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llenergymeasure.records.labels import show
+from llenergymeasure.records.labels import value_label
 
 # Worst first: what one replicate ignored is not excused by the others.
 VERDICTS = ("ignored", "unverifiable", "applied", "default")
@@ -32,11 +32,11 @@ def merged_evidence(records: Iterable[Mapping[str, Any]]) -> list[Finding]:
     found = []
     for path, several in entries.items():
         worst = min(several, key=lambda entry: VERDICTS.index(entry["verdict"]))
-        effective = list(dict.fromkeys(show(entry["effective"]) for entry in several))
+        effective = list(dict.fromkeys(value_label(entry["effective"]) for entry in several))
         found.append(
             Finding(
                 path=path,
-                requested="" if worst["requested"] is None else show(worst["requested"]),
+                requested="" if worst["requested"] is None else value_label(worst["requested"]),
                 effective=" / ".join(effective) + (" (differs between replicates)" if len(effective) > 1 else ""),
                 observed=worst["observed"],
                 verdict=worst["verdict"],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from llenergymeasure.config.problems.text import printable
+from llenergymeasure.config.problems.text import first_few, printable, shortened
 from llenergymeasure.results.reading.read import StudyResults
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment, experiments_of, source_words
 from llenergymeasure.results.report.formatting import Scale, percent, scale_of
@@ -108,6 +108,4 @@ def _failures(experiments: list[Experiment], warnings: int) -> str:
         f"{number} {status}" for status in ("failed", "invalid", "partial") if (number := _count(experiments, status))
     )
     reasons = list(dict.fromkeys(f"{item.label}: {item.reason}" for item in bad))
-    shown = "; ".join(reason if len(reason) <= 160 else f"{reason[:159]}…" for reason in reasons[:2])
-    more = f" (and {len(reasons) - 2} more)" if len(reasons) > 2 else ""
-    return f"{counts}, {noted}; {shown}{more}"
+    return f"{counts}, {noted}; {first_few((shortened(reason, 160) for reason in reasons), 2, '; ')}"
