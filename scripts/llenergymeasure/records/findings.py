@@ -40,7 +40,7 @@ FINDINGS: dict[str, Kind] = {
     ),
     "logits-not-finite": Kind(
         INVALID,
-        "the model's logits in the first warm-up pass hold NaN or infinity: its output means nothing",
+        "the model's logits in the first warm-up pass contain NaN or infinity: its output means nothing",
         "set `precision: bf16` or `fp32`, or another attention; check the model's weights",
     ),
     "recompiled-in-window": Kind(
@@ -61,7 +61,7 @@ FINDINGS: dict[str, Kind] = {
     # Suspect: something disturbed the window, or it is not long or steady enough.
     "logits-not-checked": Kind(
         SUSPECT,
-        "the model generates in a way of its own, so nobody looked at its logits",
+        "the model brings its own way of generating, so nothing could check its logits",
         "read a few outputs (`outputs.parquet`) before you quote the figures",
     ),
     "graphs-recorded-in-window": Kind(
@@ -166,7 +166,7 @@ FINDINGS: dict[str, Kind] = {
     ),
     "warmup-not-stable": Kind(
         SUSPECT,
-        "latency or temperature was still varying when the warm-up was given up",
+        "latency or temperature still varied when the warm-up gave up",
         "raise `warmup.max_passes`, or find out what varies: other load, heat, clocks",
     ),
     "temperature-out-of-band": Kind(
@@ -288,7 +288,7 @@ FINDINGS: dict[str, Kind] = {
     ),
     "nvml-sensor-missing": Kind(
         WARNING,
-        "the board does not tell one of its sensors",
+        "the board does not report one of its sensors",
         "nothing; what it would have shown is empty",
     ),
     "power-sampler-died": Kind(
