@@ -298,7 +298,7 @@ def test_a_process_of_another_namespace_is_counted_and_not_accused(quick_gpu_mac
     assert found(answer) == []
     facts = answer["windows"][0]["facts"][uuid(0)]
     assert (facts["processes_told"], facts["hidden_processes"], facts["process_memory_bytes"]) == (False, 1, None)
-    assert [warning["code"] for warning in answer["warnings"]] == ["processes_hidden"]
+    assert [warning["code"] for warning in answer["warnings"]] == ["processes-hidden"]
 
 
 @pytest.fixture
@@ -318,7 +318,7 @@ def test_a_host_process_whose_id_exists_inside_a_container_is_not_accused(
     facts = answer["windows"][0]["facts"][uuid(0)]
     assert (facts["processes_told"], facts["other_processes"], facts["hidden_processes"]) == (False, [], 1)
     (warning,) = answer["warnings"]
-    assert warning["code"] == "processes_hidden" and "--pid=host" in warning["message"]
+    assert warning["code"] == "processes-hidden" and "--pid=host" in warning["message"]
 
 
 def test_a_container_whose_driver_lists_nothing_is_told_once_the_model_is_there(
@@ -327,7 +327,7 @@ def test_a_container_whose_driver_lists_nothing_is_told_once_the_model_is_there(
     before = quick_gpu_machine(nvml({"seconds": 0.2}), **container)
     assert before["warnings"] == []
     after = quick_gpu_machine(nvml(LOADED), **container)
-    assert [warning["code"] for warning in after["warnings"]] == ["processes_hidden"]
+    assert [warning["code"] for warning in after["warnings"]] == ["processes-hidden"]
 
 
 def test_a_container_in_which_we_see_ourselves_hides_nothing(
@@ -362,7 +362,7 @@ def test_an_id_that_by_chance_is_one_of_ours_in_a_container_tells_nothing(
     facts = answer["windows"][0]["facts"][uuid(0)]
     assert (facts["processes_told"], facts["hidden_processes"]) == (False, 2)
     assert (facts["process_memory_bytes"], facts["process_memory_reason"]) == (None, NOT_LISTED)
-    assert [warning["code"] for warning in answer["warnings"]] == ["processes_hidden"]
+    assert [warning["code"] for warning in answer["warnings"]] == ["processes-hidden"]
 
 
 def test_a_driver_that_hides_processes_is_a_fact(quick_gpu_machine: Run) -> None:
@@ -427,7 +427,7 @@ def test_the_counter_of_a_superchip_is_refused(quick_gpu_machine: Run, settings:
     assert entry["source"] == "measured:nvml-power" and "GPU scope" in entry["uncertainty_basis"]
     assert entry["energy_j"] == pytest.approx(200 * entry["duration_s"], rel=0.03)
     assert "superchip" in answer["describe"]["devices"][0]["counter"]
-    assert [warning["code"] for warning in answer["warnings"]] == ["nvml_counter_refused"]
+    assert [warning["code"] for warning in answer["warnings"]] == ["nvml-counter-refused"]
 
 
 def test_a_module_that_draws_nothing_makes_no_superchip(quick_gpu_machine: Run) -> None:

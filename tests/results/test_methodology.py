@@ -24,6 +24,7 @@ from llenergymeasure.energy.meters.rapl import energy as rapl_energy
 from llenergymeasure.energy.sampling import loop as sampling_loop
 from llenergymeasure.measurement import settling, window_findings
 from llenergymeasure.measurement import window_length as resolution
+from llenergymeasure.records.findings import FINDINGS
 from llenergymeasure.results.statistics import estimates as statistics
 from llenergymeasure.results.statistics import percentiles
 from llenergymeasure.results.statistics import power as detectable
@@ -42,25 +43,41 @@ def test_every_example_gives_what_the_pages_say() -> None:
     assert sum(result.failed for result in done) == 0
 
 
-def test_every_finding_is_on_a_page_with_its_verdict_and_none_that_is_not() -> None:
-    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (suspect|invalid) \|", text(), re.MULTILINE)
-    assert sorted(rows) == sorted(set(_findings()))
+def test_every_finding_is_on_a_page_with_its_verdict_and_what_to_do() -> None:
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (suspect|invalid|warning) \| (.+) \| (.+) \|$", text(), re.MULTILINE)
+    assert sorted(rows) == sorted((code, kind.severity, kind.meaning, kind.advice) for code, kind in FINDINGS.items())
 
 
-def _findings() -> Iterator[tuple[str, str]]:
-    """(code, severity) of every `Finding(...)` of the package whose code is written out."""
-    for path in [path for room in ("energy", "measurement") for path in (PACKAGE / room).rglob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Name)
-                and node.func.id == "Finding"
-                and node.args
-            ):
-                code, severity = node.args[:2]
-                if isinstance(code, ast.Constant):
-                    word = severity.value if isinstance(severity, ast.Constant) else ast.unparse(severity).lower()
-                    yield code.value, word
+def test_every_finding_of_the_catalogue_is_raised_somewhere_and_no_other() -> None:
+    raised = set(_raised())
+    assert raised == set(FINDINGS)
+
+
+def _raised() -> Iterator[str]:
+    """The codes with which the package raises findings and warnings, or keeps them to raise them later."""
+    for path in PACKAGE.rglob("*.py"):
+        if path.parent.name == "records":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        constants = {
+            target.id: node.value.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                code = node.args[0] if node.args else None
+                if called == "append" and isinstance(code, ast.Tuple):  # the caveats of a selection of boards
+                    called, code = "warn", code.elts[0]
+                of_logging = called == "warning" and isinstance(node.func, ast.Attribute)
+                if called in {"Finding", "warning", "warn", "_warn"} and not of_logging:
+                    if isinstance(code, ast.Constant):
+                        yield code.value
+                    elif isinstance(code, ast.Name) and code.id in constants:
+                        yield constants[code.id]
 
 
 def percent(share: float) -> str:

@@ -1,4 +1,4 @@
-"""The tables of config/README.md and docs/energy.md, generated from the models, the rules and the catalogues.
+"""The tables of config/README.md, docs/energy.md and docs/verdicts.md, generated from the models and catalogues.
 
 python -m llenergymeasure.docs_pages.reference     (with scripts/ on PYTHONPATH)
 """
@@ -25,10 +25,12 @@ from llenergymeasure.config.settings.setting_paths import sections
 from llenergymeasure.config.settings.study_config import StudyConfig
 from llenergymeasure.config.settings.type_words import wanted, when_not_set
 from llenergymeasure.docs_pages.schema import ROOT
+from llenergymeasure.records.findings import FINDINGS, INVALID, SUSPECT, WARNING, Severity
 from llenergymeasure.records.meters import METERS
 
 README = ROOT / "config" / "README.md"
 ENERGY_PAGE = ROOT / "docs" / "energy.md"
+VERDICTS_PAGE = ROOT / "docs" / "verdicts.md"
 # Tables of these pages that other code fills: benchmarks/gpu/page.py.
 _OF_OTHERS = frozenset({"boards"})
 _BLOCK = re.compile(r"(<!-- generated: (?P<name>[\w.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -70,6 +72,8 @@ def all_tables() -> Mapping[str, str]:
         "rules": _rules(),
         "meters": _meters(),
         "energy-sources": _energy_sources(),
+        "findings": _findings(INVALID, SUSPECT),
+        "warnings": _findings(WARNING),
     }
     for name, model in sections().items():
         tables[name] = _keys(model, list(model.model_fields), name)
@@ -148,13 +152,20 @@ def _energy_sources() -> str:
     return _table(["source", "what it covers", "how"], rows)
 
 
+def _findings(*severities: Severity) -> str:
+    """The kinds of finding of these severities, the worst first."""
+    kinds = [(code, kind) for severity in severities for code, kind in FINDINGS.items() if kind.severity == severity]
+    rows = [[f"`{code}`", kind.severity, kind.meaning, kind.advice] for code, kind in kinds]
+    return _table(["code", "verdict", "when", "what to do"], rows)
+
+
 def _table(head: list[str], rows: list[list[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
 
 
 def main(arguments: list[str]) -> None:
-    for page in [Path(arguments[0])] if arguments else [README, ENERGY_PAGE]:
+    for page in [Path(arguments[0])] if arguments else [README, ENERGY_PAGE, VERDICTS_PAGE]:
         page.write_text(with_fresh_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 

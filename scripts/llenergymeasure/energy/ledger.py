@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
-from llenergymeasure.energy.findings import Finding
 from llenergymeasure.energy.uncertainty import Component, basis_of, expanded, standard
+from llenergymeasure.records.finding import Finding
 
 MEASURED = "measured:"
 ESTIMATED = "estimated:"

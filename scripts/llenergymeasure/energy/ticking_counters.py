@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from llenergymeasure.energy.clock import Clock
-from llenergymeasure.energy.findings import Finding, device_lost, trace_incomplete
+from llenergymeasure.energy.findings import device_lost, trace_incomplete
 from llenergymeasure.energy.integration.counter_energy import CounterWindow, counter_entry
 from llenergymeasure.energy.integration.cross_check import cross_check, disagreement
 from llenergymeasure.energy.integration.integrated_power import PowerWindow, follow_s, noise_of, power_entry
@@ -23,6 +23,7 @@ from llenergymeasure.energy.sampling.host import SamplerProcess
 from llenergymeasure.energy.sampling.loop import PowerReading, PowerSample, Sampled
 from llenergymeasure.energy.sampling.power_sampler import Host, PowerSampler
 from llenergymeasure.energy.sampling.thread import SamplerThread
+from llenergymeasure.records.finding import Finding
 
 # Around an edge the same work runs for: the longest lag, the polling after an edge, and a tick more.
 STEADY_S = 0.5

@@ -13,6 +13,7 @@ from llenergymeasure.engine.loading.load import LoadedModel
 from llenergymeasure.engine.loading.quantized import made_with
 from llenergymeasure.engine.replicas import Group
 from llenergymeasure.measurement.weights_source import QuantizedWeights
+from llenergymeasure.records.finding import warning
 
 
 def load_record(
@@ -78,4 +79,4 @@ def load_memory_part(loaded: LoadedModel, group: Group) -> dict[str, Any]:
 def padding_warnings(loaded: LoadedModel) -> list[dict[str, str]]:
     """A warning where the tokenizer's own padding could not be used."""
     message = padding_replaced(loaded.tokenizer, embedding_rows(loaded.model))
-    return [] if message is None else [{"code": "padding-replaced", "message": message}]
+    return [] if message is None else [warning("padding-replaced", message)]

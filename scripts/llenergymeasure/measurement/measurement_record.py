@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llenergymeasure.energy import Finding
 from llenergymeasure.engine.evidence import Observation
 from llenergymeasure.engine.generation.generation import Request
 from llenergymeasure.engine.plain import plain
@@ -15,9 +14,11 @@ from llenergymeasure.measurement.calibration import Calibration
 from llenergymeasure.measurement.measuring import Measurement
 from llenergymeasure.measurement.memory_checks import DriverMemory, MemoryWatch
 from llenergymeasure.measurement.prompts.prompts import PromptSet
-from llenergymeasure.measurement.validity import INVALID, judge
+from llenergymeasure.measurement.validity import judge
 from llenergymeasure.measurement.weights_source import QuantizedWeights
 from llenergymeasure.models.snapshot import Snapshot
+from llenergymeasure.records.finding import Finding, warning
+from llenergymeasure.records.findings import INVALID
 
 
 def measurement_record(
@@ -129,21 +130,19 @@ def phase_warnings(phases: Mapping[str, Any] | None) -> list[dict[str, str]]:
     """A warning where the two ways of measuring the prefill energy contradict each other."""
     if phases is None or phases["agrees"]:
         return []
-    return [
-        {
-            "code": "phases-disagree",
-            "message": f"prefill takes {phases['prefill_window_j']:.3g} J per request in a window of its own and "
-            f"{phases['prefill_trace_j']:.3g} J by the trace: {abs(phases['difference_j']):.2g} J apart, "
-            f"{phases['allowed_j']:.2g} J is what their uncertainty allows (95 %)",
-        }
-    ]
+    message = (
+        f"prefill takes {phases['prefill_window_j']:.3g} J per request in a window of its own and "
+        f"{phases['prefill_trace_j']:.3g} J by the trace: {abs(phases['difference_j']):.2g} J apart, "
+        f"{phases['allowed_j']:.2g} J is what their uncertainty allows (95 %)"
+    )
+    return [warning("phases-disagree", message)]
 
 
 def each_once(warnings: Sequence[dict[str, str]]) -> list[dict[str, str]]:
     """The warnings without those that repeat a message: a meter's warning may be a finding too."""
     by_message: dict[str, dict[str, str]] = {}
-    for warning in warnings:
-        by_message.setdefault(warning["message"], warning)
+    for one in warnings:
+        by_message.setdefault(one["message"], one)
     return list(by_message.values())
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llenergymeasure.config import WarmupConfig
-from llenergymeasure.energy import Finding, LedgerEntry, Window
+from llenergymeasure.energy import LedgerEntry, Window
 from llenergymeasure.engine.evidence import Observation
 from llenergymeasure.engine.generation.generation import Request
 from llenergymeasure.measurement.calibration import Calibration
@@ -20,6 +20,7 @@ from llenergymeasure.measurement.passes import Passes, Ran, Warmed
 from llenergymeasure.measurement.prompts.prompts import PromptSet
 from llenergymeasure.measurement.validity import ignored_settings, logits_not_finite
 from llenergymeasure.measurement.window_findings import energy_missing, window_findings
+from llenergymeasure.records.finding import Finding
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 from llenergymeasure.engine.devices import DeviceKind
 from llenergymeasure.engine.memory import MemoryState, sum_of
 from llenergymeasure.engine.replicas import Group
+from llenergymeasure.records.finding import warning
 
 DRIVER_SOURCE = "NVML usedGpuMemory of this experiment's processes, at the end of the window, summed over devices"
 # What a process may take for good while it works: workspaces of the libraries, code that is loaded on first use.
@@ -89,20 +90,20 @@ class MemoryWatch:
             allowed = max(FOR_GOOD_BYTES, FOR_GOOD_SHARE * self._previous.private_bytes)
             if left > allowed:
                 warnings.append(
-                    {
-                        "code": "memory-left-behind",
-                        "message": f"the experiment before this one in the same process left {left / 1e6:.0f} MB "
+                    warning(
+                        "memory-left-behind",
+                        f"the experiment before this one in the same process left {left / 1e6:.0f} MB "
                         f"behind, more than the {allowed / 1e6:.0f} MB that libraries take for good; peak memory is "
                         "that much too high (measurement.isolation: experiment gives each a process of its own)",
-                    }
+                    )
                 )
         if not self._resets:
             warnings.append(
-                {
-                    "code": "peak-of-the-process",
-                    "message": "this system doesn't let a process reset its peak memory (/proc/self/clear_refs): "
+                warning(
+                    "peak-of-the-process",
+                    "this system doesn't let a process reset its peak memory (/proc/self/clear_refs): "
                     "peak_memory_bytes is the highest since the process began, with the load and earlier experiments",
-                }
+                )
             )
         return warnings
 

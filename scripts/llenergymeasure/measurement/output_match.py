@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from llenergymeasure.engine.generation.generation import Request
+from llenergymeasure.records.finding import warning
 
 Ids = Sequence[int]
 
@@ -72,7 +73,7 @@ def varying_outputs(requests: Sequence[Request]) -> list[dict[str, str]]:
         f"{varying} of {len(digests)} requests have another output in a later pass, with the same seed: generation is "
         "not deterministic here, and an output that differs from the reference's may differ for that alone"
     )
-    return [{"code": "outputs-vary", "message": message}]
+    return [warning("outputs-vary", message)]
 
 
 def first_difference(one: Ids, other: Ids) -> int | None:

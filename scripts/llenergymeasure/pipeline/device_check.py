@@ -51,7 +51,7 @@ def _hidden(environment: Mapping[str, str]) -> bool:
 def _wrong_names(boards: Boards, environment: Mapping[str, str]) -> Iterator[str]:
     """A number or UUID that is not a GPU here: CUDA would ignore it and everything after it."""
     visible = environment.get(VISIBLE)
-    caveats = [message for code, message in boards.selection.caveats if code == "visible_devices"]
+    caveats = [message for code, message in boards.selection.caveats if code == "visible-devices"]
     for message in caveats:
         unreadable = dict(boards.unreadable)
         broken = [name for token in str(visible).split(",") if (name := f"GPU {token.strip()}") in unreadable]

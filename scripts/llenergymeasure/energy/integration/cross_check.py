@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from llenergymeasure.energy.findings import Finding
 from llenergymeasure.energy.integration.integrated_power import Integral, PowerWindow, integrate
 from llenergymeasure.energy.ledger import LedgerEntry, Span
 from llenergymeasure.energy.uncertainty import standard
+from llenergymeasure.records.finding import Finding
 
 # Below this the two readings of one sensor are one: it is the gain error of a good board (see device_families).
 LEAST_THRESHOLD = 0.05
@@ -71,7 +71,6 @@ def disagreement(entry: LedgerEntry, check: CrossCheck) -> Finding:
     """The finding of a check that failed."""
     return Finding(
         "counter-disagrees-with-power",
-        "suspect",
         f"{entry.device}: the counter gives {check.ratio:.3f} times the integrated power in phase {entry.phase}, "
         f"beyond ±{check.threshold:.1%}",
     )

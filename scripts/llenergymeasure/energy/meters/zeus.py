@@ -45,7 +45,7 @@ def open_zeus(context: MeterContext) -> ZeusMeter:
     gpus = [counter.uuid for counter in wanted if counter.domain == "gpu"]
     if len(gpus) > 1:
         context.warn(
-            "zeus_all_gpus",
+            "zeus-all-gpus",
             f"Zeus's GPUs can't be matched with those that hold the model, so all {len(gpus)} visible ones are "
             "counted; hide the others with CUDA_VISIBLE_DEVICES or HIP_VISIBLE_DEVICES",
         )

@@ -120,16 +120,16 @@ class PowerSampler:
         late_s = now_s - (samples[-1].time_s if samples else self._started_s)
         if death is not None:
             self.trouble = f"the power trace of phase {phase} is incomplete: {death}"
-            self._warn("power_sampler_died", self.trouble)
+            self._warn("power-sampler-died", self.trouble)
         elif late_s > STALL_S + 2 * self._interval_s:
             self.trouble = f"the power trace of phase {phase} lacks its last {late_s:.1f} s"
-            self._warn("power_sampler_stalled", self.trouble)
+            self._warn("power-sampler-stalled", self.trouble)
         for uuid in dict.fromkeys(sample.uuid for sample in samples):
             readings = [sample.reading for sample in samples if sample.uuid == uuid]
             errors = [reading.error for reading in readings if reading.error is not None]
             if errors:
                 self._warn(
-                    "power_read_failed",
+                    "power-read-failed",
                     f"{uuid}: {len(errors)} of {len(readings)} power readings failed in phase {phase}: {errors[0]}",
                 )
 

@@ -12,6 +12,7 @@ from llenergymeasure.config.settings.setting_paths import PASSTHROUGH
 from llenergymeasure.engine.evidence.observe import Observation
 from llenergymeasure.engine.generation.keywords import eos_token_ids, generate_keywords
 from llenergymeasure.engine.generation.model_defaults import LIBRARY_ATTENTION, ModelChoice, choices, draft_choices
+from llenergymeasure.records.finding import warning
 
 CODE = "model-setting"
 # Fields that a study sets under another name.
@@ -35,11 +36,11 @@ def choices_of(config: ExperimentConfig, seen: Observation) -> list[ModelChoice]
 def choice_warnings(config: ExperimentConfig, seen: Observation) -> list[dict[str, str]]:
     """A warning per field, with the key of the study that would override it; one where outputs can't end by it."""
     found = [
-        {"code": CODE, "message": f"{item.file} sets {item.name} = {show(item.value)}, {_way_out(item)}"}
+        warning(CODE, f"{item.file} sets {item.name} = {show(item.value)}, {_way_out(item)}")
         for item in choices_of(config, seen)
     ]
     endless = None if seen.generation_config is None else _endless(config, seen)
-    return found if endless is None else [*found, {"code": "end-token", "message": endless}]
+    return found if endless is None else [*found, warning("end-token", endless)]
 
 
 def _endless(config: ExperimentConfig, seen: Observation) -> str | None:

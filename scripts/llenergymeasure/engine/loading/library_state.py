@@ -16,6 +16,7 @@ import torch
 
 from llenergymeasure.engine.failure import one_line
 from llenergymeasure.engine.loading.compilation import counts
+from llenergymeasure.records.finding import warning
 
 # Attributes that `generate` sets on a model, and what they do to the next call.
 KEPT = {
@@ -59,7 +60,7 @@ class LibraryState:
             f"torch's compiler could not be reset and keeps the shapes of experiments before: {self._not_reset} "
             "(measurement.isolation: experiment)"
         )
-        return [{"code": "compiler-not-reset", "message": message}]
+        return [warning("compiler-not-reset", message)]
 
     def _attribute_warnings(self) -> list[dict[str, str]]:
         names = sorted({name for state in self._models for name in state.unknown()})
@@ -69,7 +70,7 @@ class LibraryState:
             f"generation left {', '.join(names)} on the model, which this version of the pipeline does not put back: "
             "the next experiment in the same process may see it (measurement.isolation: experiment)"
         )
-        return [{"code": "state-left-behind", "message": message}]
+        return [warning("state-left-behind", message)]
 
 
 @dataclass

@@ -9,6 +9,7 @@ import torch
 
 from llenergymeasure.config.problems.text import first_few
 from llenergymeasure.engine.failure import ExperimentFailure
+from llenergymeasure.records.finding import warning
 
 Tensors = Iterable[tuple[str, Mapping[str, Any]]]
 """Name and header entry of each tensor in the files, as `stored_tensors` gives them."""
@@ -43,7 +44,7 @@ def check_report(report: Mapping[str, Any], *, owner: str, files: str) -> list[d
     if not unexpected:
         return []
     message = f"{files} hold {_count(unexpected, 'tensor')} that {owner} does not use: {first_few(unexpected)}"
-    return [{"code": "weights-unexpected", "message": message}]
+    return [warning("weights-unexpected", message)]
 
 
 def check_formats(model: torch.nn.Module, tensors: Tensors) -> None:

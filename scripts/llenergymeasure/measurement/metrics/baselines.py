@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from llenergymeasure.energy import Finding, LedgerEntry, PhaseEnergy, Window, primary_energy
+from llenergymeasure.energy import LedgerEntry, PhaseEnergy, Window, primary_energy
 from llenergymeasure.energy.ledger import NO_SOURCE
 from llenergymeasure.energy.uncertainty import Component, rectangular
 from llenergymeasure.measurement.settling import TOLERANCE
+from llenergymeasure.records.finding import Finding
 
 RESIDENT = "idle_resident"
 # What others do in an idle window counts as idle power, and is subtracted from the run's energy.
@@ -100,7 +101,6 @@ def findings_of(windows: Sequence[Window]) -> list[Finding]:
     missing = [
         Finding(
             "baseline-missing",
-            "suspect",
             f"an idle window beside this run gave no power, so net figures lack it or their drift: {entry.device} "
             f"{entry.domain}: {entry.reason}",
         )
@@ -109,13 +109,13 @@ def findings_of(windows: Sequence[Window]) -> list[Finding]:
         if entry.energy_j is None and entry.source != NO_SOURCE
     ]
     disturbed = [
-        Finding("baseline-disturbed", "suspect", f"in an idle window beside this run: {finding.message}")
+        Finding("baseline-disturbed", f"in an idle window beside this run: {finding.message}")
         for window in windows
         for finding in window.findings
         if finding.code in DISTURBING
     ]
     restless = [
-        Finding("baseline-not-settled", "suspect", _restless_words(settling["powers_w"], settling["waited_s"]))
+        Finding("baseline-not-settled", _restless_words(settling["powers_w"], settling["waited_s"]))
         for window in windows
         if (settling := window.facts.get("settling")) is not None and settling["settled"] is False
     ]

@@ -9,7 +9,6 @@ from typing import Any
 
 import pynvml
 
-from llenergymeasure.energy.findings import Finding
 from llenergymeasure.energy.ledger import Finished, Span
 from llenergymeasure.energy.meter import MeterContext
 from llenergymeasure.energy.meters.nvml.board import cuda_driver_version
@@ -18,6 +17,7 @@ from llenergymeasure.energy.meters.nvml.findings import facts_of, findings_of, h
 from llenergymeasure.energy.meters.nvml.state import BoardState
 from llenergymeasure.energy.meters.nvml.visible_devices import Selection
 from llenergymeasure.energy.ticking_counters import Sources, TickingCounters
+from llenergymeasure.records.finding import Finding
 
 SOURCES = Sources(counter="measured:nvml-total-energy", power="measured:nvml-power")
 OPENER = "llenergymeasure.energy.meters.nvml.device:board_opener"
@@ -51,7 +51,7 @@ class NvmlMeter(TickingCounters[NvmlDevice]):
     def restrict(self, device_uuids: Collection[str]) -> None:
         elsewhere = sorted(set(device_uuids) - {board.uuid for board in self._selection.boards})
         if elsewhere:
-            self._warn("device_order", f"the model is on {', '.join(elsewhere)}, not on the GPUs metered until now")
+            self._warn("device-order", f"the model is on {', '.join(elsewhere)}, not on the GPUs metered until now")
         self.active = [device for device in self._devices if device.uuid in device_uuids]
         self._holds_model = True
 
@@ -73,7 +73,7 @@ class NvmlMeter(TickingCounters[NvmlDevice]):
             before, after = self._before[device.uuid], device.state()
             # Before the load no process of ours is on the board, so that nobody can tell whose ids these are.
             if self._holds_model and (hidden := hidden_processes(device.uuid, after)) is not None:
-                self._warn("processes_hidden", hidden)
+                self._warn("processes-hidden", hidden)
             findings += findings_of(device.uuid, span.phase, readings, before, after)
             facts[device.uuid] = facts_of(device, readings, before, after)
         return replace(finished, findings=[*finished.findings, *findings], facts=facts)
