@@ -38,8 +38,13 @@ class Node:
 
     def table(self) -> list[list[str]]:
         """Cells of all rows of the first table below."""
+        return self.tables()[0]
+
+    def tables(self) -> list[list[list[str]]]:
+        """Cells of all rows of every table below."""
         return [
-            [cell.text for cell in row.children if isinstance(cell, Node)] for row in self.all("table")[0].all("tr")
+            [[cell.text for cell in row.children if isinstance(cell, Node)] for row in table.all("tr")]
+            for table in self.all("table")
         ]
 
 

@@ -11,7 +11,7 @@ from page_reader import Node, read_page
 from study_folder import ESTIMATED, MEASURED, StudyFolder, doubt, fail, ignore, study_folder, warn, without_energy
 
 from llenergymeasure.records.metrics import METRICS
-from llenergymeasure.results.report.figures import linear_axis
+from llenergymeasure.results.report.figures.axis import linear_axis
 from llenergymeasure.results.report.page import render, write_report
 
 ALL_REPLICATES = (1, 2, 3)
@@ -108,7 +108,7 @@ def test_invalid_and_failed_configurations_are_listed_and_not_ranked(tmp_path: P
         [
             "attn_implementationsdpa batch_size1INVALID",
             "1, 2, 3",
-            "evidence",
+            "setting-ignored",
             "pytorch.batch_size = 1 did not take effect (4 batches of 2 rows)",
             "–",
         ],
@@ -151,7 +151,7 @@ def test_a_study_in_which_everything_failed_has_a_report(tmp_path: Path) -> None
 
 def test_one_replicate_shows_no_interval_anywhere(tmp_path: Path) -> None:
     page = page_of(study_folder(tmp_path / "study", replicates=1))
-    assert "one replicate nothing is known of the spread" in page.text
+    assert "One replicate says nothing about the spread" in page.text
     assert not page.section("ranking").all("span", class_="spread")
     assert not page.all("line", class_="whisker")
     assert not page.section("energy-throughput").all("path", class_="interval")
@@ -193,7 +193,7 @@ def test_loads_warnings_and_environment(tmp_path: Path) -> None:
     folder.change(2, 3, lambda record: record["environment"].update(git_commit="cd" * 20))
     page = page_of(folder)
     assert page.section("warnings").table()[1:] == [
-        ["window-not-stable", "2", "1", "passes vary by 12 %passes vary by 14 %"],
+        ["window-not-stable", "2", "1", "passes vary by 12 %and 1 other message, in measurements.jsonl"],
         ["recompiled", "1", "1", "1 frame"],
     ]
     assert page.section("setups").table()[1] == [
@@ -227,7 +227,7 @@ def test_evidence_shows_the_worst_of_the_replicates(tmp_path: Path) -> None:
     ]
 
 
-def test_what_the_plan_knows_of_the_study_is_told(tmp_path: Path) -> None:
+def test_what_the_plan_knows_of_the_study_is_shown(tmp_path: Path) -> None:
     folder = study_folder(
         tmp_path / "study", matrix={"pytorch.batch_size": [1, 1], "pytorch.num_beams": [None, 2]}, invalid="skip"
     ).write()
@@ -238,7 +238,7 @@ def test_what_the_plan_knows_of_the_study_is_told(tmp_path: Path) -> None:
     text = read_page(render(folder.aggregate().read())).section("warnings").text
     assert "has no effect without sampling" in text
     assert "too many" in text
-    assert "The same experiment a second time" in text
+    assert "Listed twice and measured once" in text
 
 
 def test_every_metric_is_defined_with_its_unit(tmp_path: Path) -> None:
@@ -329,7 +329,7 @@ def test_a_very_large_study_shows_the_first_of_each_table_and_says_where_the_res
         ("failures", 201, "101 more failures"),
         ("suspect", 201, "50 more configurations"),
     ):
-        assert len(page.section(name).table()) == rows, name
+        assert len(page.section(name).tables()[-1]) == rows, name
         assert f"{note} are not shown here" in page.section(name).text, name
     # The one whose setting was ignored is the last of the study, and its evidence is there.
     assert len(page.section("evidence").all("summary")) >= 200
