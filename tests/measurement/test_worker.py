@@ -159,7 +159,7 @@ def test_a_killed_manager_leaves_no_worker_behind(snapshot: Path, tmp_path: Path
 
 
 def test_the_manager_imports_no_torch() -> None:
-    code = "import sys; from llenergymeasure.measurement import jobs, stages; print('torch' in sys.modules)"
+    code = "import sys; from llenergymeasure.pipeline import jobs, stages; print('torch' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")},

@@ -10,14 +10,13 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Protocol
 
-import llenergymeasure
 from llenergymeasure.energy.integration.ticks import CounterReading
 from llenergymeasure.energy.meters.nvml.visible_devices import Board
 from llenergymeasure.energy.sampling.loop import FIRST_TICK_S, PowerReading, PowerSample, Sampled
 from llenergymeasure.energy.sampling.thread import Readings
+from llenergymeasure.processes.package_path import python_path
 
 MODULE = "llenergymeasure.energy.sampling.process"
 # From the order to the first reading: the process has to start and to open the boards once.
@@ -95,14 +94,12 @@ class SamplerProcess:
 
     def _start(self) -> None:
         self._file = os.memfd_create("power-readings")
-        package = str(Path(llenergymeasure.__file__).parents[1])
-        path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
         self._process = subprocess.Popen(
             [sys.executable, "-m", MODULE, str(self._file)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=(self._file,),
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": python_path(os.environ)},
         )
         self._said, self._warm = b"", False
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from llenergymeasure.measurement.worker.channel import WORKER_DESCRIPTOR, receive, send
 from llenergymeasure.processes.lifeline import PARENT
+from llenergymeasure.processes.package_path import python_path
 
 MODULE = "llenergymeasure.measurement.worker"
 # Snakemake sets these from a rule's `threads`; a study's `cpu_threads` is what decides.
@@ -58,9 +59,7 @@ class WorkerProcess:
         environment = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}
         environment[WORKER_DESCRIPTOR] = str(theirs.fileno())
         environment[PARENT] = str(os.getpid())
-        environment["PYTHONPATH"] = os.pathsep.join(
-            [str(Path(__file__).resolve().parents[2]), *filter(None, [environment.get("PYTHONPATH")])]
-        )
+        environment["PYTHONPATH"] = python_path(environment)
         environment["HF_HUB_OFFLINE"] = "1"
         # Numbers of devices mean the same to CUDA, NVML and nvidia-smi; CUDA's own order is by speed.
         environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
