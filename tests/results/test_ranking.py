@@ -31,7 +31,6 @@ def experiment(
         parts=[("name", name)],
         status=status,
         reason=None,
-        notes=None,
         replicates=len(speed),
         energy_source=source,
         meter_uncertainty=0.02,
@@ -41,7 +40,6 @@ def experiment(
         values=numbered,
         unknown={metric: "made without" for metric in SUMMARY_METRICS if not values[metric]},
         session_id="session",
-        validity="valid",
         expanded95={},
         level=0.95,
     )

@@ -32,7 +32,6 @@ class Experiment:
     """Figures of one configuration.
 
     values: metric they are ranked by → replicate → its figure, of the valid replicates that have one
-    validity: the worst verdict over replicates
     doubts: why valid runs are suspect
     invalid_codes: replicate → codes that make it invalid, of the invalid replicates
     evidence: merged over replicates; empty where the report does not show it
@@ -50,7 +49,6 @@ class Experiment:
     parts: list[Part]
     status: str
     reason: str | None
-    notes: str | None
     replicates: int
     energy_source: str | None
     meter_uncertainty: float | None
@@ -59,7 +57,6 @@ class Experiment:
     estimates: Mapping[str, Estimate]
     values: Mapping[str, Mapping[int, float]]
     unknown: Mapping[str, str]
-    validity: str | None
     expanded95: Mapping[str, float]
     level: float
     doubts: Sequence[RunFinding] = ()

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from llenergymeasure.records.findings import FINDINGS
+
 
 @dataclass(frozen=True)
 class RunFinding:
@@ -34,6 +36,16 @@ class FindingGroup:
     example: str
     other_messages: int
 
+    @property
+    def meaning(self) -> str:
+        """When the code is raised; empty for a code of another version."""
+        return FINDINGS[self.code].meaning if self.code in FINDINGS else ""
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return advice(self.code)
+
 
 def group_by_code(findings: Iterable[RunFinding]) -> list[FindingGroup]:
     """One group per code, that of the most runs first."""
@@ -52,3 +64,8 @@ def _group(code: str, members: list[RunFinding]) -> FindingGroup:
         example=members[0].message,
         other_messages=len({member.message for member in members}) - 1,
     )
+
+
+def advice(code: str) -> str:
+    """What to do about a code; empty for a code of another version."""
+    return FINDINGS[code].advice if code in FINDINGS else ""

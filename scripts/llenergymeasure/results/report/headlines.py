@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llenergymeasure.records.metrics import METRICS
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment
 from llenergymeasure.results.report.formatting import describe_interval, percent, scale_of
 from llenergymeasure.results.report.ranking import Best, Group, best
@@ -22,7 +21,6 @@ class Headline:
     interval: str
     comparison: str
     source: str | None
-    estimated: bool
 
 
 def headlines(groups: Sequence[Group]) -> list[Headline]:
@@ -69,5 +67,4 @@ def _headline(title: str, winner: Best, source: str | None) -> Headline:
         interval=interval,
         comparison=describe_comparison(winner),
         source=source,
-        estimated=METRICS[winner.metric].energy and experiment.estimated,
     )

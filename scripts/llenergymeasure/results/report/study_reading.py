@@ -92,7 +92,6 @@ def _experiment(
         parts=parts,
         status=row["status"],
         reason=_known(row["failure_reason"]),
-        notes=notes,
         replicates=int(row["replicates"]),
         energy_source=_known(row["energy_source"]),
         meter_uncertainty=_meter_uncertainty(valid),
@@ -105,7 +104,6 @@ def _experiment(
             for metric, estimate in estimates.items()
             if estimate.mean is None
         },
-        validity=_known(row["validity"]),
         expanded95={
             metric: float(row[f"{metric}_expanded95"])
             for metric in SUMMARY_METRICS

@@ -26,7 +26,6 @@ class Head:
     label: str
     unit: str
     title: str
-    better: str = ""
 
 
 @dataclass(frozen=True)

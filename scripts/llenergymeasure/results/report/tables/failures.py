@@ -7,66 +7,63 @@ from dataclasses import dataclass
 from typing import Any
 
 from llenergymeasure.results.report.experiments import Experiment
+from llenergymeasure.results.report.findings import advice
 
 
 @dataclass(frozen=True)
 class FailureRow:
     """One cause for which replicates of an experiment failed or are invalid.
 
-    cause: the stage that failed, or the codes of the verdict
-    error_class: empty for an invalid run
+    stage, error_class: of a failed run; empty for an invalid one
+    codes: of an invalid run's verdict; empty for a failed one
     reason: of the first of the replicates; `other_reasons`: how many more there are beside it
     """
 
     experiment: Experiment
     status: str
     replicates: list[int]
-    cause: str
+    stage: str
     error_class: str
+    codes: tuple[str, ...]
     reason: str
     other_reasons: int
     log: str
 
-
-@dataclass(frozen=True)
-class _Cause:
-    """What replicates that share a row agree on."""
-
-    experiment_id: str
-    status: str
-    cause: str
-    error_class: str
+    @property
+    def advice(self) -> list[str]:
+        return [text for code in self.codes if (text := advice(code))]
 
 
 def failure_rows(experiments: Sequence[Experiment], runs: Iterable[Mapping[Hashable, Any]]) -> list[FailureRow]:
     """Failed and invalid runs; replicates with the same cause share a row. runs: the rows of runs.parquet"""
     by_id = {experiment.experiment_id: experiment for experiment in experiments}
-    runs_by_cause: dict[_Cause, list[Mapping[Hashable, Any]]] = {}
+    by_cause: dict[tuple[Any, ...], list[Mapping[Hashable, Any]]] = {}
     for run in runs:
         if run["status"] != "ok":
-            runs_by_cause.setdefault(_cause(by_id[run["experiment_id"]], run), []).append(run)
-    return [_row(by_id[cause.experiment_id], cause, members) for cause, members in runs_by_cause.items()]
+            codes = _codes(by_id[run["experiment_id"]], run)
+            names = ("experiment_id", "status", "failure_stage", "failure_class")
+            by_cause.setdefault((codes, *(_text(run[name]) for name in names)), []).append(run)
+    return [_row(by_id[members[0]["experiment_id"]], codes, members) for (codes, *_), members in by_cause.items()]
 
 
-def _cause(experiment: Experiment, run: Mapping[Hashable, Any]) -> _Cause:
-    if run["status"] == "invalid":
-        cause = ", ".join(dict.fromkeys(experiment.invalid_codes[int(run["replicate"])]))
-    else:
-        cause = _text(run["failure_stage"])
-    return _Cause(experiment.experiment_id, run["status"], cause, _text(run["failure_class"]))
+def _codes(experiment: Experiment, run: Mapping[Hashable, Any]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(experiment.invalid_codes.get(int(run["replicate"]), ())))
 
 
-def _row(experiment: Experiment, cause: _Cause, runs: Sequence[Mapping[Hashable, Any]]) -> FailureRow:
+def _row(experiment: Experiment, codes: tuple[str, ...], runs: Sequence[Mapping[Hashable, Any]]) -> FailureRow:
+    """From the runs that share a cause."""
+    first = runs[0]
     reasons = list(dict.fromkeys(_text(run["failure_reason"]) for run in runs))
     return FailureRow(
         experiment=experiment,
-        status=cause.status,
+        status=first["status"],
         replicates=[int(run["replicate"]) for run in runs],
-        cause=cause.cause,
-        error_class=cause.error_class,
+        stage=_text(first["failure_stage"]),
+        error_class=_text(first["failure_class"]),
+        codes=codes,
         reason=reasons[0],
         other_reasons=len(reasons) - 1,
-        log=_text(runs[0]["log"]),
+        log=_text(first["log"]),
     )
 
 

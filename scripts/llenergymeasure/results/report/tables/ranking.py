@@ -15,7 +15,7 @@ from llenergymeasure.results.tables.summary import DIFFERS
 
 NET_ENERGY = "net_energy_per_output_token_j"
 COLUMNS = (ENERGY, NET_ENERGY, SPEED, "ttft_s", "tpot_s", "e2e_latency_s", "peak_memory_bytes", "average_power_w")
-_BETTER = {True: "higher is better", False: "lower is better", None: ""}
+_BETTER = {True: " Higher is better.", False: " Lower is better.", None: ""}
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def ranking_table(groups: Sequence[Group], numbers: Mapping[str, str]) -> Rankin
     scales = _scales(ranked)
     outputs = _output_letters(ranked)
     heads = [
-        Head(METRICS[name].label, scales[name].unit, METRICS[name].definition, _BETTER[METRICS[name].higher_is_better])
-        for name in COLUMNS
+        Head(metric.label, scales[metric.name].unit, f"{metric.definition}{_BETTER[metric.higher_is_better]}")
+        for metric in (METRICS[name] for name in COLUMNS)
     ]
     return RankingTable(heads, [_group(group, numbers, outputs, scales) for group in groups])
 
