@@ -26,7 +26,7 @@ STUDY = """
 study: bench
 defaults:
   model: random:llama?hidden_size=32&num_hidden_layers=2
-  n: 4
+  n_prompts: 4
   decoder: {preset: deterministic}
 matrix:
   cpu_threads: [%s]

@@ -8,6 +8,7 @@ the two don't differ by how the scheduler placed them.
 
 from __future__ import annotations
 
+import importlib.metadata
 import random
 import statistics
 import sys
@@ -37,7 +38,7 @@ def main() -> bool:
             "model": MODEL,
             "precision": "fp32",
             "cpu_threads": 1,
-            "n": 1,
+            "n_prompts": 1,
             "max_input_tokens": 40,
             "max_output_tokens": 4,
             "decoder": {"preset": "deterministic"},
@@ -47,7 +48,7 @@ def main() -> bool:
     loaded = load_model(config, Sources(Source(_snapshot())))
     prompts = build_prompts(
         config.dataset,
-        n=config.n,
+        n=config.n_prompts,
         max_input_tokens=config.max_input_tokens,
         tokenizer=loaded.tokenizer,
         seed=config.random_seed,
@@ -94,11 +95,11 @@ def _bootstrap(values: list[float]) -> tuple[float, float, float]:
 
 def _snapshot() -> Path:
     from llenergymeasure.config.settings.model_ref import parse_model_ref
-    from llenergymeasure.config.study.lock import ModelsLock, pinned_revision
+    from llenergymeasure.config.study.lock import ModelsLock
     from llenergymeasure.models.snapshot import materialise
 
     reference = parse_model_ref(MODEL)
-    revision = pinned_revision(reference, None, ModelsLock())
+    revision = importlib.metadata.version(reference.distribution)
     kept = ROOT / "results/models" / reference.key(revision)
     folder = kept if kept.exists() else Path(tempfile.mkdtemp()) / kept.name
     return materialise(reference, revision, folder, lock=ModelsLock()).path

@@ -36,7 +36,7 @@ BILLION = (
 DEFAULTS: Mapping[str, Any] = {
     "model": BILLION,
     "precision": "bf16",
-    "n": 8,
+    "n_prompts": 8,
     "max_input_tokens": 128,
     "max_output_tokens": 64,
     "pytorch": {"batch_size": 8},

@@ -206,7 +206,7 @@ def _experiment(model: Path, kernel: str, size: int) -> dict[str, Any]:
     return {
         "model": str(model),
         "precision": "fp32",
-        "n": size,
+        "n_prompts": size,
         "max_input_tokens": PROMPT_TOKENS,
         "max_output_tokens": NEW_TOKENS,
         "decoder": {"preset": "deterministic"},

@@ -219,7 +219,7 @@ def _experiment(model: Path, size: int, *, baseline: bool) -> dict[str, Any]:
     return {
         "model": str(model),
         "precision": "fp32",
-        "n": size,
+        "n_prompts": size,
         "max_input_tokens": 16,
         "max_output_tokens": 8,
         "decoder": {"preset": "deterministic"},

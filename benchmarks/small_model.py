@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import sys
 from pathlib import Path
@@ -15,11 +16,11 @@ def small_model() -> Path:
     """A safetensors folder, converted once and kept in .bench/."""
     sys.path.insert(0, str(ROOT / "scripts"))
     from llenergymeasure.config.settings.model_ref import parse_model_ref
-    from llenergymeasure.config.study.lock import ModelsLock, pinned_revision
+    from llenergymeasure.config.study.lock import ModelsLock
     from llenergymeasure.models.snapshot import materialise
 
     reference = parse_model_ref(MODEL)
-    revision = pinned_revision(reference, None, ModelsLock())
+    revision = importlib.metadata.version(reference.distribution)
     folder = BENCH / "models" / reference.key(revision)
     if not folder.exists():
         making = folder.with_name(f".{folder.name}")

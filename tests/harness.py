@@ -26,7 +26,7 @@ QUICK: dict[str, Any] = {
         "precision": "fp32",
         # Two tests run at once; on a tiny model a second thread only gets in the way.
         "cpu_threads": 1,
-        "n": 3,
+        "n_prompts": 3,
         "max_input_tokens": 48,
         "max_output_tokens": 4,
         "decoder": {"preset": "deterministic"},

@@ -62,7 +62,7 @@ def content(scale: Scale) -> dict[str, Any]:
             "cpu_threads": 1,
             "max_output_tokens": 4,
             "dataset": {"source": "synthetic", "tokens": 16},
-            "warmup": {"passes": 1, "max_s": 0.0},
+            "warmup": {"passes": 1, "temperature_timeout_s": 0.0},
             "baseline": {"enabled": False},  # waiting for idle power takes longer than all else here
             "energy": {"meters": ["nvml"]},
             "pytorch": {"device_map": "cpu"},

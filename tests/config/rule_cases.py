@@ -124,7 +124,11 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"pytorch.max_memory": {"cpu": "1GiB"}, "pytorch.device_map": "cpu"},
         {"pytorch.max_memory": {"cpu": "1GiB"}, "pytorch.device_map": "balanced"},
     ),
-    ("processes-above-prompts", {"pytorch.num_processes": 4, "n": 3}, {"pytorch.num_processes": 3, "n": 3}),
+    (
+        "processes-above-prompts",
+        {"pytorch.num_processes": 4, "n_prompts": 3},
+        {"pytorch.num_processes": 3, "n_prompts": 3},
+    ),
     (
         "processes-exclude-device-map",
         {"pytorch.num_processes": 2, "pytorch.device_map": "auto"},
@@ -248,7 +252,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"pytorch.attn_implementation": "flash_attention_2", "precision": "fp32"},
         {"pytorch.attn_implementation": "flash_attention_2", "precision": "fp16"},
     ),
-    ("batch-larger-than-n", {"pytorch.batch_size": 101}, {"pytorch.batch_size": 100}),
+    ("batch-above-prompts", {"pytorch.batch_size": 101}, {"pytorch.batch_size": 100}),
     ("sampler-needs-sampling", {"decoder.temperature": 0.7, **GREEDY}, {"decoder.top_k": 50, **GREEDY}),
     ("min-p-needs-sampling", {"decoder.min_p": 0.1, **GREEDY}, {"decoder.min_p": 0.1}),
     ("temperature-zero-sampling", {"decoder.temperature": 0.0}, {"decoder.temperature": 0.01}),

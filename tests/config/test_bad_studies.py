@@ -23,7 +23,7 @@ def test_everything_wrong_is_listed_at_once(refuse: Refuse) -> None:
     lines = refuse(
         """
         study: my study
-        n: 3
+        n_prompts: 3
         defaults:
           model: org
           precision: fp23
@@ -35,7 +35,7 @@ def test_everything_wrong_is_listed_at_once(refuse: Refuse) -> None:
         matrix:
           pytorch.numbeams: [2, 4]
           decoder.top_p: [1, .nan, 3]
-          n: 8
+          n_prompts: 8
           pytorch.use_cache: []
         measurement:
           replicates: true
@@ -44,20 +44,20 @@ def test_everything_wrong_is_listed_at_once(refuse: Refuse) -> None:
         """
     )
     expected = [
-        'study.yaml:1: study: is "my study"; wanted: text, such as my-study',
-        "study.yaml:2: n: is not a key of a study; did you mean defaults.n?",
-        "study.yaml:4: defaults.model: 'org' is no full model name; write org/name",
-        'study.yaml:5: defaults.precision: is "fp23"; wanted: one of fp32, fp16, bf16 (did you mean fp32?)',
-        'study.yaml:6: defaults.max_output_tokens: is "8"; wanted: a whole number, 1 or more (without the quotes)',
+        'study.yaml:1: study: is "my study"; expected: text, such as my-study',
+        "study.yaml:2: n_prompts: is not a key of a study; did you mean defaults.n_prompts?",
+        "study.yaml:4: defaults.model: 'org' is not a full model name; write org/name",
+        'study.yaml:5: defaults.precision: is "fp23"; expected: one of fp32, fp16, bf16 (did you mean fp32?)',
+        'study.yaml:6: defaults.max_output_tokens: is "8"; expected: a whole number, 1 or more (without the quotes)',
         "study.yaml:8: defaults.pytorch.num_beam: is not a setting; did you mean pytorch.num_beams?",
-        'study.yaml:9: defaults.pytorch.length_penalty: is "1e-1"; wanted: a number (YAML reads 1e-1 as text; write',
+        'study.yaml:9: defaults.pytorch.length_penalty: is "1e-1"; expected: a number (YAML reads 1e-1 as text; write',
         "study.yaml:10: defaults.decoder.temprature: is not a setting; did you mean decoder.temperature?",
         "study.yaml:12: matrix.pytorch.numbeams: is not a setting; did you mean pytorch.num_beams?",
-        "study.yaml:13: matrix.decoder.top_p[1]: is NaN; wanted: a number, from 0.0 to 1.0",
-        "study.yaml:13: matrix.decoder.top_p[2]: is 3; wanted: a number, from 0.0 to 1.0",
-        "study.yaml:14: matrix.n: is 8; wanted: a list of values, such as [8]",
+        "study.yaml:13: matrix.decoder.top_p[1]: is NaN; expected: a number, from 0.0 to 1.0",
+        "study.yaml:13: matrix.decoder.top_p[2]: is 3; expected: a number, from 0.0 to 1.0",
+        "study.yaml:14: matrix.n_prompts: is 8; expected: a list of values, such as [8]",
         "study.yaml:15: matrix.pytorch.use_cache: has no values",
-        "study.yaml:17: measurement.replicates: is true; wanted: a whole number, from 1 to 1000",
+        "study.yaml:17: measurement.replicates: is true; expected: a whole number, from 1 to 1000",
         "study.yaml:18: measurement.sed: is not a setting; did you mean measurement.seed?",
         "study.yaml:19: invlid: is not a setting; did you mean invalid?",
     ]
@@ -87,7 +87,7 @@ def test_nearest_name(refuse: Refuse, written: str, meant: str) -> None:
     ("text", "rule", "line"),
     [
         ("study: a\nstudy: b\n", "duplicate-key", 2),
-        (f"{HEAD}  n: 1\n  n: 2\n", "duplicate-key", 5),
+        (f"{HEAD}  n_prompts: 1\n  n_prompts: 2\n", "duplicate-key", 5),
         (f"{HEAD}  pytorch: {{use_cache: true}}\n  pytorch.use_cache: true\n", "duplicate-key", 5),
         ("study: [a\n", "study-unreadable", 2),
         ("study: a\n\tmatrix: 3\n", "study-unreadable", 2),
@@ -102,9 +102,9 @@ def test_nearest_name(refuse: Refuse, written: str, meant: str) -> None:
         (f"{HEAD}matrix:\n  pytorch.use_cache: [true]\n  pytorch: [{{use_cache: false}}]\n", "axes-overlap", 6),
         (f"{HEAD}exclude: [{{}}]\n", "exclude-empty", 4),
         (f"{HEAD}exclude: [{{pytorch.beams: 1}}]\n", "unknown-key", 4),
-        (f"{HEAD}matrix: {{n: [1]}}\nexclude: [{{n: 1}}]\n", "no-experiments", None),
+        (f"{HEAD}matrix: {{n_prompts: [1]}}\nexclude: [{{n_prompts: 1}}]\n", "no-experiments", None),
         (f"{HEAD}  pytorch: 3\n", "wrong-value", 4),
-        (f"{HEAD}experiments: {{n: 1}}\n", "wrong-value", 4),
+        (f"{HEAD}experiments: {{n_prompts: 1}}\n", "wrong-value", 4),
         (f"{HEAD}experiments: [3]\n", "wrong-value", 4),
         ("study: a\n", "missing-key", None),
         ("defaults: {model: random:llama}\n", "missing-key", None),
@@ -119,7 +119,7 @@ def test_each_mistake_is_one_line(refuse: Refuse, text: str, rule: str, line: in
 
 
 def test_missing_file_and_wrong_encoding(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=r"nowhere\.yaml: can't be read: No such file"):
+    with pytest.raises(StudyError, match=r"nowhere\.yaml: cannot be read: No such file"):
         load_study(tmp_path / "nowhere.yaml")
     (tmp_path / "latin.yaml").write_bytes("study: é".encode("latin-1"))
     with pytest.raises(StudyError, match="not UTF-8"):
@@ -138,7 +138,7 @@ def test_the_same_mistake_in_many_points_is_one_line_with_a_count(refuse: Refuse
         f"""{HEAD}  pytorch: {{prompt_lookup_num_tokens: 3}}
 matrix:
   pytorch.batch_size: [1, 2]
-  n: [{", ".join(map(str, range(10, 110)))}]
+  n_prompts: [{", ".join(map(str, range(10, 110)))}]
 """
     )
     assert len(lines) == 1
@@ -148,8 +148,8 @@ matrix:
 
 
 def test_a_rule_in_the_matrix_names_path_and_value(refuse: Refuse) -> None:
-    (line,) = refuse(f"{HEAD}  n: 1\nmatrix:\n  pytorch.num_processes:\n    - 1\n    - 2\n")
-    assert line.startswith("study.yaml:8: matrix.pytorch.num_processes[1]: 2 processes have only 1 prompts")
+    (line,) = refuse(f"{HEAD}  n_prompts: 1\nmatrix:\n  pytorch.num_processes:\n    - 1\n    - 2\n")
+    assert line.startswith("study.yaml:8: matrix.pytorch.num_processes[1]: 2 processes share only 1 prompt")
 
 
 def test_a_rule_about_a_default_stands_where_something_was_written(refuse: Refuse) -> None:
@@ -158,22 +158,22 @@ def test_a_rule_about_a_default_stands_where_something_was_written(refuse: Refus
 
 
 def test_skip_does_not_hide_typos_or_empty_studies(refuse: Refuse) -> None:
-    lines = refuse(f"invalid: skip{HEAD}matrix: {{pytorch.numbeams: [1], n: [1]}}\n")
+    lines = refuse(f"invalid: skip{HEAD}matrix: {{pytorch.numbeams: [1], n_prompts: [1]}}\n")
     assert [line.rpartition(" ")[2] for line in lines] == ["[unknown-key]"]
-    lines = refuse(f"invalid: skip{HEAD}  n: 1\nmatrix: {{pytorch.num_processes: [2, 3]}}\n")
+    lines = refuse(f"invalid: skip{HEAD}  n_prompts: 1\nmatrix: {{pytorch.num_processes: [2, 3]}}\n")
     assert "all 2 points are invalid" in lines[0] and len(lines) == 3
 
 
 def test_values_from_the_command_line_are_named_so(write: Callable[[str], Path], tmp_path: Path) -> None:
-    path = write(f"{HEAD}  n: 5\nmatrix: {{max_output_tokens: [1, 2]}}\n")
+    path = write(f"{HEAD}  n_prompts: 5\nmatrix: {{max_output_tokens: [1, 2]}}\n")
     mapping: dict[str, Any] = yaml.safe_load(path.read_text())
-    mapping["defaults"]["n"] = 0
+    mapping["defaults"]["n_prompts"] = 0
     mapping["defaults"]["pytorch"] = {"batch_size": "x"}
     with pytest.raises(StudyError) as caught:
         study_from_mapping(mapping, source=path, lock_path=tmp_path / "lock")
     assert str(caught.value).splitlines() == [
-        "--config: defaults.n: is 0; wanted: a whole number, 1 or more [wrong-value]",
-        '--config: defaults.pytorch.batch_size: is "x"; wanted: a whole number, 1 or more [wrong-value]',
+        "--config: defaults.n_prompts: is 0; expected: a whole number, 1 or more [wrong-value]",
+        '--config: defaults.pytorch.batch_size: is "x"; expected: a whole number, 1 or more [wrong-value]',
     ]
 
 
@@ -202,7 +202,7 @@ costs:
     )
     assert [line.split(":")[1] for line in lines] == ["9", "7", "8"]
     assert "costs.pu: is not a setting" in lines[0] and "did you mean costs.pue?" in lines[0]
-    assert "costs.grid_intensity_kg_per_kwh: is given beside costs.country_iso_code" in lines[1]
+    assert "costs.grid_intensity_kg_per_kwh: is set together with costs.country_iso_code" in lines[1]
     assert "costs.electricity_price_per_kwh: is a price without a currency" in lines[2]
 
 
@@ -219,17 +219,18 @@ def test_a_country_that_the_table_lacks(refuse: Refuse) -> None:
         ("target_metric: ttft_s", "measurement.target_metric: is read only with measurement.target_relative_ci"),
         (
             "{target_relative_ci: 0.01, order: sequential}",
-            "measurement.order: sequential measures all replicates of a setup before the next, so there is no moment "
-            "to look at all; use another order, or a fixed number of replicates",
+            "measurement.order: sequential measures all replicates of a model setup before the next, so no interim "
+            "analysis can cover all; use another order, or a fixed number of replicates",
         ),
         (
             "{target_relative_ci: 0.01, replicates: 2}",
-            "measurement.replicates: 2 is too few for a first look at how replicates vary; use 3 or more",
+            "measurement.replicates: 2 replicates are too few for a first interim analysis of their spread; "
+            "use 3 or more",
         ),
         (
             "{target_relative_ci: 0.01, replicates: 8, max_replicates: 8}",
-            "measurement.max_replicates: 8 is not above measurement.replicates, 8; raise it, or leave "
-            "target_relative_ci out",
+            "measurement.max_replicates: 8 is not above measurement.replicates, 8; raise it, or remove "
+            "measurement.target_relative_ci",
         ),
     ],
 )

@@ -63,8 +63,8 @@ def test_only_names_of_the_processor_and_the_disk_ask_for_them(
         ({"devices": 2, "tp_size": 2}, "devices-exclude-tensor-parallel", "each process takes one GPU"),
         ({"devices": 2, "device_map": "cuda:0"}, "devices-clash-with-map", "the one device of pytorch.device_map"),
         ({"devices": 1, "device_map": "cpu"}, "devices-clash-with-map", "the one device"),
-        ({"devices": 2, "device_map": {"a": 0, "b": "cuda:2"}}, "devices-clash-with-map", "GPU 2 is named"),
-        ({"devices": 1, "max_memory": {0: "1GiB", 1: "1GiB"}}, "devices-clash-with-map", "GPU 1 is named"),
+        ({"devices": 2, "device_map": {"a": 0, "b": "cuda:2"}}, "devices-clash-with-map", "the study names GPU 2"),
+        ({"devices": 1, "max_memory": {0: "1GiB", 1: "1GiB"}}, "devices-clash-with-map", "the study names GPU 1"),
     ],
 )
 def test_a_number_of_gpus_that_other_settings_contradict_is_refused(

@@ -14,10 +14,10 @@ import yaml
 
 from llenergymeasure.config import study_from_mapping
 from llenergymeasure.config.introspection import get_validation_rules
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.rules.checked import ExperimentConfig
 from llenergymeasure.config.settings.setting_paths import leaves, sections
 from llenergymeasure.config.settings.study_config import StudyConfig
-from llenergymeasure.docs_pages.reference import README, table_names, with_fresh_tables
+from llenergymeasure.docs_pages.reference import METHODOLOGY, README, table_names, with_fresh_tables
 from llenergymeasure.docs_pages.schema import ROOT, SCHEMA_FILE, schema_text, study_schema
 
 PAGE = README.read_text(encoding="utf-8")
@@ -37,6 +37,12 @@ def test_schema_is_fresh() -> None:
 
 def test_readme_tables_are_fresh() -> None:
     assert with_fresh_tables(PAGE) == PAGE, "python -m llenergymeasure.docs_pages.reference"
+
+
+def test_methodology_tables_are_fresh() -> None:
+    page = METHODOLOGY.read_text(encoding="utf-8")
+    assert "energy-sources" in table_names(page)
+    assert with_fresh_tables(page) == page, "python -m llenergymeasure.docs_pages.reference"
 
 
 def test_commands_write_the_files(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ SETTINGS: dict[str, Any] = {
     "passthrough_kwargs.generate.epsilon_cutoff": 0.25,
 }
 # Ids name folders of measured results: when this value changes, nobody's results are found again.
-DIGEST = "29f597ed072e9d0aabd7cd05ea8ba0a1d6e68241c5af3ad3d0940467631c63b9"
+DIGEST = "3e80d7e5f67bd90ad26b7971a271c4d9d7f8d2dfc43b6a185b110d60927e30a8"
 
 CHANGES: dict[str, Any] = {
     "model": "org/other",
@@ -32,7 +32,7 @@ CHANGES: dict[str, Any] = {
     "max_input_tokens": 7,
     "max_output_tokens": 7,
     "fixed_output": False,
-    "n": 7,
+    "n_prompts": 7,
     "random_seed": 7,
     "cpu_threads": 7,
     "pytorch.batch_size": 7,
@@ -93,7 +93,7 @@ CHANGES: dict[str, Any] = {
     "warmup.temperature_drift_c": 7.0,
     "warmup.temperature_window_s": 7.0,
     "warmup.temperature_band_c": 7.0,
-    "warmup.max_s": 7.0,
+    "warmup.temperature_timeout_s": 7.0,
     "baseline.enabled": False,
     "baseline.duration_s": 7.0,
     "energy.meters": ["nvml"],
@@ -102,7 +102,7 @@ CHANGES: dict[str, Any] = {
 
 
 def config(flat: dict[str, Any]) -> ExperimentConfig:
-    from llenergymeasure.config.settings.base import UNCHECKED
+    from llenergymeasure.config.rules.checked import UNCHECKED
 
     return ExperimentConfig.model_validate(nest(flat), context=UNCHECKED)
 

@@ -20,7 +20,7 @@ def study(**parts: Any) -> Study:
 
 
 def batches(made: Study) -> list[tuple[int, int | None]]:
-    return [(config.n, config.pytorch.batch_size) for config in made.expand()]
+    return [(config.n_prompts, config.pytorch.batch_size) for config in made.expand()]
 
 
 def test_defaults_alone_are_one_experiment() -> None:
@@ -29,23 +29,23 @@ def test_defaults_alone_are_one_experiment() -> None:
 
 
 def test_product_last_path_fastest() -> None:
-    made = study(matrix={"n": [10, 20], "pytorch.batch_size": [1, 2]})
+    made = study(matrix={"n_prompts": [10, 20], "pytorch.batch_size": [1, 2]})
     assert batches(made) == [(10, 1), (10, 2), (20, 1), (20, 2)]
-    assert made.expansion().axes == ["n", "pytorch.batch_size"]
-    assert dict(made.expansion().experiments[1].axes) == {"n": 10, "pytorch.batch_size": 2}
+    assert made.expansion().axes == ["n_prompts", "pytorch.batch_size"]
+    assert dict(made.expansion().experiments[1].axes) == {"n_prompts": 10, "pytorch.batch_size": 2}
 
 
 def test_no_phantom_run_beside_experiments_or_include() -> None:
-    assert batches(study(experiments=[{"n": 10}, {"n": 20}])) == [(10, None), (20, None)]
-    assert batches(study(include=[{"n": 10}])) == [(10, None)]
+    assert batches(study(experiments=[{"n_prompts": 10}, {"n_prompts": 20}])) == [(10, None), (20, None)]
+    assert batches(study(include=[{"n_prompts": 10}])) == [(10, None)]
 
 
 def test_everything_together() -> None:
     made = study(
-        matrix={"n": [10, 20], "pytorch.batch_size": [1, 2]},
-        exclude=[{"n": 20, "pytorch.batch_size": 2}],
-        include=[{"n": 30}],
-        experiments=[{"n": 40, "pytorch": {"batch_size": 4}}],
+        matrix={"n_prompts": [10, 20], "pytorch.batch_size": [1, 2]},
+        exclude=[{"n_prompts": 20, "pytorch.batch_size": 2}],
+        include=[{"n_prompts": 30}],
+        experiments=[{"n_prompts": 40, "pytorch": {"batch_size": 4}}],
     )
     assert batches(made) == [(10, 1), (10, 2), (20, 1), (30, None), (40, 4)]
 
@@ -62,10 +62,10 @@ def test_exclude_leaves_entries_alone_and_takes_lists() -> None:
 def test_exclude_sees_defaults_and_presets() -> None:
     made = study(
         defaults={"model": MODEL},
-        matrix={"decoder.preset": ["deterministic", "standard"], "n": [10, 20]},
-        exclude=[{"decoder.do_sample": False, "fixed_output": True, "n": 20}],
+        matrix={"decoder.preset": ["deterministic", "standard"], "n_prompts": [10, 20]},
+        exclude=[{"decoder.do_sample": False, "fixed_output": True, "n_prompts": 20}],
     )
-    assert [(config.decoder.preset, config.n) for config in made.expand()] == [
+    assert [(config.decoder.preset, config.n_prompts) for config in made.expand()] == [
         ("deterministic", 10),
         ("standard", 10),
         ("standard", 20),
@@ -89,7 +89,7 @@ def test_excluded_points_are_not_checked() -> None:
 
 
 def test_exclude_that_matches_nothing_is_a_warning() -> None:
-    made = study(matrix={"n": [1]}, exclude=[{"n": "1"}, {"n": True}, {"n": 11}])
+    made = study(matrix={"n_prompts": [1]}, exclude=[{"n_prompts": "1"}, {"n_prompts": True}, {"n_prompts": 11}])
     assert [(item.rule, item.path) for item in made.expansion().warnings] == [
         ("exclude-unmatched", f"exclude[{position}]") for position in range(3)
     ]
@@ -128,8 +128,8 @@ def test_dotted_and_nested_keys_are_the_same() -> None:
 
 
 def test_decoder_paths_are_decoder_paths() -> None:
-    made = study(defaults={"model": MODEL}, matrix={"decoder.temperature": [0.5, 0.9], "n": [10, 20]})
-    assert [(config.decoder.temperature, config.n) for config in made.expand()] == [
+    made = study(defaults={"model": MODEL}, matrix={"decoder.temperature": [0.5, 0.9], "n_prompts": [10, 20]})
+    assert [(config.decoder.temperature, config.n_prompts) for config in made.expand()] == [
         (0.5, 10),
         (0.5, 20),
         (0.9, 10),
@@ -139,19 +139,19 @@ def test_decoder_paths_are_decoder_paths() -> None:
 
 def test_duplicates_are_merged_and_listed() -> None:
     made = study(
-        matrix={"decoder": [{"preset": "deterministic"}, {"do_sample": False}], "n": [10]},
+        matrix={"decoder": [{"preset": "deterministic"}, {"do_sample": False}], "n_prompts": [10]},
         defaults={"model": MODEL},
-        include=[{"n": 10, "decoder": {"do_sample": False}}],
+        include=[{"n_prompts": 10, "decoder": {"do_sample": False}}],
     )
     expansion = made.expansion()
     assert len(expansion.experiments) == 1
     kept = expansion.experiments[0].experiment_id
     assert [entry["experiment_id"] for entry in expansion.duplicates] == [kept, kept]
-    assert expansion.duplicates[0]["axes"] == {"decoder": {"do_sample": False}, "n": 10}
+    assert expansion.duplicates[0]["axes"] == {"decoder": {"do_sample": False}, "n_prompts": 10}
 
 
 def test_what_the_library_treats_alike_is_pointed_out_and_kept() -> None:
-    made = study(matrix={"pytorch.use_cache": [None, True, False], "n": [10, 20]})
+    made = study(matrix={"pytorch.use_cache": [None, True, False], "n_prompts": [10, 20]})
     assert len(made.expand()) == 6
     (warning,) = made.expansion().warnings
     assert (warning.rule, warning.path) == ("points-alike", "matrix.pytorch.use_cache[1]")
@@ -159,30 +159,30 @@ def test_what_the_library_treats_alike_is_pointed_out_and_kept() -> None:
 
 
 def test_experiments_that_are_alike_are_found_where_one_says_more() -> None:
-    made = study(experiments=[{"pytorch.num_beams": 1}, {}, {"n": 20}])
+    made = study(experiments=[{"pytorch.num_beams": 1}, {}, {"n_prompts": 20}])
     (warning,) = made.expansion().warnings
     assert warning.path == "experiments[0].pytorch.num_beams"
     assert warning.message.startswith("1 and null are the same")
 
 
 def test_different_settings_are_not_called_alike() -> None:
-    made = study(matrix={"pytorch.attn_implementation": [None, "sdpa", "eager"], "n": [1, 2]})
+    made = study(matrix={"pytorch.attn_implementation": [None, "sdpa", "eager"], "n_prompts": [1, 2]})
     assert made.expansion().warnings == []
 
 
 def test_axes_of_written_out_experiments_are_what_differs() -> None:
-    made = study(experiments=[{"n": 10, "precision": "fp32"}, {"n": 20, "precision": "fp32"}])
-    assert made.expansion().axes == ["n"]
-    assert [point.axes["n"] for point in made.expansion().experiments] == [10, 20]
+    made = study(experiments=[{"n_prompts": 10, "precision": "fp32"}, {"n_prompts": 20, "precision": "fp32"}])
+    assert made.expansion().axes == ["n_prompts"]
+    assert [point.axes["n_prompts"] for point in made.expansion().experiments] == [10, 20]
 
 
 def test_axes_of_included_points() -> None:
     made = study(
-        matrix={"pytorch": [{"attn_implementation": "eager"}], "n": [10]},
+        matrix={"pytorch": [{"attn_implementation": "eager"}], "n_prompts": [10]},
         include=[{"pytorch": {"use_cache": False}, "random_seed": 1}],
     )
     point = made.expansion().experiments[1]
-    assert dict(point.axes) == {"pytorch": {"use_cache": False}, "n": 100, "random_seed": 1}
+    assert dict(point.axes) == {"pytorch": {"use_cache": False}, "n_prompts": 100, "random_seed": 1}
 
 
 def test_points_of_one_load_share_a_load_id() -> None:
@@ -206,17 +206,17 @@ def test_id_collisions_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     from llenergymeasure.config import StudyError
     from llenergymeasure.config.study import expansion
 
-    digests: Callable[..., str] = lambda settings: "0" * 12 + f"{settings['n']:052d}"  # noqa: E731
+    digests: Callable[..., str] = lambda settings: "0" * 12 + f"{settings['n_prompts']:052d}"  # noqa: E731
     monkeypatch.setattr(expansion, "config_hash_of", digests)
     with pytest.raises(StudyError, match="share the id 000000000000"):
-        study(matrix={"n": [10, 20]})
+        study(matrix={"n_prompts": [10, 20]})
 
 
 def test_ten_thousand_points_are_fast() -> None:
     start = time.process_time()
     made = study(
         matrix={
-            "n": list(range(200, 300)),
+            "n_prompts": list(range(200, 300)),
             "pytorch.batch_size": list(range(1, 11)),
             "max_output_tokens": list(range(1, 11)),
         }

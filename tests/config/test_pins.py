@@ -40,7 +40,7 @@ def test_an_unpinned_model_names_the_remedy(refuse: Refuse) -> None:
 
 
 def test_many_points_of_an_unpinned_model_are_one_line(refuse: Refuse) -> None:
-    assert len(refuse(hub("matrix: {n: [1, 2, 3]}\n"))) == 1
+    assert len(refuse(hub("matrix: {n_prompts: [1, 2, 3]}\n"))) == 1
 
 
 def test_an_unpinned_branch_is_reported_where_it_is_written(refuse: Refuse, lock: Path) -> None:
@@ -71,7 +71,7 @@ def test_pinning_needs_the_unpinned_study(load: Load) -> None:
 
 def test_pinning_still_refuses_other_mistakes(load: Load) -> None:
     with pytest.raises(StudyError) as caught:
-        load(hub("  n: 0\n"), require_pins=False)
+        load(hub("  n_prompts: 0\n"), require_pins=False)
     assert {problem.rule for problem in caught.value.problems} == {"wrong-value"}
 
 
@@ -80,7 +80,7 @@ def test_a_package_is_pinned_by_its_version(load: Load, refuse: Refuse) -> None:
     installed = importlib.metadata.version("pyyaml")
     assert load(text.format("")).expand()[0].pytorch.revision == installed
     (line,) = refuse(text.format(", pytorch.revision: '0.1'"))
-    assert f"asks for pyyaml 0.1, and {installed} is installed" in line and line.endswith("[model-unavailable]")
+    assert f"asks for pyyaml 0.1, but {installed} is installed" in line and line.endswith("[model-unavailable]")
 
 
 def test_a_package_that_is_not_installed(refuse: Refuse) -> None:
@@ -109,7 +109,7 @@ def test_a_model_is_asked_for_once_however_many_experiments_have_it() -> None:
         asked.append((ref.text, revision))
         return "is away; fetch it" if ref.kind == "folder" else None
 
-    content = {"study": "a", "matrix": {"model": ["./folder", "random:llama"], "n": list(range(1, 40))}}
+    content = {"study": "a", "matrix": {"model": ["./folder", "random:llama"], "n_prompts": list(range(1, 40))}}
     with pytest.raises(StudyError) as caught:
         study_from_mapping(content, missing=missing)
     assert str(caught.value) == "matrix.model[0]: is away; fetch it (39 of 78 points) [model-missing]"

@@ -1,4 +1,4 @@
-"""measurement.reference: whose answer all others are compared with."""
+"""measurement.reference: the experiment whose outputs all others are compared with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from llenergymeasure.pipeline.plan.plan import Plan, plan_of
 Refuse = Callable[..., list[str]]
 MODEL = "random:llama?hidden_size=64&seed=7"
 MATRIX = {"pytorch.attn_implementation": ["eager", "sdpa"], "decoder.preset": ["creative", "deterministic"]}
-HEAD = "study: a\ndefaults: {model: 'random:llama'}\nmatrix: {n: [1, 2]}\n"
+HEAD = "study: a\ndefaults: {model: 'random:llama'}\nmatrix: {n_prompts: [1, 2]}\n"
 
 
 def study(reference: Any = None, **parts: Any) -> Study:
@@ -49,7 +49,7 @@ def test_the_measuring_order_does_not_matter() -> None:
 
 
 def test_entries_written_out_can_be_the_reference() -> None:
-    made = study({"n": 7}, include=[{"n": 7}])
+    made = study({"n_prompts": 7}, include=[{"n_prompts": 7}])
     assert place(plan_of(made, existing=None)) == 4
 
 
@@ -85,11 +85,19 @@ def test_a_reference_that_is_named_replaces_the_plans_and_stays_when_it_is_not_n
 @pytest.mark.parametrize(
     ("measurement", "rule", "words"),
     [
-        ("{reference: {n: 3}}", "reference-unmatched", "measurement.reference: matches no experiment of the study"),
-        ("{reference: {n: true}}", "reference-unmatched", "measurement.reference: matches no experiment of the study"),
+        (
+            "{reference: {n_prompts: 3}}",
+            "reference-unmatched",
+            "measurement.reference: matches no experiment of the study",
+        ),
+        (
+            "{reference: {n_prompts: true}}",
+            "reference-unmatched",
+            "measurement.reference: matches no experiment of the study",
+        ),
         ("{reference: {pytorch.beams: 1}}", "unknown-key", "measurement.reference.pytorch.beams: is not a setting"),
-        ("{reference: {}}", "wrong-value", "measurement.reference: is {}; wanted: a mapping, not empty"),
-        ("{reference: sdpa}", "wrong-value", 'measurement.reference: is "sdpa"; wanted: a mapping, not empty'),
+        ("{reference: {}}", "wrong-value", "measurement.reference: is {}; expected: a mapping, not empty"),
+        ("{reference: sdpa}", "wrong-value", 'measurement.reference: is "sdpa"; expected: a mapping, not empty'),
     ],
 )
 def test_mistakes_name_the_place(refuse: Refuse, measurement: str, rule: str, words: str) -> None:
@@ -106,12 +114,13 @@ def test_a_reference_that_is_skipped_as_invalid_says_so(refuse: Refuse) -> None:
         "measurement: {reference: {pytorch.prompt_lookup_num_tokens: 3}}\n"
     )
     assert "study.yaml:5: measurement.reference: matches no experiment" in line
-    assert "left out as invalid" in line
+    assert "skipped as invalid" in line
 
 
 def test_a_broken_experiment_is_one_mistake_and_not_two(refuse: Refuse) -> None:
     lines = refuse(
-        "study: a\ndefaults: {model: 'random:llama'}\nmatrix: {n: [1, -2]}\nmeasurement: {reference: {n: -2}}\n"
+        "study: a\ndefaults: {model: 'random:llama'}\nmatrix: {n_prompts: [1, -2]}\n"
+        "measurement: {reference: {n_prompts: -2}}\n"
     )
     assert len(lines) == 1
     assert "wrong-value" in lines[0]

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from rule_cases import BEAMS, CASES, FREE, GREEDY
 
 from llenergymeasure.config import DecoderConfig, ExperimentConfig, PyTorchConfig
-from llenergymeasure.config.rules.rules import rules
-from llenergymeasure.config.settings.setting_paths import is_leaf
+from llenergymeasure.config.rules.rulebook import rules
+from llenergymeasure.config.settings.experiment import ExperimentSettings
+from llenergymeasure.config.settings.setting_paths import is_leaf, sections
 from llenergymeasure.config.study.build import build
 
 SEVERITIES = {rule.id: rule.severity for rule in rules()} | {
@@ -81,6 +82,18 @@ def test_rules_hold_for_configurations_made_in_python() -> None:
         ExperimentConfig(model="org/name", fixed_output=False, decoder=DecoderConfig(min_new_tokens=999))
     with pytest.raises(ValidationError, match="passthrough-names-setting"):
         ExperimentConfig(model="org/name", passthrough_kwargs={"from_pretrained": {"torch_dtype": "float16"}})
+
+
+def test_checked_experiments_have_the_shape_of_the_settings() -> None:
+    shape, checked = ExperimentSettings.model_fields, ExperimentConfig.model_fields
+    assert list(checked) == list(shape)
+    assert {name: field.description for name, field in checked.items()} == {
+        name: field.description for name, field in shape.items()
+    }
+    for name, section in sections().items():
+        kind = checked[name].annotation
+        assert isinstance(kind, type) and issubclass(kind, section)
+        assert list(kind.model_fields) == list(section.model_fields)
 
 
 def test_a_wrong_value_hides_no_other_rule_but_its_own() -> None:

@@ -8,7 +8,7 @@ import pytest
 from energy.simulated_gpus import Run
 
 from llenergymeasure.config import EnergyConfig
-from llenergymeasure.energy.meters.registry import METERS
+from llenergymeasure.records.meters import METERS
 
 
 def test_a_study_can_name_exactly_the_meters_there_are() -> None:

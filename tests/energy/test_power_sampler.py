@@ -12,7 +12,8 @@ from energy.simulated_gpus import Run
 
 from llenergymeasure.energy.clock import CLOCK
 from llenergymeasure.energy.integration.ticks import CounterReading
-from llenergymeasure.energy.sampling.power_sampler import PowerReading, PowerSampler
+from llenergymeasure.energy.sampling.loop import PowerReading
+from llenergymeasure.energy.sampling.power_sampler import PowerSampler
 from llenergymeasure.energy.sampling.thread import SamplerThread
 from llenergymeasure.energy.warning_log import WarningLog
 
@@ -26,6 +27,8 @@ class Sensor:
 
     def count(self) -> CounterReading | None:
         return None
+
+    def refresh(self) -> None: ...
 
 
 def watts() -> PowerReading:

@@ -190,10 +190,10 @@ def test_a_counter_that_cannot_be_read_any_more_gives_no_figure_and_the_others_d
 def test_a_reader_that_dies_is_told_and_the_edges_still_count(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with FakePowercap(root, PACKAGE), opened() as machine:
 
-        def die(*_: object) -> bool:
+        def die(*_: object) -> None:
             raise RuntimeError("no more threads")
 
-        monkeypatch.setattr(machine.meter._reader, "_ended", die)
+        monkeypatch.setattr(machine.meter._reader._thread, "_work", die)
         window = machine.window(0.3)
         monkeypatch.undo()
         again = machine.window(0.3)

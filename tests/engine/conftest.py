@@ -11,7 +11,7 @@ import torch
 from harness import QUICK, TINY
 
 from llenergymeasure.config import ExperimentConfig
-from llenergymeasure.config.settings.base import UNCHECKED
+from llenergymeasure.config.rules.checked import UNCHECKED
 from llenergymeasure.config.settings.parameter import LibraryChoice
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.setting_paths import leaves

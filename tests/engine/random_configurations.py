@@ -36,7 +36,7 @@ SWITCHES = {"fixed_output": 0.4, "decoder.preset": 0.15}
 PLAIN: Settings = {
     "precision": "fp32",
     "cpu_threads": 1,
-    "n": 3,
+    "n_prompts": 3,
     "max_input_tokens": 64,
     "max_output_tokens": 12,
 }

@@ -10,9 +10,9 @@ import pytest
 from harness import ROOT
 
 from llenergymeasure.config import introspection
-from llenergymeasure.config.settings.decoder import DecoderConfig
+from llenergymeasure.config.settings.decoder import DecoderSettings
 from llenergymeasure.config.settings.parameter import LibraryChoice
-from llenergymeasure.config.settings.pytorch import PyTorchConfig
+from llenergymeasure.config.settings.pytorch import PyTorchSettings
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.docs_pages.parameter_page import page
 from llenergymeasure.engine.evidence import PROBES
@@ -36,8 +36,8 @@ def test_the_page_is_up_to_date(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        *(f"pytorch.{name}" for name in PyTorchConfig.model_fields),
-        *(f"decoder.{name}" for name in DecoderConfig.model_fields if name != "preset"),
+        *(f"pytorch.{name}" for name in PyTorchSettings.model_fields),
+        *(f"decoder.{name}" for name in DecoderSettings.model_fields if name != "preset"),
         *("precision", "max_input_tokens", "max_output_tokens", "random_seed", "cpu_threads"),
     ],
 )
@@ -55,7 +55,7 @@ def test_a_declaration_lacks_no_part(path: str) -> None:
     text = page()
     assert f"### {path}\n" in text
     (section,) = [part for part in text.split("\n### ") if part.startswith(f"{path}\n")]
-    for part in ("**Takes**", "**Handed to**", "**Left out:**", "**Seen by**"):
+    for part in ("**Takes**", "**Passed to**", "**Not set:**", "**Seen by**"):
         assert part in section
 
 

@@ -71,6 +71,6 @@ def test_more_processes_than_devices_is_a_failure_that_says_so(run: Runner) -> N
 
     from llenergymeasure.measurement.worker.process_group import open_group
 
-    config = run.config_of(model=MODEL, n=99, pytorch={"num_processes": torch.cuda.device_count() + 1})
+    config = run.config_of(model=MODEL, n_prompts=99, pytorch={"num_processes": torch.cuda.device_count() + 1})
     with pytest.raises(ExperimentFailure, match="TooFewDevices"):
         open_group(config)

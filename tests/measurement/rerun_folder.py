@@ -17,7 +17,7 @@ MATRIX = {"pytorch.attn_implementation": ["sdpa", "eager"], "pytorch.batch_size"
 
 
 def begun(results: Path, *, lock: Path = Path("no-lock"), **changes: Any) -> Plan:
-    """Write results/<study>/ for a study of 2 setups × 2 session sizes × 2 replicates, and give its plan."""
+    """Write results/<study>/ for a study of 2 setups × 2 batch sizes × 2 replicates, and give its plan."""
     written = results.parent / f"{results.name}.yaml"
     written.parent.mkdir(parents=True, exist_ok=True)
     measurement = {"replicates": 2, "seed": 7, "min_window_s": 0.3, **changes.pop("measurement", {})}

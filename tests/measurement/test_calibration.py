@@ -14,10 +14,10 @@ from llenergymeasure.energy.uncertainty import Component
 from llenergymeasure.measurement.calibration import (
     Calibration,
     calibrate,
-    coefficient_of_variation,
     passes_for,
     warm_up,
 )
+from llenergymeasure.measurement.metrics.variation import coefficient_of_variation
 
 
 def giving(*seconds: float) -> Callable[[], float]:
@@ -93,9 +93,9 @@ def test_flat_latencies_are_not_enough_while_the_device_still_warms_up() -> None
     assert seen.elapsed_s[-1] == device.now_s
 
 
-def test_a_temperature_that_never_settles_is_given_up_after_max_s() -> None:
+def test_a_temperature_that_never_settles_is_given_up_after_the_timeout() -> None:
     device = Heating(swing_c=9.0)
-    seen = warm_up(device.run_pass, WarmupConfig(max_s=50.0), device.reading)
+    seen = warm_up(device.run_pass, WarmupConfig(temperature_timeout_s=50.0), device.reading)
     assert not seen.stable
     assert seen.elapsed_s[-1] == 50.0
 

@@ -31,7 +31,7 @@ class Desk:
         for path in (self.data, *self.model.iterdir()):
             os.utime(path, (long_ago, long_ago))
         dataset = {"source": "file", "path": str(self.data), "column": "text"}
-        self.intent = config(model=str(self.model), dataset=dataset, n=1)
+        self.intent = config(model=str(self.model), dataset=dataset, n_prompts=1)
 
     def open(self) -> InputDigests:
         return InputDigests(self.root / "digests.json", self.models)

@@ -15,9 +15,9 @@ from llenergymeasure.engine.replicas import Alone
 from llenergymeasure.measurement.memory_checks import FOR_GOOD_BYTES, MemoryWatch, driver_memory
 from llenergymeasure.measurement.worker.manager import LoadOrder, Manager
 
-SMALL = config(n=2, max_input_tokens=16, pytorch={"batch_size": 1})
+SMALL = config(n_prompts=2, max_input_tokens=16, pytorch={"batch_size": 1})
 BIG = config(
-    n=64,
+    n_prompts=64,
     max_input_tokens=400,
     dataset={"source": "synthetic", "tokens": 400},
     pytorch={"batch_size": 64},

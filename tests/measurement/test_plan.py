@@ -68,13 +68,13 @@ def test_isolation_by_experiment_gives_each_its_own_session() -> None:
 
 def test_a_load_with_very_many_experiments_is_divided_into_sessions_of_nearly_equal_size() -> None:
     names = [f"a{number}" for number in range(10)]
-    plan = draw(*names, "b1", experiments_per_batch=4)
+    plan = draw(*names, "b1", experiments_per_session=4)
     sizes = [len(session.experiments) for session in plan.sessions]
     assert sorted(sizes) == [1, 3, 3, 4]
     assert sorted(name for session in plan.sessions for name in session.experiments) == sorted([*names, "b1"])
     assert {session.setup_id for session in plan.sessions} == {"a", "b"}
-    assert len(draw(*names, experiments_per_batch=10).sessions) == 1
-    assert len(draw(*names, experiments_per_batch=1).sessions) == 10
+    assert len(draw(*names, experiments_per_session=10).sessions) == 1
+    assert len(draw(*names, experiments_per_session=1).sessions) == 10
 
 
 def test_a_study_says_how_many_experiments_a_session_holds() -> None:
@@ -88,8 +88,8 @@ def test_a_study_says_how_many_experiments_a_session_holds() -> None:
         return [len(session.experiments) for session in plan_of(study_from_mapping(study), existing=None).sessions]
 
     assert sessions() == [60, 60]
-    assert sessions(experiments_per_batch=50) == [40, 40, 40]
-    assert sessions(experiments_per_batch=120) == [120]
+    assert sessions(experiments_per_session=50) == [40, 40, 40]
+    assert sessions(experiments_per_session=120) == [120]
 
 
 def test_the_order_differs_between_replicates_and_comes_from_the_seed_alone() -> None:

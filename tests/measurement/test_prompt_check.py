@@ -56,7 +56,7 @@ def bench(tmp_path: Path, snapshot: Path) -> Bench:
 
 
 def test_every_set_is_checked_once_and_its_digest_is_that_of_the_worker(bench: Bench) -> None:
-    plan = bench.plan({"pytorch": {"batch_size": 1}}, {"pytorch": {"batch_size": 2}}, {"n": 2})
+    plan = bench.plan({"pytorch": {"batch_size": 1}}, {"pytorch": {"batch_size": 2}}, {"n_prompts": 2})
     record = bench.check(plan)
     assert sorted(item["experiments"] for item in record["sets"].values()) == [1, 2]
     assert record["problems"] == []
@@ -65,11 +65,11 @@ def test_every_set_is_checked_once_and_its_digest_is_that_of_the_worker(bench: B
     for entry in plan.experiments.values():
         config = study_from_mapping({"study": "s", "defaults": entry["config"]}).expand()[0]
         given = {"max_input_tokens": config.max_input_tokens, "tokenizer": tokenizer, "seed": config.random_seed}
-        wanted = build_prompts(config.dataset, n=config.n, **given)  # type: ignore[arg-type]
+        wanted = build_prompts(config.dataset, n=config.n_prompts, **given)  # type: ignore[arg-type]
         assert CheckedPrompts(record).of(entry) == {
             "digest": wanted.digest,
             "failure": None,
-            "experiments": 2 if config.n == 3 else 1,
+            "experiments": 2 if config.n_prompts == 3 else 1,
         }
 
 

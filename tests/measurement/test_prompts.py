@@ -14,7 +14,7 @@ from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow
 import pytest
@@ -24,8 +24,9 @@ from tokenizers import models as tokenizer_models
 from transformers import PreTrainedTokenizer, PreTrainedTokenizerFast
 
 from llenergymeasure.config import DatasetConfig
-from llenergymeasure.measurement.prompts.datasets import BUILTIN, check_dataset, read_texts
+from llenergymeasure.measurement.prompts.datasets import SOURCES, check_dataset, read_texts
 from llenergymeasure.measurement.prompts.prompts import PromptError, PromptSet, build_prompts
+from llenergymeasure.measurement.prompts.sources.builtin import BUILTIN
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = {
@@ -202,6 +203,10 @@ class TestTheBuiltInPrompts:
         assert sum(120 < count < 300 for count in words) >= 5
         assert sum(300 <= count <= 500 for count in words) >= 20
         assert max(words) <= 500
+
+
+def test_every_source_that_a_study_may_name_has_a_reader() -> None:
+    assert set(get_args(DatasetConfig.model_fields["source"].annotation)) == SOURCES.keys()
 
 
 class TestTheChoiceOfBuiltInPrompts:
@@ -545,7 +550,8 @@ class TestAHubDataset:
         program = (
             "import sys\n"
             "from llenergymeasure.config import DatasetConfig\n"
-            "from llenergymeasure.measurement.prompts.datasets import PromptError, read_texts\n"
+            "from llenergymeasure.measurement.prompts.datasets import read_texts\n"
+            "from llenergymeasure.measurement.prompts.errors import PromptError\n"
             "try:\n"
             "    print([text for _, text in read_texts(DatasetConfig.model_validate_json(sys.argv[1]), 2, 0).rows])\n"
             "except PromptError as error:\n"

@@ -110,7 +110,10 @@ def test_an_artifact_of_other_libraries_weights_or_devices_is_not_used(snapshot:
 def test_loads_that_quantize_alike_share_their_weights() -> None:
     first = quantized_key(config(pytorch={**NF4, "attn_implementation": "eager"}))
     assert first is not None
-    assert quantized_key(config(n=9, pytorch={**NF4, "attn_implementation": "sdpa", "torch_compile": True})) == first
+    assert (
+        quantized_key(config(n_prompts=9, pytorch={**NF4, "attn_implementation": "sdpa", "torch_compile": True}))
+        == first
+    )
     others = [
         config(pytorch={**NF4, "bnb_4bit_use_double_quant": True}),
         config(pytorch=NF4, precision="bf16"),

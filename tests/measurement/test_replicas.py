@@ -19,7 +19,7 @@ from llenergymeasure.measurement.worker.manager import LoadOrder, Manager, Refus
 
 def measured(snapshot: Path, log: Path, **changes: Any) -> dict[str, Any]:
     """One experiment, measured once: the record, the requests and what the load said."""
-    intent = config(n=5, max_output_tokens=6, **changes)
+    intent = config(n_prompts=5, max_output_tokens=6, **changes)
     with Manager(LoadOrder(intent, {"model": snapshot}, None, 120), log) as manager:
         load = manager.load()
         calibration = manager.ask({"do": "warmup", "config": intent, "min_window_s": 0.3, "energy_resolution": 0.01})

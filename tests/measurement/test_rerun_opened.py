@@ -139,8 +139,11 @@ def rename_session(record: dict[str, Any]) -> None:
         (lambda record: record.update(replicates=1), "do not say the same of its replicates"),
         (lambda record: record.update(reference="0" * 12), "do not say the same of its reference"),
         (lambda record: record["protocol"].update(min_window_s=9.0), "do not say the same of its protocol"),
-        (lambda record: first_entry(record)["config"].update(n=4), "has another id here"),
-        (lambda record: first_entry(record)["config"].update(n="4"), "n: Input should be a valid integer"),
+        (lambda record: first_entry(record)["config"].update(n_prompts=4), "has another id here"),
+        (
+            lambda record: first_entry(record)["config"].update(n_prompts="4"),
+            "n_prompts: Input should be a valid integer",
+        ),
         (lambda record: first_entry(record)["config"].update(extra=4), "extra"),
         (lambda record: first_entry(record).update(setup_id="0" * 12), "has another id here"),
         (lambda record: first_entry(record).update(session_id="0" * 12), "not a whole plan"),

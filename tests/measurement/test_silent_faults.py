@@ -42,10 +42,11 @@ def measured(folder: Path, **changes: Any) -> Done:
     )
     session = Session(Alone())
     try:
-        load = session.load(config=intent, snapshots={"model": str(made.path)}, compile_cache=None)
-        found = session.warmup(config=intent, min_window_s=0.05, energy_resolution=0.5)
+        loaded = session.load(config=intent, snapshots={"model": str(made.path)}, compile_cache=None)
+        load = loaded.describe_load()
+        found = loaded.warmup(config=intent, min_window_s=0.05, energy_resolution=0.5)
         reference = {"experiment_id": "x", "outputs": found["outputs"]}
-        done = session.measure(config=intent, calibration=found, reference=reference)
+        done = loaded.measure(config=intent, calibration=found, reference=reference)
     finally:
         session.close()
     json.dumps([load, done["record"]], allow_nan=False)
@@ -96,7 +97,7 @@ def test_warnings_of_load_and_first_pass_are_in_both_records(tmp_path: Path) -> 
 def test_tokens_behind_an_end_token_are_in_no_figure(tmp_path: Path) -> None:
     """Two prompts of which the second gets its end token at once: 13 output tokens in a pass, not 24."""
     folder = model_folder(tmp_path / "plain")
-    free = {"n": 2, "max_output_tokens": 12, "fixed_output": False, "pytorch": {"batch_size": 2}}
+    free = {"n_prompts": 2, "max_output_tokens": 12, "fixed_output": False, "pytorch": {"batch_size": 2}}
     plain = measured(folder, **free)
     assert plain.output_tokens_per_pass == 24
     end = plain.outputs[1][0]

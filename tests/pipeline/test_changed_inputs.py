@@ -51,7 +51,7 @@ def changing(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 
 STUDY: dict[str, Any] = study(
     defaults={
-        "n": 2,
+        "n_prompts": 2,
         "pytorch": {"batch_size": 1},
         "dataset": {"source": "file", "path": "one.jsonl", "column": "text"},
     },

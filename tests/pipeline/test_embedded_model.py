@@ -14,7 +14,7 @@ PARAMETERS = 134_515_008
 
 
 def test_a_real_model_is_measured_in_4_bit(pipeline: Pipeline) -> None:
-    defaults = {"model": MODEL, "n": 2, "pytorch": {"batch_size": 2, "load_in_4bit": True}}
+    defaults = {"model": MODEL, "n_prompts": 2, "pytorch": {"batch_size": 2, "load_in_4bit": True}}
     pipeline.write(study(defaults=defaults))
     done = pipeline.snakemake()
     assert done.returncode == 0, done.output
@@ -36,7 +36,7 @@ def whole(record: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_a_real_model_is_converted_once_and_measured_in_4_bit_and_32(pipeline: Pipeline) -> None:
-    defaults = {"model": MODEL, "n": 2, "pytorch": {"batch_size": 2}}
+    defaults = {"model": MODEL, "n_prompts": 2, "pytorch": {"batch_size": 2}}
     pipeline.write(study(defaults=defaults, matrix={"pytorch.load_in_4bit": [None, True]}))
     done = pipeline.snakemake()
     assert done.returncode == 0, done.output

@@ -17,7 +17,7 @@ EXPERIMENTS = [
     {"pytorch.batch_size": 3},
     {"pytorch.batch_size": 1},
     {"pytorch.no_repeat_ngram_size": 1},
-    {"n": 2},
+    {"n_prompts": 2},
 ]
 
 

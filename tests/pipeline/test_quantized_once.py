@@ -43,7 +43,7 @@ def test_a_model_is_quantized_once_for_all_loads_and_studies(pipeline: Pipeline)
 
     # Nothing to do; and another study reads the same weights.
     assert "Nothing to be done" in pipeline.snakemake().output
-    pipeline.write(study(study="other", defaults={**DEFAULTS, "n": 2}), "other.yaml")
+    pipeline.write(study(study="other", defaults={**DEFAULTS, "n_prompts": 2}), "other.yaml")
     planned = pipeline.snakemake("-n", configfile="other.yaml")
     assert planned.jobs["load"] == 1
     assert "quantize" not in planned.jobs

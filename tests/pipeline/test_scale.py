@@ -20,7 +20,7 @@ SIDE_BY_SIDE += [f"{rule}:{name}=0" for rule in ("load", "warmup", "measure") fo
 
 def of_many(setups: int, settings: int) -> dict[str, Any]:
     return study(
-        defaults={"n": 4, "max_output_tokens": 8, "cpu_threads": None, "warmup": {}, "baseline": {}},
+        defaults={"n_prompts": 4, "max_output_tokens": 8, "cpu_threads": None, "warmup": {}, "baseline": {}},
         matrix={
             "cpu_threads": list(range(1, setups + 1)),
             "pytorch.batch_size": list(range(1, settings + 1)),

@@ -12,6 +12,7 @@ import pytest
 from harness import ROOT
 
 from llenergymeasure.config.settings.protocol import Order
+from llenergymeasure.energy import ticking_counters
 from llenergymeasure.energy.integration import counter_energy, cross_check, integrated_power, ticks
 from llenergymeasure.energy.integration import sensors as device_families
 from llenergymeasure.energy.meters import codecarbon as codecarbon_meter
@@ -71,7 +72,7 @@ def prose() -> str:
     "sentence",
     [
         "a quarter of a second at most" if sampling_loop.FIRST_TICK_S == 0.25 else "",
-        "for half a second at least before it opens" if nvml_meter.STEADY_S == zeus_meter.STEADY_S == 0.5 else "",
+        "for half a second at least before it opens" if ticking_counters.STEADY_S == 0.5 else "",
         f"(every {1e3 * ticks.POLL_S:g} ms, or as fast as the driver answers), until {sampling_loop.EDGE_S} s after",
         f"for {ticks.CHARACTERISE_S:g} s, or until each counter has ticked six times, for at most "
         f"{ticks.LONGEST_CHARACTERISE_S:g} s"
@@ -114,9 +115,12 @@ def test_every_family_of_boards_has_the_gain_that_the_page_states() -> None:
 
 def test_the_sources_and_the_orders_are_those_there_are() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    meters = (counter_energy, integrated_power, rapl_energy, zeus_meter, codecarbon_meter)
     assert set(re.findall(r"^\| `((?:measured|estimated):[a-z-]+)` \|", text, re.MULTILINE)) == {
-        meter.SOURCE for meter in meters
+        nvml_meter.SOURCES.counter,
+        nvml_meter.SOURCES.power,
+        zeus_meter.SOURCES.counter,
+        rapl_energy.SOURCE,
+        codecarbon_meter.SOURCE,
     }
     table = text[text.index("| order | a block") :].split("\n\n", 1)[0]
     assert set(re.findall(r"^\| `([a-z]+)` \|", table, re.MULTILINE)) == set(get_args(Order))

@@ -228,7 +228,7 @@ def test_an_experiment_that_was_not_there_then(tmp_path: Path) -> None:
     pair = Pair(tmp_path)
     pair.old = study_folder(tmp_path / "less" / "study", matrix={"pytorch.attn_implementation": ["sdpa", "eager"]})
     pair.new = study_folder(
-        tmp_path / "more" / "study", matrix={"pytorch.attn_implementation": ["sdpa", "eager"], "n": [100, 7]}
+        tmp_path / "more" / "study", matrix={"pytorch.attn_implementation": ["sdpa", "eager"], "n_prompts": [100, 7]}
     )
     rows = rows_of(pair.compared(), ENERGY)
     assert [isinstance(reason, str) for reason in rows["reason"]] == [False, True, False, True]

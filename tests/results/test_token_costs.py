@@ -20,7 +20,13 @@ def plan(lengths: list[tuple[int, int]], **other: Any) -> dict[str, Any]:
         "experiments": {
             f"e{number}": {
                 "setup_id": "l",
-                "config": {"model": "m", "max_input_tokens": prompt, "max_output_tokens": output, "n": 4, **other},
+                "config": {
+                    "model": "m",
+                    "max_input_tokens": prompt,
+                    "max_output_tokens": output,
+                    "n_prompts": 4,
+                    **other,
+                },
             }
             for number, (prompt, output) in enumerate(lengths)
         },

@@ -80,7 +80,7 @@ def warmup(
         "prompts_digest": prompts_digest,
         "outputs": [
             {"request_index": place, "prompt_ids": [place, 1, 2], "output_ids": output_of(config, place)}
-            for place in range(config["n"])
+            for place in range(config["n_prompts"])
         ],
     }
 
@@ -89,7 +89,7 @@ def measure(*, config: dict[str, Any], calibration: dict[str, Any], reference: d
     # The process stands in for what differs from one to the next.
     noise = random.Random(f"{os.getpid()}/{json.dumps(config, sort_keys=True)}")
     window_s = PASSES * seconds_of(config) * noise.gauss(1, 0.01)
-    count, tokens = PASSES * config["n"], config["max_output_tokens"]
+    count, tokens = PASSES * config["n_prompts"], config["max_output_tokens"]
     energy_j, prefill_j = POWER_W * window_s, POWER_W * window_s / 8
     metrics = {
         "throughput_output_tokens_per_s": count * tokens / window_s,
@@ -154,18 +154,18 @@ def output_of(config: Mapping[str, Any], place: int) -> list[int]:
 
 def answer_of(config: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, Any]:
     wanted = [row["output_ids"] for row in reference["outputs"]]
-    same = wanted == [output_of(config, place) for place in range(config["n"])]
+    same = wanted == [output_of(config, place) for place in range(config["n_prompts"])]
     tokens = config["max_output_tokens"]
     return {
         "reference": reference["experiment_id"],
         "comparable": True,
         "reason": None,
-        "requests": config["n"],
+        "requests": config["n_prompts"],
         "identical": same,
-        "identical_requests": config["n"] if same else 0,
+        "identical_requests": config["n_prompts"] if same else 0,
         "first_difference": None if same else tokens - 1,
         "equal_token_share": 1.0 if same else 1 - 1 / tokens,
-        "reference_tokens": config["n"] * tokens,
+        "reference_tokens": config["n_prompts"] * tokens,
         "reference_logprob_mean": -1.75 if same else -2.0,
         "logprob_reason": None,
     }
@@ -215,11 +215,11 @@ def budget_of(value: float) -> list[dict[str, Any]]:
 
 
 def request_row(config: Mapping[str, Any], place: int, window_s: float, noise: random.Random) -> dict[str, Any]:
-    tokens, prompt = config["max_output_tokens"], place % config["n"]
+    tokens, prompt = config["max_output_tokens"], place % config["n_prompts"]
     ttft_s = window_s / 16 * noise.lognormvariate(0, 0.1)
     gaps = [window_s / 16 / tokens * noise.lognormvariate(0, 0.1) for _ in range(tokens - 1)]
     return {
-        "pass_index": place // config["n"],
+        "pass_index": place // config["n_prompts"],
         "request_index": prompt,
         "batch_index": prompt // config["pytorch"]["batch_size"],
         "prompt_digest": digest_of(str(prompt)),

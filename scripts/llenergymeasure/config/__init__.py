@@ -1,16 +1,22 @@
-"""What is wanted: studies, experiments, their settings and rules. Nothing here imports torch."""
+"""What a user asks for: studies, experiments, their settings and rules. Nothing here imports torch."""
 
 from llenergymeasure.config import introspection, ssot
 from llenergymeasure.config.problems.problem import Problem, StudyError
+from llenergymeasure.config.rules.checked import (
+    BaselineConfig,
+    DatasetConfig,
+    DecoderConfig,
+    EnergyConfig,
+    ExperimentConfig,
+    PyTorchConfig,
+    WarmupConfig,
+)
 from llenergymeasure.config.settings.costs import CostsConfig
-from llenergymeasure.config.settings.dataset import DatasetConfig
-from llenergymeasure.config.settings.decoder import DecoderConfig
-from llenergymeasure.config.settings.experiment import ExperimentConfig, PassthroughConfig
+from llenergymeasure.config.settings.experiment import PassthroughConfig
 from llenergymeasure.config.settings.hashes import compute_config_hash, compute_setup_hash
-from llenergymeasure.config.settings.protocol import BaselineConfig, EnergyConfig, MeasurementConfig, WarmupConfig
-from llenergymeasure.config.settings.pytorch import PyTorchConfig
+from llenergymeasure.config.settings.protocol import MeasurementConfig
 from llenergymeasure.config.settings.study_config import StudyConfig
-from llenergymeasure.config.study.expansion import Expansion, Point
+from llenergymeasure.config.study.points import Expansion, Point
 from llenergymeasure.config.study.study import Study, load_study, study_from_mapping, study_without_experiments
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""How many GPUs a model setup claims."""
+"""How many GPUs a model setup claims, and where its settings put the model."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ OFF_THE_GPU = ("cpu", "disk")
 
 
 def devices_claimed(pytorch: Mapping[str, Any]) -> int | None:
-    """GPUs that a model setup gets and sees, by its settings below `pytorch`: one, unless they say otherwise.
+    """How many GPUs a model setup gets and sees, by its settings below `pytorch`: one, unless they say otherwise.
 
-    None where they leave it to the library to use all that are visible; 0 where the model is on the processor.
+    None where the library may use all that are visible; 0 where the model is on the processor.
     """
     if on_processor(pytorch):
         return 0
@@ -30,7 +30,7 @@ def devices_claimed(pytorch: Mapping[str, Any]) -> int | None:
 
 
 def on_processor(pytorch: Mapping[str, Any]) -> bool:
-    """Whether the settings ask for the processor: every place that they name is the processor or the disk."""
+    """Whether the settings ask for the processor: every place they name is the processor or the disk."""
     device_map, max_memory = pytorch.get("device_map"), pytorch.get("max_memory") or {}
     if device_map is None or device_map in AUTOMATIC_MAPS:
         return bool(max_memory) and all(device in OFF_THE_GPU for device in max_memory)
@@ -39,14 +39,14 @@ def on_processor(pytorch: Mapping[str, Any]) -> bool:
 
 
 def asks_for_offloading(pytorch: Mapping[str, Any]) -> bool:
-    """Whether the settings name a place for layers that is no GPU."""
+    """Whether the settings put any layer elsewhere than on a GPU."""
     device_map = pytorch.get("device_map")
     places = [*device_map.values()] if isinstance(device_map, Mapping) else []
     return any(place in OFF_THE_GPU for place in [*places, *(pytorch.get("max_memory") or ())])
 
 
 def single_device(device_map: Any) -> int | None:
-    """The number of the one device that a `device_map` names, 0 where it names a kind; None for everything else."""
+    """The number of the one device that a `device_map` names, 0 where it names a kind of device; otherwise None."""
     if not isinstance(device_map, str) or device_map in AUTOMATIC_MAPS:
         return None
     return int(device_map.partition(":")[2] or 0)

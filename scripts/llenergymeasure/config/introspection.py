@@ -1,12 +1,12 @@
-"""What parameters there are and how they hang together, derived from their declarations."""
+"""Which parameters exist and how they relate to each other, derived from their declarations."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from llenergymeasure.config.problems.catalogue import CHECKS
-from llenergymeasure.config.rules.rules import rules
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.rules.checked import ExperimentConfig
+from llenergymeasure.config.rules.rulebook import rules
 from llenergymeasure.config.settings.parameter import Relation
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.setting_paths import leaves
@@ -21,7 +21,7 @@ def get_backend_specific_params() -> dict[str, list[str]]:
 
 
 def get_shared_params() -> dict[str, dict[str, Any]]:
-    """Dotted path → description of every parameter that is not one backend's own."""
+    """Dotted path → description of every parameter that all backends share."""
     return {path: _describe(path) for path in parameters() if not path.startswith(f"{BACKEND}.")}
 
 
@@ -31,20 +31,20 @@ def get_all_params() -> dict[str, dict[str, Any]]:
 
 
 def get_mutual_exclusions() -> dict[str, list[str]]:
-    """Dotted path → what it can't be combined with: a path, or `path: value` for one of its values."""
-    found: dict[str, list[str]] = {}
+    """Dotted path → what it cannot be combined with: a path, or `path: value` for one of its values."""
+    exclusions: dict[str, list[str]] = {}
     for path, item in parameters().items():
         for relation in item.relations:
             if relation.severity == "error":
-                found.setdefault(path, []).append(_clash(relation))
+                exclusions.setdefault(path, []).append(_clash(relation))
                 if relation.kind == "excludes" and relation.other.value is True:
-                    found.setdefault(relation.other.path, []).append(path)
-    return found
+                    exclusions.setdefault(relation.other.path, []).append(path)
+    return exclusions
 
 
 def get_param_skip_conditions() -> dict[str, str]:
-    """Dotted path → what the machine, the model or the other settings must be for it to be tried."""
-    found = {}
+    """Dotted path → what the machine, the model or the other settings must be like for a trial of it."""
+    conditions = {}
     for path, item in parameters().items():
         reasons = [requirement.text() for requirement in item.requires]
         reasons += [item.untried] if item.untried else []
@@ -52,36 +52,36 @@ def get_param_skip_conditions() -> dict[str, str]:
             f"{relation.kind} {relation.other.text()}" for relation in item.relations if relation.severity == "error"
         ]
         if reasons:
-            found[path] = "; ".join(reasons)
-    return found
+            conditions[path] = "; ".join(reasons)
+    return conditions
 
 
 def get_validation_rules() -> list[dict[str, Any]]:
-    """Every rule and check: id, severity, the settings it looks at, what it says and what would be right."""
-    found: dict[str, dict[str, Any]] = {}
+    """Every rule and check: id, severity, the settings it looks at, what is wrong and what to change."""
+    listed: dict[str, dict[str, Any]] = {}
     for rule in rules():
-        entry = found.setdefault(
+        entry = listed.setdefault(
             rule.id, {"id": rule.id, "severity": rule.severity, "params": [], "message": rule.says, "fix": rule.fix}
         )
         entry["params"] += [path for path in rule.paths if path not in entry["params"]]
     for check in CHECKS:
-        found[check.id] = {
+        listed[check.id] = {
             "id": check.id,
             "severity": check.severity,
             "params": [],
             "message": check.says,
             "fix": check.fix,
         }
-    return list(found.values())
+    return list(listed.values())
 
 
 def get_param_test_values(path: str) -> list[Any]:
-    """Values worth trying. KeyError for a path that is no parameter."""
+    """Values worth trying. KeyError for a path that is not a parameter."""
     return list(parameters()[path].test_values)
 
 
 def get_param_options(path: str) -> list[Any] | None:
-    """The values a parameter is limited to, None where it is not. KeyError for a path that is no parameter."""
+    """The values that a parameter is limited to, else None. KeyError for a path that is not a parameter."""
     return options(leaves()[parameters()[path].path].field)
 
 

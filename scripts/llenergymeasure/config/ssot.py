@@ -14,4 +14,4 @@ DECODING_SUPPORT: dict[str, list[str]] = {BACKEND: [mode for item in parameters(
 DECODER_PARAM_SUPPORT: dict[str, list[str]] = {
     BACKEND: [path.removeprefix("decoder.") for path in parameters() if path.startswith("decoder.")]
 }
-"""Engine → keys under `decoder` that it takes."""
+"""Engine → keys under `decoder` that it accepts."""

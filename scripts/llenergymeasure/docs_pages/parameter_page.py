@@ -10,13 +10,13 @@ import re
 import sys
 from pathlib import Path
 
-from llenergymeasure.config.problems.problem import show
-from llenergymeasure.config.settings.decoder import DecoderConfig
+from llenergymeasure.config.problems.text import show
+from llenergymeasure.config.settings.decoder import DecoderSettings
 from llenergymeasure.config.settings.parameter import Parameter
-from llenergymeasure.config.settings.pytorch import PyTorchConfig
+from llenergymeasure.config.settings.pytorch import PyTorchSettings
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.setting_paths import leaves
-from llenergymeasure.config.settings.type_words import left_out, wanted
+from llenergymeasure.config.settings.type_words import wanted, when_not_set
 from llenergymeasure.docs_pages.schema import ROOT
 from llenergymeasure.engine.evidence import PROBES
 
@@ -49,7 +49,7 @@ pass, the class of the cache, the modules in memory. What it saw stands in `meas
 | `ignored` | asked for, and **not** seen: the run is `invalid`, and its figures enter no mean |
 | `unverifiable` | asked for, and not to be seen here; `observed` says why |
 
-A parameter that is left out is not passed on, so the library's own default holds. For a generation that is what the
+A parameter that is not set is not passed on, so the library's own default holds. For a generation that is what the
 model's `generation_config.json` or `config.json` says, where it says something: each such field that decides how an
 experiment runs is a warning (`model-setting`) with the key that overrides it, and stands in the evidence, in the entry
 of its parameter or in one of its own such as `generation_config.json: suppress_tokens`. A checkpoint that is quantized
@@ -81,9 +81,9 @@ def page() -> str:
 
 
 def _summary() -> str:
-    rows = ["| parameter | level | handed to | left out |", "|---|---|---|---|"]
+    rows = ["| parameter | level | passed to | not set |", "|---|---|---|---|"]
     rows += [
-        f"| [`{path}`](#{_anchor(path)}) | {item.level} | {_handed_to(item)} | {left_out(item)} |"
+        f"| [`{path}`](#{_anchor(path)}) | {item.level} | {_handed_to(item)} | {when_not_set(item)} |"
         for path, item in parameters().items()
     ]
     return "\n".join(row.replace("\n", " ") for row in rows) + "\n"
@@ -94,7 +94,7 @@ def _details(item: Parameter) -> str:
         f"\n### {item.path}\n",
         f"{item.description}\n",
         f"- **Takes** {wanted(leaves()[item.path].field)}.",
-        f"- **Handed to** {_handed_to(item)}, a parameter of the {item.level}. **Left out:** {left_out(item)}.",
+        f"- **Passed to** {_handed_to(item)}, a parameter of the {item.level}. **Not set:** {when_not_set(item)}.",
         f"- **Seen by** {_sentence(inspect.cleandoc(PROBES[item.evidence].__doc__ or ''))}",
     ]
     for requirement in item.requires:
@@ -117,11 +117,11 @@ def _groups() -> dict[str, list[Parameter]]:
         section, _, name = path.rpartition(".")
         title = "The experiment"
         if section == "pytorch":
-            owner = next(kind for kind in PyTorchConfig.__mro__ if name in inspect.get_annotations(kind))
+            owner = next(kind for kind in PyTorchSettings.__mro__ if name in inspect.get_annotations(kind))
             title = (owner.__doc__ or owner.__name__).strip().rstrip(".")
         elif section == "decoder":
             title = "Choosing tokens"
-            assert name in DecoderConfig.model_fields
+            assert name in DecoderSettings.model_fields
         found.setdefault(title, []).append(item)
     return found
 

@@ -1,4 +1,4 @@
-"""The tables of config/README.md, generated from the models and rules.
+"""The tables of config/README.md and docs/methodology.md, generated from the models, the rules and the catalogues.
 
 python -m llenergymeasure.docs_pages.reference     (with scripts/ on PYTHONPATH)
 """
@@ -14,32 +14,38 @@ from typing import Any
 from pydantic import BaseModel
 
 from llenergymeasure.config.introspection import get_validation_rules
-from llenergymeasure.config.problems.problem import show
+from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.settings.costs import CostsConfig
 from llenergymeasure.config.settings.decoder import PRESETS
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.settings.experiment import ExperimentSettings
 from llenergymeasure.config.settings.parameter import Parameter
 from llenergymeasure.config.settings.protocol import MeasurementConfig
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.setting_paths import sections
 from llenergymeasure.config.settings.study_config import StudyConfig
-from llenergymeasure.config.settings.type_words import left_out, wanted
+from llenergymeasure.config.settings.type_words import wanted, when_not_set
 from llenergymeasure.docs_pages.schema import ROOT
+from llenergymeasure.records.meters import METERS
 
 README = ROOT / "config" / "README.md"
+METHODOLOGY = ROOT / "docs" / "methodology.md"
+# Tables of these pages that other code fills: benchmarks/gpu/page.py.
+_OF_OTHERS = frozenset({"boards"})
 _BLOCK = re.compile(r"(<!-- generated: (?P<name>[\w.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 class UnknownTable(Exception):
-    """The page asks for a table there is none of."""
+    """The page asks for a table that does not exist."""
 
 
 def with_fresh_tables(text: str) -> str:
-    """The page with every block between `<!-- generated: name -->` and `<!-- end -->` made anew."""
+    """The page with every block between `<!-- generated: name -->` and `<!-- end -->` generated again."""
     tables = all_tables()
 
     def fill(found: re.Match[str]) -> str:
         name = found["name"]
+        if name in _OF_OTHERS:
+            return found[0]
         if name not in tables:
             raise UnknownTable(f"no table {name!r}; there are {', '.join(tables)}")
         return f"{found[1]}{tables[name]}\n{found[3]}"
@@ -54,14 +60,16 @@ def table_names(text: str) -> list[str]:
 
 def all_tables() -> Mapping[str, str]:
     """Every table by name, as Markdown."""
-    top = [name for name in ExperimentConfig.model_fields if name not in sections()]
+    top = [name for name in ExperimentSettings.model_fields if name not in sections()]
     tables = {
         "study": _keys(StudyConfig, list(StudyConfig.model_fields), ""),
         "measurement": _keys(MeasurementConfig, list(MeasurementConfig.model_fields), "measurement"),
         "costs": _keys(CostsConfig, list(CostsConfig.model_fields), "costs"),
-        "experiment": _keys(ExperimentConfig, top, ""),
+        "experiment": _keys(ExperimentSettings, top, ""),
         "presets": _presets(),
         "rules": _rules(),
+        "meters": _meters(),
+        "energy-sources": _energy_sources(),
     }
     for name, model in sections().items():
         tables[name] = _keys(model, list(model.model_fields), name)
@@ -78,7 +86,7 @@ def _keys(model: type[BaseModel], names: list[str], section: str) -> str:
         if declared is not None:
             text += f" {_mapping(declared)}"
         rows.append([f"`{name}`", wanted(field), _default(field), text])
-    return _table(["key", "takes", "default", "meaning"], rows)
+    return _table(["key", "accepts", "default", "meaning"], rows)
 
 
 def _default(field: Any) -> str:
@@ -86,7 +94,7 @@ def _default(field: Any) -> str:
         return "required"
     value = field.get_default(call_default_factory=True)
     if value is None:
-        return "left out"
+        return "not set"
     return "" if isinstance(value, BaseModel | dict | list) else f"`{show(value)}`"
 
 
@@ -102,7 +110,7 @@ def _mapping(item: Parameter) -> str:
     }[item.target]
     if item.default is not None:
         return f"→ {where}"
-    return f"→ {where}; left out: {left_out(item)}"
+    return f"→ {where}; not set: {when_not_set(item)}"
 
 
 def _presets() -> str:
@@ -119,7 +127,25 @@ def _rules() -> str:
         [f"`{rule['id']}`", rule["severity"], rule["message"], rule["fix"]]
         for rule in sorted(get_validation_rules(), key=lambda rule: (rule["severity"], rule["id"]))
     ]
-    return _table(["id", "severity", "what is wrong", "what would be right"], rows)
+    return _table(["id", "severity", "what is wrong", "what to change"], rows)
+
+
+def _meters() -> str:
+    rows = [
+        [
+            f"`{entry.name}`",
+            entry.covers,
+            "yes" if entry.at_intervals else "no",
+            "wherever it works" if entry.needs is None else f"only where a study names it; {entry.needs}",
+        ]
+        for entry in METERS.values()
+    ]
+    return _table(["meter", "what it covers", "read at intervals", "opened"], rows)
+
+
+def _energy_sources() -> str:
+    rows = [[f"`{source.name}`", source.covers, source.how] for entry in METERS.values() for source in entry.sources]
+    return _table(["source", "what it covers", "how"], rows)
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -128,8 +154,8 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    page = Path(arguments[0]) if arguments else README
-    page.write_text(with_fresh_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in [Path(arguments[0])] if arguments else [README, METHODOLOGY]:
+        page.write_text(with_fresh_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.settings.experiment import ExperimentSettings
 from llenergymeasure.config.settings.setting_paths import PASSTHROUGH, leaves, open_sections, sections
 from llenergymeasure.config.settings.study_config import StudyConfig
 
@@ -23,9 +23,9 @@ Json = dict[str, Any]
 def study_schema() -> Json:
     """JSON schema (draft 2020-12) of a study. Rules between settings are not in it; `snakemake validate` has them."""
     study = StudyConfig.model_json_schema()
-    experiment = ExperimentConfig.model_json_schema()
+    experiment = ExperimentSettings.model_json_schema()
     definitions = {**study.pop("$defs", {}), **experiment.pop("$defs")}
-    definitions["ExperimentConfig"] = experiment
+    definitions["ExperimentSettings"] = experiment
     definitions["PartialExperiment"] = {
         "description": "Settings of an experiment, nested or with dotted keys.",
         "type": "object",
@@ -74,7 +74,7 @@ def _by_path(wrap: Any) -> Json:
 
 def _leaf(path: str) -> Json:
     section, _, name = path.rpartition(".")
-    model = sections()[section].__name__ if section else "ExperimentConfig"
+    model = sections()[section].__name__ if section else "ExperimentSettings"
     return {"$ref": f"#/$defs/{model}/properties/{name}"}
 
 

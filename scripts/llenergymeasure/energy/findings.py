@@ -20,6 +20,10 @@ class Finding:
         return asdict(self)
 
 
+def device_lost(uuid: str, phase: str) -> Finding:
+    return Finding("device-lost", "invalid", f"{uuid}: the driver lost the device in phase {phase}")
+
+
 def trace_incomplete(trouble: str | None) -> list[Finding]:
     """Of a thread that died or stalled: the edges still count, but noise, throttling and clocks were not seen."""
     return [] if trouble is None else [Finding("trace-incomplete", "suspect", trouble)]

@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from llenergymeasure.energy.findings import Finding
 from llenergymeasure.energy.uncertainty import Component, basis_of, expanded, standard
@@ -55,6 +55,14 @@ class LedgerEntry:
         """From what `to_dict` gave, as it stands in a record."""
         components = tuple(Component.from_dict(component) for component in record["components"])
         return cls(**{**record, "components": components})
+
+
+class Account(NamedTuple):
+    """What an entry is booked under: one domain of one device, and where its figures come from."""
+
+    device: str
+    domain: str
+    source: str
 
 
 @dataclass(frozen=True)

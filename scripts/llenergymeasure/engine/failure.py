@@ -1,4 +1,4 @@
-"""What the library refuses is a result; what we do wrong is not.
+"""What the library refuses is a result; a mistake of this package is not.
 
 Code that calls transformers, torch or bitsandbytes on the experiment's behalf runs inside `library_call`, which
 turns whatever they raise into an `ExperimentFailure`. Exceptions from anywhere else are bugs and stay as they are.
@@ -7,11 +7,12 @@ turns whatever they raise into an `ExperimentFailure`. Exceptions from anywhere 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from llenergymeasure.config.problems.text import first_line, shortened
+
 REASON_CHARACTERS = 300
-NAMES = 3
 
 
 class ExperimentFailure(Exception):
@@ -25,7 +26,7 @@ class ExperimentFailure(Exception):
         self.trace = trace
 
     def args_of(self) -> tuple[str, str, str, str]:
-        """What makes the same failure in another process."""
+        """The arguments that make the same failure in another process."""
         return self.stage, self.error_class, self.reason, self.trace
 
     def to_dict(self, log: str) -> dict[str, str]:
@@ -33,7 +34,7 @@ class ExperimentFailure(Exception):
 
 
 def library_call(stage: str) -> AbstractContextManager[None]:
-    """Everything raised inside was raised by a library that was asked to do what the experiment wants."""
+    """Whatever is raised inside comes from a library that was asked to do what the experiment wants."""
     return refused_by(stage, Exception)
 
 
@@ -50,13 +51,4 @@ def refused_by(stage: str, kind: type[Exception]) -> Iterator[None]:
 
 def one_line(error: BaseException) -> str:
     """The first telling line of an exception, shortened."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0] if lines else type(error).__name__
-    return text if len(text) <= REASON_CHARACTERS else text[: REASON_CHARACTERS - 1] + "…"
-
-
-def first_few(names: Iterable[str]) -> str:
-    """The first `NAMES` of them, and how many more there are."""
-    every = list(names)
-    more = f" and {len(every) - NAMES} more" if len(every) > NAMES else ""
-    return ", ".join(every[:NAMES]) + more
+    return shortened(first_line(error), REASON_CHARACTERS)

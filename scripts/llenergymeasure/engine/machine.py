@@ -13,7 +13,8 @@ import torch
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.devices import on_processor
 from llenergymeasure.config.problems.catalogue import CUDA_UNUSABLE, REQUIREMENT_UNMET
-from llenergymeasure.config.problems.problem import Problem, show
+from llenergymeasure.config.problems.problem import Problem
+from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.settings.parameter import Requirement
 from llenergymeasure.config.settings.registry import parameters, requested
 from llenergymeasure.energy.meters.nvml.boards import look_at_boards
@@ -92,5 +93,5 @@ def _installed(package: str) -> bool:
     try:
         return importlib.util.find_spec(package) is not None
     except ModuleNotFoundError:
-        # Of `a.b` there is not even `a`.
+        # `a`, the parent of `a.b`, is not installed.
         return False

@@ -1,4 +1,4 @@
-"""What one experiment of a process leaves to the next: memory is given back between them, and looked at."""
+"""What one experiment of a process leaves to the next: memory is given back between them, and checked."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class DriverMemory:
 
 
 def driver_memory(facts: Mapping[str, Any], device_uuids: Collection[str]) -> DriverMemory:
-    """Of the boards that hold the model, from a window's facts."""
+    """The memory on the boards that hold the model, from a window's facts."""
     if not device_uuids:
         return DriverMemory(None, "no GPU holds parameters of the model")
     total = 0
@@ -62,7 +62,7 @@ class MemoryWatch:
     def begin(self) -> None:
         """Before an experiment's warm-up: give back what is free, and see what is left."""
         self._devices.release_memory()
-        # Some weights are packed anew on first use (4 bits on a CPU): the first is judged from its window on.
+        # Some weights are packed again on first use (4 bits on a CPU): the first is judged from its window on.
         self._previous = self._window if self._previous is None else self._start
         self._start = self._state()
 
@@ -83,12 +83,12 @@ class MemoryWatch:
 
     def warnings(self) -> list[dict[str, str]]:
         """Where the experiment began with memory that the one before it had not given back."""
-        found = []
+        warnings = []
         left = self._left_behind()
         if left is not None and self._previous is not None:
             allowed = max(FOR_GOOD_BYTES, FOR_GOOD_SHARE * self._previous.private_bytes)
             if left > allowed:
-                found.append(
+                warnings.append(
                     {
                         "code": "memory-left-behind",
                         "message": f"the experiment before this one in the same process left {left / 1e6:.0f} MB "
@@ -97,14 +97,14 @@ class MemoryWatch:
                     }
                 )
         if not self._resets:
-            found.append(
+            warnings.append(
                 {
                     "code": "peak-of-the-process",
                     "message": "this system doesn't let a process reset its peak memory (/proc/self/clear_refs): "
                     "peak_memory_bytes is the highest since the process began, with the load and earlier experiments",
                 }
             )
-        return found
+        return warnings
 
     def _left_behind(self) -> int | None:
         """Growth of private memory from the experiment before to this one; None for the first of a process."""

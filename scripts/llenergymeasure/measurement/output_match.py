@@ -57,7 +57,7 @@ def compare_outputs(reference: dict[str, Any], prompts: Sequence[Ids], outputs: 
 
 
 def varying_outputs(requests: Sequence[Request]) -> list[dict[str, str]]:
-    """A warning where passes of one window answered the same prompts differently; none where all agree.
+    """A warning where passes of one window gave different outputs for the same prompts; none where all agree.
 
     Every pass begins with the same seed, so the kernels are not deterministic (as on an H100), or the output depends on
     what else is in the batch.
@@ -65,7 +65,7 @@ def varying_outputs(requests: Sequence[Request]) -> list[dict[str, str]]:
     digests: dict[int, set[str]] = defaultdict(set)
     for request in requests:
         digests[request.request_index].add(request.row.digest)
-    varying = sum(len(found) > 1 for found in digests.values())
+    varying = sum(len(outputs) > 1 for outputs in digests.values())
     if not varying:
         return []
     message = (

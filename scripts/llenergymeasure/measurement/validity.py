@@ -21,7 +21,7 @@ def judge(findings: Iterable[Finding]) -> dict[str, Any]:
 
 
 def ignored_settings(evidence: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
-    """A setting that did not take effect: the run is one of another experiment."""
+    """A finding per setting that did not take effect: the run is one of another experiment."""
     return [
         Finding("setting-ignored", INVALID, f"{path} = {entry['requested']!r} did not take effect: {entry['observed']}")
         for path, entry in evidence.items()
@@ -32,10 +32,10 @@ def ignored_settings(evidence: Mapping[str, Mapping[str, Any]]) -> list[Finding]
 def logits_not_finite(bad_rows: int, rows: int) -> list[Finding]:
     """Logits of the first pass that are NaN or infinite: what was generated from them means nothing.
 
-    Also where none were seen: a model that brings its own way of generating.
+    Also where no logits passed by: a model may bring its own way of generating.
     """
     if not rows:
-        message = "the model generates in a way of its own, so nobody looked whether its logits are numbers"
+        message = "the model generates in its own way, so its logits were not checked for NaN and infinity"
         return [Finding("logits-not-checked", SUSPECT, message)]
     if not bad_rows:
         return []

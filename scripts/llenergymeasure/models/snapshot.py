@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llenergymeasure.config.problems.text import first_line
 from llenergymeasure.config.settings.model_ref import ModelRef, safe_relative_path
 from llenergymeasure.config.study.lock import FileHash, ModelsLock
-from llenergymeasure.models.errors import SnapshotError, first_line
+from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.files import (
     RECORD,
     check_code,

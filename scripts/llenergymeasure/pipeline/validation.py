@@ -10,7 +10,8 @@ from typing import Any
 from llenergymeasure.config import DatasetConfig, ExperimentConfig, StudyError
 from llenergymeasure.config.problems.problem import Problem
 from llenergymeasure.engine.check import check_experiment
-from llenergymeasure.measurement.prompts.datasets import PromptError, check_dataset, read_texts
+from llenergymeasure.measurement.prompts.datasets import check_dataset, fetch_texts
+from llenergymeasure.measurement.prompts.errors import PromptError
 from llenergymeasure.pipeline.plan.plan import SCHEMA_VERSION, Plan
 
 
@@ -26,9 +27,9 @@ def validate_plan(plan: Plan) -> dict[str, Any]:
     for entry in plan.experiments.values():
         config = ExperimentConfig.model_validate(entry["config"])
         found.update(check_experiment(config))
-        key = f"{config.dataset.model_dump_json()} {config.n} {config.random_seed}"
+        key = f"{config.dataset.model_dump_json()} {config.n_prompts} {config.random_seed}"
         if key not in datasets:
-            datasets[key] = list(_dataset_problems(config.dataset, config.n, config.random_seed))
+            datasets[key] = list(_dataset_problems(config.dataset, config.n_prompts, config.random_seed))
         found.update(datasets[key])
     errors = [problem for problem in found if problem.severity == "error"]
     if errors and plan.protocol["invalid"] == "stop":
@@ -54,7 +55,6 @@ def _dataset_problems(dataset: DatasetConfig, n: int, seed: int) -> Iterator[Pro
     """What is wrong with the prompts. A hub data set is fetched here: the processes that measure stay offline."""
     try:
         check_dataset(dataset, n)
-        if dataset.source == "hub":
-            read_texts(dataset, n, seed)
+        fetch_texts(dataset, n, seed)
     except PromptError as error:
         yield Problem("error", "dataset", str(error), rule="dataset")

@@ -20,7 +20,7 @@ def configuration_parts(plan: Mapping[str, Any]) -> dict[str, list[Part]]:
     differing = [path for path in plan["axes"] if len({repr(values.get(path)) for values in axes.values()}) > 1]
     names = _short_names(differing)
     parts = {
-        name: [(names[path], show(values[path])) for path in differing if values.get(path) is not None]
+        name: [(names[path], value_label(values[path])) for path in differing if values.get(path) is not None]
         for name, values in axes.items()
     }
     seen = Counter(tuple(value) for value in parts.values())
@@ -45,7 +45,7 @@ def setup_parts(plan: Mapping[str, Any]) -> dict[str, list[Part]]:
     }
 
 
-def show(value: Any) -> str:
+def value_label(value: Any) -> str:
     """A setting's value the way a study file writes it."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 

@@ -1,4 +1,4 @@
-"""The checks that are no rule between two settings: each is declared here, so that every id has one description."""
+"""The checks that are not rules between settings. Each is declared here, so that every id has one description."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from llenergymeasure.config.problems.problem import Problem, Severity
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that can be wrong: id, severity, what it says, and what would be right."""
+    """One thing that can be wrong: id, severity, what is wrong, and what to change."""
 
     id: str
     severity: Severity
@@ -20,17 +20,18 @@ class Check:
         return Problem(self.severity, path, message, hint or self.fix, self.id)
 
 
-UNREADABLE = Check("study-unreadable", "error", "the study's file can't be read as YAML", "correct the file")
-DUPLICATE_KEY = Check("duplicate-key", "error", "a key is given twice", "keep one of the two")
+UNREADABLE = Check("study-unreadable", "error", "the study file cannot be read as YAML", "correct the file")
+DUPLICATE_KEY = Check("duplicate-key", "error", "a key that is given twice", "keep one of the two")
 UNKNOWN_KEY = Check(
-    "unknown-key", "error", "a key or dotted path that is no setting", "see config/README.md for every key"
+    "unknown-key", "error", "a key or dotted path that is not a setting", "see config/README.md for every key"
 )
+RENAMED_KEY = Check("renamed-key", "error", "a key that an earlier version had under another name", "write the new key")
 WRONG_VALUE = Check("wrong-value", "error", "a value of the wrong type or out of range", "correct the value")
-MISSING_KEY = Check("missing-key", "error", "a key that has to be there is not", "add it")
+MISSING_KEY = Check("missing-key", "error", "a required key is missing", "add it")
 EMPTY_AXIS = Check("empty-axis", "error", "a matrix path with no values", "list values, or remove the path")
-AXES_OVERLAP = Check("axes-overlap", "error", "two matrix paths set the same setting", "keep one of the two")
+AXES_OVERLAP = Check("axes-overlap", "error", "two matrix paths that set the same setting", "keep one of the two")
 EXCLUDE_EMPTY = Check(
-    "exclude-empty", "error", "an exclude entry without keys would exclude everything", "add keys or remove it"
+    "exclude-empty", "error", "an exclude entry without keys, which would exclude everything", "add keys or remove it"
 )
 EXCLUDE_UNMATCHED = Check(
     "exclude-unmatched", "warning", "an exclude entry that matches no point", "check its values, or remove it"
@@ -39,25 +40,25 @@ REFERENCE_UNMATCHED = Check(
     "reference-unmatched",
     "error",
     "a `measurement.reference` that matches no experiment",
-    "check its values, or remove it: the first experiment is the reference then",
+    "check its values, or remove it: then the first experiment is the reference",
 )
 STOPPING_UNREAD = Check(
     "stopping-unread",
     "error",
     "`max_replicates`, `budget_s` or `target_metric` without `measurement.target_relative_ci`",
-    "add measurement.target_relative_ci, or remove it",
+    "add measurement.target_relative_ci, or remove the other key",
 )
 STOPPING_CLASH = Check(
     "stopping-clash",
     "error",
-    "an order or a number of replicates that `measurement.target_relative_ci` can't work with",
+    "an order or a number of replicates that does not work with `measurement.target_relative_ci`",
     "change one of the two",
 )
 ORDER_UNBALANCED = Check(
     "order-unbalanced",
     "warning",
-    "`measurement.order: williams` with a number of replicates after which it is not balanced",
-    "use the number of replicates named, a multiple of it, or another order",
+    "`measurement.order: williams` with a number of replicates that does not balance it",
+    "use the number of replicates that the message names, a multiple of it, or another order",
 )
 COSTS_TWO_GRIDS = Check(
     "costs-two-grids", "error", "`costs` with both a country and a grid intensity", "keep one of the two"
@@ -69,20 +70,20 @@ COSTS_COUNTRY_UNKNOWN = Check(
     "costs-country-unknown",
     "error",
     "a `costs.country_iso_code` for which codecarbon's table has no carbon intensity",
-    "use a three-letter ISO 3166 code that it has, such as DEU, or costs.grid_intensity_kg_per_kwh",
+    "use a three-letter ISO 3166 code of that table, such as DEU, or set costs.grid_intensity_kg_per_kwh",
 )
-NO_EXPERIMENTS = Check("no-experiments", "error", "a study without any valid experiment", "widen the matrix")
+NO_EXPERIMENTS = Check("no-experiments", "error", "a study without a valid experiment", "widen the matrix")
 ID_COLLISION = Check(
     "id-collision",
     "error",
-    "two different experiments or setups whose short ids are equal",
+    "two different experiments or model setups with the same short id",
     "change any setting of one of them, such as random_seed",
 )
 POINTS_ALIKE = Check(
     "points-alike",
     "warning",
-    "experiments that differ only by a library default that one of them spells out",
-    "both are measured; drop one to save time",
+    "experiments that differ only in a library default that one of them spells out",
+    "both are measured; remove one to save time",
 )
 MODEL_UNPINNED = Check(
     "model-unpinned",
@@ -93,20 +94,20 @@ MODEL_UNPINNED = Check(
 MODEL_UNAVAILABLE = Check(
     "model-unavailable",
     "error",
-    "a packaged model whose package is not installed, or in another version",
+    "a packaged model whose package is not installed, or is installed in another version",
     "install it",
 )
 MODEL_MISSING = Check(
     "model-missing",
     "error",
-    "a model folder that is not there, or a package that has no such file",
-    "correct the name, or put it there",
+    "a model folder that does not exist, or a package without that file",
+    "correct the name, or add the files",
 )
-LOCK_UNREADABLE = Check("lock-unreadable", "error", "the models lock file can't be read", "run `snakemake pin`")
+LOCK_UNREADABLE = Check("lock-unreadable", "error", "the lock file of the models cannot be read", "run `snakemake pin`")
 PASSTHROUGH_SETTING = Check(
     "passthrough-names-setting",
     "error",
-    "a keyword under passthrough_kwargs that has a setting of its own",
+    "a keyword under passthrough_kwargs that has its own setting",
     "use the setting",
 )
 PASSTHROUGH_RESERVED = Check(
@@ -126,35 +127,35 @@ PASSTHROUGH_UNREAD = Check(
     "error",
     "options of continuous batching without `pytorch.batching: continuous`, or of bitsandbytes without "
     "`pytorch.load_in_4bit` or `pytorch.load_in_8bit`",
-    "set pytorch.batching: continuous or a width of the weights, or remove them",
+    "set pytorch.batching: continuous or one of the two quantizations, or remove the options",
 )
 REQUIREMENT_UNMET = Check(
     "requirement-unmet",
     "warning",
-    "a setting that needs a package or a device which the machine that validates does not have",
-    "where the measuring machine lacks it too, the experiment is recorded as failed",
+    "a setting that needs a package or a device that the validating machine does not have",
+    "if the measuring machine lacks it too, the experiment is recorded as failed",
 )
 CUDA_UNUSABLE = Check(
     "cuda-unusable",
     "error",
-    "a machine with NVIDIA GPUs whose installed torch can use none of them: built for a newer CUDA than the driver "
-    "runs, or without CUDA",
-    "update the driver (580 or newer for CUDA 13, 525 for CUDA 12), or install the lock that fits it (`make run` in a "
-    "fresh clone chooses it: envs/locks/cuda13.txt or cuda12.txt); to measure on the processor, set "
+    "NVIDIA GPUs that the installed torch cannot use: it is built for a newer CUDA than the driver supports, "
+    "or without CUDA",
+    "update the driver (580 or newer for CUDA 13, 525 for CUDA 12), or install the lock that fits the driver "
+    "(`make run` in a fresh clone chooses it: envs/locks/cuda13.txt or cuda12.txt); to measure on the processor, set "
     "pytorch.device_map: cpu or hide the GPUs with CUDA_VISIBLE_DEVICES=",
 )
 PROMPTS_UNFIT = Check(
     "prompts-unfit",
     "error",
-    "a prompt whose text the chat template drops, that takes too long or too much memory to render, that the tokenizer "
-    "does not read, or with token ids that the model's embedding has no rows for",
-    "change the text, set dataset.chat_template: false, or take the model's own tokenizer",
+    "a prompt whose text the chat template drops, that takes too much time or memory to render, that the tokenizer "
+    "cannot read, or whose token ids have no row in the model's embedding",
+    "change the text, set dataset.chat_template: false, or use the model's own tokenizer",
 )
 PADDING_REPLACED = Check(
     "padding-replaced",
     "warning",
-    "a padding token that the model's embedding has no row for; another id pads, masked as padding is",
-    "give the model's folder its own tokenizer",
+    "a padding token that has no row in the model's embedding; another id is used for padding, and is masked",
+    "put the model's own tokenizer into its folder",
 )
 LIBRARY_REFUSES = Check(
     "library-refuses",

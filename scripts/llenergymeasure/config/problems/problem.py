@@ -1,19 +1,16 @@
-"""What is wrong with a study, one line a mistake."""
+"""What is wrong with a study, one line per mistake."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from llenergymeasure.config.problems.text import printable
+from llenergymeasure.config.problems.text import and_more, printable
 
 Severity = Literal["error", "warning"]
 
 COMMAND_LINE = "--config"
-UNPINNED = "model-unpinned"
-_SHOWN_CHARACTERS = 60
 _SHOWN_OF_A_KIND = 3
 
 
@@ -30,7 +27,7 @@ class Problem:
     line: int | None = None
 
     def render(self) -> str:
-        """One line: `file:line: key.path: what is wrong; what would be right [rule-id]`."""
+        """One line: `file:line: key.path: what is wrong; what to change [rule-id]`."""
         place = f"{self.file}:{self.line}" if self.file and self.line else self.file
         start = ": ".join(part for part in (place, self.path) if part)
         text = f"{start}: {self.message}" if start else self.message
@@ -44,7 +41,7 @@ class Problem:
 
 
 class StudyError(Exception):
-    """Everything that is wrong with a study, found in one go. `str()` gives one line a problem."""
+    """Everything that is wrong with a study, found in one pass. `str()` gives one line per problem."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -56,17 +53,7 @@ def first_of_each_kind(problems: Iterable[Problem], listed_in: str) -> Iterator[
     kinds: dict[str | None, list[Problem]] = {}
     for problem in problems:
         kinds.setdefault(problem.rule, []).append(problem)
-    for rule, found in kinds.items():
-        yield from (problem.render() for problem in found[:_SHOWN_OF_A_KIND])
-        if (more := len(found) - _SHOWN_OF_A_KIND) > 0:
-            yield f"and {more} more, all in {listed_in} [{rule}]"
-
-
-def show(value: Any) -> str:
-    """A value the way a YAML author writes it, shortened."""
-    try:
-        text = json.dumps(value, ensure_ascii=False, default=str)
-    except (TypeError, ValueError, RecursionError):
-        text = str(value)
-    text = " ".join(text.split())
-    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+    for rule, alike in kinds.items():
+        yield from (problem.render() for problem in alike[:_SHOWN_OF_A_KIND])
+        if len(alike) > _SHOWN_OF_A_KIND:
+            yield f"{and_more(len(alike), _SHOWN_OF_A_KIND)}, all in {listed_in} [{rule}]"

@@ -1,4 +1,4 @@
-"""Whether a measuring order can do what it is chosen for."""
+"""Whether a measuring order keeps its promise with the number of replicates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llenergymeasure.config.settings.protocol import MeasurementConfig
 
 
 def order_warnings(measurement: MeasurementConfig, setup_sizes: Collection[int]) -> Iterator[Problem]:
-    """`setup_sizes`: how many experiments each setup has."""
+    """`setup_sizes`: how many experiments each model setup has."""
     if measurement.order != "williams" or measurement.target_relative_ci is not None:
         return
     sizes = [1] * sum(setup_sizes) if measurement.isolation == "experiment" else list(setup_sizes)
@@ -26,5 +26,5 @@ def order_warnings(measurement: MeasurementConfig, setup_sizes: Collection[int])
 
 
 def _replicates(count: int) -> int:
-    """Rows of a Williams design over `count` members: one square where it is even, two where it is odd."""
+    """Rows of a Williams design over `count` members: one square where the count is even, two where it is odd."""
     return count if count % 2 == 0 or count == 1 else 2 * count

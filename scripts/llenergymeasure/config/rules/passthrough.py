@@ -1,4 +1,4 @@
-"""`passthrough_kwargs`: the one opening for keywords without a setting of their own, and what may not go through it."""
+"""`passthrough_kwargs`: the one way to pass keywords that have no setting, and what is refused there."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from llenergymeasure.config.problems.catalogue import (
     PASSTHROUGH_UNKNOWN,
     PASSTHROUGH_UNREAD,
 )
-from llenergymeasure.config.problems.problem import Problem, show
-from llenergymeasure.config.problems.text import did_you_mean
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.problems.problem import Problem
+from llenergymeasure.config.problems.text import did_you_mean, show
+from llenergymeasure.config.settings.experiment import ExperimentSettings
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.setting_paths import PASSTHROUGH
 
-# Other names under which the library takes what a setting decides.
+# Other names by which the library accepts what a setting decides.
 _ALIASES: Mapping[str, Mapping[str, str]] = {
     "from_pretrained": {
         "torch_dtype": "precision",
@@ -38,7 +38,7 @@ _ALIASES: Mapping[str, Mapping[str, str]] = {
     "compile": {},
     "continuous_batching": {"seed": "random_seed", "max_requests_per_batch": "pytorch.batch_size"},
 }
-# What would change what is measured, or what the numbers are taken from.
+# Keywords that would change what is measured, or what the figures are computed from.
 _RESERVED: Mapping[str, Mapping[str, str]] = {
     "from_pretrained": dict.fromkeys(
         (
@@ -79,7 +79,7 @@ _RESERVED: Mapping[str, Mapping[str, str]] = {
             ),
             "the measurement reads the generated ids",
         ),
-        "tokenizer": "the model's own is handed over where stop_strings needs it",
+        "tokenizer": "the model's own tokenizer is passed where stop_strings needs it",
         **dict.fromkeys(
             ("custom_generate", "trust_remote_code"), "it would run code from the hub during a measurement"
         ),
@@ -89,8 +89,8 @@ _RESERVED: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def passthrough_problems(config: ExperimentConfig) -> list[Problem]:
-    """Keywords that have a setting, or that the measurement needs for itself."""
+def passthrough_problems(config: ExperimentSettings) -> list[Problem]:
+    """Keywords that have a setting, that nothing would read, or that the measurement itself needs."""
     problems = []
     if config.pytorch.batching != "continuous":
         problems += [
@@ -108,17 +108,17 @@ def passthrough_problems(config: ExperimentConfig) -> list[Problem]:
             path = f"{PASSTHROUGH}.{target}.{key}"
             if key in _settings(target):
                 setting = _settings(target)[key]
-                problems.append(PASSTHROUGH_SETTING.problem(path, "has a setting of its own", f"use {setting}"))
+                problems.append(PASSTHROUGH_SETTING.problem(path, "has its own setting", f"use {setting}"))
             elif key in _RESERVED[target]:
                 reason = _RESERVED[target][key]
-                problems.append(PASSTHROUGH_RESERVED.problem(path, f"can't be passed on: {reason}"))
+                problems.append(PASSTHROUGH_RESERVED.problem(path, f"cannot be passed on: {reason}"))
     return problems
 
 
-def check_passthrough(config: ExperimentConfig, accepted: Mapping[str, Collection[str]]) -> list[Problem]:
+def check_passthrough(config: ExperimentSettings, accepted: Mapping[str, Collection[str]]) -> list[Problem]:
     """Keywords that the installed library does not accept.
 
-    `accepted` maps a target (`from_pretrained`, `bitsandbytes`, `generate`, `compile`) to the keywords it takes.
+    `accepted` maps a target (`from_pretrained`, `bitsandbytes`, `generate`, `compile`) to the keywords it accepts.
     """
     problems = []
     for target, options in config.passthrough_kwargs.__dict__.items():
@@ -128,14 +128,16 @@ def check_passthrough(config: ExperimentConfig, accepted: Mapping[str, Collectio
                 path = f"{PASSTHROUGH}.{target}.{key}"
                 problems.append(
                     PASSTHROUGH_UNKNOWN.problem(
-                        path, f"the installed library takes no such keyword in {target}", did_you_mean(key, known)
+                        path,
+                        f"the installed library does not accept this keyword in {target}",
+                        did_you_mean(key, known),
                     )
                 )
     return problems
 
 
 def check_torch_compile(
-    config: ExperimentConfig, modes: Iterable[str], backends: Iterable[str] | None = None
+    config: ExperimentSettings, modes: Iterable[str], backends: Iterable[str] | None = None
 ) -> list[Problem]:
     """A compile mode or backend that the installed torch does not know."""
     problems = []
@@ -153,7 +155,7 @@ def check_torch_compile(
 @cache
 def _settings(target: str) -> Mapping[str, str]:
     """Keyword → the setting that decides it: the library's names, then our own."""
-    found = {path.rpartition(".")[2]: path for path in parameters()}
-    found |= {item.keyword: path for path, item in parameters().items() if item.target == target}
-    found |= _ALIASES[target]
-    return found
+    settings = {path.rpartition(".")[2]: path for path in parameters()}
+    settings |= {item.keyword: path for path, item in parameters().items() if item.target == target}
+    settings |= _ALIASES[target]
+    return settings

@@ -1,4 +1,4 @@
-"""What has to fit together for replicates that go on until the figure is precise enough."""
+"""Whether the settings of a study that adds replicates until the figure is precise enough fit together."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from llenergymeasure.config.problems.catalogue import STOPPING_CLASH, STOPPING_U
 from llenergymeasure.config.problems.problem import Problem
 from llenergymeasure.config.settings.protocol import MeasurementConfig
 
-# Of two figures the spread is known so badly that a look at it is worth nothing.
+# From two replicates the spread is estimated so badly that an interim analysis is worth nothing.
 FEWEST_REPLICATES = 3
 
 
 def stopping_problems(measurement: MeasurementConfig) -> Iterator[Problem]:
-    """What is wrong with `target_relative_ci` and what goes with it."""
+    """What is wrong with `target_relative_ci` and the keys that belong to it."""
     if measurement.target_relative_ci is None:
         for name in ("max_replicates", "budget_s"):
             if getattr(measurement, name) is not None:
@@ -26,18 +26,18 @@ def stopping_problems(measurement: MeasurementConfig) -> Iterator[Problem]:
     if measurement.order == "sequential":
         yield STOPPING_CLASH.problem(
             "measurement.order",
-            "sequential measures all replicates of a setup before the next, so there is no moment to look at all",
+            "sequential measures all replicates of a model setup before the next, so no interim analysis can cover all",
             "use another order, or a fixed number of replicates",
         )
     if measurement.replicates < FEWEST_REPLICATES:
         yield STOPPING_CLASH.problem(
             "measurement.replicates",
-            f"{measurement.replicates} is too few for a first look at how replicates vary",
+            f"{measurement.replicates} replicates are too few for a first interim analysis of their spread",
             f"use {FEWEST_REPLICATES} or more",
         )
     if measurement.max_replicates is not None and measurement.max_replicates <= measurement.replicates:
         yield STOPPING_CLASH.problem(
             "measurement.max_replicates",
             f"{measurement.max_replicates} is not above measurement.replicates, {measurement.replicates}",
-            "raise it, or leave target_relative_ci out",
+            "raise it, or remove measurement.target_relative_ci",
         )

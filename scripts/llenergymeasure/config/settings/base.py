@@ -1,31 +1,16 @@
-"""What all configuration models share: unknown keys are errors, types are strict, nothing changes afterwards."""
+"""What all configuration models share: unknown keys are errors, types are strict, nothing changes afterwards.
+
+The models under settings/ are shapes: each checks its own values. Whether settings fit together is up to rules/.
+"""
 
 from __future__ import annotations
 
-from typing import Self
-
-from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
-
-UNCHECKED = {"rules": False}
-"""Validation context for callers that run the rules themselves, to collect every violation at once."""
+from pydantic import BaseModel, ConfigDict
 
 
 class Config(BaseModel):
-    """A frozen section of a study. Strict: `"8"` is no number and `true` is no count; NaN and infinity are refused."""
+    """A frozen section of a study. Strict: `"8"` is not a number and `true` is not a count; no NaN, no infinity."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
-
-
-class RuledConfig(Config):
-    """A section whose settings also have to fit together."""
-
-    @model_validator(mode="after")
-    def _keep_the_rules(self, info: ValidationInfo) -> Self:
-        if info.context is not UNCHECKED:
-            # The rules are derived from the models, so they can't be imported before the models exist.
-            from llenergymeasure.config.rules.rules import refuse_violations
-
-            refuse_violations(self)
-        return self

@@ -1,57 +1,41 @@
-"""Carbon and money: what turns joules and seconds into them, after the measurement."""
+"""Carbon and money: the rates that convert joules and seconds into them, after the measurement."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
 
-from llenergymeasure.config.problems.catalogue import COSTS_COUNTRY_UNKNOWN, COSTS_TWO_GRIDS, COSTS_WITHOUT_CURRENCY
-from llenergymeasure.config.problems.problem import Problem
 from llenergymeasure.config.settings.base import Config
 from llenergymeasure.config.settings.grid_intensity import GridIntensity, country_intensity
 
 
 class CostsConfig(Config):
-    """Worked out from the figures that are there: changing it measures nothing again. What is left out is not shown."""
+    """Applied to the measured figures; a change does not trigger new measurements. Costs whose rate is not set are not
+    shown."""
 
     country_iso_code: Annotated[str | None, Field(pattern=r"^[A-Z]{3}$", examples=["DEU"])] = None
-    """Three-letter ISO 3166 code of the country whose electricity it is: its yearly mean, from codecarbon's table."""
+    """Three-letter ISO 3166 code of the country that supplies the electricity: its yearly mean intensity, from
+    codecarbon's table."""
 
     grid_intensity_kg_per_kwh: Annotated[float | None, Field(ge=0.0, le=5.0)] = None
-    """Carbon intensity of the electricity instead of a country's, in kg CO₂e/kWh."""
+    """Carbon intensity of the electricity, in place of a country's, in kg CO₂e/kWh."""
 
     pue: Annotated[float, Field(ge=1.0, le=5.0)] = 1.0
-    """Power usage effectiveness: energy of the whole facility over that of the machines (ISO/IEC 30134-2)."""
+    """Power usage effectiveness: energy of the whole facility divided by that of the machines (ISO/IEC 30134-2)."""
 
     electricity_price_per_kwh: Annotated[float | None, Field(ge=0.0)] = None
-    """Price of a kilowatt-hour, in `currency`."""
+    """Price per kilowatt-hour, in `currency`."""
 
     machine_price_per_hour: Annotated[float | None, Field(ge=0.0)] = None
-    """Price of an hour of the machine with all its devices, in `currency`; such as a cloud's."""
+    """Price per hour of the machine with all its devices, in `currency`, for example a cloud provider's."""
 
     currency: Annotated[str | None, Field(pattern=r"^[A-Z]{3}$", examples=["EUR"])] = None
     """Three-letter ISO 4217 code of the prices' currency."""
 
 
-def costs_problems(costs: CostsConfig) -> Iterator[Problem]:
-    """What does not fit together."""
-    if costs.country_iso_code is not None and costs.grid_intensity_kg_per_kwh is not None:
-        yield COSTS_TWO_GRIDS.problem(
-            "costs.grid_intensity_kg_per_kwh", "is given beside costs.country_iso_code, which has an intensity too"
-        )
-    try:
-        intensity_of(costs)
-    except LookupError as error:
-        yield COSTS_COUNTRY_UNKNOWN.problem("costs.country_iso_code", f"is {costs.country_iso_code!r}: {error}")
-    for name in ("electricity_price_per_kwh", "machine_price_per_hour"):
-        if getattr(costs, name) is not None and costs.currency is None:
-            yield COSTS_WITHOUT_CURRENCY.problem(f"costs.{name}", "is a price without a currency")
-
-
 def intensity_of(costs: CostsConfig) -> GridIntensity | None:
-    """Of the country or as stated; None where neither is. LookupError as `country_intensity`."""
+    """The country's or the stated intensity; None where neither is set. LookupError as in `country_intensity`."""
     if costs.grid_intensity_kg_per_kwh is not None:
         return GridIntensity(costs.grid_intensity_kg_per_kwh, "as stated in the study")
     return None if costs.country_iso_code is None else country_intensity(costs.country_iso_code)

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from llenergymeasure.config.settings.base import RuledConfig
+from llenergymeasure.config.settings.base import Config
 
 
-class DatasetConfig(RuledConfig):
-    """The source of the prompts. The prompts really used are hashed into the result."""
+class DatasetSettings(Config):
+    """The source of the prompts. The result holds a hash of the prompts that were used."""
 
     source: Literal["builtin", "file", "synthetic", "hub"] = "builtin"
     """builtin: this project's own prompts; file: JSONL or CSV; synthetic: random tokens; hub: a pinned dataset."""
@@ -22,7 +22,7 @@ class DatasetConfig(RuledConfig):
     """file, hub: the column (CSV) or key (JSONL) that holds the prompt."""
 
     tokens: Annotated[int | None, Field(ge=1)] = None
-    """synthetic: the exact number of tokens of every prompt. No chat template is put around them."""
+    """synthetic: the exact number of tokens of every prompt. No chat template is applied."""
 
     name: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$")] = None
     """hub: the dataset as `org/name`."""
@@ -34,4 +34,4 @@ class DatasetConfig(RuledConfig):
     """builtin: keep only prompts of these kinds."""
 
     chat_template: bool = True
-    """Apply the tokenizer's chat template, where it has one."""
+    """Apply the tokenizer's chat template if it has one."""

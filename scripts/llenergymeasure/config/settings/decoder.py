@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from llenergymeasure.config.settings.base import RuledConfig
+from llenergymeasure.config.settings.base import Config
 from llenergymeasure.config.settings.parameter import LibraryChoice, Relation, When, excludes, needs, parameter
 
 Preset = Literal["deterministic", "standard", "creative", "factual"]
@@ -21,7 +21,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 
 def expand_preset(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings with their preset's values filled in; keys that are given win. An unknown preset adds nothing."""
+    """The settings with the values of their preset filled in; given keys override it. An unknown one adds nothing."""
     preset = settings.get("preset")
     values = PRESETS.get(preset, {}) if isinstance(preset, str) else {}
     return {**values, **settings}
@@ -33,17 +33,17 @@ def _sampling_only(*neutral: Any) -> tuple[Relation, ...]:
             When("decoder.do_sample", "is", True),
             rule="sampler-needs-sampling",
             because="greedy decoding ignores it",
-            fix="set decoder.do_sample: true or remove this",
+            fix="set decoder.do_sample: true or remove this setting",
             neutral=neutral,
         ),
     )
 
 
-class DecoderConfig(RuledConfig):
+class DecoderSettings(Config):
     """Decoding settings. The defaults are plain sampling with the usual 50 candidates."""
 
     preset: Preset | None = None
-    """A named set of values for the keys below; keys that are given win. Not part of the experiment's id."""
+    """A named set of values for the keys below; given keys override it. Not part of the experiment's id."""
 
     temperature: Annotated[
         float,
@@ -54,7 +54,7 @@ class DecoderConfig(RuledConfig):
             level="generation",
             library_default=1.0,
             evidence="temperature",
-            # 0 is how many write "greedy": it has a rule of its own.
+            # Many write 0 for "greedy": it has its own rule.
             relations=_sampling_only(1.0, 0.0),
             test_values=(0.7, 1.0),
         ),
@@ -73,7 +73,7 @@ class DecoderConfig(RuledConfig):
             decoding=("greedy", "sampling"),
         ),
     ] = True
-    """Draw tokens at random (true) or always take the likeliest (false)."""
+    """Draw tokens at random (true) or always take the most likely one (false)."""
 
     top_k: Annotated[
         int,
@@ -88,7 +88,7 @@ class DecoderConfig(RuledConfig):
             test_values=(0, 10, 50),
         ),
     ] = 50
-    """Sample from this many likeliest tokens; 0 means from all."""
+    """Sample from this many most likely tokens; 0 means from all."""
 
     top_p: Annotated[
         float,
@@ -118,14 +118,14 @@ class DecoderConfig(RuledConfig):
                 needs(
                     When("decoder.do_sample", "is", True),
                     rule="min-p-needs-sampling",
-                    because="transformers ignores it and only logs a line",
-                    fix="set decoder.do_sample: true or remove this",
+                    because="transformers ignores it and only logs a warning",
+                    fix="set decoder.do_sample: true or remove this setting",
                 ),
             ),
             test_values=(0.05, 0.1),
         ),
     ] = None
-    """Sample only from tokens with at least this share of the likeliest token's probability."""
+    """Sample only from tokens with at least this share of the most likely token's probability."""
 
     typical_p: Annotated[
         float | None,
@@ -156,7 +156,7 @@ class DecoderConfig(RuledConfig):
             test_values=(0.4, 0.8),
         ),
     ] = None
-    """Sample from the likeliest tokens whose entropy stays below this share of the whole distribution's
+    """Sample from the most likely tokens whose entropy stays below this share of the whole distribution's
     (arXiv 2509.02510)."""
 
     repetition_penalty: Annotated[
@@ -172,8 +172,8 @@ class DecoderConfig(RuledConfig):
                 excludes(
                     When("pytorch.batching", "is", "continuous"),
                     rule="continuous-excludes-repetition-penalty",
-                    because="generate_batch leaves that processor out",
-                    fix="set pytorch.batching: static or remove this",
+                    because="generate_batch ignores it",
+                    fix="set pytorch.batching: static or remove this setting",
                     neutral=(1.0,),
                 ),
             ),
@@ -189,12 +189,12 @@ class DecoderConfig(RuledConfig):
             target="generate",
             keyword="min_new_tokens",
             level="generation",
-            library_default=LibraryChoice("no least length"),
+            library_default=LibraryChoice("no minimum length"),
             evidence="min_new_tokens",
             test_values=(8,),
         ),
     ] = None
-    """The least number of output tokens; the end-of-sequence token is suppressed until then."""
+    """The minimum number of output tokens; the end-of-sequence token is suppressed until then."""
 
     @model_validator(mode="before")
     @classmethod

@@ -7,20 +7,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from llenergymeasure.config.settings.base import Config, RuledConfig
-from llenergymeasure.config.settings.dataset import DatasetConfig
-from llenergymeasure.config.settings.decoder import DecoderConfig
+from llenergymeasure.config.settings.base import Config
+from llenergymeasure.config.settings.dataset import DatasetSettings
+from llenergymeasure.config.settings.decoder import DecoderSettings
 from llenergymeasure.config.settings.model_ref import model_name
 from llenergymeasure.config.settings.parameter import LibraryChoice, parameter
-from llenergymeasure.config.settings.protocol import BaselineConfig, EnergyConfig, WarmupConfig
-from llenergymeasure.config.settings.pytorch import PyTorchConfig
+from llenergymeasure.config.settings.protocol import BaselineSettings, EnergySettings, WarmupSettings
+from llenergymeasure.config.settings.pytorch import PyTorchSettings
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:
     try:
         json.dumps(options, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"holds a value that is no plain YAML value; {error}") from error
+        raise ValueError(f"holds a value that is not plain YAML; {error}") from error
     return options
 
 
@@ -28,9 +28,9 @@ Options = Annotated[dict[str, Any], AfterValidator(_plain)]
 
 
 class PassthroughConfig(Config):
-    """Keywords for the library that have no setting of their own, by the call they go to.
+    """Keywords for the library that have no setting here, by the call that receives them.
 
-    They are checked against the installed library's signatures; a keyword that has a setting is refused.
+    They are checked against the signatures of the installed library; a keyword that has a setting is refused.
     """
 
     from_pretrained: Options = Field(default_factory=dict)
@@ -49,8 +49,8 @@ class PassthroughConfig(Config):
     """Fields of transformers' `ContinuousBatchingConfig`; needs `pytorch.batching: continuous`."""
 
 
-class ExperimentConfig(RuledConfig):
-    """What is run and measured once per replicate."""
+class ExperimentSettings(Config):
+    """The settings of what is run and measured once per replicate."""
 
     model: Annotated[str, AfterValidator(model_name)]
     """`org/name`, `./folder`, `package:distribution/file.gguf` or `random:architecture?field=value&seed=7`."""
@@ -61,7 +61,7 @@ class ExperimentConfig(RuledConfig):
             target="from_pretrained",
             keyword="dtype",
             level="load",
-            library_default=LibraryChoice("the type the weights are stored in"),
+            library_default=LibraryChoice("the type in which the weights are stored"),
             evidence="dtype",
             test_values=("fp32", "fp16", "bf16"),
         ),
@@ -75,12 +75,12 @@ class ExperimentConfig(RuledConfig):
             target="runtime",
             keyword="max_length of the tokenizer",
             level="generation",
-            library_default=LibraryChoice("prompts are not cut"),
+            library_default=LibraryChoice("prompts are not truncated"),
             evidence="max_input_tokens",
             test_values=(64, 512),
         ),
     ] = 512
-    """Longer prompts are cut to this many tokens."""
+    """Longer prompts are truncated to this many tokens."""
 
     max_output_tokens: Annotated[
         int,
@@ -89,19 +89,19 @@ class ExperimentConfig(RuledConfig):
             target="generate",
             keyword="max_new_tokens",
             level="generation",
-            library_default=LibraryChoice("what the model's generation config says, else 20 tokens in all"),
+            library_default=LibraryChoice("the value in the model's generation config, else 20 tokens in total"),
             evidence="max_new_tokens",
             test_values=(16, 128),
         ),
     ] = 128
-    """Tokens generated at most; with `fixed_output`, exactly."""
+    """The maximum number of generated tokens; with `fixed_output`, the exact number."""
 
     fixed_output: bool = True
-    """Every output has `max_output_tokens` tokens, so that all experiments do the same work.
-    With false a model stops where it wants to, and the lengths are part of the result."""
+    """Every output has `max_output_tokens` tokens, so that all experiments do the same work. With false a model stops
+    at its end-of-sequence token, and the lengths are part of the result."""
 
-    n: Annotated[int, Field(ge=1)] = 100
-    """Number of prompts in one pass."""
+    n_prompts: Annotated[int, Field(ge=1)] = 100
+    """The number of prompts per pass."""
 
     random_seed: Annotated[
         int,
@@ -115,7 +115,7 @@ class ExperimentConfig(RuledConfig):
             test_values=(0, 42),
         ),
     ] = 42
-    """Seed of the choice of prompts and of sampling."""
+    """Seed for the choice of prompts and for sampling."""
 
     cpu_threads: Annotated[
         int | None,
@@ -124,30 +124,30 @@ class ExperimentConfig(RuledConfig):
             target="runtime",
             keyword="torch.set_num_threads",
             level="load",
-            library_default=LibraryChoice("one thread a physical core"),
+            library_default=LibraryChoice("one thread per physical core"),
             evidence="cpu_threads",
             test_values=(1, 2),
         ),
     ] = None
-    """Threads of an operation on the CPU."""
+    """The number of threads per operation on the CPU."""
 
-    pytorch: PyTorchConfig = PyTorchConfig.model_construct()
+    pytorch: PyTorchSettings = PyTorchSettings.model_construct()
     """How the model is loaded and run."""
 
-    decoder: DecoderConfig = DecoderConfig.model_construct()
+    decoder: DecoderSettings = DecoderSettings.model_construct()
     """How tokens are chosen."""
 
-    dataset: DatasetConfig = DatasetConfig.model_construct()
-    """Which prompts."""
+    dataset: DatasetSettings = DatasetSettings.model_construct()
+    """The source of the prompts."""
 
-    warmup: WarmupConfig = WarmupConfig.model_construct()
+    warmup: WarmupSettings = WarmupSettings.model_construct()
     """When the model counts as warm."""
 
-    baseline: BaselineConfig = BaselineConfig.model_construct()
+    baseline: BaselineSettings = BaselineSettings.model_construct()
     """Power of the idle machine."""
 
-    energy: EnergyConfig = EnergyConfig.model_construct()
-    """Which meters."""
+    energy: EnergySettings = EnergySettings.model_construct()
+    """The meters that are read."""
 
     passthrough_kwargs: PassthroughConfig = PassthroughConfig()
-    """Keywords that have no setting of their own."""
+    """Keywords that have no setting here."""

@@ -1,4 +1,4 @@
-"""Carbon intensity of a country's electricity, from the table that comes with codecarbon. No network."""
+"""Carbon intensity of a country's electricity, from the table inside codecarbon. No network access."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TABLE = "codecarbon/data/private_infra/global_energy_mix.json"
 
 @dataclass(frozen=True)
 class GridIntensity:
-    """In kg CO₂e/kWh, and where the figure is from."""
+    """Carbon intensity in kg CO₂e/kWh, and its source."""
 
     kg_per_kwh: float
     source: str
@@ -24,8 +24,8 @@ def country_intensity(country_iso_code: str) -> GridIntensity:
     """A country's yearly mean.
 
     Raises:
-        LookupError: the table has no figure for it, where codecarbon itself would silently take the world's average;
-            or there is no table.
+        LookupError: the table has no figure for the country (codecarbon itself would silently use the world's
+            average), or the table cannot be read.
     """
     table, version = _table()
     row = table.get(country_iso_code)
@@ -39,10 +39,12 @@ def country_intensity(country_iso_code: str) -> GridIntensity:
 
 @lru_cache(maxsize=1)
 def _table() -> tuple[dict[str, Any], str]:
-    """Read from its file: importing codecarbon takes a second, and every Snakemake job reads the study."""
+    """Read from the file: importing codecarbon takes a second, and every Snakemake job reads the study."""
     try:
         package = distribution("codecarbon")
         text = Path(str(package.locate_file(_TABLE))).read_text(encoding="utf-8")
         return json.loads(text), package.version
     except (PackageNotFoundError, OSError, ValueError) as error:
-        raise LookupError(f"codecarbon's table of countries can't be read: {type(error).__name__}: {error}") from error
+        raise LookupError(
+            f"the table of countries in codecarbon cannot be read: {type(error).__name__}: {error}"
+        ) from error

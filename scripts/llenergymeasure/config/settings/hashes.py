@@ -1,6 +1,6 @@
 """Ids of intent: the same settings give the same id on every machine, in any order of keys.
 
-What is None and what is not there hash alike, so a setting added in a later version changes no id.
+A value of None hashes like a missing key, so a setting that a later version adds changes no id.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.settings.experiment import ExperimentSettings
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.setting_paths import PASSTHROUGH, flatten, leaves
 
@@ -19,16 +19,16 @@ ID_DIGITS = 12
 _PASSED = tuple(f"{PASSTHROUGH}.{target}." for target in ("from_pretrained", "bitsandbytes", "compile"))
 
 
-def compute_config_hash(config: ExperimentConfig) -> str:
+def compute_config_hash(config: ExperimentSettings) -> str:
     """SHA-256, 64 hexadecimal digits, of an experiment's whole intent.
 
-    `decoder.preset` is left out: a preset and the values it stands for are the same experiment.
+    `decoder.preset` is not part of it: a preset and the values it stands for are the same experiment.
     """
     return config_hash_of(flatten(config))
 
 
-def compute_setup_hash(config: ExperimentConfig) -> str:
-    """SHA-256, 64 hexadecimal digits, of what experiments that share a process agree on: model, load, meters."""
+def compute_setup_hash(config: ExperimentSettings) -> str:
+    """SHA-256, 64 hexadecimal digits, of what experiments in one process have in common: model, loading, meters."""
     return setup_hash_of(flatten(config))
 
 
@@ -44,9 +44,9 @@ def setup_hash_of(settings: Mapping[str, Any]) -> str:
 
 
 def hash_of_settings(flat: Mapping[str, Any]) -> str:
-    """SHA-256 over canonical JSON: sorted keys, no spaces, UTF-8, settings that are None left out.
+    """SHA-256 over canonical JSON: sorted keys, no spaces, UTF-8, without settings that are None.
 
-    A None below `passthrough_kwargs` is a value that is handed to the library, so it stays.
+    A None below `passthrough_kwargs` is a value that is passed to the library, so it stays.
     """
     kept = {path: _text_keys(value) for path, value in flat.items() if value is not None}
     kept |= {path: flat[path] for path in _open_paths(flat) if flat[path] is None}
@@ -57,18 +57,18 @@ def hash_of_settings(flat: Mapping[str, Any]) -> str:
 @cache
 def _setup_paths() -> frozenset[str]:
     declared = (path for path, item in parameters().items() if item.level == "load")
-    # Meters are opened, and the idle baseline is taken, once in a process: experiments that share one agree on them.
+    # A process opens its meters and measures its idle baseline once, so its experiments must agree on them.
     per_process = (path for path in leaves() if path.startswith(("energy.", "baseline.")))
     return frozenset({"model", *declared, *per_process})
 
 
 def _open_paths(flat: Mapping[str, Any]) -> list[str]:
-    """Those below `passthrough_kwargs`: few or none, so looking for them must not cost every experiment."""
+    """The paths below `passthrough_kwargs`. They are few or none, so the search must be cheap for every experiment."""
     return [path for path in flat.keys() - leaves().keys() if path.startswith(f"{PASSTHROUGH}.")]
 
 
 def _text_keys(value: Any) -> Any:
-    """JSON has text keys only; a device map's 0 and "0" are the same device."""
+    """JSON has only text keys; 0 and "0" in a device map are the same device."""
     if isinstance(value, str | int | float):
         return value
     if isinstance(value, Mapping):

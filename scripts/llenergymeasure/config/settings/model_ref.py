@@ -1,4 +1,4 @@
-"""The name of a model in a study: where it comes from, and the folder its snapshot lives in.
+"""The name of a model in a study: its source, and the folder of its snapshot.
 
 | written | kind | revision |
 |---|---|---|
@@ -7,7 +7,7 @@
 | `package:distribution/file.gguf` | package | version of the distribution |
 | `random:llama?hidden_size=64&seed=7` | random | none |
 
-Only names are looked at here: nothing is opened, and nothing but the standard library is imported.
+This module looks only at names: it opens nothing, and imports only the standard library.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FORMS = "org/name (hub), ./dir (folder), package:distribution/file.gguf, or rand
 
 @dataclass(frozen=True)
 class ModelRef:
-    """A parsed model name. `text` is what the user wrote; the fields below are filled by kind.
+    """A parsed model name. `text` is what the user wrote; which of the fields below are set depends on the kind.
 
     hub:     `name` is org/name
     folder:  `path` as written, `~` not expanded
@@ -61,7 +61,7 @@ class ModelRef:
 
     @property
     def canonical(self) -> str:
-        """The same text for every way of writing the same model (order of fields, trailing slashes …)."""
+        """The same text for every spelling of the same model (order of fields, trailing slashes …)."""
         if self.kind == "hub":
             return self.name
         if self.kind == "folder":
@@ -102,7 +102,7 @@ class ModelRef:
 
 @lru_cache(maxsize=4096)
 def parse_model_ref(text: str) -> ModelRef:
-    """Read a model name. ValueError with one line that says what would be right."""
+    """Read a model name. ValueError with one line that says what to write."""
     if not text or text != text.strip() or any(ord(character) < 32 for character in text):
         raise ValueError(f"{text!r} is not a model; write {FORMS}")
     if text.startswith("package:"):
@@ -115,7 +115,7 @@ def parse_model_ref(text: str) -> ModelRef:
 
 
 def normalised_distribution(name: str) -> str:
-    """The name the Python package index knows a distribution by (PEP 503)."""
+    """The name of a distribution in the Python package index (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -133,10 +133,10 @@ def safe_relative_path(path: str) -> bool:
 def _hub(text: str) -> ModelRef:
     scheme, colon, _ = text.partition(":")
     if colon:
-        raise ValueError(f"{text!r}: there is no model source {scheme!r}; write {FORMS}")
+        raise ValueError(f"{text!r}: {scheme!r} is not a source of models; write {FORMS}")
     parts = text.split("/")
     if len(parts) == 1:
-        raise ValueError(f"{text!r} is no full model name; write org/name for the hub or ./{text} for a folder")
+        raise ValueError(f"{text!r} is not a full model name; write org/name for the hub or ./{text} for a folder")
     good = len(parts) == 2 and all(_HUB_PART.fullmatch(part) for part in parts)
     if not good or ".." in text or "--" in text or len(text) > _HUB_LENGTH or text.endswith(".git"):
         raise ValueError(f"{text!r} is not a hub name (org/name); write {FORMS}")
@@ -166,7 +166,7 @@ def _random(text: str) -> ModelRef:
         if not equals or not _FIELD.fullmatch(name) or not value:
             raise ValueError(f"{text!r}: {item!r} is not name=value; write for example {example}")
         if name in fields:
-            raise ValueError(f"{text!r}: {name} is given twice")
+            raise ValueError(f"{text!r}: {name} appears twice")
         fields[name] = _value(unquote(value))
     seed = fields.pop("seed", 0)
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= _MAX_SEED:
@@ -178,7 +178,7 @@ def _random(text: str) -> ModelRef:
 
 
 def _value(text: str) -> Any:
-    """A JSON value where it is one (numbers, true, null, lists), text otherwise."""
+    """A JSON value if the text is one (numbers, true, null, lists), else the text."""
     try:
         return json.loads(text, parse_constant=str)
     except (ValueError, RecursionError):

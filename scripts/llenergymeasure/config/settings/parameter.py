@@ -1,4 +1,4 @@
-"""The words a parameter is declared in: what it maps to, what it needs, how its effect is seen."""
+"""The vocabulary of parameter declarations: what a parameter maps to, what it needs, how its effect is observed."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from llenergymeasure.config.problems.problem import Severity, show
+from llenergymeasure.config.problems.problem import Severity
+from llenergymeasure.config.problems.text import show
 
 Target = Literal["from_pretrained", "bitsandbytes", "distributed", "load_adapter", "generate", "compile", "runtime"]
 Level = Literal["load", "generation"]
 
 
 def same_as_any(value: Any, others: Iterable[Any]) -> bool:
-    """Equality that tells `true` from 1."""
+    """Whether the value is among the others, where `true` differs from 1."""
     return any(type(value) is type(other) and value == other for other in others)
 
 
 class LibraryChoice(str):
-    """A library default that is no single value but a choice the library makes; the text says which."""
+    """A library default that is not a single value but a choice by the library; the text describes it."""
 
 
 class When(NamedTuple):
-    """A condition on one parameter's effective value (its own, or the library's default where it has none)."""
+    """A condition on the effective value of one parameter (as set, or else the library's default)."""
 
     path: str
     test: Literal["is", "above", "one of", "set"]
@@ -49,11 +50,11 @@ class When(NamedTuple):
 
 @dataclass(frozen=True)
 class Requirement:
-    """What a machine must have for a parameter, or for some `values` of it, to be tried or to have an effect.
+    """What a machine must have so that a parameter, or some `values` of it, can be tried or has an effect.
 
-    package: the Python package by its import name
-    cuda_capability: the least compute capability of a CUDA device; (0, 0) for any device
-    as_many_devices: GPUs, as many as the value says
+    package: the import name of a Python package
+    cuda_capability: the minimum compute capability of a CUDA device; (0, 0) for any device
+    as_many_devices: as many GPUs as the value
     compiler: a C compiler and Python's headers, `always` or only where the model is on a GPU (`on a GPU`)
     """
 
@@ -64,7 +65,7 @@ class Requirement:
     values: tuple[Any, ...] = ()
 
     def concerns(self, value: Any) -> bool:
-        """Whether that value of the parameter needs it. Off needs nothing."""
+        """Whether this value of the parameter needs it. None and false need nothing."""
         return value is not None and value is not False and (not self.values or same_as_any(value, self.values))
 
     def need(self) -> str:
@@ -83,15 +84,15 @@ class Requirement:
         return f"needs {' and '.join(parts)}"
 
     def text(self) -> str:
-        """The need, after the values that have it."""
+        """The need, preceded by the values that have it."""
         return f"{' or '.join(show(value) for value in self.values)} {self.need()}".lstrip()
 
 
 @dataclass(frozen=True)
 class Relation:
-    """`needs` or `excludes` another parameter's state; not keeping it is a rule's violation.
+    """`needs` or `excludes` a state of another parameter; anything else violates the rule.
 
-    It applies where the parameter is set, to something else than `neutral`.
+    It applies where the parameter is set to a value other than `neutral`.
     """
 
     kind: Literal["needs", "excludes"]
@@ -107,9 +108,9 @@ class Relation:
 class Parameter:
     """One library parameter of an experiment.
 
-    `keyword` is the library's own name in `target`; `library_default` is what the library does with None;
-    `evidence` names the probe that looks at the effect in a run; `requires` is what the machine must have;
-    `test_values` are worth trying on any model, and where there are none `untried` says why.
+    `keyword` is the library's name for it in `target`; `library_default` is what the library does with None;
+    `evidence` names the probe that observes the effect in a run; `requires` is what the machine must have;
+    `test_values` are worth trying on any model, and without any `untried` says why.
     """
 
     target: Target
@@ -128,7 +129,7 @@ class Parameter:
 
     @property
     def effective_default(self) -> Any:
-        """What is in force when nobody sets it; None where the library chooses."""
+        """What is in force where no study sets it; None where the library chooses."""
         if self.default is not None:
             return self.default
         return None if isinstance(self.library_default, LibraryChoice) else self.library_default
@@ -147,7 +148,7 @@ def parameter(
     untried: str | None = None,
     decoding: tuple[str, ...] = (),
 ) -> Parameter:
-    """Declare a field as a library parameter; goes into the field's `Annotated`. Path and default are the field's."""
+    """Declare a field as a library parameter, inside its `Annotated`. The field supplies path and default."""
     return Parameter(
         target, keyword, level, library_default, evidence, relations, requires, test_values, untried, decoding
     )
@@ -162,7 +163,7 @@ def needs(
     severity: Severity = "error",
     neutral: tuple[Any, ...] = (),
 ) -> Relation:
-    """The parameter makes sense only where `other` holds."""
+    """The parameter is valid only where `other` holds."""
     return Relation("needs", other, rule, because, fix, severity, neutral)
 
 
@@ -175,5 +176,5 @@ def excludes(
     severity: Severity = "error",
     neutral: tuple[Any, ...] = (),
 ) -> Relation:
-    """The parameter makes no sense where `other` holds."""
+    """The parameter is not valid where `other` holds."""
     return Relation("excludes", other, rule, because, fix, severity, neutral)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from llenergymeasure.config.settings.base import Config, RuledConfig
+from llenergymeasure.config.settings.base import Config
+from llenergymeasure.records.meters import METERS, opened_only_when_named, read_at_intervals
 
-Meter = Literal["nvml", "rapl", "zeus", "codecarbon"]
+if TYPE_CHECKING:
+    Meter = str
+else:
+    Meter = Literal[tuple(METERS)]
 Order = Literal["randomised", "sequential", "interleaved", "reverse", "williams"]
 TargetMetric = Literal[
     "energy_per_output_token_j",
@@ -20,117 +24,125 @@ TargetMetric = Literal[
 ]
 
 
-class WarmupConfig(RuledConfig):
+class WarmupSettings(Config):
     """When a model counts as warm. Warm-up passes have the measured shapes and keywords."""
 
     passes: Annotated[int | None, Field(ge=0)] = None
-    """A fixed number of passes; left out, passes go on until latencies are stable."""
+    """A fixed number of passes. Not set: passes go on until latencies are stable."""
 
     cv_threshold: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
-    """Stable when the coefficient of variation of the last latencies is below this."""
+    """Latencies are stable when the coefficient of variation of the last ones is below this."""
 
     cv_window: Annotated[int, Field(ge=2)] = 4
-    """How many last passes that coefficient is taken over."""
+    """The number of last passes for that coefficient."""
 
     max_passes: Annotated[int, Field(ge=1)] = 20
-    """Give up waiting for flat latencies after this many passes; the result then says so."""
+    """Stop waiting for stable latencies after this many passes; the result then says so."""
 
     temperature_drift_c: Annotated[float, Field(gt=0.0, le=50.0)] = 2.0
-    """Stable when the device's temperature stayed within this range, in °C; without a sensor, latencies decide."""
+    """The temperature is stable when it stayed within this range, in °C. Without a sensor, latencies alone decide."""
 
     temperature_window_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 10.0
-    """Over so many last seconds."""
+    """The last seconds for that range."""
 
     temperature_band_c: Annotated[float, Field(gt=0.0, le=50.0)] = 4.0
-    """Every replicate's window starts within so many °C of the temperature its calibration ended with: the device is
-    cooled by waiting, or heated by further warm-up passes."""
+    """The windows of every replicate start within this many °C of the temperature at the end of calibration: the
+    worker waits for the device to cool, or heats it with further warm-up passes."""
 
-    max_s: Annotated[float, Field(ge=0.0, le=3600.0)] = 120.0
-    """Give up waiting for a temperature after so many seconds; the result then says so."""
+    temperature_timeout_s: Annotated[float, Field(ge=0.0, le=3600.0)] = 120.0
+    """Stop waiting for a temperature after this many seconds; the result then says so."""
 
 
-class BaselineConfig(RuledConfig):
+class BaselineSettings(Config):
     """Power of the idle machine, before the model is loaded and with the model resident."""
 
     enabled: bool = True
-    """Measure it; without it there is no net energy."""
+    """Measure the idle power. Without it there is no net energy."""
 
     duration_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 10.0
-    """How long, in seconds; before the model is loaded, with the model resident, and after the measured windows
-    of each experiment. With the model resident it begins once power has settled."""
+    """Length of one baseline in seconds. It is measured before the model is loaded, with the model resident, and
+    again after the measured windows of each experiment. With the model resident it starts when power has settled."""
 
 
-class EnergyConfig(RuledConfig):
+_METERS = (
+    "Not set: every meter that works on this machine. Opened only where a study names it: "
+    f"{', '.join(opened_only_when_named())}. A meter that is named and does not work is an error."
+)
+_POWER_INTERVAL = (
+    "Time between readings in a window, in seconds, and so between samples of the power trace. For the meters that are "
+    f"read in this way: {', '.join(read_at_intervals())}."
+)
+
+
+class EnergySettings(Config):
     """Which meters are read."""
 
-    meters: Annotated[list[Meter] | None, Field(min_length=1)] = None
-    """Left out: every meter that works on this machine, but zeus (AMD GPUs, Jetson; `pip install zeus`), which has to
-    be named. A meter that is named and does not work is an error."""
-
-    power_interval_s: Annotated[float, Field(ge=0.01, le=10.0)] = 0.05
-    """Time between samples of the power trace, in seconds."""
+    meters: Annotated[list[Meter] | None, Field(min_length=1, description=_METERS)] = None
+    power_interval_s: Annotated[float, Field(ge=0.01, le=10.0, description=_POWER_INTERVAL)] = 0.05
 
 
 class MeasurementConfig(Config):
     """The study-wide protocol. Not part of an experiment's id."""
 
     replicates: Annotated[int, Field(ge=1, le=1000)] = 3
-    """How often every experiment is measured, each time in a fresh process; with `target_relative_ci`, at least."""
+    """How many times every experiment is measured, each time in a fresh process. With `target_relative_ci`: the
+    minimum."""
 
     target_relative_ci: Annotated[float | None, Field(gt=0.0, lt=1.0)] = None
-    """Replicates go on until the 95 % interval of `target_metric` is within ± this share of the mean in every
-    experiment (0.01: ± 1 %). The interval is corrected for looking at it after each replicate, and is that of the
-    replicates: the meter's gain, which no replicate makes smaller, is not in it."""
+    """Replicates are added until the 95 % interval of `target_metric` is within ± this share of the mean in every
+    experiment (0.01: ± 1 %). The interval is corrected for the interim analysis after each replicate. It covers the
+    spread of replicates, and not the error of the meter's gain, which more replicates do not reduce."""
 
     target_metric: TargetMetric = "energy_per_output_token_j"
-    """What `target_relative_ci` is about."""
+    """The metric that `target_relative_ci` refers to."""
 
     max_replicates: Annotated[int | None, Field(ge=4, le=200)] = None
-    """With `target_relative_ci`: replicates at most; left out: 30."""
+    """With `target_relative_ci`: the maximum number of replicates. Not set: 30."""
 
     budget_s: Annotated[float | None, Field(gt=0.0)] = None
-    """With `target_relative_ci`: no replicate is begun that, by the calibrated durations, would bring the time spent
-    measuring above this, in seconds. The first `replicates` are measured in any case."""
+    """With `target_relative_ci`: the time budget for measuring, in seconds. No replicate starts that would exceed it by
+    the calibrated durations. The first `replicates` are always measured."""
 
     order: Order = "randomised"
-    """In which order things are measured, the setups and inside a setup the experiments. randomised: blocks of one
-    replicate of everything, each shuffled; interleaved: the same blocks in the study's order; reverse: every second
-    block backwards; williams: blocks in which each follows each other equally often (balanced after as many replicates
-    as there are, twice as many where that is odd); sequential: all replicates of a setup before the next, which lines
-    up drift with the setup."""
+    """The measuring order of the model setups, and of the experiments within a setup. randomised: blocks of one
+    replicate of everything, each block shuffled; interleaved: the same blocks in the study's order; reverse: every
+    second block backwards; williams: blocks in which each one follows each other equally often (balanced after as many
+    replicates as there are members, or twice as many if that number is odd); sequential: all replicates of a setup
+    before the next, so that drift is confounded with the setup."""
 
     isolation: Literal["load", "experiment"] = "load"
-    """load: experiments that load the same way share a process; experiment: each has one to itself."""
+    """load: experiments with the same model setup share a process; experiment: each has its own process."""
 
     seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of the measuring order, where it is random."""
+    """Seed of a random measuring order."""
 
     min_window_s: Annotated[float, Field(gt=0.0)] = 10.0
-    """Passes are repeated until a measured window is at least this long, in seconds (MLPerf-like runs: 60 or 600)."""
+    """The minimum length of a measured window in seconds: passes are repeated until it is reached (MLPerf-like runs: 60
+    or 600)."""
 
     energy_resolution: Annotated[float, Field(gt=0.0, le=0.5)] = 0.01
-    """Windows are made longer until the edges and the noise of the energy counter are below this share of the energy
-    (95 %). The gain of the sensor is not in it: no window makes that smaller."""
+    """Windows are lengthened until the error from the edges and the noise of the energy counter is below this share of
+    the energy (95 %). The error of the sensor's gain is not part of it: longer windows do not reduce it."""
 
     experiment_timeout_s: Annotated[float, Field(gt=0.0)] = 3600.0
-    """An experiment that takes longer, in seconds, is recorded as failed."""
+    """An experiment that takes longer than this many seconds is recorded as failed."""
 
     study_timeout_s: Annotated[float | None, Field(gt=0.0)] = None
-    """After so many seconds a call of snakemake begins no further experiment and ends with an error; the next call goes
-    on from there. Left out: it takes as long as it takes."""
+    """After this many seconds a call of snakemake starts no further experiment and ends with an error; the next call
+    resumes there. Not set: no limit."""
 
     max_consecutive_failures: Annotated[int | None, Field(ge=1)] = None
-    """After so many experiments in a row have failed, whatever their batch, the call ends with an error instead of
-    recording failures to the end of the study. Left out: it goes on."""
+    """After this many failed experiments in a row, across sessions, the call ends with an error and does not record
+    failures to the end of the study. Not set: it goes on."""
 
     exclusive_node: bool = False
-    """Where a machine measures on several GPUs at a time (`--resources gpu=N`): not this study; its measurements have
-    the machine to themselves. Otherwise neighbours share power and cooling limits, and each result says so."""
+    """Measure this study on one GPU at a time, even where the machine measures on several (`--resources gpu=N`): no
+    other measurement runs beside it. Otherwise neighbours share power and cooling limits, and each result says so."""
 
-    experiments_per_batch: Annotated[int, Field(ge=1)] = 100
-    """A process measures at most so many experiments; a setup with more is divided into several batches."""
+    experiments_per_session: Annotated[int, Field(ge=1)] = 100
+    """The maximum number of experiments per process. A model setup with more is divided into several sessions."""
 
     reference: Annotated[dict[str, Any] | None, Field(min_length=1)] = None
-    """Whose output all others are compared with: the first experiment, in the order of the study, that every key
-    matches (as in `exclude`). Left out: the one in the plan that is there already, else the study's first. Naming
-    another one measures again."""
+    """The experiment whose outputs all others are compared with: the first one, in the order of the study, that every
+    key matches (as in `exclude`). Not set: the reference of the existing plan, else the study's first experiment. A new
+    reference triggers new measurements."""

@@ -1,7 +1,7 @@
-"""The registry of library parameters: each is declared once, on its pydantic field, with `parameter(...)`.
+"""The registry of library parameters. Each is declared once, on its pydantic field, with `parameter(...)`.
 
 Wiring (`keywords`), evidence (`requested`), rules, introspection, support tables, the JSON schema and the parameter
-page are all derived from these declarations. A value of None means "the library's default" and is not passed on.
+page are derived from these declarations. A value of None means "the library's default" and is not passed on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.settings.experiment import ExperimentSettings
 from llenergymeasure.config.settings.parameter import Parameter, Target, When
 from llenergymeasure.config.settings.setting_paths import flatten, leaves
 
@@ -19,18 +19,18 @@ from llenergymeasure.config.settings.setting_paths import flatten, leaves
 @cache
 def parameters() -> Mapping[str, Parameter]:
     """Every declared parameter by its dotted path, for example `pytorch.num_beams`."""
-    found = {}
+    declared = {}
     for path, leaf in leaves().items():
         for item in leaf.field.metadata:
             if isinstance(item, Parameter):
-                found[path] = replace(item, path=path, default=leaf.default, description=leaf.description)
-    return found
+                declared[path] = replace(item, path=path, default=leaf.default, description=leaf.description)
+    return declared
 
 
-def requested(config: ExperimentConfig) -> dict[str, Any]:
+def requested(config: ExperimentSettings) -> dict[str, Any]:
     """What the study asks of the library: dotted path → value, for every parameter that is set.
 
-    A sampler setting in greedy decoding asks for nothing (the rules refuse one that would), so it is left out.
+    A sampler setting with greedy decoding asks for nothing (the rules refuse one that would), so it is not included.
     """
     return requested_of(flatten(config))
 
@@ -44,8 +44,8 @@ def requested_of(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def keywords(config: ExperimentConfig, target: Target) -> dict[str, Any]:
-    """The library's keywords for one target, plain values; what is None or left out by `requested` is not in it."""
+def keywords(config: ExperimentSettings, target: Target) -> dict[str, Any]:
+    """The library's keywords for one target, plain values; only what `requested` includes."""
     declared = parameters()
     return {
         declared[path].keyword: value for path, value in requested(config).items() if declared[path].target == target

@@ -1,4 +1,4 @@
-"""Dotted paths of an experiment's settings: which there are, and how to read and build an experiment by them.
+"""Dotted paths of an experiment's settings: which exist, and how to read and build an experiment with them.
 
 A *leaf* is one setting (`pytorch.num_beams`); a *section* is a mapping of them (`pytorch`). The dictionaries under
 `passthrough_kwargs.<target>` are open: any key below them is a leaf.
@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.settings.experiment import ExperimentSettings
 
 PASSTHROUGH = "passthrough_kwargs"
 
@@ -47,31 +47,31 @@ class Leaf:
 @cache
 def sections() -> Mapping[str, type[BaseModel]]:
     """Section name → its model, `passthrough_kwargs` among them."""
-    found = {}
-    for name, field in ExperimentConfig.model_fields.items():
+    models = {}
+    for name, field in ExperimentSettings.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            found[name] = field.annotation
-    return found
+            models[name] = field.annotation
+    return models
 
 
 @cache
 def open_sections() -> tuple[str, ...]:
-    """`passthrough_kwargs.generate` and its like: mappings that take any key."""
+    """`passthrough_kwargs.generate` and the like: mappings that accept any key."""
     return tuple(f"{PASSTHROUGH}.{target}" for target in sections()[PASSTHROUGH].model_fields)
 
 
 @cache
 def leaves() -> Mapping[str, Leaf]:
     """Every closed leaf by its dotted path, in the order of the models."""
-    found: dict[str, Leaf] = {}
-    for name, field in ExperimentConfig.model_fields.items():
+    by_path: dict[str, Leaf] = {}
+    for name, field in ExperimentSettings.model_fields.items():
         if name not in sections():
-            found[name] = Leaf(name, "", name, field)
+            by_path[name] = Leaf(name, "", name, field)
         elif name != PASSTHROUGH:
             for inner, inner_field in sections()[name].model_fields.items():
                 path = f"{name}.{inner}"
-                found[path] = Leaf(path, name, inner, inner_field)
-    return found
+                by_path[path] = Leaf(path, name, inner, inner_field)
+    return by_path
 
 
 def is_section(path: str) -> bool:
@@ -92,16 +92,16 @@ def suggest(path: str) -> str | None:
         near = difflib.get_close_matches(path, [*leaves(), *sections(), *open_sections()], n=1, cutoff=0.6)
     if not near:
         by_name = {known.rpartition(".")[2]: known for known in reversed(list(leaves()))}
-        near = [by_name[found] for found in difflib.get_close_matches(name, list(by_name), n=1, cutoff=0.75)]
+        near = [by_name[word] for word in difflib.get_close_matches(name, list(by_name), n=1, cutoff=0.75)]
     return f"did you mean {near[0]}?" if near else None
 
 
-def flatten(config: ExperimentConfig) -> dict[str, Any]:
+def flatten(config: ExperimentSettings) -> dict[str, Any]:
     """Dotted path → value for every leaf of an experiment, None for what is not set."""
     top = config.__dict__
     flat: dict[str, Any] = {}
-    # Run for every experiment of a study several times: whole stretches of fields are taken at once.
-    for section, paths, values_of in _stretches():
+    # This runs several times for every experiment of a study, so it reads whole runs of fields at once.
+    for section, paths, values_of in _runs_of_leaves():
         flat.update(zip(paths, values_of(top[section].__dict__ if section else top), strict=True))
     for target, options in top[PASSTHROUGH].__dict__.items():
         for key, value in options.items():
@@ -110,15 +110,15 @@ def flatten(config: ExperimentConfig) -> dict[str, Any]:
 
 
 @cache
-def _stretches() -> tuple[tuple[str, tuple[str, ...], Callable[[Mapping[str, Any]], Iterable[Any]]], ...]:
-    """Leaves that stand together in one section: its name, their paths, and what takes their values out of it."""
-    found = []
-    for section, stretch in groupby(leaves().values(), key=lambda leaf: leaf.section):
-        several = list(stretch)
-        names = [leaf.name for leaf in several]
+def _runs_of_leaves() -> tuple[tuple[str, tuple[str, ...], Callable[[Mapping[str, Any]], Iterable[Any]]], ...]:
+    """Neighbouring leaves of one section: its name, their paths, and a function that reads their values."""
+    runs = []
+    for section, run in groupby(leaves().values(), key=lambda leaf: leaf.section):
+        members = list(run)
+        names = [leaf.name for leaf in members]
         take = itemgetter(*names) if len(names) > 1 else _only(names[0])
-        found.append((section, tuple(leaf.path for leaf in several), take))
-    return tuple(found)
+        runs.append((section, tuple(leaf.path for leaf in members), take))
+    return tuple(runs)
 
 
 def _only(name: str) -> Callable[[Mapping[str, Any]], Iterable[Any]]:
@@ -126,7 +126,7 @@ def _only(name: str) -> Callable[[Mapping[str, Any]], Iterable[Any]]:
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """The nested mapping of leaf paths; the inverse of spelling paths out."""
+    """The nested mapping of leaf paths."""
     nested: dict[str, Any] = {}
     for path, value in flat.items():
         head, dot, rest = path.partition(".")

@@ -1,4 +1,4 @@
-"""What an experiment loads from elsewhere: the model, and what is put beside it or laid over it."""
+"""What an experiment loads from elsewhere: the model, its draft model and its adapter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from llenergymeasure.config.settings.model_ref import ModelRef, parse_model_ref
 
-# Role → the setting that names it, the setting that says which revision.
+# Role → the setting with its name, the setting with its revision.
 ROLES: Mapping[str, tuple[str, str]] = {
     "model": ("model", "pytorch.revision"),
     "assistant": ("pytorch.assistant_model", "pytorch.assistant_revision"),
@@ -18,7 +18,7 @@ ROLES: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class SourceIntent:
-    """One of them: its role, its name, and its revision as written or pinned."""
+    """One source: its role, its name, and its revision as written or pinned."""
 
     role: str
     name: str
@@ -35,7 +35,7 @@ class SourceIntent:
 
 
 def sources_of(intent: Mapping[str, Any]) -> list[SourceIntent]:
-    """The sources in an experiment's nested settings (`ExperimentConfig.model_dump()`, plan.json)."""
+    """The sources in an experiment's nested settings (`ExperimentSettings.model_dump()`, plan.json)."""
     return [
         SourceIntent(role, _at(intent, name), _at(intent, revision))
         for role, (name, revision) in ROLES.items()

@@ -1,4 +1,4 @@
-"""What a setting takes, in words: for error messages and for the tables in config/README.md."""
+"""What a setting accepts, in words: for error messages and for the tables in config/README.md."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import annotated_types
 from pydantic.fields import FieldInfo
 
-from llenergymeasure.config.problems.problem import show
-from llenergymeasure.config.problems.text import did_you_mean
+from llenergymeasure.config.problems.text import did_you_mean, show
 from llenergymeasure.config.settings.parameter import LibraryChoice, Parameter
 
 
@@ -25,7 +24,7 @@ def wanted(field: FieldInfo) -> str:
     return text
 
 
-def left_out(item: Parameter) -> str:
+def when_not_set(item: Parameter) -> str:
     """What is in force where a study does not set the parameter, as Markdown."""
     if item.default is not None:
         return f"`{show(item.default)}`"
@@ -52,7 +51,7 @@ def nearest_choice(field: FieldInfo, value: Any) -> str | None:
 
 
 def options(field: FieldInfo) -> list[Any] | None:
-    """The values a setting is limited to; None where it is not limited to a list."""
+    """The values that a setting is limited to; None where it is not limited to a list."""
     found: list[Any] = []
     for kind in _members(field.annotation):
         if kind is bool:

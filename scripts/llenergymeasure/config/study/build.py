@@ -1,4 +1,4 @@
-"""From a mapping a user wrote to an experiment, or to everything that is wrong with it."""
+"""From a mapping that a user wrote to an experiment, or to everything that is wrong with it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from llenergymeasure.config.problems.catalogue import DUPLICATE_KEY, MISSING_KEY, UNKNOWN_KEY, WRONG_VALUE
-from llenergymeasure.config.problems.problem import Problem, show
-from llenergymeasure.config.rules.rules import check_rules
-from llenergymeasure.config.settings.base import UNCHECKED
-from llenergymeasure.config.settings.experiment import ExperimentConfig, PassthroughConfig
+from llenergymeasure.config.problems.problem import Problem
+from llenergymeasure.config.problems.text import show
+from llenergymeasure.config.rules.checked import UNCHECKED, ExperimentConfig
+from llenergymeasure.config.rules.rulebook import check_rules
+from llenergymeasure.config.settings.experiment import PassthroughConfig
 from llenergymeasure.config.settings.setting_paths import (
     PASSTHROUGH,
     is_leaf,
@@ -23,6 +24,7 @@ from llenergymeasure.config.settings.setting_paths import (
     suggest,
 )
 from llenergymeasure.config.settings.type_words import nearest_choice, wanted
+from llenergymeasure.config.study.renamed_keys import renamed_key
 
 _NOTHING_PASSED = PassthroughConfig()
 _STAND_IN_MODEL = "random:llama"
@@ -30,9 +32,9 @@ _UNDOTTED_EXPONENT = re.compile(r"[-+]?\d+(\.\d+)?[eE][-+]?\d+")
 
 
 def spell_out(settings: Mapping[Any, Any], where: str = "") -> tuple[dict[str, Any], list[Problem]]:
-    """Leaf path → value of a partial experiment, nested or with dotted keys; and what is no setting.
+    """Leaf path → value of a partial experiment, nested or with dotted keys; and the keys that are not settings.
 
-    A section that is empty (null) sets nothing. A leaf's own value is kept whole, be it a mapping.
+    An empty section (null) sets nothing. The value of a leaf is kept whole, also if it is a mapping.
     """
     flat: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -47,9 +49,9 @@ def spell_out(settings: Mapping[Any, Any], where: str = "") -> tuple[dict[str, A
                 if isinstance(value, Mapping):
                     walk(value, path, here)
                 elif value is not None:
-                    problems.append(WRONG_VALUE.problem(here, f"is {show(value)}", "wanted: a mapping"))
+                    problems.append(WRONG_VALUE.problem(here, f"is {show(value)}", "expected: a mapping"))
             elif not is_leaf(path):
-                problems.append(UNKNOWN_KEY.problem(here, "is not a setting", suggest(path)))
+                problems.append(unknown_setting(path, here))
             elif path in flat:
                 problems.append(DUPLICATE_KEY.problem(here, "is given twice, dotted and nested"))
             else:
@@ -59,10 +61,15 @@ def spell_out(settings: Mapping[Any, Any], where: str = "") -> tuple[dict[str, A
     return flat, problems
 
 
+def unknown_setting(path: str, place: str) -> Problem:
+    """A key or path that is not a setting, or no longer: `place` is where the study has it."""
+    return renamed_key(path, place) or UNKNOWN_KEY.problem(place, "is not a setting", suggest(path))
+
+
 def build(flat: Mapping[str, Any]) -> tuple[ExperimentConfig | None, list[Problem]]:
     """The experiment of these leaf values; None where a problem is an error. Problems carry leaf paths."""
     try:
-        # pydantic copies a default that holds mappings, for every experiment of a study: nothing is shared instead.
+        # pydantic would copy a default that holds mappings for every experiment of a study: pass one to share instead.
         config = ExperimentConfig.model_validate({PASSTHROUGH: _NOTHING_PASSED, **nest(flat)}, context=UNCHECKED)
     except ValidationError as error:
         problems = value_problems(error, flat)
@@ -73,27 +80,27 @@ def build(flat: Mapping[str, Any]) -> tuple[ExperimentConfig | None, list[Proble
 
 
 def value_problems(error: ValidationError, flat: Mapping[str, Any]) -> list[Problem]:
-    """One problem a leaf: what it is, and what is wanted."""
-    found: dict[str, Problem] = {}
+    """One problem per leaf: its value, and what is expected."""
+    by_path: dict[str, Problem] = {}
     for item in error.errors(include_url=False):
         path = _leaf_of(item["loc"])
         leaf = leaves().get(path)
         if item["type"] == "missing":
-            found[path] = MISSING_KEY.problem(path, "is missing", "write for example org/name or ./folder")
+            by_path[path] = MISSING_KEY.problem(path, "is missing", "write for example org/name or ./folder")
         elif item["type"] == "value_error":
-            found[path] = WRONG_VALUE.problem(path, *_split(str(item["ctx"]["error"])))
-        elif path not in found:
+            by_path[path] = WRONG_VALUE.problem(path, *_split(str(item["ctx"]["error"])))
+        elif path not in by_path:
             value = flat.get(path, item["input"])
             if leaf is None:
-                found[path] = WRONG_VALUE.problem(path, f"is {show(value)}", f"{item['msg']}")
+                by_path[path] = WRONG_VALUE.problem(path, f"is {show(value)}", f"{item['msg']}")
             else:
-                hint = f"wanted: {wanted(leaf.field)}"
-                found[path] = WRONG_VALUE.problem(path, f"is {show(value)}", f"{hint}{_remark(leaf.field, value)}")
-    return list(found.values())
+                hint = f"expected: {wanted(leaf.field)}"
+                by_path[path] = WRONG_VALUE.problem(path, f"is {show(value)}", f"{hint}{_remark(leaf.field, value)}")
+    return list(by_path.values())
 
 
 def _split(message: str) -> tuple[str, str | None]:
-    """A validator's message says what is wrong and, after a semicolon, what would be right."""
+    """A validator's message says what is wrong and, after a semicolon, what to change."""
     wrong, _, right = message.partition("; ")
     return wrong, right or None
 
@@ -112,7 +119,7 @@ def _remark(field: Any, value: Any) -> str:
 
 
 def _leaf_of(location: tuple[int | str, ...]) -> str:
-    """pydantic adds list positions and members of unions to a location; the leaf is what the user wrote."""
+    """pydantic adds list positions and members of unions to a location; the leaf is the path that the user wrote."""
     head = str(location[0]) if location else ""
     if head not in sections() or len(location) == 1:
         return head
@@ -122,7 +129,7 @@ def _leaf_of(location: tuple[int | str, ...]) -> str:
 
 
 def _rules_among_the_rest(flat: Mapping[str, Any], broken: set[str]) -> list[Problem]:
-    """The rules' verdict on what is left when the broken leaves are set aside."""
+    """What the rules find in the settings that remain without the broken leaves."""
     rest = {path: value for path, value in flat.items() if path not in broken}
     if "model" in broken:
         rest["model"] = _STAND_IN_MODEL

@@ -1,26 +1,25 @@
-"""Experiments that the library treats alike: one spells out a default that the other leaves to the library."""
+"""Experiments that are the same to the library: one spells out a default that the other leaves to the library."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llenergymeasure.config.problems.catalogue import POINTS_ALIKE
-from llenergymeasure.config.problems.problem import Problem, show
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.problems.problem import Problem
+from llenergymeasure.config.problems.text import show
+from llenergymeasure.config.rules.checked import ExperimentConfig
 from llenergymeasure.config.settings.registry import parameters, requested_of
 from llenergymeasure.config.settings.setting_paths import flatten
-
-if TYPE_CHECKING:
-    from llenergymeasure.config.study.expansion import Point
-    from llenergymeasure.config.study.matrix import RawPoint
+from llenergymeasure.config.study.matrix import RawPoint
+from llenergymeasure.config.study.points import Point
 
 
 def points_alike(points: Sequence[Point], written: Mapping[str, RawPoint]) -> list[Problem]:
-    """One warning for each setting by which some experiments differ in name only. Nothing is dropped.
+    """One warning per setting in which some experiments differ only in name. No experiment is removed.
 
-    `written` holds, by experiment id, what the study says; the warning is at the first place that sets it.
+    `written` holds, by experiment id, what the study says; the warning points to the first place that sets it.
     """
     firsts: dict[str, Point] = {}
     counts: dict[tuple[str, str, str], int] = {}
@@ -42,12 +41,12 @@ def points_alike(points: Sequence[Point], written: Mapping[str, RawPoint]) -> li
 
 
 def _place(path: str, *points: RawPoint) -> str:
-    """Where one of the points sets it; the bare path where a preset or the library does."""
+    """Where one of the points sets the path; the bare path if a preset or the library does."""
     return next((point.origin(path) for point in points if path in point.settings), path)
 
 
 def _effect(config: ExperimentConfig) -> str:
-    """What is in force for every setting, as text; equal for experiments that do the same."""
+    """The values in force for every setting, as text; equal for experiments that do the same."""
     settings = flatten(config)
     settings.pop("decoder.preset")
     return repr({**settings, **_library_defaults(), **requested_of(settings)})

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from llenergymeasure.config.problems.catalogue import (
     ID_COLLISION,
@@ -16,50 +15,19 @@ from llenergymeasure.config.problems.catalogue import (
     WRONG_VALUE,
 )
 from llenergymeasure.config.problems.problem import Problem
-from llenergymeasure.config.rules.rules import rules
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.rules.checked import ExperimentConfig
+from llenergymeasure.config.rules.rulebook import rules
 from llenergymeasure.config.settings.hashes import ID_DIGITS, compute_config_hash, config_hash_of, setup_hash_of
 from llenergymeasure.config.settings.setting_paths import flatten
 from llenergymeasure.config.study.build import build
 from llenergymeasure.config.study.equivalent import points_alike
 from llenergymeasure.config.study.matrix import Axis, Matrix, RawPoint
 from llenergymeasure.config.study.pins import Pins
-
-
-@dataclass(frozen=True)
-class Point:
-    """One experiment of a study. `axes` maps each path in `Expansion.axes` to this experiment's value."""
-
-    experiment_id: str
-    setup_id: str
-    config: ExperimentConfig
-    axes: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Expansion:
-    """All experiments, in order. `duplicates` and `skipped` hold plain data, for plan.json.
-
-    duplicates: {experiment_id, axes} of every further point that was the same experiment
-    skipped: {axes, problems} of every invalid point, with `invalid: skip`
-    reference: id of the first experiment that `measurement.reference` matches; None where the study names none
-    """
-
-    experiments: list[Point] = field(default_factory=list)
-    duplicates: list[dict[str, Any]] = field(default_factory=list)
-    skipped: list[dict[str, Any]] = field(default_factory=list)
-    warnings: list[Problem] = field(default_factory=list)
-    axes: list[str] = field(default_factory=list)
-    reference: str | None = None
-
-    @property
-    def setup_sizes(self) -> list[int]:
-        """How many experiments each setup has."""
-        return list(Counter(point.setup_id for point in self.experiments).values())
+from llenergymeasure.config.study.points import Expansion, Point
 
 
 class Tally:
-    """Problems of many points: the same mistake is one line with a count."""
+    """Problems of many points, where the same mistake becomes one line with a count."""
 
     def __init__(self) -> None:
         self._counts: dict[Problem, int] = {}
@@ -69,7 +37,7 @@ class Tally:
             self._counts[problem] = self._counts.get(problem, 0) + 1
 
     def problems(self, points: int) -> list[Problem]:
-        """Each problem once. A count of all `points` says nothing, so it is left out."""
+        """Each problem once, with its count unless it concerns all `points`."""
         return [
             replace(problem, message=f"{problem.message} ({count} of {points} points)")
             if 1 < count < points
@@ -78,109 +46,148 @@ class Tally:
         ]
 
 
+class _ValidPoint(NamedTuple):
+    """A point of the matrix that is an experiment. `asked`: the settings that a column of the plan may need."""
+
+    raw: RawPoint
+    config: ExperimentConfig
+    asked: Mapping[str, Any]
+
+
+@dataclass
+class _CheckedPoints:
+    """What the check of every point of a matrix showed.
+
+    skipped: invalid points that `invalid: skip` leaves out, with their errors
+    reference: the first valid point that `measurement.reference` matches
+    matching_reference: how many points it matches, valid or not
+    """
+
+    valid: list[_ValidPoint] = field(default_factory=list)
+    skipped: list[tuple[RawPoint, list[Problem]]] = field(default_factory=list)
+    errors: Tally = field(default_factory=Tally)
+    warnings: Tally = field(default_factory=Tally)
+    reference: ExperimentConfig | None = None
+    matching_reference: int = 0
+    count: int = 0
+
+
 def expand_matrix(
     matrix: Matrix, pins: Pins, *, skip_invalid: bool, require_pins: bool
 ) -> tuple[Expansion, list[Problem]]:
-    """Validate every point. The second value lists all errors; the expansion counts only where it is empty."""
-    sound = not matrix.problems
-    errors, warnings = Tally(), Tally()
-    built: list[tuple[RawPoint, ExperimentConfig, dict[str, Any]]] = []
-    skipped: list[tuple[RawPoint, list[Problem]]] = []
-    points, meant = 0, 0
-    # Of ten thousand experiments only what the matrix's columns need is kept.
-    looked_at = dict.fromkeys([axis.path for axis in matrix.axes])
-    looked_at |= dict.fromkeys(path for _, settings in matrix.entries for path in settings)
-    for raw in matrix.points():
-        points += 1
-        meant += matrix.may_be_reference(raw)
-        config, problems = build(raw.settings)
-        problems = [_written_at(problem, raw) for problem in problems]
-        if not sound:
-            # With some keys set aside, only what is wrong by itself is worth reporting.
-            errors.add(problem for problem in problems if problem.rule == WRONG_VALUE.id)
-            continue
-        if config is None:
-            found = [problem for problem in problems if problem.severity == "error"]
-            if skip_invalid and not any(problem.rule == MISSING_KEY.id for problem in found):
-                skipped.append((raw, found))
-            else:
-                errors.add(found)
-            continue
-        warnings.add(problem for problem in problems if problem.severity == "warning")
-        flat = flatten(config)
-        asked = {path: flat[path] for path in looked_at if path in flat}
-        if require_pins:
-            config, unpinned = pins.apply(config)
-            if unpinned:
-                errors.add(_written_at(problem, raw) for problem in unpinned)
-                continue
-        built.append((raw, config, asked))
-    problems = matrix.problems + errors.problems(points)
-    if not problems and not built:
-        for _, found in skipped:
-            errors.add(found)
-        problems = [NO_EXPERIMENTS.problem("", _why_none(matrix, skipped)), *errors.problems(points)]
-    reference = next((config for raw, config, _ in built if matrix.may_be_reference(raw)), None)
-    # An experiment that is broken, and about to be mended, may be the one that is meant.
-    if sound and points and matrix.reference is not None and (not meant or (reference is None and not problems)):
-        problems.append(_unmatched_reference(meant))
-    if problems:
-        return Expansion(), problems
-    axes = _axes(matrix, built)
-    experiments, duplicates, collisions, written = _with_ids(built, axes, matrix.axes)
+    """Validate every point. The second value lists all errors; the expansion is valid only if there are none."""
+    checked = _check_points(matrix, pins if require_pins else None, skip_invalid)
+    errors = _errors(matrix, checked)
+    if errors:
+        return Expansion(), errors
+    axes = _axes(matrix, checked.valid)
+    experiments, duplicates, collisions, written = _with_ids(checked.valid, axes, matrix.axes)
     if collisions:
         return Expansion(), collisions
-    warned = [*matrix.unmatched_excludes(), *warnings.problems(points), *points_alike(experiments, written)]
-    rejected = [
-        {"axes": dict(raw.axes or raw.settings), "problems": [problem.to_dict() for problem in found]}
-        for raw, found in skipped
+    warnings = [
+        *matrix.unmatched_excludes(),
+        *checked.warnings.problems(checked.count),
+        *points_alike(experiments, written),
     ]
-    chosen = None if reference is None else compute_config_hash(reference)[:ID_DIGITS]
-    return Expansion(experiments, duplicates, rejected, warned, axes, chosen), []
+    skipped = [
+        {"axes": dict(raw.axes or raw.settings), "problems": [problem.to_dict() for problem in problems]}
+        for raw, problems in checked.skipped
+    ]
+    reference = None if checked.reference is None else compute_config_hash(checked.reference)[:ID_DIGITS]
+    return Expansion(experiments, duplicates, skipped, warnings, axes, reference), []
+
+
+def _check_points(matrix: Matrix, pins: Pins | None, skip_invalid: bool) -> _CheckedPoints:
+    checked = _CheckedPoints()
+    # A study may have ten thousand experiments: keep only the settings that the columns of the matrix need.
+    columns = dict.fromkeys([axis.path for axis in matrix.axes])
+    columns |= dict.fromkeys(path for _, settings in matrix.entries for path in settings)
+    for raw in matrix.points():
+        matches_reference = matrix.may_be_reference(raw)
+        checked.count += 1
+        checked.matching_reference += matches_reference
+        config, problems = build(raw.settings)
+        problems = [_written_at(problem, raw) for problem in problems]
+        if matrix.problems:
+            # Some keys could not be read, so only values that are wrong by themselves are worth reporting.
+            checked.errors.add(problem for problem in problems if problem.rule == WRONG_VALUE.id)
+            continue
+        if config is None:
+            errors = [problem for problem in problems if problem.severity == "error"]
+            if skip_invalid and not any(problem.rule == MISSING_KEY.id for problem in errors):
+                checked.skipped.append((raw, errors))
+            else:
+                checked.errors.add(errors)
+            continue
+        checked.warnings.add(problem for problem in problems if problem.severity == "warning")
+        flat = flatten(config)
+        pinned, unpinned = (config, []) if pins is None else pins.apply(config)
+        if unpinned:
+            checked.errors.add(_written_at(problem, raw) for problem in unpinned)
+            continue
+        checked.valid.append(_ValidPoint(raw, pinned, {path: flat[path] for path in columns if path in flat}))
+        if matches_reference and checked.reference is None:
+            checked.reference = pinned
+    return checked
+
+
+def _errors(matrix: Matrix, checked: _CheckedPoints) -> list[Problem]:
+    errors = matrix.problems + checked.errors.problems(checked.count)
+    if not errors and not checked.valid:
+        for _, problems in checked.skipped:
+            checked.errors.add(problems)
+        errors = [NO_EXPERIMENTS.problem("", _why_none(matrix, checked.skipped))]
+        errors += checked.errors.problems(checked.count)
+    if matrix.reference is None or matrix.problems or not checked.count:
+        return errors
+    # A broken experiment that the user is about to correct may be the one that is meant.
+    if not checked.matching_reference or (checked.reference is None and not errors):
+        errors.append(_unmatched_reference(checked.matching_reference))
+    return errors
 
 
 def _written_at(problem: Problem, raw: RawPoint) -> Problem:
-    """The problem at the place where its setting was written; for a rule, the first of its settings that was."""
+    """The problem at the place of its setting; for a rule, at the first of its settings that is written."""
     path = problem.path
     if path not in raw.settings:
-        looked_at = _paths_of_rules().get(problem.rule or "", ())
-        path = next((other for other in looked_at if other in raw.settings), path)
+        rule_paths = _paths_by_rule().get(problem.rule or "", ())
+        path = next((other for other in rule_paths if other in raw.settings), path)
         if path != problem.path:
             return replace(problem, path=raw.origin(path), message=f"{problem.path}: {problem.message}")
     return replace(problem, path=raw.origin(path))
 
 
 @cache
-def _paths_of_rules() -> Mapping[str, tuple[str, ...]]:
+def _paths_by_rule() -> Mapping[str, tuple[str, ...]]:
     return {rule.id: rule.paths for rule in rules()}
 
 
 def _why_none(matrix: Matrix, skipped: list[Any]) -> str:
     if skipped:
-        return f"no experiment is left: all {len(skipped)} points are invalid"
-    return "no experiment is left: every point of the matrix is excluded" if matrix.excludes else "no experiment"
+        return f"no experiment remains: all {len(skipped)} points are invalid"
+    return "no experiment remains: every point of the matrix is excluded" if matrix.excludes else "no experiment"
 
 
 def _unmatched_reference(meant: int) -> Problem:
-    left_out = f": all {meant} that it means are left out as invalid" if meant else ""
-    return REFERENCE_UNMATCHED.problem("measurement.reference", f"matches no experiment of the study{left_out}")
+    skipped = f": all {meant} matches are skipped as invalid" if meant else ""
+    return REFERENCE_UNMATCHED.problem("measurement.reference", f"matches no experiment of the study{skipped}")
 
 
-def _axes(matrix: Matrix, built: list[tuple[RawPoint, ExperimentConfig, dict[str, Any]]]) -> list[str]:
-    """The matrix's paths, then what written-out experiments set differently from each other."""
+def _axes(matrix: Matrix, valid: list[_ValidPoint]) -> list[str]:
+    """The paths of the matrix, then the settings in which written-out experiments differ from each other."""
     names = [axis.path for axis in matrix.axes]
     extra = dict.fromkeys(path for _, settings in matrix.entries for path in settings)
     for path in extra:
         covered = any(path == name or path.startswith(f"{name}.") for name in names)
-        if not covered and len({repr(asked.get(path)) for _, _, asked in built}) > 1:
+        if not covered and len({repr(point.asked.get(path)) for point in valid}) > 1:
             names.append(path)
     return names
 
 
 def _with_ids(
-    built: list[tuple[RawPoint, ExperimentConfig, dict[str, Any]]], names: list[str], axes: list[Axis]
+    valid: list[_ValidPoint], names: list[str], axes: list[Axis]
 ) -> tuple[list[Point], list[dict[str, Any]], list[Problem], dict[str, RawPoint]]:
-    """The points, the further ones that were the same, ids that collide, and by id what the study says of a point."""
+    """The points, their duplicates, colliding ids, and by id what the study says about a point."""
     written: dict[str, RawPoint] = {}
     points: dict[str, Point] = {}
     duplicates: list[dict[str, Any]] = []
@@ -194,7 +201,7 @@ def _with_ids(
             collisions.append(ID_COLLISION.problem("", f"two {kind}s share the id {prefix}"))
         return prefix
 
-    for raw, config, asked in built:
+    for raw, config, asked in valid:
         settings = flatten(config)
         experiment_id = short("experiment", config_hash_of(settings))
         setup_id = short("load", setup_hash_of(settings))

@@ -10,7 +10,6 @@ models:
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 from collections.abc import Collection
 from pathlib import Path
@@ -19,19 +18,20 @@ from typing import Annotated
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from llenergymeasure.config.settings.model_ref import COMMIT, ModelRef, parse_model_ref, safe_relative_path
+from llenergymeasure.config.problems.text import first_line
+from llenergymeasure.config.settings.model_ref import COMMIT, parse_model_ref, safe_relative_path
 
 DEFAULT_REVISION = "main"
 _HEADER = "# Written by `snakemake pin`: the commit and file hashes of every hub model. Commit this file.\n"
 
 
 class LockError(ValueError):
-    """models.lock.yaml can't be used, or a model is not in it. One line that says what to do."""
+    """models.lock.yaml cannot be used. One line that says what to do."""
 
 
 def _inside(path: str) -> str:
     if not safe_relative_path(path):
-        raise ValueError(f"{path!r} is not a path inside a model's folder")
+        raise ValueError(f"{path!r} is not a path inside a model folder")
     return path
 
 
@@ -70,7 +70,7 @@ class ModelsLock(_Strict):
     models: dict[HubName, dict[str, Pin]] = {}
 
     def commit(self, name: str, revision: str | None) -> str | None:
-        """The commit `revision` (None: the hub's default branch) is pinned to; a commit is its own pin."""
+        """The commit to which `revision` (None: the hub's default branch) is pinned; a commit is its own pin."""
         requested = revision or DEFAULT_REVISION
         if COMMIT.fullmatch(requested):
             return requested
@@ -78,7 +78,7 @@ class ModelsLock(_Strict):
         return pin.commit if pin else None
 
     def files(self, name: str, commit: str) -> dict[str, FileHash] | None:
-        """The hashes recorded for a commit, or None when the lock has none."""
+        """The hashes recorded for a commit, or None if the lock has none."""
         for pin in self.models.get(name, {}).values():
             if pin.commit == commit and pin.files:
                 return dict(pin.files)
@@ -98,37 +98,14 @@ class ModelsLock(_Strict):
         return ModelsLock(models={**self.models, name: revisions})
 
 
-def pinned_revision(ref: ModelRef, requested: str | None, lock: ModelsLock) -> str | None:
-    """What the results are keyed by: a hub model's commit, a package's version, None for folder and random.
-
-    LockError (one line) when a hub model is not pinned, a package is missing or of another version, or a
-    revision is given for a model that has none.
-    """
-    if ref.kind == "hub":
-        commit = lock.commit(ref.name, requested)
-        if commit is None:
-            raise LockError(
-                f"{ref.text} at {requested or DEFAULT_REVISION!r} is not pinned to a 40-character commit; "
-                "run `snakemake pin`"
-            )
-        return commit
-    if ref.kind == "package":
-        return _installed_version(ref, requested)
-    try:
-        ref.check_revision(requested)
-    except ValueError as error:
-        raise LockError(str(error)) from error
-    return None
-
-
 def read_lock(path: Path) -> ModelsLock:
-    """The lock in `path`; a file that is not there is an empty lock. LockError when it can't be read."""
+    """The lock in `path`; a missing file is an empty lock. LockError if the file cannot be read."""
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return ModelsLock()
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise LockError(f"{path}: not readable as YAML ({_first_line(error)}); run `snakemake pin`") from error
+        raise LockError(f"{path}: cannot be read as YAML ({first_line(error)}); run `snakemake pin`") from error
     try:
         return ModelsLock.model_validate({} if content is None else content)
     except ValidationError as error:
@@ -149,23 +126,3 @@ def write_lock(lock: ModelsLock, path: Path) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _installed_version(ref: ModelRef, requested: str | None) -> str:
-    try:
-        installed = importlib.metadata.version(ref.distribution)
-    except importlib.metadata.PackageNotFoundError as error:
-        wanted = f"{ref.distribution}=={requested}" if requested else ref.distribution
-        raise LockError(
-            f"{ref.text}: {ref.distribution} is not installed; run `pip install --no-deps {wanted}`"
-        ) from error
-    if requested not in (None, installed):
-        raise LockError(
-            f"{ref.text}: {ref.distribution} {installed} is installed, the study asks for {requested}; "
-            f"install that version or write revision: {installed!r}"
-        )
-    return installed
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n", 1)[0]

@@ -12,13 +12,13 @@ from llenergymeasure.config.problems.catalogue import (
     EMPTY_AXIS,
     EXCLUDE_EMPTY,
     EXCLUDE_UNMATCHED,
-    UNKNOWN_KEY,
     WRONG_VALUE,
 )
-from llenergymeasure.config.problems.problem import Problem, show
-from llenergymeasure.config.settings.setting_paths import is_leaf, is_section, suggest
+from llenergymeasure.config.problems.problem import Problem
+from llenergymeasure.config.problems.text import show
+from llenergymeasure.config.settings.setting_paths import is_leaf, is_section
 from llenergymeasure.config.settings.study_config import StudyConfig
-from llenergymeasure.config.study.build import spell_out
+from llenergymeasure.config.study.build import spell_out, unknown_setting
 from llenergymeasure.config.study.patterns import Pattern, in_force, matches, read_pattern
 
 
@@ -37,7 +37,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class RawPoint:
-    """One point before it is validated. `origins` says where in the study each group of leaves was written."""
+    """One point before it is validated. `origin` says where in the study a leaf is written."""
 
     settings: Mapping[str, Any]
     axes: Mapping[str, Any] | None
@@ -46,7 +46,7 @@ class RawPoint:
 
 @dataclass
 class Matrix:
-    """The parts of a study, spelt out as leaf paths. `reference` says whose answer all others are compared with."""
+    """The parts of a study as leaf paths. `reference` matches the experiment that all others are compared with."""
 
     defaults: Mapping[str, Any]
     axes: list[Axis]
@@ -57,7 +57,7 @@ class Matrix:
     unmatched: set[int] = field(default_factory=set)
 
     def points(self) -> Iterator[RawPoint]:
-        """Every point in order: the product (last axis fastest), include, experiments. Nothing else runs."""
+        """Every point in order: the product (last axis fastest), include, experiments. Nothing else is run."""
         self.unmatched = set(range(len(self.excludes)))
         if self.axes or not self.entries:
             yield from self._product()
@@ -65,14 +65,14 @@ class Matrix:
             yield RawPoint({**self.defaults, **settings}, None, _entry_origin(place, settings))
 
     def unmatched_excludes(self) -> list[Problem]:
-        """Excludes that no point matched; call it after `points` is exhausted."""
+        """Excludes that matched no point. Call this after `points` is exhausted."""
         return [
             EXCLUDE_UNMATCHED.problem(f"exclude[{position}]", "matches no point of the matrix")
             for position in sorted(self.unmatched)
         ]
 
     def may_be_reference(self, point: RawPoint) -> bool:
-        """Whether the study's `measurement.reference` means this point; never where there is none."""
+        """Whether `measurement.reference` of the study matches this point. False if the study has none."""
         return self.reference is not None and matches(self.reference, in_force(point.settings))
 
     def _product(self) -> Iterator[RawPoint]:
@@ -88,12 +88,12 @@ class Matrix:
 
     def _excluded(self, settings: Mapping[str, Any]) -> bool:
         effective = in_force(settings)
-        hit = False
+        excluded = False
         for position, entry in enumerate(self.excludes):
             if matches(entry, effective):
                 self.unmatched.discard(position)
-                hit = True
-        return hit
+                excluded = True
+        return excluded
 
     def _product_origin(self, chosen: tuple[int, ...]) -> Callable[[str], str]:
         def origin(path: str) -> str:
@@ -106,31 +106,31 @@ class Matrix:
 
 
 def read_matrix(study: StudyConfig) -> Matrix:
-    """Spell a study out; what is wrong with its keys and paths is in `problems`."""
+    """Read a study as leaf paths. `problems` lists what is wrong with its keys and paths."""
     defaults, problems = spell_out(study.defaults, "defaults")
     axes = []
     for path, values in study.matrix.items():
-        axis, found = _read_axis(path, values)
-        problems += found
+        axis, wrong = _read_axis(path, values)
+        problems += wrong
         if axis is not None:
             axes.append(axis)
     problems += _overlaps(axes)
     excludes: list[Pattern] = []
     for position, entry in enumerate(study.exclude):
-        pattern, found = read_pattern(entry, f"exclude[{position}]")
-        problems += found
+        pattern, wrong = read_pattern(entry, f"exclude[{position}]")
+        problems += wrong
         if not entry:
             problems.append(EXCLUDE_EMPTY.problem(f"exclude[{position}]", "has no keys"))
         excludes.append(pattern)
     reference: Pattern | None = None
     if study.measurement.reference is not None:
-        reference, found = read_pattern(study.measurement.reference, "measurement.reference")
-        problems += found
+        reference, wrong = read_pattern(study.measurement.reference, "measurement.reference")
+        problems += wrong
     entries: list[tuple[str, Mapping[str, Any]]] = []
     for name, listed in (("include", study.include), ("experiments", study.experiments)):
         for position, entry in enumerate(listed):
-            flat, found = spell_out(entry, f"{name}[{position}]")
-            problems += found
+            flat, wrong = spell_out(entry, f"{name}[{position}]")
+            problems += wrong
             entries.append((f"{name}[{position}]", flat))
     return Matrix(defaults, axes, excludes, entries, problems, reference)
 
@@ -138,7 +138,7 @@ def read_matrix(study: StudyConfig) -> Matrix:
 def _read_axis(path: str, values: list[Any]) -> tuple[Axis | None, list[Problem]]:
     where = f"matrix.{path}"
     if not is_section(path) and not is_leaf(path):
-        return None, [UNKNOWN_KEY.problem(where, "is not a setting", suggest(path))]
+        return None, [unknown_setting(path, where)]
     if not values:
         return None, [EMPTY_AXIS.problem(where, "has no values")]
     problems: list[Problem] = []
@@ -146,12 +146,12 @@ def _read_axis(path: str, values: list[Any]) -> tuple[Axis | None, list[Problem]
     for position, value in enumerate(values):
         here = f"{where}[{position}]"
         if is_section(path) and not isinstance(value, dict | None):
-            problems.append(WRONG_VALUE.problem(here, f"is {show(value)}", f"wanted: a mapping of {path} settings"))
+            problems.append(WRONG_VALUE.problem(here, f"is {show(value)}", f"expected: a mapping of {path} settings"))
             continue
-        flat, found = spell_out({path: value})
+        flat, wrong = spell_out({path: value})
         problems += [
             Problem(item.severity, here + item.path.removeprefix(path), item.message, item.hint, item.rule)
-            for item in found
+            for item in wrong
         ]
         settings.append(flat)
     return (None if problems else Axis(path, tuple(values), tuple(settings))), problems
@@ -162,7 +162,7 @@ def _overlaps(axes: list[Axis]) -> list[Problem]:
     for first, second in itertools.combinations(axes, 2):
         shared = [path for path in second.leaf_paths if path in first.leaf_paths]
         if shared:
-            message = f"sets {' and '.join(shared)}, and so does matrix.{first.path}"
+            message = f"sets {' and '.join(shared)}, which matrix.{first.path} also sets"
             problems.append(AXES_OVERLAP.problem(f"matrix.{second.path}", message))
     return problems
 

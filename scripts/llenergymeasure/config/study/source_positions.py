@@ -1,4 +1,4 @@
-"""Where in a study's file, or on the command line, a dotted path was written."""
+"""Where in a study file, or on the command line, a dotted path is written."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from llenergymeasure.config.study.study_file import StudyFile
 
 
 class Locator:
-    """Puts file and line on problems. A value that differs from the file's came from `--config`."""
+    """Adds file and line to problems. A value that differs from the one in the file comes from `--config`."""
 
     def __init__(self, content: Any, file: StudyFile | None) -> None:
         self._file = file
         self._values = dict(_every_path(content))
         self._file_values = dict(_every_path(file.content)) if file else {}
-
-    def written(self, path: str) -> bool:
-        return path in self._values
 
     def place(self, problem: Problem) -> Problem:
         """The problem with the line of its path, or of the nearest mapping around it."""
@@ -39,7 +36,7 @@ class Locator:
 
 
 def _same(one: Any, other: Any) -> bool:
-    # NaN differs from itself, but not from how it is written.
+    # NaN differs from itself, but its text does not.
     return bool(one == other) or repr(one) == repr(other)
 
 

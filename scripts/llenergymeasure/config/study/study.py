@@ -11,21 +11,24 @@ from typing import Any
 from pydantic import ValidationError
 
 from llenergymeasure.config.problems.catalogue import LOCK_UNREADABLE, MISSING_KEY, UNKNOWN_KEY, UNREADABLE, WRONG_VALUE
-from llenergymeasure.config.problems.problem import Problem, StudyError, show
-from llenergymeasure.config.problems.text import nearest
+from llenergymeasure.config.problems.problem import Problem, StudyError
+from llenergymeasure.config.problems.text import nearest, show
+from llenergymeasure.config.rules.checked import ExperimentConfig
+from llenergymeasure.config.rules.costs_rules import costs_problems
 from llenergymeasure.config.rules.order_rules import order_warnings
 from llenergymeasure.config.rules.stopping_rules import stopping_problems
 from llenergymeasure.config.settings.base import Config
-from llenergymeasure.config.settings.costs import CostsConfig, costs_problems
-from llenergymeasure.config.settings.experiment import ExperimentConfig
+from llenergymeasure.config.settings.costs import CostsConfig
 from llenergymeasure.config.settings.protocol import MeasurementConfig
 from llenergymeasure.config.settings.setting_paths import is_leaf, is_section
 from llenergymeasure.config.settings.study_config import StudyConfig
 from llenergymeasure.config.settings.type_words import wanted
-from llenergymeasure.config.study.expansion import Expansion, expand_matrix
+from llenergymeasure.config.study.expansion import expand_matrix
 from llenergymeasure.config.study.lock import LockError, ModelsLock, read_lock
 from llenergymeasure.config.study.matrix import read_matrix
 from llenergymeasure.config.study.pins import Missing, Pins
+from llenergymeasure.config.study.points import Expansion
+from llenergymeasure.config.study.renamed_keys import present_path, renamed_key
 from llenergymeasure.config.study.source_positions import Locator
 from llenergymeasure.config.study.study_file import read_study_file
 
@@ -34,7 +37,7 @@ DEFAULT_LOCK = Path("config/models.lock.yaml")
 
 @dataclass(frozen=True)
 class Study:
-    """A study without mistakes: every experiment of it is valid."""
+    """A study without mistakes: all its experiments are valid."""
 
     config: StudyConfig
     _expansion: Expansion
@@ -52,14 +55,14 @@ class Study:
         return [point.config for point in self._expansion.experiments]
 
     def expansion(self) -> Expansion:
-        """The experiments with their ids and matrix values, and what was merged, skipped or doubtful."""
+        """The experiments with their ids and matrix values, and what was merged, skipped or warned about."""
         return self._expansion
 
 
 def load_study(path: Path | str, *, lock_path: Path | str | None = None, require_pins: bool = True) -> Study:
-    """Read a study's file. StudyError lists everything that is wrong with it.
+    """Read a study file. StudyError lists everything that is wrong with it.
 
-    With `require_pins=False` revisions stay as they are written, so that they can be pinned.
+    With `require_pins=False` revisions stay as written, so that they can be pinned.
     """
     file = read_study_file(Path(path))
     return _check(file.content, Locator(file.content, file), file.name, lock_path, require_pins)
@@ -73,10 +76,10 @@ def study_from_mapping(
     require_pins: bool = True,
     missing: Missing | None = None,
 ) -> Study:
-    """The study in a mapping, such as Snakemake's `config`; `source` is the file it came from, for line numbers.
+    """The study in a mapping, such as Snakemake's `config`; `source` is its file, for line numbers.
 
-    What differs from the file was given on the command line, and problems say so. `missing` is asked once of each
-    pinned model, by whoever is about to run the study here.
+    What differs from the file was given on the command line, and problems say so. A caller that is about to run the
+    study here passes `missing`, which is asked once about each pinned model.
     """
     file = read_study_file(Path(source)) if source is not None else None
     content = _plain(mapping)
@@ -84,13 +87,13 @@ def study_from_mapping(
 
 
 def check_readable(path: Path) -> None:
-    """StudyError where the file can't be read, is not YAML (with the line), or holds no mapping; else nothing."""
+    """StudyError if the file cannot be read, is not YAML (with the line), or does not hold a mapping."""
     file = read_study_file(path)
     _check_mapping(file.content, file.name)
 
 
 def study_without_experiments(mapping: Mapping[str, Any]) -> Study:
-    """A study's own settings, with nothing expanded: for whoever runs one job of a study that was checked before."""
+    """The settings of a study, not expanded: for a job of a study that was checked before."""
     config, problems = _read_study(_plain(mapping))
     if problems:
         raise StudyError(problems)
@@ -134,7 +137,7 @@ def _check_mapping(content: Any, name: str | None) -> None:
 
 
 def _read_study(content: dict[str, Any]) -> tuple[StudyConfig, list[Problem]]:
-    """The study, without the keys that are wrong, and what is wrong with them."""
+    """The study without the keys that are wrong, and what is wrong with them."""
     content = {key: value for key, value in content.items() if value is not None or key not in _SECTIONS}
     try:
         return StudyConfig.model_validate(content), []
@@ -142,7 +145,7 @@ def _read_study(content: dict[str, Any]) -> tuple[StudyConfig, list[Problem]]:
         problems: dict[str, Problem] = {}
         sound = {key: dict(value) if isinstance(value, dict) else value for key, value in content.items()}
         for item in error.errors(include_url=False):
-            path = _path_of(item["loc"])
+            path = _path_from_location(item["loc"])
             if path not in problems:
                 problems[path] = _study_problem(path, item)
             _drop(sound, item["loc"])
@@ -154,8 +157,8 @@ _SECTION_MODELS: Mapping[str, type[Config]] = {"measurement": MeasurementConfig,
 _SECTIONS = frozenset(name for name, field in StudyConfig.model_fields.items() if not field.is_required())
 
 
-def _path_of(location: tuple[int | str, ...]) -> str:
-    """The dotted path of pydantic's location, in which a key that is no text is followed by `[key]`."""
+def _path_from_location(location: tuple[int | str, ...]) -> str:
+    """The dotted path of pydantic's location, in which `[key]` follows a key that is not text."""
     path = ""
     for position, part in enumerate(location):
         is_key = isinstance(part, str) or location[position + 1 :][:1] == ("[key]",)
@@ -170,8 +173,10 @@ def _study_problem(path: str, item: Any) -> Problem:
     if item["type"] == "missing":
         return MISSING_KEY.problem(path, "is missing", "add for example study: my-study")
     if item["type"] == "extra_forbidden":
-        if not name and (is_leaf(path) or is_section(path)):
-            return UNKNOWN_KEY.problem(path, "is not a key of a study", f"did you mean defaults.{path}?")
+        if not name and (is_leaf(setting := present_path(path)) or is_section(setting)):
+            return UNKNOWN_KEY.problem(path, "is not a key of a study", f"did you mean defaults.{setting}?")
+        if renamed := renamed_key(path, path):
+            return renamed
         known = nearest(name or head, fields)
         prefix = f"{head}." if name else ""
         return UNKNOWN_KEY.problem(path, "is not a setting", f"did you mean {prefix}{known}?" if known else None)
@@ -179,18 +184,18 @@ def _study_problem(path: str, item: Any) -> Problem:
     if item["loc"][-1] == "[key]":
         return UNKNOWN_KEY.problem(path, f"the key {show(value)} is not text", "put it in quotes")
     if head == "matrix" and name:
-        hint = f"wanted: a list of values, such as [{show(value)}]"
+        hint = f"expected: a list of values, such as [{show(value)}]"
         if isinstance(value, dict) and value:
             key = next(iter(value))
-            hint = f"wanted: a list of values; write the path with dots: {name}.{key}: [...]"
+            hint = f"expected: a list of values; write the path with dots: {name}.{key}: [...]"
         return WRONG_VALUE.problem(path, f"is {show(value)}", hint)
     field = fields.get(name or head)
-    hint = f"wanted: {wanted(field)}" if field is not None else "wanted: a mapping of settings"
+    hint = f"expected: {wanted(field)}" if field is not None else "expected: a mapping of settings"
     return WRONG_VALUE.problem(path, f"is {show(value)}", hint)
 
 
 def _drop(content: dict[str, Any], location: tuple[int | str, ...]) -> None:
-    """Take out the smallest part that can be missing: a matrix path, a protocol key, else the whole key."""
+    """Remove the smallest part that can be missing: a matrix path, a protocol key, else the whole key."""
     head = str(location[0]) if location else ""
     inner = content.get(head)
     if len(location) > 1 and isinstance(inner, dict) and location[1] in inner:
@@ -208,7 +213,7 @@ def _read_lock(path: Path) -> tuple[ModelsLock, Problem | None]:
 
 
 def _plain(value: Any) -> Any:
-    """Ordinary dictionaries and lists: Snakemake hands over mappings of its own kinds."""
+    """Plain dictionaries and lists: Snakemake passes its own kinds of mappings."""
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""A study's YAML file, with the line every key stands on."""
+"""The YAML file of a study, with the line of every key."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import yaml
 
 from llenergymeasure.config.problems.catalogue import DUPLICATE_KEY, UNREADABLE
 from llenergymeasure.config.problems.problem import Problem, StudyError
+from llenergymeasure.config.problems.text import first_line
 
 _MOST_NODES = 500_000
 """A file of a few lines can expand to billions of nodes through aliases; no study needs this many."""
@@ -38,13 +39,13 @@ class StudyFile:
 
 
 def read_study_file(path: Path) -> StudyFile:
-    """Read with a safe loader. StudyError: not there, not UTF-8, not YAML, keys given twice."""
+    """Read with a safe loader. StudyError: file missing, not UTF-8, not YAML, keys given twice."""
     name = str(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise StudyError([_unreadable(name, f"can't be read: {reason}")]) from error
+        raise StudyError([_unreadable(name, f"cannot be read: {reason}")]) from error
     try:
         loader = _Loader(text)
         try:
@@ -62,8 +63,7 @@ def read_study_file(path: Path) -> StudyFile:
         line = mark.line + 1 if mark else None
         raise StudyError([_unreadable(name, f"is not YAML: {reason}", line)]) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = str(error).split("\n", 1)[0] or type(error).__name__
-        raise StudyError([_unreadable(name, f"is not YAML: {reason}")]) from error
+        raise StudyError([_unreadable(name, f"is not YAML: {first_line(error)}")]) from error
     return StudyFile(name, content, lines)
 
 
@@ -72,13 +72,13 @@ def _unreadable(name: str, message: str, line: int | None = None) -> Problem:
 
 
 def _walk(
-    node: yaml.Node, path: str, lines: dict[str, int], open_nodes: list[yaml.Node], seen: list[int]
+    node: yaml.Node, path: str, lines: dict[str, int], open_nodes: list[yaml.Node], count: list[int]
 ) -> Iterator[Problem]:
-    """Note the line of every key and item; give the keys that stand twice in one mapping."""
-    seen[0] += 1
+    """Record the line of every key and item; yield the keys that appear twice in one mapping."""
+    count[0] += 1
     if any(node is parent for parent in open_nodes):
-        raise yaml.YAMLError("an alias refers to the mapping or list it stands in")
-    if seen[0] > _MOST_NODES:
+        raise yaml.YAMLError("an alias refers to the mapping or list that contains it")
+    if count[0] > _MOST_NODES:
         raise yaml.YAMLError(f"with its aliases it has more than {_MOST_NODES} values")
     open_nodes.append(node)
     if isinstance(node, yaml.MappingNode):
@@ -91,10 +91,10 @@ def _walk(
                 yield Problem("error", here, "is given twice", DUPLICATE_KEY.fix, DUPLICATE_KEY.id, None, line)
             keys.add(name)
             lines[here] = line
-            yield from _walk(value, here, lines, open_nodes, seen)
+            yield from _walk(value, here, lines, open_nodes, count)
     elif isinstance(node, yaml.SequenceNode):
         for position, item in enumerate(node.value):
             here = f"{path}[{position}]"
             lines.setdefault(here, item.start_mark.line + 1)
-            yield from _walk(item, here, lines, open_nodes, seen)
+            yield from _walk(item, here, lines, open_nodes, count)
     open_nodes.pop()

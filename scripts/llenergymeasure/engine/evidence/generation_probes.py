@@ -41,7 +41,7 @@ def inference_mode(seen: Observation, requested: Any) -> Finding:
         return NOT_RUN
     if seen.generated.inference is None:
         return Finding(None, "a thread of the library generated, in a mode of its own", None)
-    observed = f"outputs {'are' if seen.generated.inference else 'are no'} inference tensors"
+    observed = f"outputs {'are' if seen.generated.inference else 'are not'} inference tensors"
     return Finding(seen.generated.inference, observed, seen.generated.inference == bool(requested))
 
 
@@ -145,14 +145,14 @@ def _length_needed(seen: Observation) -> int | None:
 
 @probe("beams")
 def beams(seen: Observation, requested: Any) -> Finding:
-    """Sequences that a forward pass worked on, a prompt: that is the number of beams."""
+    """Sequences per prompt that a forward pass worked on: that is the number of beams."""
     if seen.generated is None or seen.generation_config is None or seen.heard is None:
         return NOT_RUN
     prompts = max(seen.generated.batch_rows)
     width = max(seen.heard.step_rows, default=prompts) / prompts
     effective = int(width) if width == int(width) else width
     return Finding(
-        effective, f"mode {mode_of(seen)}, {width:g} sequences a prompt in each step", effective == (requested or 1)
+        effective, f"mode {mode_of(seen)}, {width:g} sequences per prompt in each step", effective == (requested or 1)
     )
 
 

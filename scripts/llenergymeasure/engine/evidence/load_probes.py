@@ -18,8 +18,8 @@ TF32_ERROR = 2e-5
 
 @probe("dtype")
 def dtype(seen: Observation, requested: Any) -> Finding:
-    """Floating-point dtypes counted over parameters, quantized layers left out: they keep packed integers, and turn
-    their biases into the compute type when they are called."""
+    """Floating-point dtypes counted over the parameters that are not in quantized layers: these keep packed integers,
+    and turn their biases into the compute type when they are called."""
     counted: Counter[str] = Counter()
     for module in seen.model.modules():
         if not _is_quantized(module):
@@ -71,7 +71,7 @@ def _is_quantized(module: Any) -> bool:
 
 
 def _quantized(model: Any) -> list[Any]:
-    """The layers of bitsandbytes; an adapter's layer around one has the same class name and is none."""
+    """The layers of bitsandbytes; an adapter's layer around one has the same class name and does not count."""
     return [module for module in model.modules() if _is_quantized(module)]
 
 
@@ -199,7 +199,8 @@ def compile_mode(seen: Observation, requested: Any) -> Finding:
 
 
 def _graphs(seen: Observation, mode: str | None) -> tuple[bool | None, str]:
-    """Whether CUDA graphs are replayed where the mode asks for them, and a word on it; None where nobody can tell."""
+    """Whether CUDA graphs are replayed where the mode asks for them (None where that can't be known), and their number
+    in words."""
     options = torch._inductor.list_mode_options(mode) if mode not in (None, "default") else {}
     if not options.get("triton.cudagraphs") or not seen.loaded.devices.replays_graphs:
         return True, ""

@@ -1,4 +1,4 @@
-"""What the model's own files decided, since the study does not set it: shown in the evidence, and said as warnings."""
+"""What the model's own files decided, since the study does not set it: evidence shows it, and warnings report it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from llenergymeasure.config import ExperimentConfig
-from llenergymeasure.config.problems.problem import show
+from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.setting_paths import PASSTHROUGH
 from llenergymeasure.engine.evidence.observe import Observation
@@ -43,7 +43,7 @@ def choice_warnings(config: ExperimentConfig, seen: Observation) -> list[dict[st
 
 
 def _endless(config: ExperimentConfig, seen: Observation) -> str | None:
-    """Where outputs should end by themselves and the token that the tokenizer ends texts with does not end them."""
+    """A warning where outputs should end by themselves and the tokenizer's end token does not end them."""
     study = generate_keywords(config, pad_token_id=0)
     if config.fixed_output or "eos_token_id" in study:
         return None

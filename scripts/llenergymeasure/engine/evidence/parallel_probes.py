@@ -36,7 +36,7 @@ def device_map(seen: Observation, requested: Any) -> Finding:
 
 
 def _chosen(seen: Observation) -> str:
-    """What this pipeline passed where nobody asked."""
+    """What this pipeline passed where the study does not set it."""
     given = seen.loaded.load_keywords.get("device_map", "the tensor-parallel plan")
     return f"cuda:{given['']}" if isinstance(given, dict) else str(given)
 

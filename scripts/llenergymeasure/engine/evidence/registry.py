@@ -44,8 +44,8 @@ def probe(*names: str) -> Callable[[Probe], Probe]:
 def collect(config: ExperimentConfig, seen: Observation, *, level: str | None = None) -> dict[str, dict[str, Any]]:
     """Evidence for every declared parameter (of one level, if given): dotted path → requested … verdict.
 
-    `default` is a parameter nobody set: the effective value is recorded all the same. `ignored` is one that was set
-    and did not take effect.
+    `default` is a parameter that is not set: the effective value is recorded all the same. `ignored` is one that was
+    set and did not take effect.
     """
     wanted = requested(config)
     block = {}

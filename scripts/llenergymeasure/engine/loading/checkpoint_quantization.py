@@ -1,4 +1,4 @@
-"""The quantization that a checkpoint brings along, and whether the library ran it, undid it or knows nothing of it."""
+"""The quantization that a checkpoint brings along, and whether the library ran it, undid it or does not know it."""
 
 from __future__ import annotations
 

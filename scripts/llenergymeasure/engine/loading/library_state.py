@@ -1,4 +1,4 @@
-"""What the libraries keep on a model from one `generate` to the next, so that no experiment begins with another's.
+"""What the libraries keep on a model from one `generate` to the next: no experiment may begin with another's state.
 
 transformers remembers the length of the longest static cache and makes every later one as long; torch's compiler
 remembers shapes, and stops compiling a function after some versions of it. All of it is put back to what it was right
@@ -45,11 +45,11 @@ class LibraryState:
             try:
                 compiler.reset()
             except (AssertionError, AttributeError, LookupError, RuntimeError) as error:
-                # No reason to lose what was measured.
+                # What was measured must not be lost for that.
                 self._not_reset = one_line(error)
 
     def warnings(self) -> list[dict[str, str]]:
-        """Where a library keeps something that `reset` does not know of. After an experiment."""
+        """A warning where a library keeps something that `reset` does not know. To be asked after an experiment."""
         return [*self._compiler_warnings(), *self._attribute_warnings()]
 
     def _compiler_warnings(self) -> list[dict[str, str]]:

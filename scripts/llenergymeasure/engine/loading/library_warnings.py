@@ -75,7 +75,7 @@ class _Handler(logging.Handler):
 def library_warnings() -> Iterator[LibraryWarnings]:
     """Collect the libraries' log records from WARNING on, and Python's warnings; the log gets them as before.
 
-    What a library says only once in a process is said again: experiments that share one each have their own record.
+    What a library logs only once per process is logged again: experiments that share a process each have a record.
     """
     kept = LibraryWarnings()
     warning_once.cache_clear()

@@ -13,11 +13,11 @@ from llenergymeasure.measurement.metrics.baselines import Baseline, baseline_und
 from llenergymeasure.measurement.metrics.budget import difference, scaled
 from llenergymeasure.measurement.metrics.prefill_decode import Part, TraceSplit, agreement
 
-# What is known only where a source tells work from idling.
+# What is known only where a source can tell work from idling.
 OF_TWO_POWERS = ("net_energy_per_output_token_j", "net_energy_per_request_j", "baseline_share")
 BASELINE_METRICS = (*OF_TWO_POWERS, "baseline_power_w")
 ONE_POWER = (
-    "its source gives the same power at work as idle: an estimate from a fixed power, which tells nothing of either"
+    "its source gives the same power at work as idle: an estimate from a fixed power, which says nothing about either"
 )
 # Sums and quotients of doubles (2⁻⁵³ each, relative) differ by less than this where the powers are the same.
 ROUNDING = 1e-9
@@ -100,8 +100,8 @@ def negative_energy(figures: EnergyFigures) -> list[Finding]:
     value = figures.values
 
     def below_zero(metric: str) -> bool:
-        found = value[metric]
-        return found is not None and found < 0
+        figure = value[metric]
+        return figure is not None and figure < 0
 
     findings = []
     if below_zero("net_energy_per_request_j"):

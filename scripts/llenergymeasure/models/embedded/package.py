@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from llenergymeasure.config.problems.text import first_line
 from llenergymeasure.models.embedded.distribution import find_file
-from llenergymeasure.models.errors import SnapshotError, first_line
+from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.files import hash_file, hash_folder
 from llenergymeasure.models.hub.progress import no_progress_bars
 from llenergymeasure.models.sources import Fetched, Request

@@ -16,9 +16,10 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+from llenergymeasure.config.problems.text import first_line
 from llenergymeasure.config.settings.model_ref import ModelRef
 from llenergymeasure.models.embedded.byte_tokenizer import MINIMUM_VOCABULARY, SPECIAL_TOKENS, byte_tokenizer
-from llenergymeasure.models.errors import SnapshotError, first_line
+from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.files import hash_folder
 from llenergymeasure.models.hub.progress import no_progress_bars
 from llenergymeasure.models.sources import Fetched, Request

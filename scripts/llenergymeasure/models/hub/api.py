@@ -24,7 +24,8 @@ from huggingface_hub.errors import (
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
-from llenergymeasure.models.errors import SnapshotError, first_line
+from llenergymeasure.config.problems.text import first_line
+from llenergymeasure.models.errors import SnapshotError
 
 REQUEST_TIMEOUT_S = 30.0
 

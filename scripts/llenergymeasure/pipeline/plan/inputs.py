@@ -49,14 +49,14 @@ class InputDigests:
 
         intent: nested settings, as in plan.json
         """
-        found = {}
+        digests: dict[str, str | None] = {}
         dataset = intent["dataset"]
         if dataset["source"] == "file" and dataset["path"] is not None:
-            found[DATASET] = self._of_file(Path(dataset["path"]).absolute())
+            digests[DATASET] = self._of_file(Path(dataset["path"]).absolute())
         for source in sources_of(intent):
             if source.ref.kind == "folder":
-                found[source.role] = self._of_folder(source)
-        return {role: digest for role, digest in found.items() if digest is not None}
+                digests[source.role] = self._of_folder(source)
+        return {role: digest for role, digest in digests.items() if digest is not None}
 
     def keep(self) -> None:
         """Write down what was hashed. The file is small, and who loses it only hashes again."""

@@ -14,7 +14,7 @@ from llenergymeasure.pipeline.plan.inputs import DATASET
 from llenergymeasure.pipeline.plan.plan import ID_DIGITS, Plan, digest_of_value
 
 # Settings of an experiment that decide what its prompts are.
-_SETTINGS = ("dataset", "n", "max_input_tokens", "random_seed")
+_SETTINGS = ("dataset", "n_prompts", "max_input_tokens", "random_seed")
 
 
 def prompt_set(entry: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llenergymeasure.config import Expansion, Study
-from llenergymeasure.config.problems.problem import show
+from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.study.lock import LockError, read_lock
 from llenergymeasure.config.study.pins import Pins
 from llenergymeasure.pipeline.plan.plan import Plan, plan_of

@@ -19,8 +19,7 @@ from llenergymeasure.config import (
     compute_config_hash,
     compute_setup_hash,
 )
-from llenergymeasure.config.problems.problem import show
-from llenergymeasure.config.problems.text import printable
+from llenergymeasure.config.problems.text import printable, show
 from llenergymeasure.config.settings.sources import sources_of
 from llenergymeasure.config.study.pins import Pins
 from llenergymeasure.config.study.study_file import read_study_file

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llenergymeasure.records.labels import show
+from llenergymeasure.records.labels import value_label
 
 LIBRARIES = {"cuda": "CUDA", "cudnn": "cuDNN", "nccl": "NCCL"}
 
@@ -88,8 +88,8 @@ def _distinct_values(facts: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def _pairs(mapping: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {show(value)}" for name, value in mapping.items() if value is not None)
+    return ", ".join(f"{name} {value_label(value)}" for name, value in mapping.items() if value is not None)
 
 
 def _text(value: Any) -> str:
-    return "unknown" if value is None else show(value)
+    return "unknown" if value is None else value_label(value)

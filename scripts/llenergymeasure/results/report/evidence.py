@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llenergymeasure.records.labels import show
+from llenergymeasure.records.labels import value_label
 
 # Worst first: what one replicate ignored is not excused by the others.
 VERDICTS = ("ignored", "unverifiable", "applied", "default")
@@ -38,10 +38,10 @@ def merge_evidence(replicates: Iterable[Mapping[str, Mapping[str, Any]]]) -> lis
 
 def _merge(path: str, entries: list[Mapping[str, Any]]) -> EvidenceRow:
     worst = min(entries, key=lambda entry: VERDICTS.index(entry["verdict"]))
-    effective = list(dict.fromkeys(show(entry["effective"]) for entry in entries))
+    effective = list(dict.fromkeys(value_label(entry["effective"]) for entry in entries))
     return EvidenceRow(
         path=path,
-        requested="" if worst["requested"] is None else show(worst["requested"]),
+        requested="" if worst["requested"] is None else value_label(worst["requested"]),
         effective=" / ".join(effective) + (" (differs between replicates)" if len(effective) > 1 else ""),
         observed=worst["observed"],
         verdict=worst["verdict"],

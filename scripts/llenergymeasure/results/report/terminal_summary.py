@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from llenergymeasure.config.problems.text import printable
+from llenergymeasure.config.problems.text import first_few, printable, shortened
 from llenergymeasure.results.reading.read import StudyResults
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment, describe_source
 from llenergymeasure.results.report.findings import group_by_code
@@ -91,9 +91,8 @@ def _describe_failures(experiments: Sequence[Experiment], doubts: str) -> str:
         return f"no failures, {doubts}"
     counts = ", ".join(_counts(experiments, ("failed", "invalid", "partial")))
     reasons = list(dict.fromkeys(f"{experiment.label}: {experiment.reason}" for experiment in incomplete))
-    first = [reason if len(reason) <= LETTERS else f"{reason[: LETTERS - 1]}…" for reason in reasons[:REASONS]]
-    more = f" (and {len(reasons) - REASONS} more)" if len(reasons) > REASONS else ""
-    return f"{counts}, {doubts}; {'; '.join(first)}{more}"
+    first = first_few((shortened(reason, LETTERS) for reason in reasons), REASONS, "; ")
+    return f"{counts}, {doubts}; {first}"
 
 
 def _describe_doubts(experiments: Sequence[Experiment], warnings: int) -> str:

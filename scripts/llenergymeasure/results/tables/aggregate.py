@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from llenergymeasure.records.labels import show
+from llenergymeasure.records.labels import value_label
 from llenergymeasure.records.metrics import HEAD_COLUMNS
 from llenergymeasure.results.tables.latencies import Latencies, write_latencies
 from llenergymeasure.results.tables.runs import runs_table
@@ -69,4 +69,4 @@ def _of_one_kind(column: pd.Series[Any]) -> pd.Series[Any]:
         return column.astype("Int64")
     if kinds <= {int, float}:
         return column.astype("Float64")
-    return column.map(lambda value: None if value is None else show(value)).astype("string")
+    return column.map(lambda value: None if value is None else value_label(value)).astype("string")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from llenergymeasure.records.labels import show
+from llenergymeasure.records.labels import value_label
 from llenergymeasure.records.metrics import ENERGY_METRICS, METRICS
 from llenergymeasure.results.statistics.instrument import instrument
 from llenergymeasure.results.tables.output_match import OUTPUT_MATCH_KINDS, run_columns
@@ -74,7 +74,7 @@ def runs_table(plan: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> pd
 def why_invalid(record: Mapping[str, Any]) -> str:
     """Which settings did not take effect, with what was seen instead; or what else makes the run another one."""
     ignored = [
-        f"{path} = {show(entry['requested'])} did not take effect ({entry['observed']})"
+        f"{path} = {value_label(entry['requested'])} did not take effect ({entry['observed']})"
         for path, entry in record["evidence"].items()
         if entry["verdict"] == "ignored"
     ]

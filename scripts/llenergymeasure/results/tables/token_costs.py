@@ -14,7 +14,7 @@ import pandas as pd
 from llenergymeasure.results.statistics.estimates import Estimate, estimate
 
 # Settings that change how long prompts and outputs are, and not how a token is made.
-LENGTHS = ("max_input_tokens", "max_output_tokens", "n", "dataset")
+LENGTHS = ("max_input_tokens", "max_output_tokens", "n_prompts", "dataset")
 # A straight line that misses a point by more than this is not how the energy depends on lengths.
 LARGEST_MISS = 0.1
 _COLUMNS = ["experiment_id", "replicate", "energy_source", "requests", "input_tokens", "output_tokens"]

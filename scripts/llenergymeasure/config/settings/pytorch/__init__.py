@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from llenergymeasure.config.settings.pytorch.compilation import CompilationConfig
+from llenergymeasure.config.settings.pytorch.compilation import CompilationSettings
 from llenergymeasure.config.settings.pytorch.generation import STATIC_CACHES, GenerationSettings
-from llenergymeasure.config.settings.pytorch.placement import AUTOMATIC_MAPS, PlacementConfig
-from llenergymeasure.config.settings.pytorch.quantization import QuantizationConfig
-from llenergymeasure.config.settings.pytorch.source import SourceConfig
-from llenergymeasure.config.settings.pytorch.speculation import SpeculationConfig
+from llenergymeasure.config.settings.pytorch.placement import AUTOMATIC_MAPS, PlacementSettings
+from llenergymeasure.config.settings.pytorch.quantization import QuantizationSettings
+from llenergymeasure.config.settings.pytorch.source import SourceSettings
+from llenergymeasure.config.settings.pytorch.speculation import SpeculationSettings
 
-__all__ = ["AUTOMATIC_MAPS", "STATIC_CACHES", "PyTorchConfig"]
+__all__ = ["AUTOMATIC_MAPS", "STATIC_CACHES", "PyTorchSettings"]
 
 
 # The bases' fields come last base first: generation before speculation … before source.
-class PyTorchConfig(
-    SourceConfig, PlacementConfig, QuantizationConfig, CompilationConfig, SpeculationConfig, GenerationSettings
+class PyTorchSettings(
+    SourceSettings,
+    PlacementSettings,
+    QuantizationSettings,
+    CompilationSettings,
+    SpeculationSettings,
+    GenerationSettings,
 ):
-    """Settings of the PyTorch engine. Each one left out is the library's default."""
+    """Settings of the PyTorch engine. What is not set is the library's default."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from llenergymeasure.config.settings.base import RuledConfig
+from llenergymeasure.config.settings.base import Config
 from llenergymeasure.config.settings.parameter import (
     LibraryChoice,
     Relation,
@@ -25,7 +25,7 @@ def _needs_compile(rule: str) -> Relation:
         When("pytorch.torch_compile", "is", True),
         rule=rule,
         because="nothing is compiled without it",
-        fix="set pytorch.torch_compile: true or remove this",
+        fix="set pytorch.torch_compile: true or remove this setting",
     )
 
 
@@ -37,14 +37,14 @@ def _compile_options(options: dict[str, str | bool] | None) -> dict[str, str | b
         raise ValueError("is empty; name one of mode, backend, fullgraph, dynamic, or remove it")
     for name, value in (options or {}).items():
         if name not in _OPTIONS:
-            raise ValueError(f"has no field {name!r}; there are {', '.join(_OPTIONS)}")
+            raise ValueError(f"has no field {name!r}; use {', '.join(_OPTIONS)}")
         if type(value) is not _OPTIONS[name]:
             wanted = "true or false" if _OPTIONS[name] is bool else "text"
-            raise ValueError(f"gives {name} the value {value!r}; wanted: {wanted}")
+            raise ValueError(f"sets {name} to {value!r}; expected: {wanted}")
     return options
 
 
-class CompilationConfig(RuledConfig):
+class CompilationSettings(Config):
     """Compilation of the forward pass."""
 
     torch_compile: Annotated[
@@ -59,7 +59,7 @@ class CompilationConfig(RuledConfig):
             test_values=(True,),
         ),
     ] = None
-    """Compile the model in place. The compilation's time and energy are the load step's own entries."""
+    """Compile the model in place. The time and energy of compilation are separate entries of the model setup."""
 
     torch_compile_mode: Annotated[
         str | None,
@@ -75,8 +75,8 @@ class CompilationConfig(RuledConfig):
                 needs(
                     When("pytorch.torch_compile_backend", "is", "inductor"),
                     rule="compile-mode-needs-inductor",
-                    because="other backends refuse it, or ignore it and only log a line",
-                    fix="remove one of the two",
+                    because="other backends refuse it, or ignore it and only log a warning",
+                    fix="remove one of the two settings",
                     neutral=("default",),
                 ),
             ),
@@ -107,24 +107,24 @@ class CompilationConfig(RuledConfig):
             target="generate",
             keyword="compile_config",
             level="generation",
-            library_default=LibraryChoice("transformers' own, where a static cache on a CUDA device makes it compile"),
+            library_default=LibraryChoice("transformers' own, if it compiles: with a static cache on a CUDA device"),
             evidence="compile_config",
             relations=(
                 needs(
                     When("pytorch.cache_implementation", "one of", STATIC_CACHES),
                     rule="compile-config-needs-static-cache",
                     because="transformers compiles decoding only over a static cache",
-                    fix="set pytorch.cache_implementation: static or remove this",
+                    fix="set pytorch.cache_implementation: static or remove this setting",
                 ),
                 excludes(
                     When("pytorch.torch_compile", "is", True),
                     rule="compile-once",
                     because="the model would be compiled twice",
-                    fix="keep one of the two",
+                    fix="keep one of the two settings",
                 ),
             ),
             requires=(Requirement(cuda_capability=(7, 0)),),
-            untried="transformers compiles by itself on accelerators only",
+            untried="transformers itself compiles only on accelerators",
         ),
     ] = None
     """How transformers itself compiles the decoding step over a static cache, on accelerators: any of `mode`,

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from llenergymeasure.config.settings.base import RuledConfig
+from llenergymeasure.config.settings.base import Config
 from llenergymeasure.config.settings.parameter import LibraryChoice, Requirement, When, excludes, needs, parameter
 
 STATIC_CACHES = ("static", "offloaded_static", "sliding_window")
@@ -14,10 +14,10 @@ STATIC_CACHES = ("static", "offloaded_static", "sliding_window")
 CacheImplementation = Literal["static", "offloaded_static", "dynamic", "offloaded", "quantized", "sliding_window"]
 _GONE_CACHES = {
     "hybrid": "transformers silently runs a DynamicCache instead",
-    "hybrid_chunked": "transformers has deprecated it and works the layers out by itself",
-    "offloaded_hybrid": "transformers has deprecated it and works the layers out by itself",
-    "offloaded_hybrid_chunked": "transformers has deprecated it and works the layers out by itself",
-    "mamba": "transformers refuses it with a ValueError; state-space models bring their own cache",
+    "hybrid_chunked": "transformers has deprecated it and derives the kind of each layer",
+    "offloaded_hybrid": "transformers has deprecated it and derives the kind of each layer",
+    "offloaded_hybrid_chunked": "transformers has deprecated it and derives the kind of each layer",
+    "mamba": "transformers refuses it with a ValueError; state-space models have their own cache",
     "paged": "it belongs to continuous batching; set pytorch.batching: continuous",
 }
 
@@ -34,23 +34,23 @@ _NOT_CONTINUOUS = (
     ("beams", When("pytorch.num_beams", "above", 1), "generate_batch has no beam search"),
     ("prompt-lookup", When("pytorch.prompt_lookup_num_tokens", "set", True), "generate_batch has no assisted decoding"),
     ("assistant", When("pytorch.assistant_model", "set", True), "generate_batch has no assisted decoding"),
-    ("no-cache", When("pytorch.use_cache", "is", False), "its cache is paged and always there"),
+    ("no-cache", When("pytorch.use_cache", "is", False), "its cache is paged and always on"),
     ("cache", When("pytorch.cache_implementation", "set", True), "its cache is paged"),
     (
         "prefill-chunks",
         When("pytorch.prefill_chunk_size", "set", True),
-        "its scheduler decides how prompts are divided",
+        "its scheduler decides how prompts are split",
     ),
-    ("compile", When("pytorch.torch_compile", "is", True), "generate_batch calls the model past what is compiled"),
-    ("compile-config", When("pytorch.compile_config", "set", True), "its compilation has settings of its own"),
-    ("ngrams", When("pytorch.no_repeat_ngram_size", "above", 0), "generate_batch leaves that processor out"),
-    ("min-tokens", When("decoder.min_new_tokens", "set", True), "generate_batch leaves that processor out"),
-    ("tensor-parallel", When("pytorch.tp_size", "above", 1), "it is not measured together"),
-    ("inference-mode", When("pytorch.inference_mode", "is", True), "it generates in a thread with a mode of its own"),
+    ("compile", When("pytorch.torch_compile", "is", True), "generate_batch does not call the compiled code"),
+    ("compile-config", When("pytorch.compile_config", "set", True), "it has its own settings for compilation"),
+    ("ngrams", When("pytorch.no_repeat_ngram_size", "above", 0), "generate_batch ignores it"),
+    ("min-tokens", When("decoder.min_new_tokens", "set", True), "generate_batch ignores it"),
+    ("tensor-parallel", When("pytorch.tp_size", "above", 1), "the combination is not supported"),
+    ("inference-mode", When("pytorch.inference_mode", "is", True), "it generates in a thread with its own mode"),
 )
 
 
-class GenerationSettings(RuledConfig):
+class GenerationSettings(Config):
     """Batches, cache and search."""
 
     batch_size: Annotated[
@@ -65,7 +65,7 @@ class GenerationSettings(RuledConfig):
             test_values=(1, 2, 4),
         ),
     ] = None
-    """Prompts generated from at a time, left-padded to the longest; with continuous batching, at most."""
+    """Prompts per batch, left-padded to the longest; with continuous batching, the maximum."""
 
     batching: Annotated[
         Literal["static", "continuous"] | None,
@@ -80,7 +80,7 @@ class GenerationSettings(RuledConfig):
                     other,
                     rule=f"continuous-excludes-{name}",
                     because=because,
-                    fix="set pytorch.batching: static or remove the other",
+                    fix="set pytorch.batching: static or remove the other setting",
                     neutral=("static",),
                 )
                 for name, other, because in _NOT_CONTINUOUS
@@ -88,8 +88,8 @@ class GenerationSettings(RuledConfig):
             test_values=("static", "continuous"),
         ),
     ] = None
-    """static: `generate`, a batch runs until its last prompt is done; continuous: `generate_batch`, a prompt that is
-    done makes room for the next, and the cache is paged."""
+    """static: `generate`, a batch runs until its last prompt is done; continuous: `generate_batch`, a finished prompt
+    makes room for the next, and the cache is paged."""
 
     use_cache: Annotated[
         bool | None,
@@ -102,7 +102,7 @@ class GenerationSettings(RuledConfig):
             test_values=(True, False),
         ),
     ] = None
-    """Keep keys and values of earlier tokens. Without it every step computes the whole sequence again."""
+    """Keep keys and values of earlier tokens. Without the cache every step computes the whole sequence again."""
 
     cache_implementation: Annotated[
         CacheImplementation | None,
@@ -117,8 +117,8 @@ class GenerationSettings(RuledConfig):
                 needs(
                     When("pytorch.use_cache", "is", True),
                     rule="cache-implementation-needs-cache",
-                    because="transformers ignores it and only logs a line",
-                    fix="remove one of the two",
+                    because="transformers ignores it and only logs a warning",
+                    fix="remove one of the two settings",
                 ),
             ),
             requires=(
@@ -145,7 +145,7 @@ class GenerationSettings(RuledConfig):
                 excludes(
                     When("decoder.do_sample", "is", True),
                     rule="beams-with-sampling",
-                    because="the beams are sampled, which is not pure beam search",
+                    because="beams are then sampled, which is not pure beam search",
                     fix="set decoder.do_sample: false for beam search",
                     severity="warning",
                     neutral=(1,),
@@ -169,8 +169,8 @@ class GenerationSettings(RuledConfig):
                 needs(
                     When("pytorch.num_beams", "above", 1),
                     rule="early-stopping-needs-beams",
-                    because="transformers ignores it and only logs a line",
-                    fix="set pytorch.num_beams to 2 or more, or remove this",
+                    because="transformers ignores it and only logs a warning",
+                    fix="set pytorch.num_beams to 2 or more, or remove this setting",
                     neutral=(False,),
                 ),
                 excludes(
@@ -199,8 +199,8 @@ class GenerationSettings(RuledConfig):
                 needs(
                     When("pytorch.num_beams", "above", 1),
                     rule="length-penalty-needs-beams",
-                    because="transformers ignores it and only logs a line",
-                    fix="set pytorch.num_beams to 2 or more, or remove this",
+                    because="transformers ignores it and only logs a warning",
+                    fix="set pytorch.num_beams to 2 or more, or remove this setting",
                     neutral=(1.0,),
                 ),
                 excludes(
@@ -215,7 +215,7 @@ class GenerationSettings(RuledConfig):
             test_values=(0.5, 1.0, 2.0),
         ),
     ] = None
-    """Exponent on the length that beams are ranked with; above 0 favours longer ones, below 0 shorter ones."""
+    """Exponent on the length in the score of a beam; above 0 favours longer beams, below 0 shorter ones."""
 
     prefill_chunk_size: Annotated[
         int | None,
@@ -230,15 +230,15 @@ class GenerationSettings(RuledConfig):
                 needs(
                     When("pytorch.use_cache", "is", True),
                     rule="prefill-chunks-need-cache",
-                    because="the chunks before are kept in the cache",
-                    fix="remove one of the two",
+                    because="earlier chunks are kept in the cache",
+                    fix="remove one of the two settings",
                 ),
                 *(
                     excludes(
                         When(f"pytorch.{assisted}", "set", True),
                         rule=f"prefill-chunks-exclude-{name}",
-                        because="transformers' assisted decoding processes the prompt at once and ignores it",
-                        fix="remove one of the two",
+                        because="assisted decoding in transformers processes the prompt at once and ignores it",
+                        fix="remove one of the two settings",
                     )
                     for name, assisted in (
                         ("prompt-lookup", "prompt_lookup_num_tokens"),
@@ -249,7 +249,7 @@ class GenerationSettings(RuledConfig):
             test_values=(4, 16),
         ),
     ] = None
-    """The prompt is processed in pieces of this many tokens, which bounds the memory that prefill takes."""
+    """The prompt is processed in chunks of this many tokens, which limits the memory of prefill."""
 
     no_repeat_ngram_size: Annotated[
         int | None,

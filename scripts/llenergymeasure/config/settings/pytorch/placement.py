@@ -1,4 +1,4 @@
-"""Where the model goes: devices, memory, processes."""
+"""Where the model is placed: devices, memory, processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from llenergymeasure.config.settings.base import RuledConfig
+from llenergymeasure.config.settings.base import Config
 from llenergymeasure.config.settings.parameter import LibraryChoice, Requirement, When, excludes, needs, parameter
 
 AUTOMATIC_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
@@ -26,7 +26,7 @@ def _device_map(value: str | dict[str, int | str] | None) -> str | dict[str, int
 
 
 def _numbered_devices(value: Any) -> Any:
-    """JSON has no number keys: a device index comes back from plan.json as text."""
+    """JSON has no number keys: plan.json returns a device index as text."""
     if not isinstance(value, Mapping):
         return value
     return {int(key) if isinstance(key, str) and key.isdigit() else key: size for key, size in value.items()}
@@ -37,13 +37,15 @@ def _sizes(value: dict[int | str, int | str] | None) -> dict[int | str, int | st
         raise ValueError("is empty; name a device such as 0: 10GiB, or remove it")
     for device, size in (value or {}).items():
         if isinstance(size, str) and not _SIZE.fullmatch(size):
-            raise ValueError(f"gives {device} the size {size!r}; write bytes, or text such as 10GiB or 800MB")
+            raise ValueError(
+                f"gives {device} the size {size!r}; write a number of bytes, or text such as 10GiB or 800MB"
+            )
         if isinstance(device, str) and device not in ("cpu", "disk", "mps"):
-            raise ValueError(f"names a device {device!r}; use a device's number, cpu, mps or disk")
+            raise ValueError(f"names the device {device!r}; use a device number, cpu, mps or disk")
     return value
 
 
-class PlacementConfig(RuledConfig):
+class PlacementSettings(Config):
     """Devices and processes."""
 
     devices: Annotated[
@@ -54,7 +56,7 @@ class PlacementConfig(RuledConfig):
             keyword="CUDA_VISIBLE_DEVICES of the worker",
             level="load",
             library_default=LibraryChoice(
-                "1; all visible GPUs for an automatic or mapped device_map and for max_memory; one per process of "
+                "1; all visible GPUs for an automatic device_map, a mapping or max_memory; one per process of "
                 "num_processes or tp_size"
             ),
             evidence="devices",
@@ -76,8 +78,8 @@ class PlacementConfig(RuledConfig):
             untried="needs GPUs",
         ),
     ] = None
-    """GPUs that the model gets and sees, as cuda:0 and so on. Above one, accelerate spreads the layers over them
-    (`device_map: auto`), and they work one after the other: for models that do not fit on one."""
+    """The number of GPUs that the model gets and sees, as cuda:0 and so on. With more than one, accelerate spreads the
+    layers over them (`device_map: auto`), and they work one after the other: for models that do not fit on one GPU."""
 
     device_map: Annotated[
         str | dict[str, int | str] | None,
@@ -87,16 +89,16 @@ class PlacementConfig(RuledConfig):
             keyword="device_map",
             level="load",
             library_default=LibraryChoice(
-                "this pipeline passes cuda:0 (the one GPU that the setup claims), auto where pytorch.devices is above "
-                "one, and the CPU where there is no GPU"
+                "this pipeline passes cuda:0 (the one GPU that the setup claims), auto with more than one in "
+                "pytorch.devices, and the CPU without a GPU"
             ),
             evidence="device_map",
             test_values=("auto", "cpu"),
         ),
     ] = None
-    """Where the model goes: a strategy, a device, or a mapping from module to device. Devices are numbered from 0 among
-    the GPUs that the setup claims (`devices`). Only a mapping to `cpu` or `disk`, or `max_memory` with `cpu`, lets
-    layers go where no GPU computes them; that a strategy does so unasked is a failure."""
+    """Where the model is placed: a strategy, a device, or a mapping from module to device. Devices are numbered from 0
+    among the GPUs that the setup claims (`devices`). Only a mapping to `cpu` or `disk`, or `max_memory` with `cpu`,
+    may place layers off the GPU; an experiment fails if a strategy does so unasked."""
 
     max_memory: Annotated[
         dict[int | str, int | str] | None,
@@ -111,7 +113,7 @@ class PlacementConfig(RuledConfig):
             test_values=({"cpu": "8GiB"},),
         ),
     ] = None
-    """The most memory the weights may take on each device: number or `cpu` → size such as 10GiB."""
+    """The maximum memory for the weights on each device: number or `cpu` → size such as 10GiB."""
 
     num_processes: Annotated[
         int | None,
@@ -127,22 +129,22 @@ class PlacementConfig(RuledConfig):
                     When("pytorch.device_map", "set", True),
                     rule="processes-exclude-device-map",
                     because="each process holds a whole model on its own device",
-                    fix="remove one of the two",
+                    fix="remove one of the two settings",
                     neutral=(1,),
                 ),
                 excludes(
                     When("pytorch.max_memory", "set", True),
                     rule="processes-exclude-max-memory",
                     because="each process holds a whole model on its own device",
-                    fix="remove one of the two",
+                    fix="remove one of the two settings",
                     neutral=(1,),
                 ),
             ),
             test_values=(1, 2),
         ),
     ] = None
-    """Data-parallel processes, each with a whole model on a device of its own and an equal share of the prompts
-    (through accelerate). Times and energy are those of all of them together. On a CPU the cores are shared out."""
+    """Data-parallel processes, each with a whole model on its own device and an equal share of the prompts (through
+    accelerate). Times and energy cover all of them together. On a CPU the cores are divided among them."""
 
     tp_plan: Annotated[
         Literal["auto"] | None,
@@ -150,14 +152,14 @@ class PlacementConfig(RuledConfig):
             target="distributed",
             keyword="tp_plan",
             level="load",
-            library_default=LibraryChoice("the model's own plan, where tp_size asks for one"),
+            library_default=LibraryChoice("the model's own plan, if tp_size asks for one"),
             evidence="tp_plan",
             relations=(
                 needs(
                     When("pytorch.tp_size", "above", 1),
                     rule="tp-plan-needs-size",
-                    because="one process has nothing to share",
-                    fix="set pytorch.tp_size to 2 or more, or remove this",
+                    because="a single process has nothing to divide",
+                    fix="set pytorch.tp_size to 2 or more, or remove this setting",
                 ),
             ),
             test_values=("auto",),
@@ -179,21 +181,21 @@ class PlacementConfig(RuledConfig):
                     When("pytorch.num_processes", "above", 1),
                     rule="tensor-or-data-parallel",
                     because="processes either share one model or hold one each",
-                    fix="remove one of the two",
+                    fix="remove one of the two settings",
                     neutral=(1,),
                 ),
                 excludes(
                     When("pytorch.device_map", "set", True),
                     rule="tensor-parallel-excludes-device-map",
-                    because="the plan says where each part of a weight goes",
-                    fix="remove one of the two",
+                    because="the plan decides where each part of a weight is placed",
+                    fix="remove one of the two settings",
                     neutral=(1,),
                 ),
                 excludes(
                     When("pytorch.max_memory", "set", True),
                     rule="tensor-parallel-excludes-max-memory",
-                    because="the plan says where each part of a weight goes",
-                    fix="remove one of the two",
+                    because="the plan decides where each part of a weight is placed",
+                    fix="remove one of the two settings",
                     neutral=(1,),
                 ),
             ),

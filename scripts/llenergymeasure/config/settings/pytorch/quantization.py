@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from llenergymeasure.config.settings.base import RuledConfig
+from llenergymeasure.config.settings.base import Config
 from llenergymeasure.config.settings.parameter import Relation, When, excludes, needs, parameter
 
 
@@ -12,12 +12,12 @@ def _needs_4bit(rule: str) -> Relation:
     return needs(
         When("pytorch.load_in_4bit", "is", True),
         rule=rule,
-        because="bitsandbytes reads it for 4-bit weights only",
-        fix="set pytorch.load_in_4bit: true or remove this",
+        because="bitsandbytes reads it only for 4-bit weights",
+        fix="set pytorch.load_in_4bit: true or remove this setting",
     )
 
 
-class QuantizationConfig(RuledConfig):
+class QuantizationSettings(Config):
     """Quantization of the weights."""
 
     load_in_4bit: Annotated[
@@ -32,8 +32,8 @@ class QuantizationConfig(RuledConfig):
                 excludes(
                     When("pytorch.load_in_8bit", "is", True),
                     rule="quantization-4bit-or-8bit",
-                    because="weights have one width",
-                    fix="keep one of the two",
+                    because="weights have only one width",
+                    fix="keep one of the two settings",
                     neutral=(False,),
                 ),
             ),
@@ -67,7 +67,7 @@ class QuantizationConfig(RuledConfig):
             test_values=("float16", "bfloat16", "float32"),
         ),
     ] = None
-    """The type 4-bit weights are multiplied in."""
+    """The number format in which 4-bit weights are multiplied."""
 
     bnb_4bit_quant_type: Annotated[
         Literal["nf4", "fp4"] | None,
@@ -95,4 +95,4 @@ class QuantizationConfig(RuledConfig):
             test_values=(True, False),
         ),
     ] = None
-    """Quantize the quantization constants too; saves about 0.4 bits a parameter."""
+    """Quantize the quantization constants too; saves about 0.4 bits per parameter."""

@@ -1,4 +1,4 @@
-"""Where the weights come from and how they are computed with: attention kernel, revision, remote code, adapter."""
+"""The source of the weights and the kernels that use them: attention, revision, remote code, adapter."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from llenergymeasure.config.settings.base import RuledConfig
+from llenergymeasure.config.settings.base import Config
 from llenergymeasure.config.settings.model_ref import parse_model_ref
 from llenergymeasure.config.settings.parameter import LibraryChoice, Requirement, When, needs, parameter
 
 
 def _adapter(text: str | None) -> str | None:
     if text is not None and parse_model_ref(text).kind not in ("folder", "hub"):
-        raise ValueError(f"is {text!r}; an adapter is a folder (./my-adapter) or a hub repository (org/name)")
+        raise ValueError(f"is {text!r}; use a folder (./my-adapter) or a hub repository (org/name)")
     return text
 
 
-class SourceConfig(RuledConfig):
+class SourceSettings(Config):
     """Source of the model, adapter and kernels."""
 
     attn_implementation: Annotated[
@@ -26,7 +26,7 @@ class SourceConfig(RuledConfig):
             target="from_pretrained",
             keyword="attn_implementation",
             level="load",
-            library_default=LibraryChoice("sdpa where the architecture has it, else eager"),
+            library_default=LibraryChoice("sdpa if the architecture supports it, else eager"),
             evidence="attention",
             requires=(
                 Requirement(package="flash_attn", cuda_capability=(8, 0), values=("flash_attention_2",)),
@@ -62,8 +62,8 @@ class SourceConfig(RuledConfig):
             test_values=(True, False),
         ),
     ] = None
-    """Run Python code that comes with the model. Left out, it runs where the lock has the hash of every code file,
-    and a model whose code is not in the lock is an error; with false it never runs."""
+    """Run Python code that comes with the model. Not set: it runs if the lock has the hash of every code file, and a
+    model whose code is not in the lock is an error. With false it never runs."""
 
     adapter: Annotated[
         str | None,
@@ -78,8 +78,8 @@ class SourceConfig(RuledConfig):
             untried="needs an adapter that fits the model",
         ),
     ] = None
-    """A LoRA adapter laid over the model: `./folder` or `org/name`, pinned as models are. It is kept apart from the
-    weights, so every adapted layer computes twice; to measure a merged model, merge it first."""
+    """A LoRA adapter for the model: `./folder` or `org/name`, pinned as models are. It is not merged into the weights,
+    so every adapted layer computes twice; to measure a merged model, merge it first."""
 
     adapter_revision: Annotated[
         str | None,
@@ -95,8 +95,8 @@ class SourceConfig(RuledConfig):
                 needs(
                     When("pytorch.adapter", "set", True),
                     rule="adapter-revision-needs-adapter",
-                    because="there is no adapter it could be the revision of",
-                    fix="name the adapter or remove this",
+                    because="there is no adapter for that revision",
+                    fix="name the adapter or remove this setting",
                 ),
             ),
         ),
@@ -128,5 +128,5 @@ class SourceConfig(RuledConfig):
             test_values=(True, False),
         ),
     ] = None
-    """Generate inside `torch.inference_mode()`, which spares each operation the bookkeeping that autograd needs.
-    `generate` alone only turns gradients off (`torch.no_grad()`)."""
+    """Generate inside `torch.inference_mode()`, which omits the bookkeeping of autograd for each operation. `generate`
+    itself only disables gradients (`torch.no_grad()`)."""

@@ -1,4 +1,4 @@
-"""Speculative decoding: tokens are guessed and then checked, several in one step."""
+"""Speculative decoding: tokens are drafted and then checked, several in one step."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from llenergymeasure.config.settings.base import RuledConfig
+from llenergymeasure.config.settings.base import Config
 from llenergymeasure.config.settings.model_ref import model_name
 from llenergymeasure.config.settings.parameter import LibraryChoice, Relation, When, excludes, needs, parameter
 from llenergymeasure.config.settings.pytorch.generation import STATIC_CACHES
@@ -15,31 +15,31 @@ GREEDY_OR_SAMPLING = When("pytorch.num_beams", "is", 1)
 
 
 def _speculative(name: str) -> tuple[Relation, ...]:
-    """What transformers' assisted generation asks for."""
+    """What assisted generation in transformers requires."""
     return (
         needs(
             When("pytorch.batch_size", "is", 1),
             rule=f"{name}-needs-single-batch",
-            because="transformers refuses assisted generation of more than one prompt at a time",
-            fix="set pytorch.batch_size: 1 or remove this",
+            because="transformers refuses assisted generation for more than one prompt at a time",
+            fix="set pytorch.batch_size: 1 or remove this setting",
         ),
         needs(
             GREEDY_OR_SAMPLING,
             rule=f"{name}-excludes-beams",
-            because="transformers runs the beam search and ignores the guesses",
-            fix="remove one of the two",
+            because="transformers runs the beam search and ignores the drafted tokens",
+            fix="remove one of the two settings",
         ),
         needs(
             When("pytorch.use_cache", "is", True),
             rule=f"{name}-needs-cache",
             because="transformers refuses assisted generation without a cache",
-            fix="remove one of the two",
+            fix="remove one of the two settings",
         ),
         excludes(
             When("pytorch.cache_implementation", "one of", STATIC_CACHES),
             rule=f"{name}-excludes-static-cache",
             because="transformers refuses assisted generation with a static cache",
-            fix="use a dynamic cache or remove this",
+            fix="use a dynamic cache or remove this setting",
         ),
     )
 
@@ -48,7 +48,7 @@ def _model(text: str | None) -> str | None:
     return None if text is None else model_name(text)
 
 
-class SpeculationConfig(RuledConfig):
+class SpeculationSettings(Config):
     """Speculative decoding."""
 
     prompt_lookup_num_tokens: Annotated[
@@ -65,7 +65,7 @@ class SpeculationConfig(RuledConfig):
             decoding=("prompt_lookup",),
         ),
     ] = None
-    """Speculative decoding without a draft model: this many tokens are guessed by looking back into the prompt."""
+    """Speculative decoding without a draft model: this many tokens are drafted by looking up the prompt."""
 
     assistant_model: Annotated[
         str | None,
@@ -81,16 +81,16 @@ class SpeculationConfig(RuledConfig):
                 excludes(
                     When("pytorch.prompt_lookup_num_tokens", "set", True),
                     rule="assistant-or-prompt-lookup",
-                    because="transformers takes the draft model and ignores the lookup",
-                    fix="keep one of the two",
+                    because="transformers uses the draft model and ignores the lookup",
+                    fix="keep one of the two settings",
                 ),
             ),
             untried="needs a draft model that fits the model",
             decoding=("assisted",),
         ),
     ] = None
-    """A smaller model that drafts tokens for the model to check: a model name like `model`, pinned and verified in
-    the same way, loaded with the same number format on the same devices."""
+    """A smaller model that drafts tokens for the model to check: a name as in `model`, pinned and verified in the same
+    way, loaded with the same number format on the same devices."""
 
     assistant_revision: Annotated[
         str | None,
@@ -105,8 +105,8 @@ class SpeculationConfig(RuledConfig):
                 needs(
                     When("pytorch.assistant_model", "set", True),
                     rule="assistant-revision-needs-assistant",
-                    because="there is no draft model it could be the revision of",
-                    fix="name the draft model or remove this",
+                    because="there is no draft model for that revision",
+                    fix="name the draft model or remove this setting",
                 ),
             ),
             untried="needs a draft model that has revisions",

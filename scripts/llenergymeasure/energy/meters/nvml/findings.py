@@ -12,7 +12,7 @@ from llenergymeasure.energy.meters.nvml.device import NvmlDevice
 from llenergymeasure.energy.meters.nvml.processes import OtherProcess
 from llenergymeasure.energy.meters.nvml.state import BoardState
 from llenergymeasure.energy.meters.nvml.throttle import POWER_CAP, Throttled, throttling
-from llenergymeasure.energy.sampling.power_sampler import PowerReading
+from llenergymeasure.energy.sampling.loop import PowerReading
 
 # The SM clock at the end of a window, against that at its beginning: medians of the outer thirds.
 CLOCK_FALL = 0.05
@@ -21,10 +21,6 @@ FEWEST_SAMPLES = 6
 THROTTLED_SHARE = 0.01
 # A compositor that draws now and then stays below; a program that computes does not.
 FOREIGN_SM_PERCENT = 2.0
-
-
-def lost(uuid: str, phase: str) -> Finding:
-    return Finding("device-lost", "invalid", f"{uuid}: the driver lost the device in phase {phase}")
 
 
 def findings_of(

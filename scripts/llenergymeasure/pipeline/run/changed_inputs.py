@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from llenergymeasure.config.problems.text import first_few
 from llenergymeasure.config.settings.sources import sources_of
 from llenergymeasure.pipeline.plan.inputs import DATASET
 from llenergymeasure.pipeline.plan.plan import InputsOf, Plan
@@ -55,9 +56,7 @@ def _line(name: str, ids: list[str], before: Plan, results: Path) -> str:
     measured = [f"sessions/{session}" for session in sessions if (results / "sessions" / session).exists()]
     if not measured:
         return f"{name} has changed since the plan was drawn: {count} planned again"
-    shown = ", ".join(measured[:_SHOWN_SESSIONS])
-    more = f" and {len(measured) - _SHOWN_SESSIONS} more" if len(measured) > _SHOWN_SESSIONS else ""
     return (
         f"{name} has changed since it was measured: {count} measured again, in every replicate; the results with its "
-        f"old content stay in {shown}{more} and are in no table"
+        f"old content stay in {first_few(measured, _SHOWN_SESSIONS)} and are in no table"
     )

@@ -1,7 +1,7 @@
 """Why a job failed, in the terminal and in Snakemake's log.
 
 `quiet: rules` hides Snakemake's block on a failed job together with its blocks on every job that begins. On a cluster
-that block is also all there is: what the job printed lies on the node's side. Here is the short of it.
+that block is also all there is: what the job printed is on the node. This module prints a short form of it.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ class FailedJobs(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._tell(record)
-        except Exception:  # noqa: BLE001 - as all handlers do: what can't be told must not end the run
+        except Exception:  # noqa: BLE001 - as all handlers do: what can't be described must not end the run
             self.handleError(record)
 
     def _tell(self, record: Any) -> None:
         event = getattr(record, "event", None)
         if event == LogEvent.JOB_ERROR and not record.indent:
             job = f"{record.rule_name} (job {record.jobid})"
-            self._logger.error(self._told(job, record.rule_msg, record.log))
+            self._logger.error(self._describe(job, record.rule_msg, record.log))
         elif event == LogEvent.GROUP_ERROR:
-            # Its jobs follow, indented, with nothing new; why the whole failed, Snakemake does not pass on.
+            # Its jobs follow, indented, with nothing new; Snakemake does not pass on why the whole group failed.
             names = ", ".join(job["rule_name"] for job in record.job_error_info)
             logs = [path for job in record.job_error_info for path in job["log"]]
-            self._logger.error(self._told(f"group of {names}", record.msg, [*logs, *record.aux_logs]))
+            self._logger.error(self._describe(f"group of {names}", record.msg, [*logs, *record.aux_logs]))
 
-    def _told(self, job: str, message: str | None, logs: list[str]) -> str:
+    def _describe(self, job: str, message: str | None, logs: list[str]) -> str:
         written = {path: lines for path in logs if (lines := self._new_lines(path))}
         if not message:
             # It ran here, so its words are in the terminal already.
@@ -84,7 +84,7 @@ class FailedJobs(logging.Handler):
         except OSError:
             return []
         self._shown.add((path, state.st_mtime))
-        return [line for line in (legible(each).rstrip() for each in text.splitlines()) if line]
+        return [line for line in (legible(raw).rstrip() for raw in text.splitlines()) if line]
 
 
 def _now(folder: Path) -> float:

@@ -1,4 +1,4 @@
-"""What the validate job found, for calls in which it has nothing left to do. Imports no torch."""
+"""What the validate job said of the same plan, for calls in which it has nothing left to do. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from pathlib import Path
 from llenergymeasure.config.problems.problem import Problem
 
 
-def found_before(path: Path, plan_digest: str, experiments: int) -> list[Problem]:
-    """The problems in a validation.json, each with how many experiments have it; none of another plan's."""
+def previous_problems(path: Path, plan_digest: str, experiments: int) -> list[Problem]:
+    """The problems in a validation.json, each with how many experiments have it; none where it is of another plan.
+
+    experiments: how many the plan has
+    """
     if not path.exists():
         return []
     try:
@@ -18,7 +21,7 @@ def found_before(path: Path, plan_digest: str, experiments: int) -> list[Problem
             return []
         return [_counted(dict(item), experiments) for item in record["problems"]]
     except (OSError, ValueError, KeyError, TypeError):
-        # Nothing is decided by it: the job writes it anew where it is needed.
+        # Nothing is decided by it: the job writes it again where it is needed.
         return []
 
 
