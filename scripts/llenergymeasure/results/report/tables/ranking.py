@@ -14,7 +14,7 @@ from llenergymeasure.results.report.truncation import shown
 from llenergymeasure.results.tables.summary import DIFFERS
 
 NET_ENERGY = "net_energy_per_output_token_j"
-COLUMNS = (ENERGY, NET_ENERGY, SPEED, "ttft_s", "tpot_s", "e2e_latency_s", "peak_memory_bytes", "average_power_w")
+RANKING = (ENERGY, NET_ENERGY, SPEED, "ttft_s", "tpot_s", "e2e_latency_s", "peak_memory_bytes", "average_power_w")
 _BETTER = {True: " Higher is better.", False: " Lower is better.", None: ""}
 
 
@@ -60,7 +60,7 @@ def ranking_table(groups: Sequence[Group], numbers: Mapping[str, str]) -> Rankin
     outputs = _output_letters(ranked)
     heads = [
         Head(metric.label, scales[metric.name].unit, f"{metric.definition}{_BETTER[metric.higher_is_better]}")
-        for metric in (METRICS[name] for name in COLUMNS)
+        for metric in (METRICS[name] for name in RANKING)
     ]
     return RankingTable(heads, [_group(group, numbers, outputs, scales) for group in groups])
 
@@ -74,7 +74,7 @@ def _group(
             numbers[experiment.experiment_id],
             experiment,
             outputs[experiment.experiment_id],
-            [_cell(experiment, name, scales[name]) for name in COLUMNS],
+            [_cell(experiment, name, scales[name]) for name in RANKING],
         )
         for experiment in best.rows
     ]
@@ -84,7 +84,7 @@ def _group(
 
 def _scales(experiments: Sequence[Experiment]) -> dict[str, Scale]:
     """One prefix per column; gross and net joules share theirs, so that they can be compared at a glance."""
-    scales = {name: scale_of(name, [experiment.mean(name) for experiment in experiments]) for name in COLUMNS}
+    scales = {name: scale_of(name, [experiment.mean(name) for experiment in experiments]) for name in RANKING}
     scales[NET_ENERGY] = scales[ENERGY]
     return scales
 
