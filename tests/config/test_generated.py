@@ -17,7 +17,7 @@ from llenergymeasure.config.introspection import get_validation_rules
 from llenergymeasure.config.rules.checked import ExperimentConfig
 from llenergymeasure.config.settings.setting_paths import leaves, sections
 from llenergymeasure.config.settings.study_config import StudyConfig
-from llenergymeasure.docs_pages.reference import METHODOLOGY, README, table_names, with_fresh_tables
+from llenergymeasure.docs_pages.reference import ENERGY_PAGE, README, table_names, with_fresh_tables
 from llenergymeasure.docs_pages.schema import ROOT, SCHEMA_FILE, schema_text, study_schema
 
 PAGE = README.read_text(encoding="utf-8")
@@ -39,8 +39,8 @@ def test_readme_tables_are_fresh() -> None:
     assert with_fresh_tables(PAGE) == PAGE, "python -m llenergymeasure.docs_pages.reference"
 
 
-def test_methodology_tables_are_fresh() -> None:
-    page = METHODOLOGY.read_text(encoding="utf-8")
+def test_energy_tables_are_fresh() -> None:
+    page = ENERGY_PAGE.read_text(encoding="utf-8")
     assert "energy-sources" in table_names(page)
     assert with_fresh_tables(page) == page, "python -m llenergymeasure.docs_pages.reference"
 

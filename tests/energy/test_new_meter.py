@@ -15,7 +15,7 @@ import pytest
 from harness import ROOT, study
 
 from llenergymeasure.config import StudyError, study_from_mapping
-from llenergymeasure.docs_pages.reference import METHODOLOGY, README
+from llenergymeasure.docs_pages.reference import ENERGY_PAGE, README
 from llenergymeasure.docs_pages.schema import study_schema
 from llenergymeasure.records.meters import METERS
 
@@ -24,7 +24,7 @@ import json, pathlib, sys
 import toy_meter
 toy_meter.register()
 from llenergymeasure.config import study_from_mapping
-from llenergymeasure.docs_pages.reference import METHODOLOGY, README, with_fresh_tables
+from llenergymeasure.docs_pages.reference import ENERGY_PAGE, README, with_fresh_tables
 from llenergymeasure.docs_pages.schema import study_schema
 
 made = study_from_mapping(json.loads(sys.argv[1]), lock_path=pathlib.Path("lock"))
@@ -32,7 +32,7 @@ print(json.dumps({
     "meters": [config.energy.meters for config in made.expand()],
     "warnings": [problem.rule for problem in made.expansion().warnings],
     "schema": study_schema(),
-    "pages": [with_fresh_tables(page.read_text(encoding="utf-8")) for page in (README, METHODOLOGY)],
+    "pages": [with_fresh_tables(page.read_text(encoding="utf-8")) for page in (README, ENERGY_PAGE)],
 }))
 """
 NAMED = study(defaults={"energy": {"meters": ["toy"], "power_interval_s": 0.2}})
@@ -72,17 +72,17 @@ def test_the_schema_has_it(with_toy: dict[str, Any]) -> None:
 
 
 def test_the_pages_have_it_where_they_have_every_meter(with_toy: dict[str, Any]) -> None:
-    settings, methodology = with_toy["pages"]
+    settings, energy = with_toy["pages"]
     assert "| a list of nvml/rapl/zeus/codecarbon/toy, not empty |" in settings
     assert "Opened only where a study names it: zeus, toy." in settings
     assert "read in this way: nvml, rapl, zeus, toy." in settings
     assert "| `toy` | wall plugs | yes | only where a study names it; a wall plug |" in settings
-    assert "| `measured:toy` | the whole machine | a counter that a test made up |" in methodology
+    assert "| `measured:toy` | the whole machine | a counter that a test made up |" in energy
 
 
 def test_every_entry_is_on_the_pages() -> None:
-    settings, methodology = (page.read_text(encoding="utf-8") for page in (README, METHODOLOGY))
+    settings, energy = (page.read_text(encoding="utf-8") for page in (README, ENERGY_PAGE))
     for entry in METERS.values():
         assert f"| `{entry.name}` | {entry.covers} |" in settings
         for source in entry.sources:
-            assert f"| `{source.name}` | {source.covers} | {source.how} |" in methodology
+            assert f"| `{source.name}` | {source.covers} | {source.how} |" in energy

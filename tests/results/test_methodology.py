@@ -1,4 +1,4 @@
-"""docs/methodology.md is true of the code: its examples run, its findings, numbers, sources and orders are the same."""
+"""The pages on methodology are true of the code: examples run; findings, numbers, sources and orders agree."""
 
 from __future__ import annotations
 
@@ -22,25 +22,28 @@ from llenergymeasure.energy.meters.nvml import findings as nvml_findings
 from llenergymeasure.energy.meters.nvml import meter as nvml_meter
 from llenergymeasure.energy.meters.rapl import energy as rapl_energy
 from llenergymeasure.energy.sampling import loop as sampling_loop
-from llenergymeasure.measurement import measurement_record as record
-from llenergymeasure.measurement import settling
+from llenergymeasure.measurement import settling, window_findings
 from llenergymeasure.measurement import window_length as resolution
 from llenergymeasure.results.statistics import estimates as statistics
 from llenergymeasure.results.statistics import percentiles
 from llenergymeasure.results.statistics import power as detectable
 
-PAGE = ROOT / "docs" / "methodology.md"
+PAGES = [
+    ROOT / "docs" / f"{name}.md" for name in ("methodology", "energy", "verdicts", "processes", "statistics", "costs")
+]
 PACKAGE = ROOT / "scripts" / "llenergymeasure"
 
 
-def test_every_example_gives_what_the_page_says() -> None:
-    done = doctest.testfile(str(PAGE), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
-    assert done.attempted > 20
-    assert done.failed == 0
+def test_every_example_gives_what_the_pages_say() -> None:
+    done = [
+        doctest.testfile(str(page), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE) for page in PAGES
+    ]
+    assert sum(result.attempted for result in done) > 60
+    assert sum(result.failed for result in done) == 0
 
 
-def test_every_finding_is_on_the_page_with_its_verdict_and_none_that_is_not() -> None:
-    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (suspect|invalid) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+def test_every_finding_is_on_a_page_with_its_verdict_and_none_that_is_not() -> None:
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (suspect|invalid) \|", text(), re.MULTILINE)
     assert sorted(rows) == sorted(set(_findings()))
 
 
@@ -64,15 +67,19 @@ def percent(share: float) -> str:
     return f"{100 * share:g} %"
 
 
+def text() -> str:
+    return "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+
+
 def prose() -> str:
-    return " ".join(PAGE.read_text(encoding="utf-8").split())
+    return " ".join(text().split())
 
 
 @pytest.mark.parametrize(
     "sentence",
     [
-        "a quarter of a second at most" if sampling_loop.FIRST_TICK_S == 0.25 else "",
-        "for half a second at least before it opens" if ticking_counters.STEADY_S == 0.5 else "",
+        "for a quarter of a second at most" if sampling_loop.FIRST_TICK_S == 0.25 else "",
+        "for at least half a second before it opens" if ticking_counters.STEADY_S == 0.5 else "",
         f"(every {1e3 * ticks.POLL_S:g} ms, or as fast as the driver answers), until {sampling_loop.EDGE_S} s after",
         f"for {ticks.CHARACTERISE_S:g} s, or until each counter has ticked six times, for at most "
         f"{ticks.LONGEST_CHARACTERISE_S:g} s"
@@ -83,24 +90,24 @@ def prose() -> str:
         "a gap of more than a second" if integrated_power.LONGEST_GAP_S == 1 else "",
         f"at least {resolution.SHORTEST_TRIAL_S:g} and at most {resolution.LONGEST_TRIAL_S:g} s",
         f"≤ {resolution.ALLOWED} · energy_resolution · P · t",
-        f"±{percent(device_families.UNKNOWN.gain_bound)} a board for NVIDIA",
+        f"±{percent(device_families.UNKNOWN.gain_bound)} per board for NVIDIA",
         f"for RAPL ±{percent(rapl_energy.GAIN_BOUNDS['cpu'])} of a package",
         f"and ±{percent(rapl_energy.GAIN_BOUNDS['ram'])} of its memory",
         f"by more than {percent(nvml_findings.CLOCK_FALL)} from the first to the last third",
         f"beyond their uncertainty, and by more than {percent(cross_check.LEAST_THRESHOLD)}",
-        f"the window is under {record.SHORT_WINDOW} of `measurement.min_window_s`",
-        f"its passes vary by more than {percent(record.UNSTABLE_CV)}",
+        f"the window is under {window_findings.SHORT_WINDOW} of `measurement.min_window_s`",
+        f"its passes vary by more than {percent(window_findings.UNSTABLE_CV)}",
         f"held down for over {percent(nvml_findings.THROTTLED_SHARE)} of the window",
         f"SMs busy for over {nvml_findings.FOREIGN_SM_PERCENT:g} % of the window",
         f"differ by no more than {percent(settling.TOLERANCE)}, in power",
-        f"of each board that tells it, for {settling.MOST_S:g} seconds at most",
+        f"of each board that reports it, for {settling.MOST_S:g} seconds at most",
         "three successive seconds have to agree" if settling.AGREEING_STEPS_AT_FIRST_CLOCK == 3 else "",
         f"power still varied {settling.MOST_S:g} s after" if settling.STEP_S == 1 else "",
         "less than one core free" if host_watch.NEEDED_CORES == 1 else "",
         "more than a quarter of a core busy" if host_watch.FOREIGN_SHARE == 0.25 else "",
         "a load within four of these standard deviations" if host_watch.TICK_DEVIATIONS == 4 else "",
         f"a window under {host_watch.SHORTEST_S} s gets none",
-        f"**The smallest difference** that a study finds in {percent(detectable.POWER)}",
+        f"**The smallest difference** that a study finds in {percent(detectable.POWER)} of cases",
         "With fewer than five values beyond the percentile" if percentiles.FEWEST_BEYOND == 5 else "",
         f"the {percent(statistics.CONFIDENCE)} quantile of the largest |t|",
     ],
@@ -114,13 +121,13 @@ def test_every_family_of_boards_has_the_gain_that_the_page_states() -> None:
 
 
 def test_the_sources_and_the_orders_are_those_there_are() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    assert set(re.findall(r"^\| `((?:measured|estimated):[a-z-]+)` \|", text, re.MULTILINE)) == {
+    assert set(re.findall(r"^\| `((?:measured|estimated):[a-z-]+)` \|", text(), re.MULTILINE)) == {
         nvml_meter.SOURCES.counter,
         nvml_meter.SOURCES.power,
         zeus_meter.SOURCES.counter,
         rapl_energy.SOURCE,
         codecarbon_meter.SOURCE,
     }
-    table = text[text.index("| order | a block") :].split("\n\n", 1)[0]
+    pages = text()
+    table = pages[pages.index("| order | a block") :].split("\n\n", 1)[0]
     assert set(re.findall(r"^\| `([a-z]+)` \|", table, re.MULTILINE)) == set(get_args(Order))

@@ -1,4 +1,4 @@
-"""The tables of config/README.md and docs/methodology.md, generated from the models, the rules and the catalogues.
+"""The tables of config/README.md and docs/energy.md, generated from the models, the rules and the catalogues.
 
 python -m llenergymeasure.docs_pages.reference     (with scripts/ on PYTHONPATH)
 """
@@ -28,7 +28,7 @@ from llenergymeasure.docs_pages.schema import ROOT
 from llenergymeasure.records.meters import METERS
 
 README = ROOT / "config" / "README.md"
-METHODOLOGY = ROOT / "docs" / "methodology.md"
+ENERGY_PAGE = ROOT / "docs" / "energy.md"
 # Tables of these pages that other code fills: benchmarks/gpu/page.py.
 _OF_OTHERS = frozenset({"boards"})
 _BLOCK = re.compile(r"(<!-- generated: (?P<name>[\w.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -154,7 +154,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    for page in [Path(arguments[0])] if arguments else [README, METHODOLOGY]:
+    for page in [Path(arguments[0])] if arguments else [README, ENERGY_PAGE]:
         page.write_text(with_fresh_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 

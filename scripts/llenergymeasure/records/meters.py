@@ -1,7 +1,7 @@
 """The catalogue of meters: what a study may name in `energy.meters`, and where each meter's figures come from.
 
 A new meter is one file in energy/meters/ and one entry here. From the entry follow the type of `energy.meters`, the
-rules about it, the JSON schema, the tables of config/README.md and of docs/methodology.md, and what is opened.
+rules about it, the JSON schema, the tables of config/README.md and of docs/energy.md, and what is opened.
 """
 
 from __future__ import annotations
