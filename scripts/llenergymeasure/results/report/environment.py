@@ -1,4 +1,7 @@
-"""What the runs were measured with and on, and whether that was the same for all of them."""
+"""What the runs were measured with and on, and whether that was the same for all of them.
+
+Reads raw records, as `study_reading` does.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ LIBRARIES = {"cuda": "CUDA", "cudnn": "cuDNN", "nccl": "NCCL"}
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing and its distinct values over all runs. `mixed`: they should be one value and are not."""
+    """One thing and its distinct values over all runs. mixed: there should be one value, and there are several"""
 
     name: str
     values: list[str]
@@ -22,16 +25,16 @@ class Fact:
 
 def environment_facts(records: Sequence[Mapping[str, Any]]) -> list[Fact]:
     """Machine and versions, which must be the same for all runs; then meters, models and prompts, which need not be."""
-    alike = _distinct(fact for record in records for fact in _machine(record))
-    free = _distinct(fact for record in records for fact in _material(record))
+    machine = _distinct_values(fact for record in records for fact in _machine(record))
+    material = _distinct_values(fact for record in records for fact in _material(record))
     return [
-        *(Fact(name, values, len(values) > 1) for name, values in alike.items()),
-        *(Fact(name, values, False) for name, values in free.items()),
+        *(Fact(name, values, len(values) > 1) for name, values in machine.items()),
+        *(Fact(name, values, False) for name, values in material.items()),
     ]
 
 
 def machine_names(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of the accelerators that held parameters, or of the CPU, over all runs that got so far."""
+    """Names of the accelerators that held parameters, or of the CPU, over all runs."""
     names: dict[str, None] = {}
     for record in records:
         devices = (record.get("devices") or {}).get("devices", [])
@@ -55,7 +58,7 @@ def _machine(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, version in (environment.get("packages") or {}).items():
         yield name, version or "not installed"
     for name, version in (environment.get("libraries") or {}).items():
-        yield LIBRARIES.get(name, name), version or "torch is built without"
+        yield LIBRARIES.get(name, name), version or "torch is built without it"
 
 
 def _material(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -64,8 +67,8 @@ def _material(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     meters = record.get("meters") or {}
     for device in meters.get("devices", []):
         yield f"Meter {device.get('meter')}", _pairs({name: value for name, value in device.items() if name != "meter"})
-    for refused in meters.get("refused", []):
-        yield "Meters that do not work here", _pairs(refused)
+    for refusal in meters.get("refused", []):
+        yield "Meters that do not work here", _pairs(refusal)
     snapshot = record.get("snapshot")
     if snapshot:
         yield (
@@ -77,7 +80,7 @@ def _material(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "Prompts, SHA-256", _text(record["prompts"].get("digest"))
 
 
-def _distinct(facts: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+def _distinct_values(facts: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     rows: dict[str, dict[str, None]] = {}
     for name, value in facts:
         rows.setdefault(name, {})[value] = None
