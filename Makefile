@@ -14,8 +14,8 @@ help:
 	@echo "make test-all                the slow tests too"
 	@echo "make test-cluster            a study on a SLURM that the test installs and starts (as root, on Debian)"
 	@echo "make bench                   the measured claims, each with its ratio"
-	@echo "make gpu-acceptance          whether one NVIDIA GPU does what is taken for granted, in 570 s; JSON in OUT"
-	@echo "make gpu-wheels              collect in .whl/ what a GPU machine without a network lacks for that"
+	@echo "make gpu-acceptance          whether one NVIDIA GPU does what the pipeline assumes, in 570 s; JSON in OUT"
+	@echo "make gpu-wheels              collect in .whl/ the packages that a GPU machine without a network lacks for that"
 	@echo "make pages                   write the generated pages again: docs/, config/README.md, the schema"
 	@echo "make locks                   resolve envs/requirements*.txt into envs/locks/, with hashes"
 	@echo "make lint / make format      ruff, snakefmt, snakemake --lint, mypy"
@@ -59,7 +59,7 @@ format: .venv/.dev
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-# Resolve envs/requirements*.txt anew; what is locked stays unless they say otherwise.
+# Resolve envs/requirements*.txt again; a locked version stays unless they say otherwise.
 locks: .venv/.dev
 	$(BIN)/python envs/lock.py
 

@@ -8,6 +8,8 @@ snakemake replan --cores 1                  draws a new plan, as if nothing had 
 snakemake rerun --cores N --config from=results/<study>    measures a study again, from what its results hold
 """
 
+from snakemake.logging import logger
+from snakemake.settings.types import Quietness
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -15,7 +17,6 @@ min_version("9.0")
 
 include: "workflow/rules/study_file.smk"
 include: "workflow/rules/common.smk"
-include: "workflow/rules/machine.smk"
 include: "workflow/rules/validate.smk"
 include: "workflow/rules/model.smk"
 include: "workflow/rules/prompts.smk"
@@ -29,6 +30,10 @@ include: "workflow/rules/costs.smk"
 include: "workflow/rules/rerun.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/crate.smk"
+
+
+from llenergymeasure.pipeline.run.beginning import begin, check_devices, print_summary
+from llenergymeasure.pipeline.run.failed_jobs import FailedJobs
 
 
 # On a cluster these run where Snakemake does: a moment each, and pins need the network that nodes often lack.
@@ -47,14 +52,14 @@ localrules:
 rule all:
     default_target: True
     input:
-        f"{RESULTS}/validation.json",
-        f"{RESULTS}/report.html",
-        f"{RESULTS}/summary.txt",
-        f"{RESULTS}/ro-crate-metadata.json",
+        RUN.paths.validation,
+        RUN.paths.report,
+        RUN.paths.summary_text,
+        RUN.paths.crate,
         # Named here too, so that one that was deleted is measured again.
-        measured("measurements.jsonl"),
-        measured("requests.parquet"),
-        measured("power.parquet"),
+        measured(RUN.paths.measurements),
+        measured(RUN.paths.requests),
+        measured(RUN.paths.power),
 
 
 # The same by name, for `--config from=`.
@@ -64,10 +69,13 @@ rule rerun:
 
 
 onstart:
-    tell_failures()
-    check_devices()
-    keep_plan()
+    # profiles/default tells Snakemake to say nothing about jobs, and with that nothing about why one failed.
+    if Quietness.RULES in workflow.output_settings.quiet:
+        logger.addHandler(FailedJobs(logger, Path.cwd()))
+    with mistakes_end_the_call():
+        check_devices(RUN)
+        begin(RUN)
 
 
 onsuccess:
-    announce()
+    print_summary(RUN)

@@ -9,17 +9,17 @@ from llenergymeasure.results.report.page import write_report
 from llenergymeasure.results.report.terminal_summary import five_lines
 
 with run_job(snakemake, "report", ResultsError):
-    given = snakemake.input
+    files = snakemake.input
     study = read_study(
         Path(snakemake.params.plan),
-        Path(given.summary),
-        Path(given.runs),
-        Path(given.costs),
-        Path(given.latencies),
-        [Path(path) for path in given.measurements],
-        [Path(path) for path in given.setups],
-        [Path(path) for path in given.interim],
-        [Path(path) for path in given.comparison],
+        Path(files.summary),
+        Path(files.runs),
+        Path(files.costs),
+        Path(files.latencies),
+        [Path(path) for path in files.measurements],
+        [Path(path) for path in files.setups],
+        [Path(path) for path in files.interim],
+        [Path(path) for path in files.comparison],
     )
     html = Path(snakemake.output.html)
     write_report(study, html)

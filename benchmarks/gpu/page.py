@@ -1,4 +1,4 @@
-"""The table in docs/methodology.md of what was verified on which board, from benchmarks/gpu/*.json.
+"""The table in docs/energy.md of what was verified on which board, from benchmarks/gpu/*.json.
 
 python -m benchmarks.gpu.page     (in the repository's root)
 """
@@ -15,7 +15,7 @@ from benchmarks.gpu.limits import LIMITS
 from benchmarks.gpu.schedule import NOT_ASKED
 
 HERE = Path(__file__).parent
-PAGE = HERE.parents[1] / "docs" / "methodology.md"
+PAGE = HERE.parents[1] / "docs" / "energy.md"
 BLOCK = re.compile(r"(<!-- generated: boards -->\n).*?(<!-- end -->)", re.DOTALL)
 # A row of as many cells as the head has.
 NONE = "| none yet |" + " |" * (len(LIMITS) + 2)

@@ -1,3 +1,3 @@
 """Measures what each way of running a language model costs in joules, seconds and bytes."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -17,7 +17,7 @@ from llenergymeasure.config.introspection import get_validation_rules
 from llenergymeasure.config.rules.checked import ExperimentConfig
 from llenergymeasure.config.settings.setting_paths import leaves, sections
 from llenergymeasure.config.settings.study_config import StudyConfig
-from llenergymeasure.docs_pages.reference import README, table_names, with_fresh_tables
+from llenergymeasure.docs_pages.reference import ENERGY_PAGE, README, VERDICTS_PAGE, table_names, with_fresh_tables
 from llenergymeasure.docs_pages.schema import ROOT, SCHEMA_FILE, schema_text, study_schema
 
 PAGE = README.read_text(encoding="utf-8")
@@ -37,6 +37,13 @@ def test_schema_is_fresh() -> None:
 
 def test_readme_tables_are_fresh() -> None:
     assert with_fresh_tables(PAGE) == PAGE, "python -m llenergymeasure.docs_pages.reference"
+
+
+@pytest.mark.parametrize(("path", "table"), [(ENERGY_PAGE, "energy-sources"), (VERDICTS_PAGE, "findings")])
+def test_tables_of_the_catalogues_are_fresh(path: Path, table: str) -> None:
+    page = path.read_text(encoding="utf-8")
+    assert table in table_names(page)
+    assert with_fresh_tables(page) == page, "python -m llenergymeasure.docs_pages.reference"
 
 
 def test_commands_write_the_files(tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ WARMUP = "was renamed in version 0.2.0: write warmup.temperature_timeout_s [rena
             f"study.yaml:5: measurement.reference.warmup.max_s: {WARMUP}",
         ),
         (
-            "measurement:\n  experiments_per_session: 5\n",
-            "study.yaml:5: measurement.experiments_per_session: was renamed in version 0.2.0: "
+            "measurement:\n  experiments_per_batch: 5\n",
+            "study.yaml:5: measurement.experiments_per_batch: was renamed in version 0.2.0: "
             "write measurement.experiments_per_session [renamed-key]",
         ),
     ],

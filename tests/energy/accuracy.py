@@ -112,15 +112,14 @@ class Machine:
 
 
 def run(folder: Path, order: dict[str, Any]) -> list[Row]:
-    from llenergymeasure.energy.ledger import LedgerEntry
-    from llenergymeasure.energy.meter import MeterContext
-    from llenergymeasure.energy.meter_set import MeterSet
-    from llenergymeasure.energy.meters.nvml.opening import open_nvml
-    from llenergymeasure.energy.uncertainty import expanded, standard
-    from llenergymeasure.energy.warning_log import WarningLog
+    """One row per seed, all on one simulated machine."""
+    machine = _machine(folder, order)
+    return [_measure(machine, order, seed) for seed in order["seeds"]]
 
+
+def _machine(folder: Path, order: dict[str, Any]) -> Machine:
     way = order["way"]
-    machine = Machine(
+    return Machine(
         folder,
         power_w="100",
         names="NVIDIA H100 80GB HBM3",
@@ -139,52 +138,68 @@ def run(folder: Path, order: dict[str, Any]) -> list[Row]:
         power_gaps=str(order.get("power_gaps", 0.0)),
         fields=order.get("fields", "instant+average" if way == "instant" else ""),
     )
-    clock = machine.clock
-    rows = []
-    for seed in order["seeds"]:
-        # Gains are spread evenly over ±5 %, in random order: the coverage then does not hang on their luck.
-        order_of_gains = random.Random(1).sample(range(order["many"]), order["many"])
-        gain = 1 + GAIN * (2 * (order_of_gains[seed] + 0.5) / order["many"] - 1)
-        machine.configure(gain=f"{gain:.6f}", seed=str(seed))
-        warn = WarningLog()
-        meter = open_nvml(MeterContext({}, order.get("power_interval_s", 0.05), clock, frozenset(), warn))
-        meters = MeterSet([meter], warn, refused=[], no_meter="", clock=clock)
-        around_s = meters.steady_s if order.get("around", True) else 0.0
-        trace = draw_trace(seed, order.get("duration_s"), around_s)
-        machine.settle(trace, random.Random(seed).uniform(0.1, 0.3) + around_s)
-        with meters.window("generate", lambda: None, work_around(machine, trace, around_s)) as window:
-            if not around_s:
-                machine.draw_power(trace, window.start_monotonic_s)
-            clock.sleep(window.start_monotonic_s + trace.duration_s - clock.now_s())
-        entry: LedgerEntry = window.entries[0]
-        meters.close()
-        # Plain ways have no work around their windows.
-        plain = draw_trace(seed, order.get("duration_s"))
-        naive = _naive(machine, plain, seed) if order.get("naive") and way == "counter" else (None, None)
-        own = [component for component in entry.components if component.kind != "gain"]
-        rows.append(
-            Row(
-                seed=seed,
-                period_s=order["period_s"],
-                latency_s=order.get("latency_s", 0.0),
-                lag_s=order.get("lag_s", 0.0),
-                way=way,
-                gain=gain,
-                duration_s=trace.duration_s,
-                truth_j=trace.energy_j(),
-                energy_j=entry.energy_j,
-                reason=entry.reason,
-                standard_without_gain_j=standard(own),
-                expanded_without_gain_j=expanded(own),
-                expanded_j=entry.expanded_uncertainty_j or 0.0,
-                cross_check=None if entry.cross_check is None else dict(entry.cross_check),
-                findings=[finding.code for finding in window.findings],
-                pieces_j=sum(piece.energy_j for piece in window.intervals),
-                polled_j=naive[0],
-                differenced_j=naive[1],
-            )
-        )
-    return rows
+
+
+def _measure(machine: Machine, order: dict[str, Any], seed: int) -> Row:
+    """One window over the seed's trace, with the seed's gain."""
+    from llenergymeasure.energy.uncertainty import expanded, standard
+
+    gain = _gain(seed, order["many"])
+    machine.configure(gain=f"{gain:.6f}", seed=str(seed))
+    trace, window = _window(machine, order, seed)
+    entry = window.entries[0]
+    # Plain ways have no work around their windows.
+    plain = draw_trace(seed, order.get("duration_s"))
+    compare = order.get("naive") and order["way"] == "counter"
+    polled_j, differenced_j = _naive(machine, plain, seed) if compare else (None, None)
+    own = [component for component in entry.components if component.kind != "gain"]
+    return Row(
+        seed=seed,
+        period_s=order["period_s"],
+        latency_s=order.get("latency_s", 0.0),
+        lag_s=order.get("lag_s", 0.0),
+        way=order["way"],
+        gain=gain,
+        duration_s=trace.duration_s,
+        truth_j=trace.energy_j(),
+        energy_j=entry.energy_j,
+        reason=entry.reason,
+        standard_without_gain_j=standard(own),
+        expanded_without_gain_j=expanded(own),
+        expanded_j=entry.expanded_uncertainty_j or 0.0,
+        cross_check=None if entry.cross_check is None else dict(entry.cross_check),
+        findings=[finding.code for finding in window.findings],
+        pieces_j=sum(piece.energy_j for piece in window.intervals),
+        polled_j=polled_j,
+        differenced_j=differenced_j,
+    )
+
+
+def _gain(seed: int, many: int) -> float:
+    """Spread evenly over ±5 % and dealt out in random order, so that the coverage does not depend on luck."""
+    places = random.Random(1).sample(range(many), many)
+    return 1 + GAIN * (2 * (places[seed] + 0.5) / many - 1)
+
+
+def _window(machine: Machine, order: dict[str, Any], seed: int) -> tuple[Trace, Any]:
+    """The seed's trace, and the window that the meter measured over it."""
+    from llenergymeasure.energy.meter import MeterContext
+    from llenergymeasure.energy.meter_set import MeterSet
+    from llenergymeasure.energy.meters.nvml.opening import open_nvml
+    from llenergymeasure.energy.warning_log import WarningLog
+
+    clock, warn = machine.clock, WarningLog()
+    meter = open_nvml(MeterContext({}, order.get("power_interval_s", 0.05), clock, frozenset(), warn))
+    meters = MeterSet([meter], warn, refused=[], no_meter="", clock=clock)
+    around_s = meters.steady_s if order.get("around", True) else 0.0
+    trace = draw_trace(seed, order.get("duration_s"), around_s)
+    machine.settle(trace, random.Random(seed).uniform(0.1, 0.3) + around_s)
+    with meters.window("generate", lambda: None, work_around(machine, trace, around_s)) as window:
+        if not around_s:
+            machine.draw_power(trace, window.start_monotonic_s)
+        clock.sleep(window.start_monotonic_s + trace.duration_s - clock.now_s())
+    meters.close()
+    return trace, window
 
 
 def work_around(machine: Machine, trace: Trace, around_s: float) -> Any:

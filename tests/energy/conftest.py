@@ -25,6 +25,12 @@ def machine(tmp_path: Path) -> Run:
 
 
 @pytest.fixture
+def toy_machine(machine: Run) -> Run:
+    """Run a scenario where the catalogue of meters has the toy's entry."""
+    return partial(machine, TOY_METER="1")
+
+
+@pytest.fixture
 def rapl_machine(tmp_path: Path) -> Iterator[Run]:
     """Run a scenario on a machine with one package and its memory, whose counters another process moves."""
     tree, folder = tmp_path / "powercap", tmp_path / "empty"

@@ -34,6 +34,11 @@ if "OLDER_BINDING" in os.environ:
         if name.startswith(new) or name in others:
             delattr(pynvml, name)
 
+if "TOY_METER" in os.environ:
+    import toy_meter
+
+    toy_meter.register()
+
 from llenergymeasure.config import EnergyConfig
 from llenergymeasure.energy import Around, MeterSet, MeterUnavailable, PhaseEnergy, open_meters, primary_energy
 from llenergymeasure.energy.clock import CLOCK, Clock

@@ -14,6 +14,10 @@ from typing import Any
 HERE = Path(__file__).parent
 SCRIPTS = HERE.parents[1] / "scripts"
 Run = Callable[..., dict[str, Any]]
+COUNTER = "measured:nvml-total-energy"
+# Reasons of low clocks that the driver counts; the others are seen in samples.
+COUNTED = ("sw_power_cap", "sync_boost", "sw_thermal_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown")
+NOT_LISTED = "the driver lists no process of this experiment on the board (a container hides process ids)"
 
 
 def build_driver(folder: Path, *flags: str) -> Path:
@@ -33,6 +37,25 @@ def true_energy_j(start_s: float, end_s: float, *, mean_w: float, swing_w: float
     """What a simulated board draws: the integral of mean + swing·sin(2πt/period)."""
     phase = 2 * math.pi / period_s
     return mean_w * (end_s - start_s) + swing_w / phase * (math.cos(phase * start_s) - math.cos(phase * end_s))
+
+
+def nvml(*windows: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    """The order for `run_scenario`: these windows, metered by NVML."""
+    return {"meters": ["nvml"], "windows": list(windows), **settings}
+
+
+def codes_and_severities(answer: dict[str, Any]) -> list[tuple[str, str]]:
+    """Code and severity of every finding of every window."""
+    return [(finding["code"], finding["severity"]) for window in answer["windows"] for finding in window["findings"]]
+
+
+def warning_codes(answer: dict[str, Any]) -> list[str]:
+    return [warning["code"] for warning in answer["warnings"]]
+
+
+def without_gain_j(entry: dict[str, Any]) -> float:
+    """The standard uncertainty of a ledger entry but for the gain."""
+    return math.hypot(*(part["standard_j"] for part in entry["components"] if part["kind"] != "gain"))
 
 
 def run_scenario(tmp_path: Path, environment: dict[str, str], order: dict[str, Any]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def test_its_own_settings_files_change_nothing_and_are_pointed_out(machine: Run,
     )
     answer = machine(codecarbon({"seconds": 0.2}), CODECARBON_FORCE_RAM_POWER="500", CODECARBON_FORCE_CPU_POWER="999")
     (warning,) = answer["warnings"]
-    assert warning["code"] == "codecarbon_settings_ignored"
+    assert warning["code"] == "codecarbon-settings-ignored"
     assert "force_ram_power" in warning["message"] and "pue" in warning["message"]
     assert answer["describe"]["devices"] == plain["describe"]["devices"]
     powers = [

@@ -7,15 +7,15 @@ import pytest
 from llenergymeasure.energy.integration.counter_energy import CounterWindow, counter_entry
 from llenergymeasure.energy.integration.sensors import UNKNOWN
 from llenergymeasure.energy.integration.ticks import CounterReading
-from llenergymeasure.energy.ledger import Span
+from llenergymeasure.energy.ledger import Account, Span
 
-SPAN = Span("generate", 10.0, 12.0)
+SPAN, ACCOUNT = Span("generate", 10.0, 12.0), Account("GPU-1", "gpu", "measured:nvml-total-energy")
 
 
 def entry_of(readings: list[CounterReading]) -> tuple[float | None, str | None]:
     """200 W, and these readings in the middle."""
     around = [CounterReading(time_s, 1e-4, round(time_s * 200_000)) for time_s in (9.999, 12.001)]
-    entry, _ = counter_entry(SPAN, CounterWindow("GPU-1", UNKNOWN, [around[0], *readings, around[1]], None))
+    entry, _ = counter_entry(SPAN, CounterWindow(ACCOUNT, UNKNOWN, [around[0], *readings, around[1]], None))
     return entry.energy_j, entry.reason
 
 

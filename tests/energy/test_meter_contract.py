@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import pytest
 from energy.simulated_gpus import Run
+from energy.toy_meter import ENTRY
 
-from llenergymeasure.energy.meters.registry import METERS
+from llenergymeasure.records.meters import METERS
 
-MACHINES = {"nvml": "gpu_machine", "rapl": "rapl_machine", "zeus": "gpu_machine", "codecarbon": "machine"}
+MACHINES = {
+    "nvml": "gpu_machine",
+    "rapl": "rapl_machine",
+    "zeus": "gpu_machine",
+    "codecarbon": "machine",
+    "toy": "toy_machine",
+}
 # A window's first samples meet cold caches and a thread that starts: 5 ms, once, which is 1 % of half a second. The
 # share is that of a window long enough to be one in which things were measured.
 LONG_S = 2.5
-SOURCES = {"nvml": "measured:", "rapl": "measured:", "zeus": "measured:", "codecarbon": "estimated:"}
+ENTRIES = {**METERS, ENTRY.name: ENTRY}
 
 
-@pytest.fixture(params=list(METERS))
+@pytest.fixture(params=list(ENTRIES))
 def meter(request: pytest.FixtureRequest) -> tuple[str, Run]:
     return request.param, request.getfixturevalue(MACHINES[request.param])
 
@@ -29,7 +36,8 @@ def test_contract(meter: tuple[str, Run]) -> None:
         assert window["entries"]
         for entry in window["entries"]:
             assert entry["phase"] == phase
-            assert entry["source"].startswith(SOURCES[name])
+            assert entry["source"] in [source.name for source in ENTRIES[name].sources]
+            assert entry["source"].startswith("estimated:" if name == "codecarbon" else "measured:")
             assert entry["energy_j"] > 0
             assert entry["standard_uncertainty_j"] > 0
             assert entry["uncertainty_basis"]

@@ -6,17 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from energy.simulated_gpus import Run, uuid
+from energy.simulated_gpus import Run, nvml, uuid, warning_codes
 
 GONE = "0 energy 15\n0 power 15\n0 temperature 15\n0 clock 15\n0 reasons 15\n0 fields 15\n"
-
-
-def nvml(*windows: dict[str, Any], **settings: Any) -> dict[str, Any]:
-    return {"meters": ["nvml"], "windows": list(windows), **settings}
-
-
-def codes(answer: dict[str, Any]) -> list[str]:
-    return [warning["code"] for warning in answer["warnings"]]
 
 
 def found(window: dict[str, Any]) -> list[tuple[str, str]]:
@@ -78,7 +70,7 @@ def test_no_permission_for_the_counter_means_power(quick_gpu_machine: Run) -> No
     (entry,) = answer["windows"][0]["entries"]
     assert entry["source"] == "measured:nvml-power" and entry["energy_j"] > 0
     assert "Insufficient Permissions" in next(
-        w["message"] for w in answer["warnings"] if w["code"] == "nvml_counter_missing"
+        w["message"] for w in answer["warnings"] if w["code"] == "nvml-counter-missing"
     )
 
 
@@ -104,7 +96,7 @@ def test_missing_sensors_are_facts_and_no_obstacle(quick_gpu_machine: Run) -> No
     assert all(row["temperature_c"] is None and row["throttle_reasons"] is None for row in window["trace"])
     assert all(row["power_w"] == pytest.approx(200) for row in window["trace"])
     assert answer["temperatures"] == {}
-    assert codes(answer) == ["nvml_sensor_missing"]
+    assert warning_codes(answer) == ["nvml-sensor-missing"]
 
 
 @pytest.mark.parametrize("step_s", [-3600.0, 3600.0])
@@ -120,7 +112,7 @@ def test_a_sampler_that_dies_costs_the_trace_and_not_the_energy(quick_gpu_machin
     answer = quick_gpu_machine(nvml({"seconds": 0.8, "break_sampler": True}, {"seconds": 0.5}))
     first, second = answer["windows"]
     works(first, [("trace-incomplete", "suspect")])
-    assert codes(answer) == ["power_sampler_died"]
+    assert warning_codes(answer) == ["power-sampler-died"]
     assert max(row["monotonic_s"] for row in first["trace"]) < first["start"] + 0.6
     works(second)
     assert max(row["monotonic_s"] for row in second["trace"]) > second["end"] - 0.2

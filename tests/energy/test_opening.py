@@ -8,7 +8,7 @@ import pytest
 from energy.simulated_gpus import Run
 
 from llenergymeasure.config import EnergyConfig
-from llenergymeasure.energy.meters.registry import METERS
+from llenergymeasure.records.meters import METERS
 
 
 def test_a_study_can_name_exactly_the_meters_there_are() -> None:
@@ -82,4 +82,4 @@ def test_a_gpu_that_holds_parameters_and_has_no_meter_makes_the_sum_unknown(mach
     (window,) = answer["windows"]
     assert window["primary"]["energy_j"] is None
     assert "GPU-somewhere" in window["primary"]["reason"]
-    assert [warning["code"] for warning in answer["warnings"]] == ["gpu_not_metered"]
+    assert [warning["code"] for warning in answer["warnings"]] == ["gpu-not-metered"]

@@ -12,7 +12,8 @@ from energy.simulated_gpus import Run
 
 from llenergymeasure.energy.clock import CLOCK
 from llenergymeasure.energy.integration.ticks import CounterReading
-from llenergymeasure.energy.sampling.power_sampler import PowerReading, PowerSampler
+from llenergymeasure.energy.sampling.loop import PowerReading
+from llenergymeasure.energy.sampling.power_sampler import PowerSampler
 from llenergymeasure.energy.sampling.thread import SamplerThread
 from llenergymeasure.energy.warning_log import WarningLog
 
@@ -26,6 +27,8 @@ class Sensor:
 
     def count(self) -> CounterReading | None:
         return None
+
+    def refresh(self) -> None: ...
 
 
 def watts() -> PowerReading:
@@ -52,7 +55,7 @@ def test_a_sampler_that_dies_is_told_and_lives_again_in_the_next_window() -> Non
     time.sleep(0.1)
     assert len(sampling.stop("generate", 0, math.inf).samples) == 2
     (warning,) = log.warnings
-    assert warning["code"] == "power_sampler_died"
+    assert warning["code"] == "power-sampler-died"
     assert "generate" in warning["message"] and "sensor thread gone" in warning["message"]
 
     sampling.start([Sensor(watts)])
@@ -76,7 +79,7 @@ def test_a_sampler_that_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     time.sleep(0.3)
     assert sampling.stop("generate", 0, math.inf).samples == []
     release.set()
-    assert [warning["code"] for warning in log.warnings] == ["power_sampler_stalled"]
+    assert [warning["code"] for warning in log.warnings] == ["power-sampler-stalled"]
     sampling.close()
 
 
@@ -138,7 +141,7 @@ def test_a_process_that_is_killed_is_told_and_replaced(gpu_machine: Run) -> None
     order = {"meters": ["nvml"], "windows": [{"seconds": 1.0, "break_sampler": True}, {"seconds": 0.5}]}
     answer = gpu_machine(order)
     first, second = answer["windows"]
-    assert [warning["code"] for warning in answer["warnings"]] == ["power_sampler_died"]
+    assert [warning["code"] for warning in answer["warnings"]] == ["power-sampler-died"]
     assert "code -9" in answer["warnings"][0]["message"]
     assert [finding["code"] for finding in first["findings"]] == ["trace-incomplete"]
     # What it had read is there, and the edges were read by the measuring process.

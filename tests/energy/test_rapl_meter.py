@@ -184,23 +184,23 @@ def test_a_counter_that_cannot_be_read_any_more_gives_no_figure_and_the_others_d
     assert entries["cpu"].energy_j is not None
     # The package without its memory would pass for both.
     assert window.intervals == []
-    assert "rapl_read_failed" in {warning["code"] for warning in warnings}
+    assert "rapl-read-failed" in {warning["code"] for warning in warnings}
 
 
 def test_a_reader_that_dies_is_told_and_the_edges_still_count(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with FakePowercap(root, PACKAGE), opened() as machine:
 
-        def die(*_: object) -> bool:
+        def die(*_: object) -> None:
             raise RuntimeError("no more threads")
 
-        monkeypatch.setattr(machine.meter._reader, "_ended", die)
+        monkeypatch.setattr(machine.meter._reader._thread, "_work", die)
         window = machine.window(0.3)
         monkeypatch.undo()
         again = machine.window(0.3)
         warnings = machine.set.warnings
     assert window.entries[0].energy_j == pytest.approx(100 * window.duration_s, rel=0.05)
     assert len(window.intervals) == 1
-    assert [warning["code"] for warning in warnings] == ["rapl_reader_died"]
+    assert [warning["code"] for warning in warnings] == ["rapl-reader-died"]
     assert "no more threads" in warnings[0]["message"]
     assert [(each.code, each.severity) for each in window.findings if each.code != "foreign-cpu-load"] == [
         ("trace-incomplete", "suspect")

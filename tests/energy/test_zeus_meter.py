@@ -36,7 +36,7 @@ def test_all_visible_gpus_count_and_that_is_said(gpu_machine: Run) -> None:
     answer = gpu_machine(zeus({"seconds": 0.5}), power_w="100,300")
     energies = {entry["device"]: entry["energy_j"] for entry in answer["windows"][0]["entries"]}
     assert energies == {"gpu-0": pytest.approx(50, rel=0.1), "gpu-1": pytest.approx(150, rel=0.1)}
-    assert [warning["code"] for warning in answer["warnings"]] == ["zeus_all_gpus"]
+    assert [warning["code"] for warning in answer["warnings"]] == ["zeus-all-gpus"]
     assert "all 2 visible ones are counted" in answer["warnings"][0]["message"]
     hidden = gpu_machine(zeus({"seconds": 0.5}), power_w="100,300", CUDA_VISIBLE_DEVICES="1")
     assert [entry["energy_j"] for entry in hidden["windows"][0]["entries"]] == [pytest.approx(150, rel=0.1)]

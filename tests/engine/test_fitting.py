@@ -5,6 +5,8 @@ The boards are made up: what they hold is all that is known of them. The models 
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +17,10 @@ from transformers.integrations import accelerate as placing
 from engine.conftest import Runner
 from llenergymeasure.engine.devices import Host
 from llenergymeasure.engine.failure import ExperimentFailure
-from llenergymeasure.engine.loading import load
+from llenergymeasure.engine.loading import load, model_files
 from llenergymeasure.engine.loading.fitting import refuse_offloading, stored_bytes
 from llenergymeasure.engine.loading.load import load_keywords
+from llenergymeasure.models.tensors import stored_tensors
 
 KB = 1000
 
@@ -43,10 +46,10 @@ def claimed(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_sizes_are_read_from_the_headers(run: Runner) -> None:
     found = run()
     parameters = sum(item.numel() for item in found.loaded.model.parameters())
-    folder = run.snapshot().path
-    assert stored_bytes(folder, torch.float32) == 4 * parameters
-    assert stored_bytes(folder, torch.bfloat16) == 2 * parameters
-    assert stored_bytes(folder, None) == 4 * parameters
+    tensors = list(stored_tensors(run.snapshot().path))
+    assert stored_bytes(tensors, torch.float32) == 4 * parameters
+    assert stored_bytes(tensors, torch.bfloat16) == 2 * parameters
+    assert stored_bytes(tensors, None) == 4 * parameters
 
 
 @pytest.mark.parametrize(
@@ -76,6 +79,33 @@ def test_weights_that_are_more_than_the_boards_hold(
     assert f"{len(sizes)} × Small GPU with {sizes[0] // KB} kB" in said
     assert said.startswith("the weights take 450 kB in fp32 and the setup claims ")
     assert "pytorch.devices" in said and "pytorch.load_in_4bit" in said and "\n" not in said
+
+
+def test_a_load_reads_the_headers_and_the_generation_file_once(
+    run: Runner, claimed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what this package reads itself; the library reads them for itself."""
+    claimed(600 * KB)
+    folder = run.snapshot().path
+    (folder / "generation_config.json").write_text("{}", encoding="utf-8")
+    read: Counter[str] = Counter()
+    real_tensors, real_text = model_files.stored_tensors, Path.read_text
+
+    def tensors(where: Path) -> Any:
+        read["headers"] += 1
+        return real_tensors(where)
+
+    def text(path: Path, *positional: Any, **named: Any) -> str:
+        read[path.name] += 1
+        return real_text(path, *positional, **named)
+
+    monkeypatch.setattr(model_files, "stored_tensors", tensors)
+    monkeypatch.setattr(Path, "read_text", text)
+    try:
+        run()
+    finally:
+        (folder / "generation_config.json").unlink()
+    assert (read["headers"], read["generation_config.json"]) == (1, 1)
 
 
 def test_files_that_hold_more_than_the_model_reads_do_not_fail_it(run: Runner, claimed: Any) -> None:

@@ -1,4 +1,4 @@
-"""docs/methodology.md says what was verified on which board, from the files under benchmarks/gpu/."""
+"""docs/energy.md says what was verified on which board, from the files under benchmarks/gpu/."""
 
 from __future__ import annotations
 

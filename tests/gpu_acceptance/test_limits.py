@@ -12,7 +12,7 @@ from benchmarks.gpu.limits import GRAPH_IN_WINDOW, LIMITS, Verdict, all_hold, ju
 from benchmarks.gpu.parts import not_asked_for
 from benchmarks.gpu.table import FIGURES, WIDEST, table
 
-from llenergymeasure.measurement.measurement_record import compiler_findings
+from llenergymeasure.measurement.window_findings import compiler_findings
 
 
 def calls(milliseconds: float) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from llenergymeasure.energy import Finding, LedgerEntry, Window
+from llenergymeasure.energy import LedgerEntry, Window
 from llenergymeasure.energy.ledger import Span
 from llenergymeasure.energy.uncertainty import Component
 from llenergymeasure.measurement.metrics.baselines import baseline_under, findings_of
 from llenergymeasure.measurement.metrics.energy_metrics import Counts, EnergyFigures, energy_figures, negative_energy
 from llenergymeasure.measurement.metrics.prefill_decode import Part, TraceSplit
+from llenergymeasure.records.finding import Finding
 
 COUNTER = "measured:nvml-total-energy"
 COUNTS = Counts(requests=10, output_tokens=100, prefill_requests=5, prefill_prompt_tokens=50)
@@ -152,7 +153,7 @@ def test_a_missing_reading_makes_every_figure_unknown_with_its_reason() -> None:
 def idle_window(*entries: LedgerEntry, findings: tuple[str, ...] = ()) -> Window:
     found = Window("idle_resident", 0.0)
     found.entries += entries
-    found.findings += [Finding(code, "suspect", f"{code} in an idle window") for code in findings]
+    found.findings += [Finding(code, f"{code} in an idle window") for code in findings]
     return found
 
 

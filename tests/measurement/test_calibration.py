@@ -14,10 +14,10 @@ from llenergymeasure.energy.uncertainty import Component
 from llenergymeasure.measurement.calibration import (
     Calibration,
     calibrate,
-    coefficient_of_variation,
     passes_for,
     warm_up,
 )
+from llenergymeasure.measurement.metrics.variation import coefficient_of_variation
 
 
 def giving(*seconds: float) -> Callable[[], float]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from llenergymeasure.pipeline.failed_jobs import LINES, FailedJobs
+from llenergymeasure.pipeline.run.failed_jobs import LINES, FailedJobs
 
 ADVICE = "For further error details see the cluster/cloud log and the log files of the involved rule(s)."
 FAILED = f"SLURM-job '16' failed, SLURM status is: 'FAILED'. {ADVICE}"

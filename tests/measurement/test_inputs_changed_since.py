@@ -7,8 +7,8 @@ from pathlib import Path
 from harness import study
 
 from llenergymeasure.config.study.study import study_from_mapping
-from llenergymeasure.pipeline.changed_inputs import changed_inputs
 from llenergymeasure.pipeline.plan.plan import Plan, plan_of
+from llenergymeasure.pipeline.run.changed_inputs import changed_inputs
 
 FILES = {"source": "file", "column": "text"}
 STUDY = study(

@@ -14,7 +14,7 @@ from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.engine.devices import Host
 from llenergymeasure.engine.loading.library_state import LibraryState
 from llenergymeasure.engine.replicas import Alone
-from llenergymeasure.measurement import session as sessions
+from llenergymeasure.measurement import loaded_session, measuring, reference_score
 from llenergymeasure.measurement.session import Session
 from llenergymeasure.models.snapshot import materialise
 
@@ -39,16 +39,16 @@ def test_state_goes_before_memory_is_released_and_before_the_reference_is_scored
     intent = config(model=str(folder), baseline={"enabled": False}, pytorch={"cache_implementation": "static"})
     session = Session(Alone())
     try:
-        session.load(config=intent, snapshots={"model": str(made.path)}, compile_cache=None)
+        loaded = session.load(config=intent, snapshots={"model": str(made.path)}, compile_cache=None)
         spy(LibraryState, "reset")
         spy(Host, "release_memory")
-        spy(sessions, "calibrate")
-        spy(sessions, "compute_metrics")
-        spy(sessions, "mean_logprob")
-        found = session.warmup(config=intent, min_window_s=0.05, energy_resolution=0.5)
+        spy(loaded_session, "calibrate")
+        spy(measuring, "compute_metrics")
+        spy(reference_score, "mean_logprob")
+        found = loaded.warmup(config=intent, min_window_s=0.05, energy_resolution=0.5)
         warmed = told[told.index("calibrate") + 1 :]
         reference = {"experiment_id": "x", "outputs": found["outputs"]}
-        session.measure(config=intent, calibration=found, reference=reference)
+        loaded.measure(config=intent, calibration=found, reference=reference)
         measured = told[told.index("compute_metrics") + 1 :]
     finally:
         session.close()

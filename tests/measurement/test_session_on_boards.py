@@ -85,7 +85,7 @@ def test_a_model_on_a_board_that_nvml_refuses_is_measured_without_energy(measure
         assert record["metrics"][metric] is None
         assert uuid(1) in record["unknown"][metric] and "Insufficient Permissions" in record["unknown"][metric]
     assert record["unknown"]["process_memory_bytes"] == f"{uuid(1)}: no open meter asks its driver"
-    assert "gpu_not_metered" in {warning["code"] for warning in record["warnings"]}
+    assert "gpu-not-metered" in {warning["code"] for warning in record["warnings"]}
     by_device = {entry["device"]: entry for entry in record["energy"] if entry["phase"] == "generate"}
     assert by_device[uuid(0)]["energy_j"] > 0
     assert by_device[uuid(1)]["energy_j"] is None

@@ -12,6 +12,7 @@ from measurement.experiments import config
 from transformers import Cache, CompileConfig, GenerationMixin
 
 from llenergymeasure.engine.replicas import Alone
+from llenergymeasure.measurement.loaded_session import LoadedSession
 from llenergymeasure.measurement.memory_checks import MemoryWatch
 from llenergymeasure.measurement.session import Session
 
@@ -159,15 +160,15 @@ def test_a_compilation_of_the_experiment_before_is_not_this_ones(
 
 def measured_with_switch(snapshot: Path, asked: Record, compiles: Callable[[bool], None]) -> list[Record]:
     """Evidence of `compile_config` for the same experiment twice: the library compiles in the first only."""
-    real = Session._observation
+    real = LoadedSession._observation
     begun = []
 
-    def observation(session: Session) -> Any:
+    def observation(session: LoadedSession) -> Any:
         begun.append(session)
         # One after the load, one for the warm-up, one for the measurement.
         compiles(len(begun) <= 3)
         return real(session)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Session, "_observation", observation)
+        patched.setattr(LoadedSession, "_observation", observation)
         return [record["evidence"]["pytorch.compile_config"] for record in measured(snapshot, asked, asked)]

@@ -42,10 +42,11 @@ def measured(folder: Path, **changes: Any) -> Done:
     )
     session = Session(Alone())
     try:
-        load = session.load(config=intent, snapshots={"model": str(made.path)}, compile_cache=None)
-        found = session.warmup(config=intent, min_window_s=0.05, energy_resolution=0.5)
+        loaded = session.load(config=intent, snapshots={"model": str(made.path)}, compile_cache=None)
+        load = loaded.describe_load()
+        found = loaded.warmup(config=intent, min_window_s=0.05, energy_resolution=0.5)
         reference = {"experiment_id": "x", "outputs": found["outputs"]}
-        done = session.measure(config=intent, calibration=found, reference=reference)
+        done = loaded.measure(config=intent, calibration=found, reference=reference)
     finally:
         session.close()
     json.dumps([load, done["record"]], allow_nan=False)

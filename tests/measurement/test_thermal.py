@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from llenergymeasure.config import WarmupConfig
-from llenergymeasure.energy import Finding
 from llenergymeasure.measurement import thermal
 from llenergymeasure.measurement.thermal import cool_down, heat_up, within_band
 from llenergymeasure.measurement.validity import ignored_settings, judge
+from llenergymeasure.records.finding import Finding
 
 WARMUP = WarmupConfig(temperature_band_c=3.0, temperature_timeout_s=60.0)
 
@@ -71,8 +71,8 @@ def test_without_a_sensor_nothing_is_waited_for(device: Device) -> None:
 
 
 def test_the_worst_finding_decides_and_each_is_named_once() -> None:
-    suspect = Finding("throttled", "suspect", "it was throttled")
-    invalid = Finding("ecc", "invalid", "memory errors")
+    suspect = Finding("throttled", "it was throttled")
+    invalid = Finding("ecc-errors", "memory errors")
     assert judge([]) == {"verdict": "valid", "reasons": []}
     assert judge([suspect, suspect]) == {"verdict": "suspect", "reasons": [suspect.to_dict()]}
     assert judge([suspect, invalid])["verdict"] == "invalid"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llenergymeasure.pipeline.previous_validation import found_before
+from llenergymeasure.pipeline.run.previous_validation import previous_problems
 
 FOUND = {
     "severity": "warning",
@@ -28,15 +28,15 @@ def record(folder: Path, **changes: object) -> Path:
 
 
 def test_each_problem_has_its_count(tmp_path: Path) -> None:
-    (problem,) = found_before(record(tmp_path), "d", 5)
+    (problem,) = previous_problems(record(tmp_path), "d", 5)
     assert problem.render() == "decoder.top_p: is ignored (2 of 5 experiments); remove it [library-ignores]"
 
 
 def test_what_was_found_in_another_plan_says_nothing(tmp_path: Path) -> None:
-    assert found_before(tmp_path / "validation.json", "d", 5) == []
-    assert found_before(record(tmp_path), "e", 5) == []
+    assert previous_problems(tmp_path / "validation.json", "d", 5) == []
+    assert previous_problems(record(tmp_path), "e", 5) == []
 
 
 @pytest.mark.parametrize("problems", [None, [3], [{"severity": "warning"}], [{**FOUND, "colour": "red"}]])
 def test_a_damaged_record_is_no_mistake_of_the_study(tmp_path: Path, problems: object) -> None:
-    assert found_before(record(tmp_path, problems=problems), "d", 5) == []
+    assert previous_problems(record(tmp_path, problems=problems), "d", 5) == []

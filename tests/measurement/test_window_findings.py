@@ -13,9 +13,10 @@ from llenergymeasure.energy.ledger import Finished, Span
 from llenergymeasure.energy.uncertainty import Component
 from llenergymeasure.engine.evidence import Observation
 from llenergymeasure.measurement.calibration import Calibration
-from llenergymeasure.measurement.measurement_record import phase_warnings, window_findings
+from llenergymeasure.measurement.measurement_record import phase_warnings
 from llenergymeasure.measurement.thermal import Thermal
 from llenergymeasure.measurement.validity import logits_not_finite
+from llenergymeasure.measurement.window_findings import window_findings
 
 PLAN = Calibration(
     warmup_passes=3,

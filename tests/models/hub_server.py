@@ -13,6 +13,7 @@ import json
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 
@@ -60,7 +61,7 @@ class HubServer:
         self.cut_after: dict[str, int] = {}
         self.served: dict[tuple[str, str], bytes] = {}
         self.cut = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
         self._server.daemon_threads = True
 
     @property
@@ -84,106 +85,113 @@ class HubServer:
         self._server.server_close()
 
 
-def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    """Answers one connection. hub: set by a subclass per server; entry: the request that is being answered"""
 
-        def log_message(self, *_: object) -> None:
-            pass
+    protocol_version = "HTTP/1.1"
+    hub: HubServer
+    entry: Request
 
-        def do_HEAD(self) -> None:
-            self._answer()
+    def log_message(self, *_: object) -> None:
+        pass
 
-        def do_GET(self) -> None:
-            self._answer()
+    def do_HEAD(self) -> None:
+        self._answer()
 
-        def _answer(self) -> None:
-            parts = unquote(urlsplit(self.path).path).strip("/").split("/")
-            self.seen = Request(
-                self.command, "/".join(parts), self.headers.get("Range"), self.headers.get("Authorization")
-            )
-            hub.requests.append(self.seen)
-            if parts[:2] == ["api", "models"]:
-                name, _, rest = "/".join(parts[2:]).partition("/revision/")
-                self._info(name, rest or "main")
-            elif parts[0] == "storage":
-                self._file("/".join(parts[1:3]), parts[3], "/".join(parts[4:]))
-            elif len(parts) > 4 and parts[2] == "resolve":
-                self._resolve("/".join(parts[:2]), parts[3], "/".join(parts[4:]))
-            else:
-                self._error(404, "EntryNotFound", "no such page")
+    def do_GET(self) -> None:
+        self._answer()
 
-        def _find(self, name: str, revision: str) -> tuple[str, dict[str, bytes]] | None:
-            repository = hub.repositories.get(name)
-            if repository is None:
-                return self._error(404, "RepoNotFound", "Repository not found")
-            if repository.gated and not self.seen.authorization:
-                return self._error(401, "GatedRepo", f"Access to model {name} is restricted.")
-            commit = repository.branches.get(revision, revision)
-            if commit not in repository.commits:
-                return self._error(404, "RevisionNotFound", f"Invalid rev id: {revision}")
-            return commit, repository.commits[commit]
+    def _answer(self) -> None:
+        parts = unquote(urlsplit(self.path).path).strip("/").split("/")
+        self.entry = Request(
+            self.command, "/".join(parts), self.headers.get("Range"), self.headers.get("Authorization")
+        )
+        self.hub.requests.append(self.entry)
+        if parts[:2] == ["api", "models"]:
+            name, _, rest = "/".join(parts[2:]).partition("/revision/")
+            self._info(name, rest or "main")
+        elif parts[0] == "storage":
+            self._file("/".join(parts[1:3]), parts[3], "/".join(parts[4:]))
+        elif len(parts) > 4 and parts[2] == "resolve":
+            self._resolve("/".join(parts[:2]), parts[3], "/".join(parts[4:]))
+        else:
+            self._error(404, "EntryNotFound", "no such page")
 
-        def _info(self, name: str, revision: str) -> None:
-            found = self._find(name, revision)
-            if found is None:
-                return
-            commit, files = found
-            siblings = []
-            for path, data in sorted(files.items()):
-                blob = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
-                entry = {"rfilename": path, "size": len(data), "blobId": blob}
-                if is_large(path):
-                    digest = hashlib.sha256(data).hexdigest()
-                    entry["lfs"] = {"sha256": digest, "size": len(data), "pointerSize": 134}
-                siblings.append(entry)
-            body = json.dumps({"_id": "0", "id": name, "sha": commit, "siblings": siblings, "tags": []}).encode()
-            self._send(200, {"Content-Type": "application/json"}, body)
+    def _find(self, name: str, revision: str) -> tuple[str, dict[str, bytes]] | None:
+        """The commit of a revision and its files; None where an error was sent."""
+        repository = self.hub.repositories.get(name)
+        if repository is None:
+            return self._error(404, "RepoNotFound", "Repository not found")
+        if repository.gated and not self.entry.authorization:
+            return self._error(401, "GatedRepo", f"Access to model {name} is restricted.")
+        commit = repository.branches.get(revision, revision)
+        if commit not in repository.commits:
+            return self._error(404, "RevisionNotFound", f"Invalid rev id: {revision}")
+        return commit, repository.commits[commit]
 
-        def _resolve(self, name: str, revision: str, path: str) -> None:
-            found = self._find(name, revision)
-            if found is None:
-                return
-            commit, files = found
-            if path not in files:
-                self._error(404, "EntryNotFound", "Entry not found")
-            elif is_large(path):
-                headers = {
-                    "Location": f"{hub.storage}/storage/{name}/{commit}/{path}",
-                    "X-Repo-Commit": commit,
-                    "X-Linked-Etag": f'"{hashlib.sha256(files[path]).hexdigest()}"',
-                    "X-Linked-Size": str(len(files[path])),
-                }
-                self._send(302, headers, b"")
-            else:
-                self._file(name, commit, path)
+    def _info(self, name: str, revision: str) -> None:
+        snapshot = self._find(name, revision)
+        if snapshot is None:
+            return
+        commit, files = snapshot
+        siblings = [_sibling(path, data) for path, data in sorted(files.items())]
+        body = json.dumps({"_id": "0", "id": name, "sha": commit, "siblings": siblings, "tags": []}).encode()
+        self._send(200, {"Content-Type": "application/json"}, body)
 
-        def _file(self, name: str, commit: str, path: str) -> None:
-            true = hub.repositories[name].commits[commit][path]
-            data = hub.served.get((name, path), true)
-            headers = {"ETag": f'"{hashlib.sha1(true).hexdigest()}"', "X-Repo-Commit": commit}
-            start = 0
-            if self.seen.range:
-                start = int(self.seen.range.removeprefix("bytes=").rstrip("-"))
-                headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-            self._send(206 if self.seen.range else 200, headers, data[start:], cut=hub.cut_after.get(path))
+    def _resolve(self, name: str, revision: str, path: str) -> None:
+        snapshot = self._find(name, revision)
+        if snapshot is None:
+            return
+        commit, files = snapshot
+        if path not in files:
+            self._error(404, "EntryNotFound", "Entry not found")
+        elif is_large(path):
+            headers = {
+                "Location": f"{self.hub.storage}/storage/{name}/{commit}/{path}",
+                "X-Repo-Commit": commit,
+                "X-Linked-Etag": f'"{hashlib.sha256(files[path]).hexdigest()}"',
+                "X-Linked-Size": str(len(files[path])),
+            }
+            self._send(302, headers, b"")
+        else:
+            self._file(name, commit, path)
 
-        def _send(self, status: int, headers: dict[str, str], body: bytes, cut: int | None = None) -> None:
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command == "HEAD":
-                return
-            part = body if cut is None else body[:cut]
-            self.wfile.write(part)
-            self.seen.sent_bytes = len(part)
-            if cut is not None:
-                self.close_connection = True
-                hub.cut.set()
+    def _file(self, name: str, commit: str, path: str) -> None:
+        true = self.hub.repositories[name].commits[commit][path]
+        data = self.hub.served.get((name, path), true)
+        headers = {"ETag": f'"{hashlib.sha1(true).hexdigest()}"', "X-Repo-Commit": commit}
+        start, status = 0, 200
+        if self.entry.range:
+            start, status = int(self.entry.range.removeprefix("bytes=").rstrip("-")), 206
+            headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        self._send(status, headers, data[start:], cut=self.hub.cut_after.get(path))
 
-        def _error(self, status: int, code: str, message: str) -> None:
-            self._send(status, {"X-Error-Code": code, "X-Error-Message": message}, b"{}")
+    def _send(self, status: int, headers: dict[str, str], body: bytes, cut: int | None = None) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        part = body if cut is None else body[:cut]
+        self.wfile.write(part)
+        self.entry.sent_bytes = len(part)
+        if cut is not None:
+            self.close_connection = True
+            self.hub.cut.set()
 
-    return Handler
+    def _error(self, status: int, code: str, message: str) -> None:
+        self._send(status, {"X-Error-Code": code, "X-Error-Message": message}, b"{}")
+
+
+def _sibling(path: str, data: bytes) -> dict[str, Any]:
+    """A file as the listing of a revision describes it."""
+    sibling: dict[str, Any] = {
+        "rfilename": path,
+        "size": len(data),
+        "blobId": hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest(),
+    }
+    if is_large(path):
+        sibling["lfs"] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}
+    return sibling

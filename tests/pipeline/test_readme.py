@@ -1,4 +1,4 @@
-"""The commands of the README do what they say: each is run on the README's own study, as a dry run."""
+"""The commands of the pages for users do what they say: each is run on the README's own study, as a dry run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from harness import ROOT, Pipeline
 from measurement.rerun_folder import begun_from
 
-PAGES = (ROOT / "README.md", ROOT / "config" / "README.md")
+PAGES = (ROOT / "README.md", ROOT / "config" / "README.md", ROOT / "docs" / "running.md")
 FENCED = r"^```{}\n(.*?)^```"
 
 
@@ -28,11 +28,15 @@ COMMANDS = [
 
 
 def test_the_pages_have_commands() -> None:
-    assert len(COMMANDS) >= 3
+    assert len(COMMANDS) >= 4
+
+
+def test_the_readme_stays_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_command_of_the_readme_is_accepted_as_it_stands(pipeline: Pipeline, command: list[str]) -> None:
+def test_a_command_of_a_page_is_accepted_as_it_stands(pipeline: Pipeline, command: list[str]) -> None:
     study = blocks(ROOT / "README.md", "yaml")[0]
     written = pipeline.write(study, re.match(r"# (\S+)\n", study)[1])
     if "rerun" in command:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
+from study_folder import StudyFolder
+
+from llenergymeasure.results.report.page import render
+
 VOID = {"meta", "link", "img", "br", "input", "hr"}
 
 
@@ -38,8 +42,13 @@ class Node:
 
     def table(self) -> list[list[str]]:
         """Cells of all rows of the first table below."""
+        return self.tables()[0]
+
+    def tables(self) -> list[list[list[str]]]:
+        """Cells of all rows of every table below."""
         return [
-            [cell.text for cell in row.children if isinstance(cell, Node)] for row in self.all("table")[0].all("tr")
+            [[cell.text for cell in row.children if isinstance(cell, Node)] for row in table.all("tr")]
+            for table in self.all("table")
         ]
 
 
@@ -73,3 +82,8 @@ def read_page(html: str) -> Node:
     reader.close()
     assert len(reader._open) == 1
     return reader.root
+
+
+def page_from_folder(folder: StudyFolder) -> Node:
+    """The report of a study's folder, written, aggregated and read."""
+    return read_page(render(folder.results()))

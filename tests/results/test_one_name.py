@@ -12,9 +12,9 @@ from llenergymeasure.pipeline.plan.plan_index import index_of, read_piece, write
 from llenergymeasure.pipeline.progress import Progress
 from llenergymeasure.records.layout import Layout
 from llenergymeasure.records.measurement import MeasurementRecord
-from llenergymeasure.results.report.experiments import experiments_of
 from llenergymeasure.results.report.page import render
 from llenergymeasure.results.report.ranking import best
+from llenergymeasure.results.report.study_reading import experiments_from_study
 from llenergymeasure.results.report.terminal_summary import five_lines
 
 # A flag, a default, and a setting that all experiments share: what the two old ways of naming told apart.
@@ -37,7 +37,7 @@ def test_a_configuration_is_called_the_same_wherever_people_read_of_it(tmp_path:
     shown = [line.split(" · ")[1] for line in lines.getvalue().splitlines()]
     labels = ["use_cache=true", "use_cache=true batch_size=4", "use_cache=false", "use_cache=false batch_size=4"]
     assert sorted(shown) == sorted(labels)
-    experiments = experiments_of(study)
+    experiments = experiments_from_study(study)
     assert [item.label for item in experiments] == labels
     page = read_page(render(study))
     # The page shows the "=" by its style, and separates the parts by their boxes.

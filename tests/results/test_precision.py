@@ -12,6 +12,7 @@ from page_reader import read_page
 from scipy import stats
 from study_folder import ESTIMATED, MEASURED, StudyFolder, doubt, study_folder
 
+from llenergymeasure.records.findings import FINDINGS
 from llenergymeasure.results.report.page import render
 from llenergymeasure.results.report.terminal_summary import five_lines
 
@@ -53,7 +54,7 @@ def test_the_budget_holds_each_part_and_the_whole(tmp_path: Path) -> None:
 
 def test_ratios_are_those_of_the_summary(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study", source=MEASURED)
-    rows = tables(folder)["Against the reference"]
+    rows = tables(folder)["Compared with the reference"]
     summary = folder.read().summary
     reference = folder.read().plan.reference
     others = summary[summary["experiment_id"] != reference].sort_values(f"{ENERGY}_mean")
@@ -68,30 +69,31 @@ def test_a_ratio_over_two_sources_is_unknown(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study", source=MEASURED)
     for replicate in (1, 2, 3):
         folder.change(1, replicate, lambda record: record.update(energy_source=ESTIMATED))
-    rows = tables(folder)["Against the reference"]
+    rows = tables(folder)["Compared with the reference"]
     assert sum(row[2] == "unknown" for row in rows) == 1
     assert all(row[3] != "unknown" for row in rows)
 
 
-def test_a_reader_is_told_what_could_have_been_found(tmp_path: Path) -> None:
+def test_a_reader_learns_which_difference_the_study_detects(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study", source=MEASURED)
     text = read_page(render(folder.results())).section("precision").text
-    changes = [float(found) for found in re.findall(r"a difference of ([\d.]+) % in energy per output token", text)]
-    wanted = [int(found) for found in re.findall(r"would take (\d+) replicates", text)]
+    pattern = r"detect a difference of ([\d.]+) % in energy per output token"
+    changes = [float(change) for change in re.findall(pattern, text)]
+    wanted = [int(count) for count in re.findall(r"would take (\d+) replicates", text)]
     assert len(changes) == len(wanted) == 2
-    # Where the difference that is found is above 2 %, finding 2 % takes more than these three replicates.
+    # Where the detected difference is above 2 %, detecting 2 % takes more than these three replicates.
     assert all((count > 3) == (change > 2) for change, count in zip(changes, wanted, strict=True))
     single = read_page(render(study_folder(tmp_path / "single", replicates=1).results())).section("precision").text
-    assert "no difference can be called found" in single
-    assert "is found by" not in single
+    assert "the study cannot establish any difference" in single
+    assert "detect a difference" not in single
 
 
-def test_the_answer_says_how_small_a_difference_it_would_have_found(tmp_path: Path) -> None:
+def test_the_summary_says_how_small_a_difference_the_study_detects(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study", matrix={"pytorch.use_cache": [None, True]}, source=MEASURED)
     energy = five_lines(folder.results(), Path("report.html")).splitlines()[1]
     assert "not distinguishable from the second" in energy
-    assert re.search(r"a difference of [\d.]+ % would usually be found", energy)
-    assert re.search(r"± [\d.]+ with the instrument", energy)
+    assert re.search(r"usually detects a difference of [\d.]+ %", energy)
+    assert re.search(r"± [\d.]+ with the instrument's uncertainty", energy)
 
 
 def test_suspect_runs_are_shown_with_their_reasons(tmp_path: Path) -> None:
@@ -99,11 +101,12 @@ def test_suspect_runs_are_shown_with_their_reasons(tmp_path: Path) -> None:
     for replicate in (1, 3):
         folder.change(2, replicate, doubt("foreign-cpu-load", OTHERS))
     page = read_page(render(folder.results()))
-    (row,) = [[cell.text for cell in row.all("td")] for row in page.section("suspect").all("tr") if row.all("td")]
-    assert row[1:] == [OTHERS, "2"]
+    by_code, by_configuration = page.section("suspect").tables()
+    assert by_code[1:] == [["foreign-cpu-load", "2", "1", OTHERS, FINDINGS["foreign-cpu-load"].advice]]
+    assert [row[1] for row in by_configuration[1:]] == ["foreign-cpu-load 2"]
     badges = page.section("ranking").all("a", class_="suspect")
-    assert [badge.attributes["title"] for badge in badges] == [OTHERS]
-    assert "1 suspect (see the report)" in five_lines(folder.read(), Path("report.html"))
+    assert [badge.attributes["title"] for badge in badges] == ["foreign-cpu-load"]
+    assert "1 suspect (foreign-cpu-load; see the report)" in five_lines(folder.read(), Path("report.html"))
     table = folder.read().summary.set_index("experiment_id")["validity"]
     assert table[folder.ids[2]] == "suspect"
     assert set(table.drop(folder.ids[2])) == {"valid"}

@@ -9,7 +9,7 @@ from study_folder import ESTIMATED, MEASURED
 
 from llenergymeasure.records.metrics import METRICS, SUMMARY_METRICS
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment
-from llenergymeasure.results.report.figures import POINTS, scatter
+from llenergymeasure.results.report.figures.energy_throughput import POINTS, scatter
 from llenergymeasure.results.report.ranking import best, groups_by_source, pareto_front
 from llenergymeasure.results.statistics.estimates import estimate
 from llenergymeasure.results.tables.output_match import Comparison
@@ -31,7 +31,6 @@ def experiment(
         parts=[("name", name)],
         status=status,
         reason=None,
-        notes=None,
         replicates=len(speed),
         energy_source=source,
         meter_uncertainty=0.02,
@@ -41,8 +40,6 @@ def experiment(
         values=numbered,
         unknown={metric: "made without" for metric in SUMMARY_METRICS if not values[metric]},
         session_id="session",
-        validity="valid",
-        doubts=[],
         expanded95={},
         level=0.95,
     )

@@ -261,7 +261,7 @@ def read(folder: StudyFolder) -> Any:
     )
 
 
-def test_the_report_and_the_answer_say_how_it_compares(tmp_path: Path) -> None:
+def test_the_report_and_the_summary_say_how_it_compares(tmp_path: Path) -> None:
     pair = Pair(tmp_path).faster(0.8).all_new(lambda record: record["environment"].update(git_commit="cd" * 20))
     pair.new.change(0, 1, lambda record: record.update(output_digest="ff" * 32))
     pair.compared()
@@ -270,7 +270,7 @@ def test_the_report_and_the_answer_say_how_it_compares(tmp_path: Path) -> None:
     lines = five_lines(study, pair.new.root / "report.html").splitlines()
     assert len(lines) == 6
     (line,) = (line for line in lines if line.startswith("rerun of:"))
-    assert "study · 3 of 4 put out the same tokens" in line
+    assert "study · 3 of 4 generated the same tokens" in line
     assert "energy per output token 0.8 to 0.8 times the old figures, 4 of 4 distinguishable" in line
     assert "another commit of the pipeline" in line
     page = read_page(render(study))

@@ -55,7 +55,7 @@ def test_failures_come_with_reasons(tmp_path: Path) -> None:
     assert "pytorch.batch_size = 1 did not take effect" in failures
 
 
-def test_a_study_in_which_everything_failed_has_an_answer(tmp_path: Path) -> None:
+def test_a_study_in_which_everything_failed_has_a_summary(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study")
     for experiment in range(4):
         for replicate in (1, 2, 3):

@@ -3,26 +3,26 @@
 
 rule aggregate:
     input:
-        measurements=measured("measurements.jsonl"),
+        measurements=measured(RUN.paths.measurements),
         interim=interim_files,
-        setups=setups,
+        setups=lambda wildcards: RUN.inputs.load_records(),
     output:
         summary_csv=report(
-            f"{RESULTS}/summary.csv",
+            RUN.paths.summary_csv,
             category="Results",
             caption="../report/summary.rst",
         ),
-        summary_parquet=f"{RESULTS}/summary.parquet",
-        runs=f"{RESULTS}/runs.parquet",
-        token_costs=f"{RESULTS}/token_costs.csv",
-        latencies=f"{RESULTS}/latencies.csv",
+        summary_parquet=RUN.paths.summary_parquet,
+        runs=RUN.paths.runs,
+        token_costs=RUN.paths.token_costs,
+        latencies=RUN.paths.latencies,
     log:
-        f"{RESULTS}/logs/aggregate.log",
+        RUN.paths.log("aggregate"),
     conda:
         "../../envs/light.yaml"
     threads: 4
     params:
-        plan=PLAN_FILE,
-        digest=PLAN.digest,
+        plan=RUN.paths.plan,
+        digest=RUN.index.digest,
     script:
         "../../scripts/aggregate.py"

@@ -1,20 +1,20 @@
-"""Carbon and money from the joules and seconds that are there: changing them measures nothing again."""
+"""Carbon and money from the joules and seconds that are there: a change of them does not trigger new measurements."""
 
 
 rule costs:
     input:
-        summary=f"{RESULTS}/summary.parquet",
+        summary=RUN.paths.summary_parquet,
     output:
         csv=report(
-            f"{RESULTS}/costs.csv",
+            RUN.paths.costs,
             category="Results",
             caption="../report/costs.rst",
         ),
     log:
-        f"{RESULTS}/logs/costs.log",
+        RUN.paths.log("costs"),
     conda:
         "../../envs/light.yaml"
     params:
-        costs=STUDY.config.costs.model_dump(),
+        costs=RUN.study.config.costs.model_dump(),
     script:
         "../../scripts/costs.py"

@@ -3,14 +3,14 @@
 
 rule crate:
     input:
-        f"{RESULTS}/validation.json",
-        f"{RESULTS}/summary.csv",
-        f"{RESULTS}/report.html",
-        f"{RESULTS}/summary.txt",
+        RUN.paths.validation,
+        RUN.paths.summary_csv,
+        RUN.paths.report,
+        RUN.paths.summary_text,
     output:
-        metadata=f"{RESULTS}/ro-crate-metadata.json",
+        metadata=RUN.paths.crate,
     log:
-        f"{RESULTS}/logs/crate.log",
+        RUN.paths.log("crate"),
     conda:
         "../../envs/light.yaml"
     script:

@@ -3,21 +3,18 @@
 
 checkpoint interim:
     input:
-        measurements=lambda wildcards: first_replicates(
-            int(wildcards.replicates), "measurements.jsonl"
+        measurements=lambda wildcards: RUN.inputs.of_first_replicates(
+            RUN.paths.measurements, int(wildcards.replicates)
         ),
-        calibrations=lambda wildcards: [
-            f"{RESULTS}/sessions/{session_id}/calibration.json"
-            for session_id in PLAN.sessions
-        ],
+        calibrations=lambda wildcards: RUN.inputs.calibrations(),
     output:
-        record=f"{RESULTS}/interim/{{replicates}}.json",
+        record=RUN.paths.interim,
     log:
-        f"{RESULTS}/logs/interim/{{replicates}}.log",
+        RUN.paths.log("interim/{replicates}"),
     conda:
         "../../envs/light.yaml"
     params:
-        plan=PLAN_FILE,
-        stopping=PLAN.stopping,
+        plan=RUN.paths.plan,
+        stopping=RUN.index.stopping,
     script:
         "../../scripts/interim.py"

@@ -5,20 +5,20 @@ rule load:
     input:
         unpack(loaded_from("load")),
     output:
-        record=f"{RESULTS}/setups/{{setup_id}}/load.json",
-        compile_cache=directory(f"{RESULTS}/setups/{{setup_id}}/compile-cache"),
+        record=RUN.paths.load_record,
+        compile_cache=directory(RUN.paths.compile_cache),
     log:
-        f"{RESULTS}/logs/load/{{setup_id}}.log",
-    priority: 2 * JOBS
+        RUN.paths.log("load/{setup_id}"),
+    priority: RUN.priorities.load
     conda:
         "../../envs/inference.yaml"
-    threads: THREADS
+    threads: RUN.shares.threads
     resources:
-        gpu=DEVICES_NEEDED,
-        quiet=DEVICES_NEEDED,
+        gpu=RUN.shares.devices,
+        quiet=RUN.shares.devices,
     params:
-        pieces=PLAN_PIECES,
+        pieces=RUN.paths.pieces,
         # A folder with other weights under the same name is loaded again.
-        contents=lambda wildcards: PLAN.setups[wildcards.setup_id].contents,
+        contents=RUN.params.setup_contents,
     script:
         "../../scripts/load.py"

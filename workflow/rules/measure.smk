@@ -4,26 +4,24 @@
 rule measure:
     input:
         unpack(loaded_from("measure")),
-        calibration=f"{RESULTS}/sessions/{{session_id}}/calibration.json",
-        reference=f"{RESULTS}/sessions/{PLAN.reference_session}/outputs.parquet",
-        compile_cache=lambda wildcards: ancient(
-            f"{RESULTS}/setups/{setup_of(wildcards)}/compile-cache"
-        ),
+        calibration=RUN.paths.calibration,
+        reference=RUN.inputs.reference_outputs(),
+        compile_cache=lambda wildcards: ancient(RUN.inputs.compile_cache(wildcards)),
     output:
-        measurements=f"{RESULTS}/sessions/{{session_id}}/{{replicate}}/measurements.jsonl",
-        requests=f"{RESULTS}/sessions/{{session_id}}/{{replicate}}/requests.parquet",
-        power=f"{RESULTS}/sessions/{{session_id}}/{{replicate}}/power.parquet",
+        measurements=RUN.paths.measurements,
+        requests=RUN.paths.requests,
+        power=RUN.paths.power,
     log:
-        f"{RESULTS}/logs/measure/{{session_id}}-{{replicate}}.log",
-    priority: lambda wildcards: earlier_first(wildcards.session_id, wildcards.replicate)
+        RUN.paths.log("measure/{session_id}-{replicate}"),
+    priority: RUN.priorities.measure
     conda:
         "../../envs/inference.yaml"
-    threads: THREADS
+    threads: RUN.shares.threads
     resources:
-        gpu=DEVICES_NEEDED,
-        quiet=DEVICES_NEEDED,
+        gpu=RUN.shares.devices,
+        quiet=RUN.shares.devices,
     params:
-        pieces=PLAN_PIECES,
-        reference=PLAN.reference,
+        pieces=RUN.paths.pieces,
+        reference=RUN.index.reference,
     script:
         "../../scripts/measure.py"

@@ -9,21 +9,21 @@ SNAPSHOT = r".+(?<!\.quantized-[0-9a-f]{12})"
 
 rule model:
     output:
-        snapshot=directory("results/models/{key}"),
+        snapshot=directory(RUN.paths.snapshot),
     log:
-        "results/models/logs/{key}.log",
+        RUN.paths.snapshot_log,
     wildcard_constraints:
         key=f"(?!folder-){SNAPSHOT}",
     # With --cache, snapshots are shared between working directories.
     cache: True
-    priority: 3 * JOBS
+    priority: RUN.priorities.model
     conda:
         "../../envs/inference.yaml"
     # A conversion keeps the processor busy: it claims the machine like everything that is measured.
     resources:
-        quiet=QUIET,
+        quiet=RUN.call.machine.quiet,
     params:
-        made_from=lambda wildcards: model_recipe(wildcards.key),
+        made_from=RUN.params.snapshot_recipe,
     script:
         "../../scripts/model.py"
 
@@ -37,10 +37,10 @@ use rule model as local_model with:
 
 rule pin:
     log:
-        f"{RESULTS}/logs/pin.log",
+        RUN.paths.log("pin"),
     conda:
         "../../envs/light.yaml"
     params:
-        lock=str(LOCK),
+        lock=str(RUN.models_lock),
     script:
         "../../scripts/pin.py"

@@ -6,22 +6,22 @@ One job per snapshot. Its result is an input of setups and warm-ups that are sti
 
 rule prompts:
     input:
-        model="results/models/{key}",
+        model=RUN.paths.snapshot,
     output:
-        record=f"{RESULTS}/prompts/{{key}}.json",
+        record=RUN.paths.prompts,
     log:
-        f"{RESULTS}/logs/prompts/{{key}}.log",
+        RUN.paths.log("prompts/{key}"),
     wildcard_constraints:
         key=SNAPSHOT,
-    priority: 3 * JOBS
-    # What it finds is a mistake in the study or the model; a second try finds it again.
+    priority: RUN.priorities.prompts
+    # The job finds mistakes in the study or the model; a second try finds them again.
     retries: 0
     conda:
         "../../envs/inference.yaml"
     resources:
-        quiet=QUIET,
+        quiet=RUN.call.machine.quiet,
     params:
-        plan=PLAN_FILE,
-        digest=lambda wildcards: PLAN.prompts[wildcards.key],
+        plan=RUN.paths.plan,
+        digest=RUN.params.prompts_digest,
     script:
         "../../scripts/prompts.py"

@@ -3,27 +3,31 @@
 Studies share them, so nothing of one study may be an input or a parameter here.
 """
 
+from llenergymeasure.pipeline.run.rule_params import installed_versions
+
 
 rule quantize:
     input:
-        # Not ancient: weights that were made anew are quantized anew.
-        model="results/models/{key}",
+        # Not ancient: weights of a snapshot that was made again are quantized again.
+        model=RUN.paths.snapshot,
     output:
-        weights=directory("results/models/{key}.quantized-{recipe}"),
+        weights=directory(RUN.paths.quantized),
     log:
-        "results/models/logs/{key}.quantized-{recipe}.log",
+        RUN.paths.quantized_log,
     wildcard_constraints:
         recipe="[0-9a-f]{12}",
-    priority: 2 * JOBS + 1
+    priority: RUN.priorities.quantize
     conda:
         "../../envs/inference.yaml"
-    threads: lambda wildcards: threads_for(setup_that_reads(wildcards))
+    threads: RUN.shares.threads
     resources:
-        gpu=lambda wildcards: devices_for(setup_that_reads(wildcards)),
-        quiet=lambda wildcards: devices_for(setup_that_reads(wildcards)),
+        gpu=RUN.shares.devices,
+        quiet=RUN.shares.devices,
     params:
-        intent=lambda wildcards: quantizing_settings(wildcards),
-        # A change makes them anew; what was measured with the old ones stays.
-        made_with=lambda wildcards: versions_of("torch", "transformers", "bitsandbytes"),
+        intent=RUN.params.quantizing_settings,
+        # With other versions they are made again; what was measured with the old ones stays.
+        made_with=lambda wildcards: installed_versions(
+            "torch", "transformers", "bitsandbytes"
+        ),
     script:
         "../../scripts/quantize.py"

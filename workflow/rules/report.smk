@@ -3,26 +3,26 @@
 
 rule report:
     input:
-        summary=f"{RESULTS}/summary.parquet",
-        runs=f"{RESULTS}/runs.parquet",
-        costs=f"{RESULTS}/costs.csv",
-        latencies=f"{RESULTS}/latencies.csv",
-        measurements=measured("measurements.jsonl"),
+        summary=RUN.paths.summary_parquet,
+        runs=RUN.paths.runs,
+        costs=RUN.paths.costs,
+        latencies=RUN.paths.latencies,
+        measurements=measured(RUN.paths.measurements),
         interim=interim_files,
-        comparison=COMPARISON,
-        setups=setups,
+        comparison=[RUN.paths.comparison] if RUN.compared_with else [],
+        setups=lambda wildcards: RUN.inputs.load_records(),
     output:
         html=report(
-            f"{RESULTS}/report.html",
+            RUN.paths.report,
             category="Results",
             caption="../report/report.rst",
         ),
-        summary=f"{RESULTS}/summary.txt",
+        summary=RUN.paths.summary_text,
     log:
-        f"{RESULTS}/logs/report.log",
+        RUN.paths.log("report"),
     conda:
         "../../envs/light.yaml"
     params:
-        plan=PLAN_FILE,
+        plan=RUN.paths.plan,
     script:
         "../../scripts/report.py"

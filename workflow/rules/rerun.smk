@@ -1,34 +1,28 @@
 """A study measured again from its results folder, and the two against each other."""
 
-COMPARES = REPEATED is not None and REPEATED.finished
-
 
 rule compare:
     input:
         # Of what is repeated: only read, and nothing is measured again because it is newer.
         old=(
             [
-                ancient(str(REPEATED.folder / name))
+                ancient(str(RUN.compared_with / name))
                 for name in ("summary.parquet", "runs.parquet")
             ]
-            if COMPARES
+            if RUN.compared_with
             else []
         ),
-        summary=f"{RESULTS}/summary.parquet",
-        runs=f"{RESULTS}/runs.parquet",
-        measurements=measured("measurements.jsonl"),
+        summary=RUN.paths.summary_parquet,
+        runs=RUN.paths.runs,
+        measurements=measured(RUN.paths.measurements),
         interim=interim_files,
     output:
-        comparison=f"{RESULTS}/comparison.csv",
+        comparison=RUN.paths.comparison,
     log:
-        f"{RESULTS}/logs/compare.log",
+        RUN.paths.log("compare"),
     conda:
         "../../envs/light.yaml"
     params:
-        repeated=str(REPEATED.folder) if COMPARES else None,
+        repeated=str(RUN.compared_with) if RUN.compared_with else None,
     script:
         "../../scripts/compare.py"
-
-
-# Where there is nothing to compare with, a rerun is a study like any other.
-COMPARISON = [f"{RESULTS}/comparison.csv"] if COMPARES else []

@@ -7,29 +7,29 @@ goes first all the same, by its priority and because it claims the machine.
 
 rule validate:
     output:
-        record=f"{RESULTS}/validation.json",
+        record=RUN.paths.validation,
     log:
-        f"{RESULTS}/logs/validate.log",
-    priority: 4 * JOBS
-    # Whatever `--retries` says: what it finds is a mistake in the study, and a second look finds it again.
+        RUN.paths.log("validate"),
+    priority: RUN.priorities.validate
+    # Whatever `--retries` says: the job finds mistakes in the study, and a second try finds them again.
     retries: 0
     conda:
         "../../envs/inference.yaml"
     resources:
-        quiet=QUIET,
+        quiet=RUN.call.machine.quiet,
     params:
-        plan=PLAN_FILE,
-        digest=PLAN.digest,
+        plan=RUN.paths.plan,
+        digest=RUN.index.digest,
     script:
         "../../scripts/validate.py"
 
 
 rule replan:
     log:
-        f"{RESULTS}/logs/replan.log",
+        RUN.paths.log("replan"),
     conda:
         "../../envs/light.yaml"
     params:
-        plan=PLAN_FILE,
+        plan=RUN.paths.plan,
     shell:
         "echo 'a new plan is in {params.plan}' | tee {log}"

@@ -4,25 +4,23 @@
 rule warmup:
     input:
         unpack(loaded_from("warmup")),
-        record=lambda wildcards: f"{RESULTS}/setups/{setup_of(wildcards)}/load.json",
-        compile_cache=lambda wildcards: ancient(
-            f"{RESULTS}/setups/{setup_of(wildcards)}/compile-cache"
-        ),
+        record=RUN.inputs.load_record,
+        compile_cache=lambda wildcards: ancient(RUN.inputs.compile_cache(wildcards)),
     output:
-        calibration=f"{RESULTS}/sessions/{{session_id}}/calibration.json",
-        outputs=f"{RESULTS}/sessions/{{session_id}}/outputs.parquet",
+        calibration=RUN.paths.calibration,
+        outputs=RUN.paths.outputs,
     log:
-        f"{RESULTS}/logs/warmup/{{session_id}}.log",
-    priority: 1 + JOBS
+        RUN.paths.log("warmup/{session_id}"),
+    priority: RUN.priorities.warmup
     conda:
         "../../envs/inference.yaml"
-    threads: THREADS
+    threads: RUN.shares.threads
     resources:
-        gpu=DEVICES_NEEDED,
-        quiet=DEVICES_NEEDED,
+        gpu=RUN.shares.devices,
+        quiet=RUN.shares.devices,
     params:
-        pieces=PLAN_PIECES,
-        min_window_s=STUDY.measurement.min_window_s,
-        energy_resolution=STUDY.measurement.energy_resolution,
+        pieces=RUN.paths.pieces,
+        min_window_s=RUN.study.measurement.min_window_s,
+        energy_resolution=RUN.study.measurement.energy_resolution,
     script:
         "../../scripts/warmup.py"

@@ -1,4 +1,4 @@
-"""The tables of config/README.md, generated from the models and rules.
+"""The tables of config/README.md, docs/energy.md and docs/verdicts.md, generated from the models and catalogues.
 
 python -m llenergymeasure.docs_pages.reference     (with scripts/ on PYTHONPATH)
 """
@@ -25,8 +25,14 @@ from llenergymeasure.config.settings.setting_paths import sections
 from llenergymeasure.config.settings.study_config import StudyConfig
 from llenergymeasure.config.settings.type_words import wanted, when_not_set
 from llenergymeasure.docs_pages.schema import ROOT
+from llenergymeasure.records.findings import FINDINGS, INVALID, SUSPECT, WARNING, Severity
+from llenergymeasure.records.meters import METERS
 
 README = ROOT / "config" / "README.md"
+ENERGY_PAGE = ROOT / "docs" / "energy.md"
+VERDICTS_PAGE = ROOT / "docs" / "verdicts.md"
+# Tables of these pages that other code fills: benchmarks/gpu/page.py.
+_OF_OTHERS = frozenset({"boards"})
 _BLOCK = re.compile(r"(<!-- generated: (?P<name>[\w.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -40,6 +46,8 @@ def with_fresh_tables(text: str) -> str:
 
     def fill(found: re.Match[str]) -> str:
         name = found["name"]
+        if name in _OF_OTHERS:
+            return found[0]
         if name not in tables:
             raise UnknownTable(f"no table {name!r}; there are {', '.join(tables)}")
         return f"{found[1]}{tables[name]}\n{found[3]}"
@@ -62,6 +70,10 @@ def all_tables() -> Mapping[str, str]:
         "experiment": _keys(ExperimentSettings, top, ""),
         "presets": _presets(),
         "rules": _rules(),
+        "meters": _meters(),
+        "energy-sources": _energy_sources(),
+        "findings": _findings(INVALID, SUSPECT),
+        "warnings": _findings(WARNING),
     }
     for name, model in sections().items():
         tables[name] = _keys(model, list(model.model_fields), name)
@@ -122,14 +134,39 @@ def _rules() -> str:
     return _table(["id", "severity", "what is wrong", "what to change"], rows)
 
 
+def _meters() -> str:
+    rows = [
+        [
+            f"`{entry.name}`",
+            entry.covers,
+            "yes" if entry.at_intervals else "no",
+            "wherever it works" if entry.needs is None else f"only where a study names it; {entry.needs}",
+        ]
+        for entry in METERS.values()
+    ]
+    return _table(["meter", "what it covers", "read at intervals", "opened"], rows)
+
+
+def _energy_sources() -> str:
+    rows = [[f"`{source.name}`", source.covers, source.how] for entry in METERS.values() for source in entry.sources]
+    return _table(["source", "what it covers", "how"], rows)
+
+
+def _findings(*severities: Severity) -> str:
+    """The kinds of finding of these severities, the worst first."""
+    kinds = [(code, kind) for severity in severities for code, kind in FINDINGS.items() if kind.severity == severity]
+    rows = [[f"`{code}`", kind.severity, kind.meaning, kind.advice] for code, kind in kinds]
+    return _table(["code", "verdict", "when", "what to do"], rows)
+
+
 def _table(head: list[str], rows: list[list[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
 
 
 def main(arguments: list[str]) -> None:
-    page = Path(arguments[0]) if arguments else README
-    page.write_text(with_fresh_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in [Path(arguments[0])] if arguments else [README, ENERGY_PAGE, VERDICTS_PAGE]:
+        page.write_text(with_fresh_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Energy: meters, windows and the ledger. Nothing here knows torch; a window is told how to synchronise."""
 
-from llenergymeasure.energy.findings import Finding
 from llenergymeasure.energy.ledger import Interval, LedgerEntry, PhaseEnergy, primary_energy
 from llenergymeasure.energy.meter import MeterUnavailable
 from llenergymeasure.energy.meter_set import Around, MeterSet, Window, idle_power
@@ -8,7 +7,6 @@ from llenergymeasure.energy.meters.opening import no_meters, open_meters, prepar
 
 __all__ = [
     "Around",
-    "Finding",
     "Interval",
     "LedgerEntry",
     "MeterSet",

@@ -6,16 +6,24 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from llenergymeasure.energy.findings import Finding
 from llenergymeasure.energy.uncertainty import basis_of, expanded, standard
+from llenergymeasure.records.finding import Finding
 from llenergymeasure.records.ledger import Component
 from llenergymeasure.records.ledger import LedgerEntry as LedgerEntry
 
 MEASURED = "measured:"
 ESTIMATED = "estimated:"
 NO_SOURCE = "none"
+
+
+class Account(NamedTuple):
+    """What an entry is booked under: one domain of one device, and where its figures come from."""
+
+    device: str
+    domain: str
+    source: str
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from llenergymeasure.energy.clock import CLOCK, Clock
-from llenergymeasure.energy.findings import Finding
 from llenergymeasure.energy.ledger import NO_SOURCE, Finished, Interval, LedgerEntry, Span
 from llenergymeasure.energy.meter import Meter, Thermometer, Watcher
 from llenergymeasure.energy.warning_log import WarningLog
+from llenergymeasure.records.finding import Finding
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,14 @@ class MeterSet:
         metered = [uuid for uuid in device_uuids if uuid in known] if known else list(device_uuids)
         if not device_uuids and self._covers_gpu():
             message = "no GPU holds parameters of the model; GPU energy is left out from here on"
-            self._warn("gpu_not_used", message)
+            self._warn("gpu-not-used", message)
         for meter in self._meters:
             meter.restrict(metered)
         # A meter that cannot tell devices apart covers them all.
         covered = metered if known or self._covers_gpu() else []
         self._unmetered = {uuid: self._why_unmetered(uuid) for uuid in device_uuids if uuid not in covered}
         for reason in self._unmetered.values():
-            self._warn("gpu_not_metered", reason)
+            self._warn("gpu-not-metered", reason)
 
     @property
     def steady_s(self) -> float:

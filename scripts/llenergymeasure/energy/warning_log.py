@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from llenergymeasure.records.finding import warning
+
 
 class WarningLog:
     """Collects {"code", "message"}; the same text in every window is one warning."""
@@ -10,6 +12,6 @@ class WarningLog:
         self.warnings: list[dict[str, str]] = []
 
     def __call__(self, code: str, message: str) -> None:
-        warning = {"code": code, "message": message}
-        if warning not in self.warnings:
-            self.warnings.append(warning)
+        entry = warning(code, message)
+        if entry not in self.warnings:
+            self.warnings.append(entry)

@@ -1,6 +1,6 @@
 """What only the installed libraries can say about an experiment, asked before anything is loaded.
 
-The rules of a new library version so apply without a line of ours.
+So the rules of a new library version apply without a change here.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def check_experiment(config: ExperimentConfig) -> list[Problem]:
         ),
         *unmet_requirements(config),
         *unusable_cuda(config),
-        # A keyword that a library does not know has been named; asked with it, the library would say less.
+        # An unknown keyword is reported above already; asked with it, the library would say less.
         *([] if unknown else _asked(config)),
     ]
 
@@ -77,7 +77,7 @@ def _named(signature: inspect.Signature) -> set[str]:
 
 
 def _generation(config: ExperimentConfig) -> Iterator[Problem]:
-    """What `GenerationConfig` refuses (an error), and what it says it would ignore (a warning a field)."""
+    """What `GenerationConfig` refuses (an error), and what it says it would ignore (one warning per field)."""
     given = _settings_of(config)
     try:
         found = GenerationConfig(**given)

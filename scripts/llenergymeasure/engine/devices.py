@@ -1,6 +1,6 @@
 """Devices that hold a model's parameters: their identity, their memory, their clock.
 
-One `DeviceKind` a kind of device; a stage asks the model for its devices and never looks at the kind itself.
+One `DeviceKind` per kind of device; a stage asks the model for its devices and never looks at the kind itself.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ class Cuda(DeviceKind):
         self.clock = CudaClock(self.first)
 
     def synchronize(self) -> None:
-        """Of those in use: to wait for another would give it a context, with its memory and its watts."""
+        """Wait for the devices in use only: waiting for another would give it a context, with memory and watts."""
         for index in self.indices:
             if torch.cuda.memory_reserved(index):
                 torch.cuda.synchronize(index)

@@ -1,4 +1,4 @@
-"""What the library refuses is a result; what we do wrong is not.
+"""What the library refuses is a result; a mistake of this package is not.
 
 Code that calls transformers, torch or bitsandbytes on the experiment's behalf runs inside `library_call`, which
 turns whatever they raise into an `ExperimentFailure`. Exceptions from anywhere else are bugs and stay as they are.
@@ -26,12 +26,12 @@ class ExperimentFailure(Exception):
         self.trace = trace
 
     def args_of(self) -> tuple[str, str, str, str]:
-        """What makes the same failure in another process."""
+        """The arguments that make the same failure in another process."""
         return self.stage, self.error_class, self.reason, self.trace
 
 
 def library_call(stage: str) -> AbstractContextManager[None]:
-    """Everything raised inside was raised by a library that was asked to do what the experiment wants."""
+    """Whatever is raised inside comes from a library that was asked to do what the experiment wants."""
     return refused_by(stage, Exception)
 
 

@@ -93,5 +93,5 @@ def _installed(package: str) -> bool:
     try:
         return importlib.util.find_spec(package) is not None
     except ModuleNotFoundError:
-        # Of `a.b` there is not even `a`.
+        # `a`, the parent of `a.b`, is not installed.
         return False

@@ -15,11 +15,11 @@ import torch
 
 @dataclass(frozen=True)
 class MemoryState:
-    """One moment, in bytes. None where nobody knows.
+    """One moment, in bytes. None where it is not known.
 
     in_use: what the peak of the same kind counts: tensors on a CUDA device, the resident set on the host.
-    private: the part that only this process can have asked for. On the host it leaves out mapped files, whose pages
-    come and go with the system's cache: weights that were read from a file of their own number format are such.
+    private: the part that only this process can have asked for. On the host it does not count mapped files, whose
+    pages come and go with the system's cache; weights read from a file of their own number format are mapped.
     reserved: what the allocator took from the system; fragmented: free in it, but in pieces it can't give back.
     """
 
@@ -34,12 +34,12 @@ class MemoryState:
 
 def sum_of(states: Iterable[MemoryState]) -> MemoryState:
     """The same moment in several processes, or on several devices; unknown where one of them is."""
-    found = list(states)
+    moments = list(states)
     return MemoryState(
-        sum(state.in_use_bytes for state in found),
-        sum(state.private_bytes for state in found),
-        _sum([state.reserved_bytes for state in found]),
-        _sum([state.fragmented_bytes for state in found]),
+        sum(state.in_use_bytes for state in moments),
+        sum(state.private_bytes for state in moments),
+        _sum([state.reserved_bytes for state in moments]),
+        _sum([state.fragmented_bytes for state in moments]),
     )
 
 
@@ -77,7 +77,7 @@ def host_peak_bytes() -> int:
 
 
 def reset_host_peak() -> bool:
-    """Start the high-water mark anew. False where the system doesn't permit it (proc(5), clear_refs: writing 5)."""
+    """Reset the high-water mark. False where the system doesn't permit it (proc(5), clear_refs: writing 5)."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
@@ -88,7 +88,7 @@ def reset_host_peak() -> bool:
 def release_host() -> None:
     """Collect what nothing refers to, and give the free pages of the heap back to the system."""
     gc.collect()
-    trim = getattr(_libc(), "malloc_trim", None)  # glibc has it; musl and others keep their own counsel
+    trim = getattr(_libc(), "malloc_trim", None)  # glibc has it; musl and others do not
     if trim is not None:
         trim(0)
 

@@ -1,7 +1,7 @@
 """The processes that measure one experiment together: one alone, data-parallel copies, or parts of one model.
 
 Every process runs the same commands in the same order. What they do side by side goes through `together`, so that an
-experiment that fails in one of them fails in all, and none waits for ever.
+experiment that fails in one of them fails in all, and none waits forever.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from llenergymeasure.engine.failure import ExperimentFailure, library_call
 
 T = TypeVar("T")
-# The manager watches over an experiment's time; a process that waits for its next command may wait long.
+# The manager limits an experiment's time; a process that waits for its next command may wait for long.
 PATIENCE = timedelta(days=30)
 
 
@@ -47,6 +47,10 @@ class Group(ABC):
     @abstractmethod
     def gather(self, value: T) -> list[T]:
         """Every process's value, by rank, in every process."""
+
+    def gather_all(self, values: Sequence[T]) -> list[T]:
+        """Every process's values, by rank, as one list."""
+        return [value for of_one in self.gather(values) for value in of_one]
 
     @abstractmethod
     def barrier(self) -> None:

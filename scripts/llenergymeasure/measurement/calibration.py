@@ -10,12 +10,14 @@ from typing import Any
 
 from llenergymeasure.config import WarmupConfig
 from llenergymeasure.energy import PhaseEnergy
+from llenergymeasure.measurement.metrics.variation import coefficient_of_variation
+from llenergymeasure.measurement.prompts.prompts import PromptSet
 from llenergymeasure.measurement.window_length import ALLOWED, trial_s, window_for
 
 # The prefill-only window needs no more than this share of the full window's length, if its meter allows.
 PREFILL_SHARE = 0.5
 
-# Now, in seconds, and the temperature of the hottest device in °C; None where no device tells it.
+# Now, in seconds, and the temperature of the hottest device in °C; None where no device reports it.
 Reading = Callable[[], tuple[float, float | None]]
 
 
@@ -23,7 +25,7 @@ Reading = Callable[[], tuple[float, float | None]]
 class Calibration:
     """What every replicate of an experiment will do. Times in seconds, temperatures of the hottest device in °C.
 
-    latencies_s, temperatures_c, elapsed_s: one value a warm-up pass, at its end
+    latencies_s, temperatures_c, elapsed_s: one value per warm-up pass, at its end
     resolution_window_s: how long a window must be to be well below `energy_resolution`; None where no meter has edges
     """
 
@@ -63,6 +65,29 @@ class Calibration:
         return cls(**{**known, **trajectory})
 
 
+def calibration_record(
+    calibration: Calibration, prompts: PromptSet, outputs: Sequence[Sequence[int]] | None
+) -> dict[str, Any]:
+    """What the worker reports of a warm-up.
+
+    outputs: token ids of the first pass, in prompt order; None where they are not to be compared with
+    """
+    return {
+        **calibration.to_dict(),
+        "expected_s": calibration.expected_s,
+        "prompts": prompts.description,
+        "prompts_digest": prompts.digest,
+        "outputs": [] if outputs is None else _output_rows(prompts, outputs),
+    }
+
+
+def _output_rows(prompts: PromptSet, outputs: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+    return [
+        {"request_index": place, "prompt_ids": list(prompt.input_ids), "output_ids": list(output_ids)}
+        for place, (prompt, output_ids) in enumerate(zip(prompts.prompts, outputs, strict=True))
+    ]
+
+
 @dataclass(frozen=True)
 class Trajectory:
     """What warming up looked like, pass by pass, and whether it ended flat."""
@@ -88,9 +113,9 @@ def calibrate(
     run_pass, run_prefill_pass: one pass, and its duration in seconds
     trial: the energy of a window of that many passes of that many seconds; None where no meter has edges to keep small
     """
-    seen = warm_up(run_pass, warmup, reading)
+    warming = warm_up(run_pass, warmup, reading)
     # The first pass compiles, tunes and is instrumented: it says nothing about how long the window's passes take.
-    recent = list(seen.latencies_s[1:][-warmup.cv_window :]) or [run_pass()]
+    recent = list(warming.latencies_s[1:][-warmup.cv_window :]) or [run_pass()]
     pass_s = statistics.median(recent)
     resolution_s = None
     if trial is not None:
@@ -98,16 +123,16 @@ def calibrate(
     run_prefill_pass()
     prefill_pass_s = run_prefill_pass()
     return Calibration(
-        warmup_passes=len(seen.latencies_s),
+        warmup_passes=len(warming.latencies_s),
         measured_passes=passes_for(max(min_window_s, resolution_s or 0.0), pass_s),
         prefill_passes=passes_for(max(min_window_s * PREFILL_SHARE, resolution_s or 0.0), prefill_pass_s),
         pass_s=pass_s,
         prefill_pass_s=prefill_pass_s,
-        latencies_s=seen.latencies_s,
-        temperatures_c=seen.temperatures_c,
-        elapsed_s=seen.elapsed_s,
+        latencies_s=warming.latencies_s,
+        temperatures_c=warming.temperatures_c,
+        elapsed_s=warming.elapsed_s,
         cv=coefficient_of_variation(recent),
-        stable=seen.stable,
+        stable=warming.stable,
         min_window_s=min_window_s,
         energy_resolution=energy_resolution,
         resolution_window_s=resolution_s,
@@ -117,15 +142,15 @@ def calibrate(
 def warm_up(run_pass: Callable[[], float], warmup: WarmupConfig, reading: Reading) -> Trajectory:
     """Passes until latency and temperature are flat.
 
-    A fixed count is taken at its word. Otherwise latency is given up after `max_passes` passes, and temperature, where
-    a device tells it, after `temperature_timeout_s` seconds.
+    With a fixed count there are that many. Otherwise waiting for latency ends after `max_passes` passes, and for
+    temperature, where a device reports it, after `temperature_timeout_s` seconds.
     """
     latencies: list[float] = []
     temperatures: list[float | None] = []
     elapsed: list[float] = []
     begun_s, _ = reading()
 
-    def seen(stable: bool) -> Trajectory:
+    def trajectory(stable: bool) -> Trajectory:
         return Trajectory(tuple(latencies), tuple(temperatures), tuple(elapsed), stable)
 
     while warmup.passes is None or len(latencies) < warmup.passes:
@@ -137,12 +162,12 @@ def warm_up(run_pass: Callable[[], float], warmup: WarmupConfig, reading: Readin
             continue
         latency, temperature = is_flat(latencies, warmup), is_thermally_flat(temperatures, elapsed, warmup)
         if latency and temperature:
-            return seen(stable=True)
+            return trajectory(stable=True)
         if (latency or len(latencies) >= warmup.max_passes) and (
             temperature or elapsed[-1] >= warmup.temperature_timeout_s
         ):
-            return seen(stable=False)
-    return seen(stable=True)
+            return trajectory(stable=False)
+    return trajectory(stable=True)
 
 
 def is_flat(latencies: Sequence[float], warmup: WarmupConfig) -> bool:
@@ -162,13 +187,6 @@ def is_thermally_flat(temperatures: Sequence[float | None], elapsed: Sequence[fl
         return False
     recent = [value for value, at_s in zip(temperatures, elapsed, strict=True) if at_s >= since_s and value is not None]
     return max(recent) - min(recent) <= warmup.temperature_drift_c
-
-
-def coefficient_of_variation(values: Sequence[float]) -> float | None:
-    """Sample standard deviation over mean; None for fewer than two values."""
-    if len(values) < 2:
-        return None
-    return statistics.stdev(values) / statistics.fmean(values)
 
 
 def passes_for(window_s: float, pass_s: float) -> int:

@@ -1,32 +1,112 @@
-"""What a record says of a measured experiment, from what the session holds: warnings, digests, rows."""
+"""What the worker reports of a measured experiment. Each function gives one named part of the record."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llenergymeasure.energy import Finding, Window, primary_energy
-from llenergymeasure.energy.ledger import NO_SOURCE
 from llenergymeasure.engine.evidence import Observation
 from llenergymeasure.engine.generation.generation import Request
-from llenergymeasure.engine.generation.padding import embedding_rows, padding_replaced
-from llenergymeasure.engine.loading.load import LoadedModel
 from llenergymeasure.engine.plain import plain
 from llenergymeasure.measurement.calibration import Calibration
+from llenergymeasure.measurement.measuring import Measurement
+from llenergymeasure.measurement.memory_checks import DriverMemory, MemoryWatch
 from llenergymeasure.measurement.prompts.prompts import PromptSet
-from llenergymeasure.measurement.thermal import Thermal
-from llenergymeasure.measurement.validity import INVALID, SUSPECT
-from llenergymeasure.measurement.window_length import reached
+from llenergymeasure.measurement.validity import judge
+from llenergymeasure.measurement.weights_source import QuantizedWeights
 from llenergymeasure.models.snapshot import Snapshot
-
-# A window this much shorter than the study asked for was sized by passes that took longer.
-SHORT_WINDOW = 0.8
-# A window whose passes differ by more than this is not the steady state the calibration found.
-UNSTABLE_CV = 0.1
+from llenergymeasure.records.finding import Finding, warning
+from llenergymeasure.records.findings import INVALID
 
 
-def snapshot_identity(snapshot: Snapshot) -> dict[str, Any]:
+def measurement_record(
+    measurement: Measurement,
+    *,
+    snapshot: Snapshot,
+    weights: QuantizedWeights,
+    devices: Mapping[str, Any],
+    meters: Mapping[str, Any],
+    memory: MemoryWatch,
+    warnings: Sequence[Mapping[str, str]],
+) -> dict[str, Any]:
+    """The record, but for its `output_match` and for what the manager adds."""
+    outcome, observation = measurement.outcome, measurement.observation
+    energy, warmed = outcome.figures.energy, measurement.windows.warmed
+    validity = judge(measurement.findings)
+    return {
+        "status": "invalid" if validity["verdict"] == INVALID else "ok",
+        "validity": validity,
+        "evidence": measurement.evidence,
+        "energy": [entry.to_dict() for entry in outcome.entries],
+        "metrics": outcome.figures.metrics,
+        "unknown": outcome.figures.unknown,
+        "budget": energy.budget,
+        "phases": energy.phases,
+        "energy_source": energy.source,
+        "output_digest": digest_outputs(outcome.requests),
+        "prompts": prompts_part(measurement.prompts),
+        "generation_config": plain_settings(observation.generation_config),
+        "attention_kernels": attention_kernels_part(observation),
+        "calibration": calibration_part(measurement.plan),
+        "thermal": warmed.thermal.to_dict(),
+        "graph_passes": warmed.graph_passes,
+        "conditions": conditions_part(measurement),
+        "snapshot": snapshot_part(snapshot),
+        "quantized_weights": weights.to_dict(),
+        "devices": devices,
+        "memory": memory_part(memory, outcome.driver_memory),
+        "meters": meters,
+        "warnings": warnings,
+        "worker_pid": os.getpid(),
+    }
+
+
+def digest_outputs(requests: Sequence[Request]) -> str:
+    """SHA-256 over the outputs of the first pass, in request order."""
+    digests = [request.row.digest for request in first_pass(requests)]
+    return hashlib.sha256("\n".join(digests).encode("ascii")).hexdigest()
+
+
+def first_pass(requests: Sequence[Request]) -> list[Request]:
+    """The first pass's requests, in order. Every pass of a window does the same."""
+    return sorted((request for request in requests if request.pass_index == 0), key=lambda item: item.request_index)
+
+
+def prompts_part(prompts: PromptSet) -> dict[str, Any]:
+    return {**prompts.description, "digest": prompts.digest}
+
+
+def plain_settings(generation_config: Any) -> dict[str, Any] | None:
+    """The settings generation ran with, those that are not the library's default."""
+    if generation_config is None:
+        return None
+    settings: dict[str, Any] = generation_config.to_diff_dict()
+    kept = str | int | float | bool | list
+    return {name: plain(value) for name, value in settings.items() if isinstance(value, kept)}
+
+
+def attention_kernels_part(observation: Observation) -> Sequence[str] | None:
+    """Operators of attention that a decoding step called; None where they are not known."""
+    return None if observation.heard is None else observation.heard.attention_kernels
+
+
+def calibration_part(plan: Calibration) -> dict[str, Any]:
+    """The calibration without what it recorded of each pass, which is in the calibration's own record."""
+    return {**plan.to_dict(), **dict.fromkeys(("latencies_s", "temperatures_c", "elapsed_s"))}
+
+
+def conditions_part(measurement: Measurement) -> dict[str, Any]:
+    """What the meters noted beside the energy, by window."""
+    return {
+        "generate": measurement.windows.full.window.facts,
+        "prefill": measurement.windows.prefill.window.facts,
+        "idle_resident": [window.facts for window in measurement.outcome.baselines],
+    }
+
+
+def snapshot_part(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "model": snapshot.model,
         "source": snapshot.source,
@@ -35,137 +115,39 @@ def snapshot_identity(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def padding_warnings(loaded: LoadedModel) -> list[dict[str, str]]:
-    """That the tokenizer's own padding could not be used, where that is so."""
-    message = padding_replaced(loaded.tokenizer, embedding_rows(loaded.model))
-    return [] if message is None else [{"code": "padding-replaced", "message": message}]
+def memory_part(memory: MemoryWatch, driver: DriverMemory) -> dict[str, Any]:
+    return {**memory.to_dict(), "driver": driver.to_dict()}
 
 
-def window_findings(
-    plan: Calibration, window: Window, thermal: Thermal, metrics: dict[str, Any], seen: Observation
-) -> list[Finding]:
-    """What makes the measured window another one than was asked for."""
-    found = []
-    if window.duration_s < SHORT_WINDOW * plan.min_window_s:
-        found.append(
-            Finding(
-                "window-too-short",
-                SUSPECT,
-                f"the window lasted {window.duration_s:.3g} s, measurement.min_window_s asks for "
-                f"{plan.min_window_s:g} s: its passes are faster than those of the calibration",
-            )
-        )
-    if not plan.stable:
-        found.append(
-            Finding(
-                "warmup-not-stable",
-                SUSPECT,
-                f"latency or temperature was still varying after {plan.warmup_passes} warm-up passes",
-            )
-        )
-    if not thermal.within_band:
-        found.append(
-            Finding(
-                "temperature-out-of-band",
-                SUSPECT,
-                f"the window began at {thermal.window_c:g} °C, its calibration ended at {thermal.target_c:g} °C "
-                "(warmup.temperature_band_c)",
-            )
-        )
-    spread = metrics["pass_cv"]
-    if spread is not None and spread > UNSTABLE_CV:
-        found.append(
-            Finding(
-                "window-not-stable", SUSPECT, f"passes in the window vary by {spread:.0%} (coefficient of variation)"
-            )
-        )
-    found += energy_missing(window)
-    share = reached(primary_energy(window.entries, window.phase))
-    if share is not None and share > plan.energy_resolution:
-        found.append(
-            Finding(
-                "energy-resolution-missed",
-                SUSPECT,
-                f"edges and noise of the meter are {share:.2%} of the window's energy, "
-                f"measurement.energy_resolution asks for {plan.energy_resolution:.2%}",
-            )
-        )
-    if seen.window_counts is not None and seen.window_counts["frames_seen"] > 0:
-        frames = seen.window_counts["frames_seen"]
-        found.append(
-            Finding("recompiled-in-window", INVALID, f"{frames} frames were compiled while the window was open")
-        )
-    return [*found, *compiler_findings(seen)]
-
-
-def compiler_findings(seen: Observation) -> list[Finding]:
-    """What torch's compiler did that makes passes differ, without compiling anything in the window."""
-    found = []
-    graphs = (seen.window_counts or {}).get("graphs_recorded", 0)
-    if graphs:
-        found.append(
-            Finding(
-                "graphs-recorded-in-window", SUSPECT, f"{graphs} CUDA graphs were recorded while the window was open"
-            )
-        )
-    given_up = seen.compile_counts.get("recompile_limits", 0)
-    if given_up:
-        found.append(
-            Finding(
-                "compiler-gave-up",
-                SUSPECT,
-                f"{given_up} functions reached torch's recompile limit: for new shapes they run uncompiled",
-            )
-        )
-    return found
-
-
-def energy_missing(window: Window) -> list[Finding]:
-    """A device that nothing meters is no fault of a window; a meter that was there and gave no figure is."""
+def finding_warnings(findings: Sequence[Finding]) -> list[dict[str, str]]:
+    """Findings as warnings. Those on ignored settings are left to the evidence."""
     return [
-        Finding("energy-missing", SUSPECT, f"{entry.device} {entry.domain} in phase {entry.phase}: {entry.reason}")
-        for entry in window.entries
-        if entry.energy_j is None and entry.source != NO_SOURCE
+        {"code": finding.code, "message": finding.message} for finding in findings if finding.code != "setting-ignored"
     ]
 
 
-def phase_warnings(phases: dict[str, Any] | None) -> list[dict[str, str]]:
-    """A word where the two ways of finding the prefill energy contradict each other."""
+def phase_warnings(phases: Mapping[str, Any] | None) -> list[dict[str, str]]:
+    """A warning where the two ways of measuring the prefill energy contradict each other."""
     if phases is None or phases["agrees"]:
         return []
-    return [
-        {
-            "code": "phases-disagree",
-            "message": f"prefill takes {phases['prefill_window_j']:.3g} J a request in a window of its own and "
-            f"{phases['prefill_trace_j']:.3g} J by the trace: {abs(phases['difference_j']):.2g} J apart, "
-            f"{phases['allowed_j']:.2g} J is what their uncertainty allows (95 %)",
-        }
-    ]
-
-
-def warning_of(finding: Finding) -> dict[str, str]:
-    return {"code": finding.code, "message": finding.message}
+    message = (
+        f"prefill takes {phases['prefill_window_j']:.3g} J per request in a window of its own and "
+        f"{phases['prefill_trace_j']:.3g} J by the trace: {abs(phases['difference_j']):.2g} J apart, "
+        f"{phases['allowed_j']:.2g} J is what their uncertainty allows (95 %)"
+    )
+    return [warning("phases-disagree", message)]
 
 
 def each_once(warnings: Sequence[dict[str, str]]) -> list[dict[str, str]]:
-    """The first of those that say the same: a meter's warning may be a finding too."""
-    once: dict[str, dict[str, str]] = {}
-    for warning in warnings:
-        once.setdefault(warning["message"], warning)
-    return list(once.values())
-
-
-def digest_of(requests: Sequence[Request]) -> str:
-    """SHA-256 over the outputs of the first pass, in request order."""
-    return hashlib.sha256("\n".join(item.row.digest for item in first_pass(requests)).encode("ascii")).hexdigest()
-
-
-def first_pass(requests: Sequence[Request]) -> list[Request]:
-    """Its requests, in order. Every pass of a window does the same."""
-    return sorted((request for request in requests if request.pass_index == 0), key=lambda item: item.request_index)
+    """The warnings without those that repeat a message: a meter's warning may be a finding too."""
+    by_message: dict[str, dict[str, str]] = {}
+    for one in warnings:
+        by_message.setdefault(one["message"], one)
+    return list(by_message.values())
 
 
 def request_row(request: Request, prompts: PromptSet) -> dict[str, Any]:
+    """The request as a row of requests.parquet."""
     return {
         "pass_index": request.pass_index,
         "request_index": request.request_index,
@@ -180,12 +162,3 @@ def request_row(request: Request, prompts: PromptSet) -> dict[str, Any]:
         "stop_reason": request.row.stop_reason,
         "output_digest": request.row.digest,
     }
-
-
-def plain_settings(generation_config: Any) -> dict[str, Any] | None:
-    """The settings generation ran with, those that are not the library's default."""
-    if generation_config is None:
-        return None
-    settings: dict[str, Any] = generation_config.to_diff_dict()
-    kept = str | int | float | bool | list
-    return {name: plain(value) for name, value in settings.items() if isinstance(value, kept)}

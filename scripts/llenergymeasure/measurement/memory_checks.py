@@ -1,4 +1,4 @@
-"""What one experiment of a process leaves to the next: memory is given back between them, and looked at."""
+"""What one experiment of a process leaves to the next: memory is given back between them, and checked."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from llenergymeasure.engine.devices import DeviceKind
 from llenergymeasure.engine.memory import MemoryState, sum_of
 from llenergymeasure.engine.replicas import Group
+from llenergymeasure.records.finding import warning
 
 DRIVER_SOURCE = "NVML usedGpuMemory of this experiment's processes, at the end of the window, summed over devices"
 # What a process may take for good while it works: workspaces of the libraries, code that is loaded on first use.
@@ -34,7 +35,7 @@ class DriverMemory:
 
 
 def driver_memory(facts: Mapping[str, Any], device_uuids: Collection[str]) -> DriverMemory:
-    """Of the boards that hold the model, from a window's facts."""
+    """The memory on the boards that hold the model, from a window's facts."""
     if not device_uuids:
         return DriverMemory(None, "no GPU holds parameters of the model")
     total = 0
@@ -62,7 +63,7 @@ class MemoryWatch:
     def begin(self) -> None:
         """Before an experiment's warm-up: give back what is free, and see what is left."""
         self._devices.release_memory()
-        # Some weights are packed anew on first use (4 bits on a CPU): the first is judged from its window on.
+        # Some weights are packed again on first use (4 bits on a CPU): the first is judged from its window on.
         self._previous = self._window if self._previous is None else self._start
         self._start = self._state()
 
@@ -83,28 +84,28 @@ class MemoryWatch:
 
     def warnings(self) -> list[dict[str, str]]:
         """Where the experiment began with memory that the one before it had not given back."""
-        found = []
+        warnings = []
         left = self._left_behind()
         if left is not None and self._previous is not None:
             allowed = max(FOR_GOOD_BYTES, FOR_GOOD_SHARE * self._previous.private_bytes)
             if left > allowed:
-                found.append(
-                    {
-                        "code": "memory-left-behind",
-                        "message": f"the experiment before this one in the same process left {left / 1e6:.0f} MB "
+                warnings.append(
+                    warning(
+                        "memory-left-behind",
+                        f"the experiment before this one in the same process left {left / 1e6:.0f} MB "
                         f"behind, more than the {allowed / 1e6:.0f} MB that libraries take for good; peak memory is "
                         "that much too high (measurement.isolation: experiment gives each a process of its own)",
-                    }
+                    )
                 )
         if not self._resets:
-            found.append(
-                {
-                    "code": "peak-of-the-process",
-                    "message": "this system doesn't let a process reset its peak memory (/proc/self/clear_refs): "
+            warnings.append(
+                warning(
+                    "peak-of-the-process",
+                    "this system doesn't let a process reset its peak memory (/proc/self/clear_refs): "
                     "peak_memory_bytes is the highest since the process began, with the load and earlier experiments",
-                }
+                )
             )
-        return found
+        return warnings
 
     def _left_behind(self) -> int | None:
         """Growth of private memory from the experiment before to this one; None for the first of a process."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from llenergymeasure.engine.generation.generation import Request
+from llenergymeasure.records.finding import warning
 
 Ids = Sequence[int]
 
@@ -57,7 +58,7 @@ def compare_outputs(reference: dict[str, Any], prompts: Sequence[Ids], outputs: 
 
 
 def varying_outputs(requests: Sequence[Request]) -> list[dict[str, str]]:
-    """A warning where passes of one window answered the same prompts differently; none where all agree.
+    """A warning where passes of one window gave different outputs for the same prompts; none where all agree.
 
     Every pass begins with the same seed, so the kernels are not deterministic (as on an H100), or the output depends on
     what else is in the batch.
@@ -65,14 +66,14 @@ def varying_outputs(requests: Sequence[Request]) -> list[dict[str, str]]:
     digests: dict[int, set[str]] = defaultdict(set)
     for request in requests:
         digests[request.request_index].add(request.row.digest)
-    varying = sum(len(found) > 1 for found in digests.values())
+    varying = sum(len(outputs) > 1 for outputs in digests.values())
     if not varying:
         return []
     message = (
         f"{varying} of {len(digests)} requests have another output in a later pass, with the same seed: generation is "
         "not deterministic here, and an output that differs from the reference's may differ for that alone"
     )
-    return [{"code": "outputs-vary", "message": message}]
+    return [warning("outputs-vary", message)]
 
 
 def first_difference(one: Ids, other: Ids) -> int | None:

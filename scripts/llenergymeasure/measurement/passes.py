@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llenergymeasure.config import WarmupConfig
 from llenergymeasure.energy import Around, PhaseEnergy, Window, primary_energy
 from llenergymeasure.engine.devices import Anchor, DeviceKind
 from llenergymeasure.engine.evidence import Observation, observe
-from llenergymeasure.engine.generation.generation import Generator
+from llenergymeasure.engine.generation.generation import Generator, Request
 from llenergymeasure.engine.loading.compilation import counts, since
 from llenergymeasure.engine.replicas import Group
 from llenergymeasure.measurement.calibration import Calibration, passes_for
@@ -57,7 +57,7 @@ class Passes:
     windows: Windows
 
     def run(self, passes: int, *, prefill_only: bool = False) -> None:
-        """So many passes in every process, and wait for the devices."""
+        """Run that many passes in every process, and wait for the devices."""
 
         def here() -> None:
             for _ in range(passes):
@@ -66,20 +66,20 @@ class Passes:
 
         self.group.together(here)
 
-    def observed(self, seen: Observation) -> None:
-        """The instrumented pass; what it saw is in `seen`."""
-        self.group.together(lambda: observe(seen, self.generator))
+    def observed(self, observation: Observation) -> None:
+        """The instrumented pass; what it used is in `observation`."""
+        self.group.together(lambda: observe(observation, self.generator))
 
     def timed(self, *, prefill_only: bool = False) -> Callable[[], float]:
         """A pass that returns its duration in seconds, that of the slowest process."""
 
         def run() -> float:
             self.run(1, prefill_only=prefill_only)
-            return max(self.group.gather(self.generator.pass_seconds(self.generator.take_raw()[0])))
+            return self.seconds(self.generator.take_raw())[0]
 
         return run
 
-    def timed_and_observed(self, seen: Observation) -> Callable[[], float]:
+    def timed_and_observed(self, observation: Observation) -> Callable[[], float]:
         """As `timed`; the first pass is instrumented, as it will be when measuring."""
         plain = self.timed()
         passes = itertools.count()
@@ -88,18 +88,18 @@ class Passes:
             if next(passes):
                 return plain()
             start = time.perf_counter()
-            self.observed(seen)
+            self.observed(observation)
             return max(self.group.gather(time.perf_counter() - start))
 
         return run
 
     def trial(self, passes: int, pass_s: float) -> PhaseEnergy:
-        """A window of `passes` passes of `pass_s` seconds that is not a measurement: what the first process saw."""
+        """The first process's energy of a window of `passes` passes of `pass_s` seconds that is not a measurement."""
         ran = self.window("trial", passes, pass_s)
-        found: PhaseEnergy = self.group.share(primary_energy(ran.window.entries, "trial"))
-        return found
+        energy: PhaseEnergy = self.group.share(primary_energy(ran.window.entries, "trial"))
+        return energy
 
-    def warm(self, warmup: WarmupConfig, plan: Calibration, seen: Observation) -> Warmed:
+    def warm(self, warmup: WarmupConfig, plan: Calibration, observation: Observation) -> Warmed:
         """Do the calibrated warm-up in a window of its own, then come to the calibrated temperature.
 
         Where CUDA graphs are recorded, further passes follow until one records none.
@@ -108,10 +108,10 @@ class Passes:
         start_c, cooled_s = cool_down(target_c, warmup, reading)
         with self.windows.open("warmup", self.devices.synchronize) as window:
             # The instrumented pass has the measured shapes and keywords: it is the first of the warm-up passes.
-            self.observed(seen)
+            self.observed(observation)
             self.devices.forget_instruments()
             self.run(plan.warmup_passes - 1)
-        graph_passes = self._until_graphs_are_replayed(seen)
+        graph_passes = self._until_graphs_are_replayed(observation)
         window_c, extra = heat_up(target_c, warmup, reading, lambda: self.run(1))
         # The last pass before the window: closing the warm-up's own window let the device wait for a tick.
         self.run(1, prefill_only=True)
@@ -126,13 +126,13 @@ class Passes:
         )
         return Warmed(window, thermal, graph_passes)
 
-    def _until_graphs_are_replayed(self, seen: Observation) -> int:
-        """Passes until one records no CUDA graph; how many, the same in all processes. None where there are no graphs.
+    def _until_graphs_are_replayed(self, observation: Observation) -> int:
+        """Run passes until one records no CUDA graph; returns how many, the same in all processes.
 
         A pass over a static cache makes a new one. Where it lies at an address that no graph was recorded for, the
         compiler records again, and that pass is slower than the next.
         """
-        recorded = self._graphs(since(seen.began))
+        recorded = self._graphs(since(observation.began))
         for passes in range(MOST_GRAPH_PASSES):
             if not recorded:
                 return passes
@@ -169,3 +169,29 @@ class Passes:
             self.run(passes, prefill_only=prefill_only)
             counted = since(before)
         return Ran(window, anchor, raw or self.generator.take_raw(), counted)
+
+    def seconds(self, raw: Sequence[Any]) -> list[float]:
+        """How long each of these passes took in the slowest process."""
+        by_process = self.group.gather([self.generator.pass_seconds(raw_pass) for raw_pass in raw])
+        return [max(seconds) for seconds in zip(*by_process, strict=True)]
+
+    def requests(self, raw: Sequence[Any]) -> list[Request]:
+        """The requests of these passes in every process, by pass and prompt, with batches numbered across processes."""
+        merged: list[Request] = []
+        for requests in self.group.counted(self.group.gather(self.generator.read(raw))):
+            before = 1 + max((request.batch_index for request in merged), default=-1)
+            merged += [replace(request, batch_index=before + request.batch_index) for request in requests]
+        return sorted(merged, key=lambda request: (request.pass_index, request.request_index))
+
+    def first_outputs(self, observation: Observation) -> list[tuple[int, ...]]:
+        """The output ids of every process's instrumented pass, in prompt order."""
+        assert observation.generated is not None, "the first warm-up pass is the instrumented one"
+        by_process = self.group.counted(self.group.gather(observation.generated.rows))
+        return [row.output_ids for rows in by_process for row in rows]
+
+    def count_logits(self, observation: Observation) -> tuple[int, int]:
+        """Rows of logits that are not finite, and all rows, of every process's instrumented pass."""
+        assert observation.heard is not None, "the first warm-up pass is the instrumented one"
+        logits = observation.heard.logits
+        by_process = self.group.counted(self.group.gather((logits.bad_rows, logits.rows)))
+        return sum(bad_rows for bad_rows, _ in by_process), sum(rows for _, rows in by_process)

@@ -15,7 +15,7 @@ TOLERANCE = 0.02
 # after the work, at a steady power, and let them fall then.
 AGREEING_STEPS = 2
 AGREEING_STEPS_AT_FIRST_CLOCK = 3
-# Nobody waits longer: a board needs a few seconds, and a machine that others use never settles.
+# Waiting ends after this: a board needs a few seconds, and a machine that others use never settles.
 MOST_S = 20.0
 NOTHING_MEASURED = "no meter here measures power"
 
@@ -25,7 +25,7 @@ class Step:
     """One second of waiting.
 
     power_w: mean power, None where no meter measured it
-    sm_clocks_mhz: median SM clock by board, of those that tell it
+    sm_clocks_mhz: median SM clock by board, of those that report it
     took_s: with what the meters need around their window
     """
 
@@ -64,7 +64,7 @@ UNMEASURED = Settling(None, 0.0, (), reason=NOTHING_MEASURED)
 def settle(step: Callable[[], Step], now_s: Callable[[], float]) -> Settling:
     """Wait until successive steps agree.
 
-    step: waits for one, and tells the same in all processes of an experiment
+    step: waits for one, and returns the same in all processes of an experiment
     now_s: the meters' clock; it decides nothing, because several processes have to do the same number of steps
     """
     begun_s = now_s()

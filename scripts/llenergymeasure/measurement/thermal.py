@@ -15,7 +15,7 @@ POLL_S = 0.5
 
 @dataclass(frozen=True)
 class Thermal:
-    """How a trial came to its temperature. °C of the hottest device, None where no device tells; seconds.
+    """How a trial came to its temperature. °C of the hottest device, None where no device reports it; seconds.
 
     target_c: where the calibration's warm-up ended; window_c: where this window began
     """
@@ -37,15 +37,15 @@ def cool_down(target_c: float | None, warmup: WarmupConfig, reading: Reading) ->
     Returns the temperature it began with and the seconds it took.
     """
     begun_s, start_c = reading()
-    now_s, found = begun_s, start_c
+    now_s, now_c = begun_s, start_c
     while (
         target_c is not None
-        and found is not None
-        and found > target_c + warmup.temperature_band_c
+        and now_c is not None
+        and now_c > target_c + warmup.temperature_band_c
         and now_s - begun_s < warmup.temperature_timeout_s
     ):
         time.sleep(POLL_S)
-        now_s, found = reading()
+        now_s, now_c = reading()
     return start_c, now_s - begun_s
 
 
@@ -56,20 +56,20 @@ def heat_up(
 
     Returns the temperature it ends with and the number of passes.
     """
-    begun_s, found = reading()
+    begun_s, now_c = reading()
     now_s, extra = begun_s, 0
     while (
         target_c is not None
-        and found is not None
-        and found < target_c - warmup.temperature_band_c
+        and now_c is not None
+        and now_c < target_c - warmup.temperature_band_c
         and now_s - begun_s < warmup.temperature_timeout_s
     ):
         run_pass()
         extra += 1
-        now_s, found = reading()
-    return found, extra
+        now_s, now_c = reading()
+    return now_c, extra
 
 
-def within_band(target_c: float | None, found_c: float | None, warmup: WarmupConfig) -> bool:
-    """Whether a window begins as warm as calibrated; True where nobody can tell."""
-    return target_c is None or found_c is None or abs(found_c - target_c) <= warmup.temperature_band_c
+def within_band(target_c: float | None, window_c: float | None, warmup: WarmupConfig) -> bool:
+    """Whether a window begins as warm as calibrated; True where no temperature is known."""
+    return target_c is None or window_c is None or abs(window_c - target_c) <= warmup.temperature_band_c

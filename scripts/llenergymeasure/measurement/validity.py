@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
-from llenergymeasure.energy import Finding
+from llenergymeasure.records.finding import Finding
+from llenergymeasure.records.findings import INVALID, SUSPECT
 
 VALID = "valid"
-SUSPECT: Literal["suspect"] = "suspect"
-INVALID: Literal["invalid"] = "invalid"
 
 
 def judge(findings: Iterable[Finding]) -> dict[str, Any]:
@@ -21,9 +20,9 @@ def judge(findings: Iterable[Finding]) -> dict[str, Any]:
 
 
 def ignored_settings(evidence: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
-    """A setting that did not take effect: the run is one of another experiment."""
+    """A finding per setting that did not take effect: the run is one of another experiment."""
     return [
-        Finding("setting-ignored", INVALID, f"{path} = {entry['requested']!r} did not take effect: {entry['observed']}")
+        Finding("setting-ignored", f"{path} = {entry['requested']!r} did not take effect: {entry['observed']}")
         for path, entry in evidence.items()
         if entry["verdict"] == "ignored"
     ]
@@ -32,15 +31,15 @@ def ignored_settings(evidence: Mapping[str, Mapping[str, Any]]) -> list[Finding]
 def logits_not_finite(bad_rows: int, rows: int) -> list[Finding]:
     """Logits of the first pass that are NaN or infinite: what was generated from them means nothing.
 
-    Also where none were seen: a model that brings its own way of generating.
+    Also where no logits passed by: a model may bring its own way of generating.
     """
     if not rows:
-        message = "the model generates in a way of its own, so nobody looked whether its logits are numbers"
-        return [Finding("logits-not-checked", SUSPECT, message)]
+        message = "the model generates in its own way, so its logits were not checked for NaN and infinity"
+        return [Finding("logits-not-checked", message)]
     if not bad_rows:
         return []
     message = (
         f"{bad_rows} of {rows} rows of the model's logits in the first pass hold NaN or infinity: its weights do, or "
         "its numbers overflow (try precision: bf16 or fp32)"
     )
-    return [Finding("logits-not-finite", INVALID, message)]
+    return [Finding("logits-not-finite", message)]

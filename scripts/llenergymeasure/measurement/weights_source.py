@@ -1,14 +1,16 @@
-"""Whether a process reads weights that were quantized before, or quantizes them itself, and why."""
+"""Where a load reads from: the snapshots, or weights that were quantized before, and why."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.settings.quantization_key import is_quantized, why_not_kept
+from llenergymeasure.engine.loading.load import Source, Sources
 from llenergymeasure.engine.loading.quantized import made_with
 from llenergymeasure.models.quantized import why_unusable
 from llenergymeasure.models.snapshot import Snapshot, read_snapshot
@@ -61,3 +63,18 @@ def choose_weights(intent: ExperimentConfig, base: Snapshot, folder: str | None)
             return QuantizedWeights(asked=True, artifact=artifact)
     print(f"weights are quantized in this process: {reason}", file=sys.stderr, flush=True)
     return QuantizedWeights(asked=True, reason=reason)
+
+
+def sources_from_snapshots(
+    snapshots: Mapping[str, Snapshot], intent: ExperimentConfig, *, quantized: Path | None
+) -> Sources:
+    """What to load, by role.
+
+    quantized: folder with the model's weights as they were quantized before; None to read those of its snapshot
+    """
+    sources = {
+        role: Source(snapshot.path, has_code=snapshot.may_run_code(intent.pytorch.trust_remote_code))
+        for role, snapshot in snapshots.items()
+    }
+    sources["model"] = replace(sources["model"], quantized=quantized)
+    return Sources(**sources)

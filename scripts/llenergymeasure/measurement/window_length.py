@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from llenergymeasure.energy import PhaseEnergy
 from llenergymeasure.energy.uncertainty import Component, expanded
 
-# A trial tells the meter's budget at the experiment's own power. It is as long as the shortest window the study allows,
-# within these bounds: ten ticks of a slow counter say little of how much the energy of a tick scatters.
+# A trial shows the meter's budget at the experiment's own power. It is as long as the shortest window the study allows,
+# within these bounds: ten ticks of a slow counter do not show how much the energy of a tick scatters.
 SHORTEST_TRIAL_S, LONGEST_TRIAL_S = 1.0, 10.0
-# Windows are sized for this share of the resolution, because what a trial says of noise scatters itself: with all of it
+# Windows are sized for this share of the resolution, because a trial's own figure of the noise scatters: with all of it
 # a quarter of the windows would miss (simulated boards that tick every 100 ms, trials of 10 s), with this one in eight.
 ALLOWED = 0.8
 # A window that would have to be longer is not made: something is wrong with the meter, not with its length.
@@ -28,7 +28,7 @@ def window_for(trial: PhaseEnergy, resolution: float) -> float | None:
 
     A trial window of t₀ seconds at P watts has the standard uncertainties e (edges, whatever the length) and r (noise,
     growing with √t). With k = U/u of that mixture, k·√(e² + r²·t/t₀) = resolution·P·t is a quadratic equation in t.
-    The gain is left out: no window makes it smaller. None where the meter states no edge, as an estimate does.
+    The gain does not count: no window makes it smaller. None where the meter states no edge, as an estimate does.
     """
     if not trial.energy_j:
         return None
@@ -47,12 +47,12 @@ def window_for(trial: PhaseEnergy, resolution: float) -> float | None:
     return min(needed_s, LONGEST_S)
 
 
-def reached(found: PhaseEnergy) -> float | None:
+def reached(energy: PhaseEnergy) -> float | None:
     """The relative expanded uncertainty of edges and noise in a window; None where the meter states none."""
-    of_window = [component for component in found.components if component.kind in ("edge", "rate")]
-    if not of_window or not found.energy_j:
+    of_window = [component for component in energy.components if component.kind in ("edge", "rate")]
+    if not of_window or not energy.energy_j:
         return None
-    return expanded(of_window) / found.energy_j
+    return expanded(of_window) / energy.energy_j
 
 
 def resolves(components: Iterable[Component]) -> bool:

@@ -1,4 +1,4 @@
-"""Windows over what all processes of an experiment do, and the ledger of what was idle or loading."""
+"""Windows over the work of all processes of an experiment, and the ledger of the load and the idle windows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Windows:
 
     @property
     def steady_s(self) -> float:
-        """How long the same work should run around a window, for the meters of the first process; 0: not at all."""
+        """Seconds of the same work that the first process's meters need before and after a window; 0 for none."""
         steady_s: float = self._group.share(self.meters.steady_s)
         return steady_s
 
@@ -79,10 +79,10 @@ class Windows:
         begun_s = self.meters.clock.now_s()
         with self.open(SETTLING, _nothing_to_wait_for) as window:
             self.meters.clock.sleep(STEP_S)
-        found = primary_energy(window.entries, SETTLING)
+        energy = primary_energy(window.entries, SETTLING)
         power_w = None
-        if found.energy_j is not None and found.source is not None and found.source.startswith(MEASURED):
-            power_w = found.energy_j / found.duration_s
+        if energy.energy_j is not None and energy.source is not None and energy.source.startswith(MEASURED):
+            power_w = energy.energy_j / energy.duration_s
         sm_clocks_mhz = {
             device: facts["sm_clock_median_mhz"]
             for device, facts in window.facts.items()
@@ -105,7 +105,7 @@ class Windows:
     def reading(self) -> tuple[float, float | None]:
         """The first process's clock in seconds and the temperature of its hottest device, the same in all processes.
 
-        None where no device tells its temperature. All processes decide by it, so that none waits for another.
+        None where no device reports its temperature. All processes decide by it, so that none waits for another.
         """
         temperatures = self.meters.temperatures_c().values()
         here = (time.perf_counter(), max(temperatures, default=None))
@@ -114,8 +114,8 @@ class Windows:
 
     def resolves(self) -> bool:
         """Whether a meter here has edges that a longer window makes smaller; the same in all processes."""
-        answer: bool = self._group.share(any(resolves(entry.components) for entry in self.ledger))
-        return answer
+        any_resolves: bool = self._group.share(any(resolves(entry.components) for entry in self.ledger))
+        return any_resolves
 
 
 def _nothing_to_wait_for() -> None:

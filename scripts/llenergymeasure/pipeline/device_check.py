@@ -49,19 +49,19 @@ def _hidden(environment: Mapping[str, str]) -> bool:
 
 
 def _wrong_names(boards: Boards, environment: Mapping[str, str]) -> Iterator[str]:
-    """A number or UUID that is no GPU here: CUDA would ignore it, and what follows it."""
-    given = environment.get(VISIBLE)
-    caveats = [message for code, message in boards.selection.caveats if code == "visible_devices"]
+    """A number or UUID that is not a GPU here: CUDA would ignore it and everything after it."""
+    visible = environment.get(VISIBLE)
+    caveats = [message for code, message in boards.selection.caveats if code == "visible-devices"]
     for message in caveats:
         unreadable = dict(boards.unreadable)
-        broken = [name for token in str(given).split(",") if (name := f"GPU {token.strip()}") in unreadable]
+        broken = [name for token in str(visible).split(",") if (name := f"GPU {token.strip()}") in unreadable]
         if broken:
-            yield f"{VISIBLE}={given}: {broken[0]} can't be read: {unreadable[broken[0]]}; leave it out"
+            yield f"{VISIBLE}={visible}: {broken[0]} can't be read: {unreadable[broken[0]]}; leave it out"
         else:
             yield f"{message}. This machine has {_listed(boards)}"
-    named = [device for device, _ in boards.selection.refused] if given is not None else []
+    named = [device for device, _ in boards.selection.refused] if visible is not None else []
     if named:
-        yield f"{VISIBLE}={given}: {named[0]} can't be measured: {_short(boards.selection.refused[0][1])}"
+        yield f"{VISIBLE}={visible}: {named[0]} can't be measured: {_short(boards.selection.refused[0][1])}"
 
 
 def _nothing_left(boards: Boards) -> list[str]:

@@ -21,6 +21,7 @@ from llenergymeasure.energy.meters.nvml.boards import look_at_boards
 from llenergymeasure.pipeline.board_draw import Draw
 from llenergymeasure.pipeline.device_check import VISIBLE, device_problems
 from llenergymeasure.processes.inherited import offered_workers
+from llenergymeasure.records.finding import warning
 
 LOOK_AGAIN_S = 0.5
 
@@ -52,14 +53,12 @@ class Placement:
         """What neighbours do to the figures."""
         if self.alone:
             return None
-        return {
-            "code": "neighbours-on-node",
-            "message": (
-                f"up to {self.workers - len(self.devices)} other GPUs of this machine were measured at the same time: "
-                "they share its power and cooling limits, and energy of the processor and memory includes theirs "
-                "(measurement.exclusive_node: true forbids it)"
-            ),
-        }
+        return warning(
+            "neighbours-on-node",
+            f"up to {self.workers - len(self.devices)} other GPUs of this machine were measured at the same time: "
+            "they share its power and cooling limits, and energy of the processor and memory includes theirs "
+            "(measurement.exclusive_node: true forbids it)",
+        )
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from typing import Any
 from llenergymeasure.config import DatasetConfig, StudyError
 from llenergymeasure.config.problems.catalogue import PADDING_REPLACED, PROMPTS_UNFIT, Check
 from llenergymeasure.config.problems.problem import Problem
-from llenergymeasure.measurement.prompts.datasets import PromptError, read_texts
+from llenergymeasure.measurement.prompts.datasets import fetch_texts
+from llenergymeasure.measurement.prompts.errors import PromptError
 from llenergymeasure.measurement.worker.client import WorkerLost, WorkerProcess
 from llenergymeasure.models.embedded.embedding import embedding_rows
 from llenergymeasure.models.snapshot import Snapshot, read_snapshot
@@ -125,9 +126,7 @@ class _Reading:
 
     def _fetch(self, wanted: Mapping[str, Any]) -> None:
         """The process that reads them stays offline."""
-        dataset = DatasetConfig.model_validate(wanted["dataset"])
-        if dataset.source == "hub":
-            read_texts(dataset, wanted["n_prompts"], wanted["random_seed"])
+        fetch_texts(DatasetConfig.model_validate(wanted["dataset"]), wanted["n_prompts"], wanted["random_seed"])
 
     def _ask(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """What the process says of a set. PromptError where it takes too long or dies."""

@@ -15,6 +15,7 @@ from llenergymeasure.pipeline.plan.plan import Plan, replicate_order
 from llenergymeasure.pipeline.prompt_check import CheckedPrompts
 from llenergymeasure.pipeline.run_limits import Guard, StudyStopped
 from llenergymeasure.records.calibration import CalibratedExperiment, SessionCalibration
+from llenergymeasure.records.finding import warning
 from llenergymeasure.records.journal import Journal
 from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.schema import SCHEMA_VERSION
@@ -222,7 +223,7 @@ def _other_environment(setting: Setting, calibration: SessionCalibration) -> dic
         "delete the session's folder to calibrate anew, or go back to the other environment"
     )
     print(message, file=sys.stderr, flush=True)
-    return {"code": "environment-changed", "message": message}
+    return warning("environment-changed", message)
 
 
 def _with_libraries(setting: Setting, loaded: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from typing import Any
 from llenergymeasure.config import DatasetConfig, ExperimentConfig, StudyError
 from llenergymeasure.config.problems.problem import Problem
 from llenergymeasure.engine.check import check_experiment
-from llenergymeasure.measurement.prompts.datasets import PromptError, check_dataset, read_texts
+from llenergymeasure.measurement.prompts.datasets import check_dataset, fetch_texts
+from llenergymeasure.measurement.prompts.errors import PromptError
 from llenergymeasure.records.plan import Plan
 from llenergymeasure.records.schema import SCHEMA_VERSION
 
@@ -55,7 +56,6 @@ def _dataset_problems(dataset: DatasetConfig, n: int, seed: int) -> Iterator[Pro
     """What is wrong with the prompts. A hub data set is fetched here: the processes that measure stay offline."""
     try:
         check_dataset(dataset, n)
-        if dataset.source == "hub":
-            read_texts(dataset, n, seed)
+        fetch_texts(dataset, n, seed)
     except PromptError as error:
         yield Problem("error", "dataset", str(error), rule="dataset")

@@ -9,7 +9,7 @@ from llenergymeasure.records.record import Record
 Verdict = Literal["default", "applied", "unverifiable", "ignored"]
 
 
-class EvidenceRow(Record):
+class SettingEvidence(Record):
     """Of one setting. `default`: nobody set it. `ignored`: it was set and did not take effect."""
 
     requested: Any

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
-from llenergymeasure.records.evidence import EvidenceRow
+from llenergymeasure.records.evidence import SettingEvidence
 from llenergymeasure.records.ledger import Distribution, Kind, LedgerEntry
 from llenergymeasure.records.machine import Devices, EnvironmentRecord, Meters
 from llenergymeasure.records.record import Record
@@ -197,7 +197,7 @@ class MeasurementRecord(MeasurementHead):
     status: Status
     failure: Failure | None
     validity: Validity | None
-    evidence: dict[str, EvidenceRow]
+    evidence: dict[str, SettingEvidence]
     energy: tuple[LedgerEntry, ...]
     metrics: dict[str, int | float | None]
     unknown: dict[str, str]

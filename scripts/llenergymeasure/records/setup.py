@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from llenergymeasure.records.evidence import EvidenceRow
+from llenergymeasure.records.evidence import SettingEvidence
 from llenergymeasure.records.ledger import LedgerEntry
 from llenergymeasure.records.machine import Devices, EnvironmentRecord, Meters
 from llenergymeasure.records.measurement import QuantizedRecord
@@ -48,7 +48,7 @@ class LoadRecord(Record):
     energy: tuple[LedgerEntry, ...] = ()
     memory: LoadMemory | None = None
     quantized_weights: QuantizedRecord | None = None
-    evidence: dict[str, EvidenceRow] = Field(default_factory=dict)
+    evidence: dict[str, SettingEvidence] = Field(default_factory=dict)
     devices: Devices | None = None
     meters: Meters | None = None
     warnings: tuple[WarningRecord, ...] = ()

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.rules.relations import Values, rule, rules_among
 from llenergymeasure.config.settings.protocol import BaselineSettings, EnergySettings, WarmupSettings
+from llenergymeasure.records.meters import read_at_intervals
 
 
 @rule(
@@ -81,9 +82,10 @@ def meters_repeated(value: Values) -> str | None:
 )
 def meter_settings(value: Values) -> str | None:
     meters = value.given("energy.meters")
-    if {"nvml", "rapl"} & set(meters) or not _changed(value, "energy", EnergySettings, ("power_interval_s",)):
+    readers = read_at_intervals()
+    if set(readers) & set(meters) or not _changed(value, "energy", EnergySettings, ("power_interval_s",)):
         return None
-    return f"with {show(meters)}, nothing reads energy.power_interval_s (nvml, rapl)"
+    return f"with {show(meters)}, nothing reads energy.power_interval_s ({', '.join(readers)})"
 
 
 def _changed(value: Values, section: str, model: type[BaseModel], names: tuple[str, ...]) -> list[str]:

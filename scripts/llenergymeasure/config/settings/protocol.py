@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 from llenergymeasure.config.settings.base import Config
+from llenergymeasure.records.meters import METERS, opened_only_when_named, read_at_intervals
 
-Meter = Literal["nvml", "rapl", "zeus", "codecarbon"]
+if TYPE_CHECKING:
+    Meter = str
+else:
+    Meter = Literal[tuple(METERS)]
 Order = Literal["randomised", "sequential", "interleaved", "reverse", "williams"]
 TargetMetric = Literal[
     "energy_per_output_token_j",
@@ -60,15 +64,21 @@ class BaselineSettings(Config):
     again after the measured windows of each experiment. With the model resident it starts when power has settled."""
 
 
+_METERS = (
+    "Not set: every meter that works on this machine. Opened only where a study names it: "
+    f"{', '.join(opened_only_when_named())}. A meter that is named and does not work is an error."
+)
+_POWER_INTERVAL = (
+    "Time between readings in a window, in seconds, and so between samples of the power trace. For the meters that are "
+    f"read in this way: {', '.join(read_at_intervals())}."
+)
+
+
 class EnergySettings(Config):
     """Which meters are read."""
 
-    meters: Annotated[list[Meter] | None, Field(min_length=1)] = None
-    """Not set: every meter that works on this machine, except zeus (AMD GPUs, Jetson; `pip install zeus`), which must
-    be named. A named meter that does not work is an error."""
-
-    power_interval_s: Annotated[float, Field(ge=0.01, le=10.0)] = 0.05
-    """Time between samples of the power trace, in seconds."""
+    meters: Annotated[list[Meter] | None, Field(min_length=1, description=_METERS)] = None
+    power_interval_s: Annotated[float, Field(ge=0.01, le=10.0, description=_POWER_INTERVAL)] = 0.05
 
 
 class MeasurementConfig(Config):

@@ -19,7 +19,7 @@ class NewName(NamedTuple):
 RENAMED: Mapping[str, NewName] = {
     "n": NewName("n_prompts", "0.2.0"),
     "warmup.max_s": NewName("warmup.temperature_timeout_s", "0.2.0"),
-    "measurement.experiments_per_session": NewName("measurement.experiments_per_session", "0.2.0"),
+    "measurement.experiments_per_batch": NewName("measurement.experiments_per_session", "0.2.0"),
 }
 """Old dotted path → its new name."""
 

@@ -21,11 +21,9 @@ from llenergymeasure.energy.integration.ticks import (
     period_of,
     seen_ticks,
 )
-from llenergymeasure.energy.ledger import Interval, LedgerEntry, Span
+from llenergymeasure.energy.ledger import Account, Interval, LedgerEntry, Span
 from llenergymeasure.energy.sampling.loop import EDGE_S
 from llenergymeasure.energy.uncertainty import Component, rectangular
-
-SOURCE = "measured:nvml-total-energy"
 
 # A counter whose ticks come more irregularly than this share of their period has no grid to speak of.
 IRREGULAR = 0.1
@@ -53,13 +51,14 @@ def gain(energy_j: float, family: Family) -> Component:
 class CounterWindow:
     """The counter of one device in and around a window.
 
+    account: what its energy is booked under
     readings: in order, polled fast around both edges and at the sampling interval between them
     period: how it ticked when the meter was opened, None where too few ticks were seen; the window's own come first
     noise: what the scatter of the power readings leaves of uncertainty, None where there are none; for windows whose
         ticks do not tell
     """
 
-    uuid: str
+    account: Account
     family: Family
     readings: Sequence[CounterReading]
     period: Period | None
@@ -101,7 +100,7 @@ def counter_entry(span: Span, window: CounterWindow) -> tuple[LedgerEntry, list[
     """
     reason = _no_energy(span, window)
     if reason is not None:
-        return span.unknown(window.uuid, "gpu", SOURCE, reason), []
+        return span.unknown(*window.account, reason), []
     ticking = _ticking(window)
     # Where nothing was polled around an edge, a sampler that died say, the power next to it is anybody's guess.
     if (
@@ -210,8 +209,8 @@ def _from_ticks(
     noise = _noise(span, window, period, scatter)
     components += [*_known(noise), gain(energy_j, window.family)]
     remark = _remark("interpolated between the ticks around both edges", noise)
-    entry = span.known(window.uuid, "gpu", SOURCE, energy_j, components, remark=remark)
-    return entry, _pieces(span, window.uuid, ticks, energy_j)
+    entry = span.known(*window.account, energy_j, components, remark=remark)
+    return entry, _pieces(span, window.account.device, ticks, energy_j)
 
 
 def _grid_ticks(span: Span, window: CounterWindow, ticking: Ticking) -> list[Tick]:
@@ -288,7 +287,7 @@ def _from_edges(span: Span, window: CounterWindow, period: Period | None) -> Led
     energy_j = counted_j * span.duration_s / (end.time_s - start.time_s)
     if period is None:
         basis = "not stated: the counter's update period could not be observed"
-        return span.known(window.uuid, "gpu", SOURCE, energy_j, [], remark=basis)
+        return span.known(*window.account, energy_j, [], remark=basis)
     power_w = energy_j / span.duration_s
     off_s = abs(start.time_s - span.start_s) + abs(end.time_s - span.end_s)
     components = [
@@ -301,4 +300,4 @@ def _from_edges(span: Span, window: CounterWindow, period: Period | None) -> Led
         *_known(window.noise),
         gain(energy_j, window.family),
     ]
-    return span.known(window.uuid, "gpu", SOURCE, energy_j, components, remark=_remark("", window.noise))
+    return span.known(*window.account, energy_j, components, remark=_remark("", window.noise))

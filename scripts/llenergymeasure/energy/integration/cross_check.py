@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from llenergymeasure.energy.findings import Finding
-from llenergymeasure.energy.integration.integrated_power import SOURCE, Integral, PowerWindow, integrate
+from llenergymeasure.energy.integration.integrated_power import Integral, PowerWindow, integrate
 from llenergymeasure.energy.ledger import LedgerEntry, Span
-from llenergymeasure.energy.uncertainty import Component, standard
+from llenergymeasure.energy.uncertainty import standard
+from llenergymeasure.records.finding import Finding
 
 # Below this the two readings of one sensor are one: it is the gain error of a good board (see device_families).
 LEAST_THRESHOLD = 0.05
@@ -24,10 +24,12 @@ SHORTEST_AVERAGES = 3.0
 class CrossCheck:
     """What integrated power says of the energy that the counter gave.
 
+    source: where the power comes from
     ratio: counter over power
     threshold: the relative difference from which on the two disagree
     """
 
+    source: str
     energy_j: float
     ratio: float
     agrees: bool
@@ -35,7 +37,7 @@ class CrossCheck:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "source": SOURCE,
+            "source": self.source,
             "energy_j": self.energy_j,
             "ratio": self.ratio,
             "agrees": self.agrees,
@@ -43,33 +45,32 @@ class CrossCheck:
         }
 
 
-def cross_check(
-    span: Span, energy_j: float, components: tuple[Component, ...], power: PowerWindow
-) -> CrossCheck | None:
-    """Hold a counter's energy against integrated power; None where the samples are too few or their window too short.
+def cross_check(span: Span, entry: LedgerEntry, power: PowerWindow) -> CrossCheck | None:
+    """Hold a counter's energy against integrated power.
+
+    None where there is no energy, the samples are too few or their window is too short.
 
     The threshold is `DEVIATIONS` standard deviations of the difference, at least `LEAST_THRESHOLD`. Of the
     counter only the edges count for it: both readings come from one sensor, so its gain and what it does not see are
     the same in both.
     """
     inside = sum(span.start_s <= time_s <= span.end_s for time_s, _ in power.points)
-    if inside < FEWEST_SAMPLES or span.duration_s < SHORTEST_AVERAGES * power.averaging_s:
+    if entry.energy_j is None or inside < FEWEST_SAMPLES or span.duration_s < SHORTEST_AVERAGES * power.averaging_s:
         return None
     found = integrate(span, power)
     if not isinstance(found, Integral) or found.energy_j <= 0:
         return None
-    edges = [component for component in components if component.kind == "edge"]
+    edges = [component for component in entry.components if component.kind == "edge"]
     deviation_j = math.hypot(standard(edges), standard(found.components))
     threshold = max(LEAST_THRESHOLD, DEVIATIONS * deviation_j / found.energy_j)
-    ratio = energy_j / found.energy_j
-    return CrossCheck(found.energy_j, ratio, abs(ratio - 1) <= threshold, threshold)
+    ratio = entry.energy_j / found.energy_j
+    return CrossCheck(power.account.source, found.energy_j, ratio, abs(ratio - 1) <= threshold, threshold)
 
 
 def disagreement(entry: LedgerEntry, check: CrossCheck) -> Finding:
     """The finding of a check that failed."""
     return Finding(
         "counter-disagrees-with-power",
-        "suspect",
         f"{entry.device}: the counter gives {check.ratio:.3f} times the integrated power in phase {entry.phase}, "
         f"beyond ±{check.threshold:.1%}",
     )

@@ -11,10 +11,8 @@ from itertools import pairwise
 
 from llenergymeasure.energy.integration.counter_energy import gain
 from llenergymeasure.energy.integration.sensors import Family
-from llenergymeasure.energy.ledger import Interval, LedgerEntry, Span
+from llenergymeasure.energy.ledger import Account, Interval, LedgerEntry, Span
 from llenergymeasure.energy.uncertainty import Component, rectangular
-
-SOURCE = "measured:nvml-power"
 
 # Between samples the power is taken as a straight line; over a gap like this that would be invention.
 LONGEST_GAP_S = 1.0
@@ -30,12 +28,13 @@ Point = tuple[float, float]  # seconds, watts
 class PowerWindow:
     """The power readings of one device in and around a window.
 
+    account: what its energy is booked under
     points: the readings from before the start until after the end, in order; those outside tell of the power there
     failure: why a reading failed, None where none did
     averaging_s: the time over which a reading is averaged
     """
 
-    uuid: str
+    account: Account
     family: Family
     name: str
     averaging_s: float
@@ -61,12 +60,12 @@ def power_entry(span: Span, window: PowerWindow) -> tuple[LedgerEntry, list[Inte
     """The ledger entry of one device that has no counter."""
     found = integrate(span, window)
     if isinstance(found, str):
-        return span.unknown(window.uuid, "gpu", SOURCE, found), []
+        return span.unknown(*window.account, found), []
     inside = len(_inside(span, window.points))
     averaged = f", averaged over {window.averaging_s:g} s" if window.averaging_s else ""
     remark = f"{inside} samples of {window.name}{averaged}, integrated"
     components = [*found.components, gain(found.energy_j, window.family)]
-    entry = span.known(window.uuid, "gpu", SOURCE, found.energy_j, components, remark=remark)
+    entry = span.known(*window.account, found.energy_j, components, remark=remark)
     return entry, list(found.pieces)
 
 
@@ -125,7 +124,7 @@ def integrate(span: Span, window: PowerWindow) -> Integral | str:
         energy_j = math.fsum(_areas(points)) - lag_s * before_w - (after_s - lag_s) * after_w
     powers = [power_w for _, power_w in points]
     components = _components(span, window, inside, powers)
-    pieces = () if window.averaging_s else _pieces(span, window.uuid, points, energy_j)
+    pieces = () if window.averaging_s else _pieces(span, window.account.device, points, energy_j)
     return Integral(energy_j, components, pieces)
 
 

@@ -63,7 +63,7 @@ def open_codecarbon(context: MeterContext) -> CodecarbonMeter:
     capture = detection.capture
     if detection.foreign_settings:
         context.warn(
-            "codecarbon_settings_ignored",
+            "codecarbon-settings-ignored",
             f"codecarbon settings from its files or CODECARBON_* are not used: {', '.join(detection.foreign_settings)}",
         )
     parts = {_domain(part): part for part in detection.hardware}
@@ -71,12 +71,12 @@ def open_codecarbon(context: MeterContext) -> CodecarbonMeter:
         del parts[domain]
     if "gpu" in parts and "MIG-" in context.environment.get("CUDA_VISIBLE_DEVICES", ""):
         del parts["gpu"]
-        context.warn("codecarbon_gpu_left_out", "codecarbon would report the whole board for a MIG instance")
+        context.warn("codecarbon-gpu-skipped", "codecarbon would report the whole board for a MIG instance")
     if not parts:
         capture.remove()
         raise MeterUnavailable("codecarbon", "it finds no hardware that is not covered already")
     for failure in capture.take_failures():
-        context.warn("codecarbon", failure)
+        context.warn("codecarbon-failed", failure)
     return CodecarbonMeter(parts, capture, context)
 
 
@@ -162,7 +162,7 @@ class CodecarbonMeter:
             lambda: kwh.append(float(part.measure_power_and_energy(last_duration=span.duration_s)[1].kWh))
         )
         for failure in self._capture.take_failures():
-            self._warn("codecarbon", failure)
+            self._warn("codecarbon-failed", failure)
         if reason is None and not (kwh[0] > 0 and math.isfinite(kwh[0])):
             notes = "; ".join(self._capture.notes[-1:])
             reason = (

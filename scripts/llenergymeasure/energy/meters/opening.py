@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
+import pkgutil
 from typing import TYPE_CHECKING
 
 from llenergymeasure.energy.clock import CLOCK, Clock
 from llenergymeasure.energy.meter import Meter, MeterContext, MeterUnavailable
 from llenergymeasure.energy.meter_set import MeterSet
-from llenergymeasure.energy.meters.codecarbon import detect_ahead
 from llenergymeasure.energy.meters.host.watcher import HostWatcher
-from llenergymeasure.energy.meters.registry import METERS, ONLY_WHEN_NAMED
 from llenergymeasure.energy.warning_log import WarningLog
+from llenergymeasure.records.meters import METERS, MeterEntry, opened_only_when_named
 
 if TYPE_CHECKING:
     from llenergymeasure.config import EnergyConfig
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 def prepare_meters(config: EnergyConfig) -> None:
     """Begin what takes time and no processor, so that `open_meters` is quicker if other work comes between."""
-    if config.meters is None or "codecarbon" in config.meters:
-        detect_ahead()
+    for entry in _wanted(config):
+        if entry.begun_by is not None:
+            pkgutil.resolve_name(entry.begun_by)()
 
 
 def open_meters(config: EnergyConfig, clock: Clock = CLOCK) -> MeterSet:
@@ -34,20 +35,20 @@ def open_meters(config: EnergyConfig, clock: Clock = CLOCK) -> MeterSet:
     warn = WarningLog()
     meters: list[Meter] = []
     refused: list[dict[str, str]] = []
-    unasked = [name for name in METERS if name not in ONLY_WHEN_NAMED]
-    wanted = unasked if config.meters is None else list(config.meters)
-    for name in wanted:
+    for name in config.meters or ():
         if name not in METERS:
             raise MeterUnavailable(name, f"there is no such meter, only {', '.join(METERS)}")
+    wanted = _wanted(config)
     try:
-        for name in [name for name in METERS if name in wanted]:
+        for entry in wanted:
             covered: frozenset[str] = frozenset().union(*(meter.domains for meter in meters))
+            context = MeterContext(os.environ, config.power_interval_s, clock, covered, warn)
             try:
-                meters.append(METERS[name](MeterContext(os.environ, config.power_interval_s, clock, covered, warn)))
+                meters.append(pkgutil.resolve_name(entry.opened_by)(context))
             except MeterUnavailable as refusal:
                 if config.meters is not None:
                     raise
-                refused.append({"meter": name, "reason": refusal.reason})
+                refused.append({"meter": entry.name, "reason": refusal.reason})
     except BaseException:
         for meter in meters:
             meter.close()
@@ -63,3 +64,9 @@ def no_meters() -> MeterSet:
     """For the further processes of an experiment: the first one meters the devices of all of them."""
     reason = "the first process meters for all"
     return MeterSet([], WarningLog(), refused=[], no_meter=reason)
+
+
+def _wanted(config: EnergyConfig) -> list[MeterEntry]:
+    """The meters to open, in the catalogue's order."""
+    unasked = METERS.keys() - set(opened_only_when_named())
+    return [entry for name, entry in METERS.items() if name in (unasked if config.meters is None else config.meters)]

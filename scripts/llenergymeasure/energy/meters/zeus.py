@@ -6,49 +6,25 @@ uncertainty are those of the other counters here. Opened only where a study name
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 from llenergymeasure.energy.clock import Clock
-from llenergymeasure.energy.findings import trace_incomplete
-from llenergymeasure.energy.integration.counter_energy import CounterWindow, counter_entry
 from llenergymeasure.energy.integration.sensors import family_of
-from llenergymeasure.energy.integration.ticks import CounterFailed, CounterReading, Period, characterise, read_counter
-from llenergymeasure.energy.ledger import Finished, Interval, LedgerEntry, Span
+from llenergymeasure.energy.integration.ticks import CounterFailed, characterise
 from llenergymeasure.energy.meter import MeterContext, MeterUnavailable
-from llenergymeasure.energy.sampling.power_sampler import PowerReading, PowerSampler
-from llenergymeasure.energy.sampling.thread import SamplerThread
+from llenergymeasure.energy.ticking_counters import Counter, Sources, TickingCounters
 
-SOURCE = "measured:zeus"
-# The longest lag, the polling after an edge and a tick more; and how long a window's end is followed.
-STEADY_S, FOLLOW_S = 0.5, 0.35
+SOURCES = Sources(counter="measured:zeus")
 # What the parts of a system on a chip are called there; what else it tells is in no domain of ours.
 SOC_PARTS = {
     "cpu": ("cpu_total_mj", "cpu_energy_mj"),
     "gpu": ("gpu_mj", "gpu_energy_mj"),
     "ram": ("dram_mj",),
 }
-
-
-@dataclass(frozen=True)
-class ZeusCounter:
-    """One counter; `read` gives millijoules or raises CounterFailed."""
-
-    uuid: str
-    domain: str
-    board: str
-    read: Callable[[], int]
-    clock: Clock
-
-    def count(self) -> CounterReading:
-        return read_counter(self.read, self.clock)
-
-    def sample(self) -> PowerReading:
-        """Nothing: Zeus is asked for its counters alone."""
-        return PowerReading(power_w=None)
 
 
 def open_zeus(context: MeterContext) -> ZeusMeter:
@@ -69,20 +45,21 @@ def open_zeus(context: MeterContext) -> ZeusMeter:
     gpus = [counter.uuid for counter in wanted if counter.domain == "gpu"]
     if len(gpus) > 1:
         context.warn(
-            "zeus_all_gpus",
+            "zeus-all-gpus",
             f"Zeus's GPUs can't be matched with those that hold the model, so all {len(gpus)} visible ones are "
             "counted; hide the others with CUDA_VISIBLE_DEVICES or HIP_VISIBLE_DEVICES",
         )
     periods = characterise({counter.uuid: counter.read for counter in wanted}, context.clock)
-    return ZeusMeter(context, wanted, periods, refused)
+    counters = [replace(counter, tick_period=periods[counter.uuid]) for counter in wanted]
+    return ZeusMeter(context, counters, refused)
 
 
-def _counters(clock: Clock) -> tuple[list[ZeusCounter], list[str]]:
+def _counters(clock: Clock) -> tuple[list[Counter], list[str]]:
     """Every counter, and in words what has none."""
     from zeus.device import get_gpus, get_soc
     from zeus.device.exception import ZeusBaseGPUError, ZeusBaseSoCError
 
-    found: list[ZeusCounter] = []
+    found: list[Counter] = []
     refused: list[str] = []
     try:
         gpus = get_gpus()
@@ -90,7 +67,7 @@ def _counters(clock: Clock) -> tuple[list[ZeusCounter], list[str]]:
             name = str(gpus.get_name(index))
             if gpus.supports_get_total_energy_consumption(index):
                 read = _guarded(partial(gpus.get_total_energy_consumption, index), ZeusBaseGPUError)
-                found.append(ZeusCounter(f"gpu-{index}", "gpu", name, read, clock))
+                found.append(Counter(f"gpu-{index}", name, "gpu", family_of(name), read, clock))
             else:
                 refused.append(f"gpu-{index} ({name}) has no energy counter")
     except ValueError as error:
@@ -105,7 +82,8 @@ def _counters(clock: Clock) -> tuple[list[ZeusCounter], list[str]]:
             part = next((name for name in names if told.get(name) is not None), None)
             if part is not None:
                 read = _guarded(partial(_of_soc, soc, part), ZeusBaseSoCError)
-                found.append(ZeusCounter(f"soc-{domain}", domain, type(soc).__name__, read, clock))
+                board = type(soc).__name__
+                found.append(Counter(f"soc-{domain}", board, domain, family_of(board), read, clock))
     except ZeusBaseSoCError as error:
         refused.append(f"no system on a chip: {error}")
     return found, refused
@@ -125,67 +103,22 @@ def _guarded(read: Callable[[], Any], failure: type[Exception]) -> Callable[[], 
     return guarded
 
 
-class ZeusMeter:
-    """Counters of the whole devices; every process on them counts."""
+class ZeusMeter(TickingCounters[Counter]):
+    """Counters of the whole devices; every process on them counts.
+
+    Zeus numbers devices; the UUIDs that torch knows cannot be matched with its numbers on every platform. Its device
+    layer is one per process and closes itself.
+    """
 
     name = "zeus"
-    # Zeus numbers devices; the UUIDs that torch knows cannot be matched with its numbers on every platform.
-    device_uuids: frozenset[str] = frozenset()
 
-    def __init__(
-        self,
-        context: MeterContext,
-        counters: list[ZeusCounter],
-        periods: Mapping[str, Period | None],
-        refused: list[str],
-    ) -> None:
-        self._clock = context.clock
+    def __init__(self, context: MeterContext, counters: list[Counter], refused: list[str]) -> None:
+        super().__init__(counters, SOURCES, context)
         self._all = counters
-        self._active = counters
-        self._periods = periods
         self._refused = refused
-        host = SamplerThread(context.power_interval_s, context.clock)
-        self._sampler = PowerSampler(host, context.power_interval_s, SOURCE, context.warn, context.clock)
-
-    @property
-    def domains(self) -> frozenset[str]:
-        return frozenset(counter.domain for counter in self._active)
 
     def restrict(self, device_uuids: Collection[str]) -> None:
-        self._active = [counter for counter in self._all if device_uuids or counter.domain != "gpu"]
-
-    @property
-    def steady_s(self) -> float:
-        return STEADY_S if self._active else 0.0
-
-    def prepare(self, phase: str) -> None:  # noqa: ARG002
-        self._sampler.start(self._active)
-
-    def begin(self, phase: str) -> None:  # noqa: ARG002
-        self._sampler.opened()
-
-    def end(self) -> None:
-        self._sampler.closed()
-
-    def finish(self, span: Span) -> Finished:
-        self._clock.sleep(max(0.0, span.end_s + FOLLOW_S - self._clock.now_s()))
-        readings = self._sampler.stop(span.phase, span.start_s, span.end_s)
-        finished = [self._finished(span, counter, readings.counters[counter.uuid]) for counter in self._active]
-        return Finished(
-            [entry for entry, _ in finished],
-            [piece for _, pieces in finished for piece in pieces],
-            trace_incomplete(self._sampler.trouble),
-        )
-
-    def _finished(
-        self, span: Span, counter: ZeusCounter, readings: Sequence[CounterReading]
-    ) -> tuple[LedgerEntry, list[Interval]]:
-        window = CounterWindow(counter.uuid, family_of(counter.board), readings, self._periods[counter.uuid])
-        entry, pieces = counter_entry(span, window)
-        return replace(entry, source=SOURCE, domain=counter.domain), pieces
-
-    def trace(self) -> list[dict[str, Any]]:
-        return []
+        self.active = [counter for counter in self._all if device_uuids or counter.domain != "gpu"]
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -194,19 +127,14 @@ class ZeusMeter:
             "devices": [
                 {
                     "uuid": None,
-                    "name": counter.board,
+                    "name": counter.name,
                     "domain": counter.domain,
                     "how": f"the energy counter of {counter.uuid}, all processes on it",
-                    "counter_update_period_s": None if period is None else period.period_s,
-                    "sensor_gain_bound": family_of(counter.board).gain_bound,
-                    "metered": counter in self._active,
+                    "counter_update_period_s": counter.tick_period and counter.tick_period.period_s,
+                    "sensor_gain_bound": counter.family.gain_bound,
+                    "metered": counter in self.active,
                 }
                 for counter in self._all
-                for period in (self._periods[counter.uuid],)
             ],
             "refused": [{"device": None, "reason": reason} for reason in self._refused],
         }
-
-    def close(self) -> None:
-        """Zeus's device layer is one per process and closes itself."""
-        self._sampler.close()

@@ -13,9 +13,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from llenergymeasure.energy.integration.ticks import CounterReading
-from llenergymeasure.energy.meters.nvml.visible_devices import Board
-from llenergymeasure.energy.sampling.loop import FIRST_TICK_S, PowerReading, PowerSample, Sampled
-from llenergymeasure.energy.sampling.thread import Readings
+from llenergymeasure.energy.sampling.loop import FIRST_TICK_S, PowerReading, PowerSample, Readings, Sampled
 from llenergymeasure.processes.package_path import python_path
 
 MODULE = "llenergymeasure.energy.sampling.process"
@@ -27,16 +25,23 @@ WAKE_S = 4 * FIRST_TICK_S
 STOP_S = 1.0
 
 
-class OnBoard(Sampled, Protocol):
-    """A device that another process can open, by its board's UUID."""
+class Addressed(Sampled, Protocol):
+    """A device that another process can open."""
 
-    board: Board
+    @property
+    def address(self) -> dict[str, Any]:
+        """What the other process opens it by, as JSON."""
+        ...
 
 
 class SamplerProcess:
-    """A process that sleeps between windows; one that died or hangs is replaced in the next window."""
+    """A process that sleeps between windows; one that died or hangs is replaced in the next window.
 
-    def __init__(self, interval_s: float) -> None:
+    opener: `module:function`; the process calls the function once, and what that returns for each device's address
+    """
+
+    def __init__(self, opener: str, interval_s: float) -> None:
+        self._opener = opener
         self._interval_s = interval_s
         self._process: subprocess.Popen[bytes] | None = None
         self._file = -1
@@ -55,7 +60,7 @@ class SamplerProcess:
             self._death = self._death or f"the sampler's process ended with code {process.returncode}"
         return self._death
 
-    def begin(self, devices: Sequence[OnBoard]) -> bool:
+    def begin(self, devices: Sequence[Addressed]) -> bool:
         """Read these devices from now on; returns when every counter has ticked or had time to; False: it hangs."""
         if self.death is not None or self._process is None:
             self._end_process()
@@ -63,11 +68,8 @@ class SamplerProcess:
         self._death, self._reading = None, True
         os.ftruncate(self._file, 0)
         os.lseek(self._file, 0, os.SEEK_SET)
-        boards = [
-            {"index": device.board.index, "uuid": device.uuid, "name": device.board.name, "mig_enabled": False}
-            for device in devices
-        ]
-        self._order({"do": "start", "boards": boards, "interval_s": self._interval_s})
+        addresses = {device.uuid: device.address for device in devices}
+        self._order({"do": "start", "devices": addresses, "interval_s": self._interval_s})
         ready = self._listen("ready", WAKE_S if self._warm else START_S)
         self._warm = True
         return ready
@@ -95,7 +97,7 @@ class SamplerProcess:
     def _start(self) -> None:
         self._file = os.memfd_create("power-readings")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", MODULE, str(self._file)],
+            [sys.executable, "-m", MODULE, str(self._file), self._opener],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=(self._file,),

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from llenergymeasure.energy.clock import Clock
@@ -53,6 +54,14 @@ class PowerSample:
     reading: PowerReading
 
 
+@dataclass
+class Readings:
+    """What was read in and around a window: counters by device, and samples, each in order."""
+
+    counters: dict[str, list[CounterReading]] = field(default_factory=lambda: defaultdict(list))
+    samples: list[PowerSample] = field(default_factory=list)
+
+
 class Sampled(Protocol):
     """A device that can be sampled. Its calls should release the GIL, as ctypes calls do."""
 
@@ -65,6 +74,10 @@ class Sampled(Protocol):
 
     def sample(self) -> PowerReading:
         """Everything but the counter."""
+        ...
+
+    def refresh(self) -> None:
+        """The next sample reads everything again: what was seen before a window does not belong to it."""
         ...
 
 
@@ -111,6 +124,8 @@ class SamplingLoop:
         turns = itertools.count()
         begun_s = due_s = self._clock.now_s()
         ready = False
+        for device in self._devices:
+            device.refresh()
         self._look_at_all()
         self._still = set(self._held) | set(self._values)
         while True:

@@ -8,13 +8,10 @@ from typing import Any, Protocol
 
 from llenergymeasure.energy.clock import Clock
 from llenergymeasure.energy.meter import Warn
-from llenergymeasure.energy.sampling.loop import EDGE_S, PowerReading, PowerSample, Sampled
-from llenergymeasure.energy.sampling.thread import Readings
+from llenergymeasure.energy.sampling.loop import EDGE_S, PowerSample, Readings, Sampled
 
 # A busy machine delays a process by tenths of a second; longer than this is worth a word.
 STALL_S = 1.0
-
-__all__ = ["PowerReading", "PowerSample", "PowerSampler", "Readings", "Sampled"]
 
 
 class Host(Protocol):
@@ -43,9 +40,11 @@ class PowerSampler:
 
     All samples are kept, none averaged. A sampler that dies or stalls leaves a warning and is started again for the
     next window; `trouble` says so of the window that was closed last.
+
+    source: where the power of the trace comes from; None where no device tells its power, and there is no trace
     """
 
-    def __init__(self, host: Host, interval_s: float, source: str, warn: Warn, clock: Clock) -> None:
+    def __init__(self, host: Host, interval_s: float, source: str | None, warn: Warn, clock: Clock) -> None:
         self._host = host
         self._interval_s = interval_s
         self._source = source
@@ -105,7 +104,8 @@ class PowerSampler:
         self._read(devices)
         for uuid, counters in self._read_here.counters.items():
             readings.counters[uuid] = sorted([*readings.counters[uuid], *counters], key=lambda each: each.time_s)
-        self._rows += [self._row(phase, sample) for sample in readings.samples if start_s <= sample.time_s <= end_s]
+        if self._source is not None:
+            self._rows += [self._row(phase, sample) for sample in readings.samples if start_s <= sample.time_s <= end_s]
         return readings
 
     def trace(self) -> list[dict[str, Any]]:
@@ -120,16 +120,16 @@ class PowerSampler:
         late_s = now_s - (samples[-1].time_s if samples else self._started_s)
         if death is not None:
             self.trouble = f"the power trace of phase {phase} is incomplete: {death}"
-            self._warn("power_sampler_died", self.trouble)
+            self._warn("power-sampler-died", self.trouble)
         elif late_s > STALL_S + 2 * self._interval_s:
             self.trouble = f"the power trace of phase {phase} lacks its last {late_s:.1f} s"
-            self._warn("power_sampler_stalled", self.trouble)
+            self._warn("power-sampler-stalled", self.trouble)
         for uuid in dict.fromkeys(sample.uuid for sample in samples):
             readings = [sample.reading for sample in samples if sample.uuid == uuid]
             errors = [reading.error for reading in readings if reading.error is not None]
             if errors:
                 self._warn(
-                    "power_read_failed",
+                    "power-read-failed",
                     f"{uuid}: {len(errors)} of {len(readings)} power readings failed in phase {phase}: {errors[0]}",
                 )
 

@@ -1,10 +1,11 @@
-"""The sampling loop in a process of its own, so that reading the boards takes nothing from the generating process.
+"""The sampling loop in a process of its own, so that reading the devices takes nothing from the generating process.
 
-    python -m llenergymeasure.energy.sampling.process FILE_DESCRIPTOR
+    python -m llenergymeasure.energy.sampling.process FILE_DESCRIPTOR MODULE:FUNCTION
 
-takes orders, one JSON object a line, from stdin: {"do": "start", "boards": [{index, uuid, name}], "interval_s": ...},
-{"do": "poll", "until_s": ...} and {"do": "stop"}. It writes the readings as JSON lines to the file that it inherits,
-and says `ready` and `done` on stdout. It ends with its parent, because then stdin ends. Between windows it sleeps.
+The function starts the driver and returns what opens a device by its address. Orders come from stdin, one JSON object
+per line: {"do": "start", "devices": {uuid: address}, "interval_s": ...}, {"do": "poll", "until_s": ...} and
+{"do": "stop"}. The process writes the readings as JSON lines to the file that it inherits, and says `ready` and `done`
+on stdout. It ends with its parent, because then stdin ends. Between windows it sleeps.
 """
 
 from __future__ import annotations
@@ -12,21 +13,18 @@ from __future__ import annotations
 import json
 import math
 import os
+import pkgutil
 import select
 import signal
 import sys
 from typing import Any
 
-import pynvml
-
 from llenergymeasure.energy.clock import CLOCK
 from llenergymeasure.energy.integration.ticks import CounterReading
-from llenergymeasure.energy.meters.nvml.device import NvmlDevice
-from llenergymeasure.energy.meters.nvml.visible_devices import Board
-from llenergymeasure.energy.sampling.loop import PowerSample, SamplingLoop
+from llenergymeasure.energy.sampling.loop import PowerSample, Sampled, SamplingLoop
 
 STDIN = 0
-# Each board is read twenty times a second: what this process takes, a machine without a free core feels.
+# Each device is read twenty times a second: what this process takes, a machine without a free core feels.
 _ENCODER = json.JSONEncoder(check_circular=False, separators=(",", ":"))
 
 
@@ -89,24 +87,21 @@ def say(word: str) -> None:
     print(word, flush=True)
 
 
-def serve(descriptor: int) -> None:
+def serve(descriptor: int, opener: str) -> None:
     """Follow the parent's orders until it is gone."""
-    pynvml.nvmlInit()
+    open_device = pkgutil.resolve_name(opener)()
     orders, sink = PipeOrders(), FileSink(descriptor)
-    devices: dict[str, NvmlDevice] = {}
+    opened: dict[str, Sampled] = {}
     while True:
         order = orders.next()
         if order["do"] != "start":
             continue
-        for board in order["boards"]:
-            uuid = board["uuid"]
-            if uuid not in devices:
-                handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-                devices[uuid] = NvmlDevice(Board(**board), handle, CLOCK)
-            devices[uuid].refresh()
+        devices = order["devices"]
+        for uuid, address in devices.items():
+            if uuid not in opened:
+                opened[uuid] = open_device(address)
         orders.fast_until_s = math.inf
-        wanted = [devices[board["uuid"]] for board in order["boards"]]
-        SamplingLoop(wanted, order["interval_s"], CLOCK, orders, sink).run()
+        SamplingLoop([opened[uuid] for uuid in devices], order["interval_s"], CLOCK, orders, sink).run()
         say("done")
 
 
@@ -114,7 +109,7 @@ def main() -> None:
     # An interrupt is for the whole group of processes; this one ends with its parent.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        serve(int(sys.argv[1]))
+        serve(int(sys.argv[1]), sys.argv[2])
     except (ParentGone, BrokenPipeError):
         return
     except Exception as error:  # noqa: BLE001  whatever ends this process, its parent has to tell it

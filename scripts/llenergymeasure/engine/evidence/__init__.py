@@ -7,12 +7,12 @@ memory and at an instrumented pass, never at the configuration, and says what it
 from llenergymeasure.engine.evidence import generation_probes, load_probes, parallel_probes, sampler_probes
 from llenergymeasure.engine.evidence.model_choices import choice_warnings
 from llenergymeasure.engine.evidence.observe import Observation, observe
-from llenergymeasure.engine.evidence.registry import PROBES, Finding, collect, worst_of
+from llenergymeasure.engine.evidence.registry import PROBES, ProbeResult, collect, worst_of
 
 __all__ = [
     "PROBES",
-    "Finding",
     "Observation",
+    "ProbeResult",
     "choice_warnings",
     "collect",
     "generation_probes",

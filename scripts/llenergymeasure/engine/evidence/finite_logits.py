@@ -10,8 +10,8 @@ class FiniteLogits(LogitsProcessor):
     """Stands before all other processors, changes nothing, and counts rows whose largest logit is not a number.
 
     That one reduction over logits of shape (rows, vocabulary) finds NaN and +inf, and rows that are -inf throughout;
-    a single -inf, with which models and processors ban tokens, is none of them. The counts stay on the device until
-    somebody asks, so that no step waits for it. In a beam search the library hands over log-probabilities, where
+    a single -inf, with which models and processors ban tokens, does not count. The counts stay on the device until
+    they are read, so that no step waits for it. In a beam search the library hands over log-probabilities, where
     every +inf has become NaN.
     """
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from llenergymeasure.config.settings.parameter import same_as_any
 from llenergymeasure.engine.evidence.observe import Observation
-from llenergymeasure.engine.evidence.registry import Finding, Probe, probe
+from llenergymeasure.engine.evidence.registry import Probe, ProbeResult, probe
 from llenergymeasure.engine.evidence.sampler_probes import NOT_RUN, mode_of
 
 HOLDS_BACK = ("MinLengthLogitsProcessor", "MinNewTokensLengthLogitsProcessor")
@@ -21,52 +21,54 @@ CACHE_CLASSES = {
 
 
 @probe("min_new_tokens")
-def min_new_tokens(seen: Observation, requested: Any) -> Finding:
+def min_new_tokens(seen: Observation, requested: Any) -> ProbeResult:
     """The length of the shortest output."""
     if seen.generated is None:
         return NOT_RUN
     shortest = min(len(row.output_ids) for row in seen.generated.rows)
     if requested is None:
-        return Finding(None, f"shortest output: {shortest} tokens", True)
+        return ProbeResult(None, f"shortest output: {shortest} tokens", True)
     kept = seen.heard is not None and any(item.name in HOLDS_BACK for item in seen.heard.effects)
     observed = f"shortest output: {shortest} tokens; the end token {'was' if kept else 'was not'} held back until then"
     agrees = shortest >= requested and kept
-    return Finding(requested if agrees else shortest, observed, agrees)
+    return ProbeResult(requested if agrees else shortest, observed, agrees)
 
 
 @probe("inference_mode")
-def inference_mode(seen: Observation, requested: Any) -> Finding:
+def inference_mode(seen: Observation, requested: Any) -> ProbeResult:
     """Whether the output tensors are inference tensors, which they are for ever when they were made in that mode."""
     if seen.generated is None:
         return NOT_RUN
     if seen.generated.inference is None:
-        return Finding(None, "a thread of the library generated, in a mode of its own", None)
-    observed = f"outputs {'are' if seen.generated.inference else 'are no'} inference tensors"
-    return Finding(seen.generated.inference, observed, seen.generated.inference == bool(requested))
+        return ProbeResult(None, "a thread of the library generated, in a mode of its own", None)
+    observed = f"outputs {'are' if seen.generated.inference else 'are not'} inference tensors"
+    return ProbeResult(seen.generated.inference, observed, seen.generated.inference == bool(requested))
 
 
 @probe("max_new_tokens")
-def max_new_tokens(seen: Observation, requested: Any) -> Finding:
+def max_new_tokens(seen: Observation, requested: Any) -> ProbeResult:
     """The length of the longest output; with `fixed_output`, of every output."""
     if seen.generated is None:
         return NOT_RUN
     lengths = [len(row.output_ids) for row in seen.generated.rows]
     agrees = set(lengths) == {requested} if seen.fixed_output else max(lengths) <= requested
-    return Finding(requested if agrees else max(lengths), f"outputs of {min(lengths)} to {max(lengths)} tokens", agrees)
+    return ProbeResult(
+        requested if agrees else max(lengths), f"outputs of {min(lengths)} to {max(lengths)} tokens", agrees
+    )
 
 
 @probe("max_input_tokens")
-def max_input_tokens(seen: Observation, requested: Any) -> Finding:
+def max_input_tokens(seen: Observation, requested: Any) -> ProbeResult:
     """The length of the longest prompt that was handed over."""
     if seen.generated is None:
         return NOT_RUN
     longest = max(seen.generated.prompt_lengths)
     agrees = longest <= requested
-    return Finding(requested if agrees else longest, f"longest prompt: {longest} tokens", agrees)
+    return ProbeResult(requested if agrees else longest, f"longest prompt: {longest} tokens", agrees)
 
 
 @probe("batch_size")
-def batch_size(seen: Observation, requested: Any) -> Finding:
+def batch_size(seen: Observation, requested: Any) -> ProbeResult:
     """Rows of the tensors handed to `generate`, of which only the last may be smaller; with continuous batching, the
     most prompts that ran in one step."""
     if seen.generated is None:
@@ -76,15 +78,15 @@ def batch_size(seen: Observation, requested: Any) -> Finding:
         most, prompts = max(rows), len(seen.generated.rows)
         reached = True if requested is None or most == min(requested, prompts) else None
         agrees = False if requested is not None and most > requested else reached
-        return Finding(requested if agrees else most, f"{len(rows)} steps of {min(rows)} to {most} prompts", agrees)
+        return ProbeResult(requested if agrees else most, f"{len(rows)} steps of {min(rows)} to {most} prompts", agrees)
     wanted = requested or 1
     total = sum(rows)
     agrees = rows[:-1] == [wanted] * (len(rows) - 1) and rows[-1] <= wanted and (total < wanted or rows[0] == wanted)
-    return Finding(wanted if agrees else rows[0], f"{len(rows)} batches of {rows} rows", agrees)
+    return ProbeResult(wanted if agrees else rows[0], f"{len(rows)} batches of {rows} rows", agrees)
 
 
 @probe("batching")
-def batching(seen: Observation, requested: Any) -> Finding:
+def batching(seen: Observation, requested: Any) -> ProbeResult:
     """The method that generated, and the class of its cache: only continuous batching has a paged one."""
     if seen.generated is None:
         return NOT_RUN
@@ -92,11 +94,11 @@ def batching(seen: Observation, requested: Any) -> Finding:
     name = None if cache is None else cache.class_name
     effective = "continuous" if name == "PagedAttentionCache" else "static"
     observed = f"{seen.generated.method}, cache of class {name}"
-    return Finding(effective, observed, effective == (requested or "static"))
+    return ProbeResult(effective, observed, effective == (requested or "static"))
 
 
 @probe("cache_used")
-def cache_used(seen: Observation, requested: Any) -> Finding:
+def cache_used(seen: Observation, requested: Any) -> ProbeResult:
     """The returned cache, and the positions of each forward pass: with a cache only the first sees the prompt."""
     if seen.generated is None or seen.heard is None:
         return NOT_RUN
@@ -107,19 +109,19 @@ def cache_used(seen: Observation, requested: Any) -> Finding:
         # Without one every step computes the whole sequence, one position longer each time.
         grows = widths[1] == widths[0] + 1
         observed += f"; forward passes over {widths[0]}, {widths[1]} … positions"
-        return Finding(False if grows else None, observed, requested is False and grows)
-    return Finding(effective, observed, effective == requested)
+        return ProbeResult(False if grows else None, observed, requested is False and grows)
+    return ProbeResult(effective, observed, effective == requested)
 
 
 @probe("cache_class")
-def cache_class(seen: Observation, requested: Any) -> Finding:
+def cache_class(seen: Observation, requested: Any) -> ProbeResult:
     """Class and length of the cache that generation used. One that is allocated at once has to be as long as the
     longest prompt and its output need, and no longer."""
     if seen.generated is None:
         return NOT_RUN
     cache = seen.generated.cache
     if cache is None:
-        return Finding(None, "no cache was returned", requested is None)
+        return ProbeResult(None, "no cache was returned", requested is None)
     wanted = _length_needed(seen)
     fits = cache.length is None or wanted is None or cache.length == wanted
     fits = fits or (cache.sliding and cache.length is not None and cache.length < (wanted or 0))
@@ -127,10 +129,10 @@ def cache_class(seen: Observation, requested: Any) -> Finding:
     if cache.length is not None and wanted is not None:
         observed += f"; prompt and output need {wanted}"
     if requested is None:
-        return Finding(cache.class_name, observed, fits)
+        return ProbeResult(cache.class_name, observed, fits)
     kind = cache.class_name == CACHE_CLASSES[requested] and cache.offloading == requested.startswith("offloaded")
     effective = requested if kind and fits else f"{cache.class_name} of {cache.length}" if kind else cache.class_name
-    return Finding(effective, observed, kind and fits)
+    return ProbeResult(effective, observed, kind and fits)
 
 
 def _length_needed(seen: Observation) -> int | None:
@@ -144,28 +146,28 @@ def _length_needed(seen: Observation) -> int | None:
 
 
 @probe("beams")
-def beams(seen: Observation, requested: Any) -> Finding:
-    """Sequences that a forward pass worked on, a prompt: that is the number of beams."""
+def beams(seen: Observation, requested: Any) -> ProbeResult:
+    """Sequences per prompt that a forward pass worked on: that is the number of beams."""
     if seen.generated is None or seen.generation_config is None or seen.heard is None:
         return NOT_RUN
     prompts = max(seen.generated.batch_rows)
     width = max(seen.heard.step_rows, default=prompts) / prompts
     effective = int(width) if width == int(width) else width
-    return Finding(
-        effective, f"mode {mode_of(seen)}, {width:g} sequences a prompt in each step", effective == (requested or 1)
+    return ProbeResult(
+        effective, f"mode {mode_of(seen)}, {width:g} sequences per prompt in each step", effective == (requested or 1)
     )
 
 
 def _beam_probe(name: str, neutral: Any, what: str) -> Probe:
-    def look(seen: Observation, requested: Any) -> Finding:
+    def look(seen: Observation, requested: Any) -> ProbeResult:
         if seen.heard is None or seen.generation_config is None:
             return NOT_RUN
         values = seen.heard.beam_arguments.get(name)
         if not values:
             # The neutral value asks for what happens without a beam search, and the rules let it stand there.
-            return Finding(neutral, "no beam search ran", same_as_any(requested, (None, neutral)))
+            return ProbeResult(neutral, "no beam search ran", same_as_any(requested, (None, neutral)))
         effective = next(iter(values)) if len(values) == 1 else sorted(values, key=str)
-        return Finding(
+        return ProbeResult(
             effective,
             f"the beam search was run with {name} = {effective}",
             type(effective) is type(requested) and effective == requested,
@@ -184,14 +186,14 @@ probe("length_penalty")(
 
 
 @probe("ngrams")
-def ngrams(seen: Observation, requested: Any) -> Finding:
+def ngrams(seen: Observation, requested: Any) -> ProbeResult:
     """Whether an output repeats a run of tokens of that length, and how many tokens were banned for it."""
     if seen.generated is None or seen.heard is None:
         return NOT_RUN
     ran = seen.heard.effect("NoRepeatNGramLogitsProcessor")
     if not requested:
         size = 0 if ran is None else ran.processor.ngram_size
-        return Finding(size, "no processor ran" if ran is None else ran.text(), size == 0)
+        return ProbeResult(size, "no processor ran" if ran is None else ran.text(), size == 0)
     rows = seen.generated.rows
     repeats = sum(_has_repeat(row.output_ids, requested) for row in rows)
     size = None if ran is None else ran.processor.ngram_size
@@ -199,7 +201,7 @@ def ngrams(seen: Observation, requested: Any) -> Finding:
         "no processor ran" if ran is None else f"processor of size {size} banned {ran.banned} tokens"
     )
     agrees = size == requested and not repeats
-    return Finding(size, observed, agrees)
+    return ProbeResult(size, observed, agrees)
 
 
 def _has_repeat(ids: tuple[int, ...], size: int) -> bool:
@@ -208,7 +210,7 @@ def _has_repeat(ids: tuple[int, ...], size: int) -> bool:
 
 
 @probe("prefill_chunks")
-def prefill_chunks(seen: Observation, requested: Any) -> Finding:
+def prefill_chunks(seen: Observation, requested: Any) -> ProbeResult:
     """Positions of the first forward passes: no more than a chunk each."""
     if seen.generated is None or seen.heard is None or not seen.heard.step_widths:
         return NOT_RUN
@@ -216,36 +218,36 @@ def prefill_chunks(seen: Observation, requested: Any) -> Finding:
     widest = max(widths)
     observed = f"forward passes over {widest} positions at most, prompts of up to {longest}"
     if requested is None:
-        return Finding(None, observed, True)
+        return ProbeResult(None, observed, True)
     if longest <= requested:
-        return Finding(None, f"{observed}: a single chunk", None)
-    return Finding(requested if widest == requested else widest, observed, widest == requested)
+        return ProbeResult(None, f"{observed}: a single chunk", None)
+    return ProbeResult(requested if widest == requested else widest, observed, widest == requested)
 
 
 @probe("prompt_lookup")
-def prompt_lookup(seen: Observation, requested: Any) -> Finding:
+def prompt_lookup(seen: Observation, requested: Any) -> ProbeResult:
     """The guesser that generation asked, and how many of its tokens were proposed and accepted."""
     return _guesses(seen, requested, "PromptLookupCandidateGenerator")
 
 
 @probe("assistant")
-def assistant(seen: Observation, requested: Any) -> Finding:
+def assistant(seen: Observation, requested: Any) -> ProbeResult:
     """The draft model's class, size and number format, and how many of its tokens were proposed and accepted."""
     drafter = seen.loaded.assistant
     if drafter is None:
-        return Finding(None, "no draft model is loaded", requested is None)
+        return ProbeResult(None, "no draft model is loaded", requested is None)
     dtype = str(drafter.dtype).removeprefix("torch.")
     about = f"{type(drafter).__name__} of {drafter.num_parameters()} parameters in {dtype}"
     if seen.generated is None or seen.heard is None:
-        return Finding(requested, f"{about}; nothing was generated yet", None)
+        return ProbeResult(requested, f"{about}; nothing was generated yet", None)
     found = _guesses(seen, requested, "AssistedCandidateGenerator")
     alike = drafter.dtype == seen.model.dtype
-    return Finding(
+    return ProbeResult(
         found.effective if alike else f"{requested} in {dtype}", f"{about}; {found.observed}", found.agrees and alike
     )
 
 
-def _guesses(seen: Observation, requested: Any, guesser: str) -> Finding:
+def _guesses(seen: Observation, requested: Any, guesser: str) -> ProbeResult:
     if seen.generated is None or seen.heard is None or seen.generation_config is None:
         return NOT_RUN
     heard = seen.heard
@@ -254,4 +256,4 @@ def _guesses(seen: Observation, requested: Any, guesser: str) -> Finding:
     observed = f"mode {mode_of(seen)}, {tokens} tokens in {steps} steps"
     if ran:
         observed += f"; {heard.proposed} tokens proposed, {heard.accepted} accepted"
-    return Finding(requested if ran else None, observed, ran == bool(requested))
+    return ProbeResult(requested if ran else None, observed, ran == bool(requested))

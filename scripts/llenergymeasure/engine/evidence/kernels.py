@@ -29,7 +29,7 @@ LONGEST_NAME = 90
 class StepProfile:
     """Profiles one decoding step: the first, of compiled code the one after it.
 
-    names: the operators of attention that it called; None until there was one, and where they do not tell: `reason`
+    names: the operators of attention that it called; None before that step, and where they can't be known for `reason`
     """
 
     def __init__(self, *, compiled: bool) -> None:

@@ -22,13 +22,13 @@ from llenergymeasure.engine.evidence.logits import ProcessorEffect, count_effect
 
 @dataclass
 class Heard:
-    """What one instrumented pass let slip.
+    """What one instrumented pass showed.
 
     step_widths, step_rows: positions and sequences of each forward pass, as `generate` prepared it, call by call
     beam_arguments: name → the values the beam search was run with
     proposed, accepted: tokens guessed and kept in assisted generation
-    attention_kernels: operators of attention in one decoding step; None where no step was profiled, or where it does
-        not tell, for `attention_kernels_reason`
+    attention_kernels: operators of attention in one decoding step; None where no step was profiled, or where they
+        can't be known, for `attention_kernels_reason`
     logits: counts rows of the model's own logits that are not numbers
     sdpa_calls: calls of torch's scaled_dot_product_attention; None where counting them would disturb compiled code
     """

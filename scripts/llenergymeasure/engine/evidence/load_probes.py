@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from llenergymeasure.engine.evidence.observe import Observation
-from llenergymeasure.engine.evidence.registry import Finding, Probe, probe
+from llenergymeasure.engine.evidence.registry import Probe, ProbeResult, probe
 from llenergymeasure.engine.loading.load import DTYPES, TORCH_DTYPES
 
 PACKED = (torch.int8, torch.uint8)
@@ -17,9 +17,9 @@ TF32_ERROR = 2e-5
 
 
 @probe("dtype")
-def dtype(seen: Observation, requested: Any) -> Finding:
-    """Floating-point dtypes counted over parameters, quantized layers left out: they keep packed integers, and turn
-    their biases into the compute type when they are called."""
+def dtype(seen: Observation, requested: Any) -> ProbeResult:
+    """Floating-point dtypes counted over the parameters that are not in quantized layers: these keep packed integers,
+    and turn their biases into the compute type when they are called."""
     counted: Counter[str] = Counter()
     for module in seen.model.modules():
         if not _is_quantized(module):
@@ -29,7 +29,7 @@ def dtype(seen: Observation, requested: Any) -> Finding:
     names = {str(value).removeprefix("torch."): key for key, value in DTYPES.items()}
     effective = [names[name] for name in floating]
     shown = ", ".join(f"{name}: {number}" for name, number in sorted(counted.items()))
-    return Finding(
+    return ProbeResult(
         effective[0] if len(effective) == 1 else effective,
         f"parameters by dtype: {shown}",
         effective == [requested],
@@ -37,7 +37,7 @@ def dtype(seen: Observation, requested: Any) -> Finding:
 
 
 @probe("attention")
-def attention(seen: Observation, requested: Any) -> Finding:
+def attention(seen: Observation, requested: Any) -> ProbeResult:
     """The implementation that the instantiated attention layers dispatch to, how often torch's fused kernel was
     called for it (never for eager, in every layer for sdpa), and which kernels a decoding step ran."""
     layers = [module for module in seen.model.modules() if "attention" in type(module).__name__.lower()]
@@ -51,10 +51,10 @@ def attention(seen: Observation, requested: Any) -> Finding:
         named = f"; which kernels ran is not known: {seen.heard.attention_kernels_reason}"
     calls = None if seen.heard is None else seen.heard.sdpa_calls
     if calls is None:
-        return Finding(effective, observed + named, effective == requested)
+        return ProbeResult(effective, observed + named, effective == requested)
     observed += f"; {calls} calls of scaled_dot_product_attention in a pass{named}"
     ran = {"sdpa": calls > 0, "eager": calls == 0}.get(str(effective), True) or not layers
-    return Finding(effective if ran else None, observed, effective == requested and ran)
+    return ProbeResult(effective if ran else None, observed, effective == requested and ran)
 
 
 def _implementations(seen: Observation, layers: list[Any]) -> set[str]:
@@ -71,23 +71,23 @@ def _is_quantized(module: Any) -> bool:
 
 
 def _quantized(model: Any) -> list[Any]:
-    """The layers of bitsandbytes; an adapter's layer around one has the same class name and is none."""
+    """The layers of bitsandbytes; an adapter's layer around one has the same class name and does not count."""
     return [module for module in model.modules() if _is_quantized(module)]
 
 
 @probe("quantization")
-def load_in_4bit(seen: Observation, requested: Any) -> Finding:
+def load_in_4bit(seen: Observation, requested: Any) -> ProbeResult:
     """Linear layers that bitsandbytes replaced, by the number of bits they store."""
     return _bits(seen, requested, "Linear4bit")
 
 
 @probe("quantization_8bit")
-def load_in_8bit(seen: Observation, requested: Any) -> Finding:
+def load_in_8bit(seen: Observation, requested: Any) -> ProbeResult:
     """Linear layers that bitsandbytes replaced by its 8-bit ones."""
     return _bits(seen, requested, "Linear8bitLt")
 
 
-def _bits(seen: Observation, requested: Any, wanted: str) -> Finding:
+def _bits(seen: Observation, requested: Any, wanted: str) -> ProbeResult:
     counted = Counter(type(module).__name__ for module in _quantized(seen.model))
     packed = sum(
         parameter.numel() * parameter.element_size()
@@ -96,7 +96,7 @@ def _bits(seen: Observation, requested: Any, wanted: str) -> Finding:
     )
     effective = counted[wanted] > 0
     read = "" if seen.weights_from is None else f", read from {seen.weights_from}"
-    return Finding(
+    return ProbeResult(
         effective,
         f"{counted[wanted]} layers of class {wanted}, {packed} bytes of packed weights, "
         f"{seen.loaded.resident_bytes} bytes in all{read}",
@@ -116,14 +116,14 @@ _KERNEL = "the bfloat16 kernel of this processor (AVX-512 BF16)"
 
 
 @probe("quant_type")
-def quant_type(seen: Observation, requested: Any) -> Finding:
+def quant_type(seen: Observation, requested: Any) -> ProbeResult:
     """The 4-bit code book in the quantization state of each layer."""
     found = sorted({state.quant_type for state in _quant_states(seen)})
     return _single(found, requested, "quantization states")
 
 
 @probe("quant_double")
-def quant_double(seen: Observation, requested: Any) -> Finding:
+def quant_double(seen: Observation, requested: Any) -> ProbeResult:
     """Whether the scales are quantized a second time (nested state)."""
     found = sorted({bool(state.nested) for state in _quant_states(seen)})
     undone = any(getattr(state, "original_nested", False) for state in _repacked(seen))
@@ -132,10 +132,10 @@ def quant_double(seen: Observation, requested: Any) -> Finding:
 
 
 @probe("quant_compute_dtype")
-def quant_compute_dtype(seen: Observation, requested: Any) -> Finding:
+def quant_compute_dtype(seen: Observation, requested: Any) -> ProbeResult:
     """The dtype in which 4-bit layers multiply: what they say, or what the processor's own kernel does instead."""
     if _repacked(seen):
-        return Finding(
+        return ProbeResult(
             "bfloat16", f"weights were repacked for {_KERNEL}, which knows no other", requested == "bfloat16"
         )
     found = sorted(
@@ -153,18 +153,18 @@ def _repacked(seen: Observation) -> list[Any]:
     return [state for state in _quant_states(seen) if getattr(state, "packing_format_for_cpu", False)]
 
 
-def _single(found: list[Any], requested: Any, what: str) -> Finding:
+def _single(found: list[Any], requested: Any, what: str) -> ProbeResult:
     effective = found[0] if len(found) == 1 else (found or None)
-    return Finding(effective, f"{what}: {found or 'none'}", effective == requested)
+    return ProbeResult(effective, f"{what}: {found or 'none'}", effective == requested)
 
 
 @probe("compile")
-def compiled(seen: Observation, requested: Any) -> Finding:
+def compiled(seen: Observation, requested: Any) -> ProbeResult:
     """The model's own compiled call, and the frames compiled since the experiment began, none of which the compiler
     gave up. What transformers compiles by itself, over a static cache, goes by another call."""
     counted = dict(seen.compile_counts)
     if not counted:
-        return Finding(None, "nothing was generated yet", None)
+        return ProbeResult(None, "nothing was generated yet", None)
     own = getattr(seen.model, "_compiled_call_impl", None) is not None
     by_library = getattr(seen.model, "_compiled_call", None) is not None
     effective = own and counted["frames_compiled"] > 0 and not counted["recompile_limits"]
@@ -172,7 +172,7 @@ def compiled(seen: Observation, requested: Any) -> Finding:
     who += "; transformers compiled its decoding step" if by_library else ""
     window = seen.window_counts
     note = "" if window is None else f"; {window['frames_seen']} more frames while the window was open"
-    return Finding(effective, f"{who}; {_shown(counted)}{note}", effective == bool(requested))
+    return ProbeResult(effective, f"{who}; {_shown(counted)}{note}", effective == bool(requested))
 
 
 def _shown(counted: dict[str, int]) -> str:
@@ -180,26 +180,27 @@ def _shown(counted: dict[str, int]) -> str:
 
 
 @probe("compile_mode")
-def compile_mode(seen: Observation, requested: Any) -> Finding:
+def compile_mode(seen: Observation, requested: Any) -> ProbeResult:
     """The options that the mode stands for, in the configuration that the compiled call holds; for a mode with CUDA
     graphs, on a device that has them, the graphs that were recorded and those that were refused."""
     held = _compiler_options(seen.model)
     frames = seen.compile_counts.get("frames_compiled", 0)
     if held is None:
-        return Finding(None, "the compiled call holds no options of inductor", None if frames else False)
+        return ProbeResult(None, "the compiled call holds no options of inductor", None if frames else False)
     wanted = torch._inductor.list_mode_options(requested) if requested not in (None, "default") else {}
     # The library writes some names with a dash that the configuration has with an underscore.
     found = {name: held.get(name.replace("-", "_")) for name in wanted}
     replayed, graphs = _graphs(seen, requested)
     agrees = found == wanted and frames > 0 and replayed
     shown = ", ".join(f"{name} = {value}" for name, value in found.items()) or "no option of a mode"
-    return Finding(
+    return ProbeResult(
         requested if agrees else None, f"the compiled call holds {shown}; {frames} frames compiled{graphs}", agrees
     )
 
 
 def _graphs(seen: Observation, mode: str | None) -> tuple[bool | None, str]:
-    """Whether CUDA graphs are replayed where the mode asks for them, and a word on it; None where nobody can tell."""
+    """Whether CUDA graphs are replayed where the mode asks for them (None where that can't be known), and their number
+    in words."""
     options = torch._inductor.list_mode_options(mode) if mode not in (None, "default") else {}
     if not options.get("triton.cudagraphs") or not seen.loaded.devices.replays_graphs:
         return True, ""
@@ -212,13 +213,15 @@ def _graphs(seen: Observation, mode: str | None) -> tuple[bool | None, str]:
 
 
 @probe("compile_backend")
-def compile_backend(seen: Observation, requested: Any) -> Finding:
+def compile_backend(seen: Observation, requested: Any) -> ProbeResult:
     """The compiler that the compiled call holds, and the frames it compiled."""
     name = _compiler_name(seen.model)
     frames = seen.compile_counts.get("frames_compiled", 0)
     if name is None:
-        return Finding(None, "the model has no compiled call", False)
-    return Finding(name, f"the compiled call holds {name}; {frames} frames compiled", name == requested and frames > 0)
+        return ProbeResult(None, "the model has no compiled call", False)
+    return ProbeResult(
+        name, f"the compiled call holds {name}; {frames} frames compiled", name == requested and frames > 0
+    )
 
 
 def _compiler_options(model: Any) -> dict[str, Any] | None:
@@ -241,32 +244,32 @@ def _compiler_name(model: Any) -> str | None:
 
 
 @probe("compile_config")
-def compile_config(seen: Observation, requested: Any) -> Finding:
+def compile_config(seen: Observation, requested: Any) -> ProbeResult:
     """The configuration that transformers compiled its call with in this experiment, and the frames compiled."""
     if seen.generation_config is None:
-        return Finding(None, "nothing was generated", None)
+        return ProbeResult(None, "nothing was generated", None)
     held = seen.generation_config.compile_config
     if requested is None:
-        return Finding(None, f"compile_config = {held}", True)
+        return ProbeResult(None, f"compile_config = {held}", True)
     used = getattr(seen.model, "_last_compile_config", None)
     if getattr(seen.model, "_compiled_call", None) is None or used is None:
-        return Finding(None, f"generation held {held}; transformers compiled nothing", False)
+        return ProbeResult(None, f"generation held {held}; transformers compiled nothing", False)
     frames = seen.compile_counts.get("frames_compiled", 0)
     values = {name: getattr(used, name, None) for name in requested}
     replayed, graphs = _graphs(seen, used.mode if used.backend == "inductor" else None)
     agrees = values == requested and frames > 0 and replayed
-    return Finding(
+    return ProbeResult(
         values if agrees else None, f"transformers compiled with {values}; {frames} frames compiled{graphs}", agrees
     )
 
 
 def _revision(role: str) -> Probe:
-    def look(seen: Observation, requested: Any) -> Finding:
+    def look(seen: Observation, requested: Any) -> ProbeResult:
         snapshot = seen.snapshot(role)
         if snapshot is None:
-            return Finding(None, "nothing was loaded", requested is None)
+            return ProbeResult(None, "nothing was loaded", requested is None)
         observed = f"{snapshot.model} at {snapshot.revision}, whose file hashes were verified"
-        return Finding(snapshot.revision, observed, snapshot.revision == requested)
+        return ProbeResult(snapshot.revision, observed, snapshot.revision == requested)
 
     look.__doc__ = "The revision in the record of the snapshot that was loaded, whose file hashes were verified."
     return look
@@ -278,42 +281,42 @@ probe("adapter_revision")(_revision("adapter"))
 
 
 @probe("remote_code")
-def remote_code(seen: Observation, requested: Any) -> Finding:
+def remote_code(seen: Observation, requested: Any) -> ProbeResult:
     """Whether the model's class came from the model's repository."""
     kind = type(seen.model)
     loaded = kind.__module__.startswith("transformers_modules")
     observed = f"model class {kind.__module__}.{kind.__name__}"
     snapshot = seen.snapshot("model")
     if requested and not loaded and not (snapshot and snapshot.has_code):
-        return Finding(loaded, f"{observed}; the snapshot holds no code, so there was none to trust", None)
-    return Finding(loaded, observed, loaded == bool(requested))
+        return ProbeResult(loaded, f"{observed}; the snapshot holds no code, so there was none to trust", None)
+    return ProbeResult(loaded, observed, loaded == bool(requested))
 
 
 @probe("adapter")
-def adapter(seen: Observation, requested: Any) -> Finding:
+def adapter(seen: Observation, requested: Any) -> ProbeResult:
     """Layers of the model that peft replaced, the rank of their matrices, and the adapter that is switched on."""
     layers = [module for module in seen.model.modules() if hasattr(module, "lora_A") and len(module.lora_A)]
     if not layers:
-        return Finding(None, "no layer is adapted", requested is None)
+        return ProbeResult(None, "no layer is adapted", requested is None)
     active = sorted({str(name) for module in layers for name in module.active_adapters})
     ranks = sorted({rank for module in layers for rank in module.r.values()})
     off = sum(bool(module.disable_adapters) for module in layers)
     observed = f"{len(layers)} adapted layers of rank {ranks}, adapter {', '.join(active)} on, {off} switched off"
     works = not off and bool(active)
-    return Finding(requested if works else None, observed, works and requested is not None)
+    return ProbeResult(requested if works else None, observed, works and requested is not None)
 
 
 @probe("tf32")
-def tf32(seen: Observation, requested: Any) -> Finding:
+def tf32(seen: Observation, requested: Any) -> ProbeResult:
     """The error of a float32 product on the device: about 1e-7 in float32, 1e-4 to 1e-3 in TF32."""
     device = next((item.device for item in seen.model.parameters() if item.device.type == "cuda"), None)
     if device is None:
-        return Finding(None, "the model is on no CUDA device, and only these have TF32", None)
+        return ProbeResult(None, "the model is on no CUDA device, and only these have TF32", None)
     generator = torch.Generator().manual_seed(0)
     left, right = (torch.randn(256, 256, generator=generator).to(device) for _ in range(2))
     exact = left.double() @ right.double()
     error = float(((left @ right).double() - exact).abs().max() / exact.abs().max())
     effective = error > TF32_ERROR
-    return Finding(
+    return ProbeResult(
         effective, f"largest error of a float32 product: {error:.1e} of its largest element", effective == requested
     )

@@ -1,4 +1,4 @@
-"""What the model's own files decided, since the study does not set it: shown in the evidence, and said as warnings."""
+"""What the model's own files decided, since the study does not set it: evidence shows it, and warnings report it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from llenergymeasure.config.settings.setting_paths import PASSTHROUGH
 from llenergymeasure.engine.evidence.observe import Observation
 from llenergymeasure.engine.generation.keywords import eos_token_ids, generate_keywords
 from llenergymeasure.engine.generation.model_defaults import LIBRARY_ATTENTION, ModelChoice, choices, draft_choices
+from llenergymeasure.records.finding import warning
 
 CODE = "model-setting"
 # Fields that a study sets under another name.
@@ -35,15 +36,15 @@ def choices_of(config: ExperimentConfig, seen: Observation) -> list[ModelChoice]
 def choice_warnings(config: ExperimentConfig, seen: Observation) -> list[dict[str, str]]:
     """A warning per field, with the key of the study that would override it; one where outputs can't end by it."""
     found = [
-        {"code": CODE, "message": f"{item.file} sets {item.name} = {show(item.value)}, {_way_out(item)}"}
+        warning(CODE, f"{item.file} sets {item.name} = {show(item.value)}, {_way_out(item)}")
         for item in choices_of(config, seen)
     ]
     endless = None if seen.generation_config is None else _endless(config, seen)
-    return found if endless is None else [*found, {"code": "end-token", "message": endless}]
+    return found if endless is None else [*found, warning("end-token", endless)]
 
 
 def _endless(config: ExperimentConfig, seen: Observation) -> str | None:
-    """Where outputs should end by themselves and the token that the tokenizer ends texts with does not end them."""
+    """A warning where outputs should end by themselves and the tokenizer's end token does not end them."""
     study = generate_keywords(config, pad_token_id=0)
     if config.fixed_output or "eos_token_id" in study:
         return None

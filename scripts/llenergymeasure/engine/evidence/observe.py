@@ -117,11 +117,11 @@ def observe(seen: Observation, generator: Generator) -> None:
         try:
             seen.generated = generator.run_instrumented()
         except ExperimentFailure as failure:
-            # What the library refuses may be the model's own choice, which stands nowhere in the study.
-            told = unset_by_study(seen.loaded.defaults, generator.keywords)
-            if told is None:
+            # What the library refuses may be the model's own choice, which the study does not show.
+            hint = unset_by_study(seen.loaded.defaults, generator.keywords)
+            if hint is None:
                 raise
-            reason = f"{failure.reason} ({told})"
+            reason = f"{failure.reason} ({hint})"
             raise ExperimentFailure(failure.stage, failure.error_class, reason, failure.trace) from failure
     seen.heard, seen.library_warnings = heard, said.to_list()
     # What the generators of random numbers were really set to for this pass.

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 
 from llenergymeasure.engine.evidence.observe import Observation
-from llenergymeasure.engine.evidence.registry import Finding, probe
+from llenergymeasure.engine.evidence.registry import ProbeResult, probe
 
 AUTOMATIC = (None, "auto", "balanced", "balanced_low_0", "sequential")
 
 
 @probe("device_map")
-def device_map(seen: Observation, requested: Any) -> Finding:
+def device_map(seen: Observation, requested: Any) -> ProbeResult:
     """The device that each part of the model is on, against the map that was asked for."""
     placed = sorted({str(parameter.device) for parameter in seen.model.parameters()})
     used = getattr(seen.model, "hf_device_map", None)
@@ -25,18 +25,20 @@ def device_map(seen: Observation, requested: Any) -> Finding:
     observed += f"; map {used}" if used else ""
     if isinstance(requested, dict):
         agrees = used is not None and all(str(used.get(name)) == str(device) for name, device in requested.items())
-        return Finding(used, observed, agrees)
+        return ProbeResult(used, observed, agrees)
     if requested in AUTOMATIC:
-        return Finding(requested or _chosen(seen), observed, requested is None or used is not None or len(placed) == 1)
+        return ProbeResult(
+            requested or _chosen(seen), observed, requested is None or used is not None or len(placed) == 1
+        )
     wanted = torch.device(requested)
     agrees = all(
         torch.device(name).type == wanted.type and wanted.index in (None, torch.device(name).index) for name in placed
     )
-    return Finding(requested if agrees else placed, observed, agrees)
+    return ProbeResult(requested if agrees else placed, observed, agrees)
 
 
 def _chosen(seen: Observation) -> str:
-    """What this pipeline passed where nobody asked."""
+    """What this pipeline passed where the study does not set it."""
     given = seen.loaded.load_keywords.get("device_map", "the tensor-parallel plan")
     return f"cuda:{given['']}" if isinstance(given, dict) else str(given)
 
@@ -47,15 +49,15 @@ def _boards(places: Iterable[str]) -> list[str]:
 
 
 @probe("devices")
-def devices(seen: Observation, requested: Any) -> Finding:
+def devices(seen: Observation, requested: Any) -> ProbeResult:
     """The GPUs that hold parameters, of those that the process sees."""
     used = _boards(sorted({str(parameter.device) for parameter in seen.model.parameters()}))
     observed = f"parameters on {', '.join(used) or 'no GPU'}; {torch.cuda.device_count()} visible"
-    return Finding(len(used), observed, requested is None or len(used) == requested)
+    return ProbeResult(len(used), observed, requested is None or len(used) == requested)
 
 
 @probe("max_memory")
-def max_memory(seen: Observation, requested: Any) -> Finding:
+def max_memory(seen: Observation, requested: Any) -> ProbeResult:
     """Bytes of parameters on each device against the limit for it; what fits nowhere is offloaded."""
     from accelerate.utils import convert_file_size_to_int
 
@@ -64,10 +66,10 @@ def max_memory(seen: Observation, requested: Any) -> Finding:
         held[_memory_key(parameter.device)] += parameter.numel() * parameter.element_size()
     observed = f"parameter bytes by device: {dict(held)}"
     if not requested:
-        return Finding(None, observed, True)
+        return ProbeResult(None, observed, True)
     limits = {str(name): convert_file_size_to_int(limit) for name, limit in requested.items()}
     agrees = all(number <= limits.get(name, 0) for name, number in held.items() if name != "offloaded")
-    return Finding(requested if agrees else dict(held), observed, agrees)
+    return ProbeResult(requested if agrees else dict(held), observed, agrees)
 
 
 def _memory_key(device: torch.device) -> str:
@@ -82,10 +84,10 @@ def _name(device: str) -> str:
 
 
 @probe("replicas")
-def replicas(seen: Observation, requested: Any) -> Finding:
+def replicas(seen: Observation, requested: Any) -> ProbeResult:
     """The processes that generate: their ids, their devices, and their share of the prompts."""
     if (tensor_parallel_ranks(seen) or 1) > 1:
-        return Finding(1, "the processes share one model", requested in (None, 1))
+        return ProbeResult(1, "the processes share one model", requested in (None, 1))
     found = list(seen.replicas) or [seen.replica()]
     pids = {item.pid for item in found}
     shares = [item.prompts for item in found]
@@ -95,15 +97,15 @@ def replicas(seen: Observation, requested: Any) -> Finding:
     ]
     working = all(share is None or share > 0 for share in shares)
     agrees = len(pids) == (requested or 1) and working
-    return Finding(len(pids), "; ".join(each), agrees)
+    return ProbeResult(len(pids), "; ".join(each), agrees)
 
 
 @probe("tp_size")
-def tp_size(seen: Observation, requested: Any) -> Finding:
+def tp_size(seen: Observation, requested: Any) -> ProbeResult:
     """Processes among which the model's divided weights lie."""
     ranks = tensor_parallel_ranks(seen)
     divided, whole = _divided(seen)
-    return Finding(
+    return ProbeResult(
         ranks or 1,
         f"{divided} parameters are divided among {ranks or 1} processes, {whole} are whole",
         (ranks or 1) == requested,
@@ -111,7 +113,7 @@ def tp_size(seen: Observation, requested: Any) -> Finding:
 
 
 @probe("tp_plan")
-def tp_plan(seen: Observation, requested: Any) -> Finding:
+def tp_plan(seen: Observation, requested: Any) -> ProbeResult:
     """Which parameters are divided, and along which dimension."""
     from torch.distributed.tensor import DTensor
 
@@ -119,7 +121,7 @@ def tp_plan(seen: Observation, requested: Any) -> Finding:
         str(tuple(parameter.placements)) for parameter in seen.model.parameters() if isinstance(parameter, DTensor)
     )
     shown = ", ".join(f"{number} as {kind}" for kind, number in sorted(kinds.items())) or "none"
-    return Finding(requested if kinds else None, f"divided parameters: {shown}", bool(kinds) == bool(requested))
+    return ProbeResult(requested if kinds else None, f"divided parameters: {shown}", bool(kinds) == bool(requested))
 
 
 def _divided(seen: Observation) -> tuple[int, int]:
@@ -143,8 +145,8 @@ def tensor_parallel_ranks(seen: Observation) -> int | None:
 
 
 @probe("cpu_threads")
-def cpu_threads(seen: Observation, requested: Any) -> Finding:
+def cpu_threads(seen: Observation, requested: Any) -> ProbeResult:
     """Threads that torch uses inside an operation, in each process."""
     found = sorted({item.threads for item in seen.replicas} or {torch.get_num_threads()})
     effective = found[0] if len(found) == 1 else found
-    return Finding(effective, "torch.get_num_threads()", effective == requested)
+    return ProbeResult(effective, "torch.get_num_threads()", effective == requested)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Finding:
+class ProbeResult:
     """What a probe saw. `agrees` is None where the effect can't be seen; `observed` then says why."""
 
     effective: Any
@@ -26,7 +26,7 @@ class Finding:
     agrees: bool | None
 
 
-Probe = Callable[["Observation", Any], Finding]
+Probe = Callable[["Observation", Any], ProbeResult]
 PROBES: dict[str, Probe] = {}
 
 
@@ -44,8 +44,8 @@ def probe(*names: str) -> Callable[[Probe], Probe]:
 def collect(config: ExperimentConfig, seen: Observation, *, level: str | None = None) -> dict[str, dict[str, Any]]:
     """Evidence for every declared parameter (of one level, if given): dotted path → requested … verdict.
 
-    `default` is a parameter nobody set: the effective value is recorded all the same. `ignored` is one that was set
-    and did not take effect.
+    `default` is a parameter that is not set: the effective value is recorded all the same. `ignored` is one that was
+    set and did not take effect.
     """
     wanted = requested(config)
     block = {}
@@ -119,7 +119,7 @@ def worst_of(blocks: Sequence[Mapping[str, dict[str, Any]]]) -> dict[str, dict[s
 _BADNESS = {"default": 0, "applied": 0, "unverifiable": 1, "ignored": 2}
 
 
-def _verdict(value: Any, finding: Finding) -> str:
+def _verdict(value: Any, finding: ProbeResult) -> str:
     if value is None:
         return "default"
     if finding.agrees is None:

@@ -7,9 +7,9 @@ from typing import Any
 
 from llenergymeasure.engine.evidence.logits import ProcessorEffect
 from llenergymeasure.engine.evidence.observe import Observation
-from llenergymeasure.engine.evidence.registry import Finding, Probe, probe
+from llenergymeasure.engine.evidence.registry import Probe, ProbeResult, probe
 
-NOT_RUN = Finding(None, "nothing was generated", None)
+NOT_RUN = ProbeResult(None, "nothing was generated", None)
 Effect = Callable[[ProcessorEffect, Any], str | None]
 
 
@@ -20,17 +20,17 @@ def _processor_probe(name: str, attribute: str, neutral: Any, effect: Effect, wh
     `effect` names what contradicts the value in what was counted, or None.
     """
 
-    def look(seen: Observation, requested: Any) -> Finding:
+    def look(seen: Observation, requested: Any) -> ProbeResult:
         if seen.heard is None or seen.generation_config is None:
             return NOT_RUN
         ran = seen.heard.effect(name)
         if ran is None:
             names = ", ".join(item.name for item in seen.heard.effects if item.calls) or "none"
-            return Finding(neutral, f"no {name} ran (ran: {names})", requested == neutral)
+            return ProbeResult(neutral, f"no {name} ran (ran: {names})", requested == neutral)
         effective = getattr(ran.processor, attribute)
         wrong = effect(ran, effective)
         observed = f"{name}.{attribute} = {effective}; {ran.text()}" + (f"; {wrong}" if wrong else "")
-        return Finding(effective, observed, effective == requested and wrong is None)
+        return ProbeResult(effective, observed, effective == requested and wrong is None)
 
     look.__doc__ = what
     return look
@@ -100,20 +100,20 @@ probe("repetition_penalty")(
 
 
 @probe("do_sample")
-def do_sample(seen: Observation, requested: Any) -> Finding:
+def do_sample(seen: Observation, requested: Any) -> ProbeResult:
     """The generation mode that the library chose for the configuration it ran with."""
     if seen.generation_config is None:
         return NOT_RUN
     effective = bool(seen.generation_config.do_sample)
-    return Finding(effective, f"generation mode {mode_of(seen)}", effective == requested)
+    return ProbeResult(effective, f"generation mode {mode_of(seen)}", effective == requested)
 
 
 @probe("random_seed")
-def random_seed(seen: Observation, requested: Any) -> Finding:
+def random_seed(seen: Observation, requested: Any) -> ProbeResult:
     """The seed that torch's generator of random numbers held when the pass was over (`torch.initial_seed`)."""
     if seen.seed is None:
         return NOT_RUN
-    return Finding(seen.seed, "torch.initial_seed() after the pass", seen.seed == requested)
+    return ProbeResult(seen.seed, "torch.initial_seed() after the pass", seen.seed == requested)
 
 
 def mode_of(seen: Observation) -> str:

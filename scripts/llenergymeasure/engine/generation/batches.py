@@ -53,7 +53,7 @@ def make_batches(
     """Consecutive prompts, `batch_size` at a time (the last batch may be smaller), already on the device.
 
     Padding goes to the left: a decoder-only model continues from the last position, so pads on the right
-    would change what short prompts get. `first_request` is the number of the first prompt in the whole set.
+    would change the outputs of short prompts. `first_request` is the number of the first prompt in the whole set.
     """
     batches = []
     for first in range(0, len(prompts), batch_size):

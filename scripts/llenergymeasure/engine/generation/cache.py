@@ -1,4 +1,4 @@
-"""What a key-value cache is, in a few words: its tensors would count as the experiment's memory."""
+"""A key-value cache described without its tensors, which would count as the experiment's memory."""
 
 from __future__ import annotations
 

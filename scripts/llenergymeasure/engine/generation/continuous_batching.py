@@ -117,7 +117,7 @@ class ContinuousGenerator(Generator):
         generation_config = copy.deepcopy(self.model.generation_config)
         with library_call("generate"):
             unread = generation_config.update(**self.keywords)
-            assert not unread, f"{unread} are no settings of generate_batch; the rules have to refuse them"
+            assert not unread, f"{unread} are not settings of generate_batch; the rules have to refuse them"
             if generation_config.eos_token_id is None or not self.eos_token_ids:
                 generation_config.eos_token_id = NO_TOKEN
             manager = self.model.init_continuous_batching(

@@ -37,7 +37,7 @@ class Request:
 class Instrumented:
     """What an instrumented pass gave, for the probes.
 
-    rows: one a prompt, in order; steps: positions in the sequence after each decoding step
+    rows: one per prompt, in order; steps: positions in the sequence after each decoding step
     scheduler_options: the `ContinuousBatchingConfig` that was in force, where the library schedules
     batch_rows: prompts in each call, or in each step where the library schedules them
     cache: what the cache of the last call was; the cache itself is dropped, for it is memory of the experiment

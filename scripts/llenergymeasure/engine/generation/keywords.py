@@ -21,9 +21,9 @@ _NO_EARLY_END: Mapping[str, Any] = {"stop_strings": None, "max_time": None}
 def generate_keywords(
     config: ExperimentConfig, *, pad_token_id: int, defaults: ModelDefaults | None = None
 ) -> dict[str, Any]:
-    """Fields of the `GenerationConfig` that is generated with. None means the library's default, not passed on.
+    """Fields of the experiment's `GenerationConfig`. None means the library's default: it is not passed on.
 
-    defaults: what the model's files set; their least length is handed over, where the study sets none
+    defaults: what the model's files set; their least length is handed over where the study does not set one
     """
     given = keywords(config, "generate")
     # A model, not a setting: `generator_for` hands it over.

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from transformers import GenerationConfig
 
 from llenergymeasure.config.problems.text import first_few, show
 from llenergymeasure.config.settings.setting_paths import PASSTHROUGH
-from llenergymeasure.engine.failure import ExperimentFailure, one_line
+from llenergymeasure.engine.loading.model_files import GENERATION_FILE, ModelFiles
 
-GENERATION_FILE = "generation_config.json"
 # How the library itself calls the field: what a file sets there is not overridden by a keyword.
 LIBRARY_ATTENTION = "_attn_implementation"
 # What the measurement reads: one sequence per prompt, as a plain tensor. A model's own file may say otherwise.
@@ -109,8 +106,8 @@ class ModelChoice:
     of_draft: bool = False
 
 
-def take_defaults(model: Any, folder: Path) -> ModelDefaults:
-    """What the files set. The limits of the whole sequence's length are taken out of the model's configuration.
+def take_defaults(model: Any, files: ModelFiles) -> ModelDefaults:
+    """What the model's files set. The limits of the whole sequence's length are taken out of the model's configuration.
 
     Beside the number of new tokens, which every experiment sets, the library does not use them, and says so in the log
     in every call, also in a window. The least length is handed over where it counts (`generate_keywords`).
@@ -121,45 +118,21 @@ def take_defaults(model: Any, folder: Path) -> ModelDefaults:
     values = {
         name: value
         for name, value in held.to_dict().items()
-        # What is written out as off, and is off in the library, is no choice.
+        # A setting that the file writes as off, and that is off in the library, is not a choice.
         if name in known and value != library.get(name) and (value or library.get(name))
     }
     values = {name: value for name, value in values.items() if value is not None}
     held.max_length = held.min_length = None
-    return ModelDefaults(values, frozenset(read_generation_file(folder)), _attention(folder))
+    return ModelDefaults(values, frozenset(files.generation), _attention(files.config))
 
 
-def read_generation_file(folder: Path, owner: str = "the model") -> dict[str, Any]:
-    """The fields of a model's generation_config.json; none where it has no such file. owner: for messages
-
-    ExperimentFailure where the file can't be read: the library would go on without a word, with its own end tokens.
-    """
-    path = folder / GENERATION_FILE
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise _unreadable(owner, f"is not readable JSON ({one_line(error)})") from error
-    if not isinstance(held, dict):
-        raise _unreadable(owner, "is not a JSON object")
-    return held
-
-
-def _attention(folder: Path) -> tuple[str, str] | None:
+def _attention(config: Mapping[str, Any]) -> tuple[str, str] | None:
     """The attention implementation in config.json. LIBRARY_ATTENTION wins over what the study sets."""
-    held = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     for name in (LIBRARY_ATTENTION, "attn_implementation"):
-        value = held.get(name)
+        value = config.get(name)
         if isinstance(value, str) and value != "sdpa":
             return name, value
     return None
-
-
-def _unreadable(owner: str, why: str) -> ExperimentFailure:
-    return ExperimentFailure(
-        "load", "UnreadableFile", f"{owner}'s {GENERATION_FILE} {why}; correct it, or take it out of the folder"
-    )
 
 
 def choices(
@@ -192,12 +165,12 @@ def source_of(name: str, given: Mapping[str, Any]) -> str:
 
 
 def unset_by_study(defaults: ModelDefaults, given: Mapping[str, Any]) -> str | None:
-    """What to know of the model's files where the library refused to generate; None where they set nothing."""
+    """A hint at the model's files for a `generate` that the library refused; None where they set nothing."""
     names = [name for name in defaults.values if name not in given and name not in _SAMPLING | _DRAFT]
     if not names:
         return None
-    told = first_few(f"{name} = {show(defaults.values[name])}" for name in names)
-    return f"the model's {defaults.file_of(names[0])} sets {told}, and the study does not"
+    settings = first_few(f"{name} = {show(defaults.values[name])}" for name in names)
+    return f"the model's {defaults.file_of(names[0])} sets {settings}, and the study does not"
 
 
 def draft_choices(defaults: ModelDefaults) -> list[ModelChoice]:

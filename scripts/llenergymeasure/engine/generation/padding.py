@@ -10,12 +10,12 @@ def pad_token(tokenizer: Any, rows: int | None) -> int:
 
     rows: of the model's embedding, where known; an id that it has no row for would end `generate`
     """
-    found = (tokenizer.pad_token_id, tokenizer.eos_token_id)
-    return next((int(token) for token in found if token is not None and (rows is None or token < rows)), 0)
+    candidates = (tokenizer.pad_token_id, tokenizer.eos_token_id)
+    return next((int(token) for token in candidates if token is not None and (rows is None or token < rows)), 0)
 
 
 def padding_replaced(tokenizer: Any, rows: int | None) -> str | None:
-    """What to know where the tokenizer's own padding can't be used; None where it can, or there is none."""
+    """Why the tokenizer's own padding can't be used, and what is used instead; None where it can, or there is none."""
     own = tokenizer.pad_token_id
     if own is None or rows is None or own < rows:
         return None

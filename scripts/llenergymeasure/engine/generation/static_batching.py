@@ -1,4 +1,4 @@
-"""`model.generate()` on prepared batches, with a time stamp a token and nothing else inside the window."""
+"""`model.generate()` on prepared batches, with one time stamp per token and nothing else inside the window."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from llenergymeasure.engine.generation.stop_strings import StopStrings
 
 
 class TokenStamps(StoppingCriteria):
-    """Stamps every decoding step on the device's own clock; `generate` calls it once a step, after the token.
+    """Stamps every decoding step on the device's own clock; `generate` calls it once per step, after the token.
 
     With `first_only` it also ends generation after the first step: a prefill-only pass, with the same shapes,
     cache and compiled code as the full one.

@@ -1,4 +1,4 @@
-"""Where a row ended at a stop string: the library says nothing of it, and fills the rest of the row with padding."""
+"""Where a row ended at a stop string. The library does not report that, and fills the rest of the row with padding."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class StopStrings:
         return self._known[key]
 
     def _ends(self, sequences: torch.Tensor, width: int) -> list[int | None]:
-        found: list[int | None] = [None] * sequences.shape[0]
+        ends: list[int | None] = [None] * sequences.shape[0]
         for new in range(1, sequences.shape[1] - width + 1):
             done = self._criterion(sequences[:, : width + new], None).tolist()
-            found = [new if stopped and end is None else end for end, stopped in zip(found, done, strict=True)]
-        return found
+            ends = [new if stopped and end is None else end for end, stopped in zip(ends, done, strict=True)]
+        return ends
 
 
 def stop_strings(model: Any, given: Mapping[str, Any], tokenizer: Any) -> StopStrings | None:

@@ -1,4 +1,4 @@
-"""The quantization that a checkpoint brings along, and whether the library ran it, undid it or knows nothing of it."""
+"""The quantization that a checkpoint brings along, and whether the library ran it, undid it or does not know it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import transformers
 from transformers.quantizers.auto import AutoHfQuantizer
 
 from llenergymeasure.engine.failure import ExperimentFailure
+from llenergymeasure.records.finding import warning
 
 
 @dataclass(frozen=True)
@@ -65,4 +66,4 @@ def undone(quantization: CheckpointQuantization | None) -> list[dict[str, str]]:
         "machine has no device for that method, or the study asks for it; time, memory and energy are those of the "
         "dequantized model"
     )
-    return [{"code": "checkpoint-dequantized", "message": message}]
+    return [warning("checkpoint-dequantized", message)]

@@ -18,7 +18,7 @@ def python_header() -> Path:
 
 
 def compiler_lacks() -> str | None:
-    """What is missing, in words; None where everything is there."""
+    """What is missing, in words; None where nothing is."""
     named = os.environ.get("CC")
     if not any(shutil.which(name) for name in ((named,) if named else C_COMPILERS)):
         return f"there is no C compiler here ({named or ', '.join(C_COMPILERS)})"

@@ -1,13 +1,13 @@
-"""Whether a model fits on the GPUs that its setup claims: said with its size, theirs, and what to change.
+"""Whether a model fits on the GPUs that its setup claims. Else an error names its size, theirs, and what to change.
 
-Nothing is moved to the processor or the disk unasked: such a run would measure the bus.
+Nothing is moved to the processor or the disk unless the study asks for it: such a run would measure the bus.
 """
 
 from __future__ import annotations
 
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,21 +19,21 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.devices import asks_for_offloading, on_processor
 from llenergymeasure.engine.failure import ExperimentFailure
-from llenergymeasure.models.tensors import stored_tensors
+from llenergymeasure.engine.loading.model_files import ModelFiles
 
 # Stored in these, weights are read in the number format of `precision`.
 CONVERTED = {"F64", "F32", "F16", "BF16"}
 Board = Mapping[str, Any]
-"""As `DeviceKind.describe` tells it: name, memory_bytes."""
+"""As `DeviceKind.describe` gives it: name, memory_bytes."""
 
 
-def stored_bytes(folder: Path, dtype: torch.dtype | None) -> int:
-    """Bytes of the weights in a folder's safetensors files, from their headers; floating point ones as `dtype`.
+def stored_bytes(tensors: Iterable[tuple[str, Mapping[str, Any]]], dtype: torch.dtype | None) -> int:
+    """Bytes of the weights in safetensors files, from the entries of their headers; floating point ones as `dtype`.
 
     None leaves them as they are stored.
     """
     total = 0
-    for _, tensor in stored_tensors(folder):
+    for _, tensor in tensors:
         if dtype is not None and tensor["dtype"] in CONVERTED:
             total += torch.Size(tensor["shape"]).numel() * dtype.itemsize
         else:
@@ -43,34 +43,34 @@ def stored_bytes(folder: Path, dtype: torch.dtype | None) -> int:
 
 
 def require_fit(
-    config: ExperimentConfig, folder: Path, given: Mapping[str, Any], boards: Sequence[Board], *, quantized: bool
+    config: ExperimentConfig, files: ModelFiles, given: Mapping[str, Any], boards: Sequence[Board], *, quantized: bool
 ) -> None:
     """ExperimentFailure where the weights alone are more than the boards hold; asked before anything is read.
 
-    given: the keywords of `from_pretrained`; quantized: the folder holds quantized weights. Weights that the library
-    quantizes meanwhile, and those that the study lets go elsewhere, are not judged here.
+    given: the keywords of `from_pretrained`; quantized: the files hold quantized weights. Weights that the library
+    quantizes while loading, and those that the study lets go elsewhere, are not judged here.
     """
     room = sum(board["memory_bytes"] for board in boards)
     if not boards or asks_for_offloading(vars(config.pytorch)) or "quantization_config" in given:
         return
-    size = stored_bytes(folder, None if quantized else given["dtype"])
+    size = stored_bytes(files.tensors, None if quantized else given["dtype"])
     if size > room and not quantized:
         # The files may hold more than the model reads of them.
-        size = _module_bytes(folder, given) or size
+        size = _module_bytes(files.folder, given) or size
     if size > room:
         raise ExperimentFailure("load", "ModelTooLarge", _too_large(config, size, boards))
 
 
 @contextmanager
 def memory_explained(
-    config: ExperimentConfig, folder: Path, dtype: torch.dtype | None, boards: Sequence[Board]
+    config: ExperimentConfig, files: ModelFiles, dtype: torch.dtype | None, boards: Sequence[Board]
 ) -> Iterator[None]:
     """An accelerator's out-of-memory error says the sizes and what to change, besides what the library says."""
     try:
         yield
     except torch.OutOfMemoryError as error:
         said = str(error).split(". ")[0]
-        text = f"{_too_large(config, stored_bytes(folder, dtype), boards)} ({said})" if boards else said
+        text = f"{_too_large(config, stored_bytes(files.tensors, dtype), boards)} ({said})" if boards else said
         raise ExperimentFailure("load", type(error).__name__, text, traceback.format_exc()) from error
 
 
@@ -125,6 +125,6 @@ def _module_bytes(folder: Path, given: Mapping[str, Any]) -> int | None:
             model = AutoModelForCausalLM.from_config(
                 settings, dtype=given["dtype"], trust_remote_code=given["trust_remote_code"]
             )
-    except Exception:  # noqa: BLE001 - whatever it is, loading says it better
+    except Exception:  # noqa: BLE001 - whatever it is, loading reports it better
         return None
     return sum(parameter.numel() for parameter in model.parameters()) * given["dtype"].itemsize

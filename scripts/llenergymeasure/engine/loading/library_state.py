@@ -1,4 +1,4 @@
-"""What the libraries keep on a model from one `generate` to the next, so that no experiment begins with another's.
+"""What the libraries keep on a model from one `generate` to the next: no experiment may begin with another's state.
 
 transformers remembers the length of the longest static cache and makes every later one as long; torch's compiler
 remembers shapes, and stops compiling a function after some versions of it. All of it is put back to what it was right
@@ -16,6 +16,7 @@ import torch
 
 from llenergymeasure.engine.failure import one_line
 from llenergymeasure.engine.loading.compilation import counts
+from llenergymeasure.records.finding import warning
 
 # Attributes that `generate` sets on a model, and what they do to the next call.
 KEPT = {
@@ -45,11 +46,11 @@ class LibraryState:
             try:
                 compiler.reset()
             except (AssertionError, AttributeError, LookupError, RuntimeError) as error:
-                # No reason to lose what was measured.
+                # What was measured must not be lost for that.
                 self._not_reset = one_line(error)
 
     def warnings(self) -> list[dict[str, str]]:
-        """Where a library keeps something that `reset` does not know of. After an experiment."""
+        """A warning where a library keeps something that `reset` does not know. To be asked after an experiment."""
         return [*self._compiler_warnings(), *self._attribute_warnings()]
 
     def _compiler_warnings(self) -> list[dict[str, str]]:
@@ -59,7 +60,7 @@ class LibraryState:
             f"torch's compiler could not be reset and keeps the shapes of experiments before: {self._not_reset} "
             "(measurement.isolation: experiment)"
         )
-        return [{"code": "compiler-not-reset", "message": message}]
+        return [warning("compiler-not-reset", message)]
 
     def _attribute_warnings(self) -> list[dict[str, str]]:
         names = sorted({name for state in self._models for name in state.unknown()})
@@ -69,7 +70,7 @@ class LibraryState:
             f"generation left {', '.join(names)} on the model, which this version of the pipeline does not put back: "
             "the next experiment in the same process may see it (measurement.isolation: experiment)"
         )
-        return [{"code": "state-left-behind", "message": message}]
+        return [warning("state-left-behind", message)]
 
 
 @dataclass

@@ -13,6 +13,7 @@ from typing import Any
 from transformers.utils.logging import warning_once
 
 from llenergymeasure.config.problems.text import printable
+from llenergymeasure.records.finding import warning
 
 CODE = "library-warning"
 LIBRARIES = ("transformers", "peft", "accelerate", "bitsandbytes", "optimum", "torch")
@@ -54,7 +55,7 @@ class LibraryWarnings:
         found = [*self._messages]
         if self._left_out:
             found.append(f"{self._left_out} further warnings of the libraries are in the log only")
-        return [{"code": CODE, "message": message} for message in found]
+        return [warning(CODE, message) for message in found]
 
 
 class _Handler(logging.Handler):
@@ -75,7 +76,7 @@ class _Handler(logging.Handler):
 def library_warnings() -> Iterator[LibraryWarnings]:
     """Collect the libraries' log records from WARNING on, and Python's warnings; the log gets them as before.
 
-    What a library says only once in a process is said again: experiments that share one each have their own record.
+    What a library logs only once per process is logged again: experiments that share a process each have a record.
     """
     kept = LibraryWarnings()
     warning_once.cache_clear()

@@ -21,7 +21,7 @@ from llenergymeasure.config.devices import on_processor
 from llenergymeasure.config.settings.registry import keywords
 from llenergymeasure.engine.devices import DeviceKind, devices_of, input_device, startup_devices
 from llenergymeasure.engine.failure import ExperimentFailure, library_call
-from llenergymeasure.engine.generation.model_defaults import ModelDefaults, read_generation_file, take_defaults
+from llenergymeasure.engine.generation.model_defaults import ModelDefaults, take_defaults
 from llenergymeasure.engine.loading.checkpoint_quantization import (
     CheckpointQuantization,
     after_load,
@@ -33,6 +33,7 @@ from llenergymeasure.engine.loading.fitting import memory_explained, refuse_offl
 from llenergymeasure.engine.loading.library_state import LibraryState
 from llenergymeasure.engine.loading.library_warnings import library_warnings
 from llenergymeasure.engine.loading.load_report import check_formats, check_report
+from llenergymeasure.engine.loading.model_files import ModelFiles, read_model_files
 from llenergymeasure.engine.replicas import Alone, Group
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -109,7 +110,7 @@ def load_keywords(config: ExperimentConfig, *, has_code: bool, group: Group | No
     given["use_safetensors"] = True
     given.update(config.passthrough_kwargs.from_pretrained)
     quantization = {**keywords(config, "bitsandbytes"), **config.passthrough_kwargs.bitsandbytes}
-    # A configuration that says no to both widths makes transformers quantize all the same, to 4 bits.
+    # A configuration that turns both widths off makes transformers quantize all the same, to 4 bits.
     if quantization.get("load_in_4bit") or quantization.get("load_in_8bit"):
         given["quantization_config"] = BitsAndBytesConfig(**quantization)
     return given
@@ -143,8 +144,8 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
     devices.make_current()
     quantization = after_load(read.quantized_by, model)
     # It changes what the models hold, and the state is what they hold when an experiment begins.
-    defaults = take_defaults(model, sources.model.path)
-    its_defaults = None if sources.assistant is None else take_defaults(read.assistant, sources.assistant.path)
+    defaults = take_defaults(model, read.files)
+    its_defaults = None if read.assistant_files is None else take_defaults(read.assistant, read.assistant_files)
     if config.pytorch.attn_implementation is not None:
         _refuse_fallback(model, config.pytorch.attn_implementation, defaults)
     asked = compile_keywords(config)
@@ -173,7 +174,9 @@ class _Read:
     """What the library read from the files, with the keywords it was given and the warnings of its load reports."""
 
     model: Any
+    files: ModelFiles
     assistant: Any
+    assistant_files: ModelFiles | None
     tokenizer: Any
     given: dict[str, Any]
     quantized_by: str | None
@@ -197,12 +200,14 @@ def _read(
         weights = sources.model.quantized
         given.pop("quantization_config")
     kept = sources.model.quantized is not None
-    require_fit(config, weights, given, boards, quantized=kept)
+    files = read_model_files(weights, "the model")
+    draft = None if sources.assistant is None else read_model_files(sources.assistant.path, "the draft model")
+    require_fit(config, files, given, boards, quantized=kept)
     start = time.perf_counter()
-    with memory_explained(config, weights, None if kept else given["dtype"], boards):
+    with memory_explained(config, files, None if kept else given["dtype"], boards):
         model, warnings = _from_pretrained(weights, "the model", given)
         if method is None and not kept:
-            check_formats(model, weights)
+            check_formats(model, files.tensors)
         if sources.adapter is not None:
             report = model.load_adapter(str(sources.adapter.path), ignore_mismatched_sizes=True).to_dict()
             warnings += check_report(report, owner="the adapter", files="the adapter's files")
@@ -214,7 +219,7 @@ def _read(
     tokenizer = AutoTokenizer.from_pretrained(
         snapshot, trust_remote_code=given["trust_remote_code"], padding_side="left"
     )
-    return _Read(model, assistant, tokenizer, given, method, load_s, [*warnings, *its_warnings])
+    return _Read(model, files, assistant, draft, tokenizer, given, method, load_s, [*warnings, *its_warnings])
 
 
 def set_threads(config: ExperimentConfig, group: Group) -> None:
@@ -251,7 +256,6 @@ def _boards_for(config: ExperimentConfig, group: Group, devices: DeviceKind) -> 
 
 def _from_pretrained(folder: Path, owner: str, given: Mapping[str, Any]) -> tuple[Any, list[dict[str, str]]]:
     """The model and the warnings of its load report. ExperimentFailure where its files lack parameters."""
-    read_generation_file(folder, owner)
     # For a parameter of another shape the report names both shapes; the library's own error names none.
     model, report = AutoModelForCausalLM.from_pretrained(
         folder, **{**given, "output_loading_info": True, "ignore_mismatched_sizes": True}
@@ -282,7 +286,8 @@ def _assistant(config: ExperimentConfig, source: Source | None, model: Any) -> t
 def _import_model_code(snapshot: Path, *, trust_remote_code: bool) -> str | None:
     """Import the architecture's module now, so that the load's time is the load's and not Python's imports.
 
-    The quantization method that the files bring along, if they do. ExperimentFailure for one that nobody knows.
+    Returns the quantization method that the files bring along, if they do. ExperimentFailure for one that the library
+    does not know.
     """
     config = AutoConfig.from_pretrained(snapshot, trust_remote_code=trust_remote_code)
     if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:

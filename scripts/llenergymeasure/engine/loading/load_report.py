@@ -1,16 +1,18 @@
-"""What the library says of a load that it only logs: parameters that no file holds are drawn at random."""
+"""What the library only logs about a load: it draws parameters at random that no file holds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 
 from llenergymeasure.config.problems.text import first_few
 from llenergymeasure.engine.failure import ExperimentFailure
-from llenergymeasure.models.tensors import stored_tensors
+from llenergymeasure.records.finding import warning
+
+Tensors = Iterable[tuple[str, Mapping[str, Any]]]
+"""Name and header entry of each tensor in the files, as `stored_tensors` gives them."""
 
 
 def check_report(report: Mapping[str, Any], *, owner: str, files: str) -> list[dict[str, str]]:
@@ -42,16 +44,16 @@ def check_report(report: Mapping[str, Any], *, owner: str, files: str) -> list[d
     if not unexpected:
         return []
     message = f"{files} hold {_count(unexpected, 'tensor')} that {owner} does not use: {first_few(unexpected)}"
-    return [{"code": "weights-unexpected", "message": message}]
+    return [warning("weights-unexpected", message)]
 
 
-def check_formats(model: torch.nn.Module, folder: Path) -> None:
-    """ExperimentFailure where the files hold integers for parameters that are none.
+def check_formats(model: torch.nn.Module, tensors: Tensors) -> None:
+    """ExperimentFailure where the files hold integers for floating-point parameters.
 
     The library takes such numbers as they are: of weights that somebody quantized, their scales would be missing. Only
     for checkpoints whose config.json names no quantization.
     """
-    stored = {name: str(tensor["dtype"]) for name, tensor in stored_tensors(folder)}
+    stored = {name: str(tensor["dtype"]) for name, tensor in tensors}
     wrong = [
         f"{name} ({stored[name]})"
         for name, parameter in model.named_parameters()

@@ -17,7 +17,7 @@ from llenergymeasure.engine.devices import startup_devices
 from llenergymeasure.engine.failure import ExperimentFailure, library_call
 
 LIBRARIES = ("torch", "transformers", "bitsandbytes")
-# Of a quantized layer, what decides on its product and is in no state dict.
+# Attributes of a quantized layer that decide on its product and are not in the state dict.
 _SETTINGS = ("compute_dtype", "quant_storage", "in_features", "out_features")
 _WEIGHTS = (".safetensors", ".safetensors.index.json")
 
@@ -33,7 +33,7 @@ def write_quantized(model: Any, snapshot: Path, names: Iterable[str], folder: Pa
     """The quantized weights as safetensors, and beside them the other files of the snapshot, whose names are given.
 
     Only the weights, and in config.json the quantization, are the library's doing: it would also rewrite the settings
-    of the generation. Has to come before anything is computed, since some weights are packed again on first use.
+    of the generation. Call it before anything is computed, since some weights are packed again on first use.
     ExperimentFailure where the library can't write this model.
     """
     with library_call("quantize"):
@@ -71,7 +71,7 @@ def layers_of(model: Any) -> dict[str, str]:
 
 
 def require_same(written: dict[str, str], read: dict[str, str]) -> None:
-    """ExperimentFailure that names the first part in which the model that was read is another one."""
+    """ExperimentFailure that names the first part in which the model that was read differs from the one written."""
     for name in sorted(written.keys() | read.keys()):
         if written.get(name) != read.get(name):
             raise ExperimentFailure(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from llenergymeasure.energy import Finding, LedgerEntry, PhaseEnergy, Window, primary_energy
+from llenergymeasure.energy import LedgerEntry, PhaseEnergy, Window, primary_energy
 from llenergymeasure.energy.ledger import NO_SOURCE
 from llenergymeasure.energy.uncertainty import Component, rectangular
 from llenergymeasure.measurement.settling import TOLERANCE
+from llenergymeasure.records.finding import Finding
 
 RESIDENT = "idle_resident"
-# What others do in an idle window is taken for idle power, and taken off the run's energy.
+# What others do in an idle window counts as idle power, and is subtracted from the run's energy.
 DISTURBING = frozenset({"foreign-processes", "foreign-cpu-load"})
 
 
@@ -32,13 +33,13 @@ class Baseline:
 
 @dataclass(frozen=True)
 class _Idle:
-    found: PhaseEnergy
+    total: PhaseEnergy
     middle_s: float
 
     @property
     def power_w(self) -> float:
-        assert self.found.energy_j is not None
-        return self.found.energy_j / self.found.duration_s
+        assert self.total.energy_j is not None
+        return self.total.energy_j / self.total.duration_s
 
 
 def baseline_under(
@@ -49,10 +50,10 @@ def baseline_under(
     Power drifts with temperature, so it is the straight line between the nearest idle windows on either side, in the
     middle of the window; that line is uncertain by a rectangle as wide as the two differ (GUM 4.3.7). With an idle
     window on one side only, its power is taken as constant and the drift is not in the uncertainty: `findings_of`
-    says so. Idle power from
-    another source than the window's energy is not taken off: two instruments do not share their gain.
+    says so. Idle power from another source than the window's energy is not subtracted: two instruments do not share
+    their gain.
     """
-    idles = [idle for idle in _idle_windows(entries) if idle.found.energy_j is not None and idle.found.source == source]
+    idles = [idle for idle in _idle_windows(entries) if idle.total.energy_j is not None and idle.total.source == source]
     if not idles:
         return None, _why_none(entries, source)
     before = max((idle for idle in idles if idle.middle_s <= start_s), key=lambda idle: idle.middle_s, default=None)
@@ -76,11 +77,11 @@ def baseline_under(
         replace(
             component,
             name=f"baseline: {component.name}",
-            standard_j=component.standard_j * weight * duration_s / idle.found.duration_s,
+            standard_j=component.standard_j * weight * duration_s / idle.total.duration_s,
             kind="baseline",
         )
         for idle, weight in weights
-        for component in idle.found.components
+        for component in idle.total.components
         if component.kind != "gain"
     ]
     return (
@@ -100,7 +101,6 @@ def findings_of(windows: Sequence[Window]) -> list[Finding]:
     missing = [
         Finding(
             "baseline-missing",
-            "suspect",
             f"an idle window beside this run gave no power, so net figures lack it or their drift: {entry.device} "
             f"{entry.domain}: {entry.reason}",
         )
@@ -109,13 +109,13 @@ def findings_of(windows: Sequence[Window]) -> list[Finding]:
         if entry.energy_j is None and entry.source != NO_SOURCE
     ]
     disturbed = [
-        Finding("baseline-disturbed", "suspect", f"in an idle window beside this run: {finding.message}")
+        Finding("baseline-disturbed", f"in an idle window beside this run: {finding.message}")
         for window in windows
         for finding in window.findings
         if finding.code in DISTURBING
     ]
     restless = [
-        Finding("baseline-not-settled", "suspect", _restless_words(settling["powers_w"], settling["waited_s"]))
+        Finding("baseline-not-settled", _restless_words(settling["powers_w"], settling["waited_s"]))
         for window in windows
         if (settling := window.facts.get("settling")) is not None and settling["settled"] is False
     ]
@@ -149,7 +149,7 @@ def _idle_windows(entries: Sequence[LedgerEntry]) -> list[_Idle]:
 
 
 def _why_none(entries: Sequence[LedgerEntry], source: str | None) -> str:
-    found = primary_energy(entries, RESIDENT)
-    if found.energy_j is not None:
-        return f"idle power comes from {found.source}, energy from {source}"
-    return found.reason or "no idle power was measured (baseline.enabled)"
+    energy = primary_energy(entries, RESIDENT)
+    if energy.energy_j is not None:
+        return f"idle power comes from {energy.source}, energy from {source}"
+    return energy.reason or "no idle power was measured (baseline.enabled)"

@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from llenergymeasure.energy import Finding, LedgerEntry, PhaseEnergy, primary_energy
+from llenergymeasure.energy import LedgerEntry, PhaseEnergy, primary_energy
 from llenergymeasure.energy.uncertainty import Component
 from llenergymeasure.measurement.metrics.baselines import Baseline, baseline_under, net_components
 from llenergymeasure.measurement.metrics.budget import difference, scaled
 from llenergymeasure.measurement.metrics.prefill_decode import Part, TraceSplit, agreement
+from llenergymeasure.records.finding import Finding
 
-# What is known only where a source tells work from idling.
+# What is known only where a source can tell work from idling.
 OF_TWO_POWERS = ("net_energy_per_output_token_j", "net_energy_per_request_j", "baseline_share")
 BASELINE_METRICS = (*OF_TWO_POWERS, "baseline_power_w")
 ONE_POWER = (
-    "its source gives the same power at work as idle: an estimate from a fixed power, which tells nothing of either"
+    "its source gives the same power at work as idle: an estimate from a fixed power, which says nothing about either"
 )
 # Sums and quotients of doubles (2⁻⁵³ each, relative) differ by less than this where the powers are the same.
 ROUNDING = 1e-9
@@ -100,8 +101,8 @@ def negative_energy(figures: EnergyFigures) -> list[Finding]:
     value = figures.values
 
     def below_zero(metric: str) -> bool:
-        found = value[metric]
-        return found is not None and found < 0
+        figure = value[metric]
+        return figure is not None and figure < 0
 
     findings = []
     if below_zero("net_energy_per_request_j"):
@@ -109,20 +110,20 @@ def negative_energy(figures: EnergyFigures) -> list[Finding]:
             f"net energy is {value['net_energy_per_request_j']:.3g} J per request: {value['average_power_w']:.4g} W in "
             f"the window, {value['baseline_power_w']:.4g} W idle beside it"
         )
-        findings.append(Finding("net-energy-negative", "suspect", message))
+        findings.append(Finding("net-energy-negative", message))
     if below_zero("decode_energy_j"):
         message = (
             f"decode energy is {value['decode_energy_j']:.3g} J per request: {value['energy_per_request_j']:.4g} J in "
             f"the full window, {value['prefill_energy_j']:.4g} J in the prefill-only window"
         )
-        findings.append(Finding("decode-energy-negative", "suspect", message))
+        findings.append(Finding("decode-energy-negative", message))
     whole = f"J per request of {value['energy_per_request_j'] or 0.0:.4g} J in all, by the trace"
     if below_zero("decode_energy_trace_j"):
         message = f"decode energy is {value['decode_energy_trace_j']:.3g} {whole}"
-        findings.append(Finding("decode-energy-negative", "suspect", message))
+        findings.append(Finding("decode-energy-negative", message))
     if below_zero("prefill_energy_trace_j"):
         message = f"prefill energy is {value['prefill_energy_trace_j']:.3g} {whole}"
-        findings.append(Finding("prefill-energy-negative", "suspect", message))
+        findings.append(Finding("prefill-energy-negative", message))
     return findings
 
 

@@ -1,4 +1,4 @@
-"""Prefill and decode energy out of one window's trace: which phase ran in which piece of it."""
+"""Prefill and decode energy from one window's trace: which phase ran in which piece of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from llenergymeasure.energy import Interval
 from llenergymeasure.engine.generation.generation import Generation
 
 Floats = NDArray[np.float64]
-# Two powers are fitted: fewer pieces than this say nothing of how well.
+# Two powers are fitted: fewer pieces than this do not show how well.
 FEWEST_PIECES = 10
 # A 95 % interval of a normal quantity (GUM G.1.3).
 COVERAGE = 1.96

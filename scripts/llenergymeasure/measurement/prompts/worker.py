@@ -69,7 +69,7 @@ class Reader:
 
     def _read(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         assert self._tokenizer is not None, "it is opened first"
-        found = build_prompts(
+        prompts = build_prompts(
             DatasetConfig.model_validate(wanted["dataset"]),
             n=wanted["n_prompts"],
             max_input_tokens=wanted["max_input_tokens"],
@@ -78,10 +78,10 @@ class Reader:
             embedding_rows=self._rows,
             watch=self._say,
         )
-        planned, read = wanted["data_sha256"], found.description["file_sha256"]
+        planned, read = wanted["data_sha256"], prompts.description["file_sha256"]
         if planned is not None and read != planned:
             raise PromptError(f"{wanted['dataset']['path']} has changed since this call began; call again")
-        return {"digest": found.digest, "description": found.description}
+        return {"digest": prompts.digest, "description": prompts.description}
 
     def _say(self, place: str) -> None:
         """Tell which prompt comes next, and wait for leave: from here the manager's clock runs."""

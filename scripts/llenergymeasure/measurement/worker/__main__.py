@@ -27,7 +27,7 @@ def main() -> None:
         message = receive(connection)
         config = ExperimentConfig.model_validate(message["config"])
         prepare_meters(config.energy)
-        # Imported here: the import of torch belongs to the process, not to whoever looks at this module.
+        # Imported here, so that importing this module does not import torch.
         import transformers
         import transformers.modeling_utils  # the most of what a model imports
 

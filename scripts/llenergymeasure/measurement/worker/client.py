@@ -27,7 +27,7 @@ THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "JULIA_NUM_THREADS",
 )
-# Signals that people and schedulers send, and no library, kernel or bug does.
+# Signals that people and schedulers send; libraries, the kernel and bugs do not.
 ASKED_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -40,7 +40,7 @@ class WorkerLost(Exception):
 
 
 class WorkerStopped(Exception):
-    """Somebody told the worker to end: no result of the experiment, but the end of the job."""
+    """The worker was told to end from outside. That is not a result of the experiment; the job ends."""
 
 
 class WorkerBug(Exception):
@@ -120,7 +120,7 @@ class WorkerProcess:
         self._connection.close()
 
     def _end(self) -> WorkerLost | WorkerStopped:
-        """What the worker that answers no more died of."""
+        """Why the worker no longer answers."""
         try:
             code = self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:

@@ -19,7 +19,7 @@ from llenergymeasure.models.snapshot import SnapshotError, verify_snapshot
 
 @dataclass(frozen=True)
 class LoadOrder:
-    """How a worker loads the model: resolved intent, snapshot folder by role, compile cache, patience in seconds.
+    """How a worker loads the model: resolved intent, snapshot folder by role, compile cache, timeout in seconds.
 
     quantized: folder of the weights as they were quantized before, where there is one
     """
@@ -79,7 +79,7 @@ class Manager:
                 self._worker.kill()
 
     def load(self) -> dict[str, Any]:
-        """Start a worker and load the model, if none is there. Raises Refused."""
+        """Start a worker and load the model, unless one is there. Raises Refused."""
         if self._worker is None:
             self._verify()
             start = time.monotonic()

@@ -59,11 +59,11 @@ def _start(way: str, size: int) -> Group:
 
 
 def _end_without(replica: subprocess.Popen[bytes]) -> None:
-    """End this process when a further one did not end well: one that died before it joined would be waited for."""
+    """End this process when a further one fails: the others would wait for one that died before it joined."""
     code = replica.wait()
     if code == 0:
         return
-    # Of one that had joined, the library tells, and says more.
+    # For a process that had joined, the library reports the loss, and says more.
     time.sleep(NOTICED_S)
     print(f"a process of this experiment ended with exit code {code}", file=sys.stderr, flush=True)
     os._exit(1)

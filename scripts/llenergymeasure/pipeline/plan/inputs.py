@@ -9,7 +9,6 @@ Imports no torch: asked when the study is read.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -21,6 +20,7 @@ from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.files import content_digest, hash_file
 from llenergymeasure.models.folder import taken_files
 from llenergymeasure.models.snapshot import Snapshot, read_snapshot
+from llenergymeasure.records.atomic import write_json
 
 DATASET = "dataset"
 # A file that was written so recently may be written again within the resolution of its time stamp.
@@ -49,23 +49,20 @@ class InputDigests:
 
         intent: nested settings, as in plan.json
         """
-        found = {}
+        digests: dict[str, str | None] = {}
         dataset = intent["dataset"]
         if dataset["source"] == "file" and dataset["path"] is not None:
-            found[DATASET] = self._of_file(Path(dataset["path"]).absolute())
+            digests[DATASET] = self._of_file(Path(dataset["path"]).absolute())
         for source in sources_of(intent):
             if source.ref.kind == "folder":
-                found[source.role] = self._of_folder(source)
-        return {role: digest for role, digest in found.items() if digest is not None}
+                digests[source.role] = self._of_folder(source)
+        return {role: digest for role, digest in digests.items() if digest is not None}
 
     def keep(self) -> None:
         """Write down what was hashed. The file is small, and who loses it only hashes again."""
         if self._used == self._known:
             return
-        self._cache_file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._cache_file.with_name(f"{self._cache_file.name}.{os.getpid()}.tmp")
-        temporary.write_text(json.dumps({**self._known, **self._used}, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(self._cache_file)
+        write_json({**self._known, **self._used}, self._cache_file)
 
     def _hash_model(self, source: SourceIntent) -> str | None:
         try:

@@ -14,7 +14,7 @@ T = TypeVar("T", bound=str)
 def block_order(members: Sequence[T], design: Order, replicate: int, seed: str) -> list[T]:
     """The members in the order of one replicate (1 is the first), the same on every machine.
 
-    randomised: a permutation drawn anew for each replicate
+    randomised: another permutation in each replicate
     sequential, interleaved: as they stand
     reverse: as they stand in odd replicates, backwards in even ones, so that a steady drift cancels in pairs
     williams: a row of a Williams square over the members, which are shuffled once

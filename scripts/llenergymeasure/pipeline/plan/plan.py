@@ -10,7 +10,8 @@ Nothing here imports torch: Snakemake reads this module each time it parses the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from llenergymeasure.config.settings.protocol import MeasurementConfig, Order
@@ -65,43 +66,27 @@ def draw_plan(
     Without a `reference` the existing plan's stays, so that a study whose first value changes measures nothing
     twice; without that one either, it is the first point.
     """
-    wanted = {point.experiment_id: point for point in points}
     intents = {point.experiment_id: point.config.model_dump(mode="json") for point in points}
     before = {} if existing is None else {name: entry.inputs for name, entry in existing.experiments.items()}
     read = {name: {**before.get(name, {}), **(inputs(intent) if inputs else {})} for name, intent in intents.items()}
     kept: list[Session] = []
     if existing is not None and existing.isolation == isolation and existing.study == study:
-        for old in existing.sessions:
-            members = tuple(name for name in old.experiments if name in wanted and read[name] == before[name])
-            if members:
-                kept.append(Session(old.session_id, old.setup_id, members))
+        kept = _kept_sessions(existing, {name for name in read if read[name] == before.get(name)})
     planned = {member for session in kept for member in session.experiments}
     fresh = [point for point in points if point.experiment_id not in planned]
     sessions = [*kept, *_form_sessions(fresh, isolation, experiments_per_session, read)]
-    session_of = {member: session.session_id for session in sessions for member in session.experiments}
-    names = labels(axes, {point.experiment_id: point.axes for point in points})
     return Plan(
         study=study,
         seed=seed,
         isolation=isolation,
         replicates=replicates,
         axes=tuple(axes),
-        experiments={
-            point.experiment_id: PlannedExperiment(
-                setup_id=point.setup_id,
-                session_id=session_of[point.experiment_id],
-                config=intents[point.experiment_id],
-                axes=dict(point.axes),
-                inputs=read[point.experiment_id],
-                label=names[point.experiment_id],
-            )
-            for point in points
-        },
+        experiments=_planned_experiments(axes, points, sessions, intents, read),
         sessions=tuple(sessions),
         order=_draw_order(
             sessions, replicates if stopping is None else stopping.max_replicates, seed, design, existing
         ),
-        reference=reference or _kept_reference(study, existing, wanted) or points[0].experiment_id,
+        reference=reference or _kept_reference(study, existing, intents) or points[0].experiment_id,
         design=design,
         stopping=stopping,
         protocol=protocol or Protocol(),
@@ -150,6 +135,37 @@ def plan_of(study: Study, *, existing: Plan | None, inputs: InputsOf | None = No
 def replicate_order(plan: Plan, session: Session, replicate: int) -> list[str]:
     """The order of a session's experiments in one replicate, the same on every machine."""
     return block_order(session.experiments, plan.design, replicate, f"{plan.seed}/{session.session_id}")
+
+
+def _planned_experiments(
+    axes: Sequence[str],
+    points: Sequence[Any],
+    sessions: Sequence[Session],
+    intents: Mapping[str, Any],
+    inputs: Mapping[str, Mapping[str, str]],
+) -> dict[str, PlannedExperiment]:
+    names = labels(axes, {point.experiment_id: point.axes for point in points})
+    session_of = {member: session.session_id for session in sessions for member in session.experiments}
+    return {
+        point.experiment_id: PlannedExperiment(
+            setup_id=point.setup_id,
+            session_id=session_of[point.experiment_id],
+            config=intents[point.experiment_id],
+            axes=dict(point.axes),
+            inputs=inputs[point.experiment_id],
+            label=names[point.experiment_id],
+        )
+        for point in points
+    }
+
+
+def _kept_sessions(existing: Plan, unchanged: Collection[str]) -> list[Session]:
+    """The sessions of `existing`, with those of their experiments that are unchanged; none without any."""
+    sessions = []
+    for session in existing.sessions:
+        if members := tuple(name for name in session.experiments if name in unchanged):
+            sessions.append(replace(session, experiments=members))
+    return sessions
 
 
 def _kept_reference(study: str, existing: Plan | None, wanted: Mapping[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""The plan cut up for jobs: a small index of all of it, and a piece a setup and a session.
+"""The plan cut up for jobs: a small index of all of it, and one piece per setup and per session.
 
 A job, and a Snakemake on a cluster's node that reads the Snakefile for one job, needs its own piece and the index. So
 what a job reads does not grow with its study, and nothing is expanded twice. plan.json stays the whole and the truth.
@@ -91,6 +91,18 @@ class PlanIndex:
     def sources(self) -> list[SourceIntent]:
         """Every model, assistant and adapter of all setups, once."""
         return list({source.key: source for setup in self.setups.values() for source in setup.sources}.values())
+
+    def setup_of_job(self, wildcards: Mapping[str, str]) -> str:
+        """Id of the setup that a job holds, from its wildcards: `setup_id`, `session_id`, or `key` and `recipe`.
+
+        Of several setups that read the same quantized weights, it is the first.
+        """
+        if (setup_id := wildcards.get("setup_id")) is not None:
+            return setup_id
+        if (session_id := wildcards.get("session_id")) is not None:
+            return self.sessions[session_id].setup_id
+        quantized = f"{wildcards['key']}.quantized-{wildcards['recipe']}"
+        return next(setup_id for setup_id, setup in self.setups.items() if setup.quantized == quantized)
 
     @property
     def experiments(self) -> int:

@@ -71,12 +71,12 @@ def installed_packages() -> dict[str, str]:
 
 def metadata_folders(places: Sequence[str]) -> dict[str, str]:
     """Normalised name of a distribution → its metadata folder. Of several, the one that is imported: the first."""
-    found: dict[str, str] = {}
+    folders: dict[str, str] = {}
     for place in places:
         for entry in sorted(Path(place).glob("*.dist-info")):
             name = normalised_distribution(entry.name.removesuffix(".dist-info").rpartition("-")[0])
-            found.setdefault(name, entry.name)
-    return found
+            folders.setdefault(name, entry.name)
+    return folders
 
 
 @cache

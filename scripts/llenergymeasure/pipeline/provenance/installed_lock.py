@@ -37,8 +37,8 @@ def lock_of(packages: Mapping[str, str], folder: Path) -> Locked | None:
 
     A package that a lock names and that is not there says nothing: most locks name some for other systems.
     """
-    found = [_compared(packages, path) for name in LOCKS if (path := folder / f"{name}.txt").is_file()]
-    return min(found, key=lambda lock: len(lock.different), default=None)
+    locks = [_compared(packages, path) for name in LOCKS if (path := folder / f"{name}.txt").is_file()]
+    return min(locks, key=lambda lock: len(lock.different), default=None)
 
 
 def _compared(packages: Mapping[str, str], path: Path) -> Locked:

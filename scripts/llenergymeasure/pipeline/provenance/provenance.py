@@ -3,7 +3,7 @@
     provenance/study.yaml           the study's file, as it was written (study-1.yaml, … where there were several)
     provenance/resolved.yaml        the study as it was run: file and command line together, every default spelt out
     provenance/models.lock.yaml     the pins of its hub models, with the hashes of their files
-    provenance/calls.jsonl          a line a call of Snakemake that had something to do: when, and with which pipeline
+    provenance/calls.jsonl          one line per call of Snakemake that had something to do: when, with which pipeline
     provenance/environments/        every environment it was measured with, and the lock that one was installed from
     provenance/rerun_of.json        of a study that was measured again: what it repeats
 
@@ -88,8 +88,8 @@ def keep_environment(results: Path, fingerprint: str) -> None:
 def written_in(results: Path) -> list[Path]:
     """The study's files as they were written, in their order."""
     # A link could lead out of a folder that somebody else made.
-    found = [path for path in (results / FOLDER).glob("study*.yaml") if path.is_file() and not path.is_symlink()]
-    return sorted(found, key=lambda path: (len(path.name), path.name))
+    files = [path for path in (results / FOLDER).glob("study*.yaml") if path.is_file() and not path.is_symlink()]
+    return sorted(files, key=lambda path: (len(path.name), path.name))
 
 
 def resolved_text(study: StudyConfig) -> str:

@@ -50,7 +50,7 @@ def keep_rerun_of(results: Path, folder: Path, plan: Plan) -> None:
 
 
 def read_rerun_of(results: Path) -> dict[str, Any] | None:
-    """None where the results are no rerun. RecordError where the record can't be read."""
+    """None where the results are not of a rerun. RecordError where the record can't be read."""
     path = results / FOLDER / RERUN_OF
     if not path.exists():
         return None
@@ -69,19 +69,19 @@ def changes(
 
     boards: names of the accelerators this machine has
     """
-    found = []
+    differences = []
     if of["environments"] and environment["fingerprint"] not in of["environments"]:
         before = next(iter(of["environments"].values()))
-        found.append(f"with other packages ({_differences(before, packages) or 'other versions of Python'})")
+        differences.append(f"with other packages ({_differences(before, packages) or 'other versions of Python'})")
     if of["machines"] and not set(of["machines"]) <= {*boards, environment["cpu"]}:
         here = ", ".join(dict.fromkeys(boards)) or environment["cpu"]
-        found.append(f"on another machine ({here} instead of {', '.join(of['machines'])})")
+        differences.append(f"on another machine ({here} instead of {', '.join(of['machines'])})")
     commit = environment["git_commit"]
     if of["git_commit"] and commit and commit != of["git_commit"]:
-        found.append(f"with another commit of the pipeline ({commit[:12]} instead of {of['git_commit'][:12]})")
-    if not found:
+        differences.append(f"with another commit of the pipeline ({commit[:12]} instead of {of['git_commit'][:12]})")
+    if not differences:
         return ""
-    return printable(f"not as {of['study']} was: this rerun measures {', '.join(found)}")
+    return printable(f"not as {of['study']} was: this rerun measures {', '.join(differences)}")
 
 
 def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
@@ -94,13 +94,13 @@ def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
 
 
 def _environments(folder: Path) -> dict[str, dict[str, str]]:
-    found = {}
+    environments = {}
     for path in sorted(folder.glob("*.json")):
         record = _read(path)
         packages = record.get("packages") if isinstance(record, dict) else None
         if isinstance(packages, dict):
-            found[path.stem] = {str(name): str(version) for name, version in packages.items()}
-    return found
+            environments[path.stem] = {str(name): str(version) for name, version in packages.items()}
+    return environments
 
 
 def _machines(folder: Path, session_id: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic_core import to_json
 
 from llenergymeasure.energy import primary_energy
-from llenergymeasure.records.evidence import EvidenceRow
+from llenergymeasure.records.evidence import SettingEvidence
 from llenergymeasure.records.machine import Devices, EnvironmentRecord, Meters
 from llenergymeasure.records.measurement import (
     BudgetRow,
@@ -52,7 +52,7 @@ class CompactRecord:
     energy_j: float | None
     budget: tuple[BudgetRow, ...]
     phases_agree: bool | None
-    evidence: Mapping[str, EvidenceRow]
+    evidence: Mapping[str, SettingEvidence]
     meter_uncertainty: float | None
 
 

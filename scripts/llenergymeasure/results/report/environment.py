@@ -1,4 +1,7 @@
-"""What the runs were measured with and on, and whether that was the same for all of them."""
+"""What the runs were measured with and on, and whether that was the same for all of them.
+
+Reads raw records, as `study_reading` does.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ LIBRARIES = {"cuda": "CUDA", "cudnn": "cuDNN", "nccl": "NCCL"}
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing and its distinct values over all runs. `mixed`: they should be one value and are not."""
+    """One thing and its distinct values over all runs. mixed: there should be one value, and there are several"""
 
     name: str
     values: list[str]
@@ -23,11 +26,11 @@ class Fact:
 
 def environment_facts(records: Sequence[CompactRecord]) -> list[Fact]:
     """Machine and versions, which must be the same for all runs; then meters, models and prompts, which need not be."""
-    alike = _distinct(fact for record in records for fact in _machine(record))
-    free = _distinct(fact for record in records for fact in _material(record))
+    machine = _distinct_values(fact for record in records for fact in _machine(record))
+    material = _distinct_values(fact for record in records for fact in _material(record))
     return [
-        *(Fact(name, values, len(values) > 1) for name, values in alike.items()),
-        *(Fact(name, values, False) for name, values in free.items()),
+        *(Fact(name, values, len(values) > 1) for name, values in machine.items()),
+        *(Fact(name, values, False) for name, values in material.items()),
     ]
 
 
@@ -72,7 +75,7 @@ def _material(record: CompactRecord) -> Iterator[tuple[str, str]]:
         yield "Prompts, SHA-256", record.prompts.digest
 
 
-def _distinct(facts: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+def _distinct_values(facts: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     rows: dict[str, dict[str, None]] = {}
     for name, value in facts:
         rows.setdefault(name, {})[value] = None

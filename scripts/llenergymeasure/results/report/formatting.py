@@ -17,7 +17,7 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Scale:
-    """How a column is shown: figures are divided by `divisor`, and `unit` says in what they are then."""
+    """How a column is shown: figures are divided by `divisor`; `unit` is the unit of the result."""
 
     divisor: float
     unit: str
@@ -25,16 +25,16 @@ class Scale:
     def value(self, value: float, digits: int = 3) -> str:
         return significant(value / self.divisor, digits)
 
-    def estimate(self, found: Estimate) -> tuple[str, str | None]:
+    def estimate(self, estimate: Estimate) -> tuple[str, str | None]:
         """Mean and half width of the interval: as many places as the half width has at two digits.
 
         The mean gets four digits at most, so that a very narrow interval does not fill a table with digits.
         """
-        assert found.mean is not None
-        mean, half = found.mean / self.divisor, found.half_width
+        assert estimate.mean is not None
+        mean, half = estimate.mean / self.divisor, estimate.half_width
         if half is None:
             return significant(mean), None
-        if half <= ROUNDING * abs(found.mean):
+        if half <= ROUNDING * abs(estimate.mean):
             return significant(mean, 4), "0"
         half /= self.divisor
         # An interval wider than the figure itself needs no more digits than the figure.
@@ -46,7 +46,7 @@ class Scale:
 
 
 def scale_of(metric: str, values: Iterable[float | None]) -> Scale:
-    """The prefix that suits the middle one of the known values of a metric."""
+    """The prefix that suits the median of the known values of a metric."""
     declared = METRICS[metric]
     if declared.symbol is None:
         return Scale(1.0, declared.unit)
@@ -67,7 +67,7 @@ def unit_scale(symbol: str, values: Iterable[float | None]) -> Scale:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """Rounded to so many significant digits, without an exponent where that is readable."""
+    """Rounded to `digits` significant digits, without an exponent where that is readable."""
     if value == 0:
         return "0"
     exponent = _exponent(float(f"{value:.{digits - 1}e}"))
@@ -77,7 +77,7 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def rounded(value: float, places: int) -> str:
-    """To so many decimal places; a negative number of places rounds to tens, hundreds and so on."""
+    """Rounded to `places` decimal places; a negative number rounds to tens, hundreds and so on."""
     if places <= 0:
         return f"{round(value, places):,.0f}".replace(",", " ")
     return f"{value:,.{places}f}".replace(",", " ")
@@ -89,3 +89,17 @@ def _exponent(value: float) -> int:
 
 def percent(value: float) -> str:
     return f"{significant(100 * value, 2)} %"
+
+
+def describe_interval(estimate: Estimate, scale: Scale) -> str:
+    """`95 % interval 50.8 to 53.4, n = 3`."""
+    if estimate.low is None or estimate.high is None:
+        return "one replicate, no interval"
+    return f"95 % interval {scale.value(estimate.low)} to {scale.value(estimate.high)}, n = {estimate.n}"
+
+
+def describe_estimate(estimate: Estimate, scale: Scale) -> str:
+    """`52.1 output tokens/s, 95 % interval 50.8 to 53.4, n = 3`."""
+    if estimate.mean is None:
+        return "unknown"
+    return f"{scale.value(estimate.mean)} {scale.unit}, {describe_interval(estimate, scale)}"

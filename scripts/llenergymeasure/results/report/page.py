@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,55 +12,38 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from llenergymeasure.records.atomic import write_text
-from llenergymeasure.records.labels import configuration_parts, setup_parts
+from llenergymeasure.records.labels import configuration_parts
 from llenergymeasure.records.metrics import METRICS
 from llenergymeasure.records.schema import SCHEMA_VERSION
-from llenergymeasure.results.reading.compact import CompactRecord
 from llenergymeasure.results.reading.read import StudyResults, with_evidence
-from llenergymeasure.results.report.cost_table import cost_table
 from llenergymeasure.results.report.environment import environment_facts, machine_names
-from llenergymeasure.results.report.evidence import Finding, merged_evidence
-from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment, experiments_of, source_words
-from llenergymeasure.results.report.figures import latency_figure, memory_rows, phase_rows, scatter
-from llenergymeasure.results.report.formatting import Scale, percent, scale_of
-from llenergymeasure.results.report.output_table import output_table
-from llenergymeasure.results.report.percentile_table import percentile_table
-from llenergymeasure.results.report.phase_table import cost_heads, cost_rows, phase_table
-from llenergymeasure.results.report.precision_table import budget_table, detectable_words, ratio_table
-from llenergymeasure.results.report.ranking import Best, best, groups_by_source
-from llenergymeasure.results.report.rerun_table import rerun_table
-from llenergymeasure.results.report.tables import (
-    failure_rows,
-    ranking_groups,
-    ranking_heads,
-    ranking_scales,
-    setup_table,
-    unknown_rows,
-    warning_rows,
-)
-from llenergymeasure.results.report.terminal_summary import distinguishable
-from llenergymeasure.results.report.truncation import shown
+from llenergymeasure.results.report.experiments import Experiment, describe_source
+from llenergymeasure.results.report.figures.energy_throughput import scatter
+from llenergymeasure.results.report.figures.latencies import latency_figure
+from llenergymeasure.results.report.figures.memory import memory_figure
+from llenergymeasure.results.report.figures.phases import phase_figure
+from llenergymeasure.results.report.findings import group_by_code
+from llenergymeasure.results.report.formatting import percent
+from llenergymeasure.results.report.headlines import headlines
+from llenergymeasure.results.report.ranking import Group, groups_by_source
+from llenergymeasure.results.report.study_reading import Setup, experiments_from_study, setups_from_study
+from llenergymeasure.results.report.tables.costs import cost_table
+from llenergymeasure.results.report.tables.failures import failure_rows
+from llenergymeasure.results.report.tables.outputs import output_table
+from llenergymeasure.results.report.tables.percentiles import percentile_table
+from llenergymeasure.results.report.tables.phases import phase_table
+from llenergymeasure.results.report.tables.precision import budget_table, describe_detectable, ratio_table
+from llenergymeasure.results.report.tables.ranking import ranking_table
+from llenergymeasure.results.report.tables.rerun import rerun_table
+from llenergymeasure.results.report.tables.setups import setup_table
+from llenergymeasure.results.report.tables.token_costs import token_cost_table
+from llenergymeasure.results.report.tables.unknown import unknown_rows
+from llenergymeasure.results.report.truncation import Shown, shown
 from llenergymeasure.results.statistics.analysis import reference_of
-from llenergymeasure.results.statistics.estimates import Estimate
 from llenergymeasure.results.tables.interim import in_words
-from llenergymeasure.results.tables.load_cost import load_cost
 from llenergymeasure.results.tables.token_costs import token_costs
 
 TEMPLATES = Path(__file__).with_name("templates")
-
-
-@dataclass(frozen=True)
-class Headline:
-    """A best configuration with its figure: what a reader takes home."""
-
-    title: str
-    experiment: Experiment
-    text: str
-    unit: str
-    interval: str
-    versus: str
-    source: str | None
-    estimated: bool
 
 
 def write_report(study: StudyResults, html: Path) -> None:
@@ -77,7 +61,7 @@ def render(study: StudyResults) -> str:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = percent
-    environment.filters["source_words"] = source_words
+    environment.filters["describe_source"] = describe_source
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("report.html").render(
@@ -89,118 +73,141 @@ def render(study: StudyResults) -> str:
     )
 
 
+@dataclass(frozen=True)
+class _Contents:
+    """What several sections are made of.
+
+    groups: ranked experiments by source of energy, best first
+    numbers: experiment_id → rank inside its group, which names it in every figure and table
+    """
+
+    study: StudyResults
+    experiments: list[Experiment]
+    setups: list[Setup]
+    groups: list[Group]
+    numbers: dict[str, str]
+
+    @property
+    def ranked(self) -> list[Experiment]:
+        return [experiment for group in self.groups for experiment in group.experiments]
+
+    @property
+    def groups_with_energy(self) -> list[tuple[str, list[Experiment]]]:
+        return [(group.source, group.experiments) for group in self.groups if group.source is not None]
+
+    @property
+    def best_of_all(self) -> Shown[Experiment]:
+        """What a table of all sources shows: of very many configurations, the best of the first source."""
+        return shown(self.ranked)
+
+    def of_status(self, status: str) -> list[Experiment]:
+        return [experiment for experiment in self.experiments if experiment.status == status]
+
+
 def page(study: StudyResults) -> dict[str, Any]:
-    """Everything the template shows, by name."""
-    plan = study.plan
-    experiments = experiments_of(study)
+    """Everything the templates show, by name."""
+    experiments = experiments_from_study(study)
     groups = groups_by_source(experiments)
-    ranked = [item for group in groups for item in group.experiments]
-    # The rank inside its group names a configuration in every figure; several groups are told apart by a letter.
-    numbers = {
-        item.experiment_id: f"{chr(ord('A') + letter) if len(groups) > 1 else ''}{place}"
-        for letter, group in enumerate(groups)
-        for place, item in enumerate(group.experiments, start=1)
-    }
-    scales = ranking_scales(ranked)
-    # Tables of one source hold the best of it, those of all sources the best of the first.
-    best_of_all = shown(ranked)
-    unfolded = set(with_evidence(study.summary))
-    failures = failure_rows(experiments, study.runs.to_dict("records"))
-    suspects = [item for item in experiments if item.suspect]
-    costs = {record.setup_id: load_cost(record) for record in study.setups}
-    costs_of_tokens = token_costs(plan, study.runs)
-    with_energy = [group for group in groups if group.source is not None]
-    records: dict[str, list[CompactRecord]] = {}
-    for record in study.records:
-        records.setdefault(record.experiment_id, []).append(record)
+    contents = _Contents(study, experiments, setups_from_study(study), groups, _numbers(groups))
     return {
+        **_overview(contents),
+        **_figures(contents),
+        **_tables(contents),
+        **_problems(contents),
+        **_evidence(contents),
+    }
+
+
+def _numbers(groups: Sequence[Group]) -> dict[str, str]:
+    """Ranks; several groups are told apart by a letter."""
+    return {
+        experiment.experiment_id: f"{chr(ord('A') + letter) if len(groups) > 1 else ''}{place}"
+        for letter, group in enumerate(groups)
+        for place, experiment in enumerate(group.experiments, start=1)
+    }
+
+
+def _overview(contents: _Contents) -> dict[str, Any]:
+    """Head, cards and banners."""
+    study = contents.study
+    interim = study.plan.interim
+    return {
+        "plan": study.plan,
         "schema_version": SCHEMA_VERSION,
-        "ended": None if plan.interim is None else in_words(plan.interim),
-        "plan": plan,
-        "models": list(dict.fromkeys(entry.config["model"] for entry in plan.experiments.values())),
+        "ended": None if interim is None else in_words(interim),
+        "models": list(dict.fromkeys(entry.config["model"] for entry in study.plan.experiments.values())),
         "machines": machine_names(study.records),
-        "experiments": experiments,
-        "ranked": ranked,
-        "failed": [item for item in experiments if item.status == "failed"],
-        "invalid": [item for item in experiments if item.status == "invalid"],
-        "partial": [item for item in experiments if item.status == "partial"],
-        "headlines": [
-            *(_headline("Best by energy", best(group.experiments, ENERGY), group.source) for group in with_energy),
-            *([_headline("Best by speed", fastest, None)] if (fastest := best(ranked, SPEED)) else []),
-        ],
-        "estimated": any(group.estimated for group in with_energy),
-        "sources": [group.source for group in with_energy],
-        "no_energy": not with_energy,
-        "heads": ranking_heads(scales),
-        "groups": ranking_groups(groups, numbers, scales),
-        "outputs": output_table(experiments),
-        "rerun": rerun_table(study.rerun, experiments),
-        "best_of_all": best_of_all,
-        "scatters": [
-            figure for group in with_energy if (figure := scatter(group.experiments, numbers, group.source or ""))
-        ],
-        "phases": [(group.source, rows) for group in with_energy if (rows := phase_rows(group.experiments, numbers))],
-        "phase_tables": [
-            (group.source, table, first.left_out)
-            for group in with_energy
-            for first in [shown(group.experiments)]
-            if (table := phase_table(first.rows, numbers, records))
-        ],
-        "detectable": detectable_words(plan, study.runs, [group.source for group in with_energy]),
-        "ratios": ratio_table(study.summary, reference_of(plan), best_of_all.rows, numbers),
-        "budgets": budget_table(best_of_all.rows, numbers, records),
-        "suspects": shown(suspects),
-        "costs": cost_table(study.costs, best_of_all.rows, numbers),
-        "cost_rows": shown(cost_rows(costs_of_tokens, configuration_parts(plan))),
-        "cost_heads": cost_heads(costs_of_tokens),
-        "latencies": latency_figure(ranked, numbers, study.latencies),
-        "percentiles": percentile_table(best_of_all.rows, numbers, study.latencies),
-        "memory": memory_rows(
-            ranked,
-            numbers,
-            {name: (cost.resident_bytes, cost.load_peak_bytes) for name, cost in costs.items()},
-        ),
-        "memory_sources": list(
-            dict.fromkeys(record.memory.source for record in study.setups if record.memory is not None)
-        ),
-        "setups": setup_table(study.setups, setup_parts(plan), experiments),
-        "failures": shown(failures),
-        "warnings": warning_rows(study.records),
-        "unknown": unknown_rows(experiments),
-        "evidence": [
-            (item, *_evidence(records[item.experiment_id])) for item in experiments if item.experiment_id in unfolded
-        ],
-        "without_evidence": len(experiments) - len(unfolded),
-        "skipped": shown(plan.skipped),
-        "duplicates": shown(plan.duplicates),
-        "environment": environment_facts(study.records),
+        "experiments": contents.experiments,
+        "ranked": contents.ranked,
+        "failed": contents.of_status("failed"),
+        "invalid": contents.of_status("invalid"),
+        "partial": contents.of_status("partial"),
+        "headlines": headlines(contents.groups),
+        "estimated": any(group.estimated for group in contents.groups),
+        "sources": [source for source, _ in contents.groups_with_energy],
         "metrics": list(METRICS.values()),
+    }
+
+
+def _figures(contents: _Contents) -> dict[str, Any]:
+    numbers, ranked = contents.numbers, contents.ranked
+    costs = {setup.setup_id: setup.cost for setup in contents.setups}
+    scatters = [scatter(experiments, numbers, source) for source, experiments in contents.groups_with_energy]
+    phases = [(source, phase_figure(experiments, numbers)) for source, experiments in contents.groups_with_energy]
+    return {
+        "scatters": [figure for figure in scatters if figure is not None],
+        "phases": [(source, figure) for source, figure in phases if figure is not None],
+        "latencies": latency_figure(ranked, numbers, contents.study.latencies),
+        "memory": memory_figure(ranked, numbers, costs),
+        "memory_sources": list(dict.fromkeys(setup.memory_source for setup in contents.setups if setup.memory_source)),
+    }
+
+
+def _tables(contents: _Contents) -> dict[str, Any]:
+    study, numbers, best_of_all = contents.study, contents.numbers, contents.best_of_all
+    phase_tables = []
+    for source, experiments in contents.groups_with_energy:
+        best = shown(experiments)
+        if (table := phase_table(best.rows, numbers)) is not None:
+            phase_tables.append((source, table, best.left_out))
+    return {
+        "best_of_all": best_of_all,
+        "ranking": ranking_table(contents.groups, numbers),
+        "outputs": output_table(contents.experiments),
+        "rerun": rerun_table(study.rerun, contents.experiments),
+        "phase_tables": phase_tables,
+        "token_costs": token_cost_table(token_costs(study.plan, study.runs), configuration_parts(study.plan)),
+        "detectable": describe_detectable(
+            study.plan, study.runs, [source for source, _ in contents.groups_with_energy]
+        ),
+        "ratios": ratio_table(study.summary, reference_of(study.plan), best_of_all.rows, numbers),
+        "budgets": budget_table(best_of_all.rows, numbers),
+        "costs": cost_table(study.costs, best_of_all.rows, numbers),
+        "percentiles": percentile_table(best_of_all.rows, numbers, study.latencies),
+        "setups": setup_table(contents.setups, contents.experiments),
+    }
+
+
+def _problems(contents: _Contents) -> dict[str, Any]:
+    """Failures, doubts and warnings, and what the plan left out."""
+    study, experiments = contents.study, contents.experiments
+    return {
+        "failures": shown(failure_rows(experiments, study.runs.to_dict("records"))),
+        "doubts": group_by_code(finding for experiment in experiments for finding in experiment.doubts),
+        "suspects": shown([experiment for experiment in experiments if experiment.suspect]),
+        "warnings": group_by_code(finding for experiment in experiments for finding in experiment.warnings),
+        "unknown": unknown_rows(experiments),
+        "skipped": shown(study.plan.skipped),
+        "duplicates": shown(study.plan.duplicates),
         "left_out": study.left_out,
     }
 
 
-def _headline(title: str, found: Best | None, source: str | None) -> Headline:
-    assert found is not None, "a group holds experiments with the figure it is ranked by"
-    item, figure = found.first, found.first.estimates[found.metric]
-    scale = scale_of(found.metric, [figure.mean])
-    text, _ = scale.estimate(figure)
-    estimated = METRICS[found.metric].energy and item.estimated
-    interval = _interval_text(figure, scale)
-    if found.metric in item.expanded95:
-        interval += f"; ± {scale.value(item.expanded95[found.metric])} with the instrument"
-    return Headline(title, item, text, scale.unit, interval, distinguishable(found), source, estimated)
-
-
-def _interval_text(figure: Estimate, scale: Scale) -> str:
-    if figure.low is None or figure.high is None:
-        return "one replicate, no interval"
-    return f"95 % interval {scale.value(figure.low)} to {scale.value(figure.high)}, n = {figure.n}"
-
-
-def _evidence(records: list[CompactRecord]) -> tuple[list[Finding], list[Finding]]:
-    """What was asked for, and what was left at the library's default."""
-    found = merged_evidence(records)
-    return (
-        [item for item in found if item.verdict != "default"],
-        [item for item in found if item.verdict == "default"],
-    )
+def _evidence(contents: _Contents) -> dict[str, Any]:
+    """Evidence of the experiments that the page unfolds, and what all of them were measured on."""
+    unfolded = set(with_evidence(contents.study.summary))
+    return {
+        "evidence": [experiment for experiment in contents.experiments if experiment.experiment_id in unfolded],
+        "without_evidence": len(contents.experiments) - len(unfolded),
+        "environment": environment_facts(contents.study.records),
+    }

@@ -30,8 +30,8 @@ class Group:
 class Best:
     """The best by one metric, the runner-up, and how many times larger the runner-up's figure is.
 
-    detectable: the smallest relative difference of such two that most studies like this one find; None without
-    replicates
+    detectable: the smallest relative difference of such a pair that most studies like this one detect; None without
+        replicates
     """
 
     metric: str
@@ -46,53 +46,54 @@ def groups_by_source(experiments: Sequence[Experiment]) -> list[Group]:
 
     Inside a group by energy per output token, lowest first; where energy is unknown, by throughput.
     """
-    ranked = [item for item in experiments if item.ranked]
-    known = [item for item in ranked if item.mean(ENERGY) is not None]
-    sources = sorted({item.energy_source or "" for item in known}, key=lambda source: (is_estimated(source), source))
-    groups = [
-        Group(source, in_order([item for item in known if (item.energy_source or "") == source], ENERGY))
-        for source in sources
-    ]
-    rest = [item for item in ranked if item.mean(ENERGY) is None]
-    return [*groups, Group(None, in_order(rest, SPEED))] if rest else groups
+    ranked = [experiment for experiment in experiments if experiment.ranked]
+    by_source: dict[str, list[Experiment]] = {}
+    for experiment in ranked:
+        if experiment.mean(ENERGY) is not None:
+            by_source.setdefault(experiment.energy_source or "", []).append(experiment)
+    sources = sorted(by_source, key=lambda source: (is_estimated(source), source))
+    groups = [Group(source, in_order(by_source[source], ENERGY)) for source in sources]
+    unknown = [experiment for experiment in ranked if experiment.mean(ENERGY) is None]
+    return [*groups, Group(None, in_order(unknown, SPEED))] if unknown else groups
 
 
 def in_order(experiments: Sequence[Experiment], metric: str) -> list[Experiment]:
     """Best first by the mean; unknown ones last. Equal ones keep the plan's order."""
     sign = -1 if METRICS[metric].higher_is_better else 1
 
-    def key(item: Experiment) -> tuple[bool, float]:
-        mean = item.mean(metric)
+    def key(experiment: Experiment) -> tuple[bool, float]:
+        mean = experiment.mean(metric)
         return mean is None, 0.0 if mean is None else sign * mean
 
     return sorted(experiments, key=key)
 
 
 def best(experiments: Sequence[Experiment], metric: str) -> Best | None:
-    """The best of these, which must have figures that may be compared; None where nobody has one."""
-    known = [item for item in in_order(experiments, metric) if item.mean(metric) is not None]
+    """The best of these, whose figures must be comparable; None where none has a figure."""
+    known = [experiment for experiment in in_order(experiments, metric) if experiment.mean(metric) is not None]
     if not known:
         return None
     if len(known) == 1:
         return Best(metric, known[0], None, None)
     first, second = known[:2]
     # A figure that is not positive has no logarithm.
-    if any(value <= 0 for item in (first, second) for value in item.values[metric].values()):
+    if any(value <= 0 for experiment in (first, second) for value in experiment.values[metric].values()):
         return Best(metric, first, second, None)
     analysis = _analysis(known, metric)
     others = [name for name in analysis.values if name != first.experiment_id]
-    # Both were picked by their figures, so the interval holds for all pairs of these experiments at once.
-    among = comparisons_among(analysis, [first.experiment_id, *others])
-    ratio = ratios_of(analysis, among, others, first.experiment_id)[second.experiment_id]
+    # Both were picked by their figures, so the interval must hold for all pairs of these experiments at once.
+    comparisons = comparisons_among(analysis, [first.experiment_id, *others])
+    ratio = ratios_of(analysis, comparisons, others, first.experiment_id)[second.experiment_id]
     same_session = first.session_id == second.session_id
-    change = next((it.change for it in detectable(analysis, among) if it.same_session == same_session), None)
-    return Best(metric, first, second, ratio, change)
+    changes = {difference.same_session: difference.change for difference in detectable(analysis, comparisons)}
+    return Best(metric, first, second, ratio, changes.get(same_session))
 
 
 def _analysis(known: Sequence[Experiment], metric: str) -> SplitPlot:
-    positive = [item for item in known if min(item.values[metric].values()) > 0]
-    values = {item.experiment_id: item.values[metric] for item in positive}
-    return analyse(values, {item.experiment_id: item.session_id for item in positive}, positive[0].level)
+    positive = [experiment for experiment in known if min(experiment.values[metric].values()) > 0]
+    values = {experiment.experiment_id: experiment.values[metric] for experiment in positive}
+    sessions = {experiment.experiment_id: experiment.session_id for experiment in positive}
+    return analyse(values, sessions, positive[0].level)
 
 
 def pareto_front(experiments: Sequence[Experiment]) -> list[Experiment]:
@@ -100,22 +101,26 @@ def pareto_front(experiments: Sequence[Experiment]) -> list[Experiment]:
 
     One as good as another in both, and better in one, beats it. Of equals all stay.
     """
-    known = [item for item in experiments if item.mean(ENERGY) is not None and item.mean(SPEED) is not None]
+    known = [
+        experiment
+        for experiment in experiments
+        if experiment.mean(ENERGY) is not None and experiment.mean(SPEED) is not None
+    ]
     front: list[Experiment] = []
     best_energy = float("inf")
     # From the fastest to the slowest: of each speed those that need the least, if that is less than all faster ones.
     for _, equals in groupby(sorted(known, key=_speed, reverse=True), key=_speed):
         same_speed = list(equals)
-        least = min(_energy(item) for item in same_speed)
+        least = min(map(_energy, same_speed))
         if least < best_energy:
-            front += [item for item in reversed(same_speed) if _energy(item) == least]
+            front += [experiment for experiment in reversed(same_speed) if _energy(experiment) == least]
             best_energy = least
     return front[::-1]
 
 
-def _speed(item: Experiment) -> float:
-    return item.mean(SPEED) or 0.0
+def _speed(experiment: Experiment) -> float:
+    return experiment.mean(SPEED) or 0.0
 
 
-def _energy(item: Experiment) -> float:
-    return item.mean(ENERGY) or 0.0
+def _energy(experiment: Experiment) -> float:
+    return experiment.mean(ENERGY) or 0.0

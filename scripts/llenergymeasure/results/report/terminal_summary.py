@@ -2,110 +2,119 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from llenergymeasure.config.problems.text import first_few, printable, shortened
 from llenergymeasure.results.reading.read import StudyResults
-from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment, experiments_of, source_words
-from llenergymeasure.results.report.formatting import Scale, percent, scale_of
+from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment, describe_source
+from llenergymeasure.results.report.findings import group_by_code
+from llenergymeasure.results.report.formatting import scale_of
+from llenergymeasure.results.report.headlines import describe_comparison
 from llenergymeasure.results.report.ranking import Best, best, groups_by_source
-from llenergymeasure.results.report.rerun_table import in_words as in_words_of_rerun
+from llenergymeasure.results.report.study_reading import experiments_from_study
+from llenergymeasure.results.report.tables.rerun import describe_rerun
 from llenergymeasure.results.tables.interim import in_words
+
+# How many reasons of failures are shown, and how many letters of each.
+REASONS, LETTERS = 2, 160
 
 
 def five_lines(study: StudyResults, report: Path) -> str:
     """Study, best by energy, best by speed, failures and warnings, where the report is; a sixth for a rerun."""
-    experiments = experiments_of(study)
-    ranked = [item for item in experiments if item.ranked]
-    counts = [f"{len(ranked)} measured"]
-    counts += [f"{number} {status}" for status in ("failed", "invalid") if (number := _count(experiments, status))]
-    replicates = study.plan.replicates
-    tally = f"{len(experiments)} experiments × {replicates} replicate{'' if replicates == 1 else 's'}"
-    ended = "" if study.plan.interim is None else f"; {in_words(study.plan.interim)}"
+    experiments = experiments_from_study(study)
+    ranked = [experiment for experiment in experiments if experiment.ranked]
+    warnings = int(study.summary["warnings"].sum())
     lines = (
-        ("study:          ", f"{study.plan.study} · {tally}: {', '.join(counts)}{ended}"),
-        ("best by energy: ", _by_energy(experiments)),
-        ("best by speed:  ", _sentence(best(ranked, SPEED))),
-        ("failures:       ", _failures(experiments, int(study.summary["warnings"].sum()))),
-        *([] if study.rerun is None else [("rerun of:       ", _rerun(study.rerun))]),
+        ("study:          ", _describe_study(study, experiments)),
+        ("best by energy: ", _best_by_energy(experiments)),
+        ("best by speed:  ", _describe_best(best(ranked, SPEED))),
+        ("failures:       ", _describe_failures(experiments, _describe_doubts(experiments, warnings))),
+        *([] if study.rerun is None else [("rerun of:       ", _describe_rerun(study.rerun))]),
         ("report:         ", str(report)),
     )
     return "".join(f"{title}{printable(text)}\n" for title, text in lines)
 
 
-def distinguishable(found: Best) -> str:
-    """What the data say about the first against the second, in words."""
-    if found.second is None:
-        return "nothing to compare with"
-    versus = f"the second, {found.second.label}"
-    if found.ratio is None:
-        return f"can't be compared with {versus}: a figure is missing or not positive"
-    if found.ratio.low is None or found.ratio.high is None:
-        return f"with one replicate nobody can tell it from {versus}"
-    value, low, high = found.ratio.value, found.ratio.low, found.ratio.high
-    times = f"which has {value:.3g} times this figure (95 % interval {low:.3g} to {high:.3g})"
-    if found.ratio.distinguishable or found.detectable is None:
-        return f"{'' if found.ratio.distinguishable else 'not '}distinguishable from {versus}, {times}"
-    found_usually = f"a difference of {percent(found.detectable)} would usually be found"
-    return f"not distinguishable from {versus}, {times}; {found_usually}"
+def _describe_study(study: StudyResults, experiments: Sequence[Experiment]) -> str:
+    measured = sum(experiment.ranked for experiment in experiments)
+    counts = [f"{measured} measured", *_counts(experiments, ("failed", "invalid"))]
+    tally = f"{len(experiments)} experiments × {_plural(study.plan.replicates, 'replicate')}"
+    interim = study.plan.interim
+    ended = "" if interim is None else f"; {in_words(interim)}"
+    return f"{study.plan.study} · {tally}: {', '.join(counts)}{ended}"
 
 
-def _rerun(comparison: pd.DataFrame) -> str:
-    return f"{comparison['rerun_of'].iloc[0]} · {in_words_of_rerun(comparison)}"
-
-
-def _by_energy(experiments: list[Experiment]) -> str:
+def _best_by_energy(experiments: Sequence[Experiment]) -> str:
     # Measured and estimated joules are never compared with each other: each source has its own best.
-    known = [group for group in groups_by_source(experiments) if group.source is not None]
-    sentences = [f"{_sentence(best(group.experiments, ENERGY))} [{_marked(group.source or '')}]" for group in known]
-    return "; ".join(sentences) or "unknown, no experiment has an energy figure"
+    sentences = [
+        f"{_describe_best(best(group.experiments, ENERGY))} [{_mark_estimate(describe_source(group.source))}]"
+        for group in groups_by_source(experiments)
+        if group.source is not None
+    ]
+    return "; ".join(sentences) or "unknown: no experiment has an energy figure"
 
 
-def _marked(source: str) -> str:
-    return source_words(source).replace("estimated", "ESTIMATED")
+def _mark_estimate(source: str) -> str:
+    return source.replace("estimated", "ESTIMATED")
 
 
-def _sentence(found: Best | None) -> str:
-    if found is None:
-        return "unknown, nothing was measured"
-    figure = found.first.estimates[found.metric]
-    assert figure.mean is not None
-    scale: Scale = scale_of(found.metric, [figure.mean])
-    if figure.low is None or figure.high is None:
+def _describe_best(winner: Best | None) -> str:
+    if winner is None:
+        return "unknown: nothing was measured"
+    experiment, estimate = winner.first, winner.first.estimates[winner.metric]
+    assert estimate.mean is not None
+    scale = scale_of(winner.metric, [estimate.mean])
+    if estimate.low is None or estimate.high is None:
         spread = "one replicate, no interval"
     else:
-        spread = f"95 % interval {scale.value(figure.low)} to {scale.value(figure.high)}, n={figure.n}"
-        if found.metric in found.first.expanded95:
-            spread += f"; ± {scale.value(found.first.expanded95[found.metric])} with the instrument"
-    versus = "" if found.second is None else f"; {distinguishable(found)}"
-    return (
-        f"{found.first.label} · {scale.value(figure.mean)} {scale.unit} ({spread}){versus}{other_output(found.first)}"
-    )
+        spread = f"95 % interval {scale.value(estimate.low)} to {scale.value(estimate.high)}, n={estimate.n}"
+        if winner.metric in experiment.expanded95:
+            spread += f"; ± {scale.value(experiment.expanded95[winner.metric])} with the instrument's uncertainty"
+    second = "" if winner.second is None else f"; {describe_comparison(winner)}"
+    figure = f"{scale.value(estimate.mean)} {scale.unit}"
+    return f"{experiment.label} · {figure} ({spread}){second}{_describe_other_output(experiment)}"
 
 
-def other_output(item: Experiment) -> str:
-    """What must be said beside a best figure: that this configuration says something else than the reference."""
-    found = item.comparison
-    if not found.differs:
+def _describe_other_output(experiment: Experiment) -> str:
+    """What must be said beside a best figure: that this configuration generates something else than the reference."""
+    if not experiment.comparison.differs:
         return ""
-    return f"; its output is not the reference's: it differs from token {found.first_difference}"
+    return f"; its output differs from the reference's from token {experiment.comparison.first_difference}"
 
 
-def _count(experiments: list[Experiment], status: str) -> int:
-    return sum(item.status == status for item in experiments)
+def _describe_failures(experiments: Sequence[Experiment], doubts: str) -> str:
+    incomplete = [experiment for experiment in experiments if experiment.status != "ok"]
+    if not incomplete:
+        return f"no failures, {doubts}"
+    counts = ", ".join(_counts(experiments, ("failed", "invalid", "partial")))
+    reasons = list(dict.fromkeys(f"{experiment.label}: {experiment.reason}" for experiment in incomplete))
+    first = first_few((shortened(reason, LETTERS) for reason in reasons), REASONS, "; ")
+    return f"{counts}, {doubts}; {first}"
 
 
-def _failures(experiments: list[Experiment], warnings: int) -> str:
-    noted = f"{warnings} warning{'' if warnings == 1 else 's'}" if warnings else "no warnings"
-    if suspect := sum(item.suspect for item in experiments):
-        noted += f", {suspect} suspect (see the report)"
-    bad = [item for item in experiments if item.status != "ok"]
-    if not bad:
-        return f"no failures, {noted}"
-    counts = ", ".join(
-        f"{number} {status}" for status in ("failed", "invalid", "partial") if (number := _count(experiments, status))
-    )
-    reasons = list(dict.fromkeys(f"{item.label}: {item.reason}" for item in bad))
-    return f"{counts}, {noted}; {first_few((shortened(reason, 160) for reason in reasons), 2, '; ')}"
+def _describe_doubts(experiments: Sequence[Experiment], warnings: int) -> str:
+    """`2 warnings, 1 suspect (clock-fell; see the report)`: the codes say why."""
+    noted = _plural(warnings, "warning") if warnings else "no warnings"
+    suspect = [experiment for experiment in experiments if experiment.suspect]
+    if not suspect:
+        return noted
+    groups = group_by_code(finding for experiment in suspect for finding in experiment.doubts)
+    codes = ", ".join(group.code for group in groups)
+    return f"{noted}, {len(suspect)} suspect ({codes}; see the report)"
+
+
+def _describe_rerun(comparison: pd.DataFrame) -> str:
+    return f"{comparison['rerun_of'].iloc[0]} · {describe_rerun(comparison)}"
+
+
+def _counts(experiments: Sequence[Experiment], statuses: Sequence[str]) -> list[str]:
+    """`2 failed`, for each status that an experiment has."""
+    numbers = {status: sum(experiment.status == status for experiment in experiments) for status in statuses}
+    return [f"{number} {status}" for status, number in numbers.items() if number]
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

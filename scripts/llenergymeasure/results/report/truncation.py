@@ -1,4 +1,4 @@
-"""How much of a large study the page shows: nobody reads ten thousand rows, and no browser likes them."""
+"""How much of a large study the page shows: nobody reads ten thousand rows, and browsers are slow with them."""
 
 from __future__ import annotations
 

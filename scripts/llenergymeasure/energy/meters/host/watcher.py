@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from llenergymeasure.energy.clock import Clock
-from llenergymeasure.energy.findings import Finding
 from llenergymeasure.energy.ledger import ESTIMATED, MEASURED, NO_SOURCE, Finished, LedgerEntry, Span
 from llenergymeasure.energy.meters.host import readings as host_readings
 from llenergymeasure.energy.meters.host.readings import TICK_S, Busy
+from llenergymeasure.records.finding import Finding
 
 T = TypeVar("T")
 
@@ -127,7 +127,7 @@ def _foreign(
         )
     else:
         return []
-    return [Finding("foreign-cpu-load", "suspect", message)]
+    return [Finding("foreign-cpu-load", message)]
 
 
 def _is_of_the_host(entries: Sequence[LedgerEntry]) -> bool:
@@ -159,7 +159,7 @@ def _governor(start: _Edge, end: _Edge, facts: dict[str, Any]) -> list[Finding]:
         f"the governor of {len(changed)} of {len(after)} frequency policies changed in the window: {first} from "
         f"{before[first]} to {after[first]}"
     )
-    return [Finding("governor-changed", "suspect", message)]
+    return [Finding("governor-changed", message)]
 
 
 def _tried(read: Callable[[], T]) -> T | str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
 import pynvml
 
-from llenergymeasure.energy.clock import Clock
+from llenergymeasure.energy.clock import CLOCK, Clock
 from llenergymeasure.energy.integration.sensors import family_of
 from llenergymeasure.energy.integration.ticks import CounterFailed, CounterReading, Period, read_counter
 from llenergymeasure.energy.meters.nvml.board import board_facts
@@ -32,6 +32,8 @@ class NvmlDevice:
     `counter_missing` and `power_missing` hold the reason where a reading cannot be had, else None; `missing` the
     sensors that do not work, with the driver's answer.
     """
+
+    domain = "gpu"
 
     def __init__(self, board: Board, handle: Any, clock: Clock) -> None:
         self.board = board
@@ -67,6 +69,11 @@ class NvmlDevice:
             lambda: pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle),
             lambda: pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle),
         )
+
+    @property
+    def address(self) -> dict[str, Any]:
+        """What another process opens the board by; see `board_opener`."""
+        return asdict(self.board)
 
     def energy_mj(self) -> int:
         """Millijoules since the driver was loaded. Raises CounterFailed."""
@@ -158,6 +165,17 @@ class NvmlDevice:
                 return read
         self.missing[name] = str(answer)
         return None
+
+
+def board_opener() -> Callable[[Mapping[str, Any]], NvmlDevice]:
+    """For the sampler's process: start NVML there; what it returns opens a board by its address."""
+    pynvml.nvmlInit()
+
+    def open_board(address: Mapping[str, Any]) -> NvmlDevice:
+        board = Board(**address)
+        return NvmlDevice(board, pynvml.nvmlDeviceGetHandleByUUID(board.uuid), CLOCK)
+
+    return open_board
 
 
 def _is_lost(error: pynvml.NVMLError) -> bool:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from llenergymeasure.energy.findings import Finding
 from llenergymeasure.energy.meters.nvml.device import NvmlDevice
 from llenergymeasure.energy.meters.nvml.processes import OtherProcess
 from llenergymeasure.energy.meters.nvml.state import BoardState
 from llenergymeasure.energy.meters.nvml.throttle import POWER_CAP, Throttled, throttling
-from llenergymeasure.energy.sampling.power_sampler import PowerReading
+from llenergymeasure.energy.sampling.loop import PowerReading
+from llenergymeasure.records.finding import Finding
 
 # The SM clock at the end of a window, against that at its beginning: medians of the outer thirds.
 CLOCK_FALL = 0.05
@@ -21,10 +21,6 @@ FEWEST_SAMPLES = 6
 THROTTLED_SHARE = 0.01
 # A compositor that draws now and then stays below; a program that computes does not.
 FOREIGN_SM_PERCENT = 2.0
-
-
-def lost(uuid: str, phase: str) -> Finding:
-    return Finding("device-lost", "invalid", f"{uuid}: the driver lost the device in phase {phase}")
 
 
 def findings_of(
@@ -113,7 +109,7 @@ def _throttled(
             )
     if not causes:
         return None
-    return Finding("throttled", "suspect", f"{uuid} was held back in phase {phase}: {'; '.join(causes)}")
+    return Finding("throttled", f"{uuid} was held back in phase {phase}: {'; '.join(causes)}")
 
 
 def _limit_is_lowered(state: BoardState) -> bool:
@@ -132,14 +128,14 @@ def _falling_clock(uuid: str, phase: str, readings: Sequence[PowerReading]) -> F
     message = (
         f"{uuid}: the SM clock fell from {first:.0f} to {last:.0f} MHz in phase {phase}, by {1 - last / first:.0%}"
     )
-    return Finding("clock-fell", "suspect", message)
+    return Finding("clock-fell", message)
 
 
 def _ecc(uuid: str, phase: str, before: BoardState, after: BoardState) -> Finding | None:
     rise = _rise(before, after, "uncorrected_ecc_errors")
     if not rise:
         return None
-    return Finding("ecc-errors", "invalid", f"{uuid}: {rise} uncorrected ECC errors in phase {phase}")
+    return Finding("ecc-errors", f"{uuid}: {rise} uncorrected ECC errors in phase {phase}")
 
 
 def _foreign(uuid: str, phase: str, before: BoardState, after: BoardState) -> Finding | None:
@@ -150,13 +146,13 @@ def _foreign(uuid: str, phase: str, before: BoardState, after: BoardState) -> Fi
     using = [f"{other.pid} ({other.sm_percent:.0f} %)" for other in others if _uses(other)]
     if using:
         message = f"{uuid} was shared in phase {phase} with processes that used its SMs: {', '.join(using)}"
-        return Finding("foreign-processes", "suspect", message)
+        return Finding("foreign-processes", message)
     unknown = {other.pid for other in (*before.processes.others, *others) if other.sm_percent is None and other.compute}
     if not unknown:
         return None
     listed = ", ".join(str(pid) for pid in sorted(unknown))
     message = f"{uuid} was shared in phase {phase} with processes whose use the driver does not tell: {listed}"
-    return Finding("foreign-processes", "suspect", message)
+    return Finding("foreign-processes", message)
 
 
 def _uses(other: OtherProcess) -> bool:

@@ -59,15 +59,15 @@ def _open(context: MeterContext) -> NvmlMeter:
     for device in devices:
         device.tick_period = periods.get(device.uuid)
         if device.superchip:
-            context.warn("nvml_counter_refused", f"{device.uuid} is {device.counter_missing}")
+            context.warn("nvml-counter-refused", f"{device.uuid} is {device.counter_missing}")
         elif device.counter_missing:
             context.warn(
-                "nvml_counter_missing",
+                "nvml-counter-missing",
                 f"{device.uuid} has no total-energy counter ({device.counter_missing}); power is integrated instead",
             )
         if device.missing:
             sensors = "; ".join(f"{name}: {answer}" for name, answer in device.missing.items())
-            context.warn("nvml_sensor_missing", f"{device.uuid} does not tell its {sensors}")
+            context.warn("nvml-sensor-missing", f"{device.uuid} does not tell its {sensors}")
     return NvmlMeter(context, devices, visible, selection)
 
 

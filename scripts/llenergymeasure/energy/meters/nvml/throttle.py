@@ -9,7 +9,7 @@ from typing import Any
 
 import pynvml
 
-from llenergymeasure.energy.sampling.power_sampler import PowerReading
+from llenergymeasure.energy.sampling.loop import PowerReading
 
 POWER_CAP = "sw_power_cap"
 # All by number: older bindings lack some of the names. The names in nvidia-ml-py 13 stand beside them.

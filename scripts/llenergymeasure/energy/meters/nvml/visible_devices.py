@@ -52,7 +52,7 @@ def select_boards(boards: Sequence[Board], environment: Mapping[str, str]) -> Se
             if token not in ("", "-1", "NoDevFiles"):
                 selection.caveats.append(
                     (
-                        "visible_devices",
+                        "visible-devices",
                         f"CUDA_VISIBLE_DEVICES={listed}: {token!r} names no GPU here; "
                         "CUDA ignores it and what follows it",
                     )
@@ -65,7 +65,7 @@ def select_boards(boards: Sequence[Board], environment: Mapping[str, str]) -> Se
         selection.order_uncertain = True
         selection.caveats.append(
             (
-                "device_order",
+                "device-order",
                 f"CUDA_VISIBLE_DEVICES={listed} counts GPUs by speed and NVML by PCI bus, and this "
                 "machine mixes models: until the model is loaded the metered GPU may be another one; "
                 "set CUDA_DEVICE_ORDER=PCI_BUS_ID or list UUIDs",

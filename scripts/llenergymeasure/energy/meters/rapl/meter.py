@@ -145,12 +145,12 @@ class RaplMeter:
         trouble = None
         if self._reader.death is not None:
             trouble = f"the power trace of phase {phase} is incomplete: {self._reader.death}"
-            self._warn("rapl_reader_died", trouble)
+            self._warn("rapl-reader-died", trouble)
         for zone in self._zones:
             errors = [error for each in self._looks if isinstance(error := each.values[zone.label], str)]
             if errors:
                 self._warn(
-                    "rapl_read_failed",
+                    "rapl-read-failed",
                     f"{zone.label}: {len(errors)} of {len(self._looks)} readings failed in phase {phase}: {errors[0]}",
                 )
         return trouble

@@ -1,0 +1,89 @@
+"""What Snakemake was called with, as plain values: all of Snakemake that the opening of a study depends on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from llenergymeasure.pipeline.provenance.rerun_source import FROM
+
+PIN, REPLAN, RERUN = "pin", "replan", "rerun"
+DEFAULT_STUDY = Path("config/config.yaml")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What Snakemake may use of the machine it runs on.
+
+    is_local: the jobs run here, each as a child of this process; else a cluster's scheduler places them
+    cores: of `--cores`
+    devices: how many devices jobs may hold at the same time, of `--resources gpu=N`
+    quiet: how many places there are for jobs that keep a processor busy, of `--resources quiet=N`
+    """
+
+    is_local: bool = True
+    cores: int = 1
+    devices: int = 1
+    quiet: int = 1
+
+    @classmethod
+    def local(cls, cores: int, devices: int | None, quiet: int | None) -> Machine:
+        """None where `--resources` does not say."""
+        devices = 1 if devices is None else devices
+        return cls(cores=cores, devices=devices, quiet=devices if quiet is None else quiet)
+
+
+@dataclass(frozen=True)
+class SnakemakeCall:
+    """One call of Snakemake.
+
+    config: the study's settings, as Snakemake merged them from files and command line
+    root: the pipeline's checkout
+    config_files: those of `--configfile`, each laid over the ones before it
+    targets: PIN, REPLAN, RERUN, where they were asked for
+    is_main_process: False on a cluster's node, where Snakemake reads the Snakefile for one job
+    """
+
+    config: Mapping[str, Any]
+    root: Path
+    config_files: tuple[Path, ...] = ()
+    targets: frozenset[str] = frozenset()
+    is_main_process: bool = True
+    machine: Machine = field(default_factory=Machine)
+
+    @property
+    def pins(self) -> bool:
+        """Branch names are being resolved: the models' commits need not be known yet."""
+        return PIN in self.targets
+
+    @property
+    def replans(self) -> bool:
+        """The plan is drawn as if nothing had been measured yet."""
+        return REPLAN in self.targets
+
+    @property
+    def repeats(self) -> bool:
+        """The study is the one in a results folder."""
+        return FROM in self.config
+
+    @property
+    def study_files(self) -> tuple[Path, ...]:
+        """The files in which the study is written."""
+        return self.config_files or (self.root / DEFAULT_STUDY,)
+
+
+def targets_on_command_line() -> frozenset[str]:
+    """PIN, REPLAN and RERUN, where this process of Snakemake was asked for them.
+
+    Read from `sys.argv`, because Snakemake includes the Snakefile before it knows its targets, and they decide how the
+    study is read.
+    """
+    return frozenset({PIN, REPLAN, RERUN}.intersection(sys.argv[1:]))
+
+
+def shorten(path: Path) -> Path:
+    """Relative to the working directory, where the file is below it: Snakemake makes `--configfile` absolute."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,71 @@
+"""What the parameters of rules are: a job runs again where they are not those that its outputs were made with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from llenergymeasure.config.settings.quantization_key import quantizing_intent
+from llenergymeasure.config.settings.sources import SourceIntent
+from llenergymeasure.models.recipe import recipe_of
+from llenergymeasure.pipeline.plan.plan import Plan
+from llenergymeasure.pipeline.plan.plan_index import PlanIndex, read_piece
+
+
+class RuleParams:
+    """plan: the whole plan; None on a cluster's node, which reads the piece that it needs from the folder `pieces`.
+
+    models_lock: the file with the models' pins
+    """
+
+    def __init__(self, index: PlanIndex, plan: Plan | None, pieces: Path, models_lock: Path) -> None:
+        self._index = index
+        self._plan = plan
+        self._pieces = pieces
+        self._models_lock = models_lock
+
+    def snapshot_recipe(self, wildcards: Mapping[str, str]) -> dict[str, Any]:
+        """Everything that decides what is in a snapshot; it is the key of Snakemake's cache."""
+        source = self._sources[wildcards["key"]]
+        return recipe_of(
+            source.name,
+            source.revision,
+            self._models_lock,
+            is_adapter=source.role == "adapter",
+            content=self._contents.get(source.key),
+        )
+
+    def quantizing_settings(self, wildcards: Mapping[str, str]) -> dict[str, Any] | None:
+        """The same for all studies and setups that share the weights."""
+        setup_id = self._index.setup_of_job(wildcards)
+        plan = self._plan or read_piece(self._pieces, "setups", setup_id)
+        return quantizing_intent(plan.setup_config(setup_id))
+
+    def setup_contents(self, wildcards: Mapping[str, str]) -> Mapping[str, str]:
+        """Digests by role: a folder with other weights under the same name is loaded again."""
+        return self._index.setups[wildcards["setup_id"]].contents
+
+    def prompts_digest(self, wildcards: Mapping[str, str]) -> str:
+        return self._index.prompts[wildcards["key"]]
+
+    # Not made when a study is opened: while models are pinned, nothing has a key yet.
+    @cached_property
+    def _sources(self) -> dict[str, SourceIntent]:
+        return {source.key: source for source in self._index.sources()}
+
+    @cached_property
+    def _contents(self) -> dict[str, str]:
+        return {
+            source.key: setup.contents[source.role]
+            for setup in self._index.setups.values()
+            for source in setup.sources
+            if source.role in setup.contents
+        }
+
+
+def installed_versions(*names: str) -> dict[str, str | None]:
+    """Of the environment that Snakemake runs in; under conda its file says more (rerun trigger software-env)."""
+    return {name: next((distribution.version for distribution in distributions(name=name)), None) for name in names}

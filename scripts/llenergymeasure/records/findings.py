@@ -1,0 +1,339 @@
+"""Everything a run can be judged by, declared once: code, severity, what it means, what to do.
+
+A new finding is one entry here, and the line that raises it (`Finding` or `warning` of records/finding.py). The tables
+of docs/, the report and the summary's column `validity_codes` are derived from this catalogue; a code that is not in it
+cannot be raised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["invalid", "suspect", "warning"]
+INVALID: Literal["invalid"] = "invalid"
+SUSPECT: Literal["suspect"] = "suspect"
+WARNING: Literal["warning"] = "warning"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of finding.
+
+    severity: invalid: the run is not what was asked for, and enters no mean; suspect: its figures are in the means and
+        are pointed out; warning: its figures stand, and a reader should know
+    meaning: when it is raised
+    advice: what to do
+    """
+
+    severity: Severity
+    meaning: str
+    advice: str
+
+
+FINDINGS: dict[str, Kind] = {
+    # Invalid: the run is another one than was asked for.
+    "setting-ignored": Kind(
+        INVALID,
+        "a setting did not take effect",
+        "read the run's evidence: remove the setting, or use a model, device or library version that honours it",
+    ),
+    "logits-not-finite": Kind(
+        INVALID,
+        "the model's logits in the first warm-up pass contain NaN or infinity: its output means nothing",
+        "set `precision: bf16` or `fp32`, or another attention; check the model's weights",
+    ),
+    "recompiled-in-window": Kind(
+        INVALID,
+        "code was compiled while the window was open",
+        "compile with fixed shapes (`cache_implementation: static`, one prompt length), or do not compile",
+    ),
+    "ecc-errors": Kind(
+        INVALID,
+        "uncorrected memory errors of the board rose while the window was open",
+        "reset the board or measure on another one, and run again",
+    ),
+    "device-lost": Kind(
+        INVALID,
+        "the driver lost a device",
+        "read the driver's log (`dmesg`), restart the driver or the machine, and run again",
+    ),
+    # Suspect: something disturbed the window, or it is not long or steady enough.
+    "logits-not-checked": Kind(
+        SUSPECT,
+        "the model brings its own way of generating, so nothing could check its logits",
+        "read a few outputs (`outputs.parquet`) before you quote the figures",
+    ),
+    "graphs-recorded-in-window": Kind(
+        SUSPECT,
+        "CUDA graphs were recorded while the window was open",
+        "raise `warmup.max_passes`, or compile without CUDA graphs (`mode: default`)",
+    ),
+    "compiler-gave-up": Kind(
+        SUSPECT,
+        "torch's compiler reached its recompile limit: new shapes run uncompiled",
+        "use fewer different shapes: one batch size, one prompt length, a static cache",
+    ),
+    "throttled": Kind(
+        SUSPECT,
+        "clocks were held down for over 1 % of the window by heat, a slowdown of the hardware, a power brake or a "
+        "slower "
+        "board beside it (sync boost), or by a power limit below the board's default",
+        "cool the machine, restore the power limit, or measure on another board",
+    ),
+    "clock-fell": Kind(
+        SUSPECT,
+        "the SM clock fell by more than 5 % from the first to the last third of the window",
+        "warm up longer, lock the clocks (`nvidia-smi -lgc`), or cool the machine",
+    ),
+    "foreign-processes": Kind(
+        SUSPECT,
+        "a process that is not ours kept the device's SMs busy for over 2 % of the window; where the driver does "
+        "not tell "
+        "who used them, a process with a compute context was there",
+        "end the other process, or reserve the device, and run again",
+    ),
+    "foreign-cpu-load": Kind(
+        SUSPECT,
+        "other programs kept more than a quarter of a core busy on the host over the window, and the host's work is in "
+        "the energy, or no GPU does the work; for the energy of a GPU alone, only where they also left less than "
+        "one core "
+        "free of those this process may run on",
+        "end the other programs, or reserve the machine, and run again",
+    ),
+    "governor-changed": Kind(
+        SUSPECT,
+        "the frequency governor of a processor of the host changed in the window",
+        "fix the governor (`cpupower frequency-set -g performance`) for the whole study",
+    ),
+    "counter-disagrees-with-power": Kind(
+        SUSPECT,
+        "counter and integrated power differ beyond their uncertainty, and by more than 5 %",
+        "update the driver; compare both entries of the ledger, and say which one you quote",
+    ),
+    "energy-missing": Kind(
+        SUSPECT,
+        "a meter that was open gave no figure for the window; the energy is empty, not 0",
+        "read the entry's reason in the ledger; update the driver or name another meter in `energy.meters`",
+    ),
+    "trace-incomplete": Kind(
+        SUSPECT,
+        "what reads a meter (a thread or a process) died or stalled: noise, throttling and clocks were not seen to "
+        "the end",
+        "leave the host a free core, and run again",
+    ),
+    "baseline-missing": Kind(
+        SUSPECT,
+        "an idle window beside the run gave no power: net figures are empty, or rest on the other one and lack its "
+        "drift",
+        "read the ledger of the idle windows; quote gross figures",
+    ),
+    "baseline-not-settled": Kind(
+        SUSPECT,
+        "power still varied 20 s after the work before an idle window ended: net figures are too low where it was "
+        "falling",
+        "quote gross figures, or measure on a machine that does nothing else",
+    ),
+    "baseline-disturbed": Kind(
+        SUSPECT,
+        "others used the device or the host in an idle window beside the run: net figures are too low",
+        "end the other programs and run again, or quote gross figures",
+    ),
+    "net-energy-negative": Kind(
+        SUSPECT,
+        "less energy than the idle power takes in the same time",
+        "look for other users of the device during the idle windows; quote gross figures",
+    ),
+    "decode-energy-negative": Kind(
+        SUSPECT,
+        "a request takes less energy than its prefill, by the two windows or by the trace",
+        "raise `measurement.min_window_s` or `max_output_tokens`, so that decoding stands out",
+    ),
+    "prefill-energy-negative": Kind(
+        SUSPECT,
+        "the trace splits into a prefill of less than nothing",
+        "use the prefill of its own window (`prefill_energy_j`); longer prompts make the trace's figure better",
+    ),
+    "window-too-short": Kind(
+        SUSPECT,
+        "the window is under 0.8 of `measurement.min_window_s`",
+        "calibrate again: delete the session's folder and run again",
+    ),
+    "window-not-stable": Kind(
+        SUSPECT,
+        "its passes vary by more than 10 % (coefficient of variation)",
+        "look for other load on the machine; raise `measurement.min_window_s`",
+    ),
+    "warmup-not-stable": Kind(
+        SUSPECT,
+        "latency or temperature still varied when the warm-up gave up",
+        "raise `warmup.max_passes`, or find out what varies: other load, heat, clocks",
+    ),
+    "temperature-out-of-band": Kind(
+        SUSPECT,
+        "the window began warmer or colder than calibrated",
+        "widen `warmup.temperature_band_c`, or give the machine steadier cooling",
+    ),
+    "energy-resolution-missed": Kind(
+        SUSPECT,
+        "edges and noise are above `measurement.energy_resolution`",
+        "raise `measurement.min_window_s`, or ask for a coarser resolution",
+    ),
+    # Warnings: the figures stand.
+    "phases-disagree": Kind(
+        WARNING,
+        "prefill by a window of its own and by the trace differ beyond their uncertainties",
+        "quote the window's figure; the trace's needs prefills of several sensor periods",
+    ),
+    "outputs-vary": Kind(
+        WARNING,
+        "a later pass gave another output for a prompt, although it began with the same seed",
+        "kernels are not deterministic there: an output that differs from the reference's may differ for that alone",
+    ),
+    "padding-replaced": Kind(
+        WARNING,
+        "the tokenizer's padding id lies outside the model's embedding, so another id pads",
+        "nothing, for masked padding; give the model a tokenizer that fits it",
+    ),
+    "memory-left-behind": Kind(
+        WARNING,
+        "the experiment before in the same process left memory behind",
+        "set `measurement.isolation: experiment` where the memory figure matters",
+    ),
+    "peak-of-the-process": Kind(
+        WARNING,
+        "the system does not let a process reset its peak memory: the peak is that since the process began",
+        "measure on Linux with /proc/self/clear_refs, or read the peak as an upper bound",
+    ),
+    "state-left-behind": Kind(
+        WARNING,
+        "the libraries keep state on the model that could not be put back to what it was after loading",
+        "set `measurement.isolation: experiment`",
+    ),
+    "compiler-not-reset": Kind(
+        WARNING,
+        "the compiler could not be reset between two experiments of a process",
+        "set `measurement.isolation: experiment`",
+    ),
+    "checkpoint-dequantized": Kind(
+        WARNING,
+        "the library undid the quantization that the checkpoint brings along",
+        "install what the checkpoint's method needs, or name an unquantized model",
+    ),
+    "weights-unexpected": Kind(
+        WARNING,
+        "the files hold parameters that the model does not have; the library left them out",
+        "check that the model's class and the files belong together",
+    ),
+    "library-warning": Kind(
+        WARNING,
+        "a library logged a warning while the model loaded or first generated",
+        "read the message",
+    ),
+    "model-setting": Kind(
+        WARNING,
+        "the model's own files decide a setting that the study does not name",
+        "name the setting in the study",
+    ),
+    "end-token": Kind(
+        WARNING,
+        "no end token can end the output, so every request generates as many tokens as it may",
+        "set `stop_strings` or another model where that is not wanted",
+    ),
+    "environment-changed": Kind(
+        WARNING,
+        "the session is measured with other packages than it was calibrated with",
+        "delete the session's folder to calibrate again, or go back to the other environment",
+    ),
+    "neighbours-on-node": Kind(
+        WARNING,
+        "other GPUs of the machine were measured at the same time: they share its power and cooling",
+        "measure with one worker (`--resources gpu=...`) where the machine's limits matter",
+    ),
+    "gpu-not-used": Kind(
+        WARNING,
+        "a GPU is metered that holds no parameters of the model",
+        "hide it (CUDA_VISIBLE_DEVICES), or read its entries as idle energy",
+    ),
+    "gpu-not-metered": Kind(
+        WARNING,
+        "a GPU that holds parameters of the model has no meter: the sum of energies is unknown",
+        "read the reason; update the driver or name another meter in `energy.meters`",
+    ),
+    "device-order": Kind(
+        WARNING,
+        "it is not certain which boards CUDA counts as its devices, or the model went to another board than was "
+        "metered",
+        "set CUDA_DEVICE_ORDER=PCI_BUS_ID, or name boards by UUID in CUDA_VISIBLE_DEVICES",
+    ),
+    "visible-devices": Kind(
+        WARNING,
+        "CUDA_VISIBLE_DEVICES names a GPU that is not there",
+        "correct CUDA_VISIBLE_DEVICES",
+    ),
+    "processes-hidden": Kind(
+        WARNING,
+        "the driver does not show the processes of the board, so others cannot be told from ours",
+        "share the host's process namespace with the container (`--pid=host`)",
+    ),
+    "nvml-counter-refused": Kind(
+        WARNING,
+        "the board has an energy counter that is not used, because it also counts another chip",
+        "nothing: power is integrated instead",
+    ),
+    "nvml-counter-missing": Kind(
+        WARNING,
+        "the board has no total-energy counter; power is integrated instead",
+        "nothing; the uncertainty is larger",
+    ),
+    "nvml-sensor-missing": Kind(
+        WARNING,
+        "the board does not report one of its sensors",
+        "nothing; what it would have shown is empty",
+    ),
+    "power-sampler-died": Kind(
+        WARNING,
+        "what samples the boards ended before the window did",
+        "leave the host a free core, and run again",
+    ),
+    "power-sampler-stalled": Kind(
+        WARNING,
+        "what samples the boards was held up",
+        "leave the host a free core, and run again",
+    ),
+    "power-read-failed": Kind(
+        WARNING,
+        "some readings of power failed",
+        "update the driver where it happens often",
+    ),
+    "rapl-reader-died": Kind(
+        WARNING,
+        "the thread that reads RAPL counters ended before the window did",
+        "leave the host a free core, and run again",
+    ),
+    "rapl-read-failed": Kind(
+        WARNING,
+        "some readings of a RAPL counter failed",
+        "check the permissions of /sys/class/powercap",
+    ),
+    "zeus-all-gpus": Kind(
+        WARNING,
+        "Zeus's GPUs cannot be matched with those that hold the model, so all visible ones are counted",
+        "hide the others with CUDA_VISIBLE_DEVICES",
+    ),
+    "codecarbon-failed": Kind(
+        WARNING,
+        "codecarbon logged a failure",
+        "read the message; its estimate may lack a part",
+    ),
+    "codecarbon-settings-ignored": Kind(
+        WARNING,
+        "codecarbon's own settings files or CODECARBON_* variables exist and are not used",
+        "state what you need in the study",
+    ),
+    "codecarbon-gpu-skipped": Kind(
+        WARNING,
+        "codecarbon would report the whole board for a MIG instance, so its GPU figure is not used",
+        "nothing; NVML's entries stand",
+    ),
+}
