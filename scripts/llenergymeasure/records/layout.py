@@ -142,7 +142,7 @@ STUDY = (
 
 @dataclass(frozen=True)
 class Layout:
-    """The paths of one study. `folder` is results/<study>."""
+    """The paths of one study. `folder` is results/<study>. For a rule, ids and numbers are wildcards: `{session_id}`."""
 
     folder: Path
 
@@ -228,8 +228,7 @@ class Layout:
 
     def prompts(self, snapshot: str) -> Path:
         """snapshot: folder name of a model's snapshot, `<name>@<revision>`"""
-        name, _, revision = snapshot.partition("@")
-        return PROMPTS.at(self.folder, name=name, revision=revision)
+        return PROMPTS.at(self.folder, name="", revision="").with_name(f"{snapshot}.json")
 
     def setup(self, setup_id: str) -> Path:
         return self.load(setup_id).parent
@@ -249,19 +248,19 @@ class Layout:
     def outputs(self, session_id: str) -> Path:
         return OUTPUTS.at(self.folder, session_id=session_id)
 
-    def replicate(self, session_id: str, replicate: int) -> Path:
+    def replicate(self, session_id: str, replicate: int | str) -> Path:
         return self.measurements(session_id, replicate).parent
 
-    def measurements(self, session_id: str, replicate: int) -> Path:
+    def measurements(self, session_id: str, replicate: int | str) -> Path:
         return MEASUREMENTS.at(self.folder, session_id=session_id, replicate=replicate)
 
-    def requests(self, session_id: str, replicate: int) -> Path:
+    def requests(self, session_id: str, replicate: int | str) -> Path:
         return REQUESTS.at(self.folder, session_id=session_id, replicate=replicate)
 
-    def power(self, session_id: str, replicate: int) -> Path:
+    def power(self, session_id: str, replicate: int | str) -> Path:
         return POWER.at(self.folder, session_id=session_id, replicate=replicate)
 
-    def interim(self, replicates: int) -> Path:
+    def interim(self, replicates: int | str) -> Path:
         return INTERIM.at(self.folder, replicates=replicates)
 
     def interim_analyses(self) -> list[Path]:

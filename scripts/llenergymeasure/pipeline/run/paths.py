@@ -6,6 +6,10 @@ with `str.format`.
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from llenergymeasure.records.layout import Layout
+
 MODELS = "results/models"
 
 
@@ -20,36 +24,34 @@ class StudyPaths:
     digests = f"{MODELS}/.digests.json"
 
     def __init__(self, study: str) -> None:
-        results = self.results = f"results/{study}"
-        self.running_lock = f"{results}/.running.lock"
-        self.plan = f"{results}/plan.json"
-        self.pieces = f"{results}/plan"
-        self.models_lock = f"{results}/provenance/models.lock.yaml"
-        self.validation = f"{results}/validation.json"
-        self.prompts = f"{results}/prompts/{{key}}.json"
+        layout = Layout(Path("results", study))
+        self.results = str(layout.folder)
+        self.running_lock = f"{self.results}/.running.lock"
+        self.plan = str(layout.plan)
+        self.pieces = str(layout.pieces)
+        self.models_lock = str(layout.pins)
+        self.validation = str(layout.validation)
+        self.prompts = str(layout.prompts("{key}"))
 
-        setup = f"{results}/setups/{{setup_id}}"
-        self.load_record = f"{setup}/load.json"
-        self.compile_cache = f"{setup}/compile-cache"
-        session = f"{results}/sessions/{{session_id}}"
-        self.calibration = f"{session}/calibration.json"
-        self.outputs = f"{session}/outputs.parquet"
-        replicate = f"{session}/{{replicate}}"
-        self.measurements = f"{replicate}/measurements.jsonl"
-        self.requests = f"{replicate}/requests.parquet"
-        self.power = f"{replicate}/power.parquet"
+        self.load_record = str(layout.load("{setup_id}"))
+        self.compile_cache = str(layout.compile_cache("{setup_id}"))
+        self.calibration = str(layout.calibration("{session_id}"))
+        self.outputs = str(layout.outputs("{session_id}"))
+        self.measurements = str(layout.measurements("{session_id}", "{replicate}"))
+        self.requests = str(layout.requests("{session_id}", "{replicate}"))
+        self.power = str(layout.power("{session_id}", "{replicate}"))
 
-        self.interim = f"{results}/interim/{{replicates}}.json"
-        self.summary_csv = f"{results}/summary.csv"
-        self.summary_parquet = f"{results}/summary.parquet"
-        self.runs = f"{results}/runs.parquet"
-        self.token_costs = f"{results}/token_costs.csv"
-        self.latencies = f"{results}/latencies.csv"
-        self.costs = f"{results}/costs.csv"
-        self.comparison = f"{results}/comparison.csv"
-        self.report = f"{results}/report.html"
-        self.summary_text = f"{results}/summary.txt"
-        self.crate = f"{results}/ro-crate-metadata.json"
+        self.interim = str(layout.interim("{replicates}"))
+        self.summary_csv = str(layout.summary_csv)
+        self.summary_parquet = str(layout.summary_parquet)
+        self.runs = str(layout.runs)
+        self.token_costs = str(layout.token_costs)
+        self.latencies = str(layout.latencies)
+        self.costs = str(layout.costs)
+        self.comparison = str(layout.comparison)
+        self.report = str(layout.report)
+        self.summary_text = str(layout.summary_txt)
+        self.crate = str(layout.crate)
 
     def log(self, job: str) -> str:
         """job: what tells a job from the others, such as `load/{setup_id}`."""
