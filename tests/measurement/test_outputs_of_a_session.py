@@ -14,7 +14,7 @@ from llenergymeasure.config.settings.model_ref import parse_model_ref
 from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.models.snapshot import materialise
 from llenergymeasure.pipeline.placement import Placement
-from llenergymeasure.pipeline.plan.plan import Plan, plan_of
+from llenergymeasure.pipeline.plan.plan import plan_of
 from llenergymeasure.pipeline.plan.prompt_sets import prompt_set
 from llenergymeasure.pipeline.prompt_check import CheckedPrompts
 from llenergymeasure.pipeline.provenance.environment import describe_environment
@@ -22,6 +22,7 @@ from llenergymeasure.pipeline.run_limits import Guard
 from llenergymeasure.pipeline.stages import Setting, run_measure, run_warmup
 from llenergymeasure.records.calibration import SessionCalibration
 from llenergymeasure.records.journal import Journal
+from llenergymeasure.records.plan import Plan
 
 
 def unchecked(plan: Plan) -> CheckedPrompts:

@@ -16,7 +16,7 @@ from llenergymeasure.config import Expansion, Study
 from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.study.lock import LockError, read_lock
 from llenergymeasure.config.study.pins import Pins
-from llenergymeasure.pipeline.plan.plan import Plan, plan_of
+from llenergymeasure.pipeline.plan.plan import plan_of
 from llenergymeasure.pipeline.provenance.provenance import FOLDER, LOCK, RESOLVED
 from llenergymeasure.pipeline.provenance.rerun_record import RecordError, read_rerun_of
 from llenergymeasure.pipeline.provenance.rerun_source import (
@@ -30,6 +30,7 @@ from llenergymeasure.pipeline.provenance.rerun_source import (
     study_config,
 )
 from llenergymeasure.records.layout import Layout
+from llenergymeasure.records.plan import Plan
 
 NAME = "study"
 _SUFFIX = "-rerun"
