@@ -50,9 +50,8 @@ def test_a_plan_of_before_says_who_wrote_it_where_it_is_and_what_to_do(folder: S
         read_plan(Layout(folder.root).plan)
     message = str(caught.value)
     assert "\n" not in message
-    assert (
-        f"{folder.root}/plan.json has schema version 2, written by llenergymeasure at commit {COMMIT[:12]}" in message
-    )
+    assert message.startswith(f"{folder.root}/plan.json has schema version 2, written by llenergymeasure 0.1.0 at ")
+    assert f"at commit {COMMIT[:12]}; " in message
     assert f"reads {SCHEMA_VERSION}: move {folder.root} away" in message
     assert "use the version that wrote it" in message
 
