@@ -142,7 +142,7 @@ STUDY = (
 
 @dataclass(frozen=True)
 class Layout:
-    """The paths of one study. `folder` is results/<study>. For a rule, ids and numbers are wildcards: `{session_id}`."""
+    """The paths of one study. `folder` is results/<study>. For a rule, ids and numbers are wildcards."""
 
     folder: Path
 
