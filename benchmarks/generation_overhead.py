@@ -29,7 +29,7 @@ def main() -> bool:
     from llenergymeasure.config import ExperimentConfig
     from llenergymeasure.engine.generation.generators import generator_for
     from llenergymeasure.engine.generation.keywords import generate_keywords
-    from llenergymeasure.engine.generation.padding import pad_token
+    from llenergymeasure.engine.generation.padding import embedding_rows, pad_token
     from llenergymeasure.engine.loading.load import Source, Sources, load_model
     from llenergymeasure.measurement.prompts.prompts import build_prompts
 
@@ -54,7 +54,7 @@ def main() -> bool:
         seed=config.random_seed,
     )
     generator = generator_for(config, loaded, [prompt.input_ids for prompt in prompts.prompts])
-    keywords = generate_keywords(config, pad_token_id=pad_token(loaded.tokenizer))
+    keywords = generate_keywords(config, pad_token_id=pad_token(loaded.tokenizer, embedding_rows(loaded.model)))
     batches = generator.batches
 
     def bare() -> None:

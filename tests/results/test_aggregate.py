@@ -10,11 +10,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from study_folder import ESTIMATED, MEASURED, StudyFolder, fail, ignore, prompts, study_folder, warn
+from study_folder import ESTIMATED, MEASURED, StudyFolder, doubt, fail, ignore, prompts, study_folder, warn
 
 from llenergymeasure.results.reading.errors import ResultsError
 
-HEAD = ["experiment_id", "setup_id", "status", "failure_reason", "replicates", "model", "revision", "precision"]
+HEAD = ["experiment_id", "setup_id", "status", "failure_reason", "replicates", "validity", "validity_codes"]
+HEAD += ["model", "revision", "precision"]
 METRICS = [
     "throughput_output_tokens_per_s",
     "energy_per_output_token_j",
@@ -236,3 +237,15 @@ def test_replicates_of_other_prompts_or_weights_have_no_mean(
     with pytest.raises(ResultsError, match=what) as error:
         folder.aggregate()
     assert str(path.parent.parent) in str(error.value)
+
+
+def test_the_codes_of_all_replicates_verdicts_stand_in_the_summary_once(tmp_path: Path) -> None:
+    folder = study_folder(tmp_path / "study")
+    folder.change(0, 1, doubt("throttled", "held down for 3 %"))
+    folder.change(0, 2, doubt("throttled", "held down for 4 %"))
+    folder.change(0, 2, doubt("clock-fell", "the clock fell by 6 %"))
+    rows = rows_of(folder.write().aggregate())
+    assert [(row["validity"], row["validity_codes"]) for row in rows[:2]] == [
+        ("suspect", "throttled;clock-fell"),
+        ("valid", ""),
+    ]

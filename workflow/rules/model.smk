@@ -3,9 +3,6 @@
 Studies share snapshots, so nothing of one study may be an input here.
 """
 
-# Quantized weights lie beside the snapshots they were made of.
-SNAPSHOT = r".+(?<!\.quantized-[0-9a-f]{12})"
-
 
 rule model:
     output:
@@ -13,7 +10,7 @@ rule model:
     log:
         RUN.paths.snapshot_log,
     wildcard_constraints:
-        key=f"(?!folder-){SNAPSHOT}",
+        key=f"(?!folder-){RUN.paths.snapshot_key}",
     # With --cache, snapshots are shared between working directories.
     cache: True
     priority: RUN.priorities.model
@@ -31,7 +28,7 @@ rule model:
 # A folder's files can change under the same name, so its snapshot is never taken from a shared cache.
 use rule model as local_model with:
     wildcard_constraints:
-        key=f"folder-{SNAPSHOT}",
+        key=f"folder-{RUN.paths.snapshot_key}",
     cache: False
 
 

@@ -12,7 +12,7 @@ rule prompts:
     log:
         RUN.paths.log("prompts/{key}"),
     wildcard_constraints:
-        key=SNAPSHOT,
+        key=RUN.paths.snapshot_key,
     priority: RUN.priorities.prompts
     # The job finds mistakes in the study or the model; a second try finds them again.
     retries: 0

@@ -311,6 +311,8 @@ HEAD_COLUMNS = (
     "status",
     "failure_reason",
     "replicates",
+    "validity",
+    "validity_codes",
     "model",
     "revision",
     "precision",

@@ -40,3 +40,7 @@ class Validity(Record):
 
     verdict: Literal["valid", "suspect", "invalid"]
     reasons: tuple[Reason, ...]
+
+    def codes(self) -> list[str]:
+        """The codes of the reasons, each once."""
+        return list(dict.fromkeys(reason.code for reason in self.reasons))

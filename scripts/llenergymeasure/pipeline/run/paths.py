@@ -18,6 +18,8 @@ class StudyPaths:
 
     # Studies share snapshots and quantized weights.
     snapshot = f"{MODELS}/{{key}}"
+    # Which keys are those of a snapshot, as a regular expression for Snakemake's wildcards.
+    snapshot_key = r".+(?<!\.quantized-[0-9a-f]{12})"
     quantized = f"{snapshot}.quantized-{{recipe}}"
     snapshot_log = f"{MODELS}/logs/{{key}}.log"
     quantized_log = f"{MODELS}/logs/{{key}}.quantized-{{recipe}}.log"

@@ -15,12 +15,15 @@ from llenergymeasure.records.plan import Plan
 from llenergymeasure.results.statistics.instrument import instrument
 from llenergymeasure.results.tables.output_match import OUTPUT_MATCH_KINDS, run_columns
 
+# Between the codes of a run's or an experiment's verdict.
+CODES_APART = ";"
 _TEXTS = (
     "experiment_id",
     "setup_id",
     "session_id",
     "status",
     "validity",
+    "validity_codes",
     "failure_stage",
     "failure_class",
     "failure_reason",
@@ -53,6 +56,7 @@ def run_row(record: MeasurementRecord) -> dict[str, Any]:
         "output_digest": record.output_digest,
         "warnings": len({warning.code for warning in record.warnings}),
         "validity": record.validity and record.validity.verdict,
+        "validity_codes": record.validity and CODES_APART.join(record.validity.codes()),
         **_instrument(record),
         **{name: _number(record.metrics.get(name)) for name in METRICS},
         **run_columns(record),

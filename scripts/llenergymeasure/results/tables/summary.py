@@ -29,6 +29,7 @@ from llenergymeasure.results.statistics.ratios import RATIO_COLUMNS, ratio_colum
 from llenergymeasure.results.statistics.split_plot import Floats
 from llenergymeasure.results.tables.load_cost import load_cost
 from llenergymeasure.results.tables.output_match import OUTPUT_MATCH_COLUMNS, OUTPUT_MATCH_KINDS, summary_columns
+from llenergymeasure.results.tables.runs import CODES_APART
 
 DIFFERS = "differs"
 # From the best to the worst.
@@ -59,6 +60,8 @@ def summary_table(plan: MeasuredPlan, runs: pd.DataFrame, setups: Sequence[LoadR
         "status": _text(statuses),
         "failure_reason": _text(_reasons(names, statuses, runs)),
         "replicates": valid.count(),
+        "validity": _text(_worst(every, runs["validity"])),
+        "validity_codes": _text(_codes(names, runs)),
         "model": _text([config["model"] for config in configs]),
         "revision": _text([config["pytorch"]["revision"] for config in configs]),
         "precision": _text([config["precision"] for config in configs]),
@@ -80,7 +83,6 @@ def summary_table(plan: MeasuredPlan, runs: pd.DataFrame, setups: Sequence[LoadR
         "warnings": every.total(runs["warnings"].to_numpy(float)).astype("int64"),
         "notes": _text(_notes(valid, found, different, good)),
         **{name: pd.Series(each, dtype=kinds[name]).array for name, each in _outputs(plan, valid, good).items()},
-        "validity": _text(_worst(every, runs["validity"])),
     }
     for metric in EXPANDED95_SUMMARY:
         figures, random, gain, other_gains = (_column(good, name) for name in _with_parts(metric))
@@ -107,7 +109,6 @@ def summary_names(plan: MeasuredPlan) -> list[str]:
                 "warnings",
                 "notes",
                 *OUTPUT_MATCH_COLUMNS,
-                "validity",
                 *(f"{metric}_expanded95" for metric in EXPANDED95_SUMMARY),
                 *RATIO_COLUMNS,
             ]
@@ -215,6 +216,15 @@ def _worst(every: Groups, validity: pd.Series[Any]) -> list[str | None]:
     rank_of = {verdict: float(rank) for rank, verdict in enumerate(VERDICTS)}
     ranks = np.array([rank_of.get(verdict, np.nan) for verdict in validity], dtype=float)
     return [None if np.isnan(rank) else VERDICTS[int(rank)] for rank in every.largest(ranks)]
+
+
+def _codes(names: Sequence[str], runs: pd.DataFrame) -> list[str]:
+    """The codes of all replicates' verdicts, each once."""
+    codes: dict[str, dict[str, None]] = {name: {} for name in names}
+    judged = runs.loc[runs["validity_codes"].fillna("") != "", ["experiment_id", "validity_codes"]]
+    for name, text in judged.drop_duplicates().itertuples(index=False):
+        codes[name] |= dict.fromkeys(text.split(CODES_APART))
+    return [CODES_APART.join(each) for each in codes.values()]
 
 
 def _one_or_differs(single: Sequence[str | None], different: NDArray[np.int64]) -> list[str | None]:
