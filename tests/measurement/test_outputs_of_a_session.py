@@ -21,8 +21,8 @@ from llenergymeasure.pipeline.provenance.environment import describe_environment
 from llenergymeasure.pipeline.run_limits import Guard
 from llenergymeasure.pipeline.stages import Setting, run_measure, run_warmup
 from llenergymeasure.records.calibration import SessionCalibration
-from llenergymeasure.records.journal import Journal
 from llenergymeasure.records.plan import Plan
+from llenergymeasure.records.storage.journal import Journal
 
 
 def unchecked(plan: Plan) -> CheckedPrompts:

@@ -17,11 +17,11 @@ from llenergymeasure.config import CostsConfig, study_from_mapping
 from llenergymeasure.energy.ledger import Span
 from llenergymeasure.energy.uncertainty import Component
 from llenergymeasure.pipeline.plan.plan import plan_of
-from llenergymeasure.records.files import REQUESTS
 from llenergymeasure.records.measurement import MeasurementHead, MeasurementRecord
 from llenergymeasure.records.metrics import METRICS
 from llenergymeasure.records.plan import Plan, write_plan
 from llenergymeasure.records.schema import SCHEMA_VERSION
+from llenergymeasure.records.storage.files import REQUESTS
 from llenergymeasure.results.reading.read import StudyResults, read_loads, read_plan, read_study
 from llenergymeasure.results.tables.aggregate import aggregate
 from llenergymeasure.results.tables.costs import write_costs

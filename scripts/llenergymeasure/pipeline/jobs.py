@@ -29,9 +29,9 @@ from llenergymeasure.pipeline.run_lock import AlreadyRunning, hold
 from llenergymeasure.pipeline.stages import Report, Setting
 from llenergymeasure.processes.inherited import models_lock, snakemake_pid
 from llenergymeasure.processes.lifeline import end_with
-from llenergymeasure.records.journal import Journal
-from llenergymeasure.records.outputs import read_outputs
 from llenergymeasure.records.plan import Plan, read_plan
+from llenergymeasure.records.storage.journal import Journal
+from llenergymeasure.records.storage.outputs import read_outputs
 
 HANDOVER_S = 20.0
 

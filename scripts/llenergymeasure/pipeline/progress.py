@@ -11,10 +11,10 @@ from typing import TextIO
 from llenergymeasure.config.problems.text import printable
 from llenergymeasure.pipeline.plan.plan_index import PlanIndex
 from llenergymeasure.records.calibration import SessionCalibration
-from llenergymeasure.records.layout import Layout
 from llenergymeasure.records.measurement import MeasurementRecord
-from llenergymeasure.records.parsing import read_record
 from llenergymeasure.records.plan import Plan
+from llenergymeasure.records.storage.layout import Layout
+from llenergymeasure.records.storage.parsing import read_record
 
 # Of this many sessions the calibrated durations are read; those of others are taken to be like them.
 SAMPLED_SESSIONS = 20

@@ -16,11 +16,11 @@ from llenergymeasure.pipeline.prompt_check import CheckedPrompts
 from llenergymeasure.pipeline.run_limits import Guard, StudyStopped
 from llenergymeasure.records.calibration import CalibratedExperiment, SessionCalibration
 from llenergymeasure.records.finding import warning
-from llenergymeasure.records.journal import Journal
 from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.plan import Plan
 from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.setup import LoadRecord
+from llenergymeasure.records.storage.journal import Journal
 from llenergymeasure.records.validity import Failure
 
 # What an entry of the warm-up's journal has besides the calibration.

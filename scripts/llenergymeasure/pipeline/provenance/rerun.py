@@ -29,8 +29,8 @@ from llenergymeasure.pipeline.provenance.rerun_source import (
     points_in,
     study_config,
 )
-from llenergymeasure.records.layout import Layout
 from llenergymeasure.records.plan import Plan
+from llenergymeasure.records.storage.layout import Layout
 
 NAME = "study"
 _SUFFIX = "-rerun"
