@@ -40,14 +40,15 @@ print(child.pid, flush=True)
 # Aggregation in two processes, in the middle of its reading.
 AGGREGATION = """
 import time
+from types import SimpleNamespace
 from llenergymeasure.results.tables import sessions
 
 def read(files, level):
     time.sleep(600)
 
 sessions._read = read
-experiments = {str(place): {"session_id": str(place)} for place in range(sessions.WORTH_A_PROCESS)}
-list(sessions.read_sessions({"experiments": experiments, "replicates": 1, "nominal_level": 0.95}, [], 2))
+experiments = {str(place): SimpleNamespace(session_id=str(place)) for place in range(sessions.WORTH_A_PROCESS)}
+list(sessions.read_sessions(SimpleNamespace(experiments=experiments, replicates=1, nominal_level=0.95), [], 2))
 """
 
 
