@@ -44,7 +44,7 @@ def points(*names: str) -> list[Point]:
 
 
 def draw(*names: str, existing: Plan | None = None, **changes: Any) -> Plan:
-    settings = {"study": "s", "seed": 0, "isolation": "load", "replicates": 3, "axes": [], **changes}
+    settings = {"study": "s", "seed": 0, "isolation": "setup", "replicates": 3, "axes": [], **changes}
     return draw_plan(points=points(*names), existing=existing, **settings)
 
 

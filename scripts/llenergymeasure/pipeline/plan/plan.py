@@ -179,7 +179,7 @@ def _form_sessions(
     """Experiments of one setup share a session; of a setup with more than `most`, sessions of nearly equal size do."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for point in points:
-        key = (point.setup_id,) if isolation == "load" else (point.setup_id, point.experiment_id)
+        key = (point.setup_id,) if isolation == "setup" else (point.setup_id, point.experiment_id)
         groups.setdefault(key, []).append(point.experiment_id)
     return [
         Session(_session_id(isolation, members, inputs), key[0], tuple(members))
