@@ -131,4 +131,4 @@ def test_a_group_of_jobs_is_told_of_as_one(logger: logging.Logger, shown: Shown,
 def test_a_job_on_this_machine_has_said_it_already(logger: logging.Logger, shown: Shown, tmp_path: Path) -> None:
     (tmp_path / "validate.log").write_text("dataset.path: nope.jsonl does not exist\n", encoding="utf-8")
     fails(logger, None, tmp_path / "validate.log")
-    assert shown.text == "validate (job 1) failed; what it said stands above and in validate.log\n"
+    assert shown.text == "validate (job 1) failed; its message is above and in validate.log\n"

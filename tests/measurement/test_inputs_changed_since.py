@@ -7,7 +7,7 @@ from pathlib import Path
 from harness import study
 
 from llenergymeasure.config.study.study import study_from_mapping
-from llenergymeasure.pipeline.plan.plan import Plan, plan_of
+from llenergymeasure.pipeline.plan.plan import Plan, plan_from_study
 from llenergymeasure.pipeline.run.changed_inputs import changed_inputs
 
 FILES = {"source": "file", "column": "text"}
@@ -18,7 +18,7 @@ STUDY = study(
 
 
 def drawn(existing: Plan | None, **digests: str) -> Plan:
-    return plan_of(
+    return plan_from_study(
         study_from_mapping(STUDY),
         existing=existing,
         inputs=lambda intent: {"dataset": digests[intent["dataset"]["path"].removesuffix(".jsonl")]},

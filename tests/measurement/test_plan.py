@@ -14,7 +14,7 @@ from llenergymeasure.pipeline.plan.plan import (
     Plan,
     PlanError,
     draw_plan,
-    plan_of,
+    plan_from_study,
     read_plan,
     replicate_order,
     write_plan,
@@ -85,7 +85,9 @@ def test_a_study_says_how_many_experiments_a_session_holds() -> None:
             "matrix": {"pytorch.batch_size": list(range(1, 121))},
             "measurement": measurement,
         }
-        return [len(session.experiments) for session in plan_of(study_from_mapping(study), existing=None).sessions]
+        return [
+            len(session.experiments) for session in plan_from_study(study_from_mapping(study), existing=None).sessions
+        ]
 
     assert sessions() == [60, 60]
     assert sessions(experiments_per_session=50) == [40, 40, 40]

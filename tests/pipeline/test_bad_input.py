@@ -111,7 +111,7 @@ def test_what_only_the_library_knows_stops_the_study_before_anything_is_loaded(p
     # Said once, with the job that said it; the log and Snakemake's own are not empty either.
     log = "results/quick/logs/validate.log"
     assert done.output.count("no_such_setting") == 1
-    assert f"validate (job 0) failed; what it said stands above and in {log}" in done.output
+    assert f"validate (job 0) failed; its message is above and in {log}" in done.output
     assert "no_such_setting" in (pipeline.directory / log).read_text(encoding="utf-8")
     (kept,) = (pipeline.directory / ".snakemake/log").iterdir()
     assert log in kept.read_text(encoding="utf-8")

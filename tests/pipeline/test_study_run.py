@@ -125,7 +125,7 @@ def test_a_rerun_has_the_plan_and_the_pins_of_what_it_repeats(monkeypatch: pytes
     assert os.environ[inherited.MODELS_LOCK] == "results/quick-rerun/provenance/models.lock.yaml"
     # Nothing is there to compare with, and that is said.
     assert run.compared_with is None
-    assert "results/quick has no tables to compare with (0 of 4 measurements are there)" in run.warnings[0]
+    assert "results/quick has no tables to compare with (0 of 4 measurements exist)" in run.warnings[0]
     for name in ("summary.parquet", "runs.parquet"):
         Path("results/quick", name).touch()
     finished = StudyRun.open(SnakemakeCall(FROM, ROOT))
@@ -136,8 +136,8 @@ def test_a_rerun_has_the_plan_and_the_pins_of_what_it_repeats(monkeypatch: pytes
     ("config", "target", "says"),
     [
         (STUDY, "rerun", "rerun: which study?"),
-        (FROM, "pin", "a rerun has its pins and its plan"),
-        (FROM, "replan", "a rerun has its pins and its plan"),
+        (FROM, "pin", "a rerun uses its own pins and plan"),
+        (FROM, "replan", "a rerun uses its own pins and plan"),
         ({"from": "results/other"}, "rerun", "there is no folder results/other"),
     ],
 )
@@ -180,7 +180,7 @@ def test_a_node_reads_the_index_and_expands_nothing() -> None:
 
 
 def test_a_node_without_a_plan_says_so() -> None:
-    with pytest.raises(PlanError, match="results/quick/plan holds no index"):
+    with pytest.raises(PlanError, match="results/quick/plan does not hold an index"):
         opened(is_main_process=False)
 
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from llenergymeasure.config import CostsConfig, study_from_mapping
 from llenergymeasure.energy.ledger import Span
 from llenergymeasure.energy.uncertainty import Component
-from llenergymeasure.pipeline.plan.plan import Plan, plan_of, write_plan
+from llenergymeasure.pipeline.plan.plan import Plan, plan_from_study, write_plan
 from llenergymeasure.records.files import REQUESTS
 from llenergymeasure.records.measurement import MeasurementHead, MeasurementRecord
 from llenergymeasure.records.metrics import METRICS
@@ -294,7 +294,7 @@ def study_folder(
         "measurement": {"replicates": replicates},
         **more,
     }
-    return StudyFolder(root, plan_of(study_from_mapping(mapping, source=None), existing=None), source)
+    return StudyFolder(root, plan_from_study(study_from_mapping(mapping, source=None), existing=None), source)
 
 
 def ledger_entry(phase: str, source: str, energy_j: float, duration_s: float, uncertainty: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Keys and values that earlier versions had under another name. In a study an old one is an error that names the new."""
+"""Keys and values that earlier versions had under another name. An old one is an error that names the new one."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ class WorkerProcess:
         if -code in ASKED_TO_END:
             return WorkerStopped(
                 f"the worker was asked to end ({name}), as by a cluster that takes its node back; what was measured is "
-                "kept, and the next call goes on from here"
+                "kept, and the next call continues from here"
             )
         hint = "; often the kernel's out-of-memory killer" if -code == signal.SIGKILL else ""
         return WorkerLost("WorkerDied", f"the worker was killed by {name}{hint}")

@@ -40,14 +40,15 @@ print(child.pid, flush=True)
 # Aggregation in two processes, in the middle of its reading.
 AGGREGATION = """
 import time
+from types import SimpleNamespace as Plain
 from llenergymeasure.results.tables import sessions
 
 def read(files, level):
     time.sleep(600)
 
 sessions._read = read
-experiments = {str(place): {"session_id": str(place)} for place in range(sessions.WORTH_A_PROCESS)}
-list(sessions.read_sessions({"experiments": experiments, "replicates": 1, "nominal_level": 0.95}, [], 2))
+experiments = {str(place): Plain(session_id=str(place)) for place in range(sessions.WORTH_A_PROCESS)}
+list(sessions.read_sessions(Plain(experiments=experiments, replicates=1, nominal_level=0.95), [], 2))
 """
 
 
@@ -60,7 +61,8 @@ def test_who_holds_a_lock_is_named_and_a_killed_holder_gives_it_back(tmp_path: P
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
         with pytest.raises(AlreadyRunning) as refused:
             hold(lock, place=Path("results/s"))
-        assert str(refused.value).startswith("results/s is being worked on by another run ")
+        assert str(refused.value).startswith("another run (")
+        assert "is working on results/s; " in str(refused.value)
         assert f"process {holder.pid} on " in str(refused.value) and "SLURM job 77" in str(refused.value)
         holder.kill()
     hold(lock, place=Path("results/s"), patience_s=5)
