@@ -18,6 +18,7 @@ help:
 	@echo "make gpu-wheels              collect in .whl/ the packages that a GPU machine without a network lacks for that"
 	@echo "make pages                   write the generated pages again: docs/, config/README.md, the schema"
 	@echo "make locks                   resolve envs/requirements*.txt into envs/locks/, with hashes"
+	@echo "make clean                   remove .venv and the caches; results stay"
 	@echo "make lint / make format      ruff, snakefmt, snakemake --lint, mypy"
 
 run: .venv/.run

@@ -20,9 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "results")]
 
-from results.study_folder import MEASURED, StudyFolder, study_folder  # noqa: E402
+from study_folder import MEASURED, StudyFolder, study_folder  # noqa: E402
 
 SETUPS, SETTINGS, REPLICATES, REQUESTS, TOKENS = 500, 20, 3, 100, 16
 LINE_BYTES = 34_000
@@ -103,7 +103,7 @@ def _write(root: Path) -> int:
 
 
 def _write_plan_and_setups(folder: StudyFolder) -> None:
-    from llenergymeasure.pipeline.plan.plan import write_plan
+    from llenergymeasure.records.plan import write_plan
 
     write_plan(folder.plan, folder.root / "plan.json")
     for setup_id in folder.plan.setup_ids:

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 from llenergymeasure.pipeline.jobs import planned, run_job
-from llenergymeasure.records.atomic import write_json
 from llenergymeasure.records.calibration import SessionCalibration
+from llenergymeasure.records.storage.atomic import write_json
 from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.reading.read import read_file, read_plan, read_records
 from llenergymeasure.results.tables.interim import in_words, interim_analysis

@@ -13,8 +13,8 @@ from llenergymeasure.pipeline.jobs import (
 )
 from llenergymeasure.pipeline.stages import run_measure
 from llenergymeasure.records.calibration import SessionCalibration
-from llenergymeasure.records.files import write_tables
-from llenergymeasure.records.parsing import BrokenRecord, read_record
+from llenergymeasure.records.storage.files import write_tables
+from llenergymeasure.records.storage.parsing import BrokenRecord, read_record
 
 with run_job(snakemake, session_title(snakemake), SnapshotError, BrokenRecord), placed(snakemake) as setting:
     journal = open_journal(snakemake)

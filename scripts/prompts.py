@@ -6,7 +6,7 @@ from llenergymeasure.config import StudyError
 from llenergymeasure.models.snapshot import SnapshotError
 from llenergymeasure.pipeline.jobs import planned, run_job
 from llenergymeasure.pipeline.prompt_check import check_prompts
-from llenergymeasure.records.atomic import write_json
+from llenergymeasure.records.storage.atomic import write_json
 
 folder = Path(snakemake.input.model)
 with run_job(snakemake, f"prompts · {folder.name}", StudyError, SnapshotError):

@@ -6,7 +6,7 @@ from llenergymeasure.config import StudyError
 from llenergymeasure.pipeline.jobs import planned, run_job, tell_what_changed
 from llenergymeasure.pipeline.provenance.rerun_record import RecordError
 from llenergymeasure.pipeline.validation import validate_plan
-from llenergymeasure.records.atomic import write_json
+from llenergymeasure.records.storage.atomic import write_json
 
 with run_job(snakemake, "validate · every experiment against the installed libraries", StudyError, RecordError):
     tell_what_changed(snakemake)

@@ -5,10 +5,10 @@ from pathlib import Path
 from llenergymeasure.models.snapshot import SnapshotError
 from llenergymeasure.pipeline.jobs import open_warmup_journal, placed, run_job, session_title
 from llenergymeasure.pipeline.stages import run_warmup
-from llenergymeasure.records.atomic import write_json
-from llenergymeasure.records.outputs import write_outputs
-from llenergymeasure.records.parsing import BrokenRecord, read_record
 from llenergymeasure.records.setup import LoadRecord
+from llenergymeasure.records.storage.atomic import write_json
+from llenergymeasure.records.storage.outputs import write_outputs
+from llenergymeasure.records.storage.parsing import BrokenRecord, read_record
 
 with run_job(snakemake, session_title(snakemake), SnapshotError, BrokenRecord), placed(snakemake) as setting:
     journal = open_warmup_journal(snakemake)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from llenergymeasure.config import Study, study_from_mapping
-from llenergymeasure.pipeline.plan.plan import Plan, plan_from_study
+from llenergymeasure.pipeline.plan.plan import plan_from_study
+from llenergymeasure.records.plan import Plan
 
 Refuse = Callable[..., list[str]]
 MODEL = "random:llama?hidden_size=64&seed=7"

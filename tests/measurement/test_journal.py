@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from llenergymeasure.records.files import write_tables
-from llenergymeasure.records.journal import Journal
+from llenergymeasure.records.storage.files import write_tables
+from llenergymeasure.records.storage.journal import Journal
 
 
 def entry(name: str, rows: int = 2) -> dict[str, object]:

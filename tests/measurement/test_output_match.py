@@ -16,7 +16,7 @@ from llenergymeasure.measurement.output_match import (
     first_difference,
     varying_outputs,
 )
-from llenergymeasure.records.outputs import read_outputs, write_outputs
+from llenergymeasure.records.storage.outputs import read_outputs, write_outputs
 
 PROMPTS = [[1, 2], [3]]
 

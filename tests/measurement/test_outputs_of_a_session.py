@@ -14,14 +14,15 @@ from llenergymeasure.config.settings.model_ref import parse_model_ref
 from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.models.snapshot import materialise
 from llenergymeasure.pipeline.placement import Placement
-from llenergymeasure.pipeline.plan.plan import Plan, plan_from_study
+from llenergymeasure.pipeline.plan.plan import plan_from_study
 from llenergymeasure.pipeline.plan.prompt_sets import prompt_set
 from llenergymeasure.pipeline.prompt_check import CheckedPrompts
 from llenergymeasure.pipeline.provenance.environment import describe_environment
 from llenergymeasure.pipeline.run_limits import RunLimits
 from llenergymeasure.pipeline.stages import Setting, run_measure, run_warmup
 from llenergymeasure.records.calibration import SessionCalibration
-from llenergymeasure.records.journal import Journal
+from llenergymeasure.records.plan import Plan
+from llenergymeasure.records.storage.journal import Journal
 
 
 def unchecked(plan: Plan) -> CheckedPrompts:

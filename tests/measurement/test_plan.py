@@ -10,15 +10,8 @@ from typing import Any
 import pytest
 
 from llenergymeasure.config import study_from_mapping
-from llenergymeasure.pipeline.plan.plan import (
-    Plan,
-    PlanError,
-    draw_plan,
-    plan_from_study,
-    read_plan,
-    replicate_order,
-    write_plan,
-)
+from llenergymeasure.pipeline.plan.plan import draw_plan, plan_from_study, replicate_order
+from llenergymeasure.records.plan import Plan, PlanError, read_plan, write_plan
 
 
 class Config:

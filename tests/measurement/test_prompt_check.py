@@ -17,8 +17,9 @@ from llenergymeasure.config.study.study import study_from_mapping
 from llenergymeasure.measurement.prompts.prompts import build_prompts
 from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.snapshot import Snapshot, materialise
-from llenergymeasure.pipeline.plan.plan import Plan, plan_from_study
+from llenergymeasure.pipeline.plan.plan import plan_from_study
 from llenergymeasure.pipeline.prompt_check import CheckedPrompts, check_prompts
+from llenergymeasure.records.plan import Plan
 
 LOOPS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}{{ messages[0].content }}"
 GROWS = (

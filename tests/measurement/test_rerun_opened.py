@@ -14,7 +14,7 @@ from measurement.rerun_folder import begun
 
 from llenergymeasure.config import load_study
 from llenergymeasure.config.study.lock import FileHash, ModelsLock, Pin, write_lock
-from llenergymeasure.pipeline.plan.plan import Plan, plan_from_study, write_plan
+from llenergymeasure.pipeline.plan.plan import plan_from_study
 from llenergymeasure.pipeline.provenance.rerun import Rerun, asked_for, open_rerun
 from llenergymeasure.pipeline.provenance.rerun_record import (
     RecordError,
@@ -25,6 +25,7 @@ from llenergymeasure.pipeline.provenance.rerun_record import (
 )
 from llenergymeasure.pipeline.provenance.rerun_source import RerunError
 from llenergymeasure.records.measurement import MeasurementRecord
+from llenergymeasure.records.plan import Plan, write_plan
 from llenergymeasure.records.schema import SCHEMA_VERSION
 
 OLD = Path("results/quick")

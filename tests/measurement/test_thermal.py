@@ -86,3 +86,8 @@ def test_an_ignored_setting_is_invalid() -> None:
     (found,) = ignored_settings(evidence)
     assert (found.code, found.severity) == ("setting-ignored", "invalid")
     assert "decoder.top_k = 5" in found.message and "50 tokens kept" in found.message
+
+
+def test_a_warning_is_not_a_reason_of_a_verdict() -> None:
+    with pytest.raises(ValueError, match=r"outputs-vary; raise them with records\.finding\.warning"):
+        judge([Finding("outputs-vary", "the second pass differs")])

@@ -95,7 +95,7 @@ def test_a_study_is_repeated_from_its_results_alone(tmp_path: Path) -> None:
         ratio, low, high = (float(row[name]) for name in ("ratio", "ratio_ci95_low", "ratio_ci95_high"))
         assert low < ratio < high
         assert ratio == pytest.approx(float(row["new_mean"]) / float(row["old_mean"]), rel=0.1)
-    assert "rerun of:       quick · 2 of 2 put out the same tokens" in done.output
+    assert "rerun of:       quick · 2 of 2 generated the same tokens" in done.output
     assert "This study repeats" in (results / "report.html").read_text("utf-8")
     with (results / "costs.csv").open(newline="") as lines:
         assert {row["pue"] for row in csv.DictReader(lines)} == {"1.5"}

@@ -14,13 +14,13 @@ from measurement.rerun_folder import begun
 
 from llenergymeasure.config import StudyError
 from llenergymeasure.config.settings.model_ref import parse_model_ref
-from llenergymeasure.pipeline.plan.plan import PlanError, read_plan
 from llenergymeasure.pipeline.provenance.rerun_source import RerunError
 from llenergymeasure.pipeline.run.beginning import begin, check_devices, print_summary
 from llenergymeasure.pipeline.run.call import Machine, SnakemakeCall, targets_on_command_line
 from llenergymeasure.pipeline.run.mistakes import mistakes_end_the_call
 from llenergymeasure.pipeline.run.study_run import StudyRun
 from llenergymeasure.processes import inherited
+from llenergymeasure.records.plan import PlanError, read_plan
 
 MATRIX = {"pytorch.attn_implementation": ["sdpa", "eager"], "pytorch.batch_size": [1, 2]}
 STUDY = study(matrix=MATRIX, measurement={"replicates": 2, "min_window_s": 0.3})

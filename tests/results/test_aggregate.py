@@ -10,7 +10,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from study_folder import ESTIMATED, MEASURED, StudyFolder, doubt, fail, ignore, prompts, study_folder, warn
+from made_up_run import ESTIMATED
+from record_changes import doubt, fail, ignore, warn
+from record_parts import prompts
+from study_folder import MEASURED, StudyFolder, study_folder
 
 from llenergymeasure.results.reading.errors import ResultsError
 

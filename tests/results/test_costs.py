@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from page_reader import read_page
-from study_folder import MEASURED, StudyFolder, study_folder, without_energy
+from record_changes import without_energy
+from study_folder import MEASURED, StudyFolder, study_folder
 
 from llenergymeasure.config import CostsConfig
 from llenergymeasure.results.report.page import render

@@ -10,8 +10,8 @@ from study_folder import study_folder
 
 from llenergymeasure.pipeline.plan.plan_index import index_from_plan, read_piece, write_pieces
 from llenergymeasure.pipeline.progress import Progress
-from llenergymeasure.records.layout import Layout
 from llenergymeasure.records.measurement import MeasurementRecord
+from llenergymeasure.records.storage.layout import Layout
 from llenergymeasure.results.report.page import render
 from llenergymeasure.results.report.ranking import best
 from llenergymeasure.results.report.study_reading import experiments_from_study

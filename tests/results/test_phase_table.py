@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from page_reader import Node, read_page
-from study_folder import MEASURED, StudyFolder, study_folder, without_energy
+from record_changes import without_energy
+from study_folder import MEASURED, StudyFolder, study_folder
 
 from llenergymeasure.results.report.page import render
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from study_folder import ESTIMATED, MEASURED
+from made_up_run import ESTIMATED
+from study_folder import MEASURED
 
 from llenergymeasure.records.metrics import METRICS, SUMMARY_METRICS
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from page_reader import read_page
-from study_folder import fail, study_folder
+from record_changes import fail
+from study_folder import study_folder
 
 from llenergymeasure.results.report.page import render, write_report
 

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 from page_reader import page_from_folder, read_page
-from study_folder import fail, ignore, study_folder, warn
+from record_changes import fail, ignore, warn
+from study_folder import study_folder
 
 from llenergymeasure.records.findings import FINDINGS
 from llenergymeasure.results.report.page import render

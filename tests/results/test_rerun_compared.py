@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from page_reader import read_page
-from study_folder import MEASURED, StudyFolder, fail, study_folder, without_energy
+from record_changes import fail, without_energy
+from study_folder import MEASURED, StudyFolder, study_folder
 
 from llenergymeasure.records.metrics import CONTRACT_METRICS, METRICS
 from llenergymeasure.results.reading.errors import ResultsError

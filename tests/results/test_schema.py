@@ -10,11 +10,11 @@ import pytest
 from study_folder import StudyFolder, study_folder
 
 from llenergymeasure.pipeline.provenance.rerun_source import RerunError, plan_in
-from llenergymeasure.records.layout import Layout
 from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.plan import PlanError, read_plan
 from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.setup import LoadRecord
+from llenergymeasure.records.storage.layout import Layout
 from llenergymeasure.results.reading.errors import ResultsError
 
 COMMIT = "ab" * 20
@@ -50,9 +50,8 @@ def test_a_plan_of_before_says_who_wrote_it_where_it_is_and_what_to_do(folder: S
         read_plan(Layout(folder.root).plan)
     message = str(caught.value)
     assert "\n" not in message
-    assert (
-        f"{folder.root}/plan.json has schema version 2, written by llenergymeasure at commit {COMMIT[:12]}" in message
-    )
+    assert message.startswith(f"{folder.root}/plan.json has schema version 2, written by llenergymeasure 0.1.0 at ")
+    assert f"at commit {COMMIT[:12]}; " in message
     assert f"reads {SCHEMA_VERSION}: move {folder.root} away" in message
     assert "use the version that wrote it" in message
 

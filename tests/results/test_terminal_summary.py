@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from study_folder import ESTIMATED, MEASURED, StudyFolder, fail, ignore, study_folder, warn, without_energy
+from made_up_run import ESTIMATED
+from record_changes import fail, ignore, warn, without_energy
+from study_folder import MEASURED, StudyFolder, study_folder
 
 from llenergymeasure.results.report.terminal_summary import five_lines
 

@@ -95,35 +95,9 @@ def measure(*, config: dict[str, Any], calibration: dict[str, Any], reference: d
     # The process stands in for what differs from one to the next.
     noise = random.Random(f"{os.getpid()}/{json.dumps(config, sort_keys=True)}")
     window_s = PASSES * seconds_of(config) * noise.gauss(1, 0.01)
-    count, tokens = PASSES * config["n_prompts"], config["max_output_tokens"]
+    count = PASSES * config["n_prompts"]
     energy_j, prefill_j = POWER_W * window_s, POWER_W * window_s / 8
-    metrics = {
-        "throughput_output_tokens_per_s": count * tokens / window_s,
-        "ttft_s": window_s / 16,
-        "tpot_s": window_s / 16 / tokens,
-        "e2e_latency_s": window_s / 8,
-        "peak_memory_bytes": 1_000_000_000 + 31_000_000 * config["pytorch"]["batch_size"],
-        "process_memory_bytes": 1_600_000_000 + 31_000_000 * config["pytorch"]["batch_size"],
-        "output_tokens": count * tokens,
-        "input_tokens": PROMPT_TOKENS * count,
-        "padded_tokens": 0,
-        "requests": count,
-        "passes": PASSES,
-        "window_s": window_s,
-        "pass_cv": 0.01,
-        "energy_per_output_token_j": energy_j / count / tokens,
-        "net_energy_per_output_token_j": (energy_j - IDLE_W * window_s) / count / tokens,
-        "energy_per_request_j": energy_j / count,
-        "net_energy_per_request_j": (energy_j - IDLE_W * window_s) / count,
-        "baseline_power_w": IDLE_W,
-        "baseline_share": IDLE_W / POWER_W,
-        "energy_per_prompt_token_j": prefill_j / count / PROMPT_TOKENS,
-        "prefill_energy_j": prefill_j / count,
-        "decode_energy_j": (energy_j - prefill_j) / count,
-        "prefill_energy_trace_j": 1.01 * prefill_j / count,
-        "decode_energy_trace_j": (energy_j - 1.01 * prefill_j) / count,
-        "average_power_w": POWER_W,
-    }
+    metrics = metrics_of(config, window_s)
     record = {
         "status": "ok",
         "validity": {"verdict": "valid", "reasons": []},
@@ -162,6 +136,38 @@ def measure(*, config: dict[str, Any], calibration: dict[str, Any], reference: d
     requests = [request_row(config, place, window_s, noise) for place in range(count)]
     power = [power_row(place * window_s / 10) for place in range(11)]
     return {"record": record, "requests": requests, "power": power, "scoring_failed": False}
+
+
+def metrics_of(config: Mapping[str, Any], window_s: float) -> dict[str, Any]:
+    count, tokens = PASSES * config["n_prompts"], config["max_output_tokens"]
+    energy_j, prefill_j = POWER_W * window_s, POWER_W * window_s / 8
+    return {
+        "throughput_output_tokens_per_s": count * tokens / window_s,
+        "ttft_s": window_s / 16,
+        "tpot_s": window_s / 16 / tokens,
+        "e2e_latency_s": window_s / 8,
+        "peak_memory_bytes": 1_000_000_000 + 31_000_000 * config["pytorch"]["batch_size"],
+        "process_memory_bytes": 1_600_000_000 + 31_000_000 * config["pytorch"]["batch_size"],
+        "output_tokens": count * tokens,
+        "input_tokens": PROMPT_TOKENS * count,
+        "padded_tokens": 0,
+        "requests": count,
+        "passes": PASSES,
+        "window_s": window_s,
+        "pass_cv": 0.01,
+        "energy_per_output_token_j": energy_j / count / tokens,
+        "net_energy_per_output_token_j": (energy_j - IDLE_W * window_s) / count / tokens,
+        "energy_per_request_j": energy_j / count,
+        "net_energy_per_request_j": (energy_j - IDLE_W * window_s) / count,
+        "baseline_power_w": IDLE_W,
+        "baseline_share": IDLE_W / POWER_W,
+        "energy_per_prompt_token_j": prefill_j / count / PROMPT_TOKENS,
+        "prefill_energy_j": prefill_j / count,
+        "decode_energy_j": (energy_j - prefill_j) / count,
+        "prefill_energy_trace_j": 1.01 * prefill_j / count,
+        "decode_energy_trace_j": (energy_j - 1.01 * prefill_j) / count,
+        "average_power_w": POWER_W,
+    }
 
 
 def seconds_of(config: Mapping[str, Any]) -> float:

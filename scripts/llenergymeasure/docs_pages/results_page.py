@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-from llenergymeasure.records.layout import MODELS, STUDY, Entry
+from llenergymeasure.records.storage.layout import MODELS, STUDY, Entry
 
 PAGE = Path(__file__).resolve().parents[3] / "results" / "README.md"
 _HEAD = "| path | what it is |\n|---|---|\n"

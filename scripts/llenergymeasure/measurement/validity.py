@@ -6,14 +6,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llenergymeasure.records.finding import Finding
-from llenergymeasure.records.findings import INVALID, SUSPECT
+from llenergymeasure.records.findings import INVALID, SUSPECT, WARNING
 
 VALID = "valid"
 
 
 def judge(findings: Iterable[Finding]) -> dict[str, Any]:
-    """The verdict and its reasons; the worst reason decides."""
+    """The verdict and its reasons; the worst reason decides. ValueError for a warning: it is not a reason."""
     reasons = list(dict.fromkeys(findings))
+    if remarks := [reason.code for reason in reasons if reason.severity == WARNING]:
+        raise ValueError(f"not findings of a verdict: {', '.join(remarks)}; raise them with records.finding.warning")
     severities = {reason.severity for reason in reasons}
     verdict = INVALID if INVALID in severities else SUSPECT if SUSPECT in severities else VALID
     return {"verdict": verdict, "reasons": [reason.to_dict() for reason in reasons]}

@@ -7,7 +7,7 @@ from typing import Any
 
 from llenergymeasure.config.settings.model_ref import ModelRef, parse_model_ref
 from llenergymeasure.config.study.lock import read_lock
-from llenergymeasure.models.snapshot import SCHEMA_VERSION
+from llenergymeasure.models.snapshot import SNAPSHOT_SCHEMA
 
 
 def recipe_of(
@@ -25,7 +25,7 @@ def recipe_of(
         "canonical": ref.canonical,
         "revision": revision,
         "files": _pinned_files(ref, revision, lock_path),
-        "snapshot_schema": SCHEMA_VERSION,
+        "snapshot_schema": SNAPSHOT_SCHEMA,
     }
 
 

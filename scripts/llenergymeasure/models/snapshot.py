@@ -33,7 +33,7 @@ from llenergymeasure.models.sources import Request, source_for
 
 __all__ = [
     "RECORD",
-    "SCHEMA_VERSION",
+    "SNAPSHOT_SCHEMA",
     "Snapshot",
     "SnapshotError",
     "materialise",
@@ -42,7 +42,7 @@ __all__ = [
     "verify_snapshot",
 ]
 
-SCHEMA_VERSION = 1
+SNAPSHOT_SCHEMA = 1
 HASHED_AT_ONCE = 4
 # Snakemake puts its own stamp into every directory() output.
 _NOT_OURS = frozenset({RECORD, ".snakemake_timestamp"})
@@ -87,7 +87,7 @@ class Snapshot:
     def to_dict(self) -> dict[str, Any]:
         """The record, also meant for the results: no paths of this machine, no times."""
         return {
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": SNAPSHOT_SCHEMA,
             "source": self.source,
             "model": self.model,
             "revision": self.revision,
@@ -163,7 +163,7 @@ def read_snapshot(folder: Path) -> Snapshot:
         raise SnapshotError(f"{folder} holds no snapshot ({RECORD} can't be read); make it again") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SnapshotError(f"{folder}/{RECORD} is not a snapshot record; delete {folder}") from error
-    if version != SCHEMA_VERSION:
+    if version != SNAPSHOT_SCHEMA:
         raise SnapshotError(f"{folder}/{RECORD} is of schema version {version}; delete {folder}")
     if not all(safe_relative_path(path) for path in snapshot.files):
         raise SnapshotError(f"{folder}/{RECORD} names files outside the folder; delete {folder}")

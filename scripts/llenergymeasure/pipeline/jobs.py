@@ -18,7 +18,6 @@ from llenergymeasure.energy.meters.nvml.boards import visible_names
 from llenergymeasure.measurement.worker.client import WorkerStopped
 from llenergymeasure.pipeline.board_draw import Draw
 from llenergymeasure.pipeline.placement import NoDevice, Placement, claim
-from llenergymeasure.pipeline.plan.plan import Plan, read_plan
 from llenergymeasure.pipeline.plan.plan_index import PlanIndex, read_index, read_piece
 from llenergymeasure.pipeline.progress import Progress
 from llenergymeasure.pipeline.prompt_check import CheckedPrompts
@@ -30,8 +29,9 @@ from llenergymeasure.pipeline.run_lock import AlreadyRunning, hold
 from llenergymeasure.pipeline.stages import Report, Setting
 from llenergymeasure.processes.inherited import models_lock, snakemake_pid
 from llenergymeasure.processes.lifeline import end_with
-from llenergymeasure.records.journal import Journal
-from llenergymeasure.records.outputs import read_outputs
+from llenergymeasure.records.plan import Plan, read_plan
+from llenergymeasure.records.storage.journal import Journal
+from llenergymeasure.records.storage.outputs import read_outputs
 
 HANDOVER_S = 20.0
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TextIO
 
 from llenergymeasure.config.problems.text import printable
-from llenergymeasure.pipeline.plan.plan import Plan
 from llenergymeasure.pipeline.plan.plan_index import PlanIndex
 from llenergymeasure.records.calibration import SessionCalibration
-from llenergymeasure.records.layout import Layout
 from llenergymeasure.records.measurement import MeasurementRecord
-from llenergymeasure.records.parsing import read_record
+from llenergymeasure.records.plan import Plan
+from llenergymeasure.records.storage.layout import Layout
+from llenergymeasure.records.storage.parsing import read_record
 
 # The calibrated durations of this many sessions are read; the other sessions are assumed to be like them.
 SAMPLED_SESSIONS = 20

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from llenergymeasure.records.atomic import write_json
 from llenergymeasure.records.plan import Protocol
+from llenergymeasure.records.storage.atomic import write_json
 
 RUN = "run.json"
 OUTCOMES = "outcomes.jsonl"

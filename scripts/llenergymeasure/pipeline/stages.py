@@ -11,15 +11,16 @@ from typing import Any
 from llenergymeasure.measurement.worker.manager import Damaged, LoadOrder, Manager, Refused
 from llenergymeasure.models.snapshot import SnapshotError, read_snapshot
 from llenergymeasure.pipeline.plan.inputs import require_content
-from llenergymeasure.pipeline.plan.plan import Plan, replicate_order
+from llenergymeasure.pipeline.plan.plan import replicate_order
 from llenergymeasure.pipeline.prompt_check import CheckedPrompts
 from llenergymeasure.pipeline.run_limits import RunLimits, StudyStopped
 from llenergymeasure.records.calibration import CalibratedExperiment, SessionCalibration
 from llenergymeasure.records.finding import warning
-from llenergymeasure.records.journal import Journal
 from llenergymeasure.records.measurement import MeasurementRecord
+from llenergymeasure.records.plan import Plan
 from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.setup import LoadRecord
+from llenergymeasure.records.storage.journal import Journal
 from llenergymeasure.records.validity import Failure
 
 # What an entry of the warm-up's journal has besides the calibration.

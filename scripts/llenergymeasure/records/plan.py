@@ -13,10 +13,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from llenergymeasure.records.atomic import write_json
-from llenergymeasure.records.parsing import first_error
 from llenergymeasure.records.record import CONFIG
 from llenergymeasure.records.schema import SCHEMA_VERSION, SchemaVersion, other_schema
+from llenergymeasure.records.storage.atomic import write_json
+from llenergymeasure.records.storage.parsing import first_error
 
 DRAW_AGAIN = "delete it to draw a new plan; measured sessions with the same members are kept"
 Design = Literal["randomised", "sequential", "interleaved", "reverse", "williams"]

@@ -9,6 +9,8 @@ from typing import Any, Literal, get_args
 
 from llenergymeasure import __version__
 
+# Wrote every version below 4.
+FIRST_RELEASE = "0.1.0"
 # Rises when a key, a column or a path under results/ is renamed, changes its meaning or goes. What each one brought:
 #   1  plan, load records, calibrations and measurements; a plan counted its own versions until 4
 #   2  budgets of the energy figures, the comparison of outputs, validity with its reasons
@@ -27,11 +29,14 @@ def other_schema(path: Path, record: Any, advice: str | None = None) -> str | No
     """
     if not isinstance(record, Mapping) or record.get("schema_version", SCHEMA_VERSION) == SCHEMA_VERSION:
         return None
+    written = record["schema_version"]
     study = _study_folder(path)
     commit = _commit(study)
-    writer = f"llenergymeasure at commit {commit[:12]}" if commit else "another version of llenergymeasure"
+    older = isinstance(written, int) and written < SCHEMA_VERSION
+    writer = f"llenergymeasure {FIRST_RELEASE}" if older else "another llenergymeasure"
+    at = f" at commit {commit[:12]}" if commit else ""
     return (
-        f"{path} has schema version {record['schema_version']!r:.20}, written by {writer}; this one "
+        f"{path} has schema version {written!r:.20}, written by {writer}{at}; this one "
         f"({__version__}) reads {SCHEMA_VERSION}: {advice or f'move {study} away, or delete it, and run again'}; "
         "or use the version that wrote it"
     )

@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from llenergymeasure.config.problems.text import first_line
 from llenergymeasure.config.settings.model_ref import COMMIT, parse_model_ref, safe_relative_path
-from llenergymeasure.records.atomic import write_text
+from llenergymeasure.records.storage.atomic import write_text
 
 DEFAULT_REVISION = "main"
 _HEADER = "# Written by `snakemake pin`: the commit and file hashes of every hub model. Commit this file.\n"

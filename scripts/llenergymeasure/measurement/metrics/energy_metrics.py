@@ -24,7 +24,7 @@ ONE_POWER = (
 ROUNDING = 1e-9
 PREFILL_METRICS = ("prefill_energy_j", "decode_energy_j", "energy_per_prompt_token_j")
 TRACE_METRICS = ("prefill_energy_trace_j", "decode_energy_trace_j")
-ENERGY_METRICS = (
+FROM_ENERGY = (
     "energy_per_output_token_j",
     "energy_per_request_j",
     "average_power_w",
@@ -49,7 +49,7 @@ class EnergyFigures:
     """metric → value, or None with its reason in `unknown`; metric → budget in the metric's unit; how phases agree."""
 
     source: str | None = None
-    values: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(ENERGY_METRICS))
+    values: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(FROM_ENERGY))
     unknown: dict[str, str] = field(default_factory=dict)
     budget: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     phases: dict[str, Any] | None = None
@@ -75,7 +75,7 @@ def energy_figures(
     figures = EnergyFigures()
     full = primary_energy(entries, "generate")
     if full.energy_j is None:
-        figures.lack(ENERGY_METRICS, full.reason or "no meter gave a figure")
+        figures.lack(FROM_ENERGY, full.reason or "no meter gave a figure")
         return figures
     figures.source = full.source
     energy_j = full.energy_j

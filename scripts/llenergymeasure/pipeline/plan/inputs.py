@@ -20,7 +20,7 @@ from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.files import content_digest, hash_file
 from llenergymeasure.models.folder import taken_files
 from llenergymeasure.models.snapshot import Snapshot, read_snapshot
-from llenergymeasure.records.atomic import write_json
+from llenergymeasure.records.storage.atomic import write_json
 
 DATASET = "dataset"
 # A file that was written this recently may be written again within the resolution of its time stamp.

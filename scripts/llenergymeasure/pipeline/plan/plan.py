@@ -17,12 +17,7 @@ from typing import TYPE_CHECKING, Any
 from llenergymeasure.config.settings.protocol import MeasurementConfig, Order
 from llenergymeasure.pipeline.plan.order import block_order
 from llenergymeasure.records.labels import labels
-from llenergymeasure.records.plan import Plan as Plan
-from llenergymeasure.records.plan import PlanError as PlanError
-from llenergymeasure.records.plan import PlannedExperiment, Protocol, Session, Stopping
-from llenergymeasure.records.plan import digest_of_value as digest_of_value
-from llenergymeasure.records.plan import read_plan as read_plan
-from llenergymeasure.records.plan import write_plan as write_plan
+from llenergymeasure.records.plan import Plan, PlannedExperiment, Protocol, Session, Stopping, digest_of_value
 
 if TYPE_CHECKING:
     from llenergymeasure.config import Study

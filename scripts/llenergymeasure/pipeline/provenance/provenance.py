@@ -29,8 +29,8 @@ from llenergymeasure.pipeline.plan.plan_index import PlanIndex
 from llenergymeasure.pipeline.provenance.environment import describe_commit, installed_packages
 from llenergymeasure.pipeline.provenance.installed_lock import nearest_lock
 from llenergymeasure.processes.inherited import environments_folder
-from llenergymeasure.records.atomic import write_bytes
 from llenergymeasure.records.schema import SCHEMA_VERSION
+from llenergymeasure.records.storage.atomic import write_bytes
 
 FOLDER = "provenance"
 RESOLVED = "resolved.yaml"

@@ -15,7 +15,7 @@ from llenergymeasure.config import Expansion, Study
 from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.study.lock import LockError, read_lock
 from llenergymeasure.config.study.pins import Pins
-from llenergymeasure.pipeline.plan.plan import Plan, plan_from_study
+from llenergymeasure.pipeline.plan.plan import plan_from_study
 from llenergymeasure.pipeline.provenance.provenance import FOLDER, LOCK, RESOLVED
 from llenergymeasure.pipeline.provenance.rerun_record import RecordError, read_rerun_of
 from llenergymeasure.pipeline.provenance.rerun_source import (
@@ -28,7 +28,8 @@ from llenergymeasure.pipeline.provenance.rerun_source import (
     points_in,
     study_config,
 )
-from llenergymeasure.records.layout import Layout
+from llenergymeasure.records.plan import Plan
+from llenergymeasure.records.storage.layout import Layout
 
 NAME = "study"
 _SUFFIX = "-rerun"

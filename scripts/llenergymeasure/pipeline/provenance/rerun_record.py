@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from llenergymeasure.config.problems.text import printable
-from llenergymeasure.pipeline.plan.plan import Plan
 from llenergymeasure.pipeline.provenance.environment import PACKAGES
 from llenergymeasure.pipeline.provenance.provenance import CALLS, ENVIRONMENTS, FOLDER, RERUN_OF, keep_record
-from llenergymeasure.records.layout import Layout
 from llenergymeasure.records.measurement import MeasurementRecord
-from llenergymeasure.records.parsing import BrokenRecord, parse
+from llenergymeasure.records.plan import Plan
 from llenergymeasure.records.schema import SCHEMA_VERSION, other_schema
+from llenergymeasure.records.storage.layout import Layout
+from llenergymeasure.records.storage.parsing import BrokenRecord, parse
 
 # This many packages are named; the environments' files hold all.
 NAMED = 4

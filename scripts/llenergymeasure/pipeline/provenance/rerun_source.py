@@ -23,9 +23,10 @@ from llenergymeasure.config.problems.text import printable, show
 from llenergymeasure.config.settings.sources import sources_of
 from llenergymeasure.config.study.pins import Pins
 from llenergymeasure.config.study.study_file import read_study_file
-from llenergymeasure.pipeline.plan.plan import ID_DIGITS, Plan, PlanError, read_plan
+from llenergymeasure.pipeline.plan.plan import ID_DIGITS
 from llenergymeasure.pipeline.provenance.provenance import FOLDER, RESOLVED
-from llenergymeasure.records.layout import Layout
+from llenergymeasure.records.plan import Plan, PlanError, read_plan
+from llenergymeasure.records.storage.layout import Layout
 
 FROM = "from"
 USAGE = "snakemake rerun --cores N --config from=results/<study>"

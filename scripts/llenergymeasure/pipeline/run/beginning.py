@@ -9,13 +9,13 @@ from pathlib import Path
 from llenergymeasure.energy.meters.nvml.boards import look_at_boards
 from llenergymeasure.pipeline.device_check import device_problems, notes
 from llenergymeasure.pipeline.placement import NoDevice, require_devices
-from llenergymeasure.pipeline.plan.plan import write_plan
 from llenergymeasure.pipeline.plan.plan_index import read_index, write_pieces
 from llenergymeasure.pipeline.provenance.provenance import keep_provenance, written_in
 from llenergymeasure.pipeline.provenance.rerun_record import keep_rerun_of
 from llenergymeasure.pipeline.run.study_run import StudyRun
 from llenergymeasure.pipeline.run_limits import begin_run
 from llenergymeasure.pipeline.run_lock import hold
+from llenergymeasure.records.plan import write_plan
 
 
 def check_devices(run: StudyRun) -> None:

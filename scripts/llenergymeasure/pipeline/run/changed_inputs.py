@@ -10,8 +10,9 @@ from typing import Any
 from llenergymeasure.config.problems.text import first_few
 from llenergymeasure.config.settings.sources import sources_of
 from llenergymeasure.pipeline.plan.inputs import DATASET
-from llenergymeasure.pipeline.plan.plan import InputsOf, Plan
-from llenergymeasure.records.layout import Layout
+from llenergymeasure.pipeline.plan.plan import InputsOf
+from llenergymeasure.records.plan import Plan
+from llenergymeasure.records.storage.layout import Layout
 
 _SHOWN_SESSIONS = 3
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 from llenergymeasure.config import StudyError
 from llenergymeasure.pipeline.placement import NoDevice
-from llenergymeasure.pipeline.plan.plan import PlanError
 from llenergymeasure.pipeline.provenance.rerun_record import RecordError
 from llenergymeasure.pipeline.provenance.rerun_source import RerunError
 from llenergymeasure.pipeline.run_lock import AlreadyRunning
+from llenergymeasure.records.plan import PlanError
 
 MISTAKES = (StudyError, PlanError, RerunError, RecordError, NoDevice, AlreadyRunning)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llenergymeasure.records.layout import Layout
+from llenergymeasure.records.storage.layout import Layout
 
 MODELS = "results/models"
 

@@ -11,8 +11,8 @@ from typing import Any
 from llenergymeasure.config.settings.quantization_key import quantizing_intent
 from llenergymeasure.config.settings.sources import SourceIntent
 from llenergymeasure.models.recipe import recipe_of
-from llenergymeasure.pipeline.plan.plan import Plan
 from llenergymeasure.pipeline.plan.plan_index import PlanIndex, read_piece
+from llenergymeasure.records.plan import Plan
 
 
 class RuleParams:

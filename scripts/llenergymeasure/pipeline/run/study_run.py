@@ -15,7 +15,7 @@ from llenergymeasure.config.settings.model_ref import ModelRef
 from llenergymeasure.config.study.study import DEFAULT_LOCK
 from llenergymeasure.models.here import why_missing
 from llenergymeasure.pipeline.plan.inputs import InputDigests
-from llenergymeasure.pipeline.plan.plan import Plan, PlanError, plan_from_study, read_plan
+from llenergymeasure.pipeline.plan.plan import plan_from_study
 from llenergymeasure.pipeline.plan.plan_index import PlanIndex, index_from_plan, read_index
 from llenergymeasure.pipeline.provenance.rerun import Asked, Rerun, asked_for, kept_study, open_rerun
 from llenergymeasure.pipeline.provenance.rerun_source import FROM, USAGE, RerunError
@@ -28,6 +28,7 @@ from llenergymeasure.pipeline.run.rule_inputs import RuleInputs
 from llenergymeasure.pipeline.run.rule_params import RuleParams
 from llenergymeasure.pipeline.run.shares import Shares
 from llenergymeasure.processes.inherited import tell_jobs
+from llenergymeasure.records.plan import Plan, PlanError, read_plan
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from rocrate.model import ComputerLanguage, ContextEntity
 from rocrate.rocrate import ROCrate
 
 from llenergymeasure.config.settings.sources import SourceIntent, sources_of
-from llenergymeasure.records.atomic import write_text
-from llenergymeasure.records.layout import CRATE, Layout
 from llenergymeasure.records.metrics import METRICS, SUMMARY_METRICS
 from llenergymeasure.records.plan import Plan
+from llenergymeasure.records.storage.atomic import write_text
+from llenergymeasure.records.storage.layout import CRATE, Layout
 from llenergymeasure.results.crate.file_catalogue import described_files
 from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.reading.read import read_json, read_plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from llenergymeasure.records.layout import STUDY
+from llenergymeasure.records.storage.layout import STUDY
 
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 

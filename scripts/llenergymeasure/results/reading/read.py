@@ -13,9 +13,9 @@ import pandas as pd
 from llenergymeasure.records import plan as plan_file
 from llenergymeasure.records.interim import InterimAnalysis
 from llenergymeasure.records.measurement import MeasurementRecord
-from llenergymeasure.records.parsing import AnyRecord, BrokenRecord, OtherSchema, parse, read_record
 from llenergymeasure.records.plan import Plan, PlanError
 from llenergymeasure.records.setup import LoadRecord
+from llenergymeasure.records.storage.parsing import AnyRecord, BrokenRecord, OtherSchema, parse, read_record
 from llenergymeasure.results.reading.compact import CompactRecord, Keeper
 from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan

@@ -11,10 +11,10 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from llenergymeasure.records.atomic import write_text
 from llenergymeasure.records.labels import configuration_parts
 from llenergymeasure.records.metrics import METRICS
 from llenergymeasure.records.schema import SCHEMA_VERSION
+from llenergymeasure.records.storage.atomic import write_text
 from llenergymeasure.results.reading.read import StudyResults, with_evidence
 from llenergymeasure.results.report.environment import environment_facts, machine_names
 from llenergymeasure.results.report.experiments import Experiment, describe_source

@@ -16,8 +16,8 @@ from typing import Any
 import pandas as pd
 
 from llenergymeasure.records.labels import as_text, configuration_parts
-from llenergymeasure.records.layout import Layout
 from llenergymeasure.records.metrics import CONTRACT_METRICS, ENERGY_METRICS
+from llenergymeasure.records.storage.layout import Layout
 from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.reading.read import Expected, Lines, read_plan, read_table

@@ -142,7 +142,7 @@ STUDY = (
 
 @dataclass(frozen=True)
 class Layout:
-    """The paths of one study. `folder` is results/<study>. For a rule, ids and numbers are wildcards."""
+    """The paths of one study. `folder` is results/<study>. Rules fill in wildcards, like `{session_id}`."""
 
     folder: Path
 

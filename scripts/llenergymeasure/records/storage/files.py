@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from llenergymeasure.records.atomic import whole
-from llenergymeasure.records.journal import Journal
+from llenergymeasure.records.storage.atomic import whole
+from llenergymeasure.records.storage.journal import Journal
 
 KEY = [("experiment_id", pa.string()), ("session_id", pa.string()), ("replicate", pa.int32())]
 REQUESTS = pa.schema(

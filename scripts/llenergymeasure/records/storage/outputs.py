@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from llenergymeasure.records.atomic import whole
+from llenergymeasure.records.storage.atomic import whole
 
 OUTPUTS = pa.schema(
     [

@@ -1,0 +1,1 @@
+"""How records lie on the disk: paths, whole files, the journal, reading."""
