@@ -90,9 +90,9 @@ def test_the_run_is_described_as_the_profile_asks(crate: ROCrate) -> None:
 
 
 def test_every_figure_has_its_unit_and_definition(crate: ROCrate) -> None:
-    told = {entity["propertyID"]: entity for entity in crate.root_dataset["variableMeasured"]}
-    assert set(told) == set(SUMMARY_METRICS)
-    for name, entity in told.items():
+    described = {entity["propertyID"]: entity for entity in crate.root_dataset["variableMeasured"]}
+    assert set(described) == set(SUMMARY_METRICS)
+    for name, entity in described.items():
         assert (entity["unitText"], entity["description"]) == (METRICS[name].unit, METRICS[name].definition)
 
 

@@ -17,7 +17,7 @@ from llenergymeasure.results.report.ranking import best
 from llenergymeasure.results.report.study_reading import experiments_from_study
 from llenergymeasure.results.report.terminal_summary import five_lines
 
-# A flag, a default, and a setting that all experiments share: what the two old ways of naming told apart.
+# A flag, a default, and a setting that all experiments share: what the two old ways of naming distinguished.
 MATRIX = {"pytorch.use_cache": [True, False], "pytorch.batch_size": [None, 4], "pytorch.attn_implementation": ["eager"]}
 
 
