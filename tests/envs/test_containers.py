@@ -17,9 +17,7 @@ from llenergymeasure.pipeline.provenance.environment import describe_commit
 
 ENVS = ROOT / "envs"
 DOCKERFILE, APPTAINER = ENVS / "Dockerfile", ENVS / "apptainer.def"
-CHECKOUT = pytest.mark.skipif(
-    describe_commit(ROOT)["git_commit"] is None, reason="these files are no checkout of git's"
-)
+CHECKOUT = pytest.mark.skipif(describe_commit(ROOT)["git_commit"] is None, reason="these files are not a git checkout")
 BOTH = pytest.mark.parametrize("definition", [DOCKERFILE, APPTAINER], ids=lambda path: path.name)
 
 
@@ -71,7 +69,7 @@ def test_apptainer_holds_the_commit(tmp_path: Path) -> None:
 
 
 @BOTH
-def test_its_commands_stand_on_the_page(definition: Path) -> None:
+def test_its_commands_are_on_the_page(definition: Path) -> None:
     page = (ROOT / "docs/conda.md").read_text(encoding="utf-8")
     commands = re.findall(r"^#   (.+)$", definition.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(commands) == 2

@@ -26,7 +26,7 @@ def drawn(existing: Plan | None, **digests: str) -> Plan:
     )
 
 
-def test_nothing_is_said_of_what_is_the_same(tmp_path: Path) -> None:
+def test_unchanged_files_are_not_mentioned(tmp_path: Path) -> None:
     first = drawn(None, one="a", two="b")
     assert changed_inputs(None, first, tmp_path) == []
     assert changed_inputs(first, drawn(first, one="a", two="b"), tmp_path) == []

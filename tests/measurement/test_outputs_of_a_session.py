@@ -81,7 +81,7 @@ def test_the_warm_up_keeps_what_every_request_put_out(warm: tuple[Setting, Any, 
     assert not any("outputs" in entry for entry in calibration.to_plain()["experiments"].values())
 
 
-def test_a_load_is_scored_once_and_its_experiments_share_a_worker(warm: Any, tmp_path: Path) -> None:
+def test_a_setup_is_scored_once_and_its_experiments_share_a_worker(warm: Any, tmp_path: Path) -> None:
     records = measured(warm, warm[2], tmp_path / "x.jsonl")
     assert [record["status"] for record in records] == ["ok", "ok"]
     assert len({record["worker_pid"] for record in records}) == 1

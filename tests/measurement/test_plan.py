@@ -1,4 +1,4 @@
-"""The plan: sessions by load, randomised blocks, append-only."""
+"""The plan: sessions by setup, randomised blocks, append-only."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def members(plan: Plan) -> dict[str, tuple[str, ...]]:
     return {session.session_id: session.experiments for session in plan.sessions}
 
 
-def test_experiments_of_one_load_share_a_session_and_every_session_is_in_every_block() -> None:
+def test_experiments_of_one_setup_share_a_session_and_every_session_is_in_every_block() -> None:
     plan = draw("a1", "b1", "a2", "b2", "c1")
     assert sorted(members(plan).values()) == [("a1", "a2"), ("b1", "b2"), ("c1",)]
     blocks = [plan.order[start : start + 3] for start in (0, 3, 6)]
@@ -59,7 +59,7 @@ def test_isolation_by_experiment_gives_each_its_own_session() -> None:
     assert sorted(members(plan).values()) == [("a1",), ("a2",), ("b1",)]
 
 
-def test_a_load_with_very_many_experiments_is_divided_into_sessions_of_nearly_equal_size() -> None:
+def test_a_setup_with_very_many_experiments_is_divided_into_sessions_of_nearly_equal_size() -> None:
     names = [f"a{number}" for number in range(10)]
     plan = draw(*names, "b1", experiments_per_session=4)
     sizes = [len(session.experiments) for session in plan.sessions]
@@ -98,7 +98,7 @@ def test_the_order_differs_between_replicates_and_comes_from_the_seed_alone() ->
     assert orders != [replicate_order(draw(*names, seed=1), session, replicate) for replicate in (1, 2, 3)]
 
 
-def test_a_plan_grows_by_new_sessions_behind_the_old_ones() -> None:
+def test_a_plan_grows_by_new_sessions_after_the_old_ones() -> None:
     old = draw("a1", "a2", "b1")
     new = draw("a1", "a2", "a3", "b1", "c1", existing=old)
     assert members(old).items() <= members(new).items()

@@ -119,7 +119,7 @@ def test_padding_outside_the_embedding_is_a_warning(bench: Bench) -> None:
     assert "batches are padded with id" in problem["message"]
 
 
-def test_a_tokenizer_that_can_not_be_read_is_left_to_the_load(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_tokenizer_that_cannot_be_read_is_left_to_the_load(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
     (bench.folder / "tokenizer.json").write_text("{", encoding="utf-8")
     plan = bench.plan()
     (found,) = bench.check(plan)["sets"].values()

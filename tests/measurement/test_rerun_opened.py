@@ -106,7 +106,7 @@ def test_the_resolved_study_is_a_study_that_gives_the_same_plan(measurement: dic
         ({"from": "results/no\nthing\x1b[2J"}, "which cannot name the new results"),
     ],
 )
-def test_what_is_asked_for_wrongly_is_one_line(config: dict[str, Any], says: str) -> None:
+def test_a_wrong_request_is_one_line(config: dict[str, Any], says: str) -> None:
     begun(OLD)
     assert says in refused(**config)
 
@@ -170,7 +170,7 @@ def test_the_order_of_the_plan_is_followed_however_it_came_about() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{", "[" * 5000, "\x00"])
-def test_what_is_no_plan_is_refused(text: str) -> None:
+def test_what_is_not_a_plan_is_refused(text: str) -> None:
     begun(OLD)
     (OLD / "plan.json").write_text(text, "utf-8")
     message = refused()
@@ -231,7 +231,7 @@ def test_new_results_are_never_mixed_with_others() -> None:
     assert "results/quick-rerun holds another study" in refused()
     assert reopened(study="free").plan.study == "free"
     keep_rerun_of(new, OLD, before)
-    # The same rerun goes on where it was.
+    # The same rerun continues.
     assert reopened().plan.study == "quick-rerun"
     begun(OLD, measurement={"replicates": 3})
     message = refused()

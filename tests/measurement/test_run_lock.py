@@ -52,7 +52,7 @@ list(sessions.read_sessions(Plain(experiments=experiments, replicates=1, nominal
 """
 
 
-def test_who_holds_a_lock_is_named_and_a_killed_holder_gives_it_back(tmp_path: Path) -> None:
+def test_the_holder_of_a_lock_is_named_and_a_killed_holder_releases_it(tmp_path: Path) -> None:
     lock = tmp_path / "s" / ".running.lock"
     command = [sys.executable, "-c", HOLD, str(lock)]
     with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""What the rules get to know of a study, asked without Snakemake."""
+"""What the rules learn about a study, without Snakemake."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_opening_a_study_writes_nothing() -> None:
     assert sorted(path.name for path in Path().iterdir()) == ["study.yaml"]
 
 
-def test_the_begun_study_is_opened_as_it_was_planned_and_grows_behind_that() -> None:
+def test_a_begun_study_is_opened_as_planned_and_grows_at_the_end() -> None:
     first = opened()
     begin(first)
     assert read_plan(Path("results/quick/plan.json")) == first.plan
@@ -141,7 +141,7 @@ def test_a_rerun_has_the_plan_and_the_pins_of_what_it_repeats(monkeypatch: pytes
         ({"from": "results/other"}, "rerun", "there is no folder results/other"),
     ],
 )
-def test_a_rerun_that_is_asked_for_wrongly(config: dict[str, Any], target: str, says: str) -> None:
+def test_a_wrong_call_of_rerun_is_refused(config: dict[str, Any], target: str, says: str) -> None:
     with pytest.raises(RerunError, match=says.replace("?", r"\?")):
         StudyRun.open(SnakemakeCall(config, ROOT, targets=frozenset({target})))
 
@@ -206,7 +206,7 @@ def test_a_setup_reads_its_snapshots_its_prompts_and_its_quantized_weights() -> 
     assert run.index.setup_of_job(wildcards) == maker
 
 
-def test_files_of_sessions_stand_in_the_order_of_the_plan() -> None:
+def test_files_of_sessions_are_in_the_order_of_the_plan() -> None:
     run = opened()
     wanted = [f"results/quick/sessions/{session}/{replicate}/power.parquet" for session, replicate in run.index.order]
 
@@ -222,7 +222,7 @@ def test_files_of_sessions_stand_in_the_order_of_the_plan() -> None:
     assert run.priorities.quantize < run.priorities.model < run.priorities.validate
 
 
-def test_a_study_that_names_a_precision_goes_on_until_an_interim_analysis_ends_it() -> None:
+def test_a_study_that_names_a_precision_continues_until_an_interim_analysis_ends_it() -> None:
     run = opened(study(measurement={"replicates": 3, "target_relative_ci": 0.05, "max_replicates": 9}))
     asked: list[int] = []
 

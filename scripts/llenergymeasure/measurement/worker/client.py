@@ -40,7 +40,7 @@ class WorkerLost(Exception):
 
 
 class WorkerStopped(Exception):
-    """The worker was told to end from outside. That is not a result of the experiment; the job ends."""
+    """Something outside asked the worker to end. That is not a result of the experiment; the job ends."""
 
 
 class WorkerBug(Exception):
@@ -105,7 +105,7 @@ class WorkerProcess:
         return answer
 
     def stop(self) -> None:
-        """Let the worker end by itself; kill it if it doesn't."""
+        """Let the worker end by itself; kill it if it does not."""
         self._connection.close()
         try:
             self._process.wait(timeout=30)
