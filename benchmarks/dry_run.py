@@ -44,7 +44,7 @@ class Study:
     pairs: int
 
 
-STUDIES = (Study("load", 3, 3), Study("experiment", 1, 1))
+STUDIES = (Study("setup", 3, 3), Study("experiment", 1, 1))
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _pipeline(study: Study, setups: int, folder: Path) -> list[str]:
 
 def _bare(study: Study, setups: int, folder: Path) -> list[str]:
     folder.mkdir()
-    sessions = 1 if study.isolation == "load" else SETTINGS
+    sessions = 1 if study.isolation == "setup" else SETTINGS
     sizes = [f"setups={setups}", f"sessions={sessions}", f"replicates={study.replicates}"]
     command = ["--snakefile", str(ROOT / "benchmarks/bare_graph.smk"), "--directory", str(folder)]
     return [*command, "--workflow-profile", str(ROOT / "workflow/profiles/default"), "--config", *sizes]

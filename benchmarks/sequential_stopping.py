@@ -83,7 +83,7 @@ def _plan() -> Any:
     return Plan(
         study="simulated",
         seed=0,
-        isolation="load",
+        isolation="setup",
         replicates=FIRST,
         axes=(),
         experiments={"one": PlannedExperiment("setup", "session", {}, {}, {})},

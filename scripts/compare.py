@@ -1,4 +1,4 @@
-"""A rerun against what it repeats."""
+"""Compare a rerun with what it repeats."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Whether a figure is known well enough after a replicate, for a study that names a precision."""
+"""After a replicate, decide whether a figure is precise enough, for a study that names a precision."""
 
 import sys
 from pathlib import Path

@@ -6,8 +6,8 @@ from llenergymeasure.models.snapshot import SnapshotError
 from llenergymeasure.pipeline.jobs import (
     open_journal,
     placed,
+    progress_reporter,
     reference_outputs,
-    reporter_of,
     run_job,
     session_title,
 )
@@ -25,7 +25,7 @@ with run_job(snakemake, session_title(snakemake), SnapshotError, BrokenRecord), 
         read_record(SessionCalibration, Path(snakemake.input.calibration)),
         reference_outputs(snakemake),
         journal,
-        reporter_of(snakemake),
+        progress_reporter(snakemake),
     )
     output = snakemake.output
     write_tables(journal, Path(output.measurements), Path(output.requests), Path(output.power))

@@ -11,7 +11,7 @@ from llenergymeasure.processes.inherited import models_lock
 made_from = snakemake.params.made_from
 is_adapter = made_from.get("is_adapter", False)
 with run_job(snakemake, f"model · {made_from['model']}", SnapshotError, LockError):
-    # Code comes along only where the lock has its hashes; whether it runs is the experiment's choice.
+    # Code is taken only where the lock has its hashes. Whether it runs is the experiment's choice.
     materialise(
         parse_model_ref(made_from["model"]),
         made_from["revision"],

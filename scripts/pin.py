@@ -12,11 +12,11 @@ from llenergymeasure.pipeline.jobs import run_job
 with run_job(snakemake, "pin · branch names to commits", PinError):
     lock = Path(snakemake.params.lock)
     experiments = study_from_mapping(snakemake.config, lock_path=lock, require_pins=False).expand()
-    wanted = [source for config in experiments for source in sources_of(config.model_dump())]
-    hub = [source for source in wanted if source.ref.kind == "hub"]
+    sources = [source for config in experiments for source in sources_of(config.model_dump())]
+    hub = [source for source in sources if source.ref.kind == "hub"]
     report = resolve_pins(
         [(source.name, source.revision) for source in hub],
         lock,
         adapters={source.name for source in hub if source.role == "adapter"},
     )
-    print(*(report or ["no model of this study is on a hub"]), sep="\n", file=sys.stderr)
+    print(*(report or ["this study has no model on a hub"]), sep="\n", file=sys.stderr)

@@ -85,17 +85,17 @@ def test_a_study_runs_through_the_profile_and_survives_a_killed_worker_and_a_can
     assert {record["status"] for record in pipeline.records()} == {"ok"}
 
 
-def test_why_a_job_failed_or_was_refused_stands_in_the_terminal(cluster: slurm.Slurm, tmp_path: Path) -> None:
+def test_the_terminal_says_why_a_job_failed_or_was_refused(cluster: slurm.Slurm, tmp_path: Path) -> None:
     pipeline = Pipeline(tmp_path)
     missing = {"source": "file", "path": "nope.jsonl", "column": "text"}
     pipeline.write(study(defaults={"dataset": missing}))
     _write_profile(tmp_path)
     done = _snakemake(tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr + cluster.log()
-    told = done.stderr.split("validate (job 1) failed: ")
-    assert len(told) == 2 and "Trying to restart job 1." not in done.stderr, "it is not tried again"
-    assert "\n    dataset: dataset.path: nope.jsonl does not exist" in told[1]
-    assert (where := re.search(r"\n  logs: (\S+), (\S+)\n", told[1]))
+    messages = done.stderr.split("validate (job 1) failed: ")
+    assert len(messages) == 2 and "Trying to restart job 1." not in done.stderr, "it is not tried again"
+    assert "\n    dataset: dataset.path: nope.jsonl does not exist" in messages[1]
+    assert (where := re.search(r"\n  logs: (\S+), (\S+)\n", messages[1]))
     assert all("nope.jsonl does not exist" in (tmp_path / log).read_text(encoding="utf-8") for log in where.groups())
 
     refused = _snakemake(tmp_path, "--set-resources", "validate:mem_mb=100000000")

@@ -1,4 +1,4 @@
-"""One line a mistake: file, line, key path, what is wrong, what would be right."""
+"""One line per mistake: file, line, key path, what is wrong, what would be right."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_a_rule_in_the_matrix_names_path_and_value(refuse: Refuse) -> None:
     assert line.startswith("study.yaml:8: matrix.pytorch.num_processes[1]: 2 processes share only 1 prompt")
 
 
-def test_a_rule_about_a_default_stands_where_something_was_written(refuse: Refuse) -> None:
+def test_a_rule_about_a_default_is_placed_where_something_was_written(refuse: Refuse) -> None:
     (line,) = refuse(f"{HEAD}  dataset:\n    path: a.csv\n")
     assert line.startswith('study.yaml:5: defaults.dataset.path: dataset.source: "builtin" does not read path')
 

@@ -151,7 +151,7 @@ def test_every_setting_is_tried() -> None:
 
 
 @pytest.mark.parametrize("path", list(CHANGES))
-def test_every_setting_changes_the_id_and_load_settings_the_load_id(path: str) -> None:
+def test_every_setting_changes_the_id_and_setup_settings_the_setup_id(path: str) -> None:
     before, after = config({"model": "a/b"}), config({"model": "a/b", path: CHANGES[path]})
     assert compute_config_hash(before) != compute_config_hash(after)
     # Experiments that share a process share its meters and its idle baseline.

@@ -185,7 +185,7 @@ def test_axes_of_included_points() -> None:
     assert dict(point.axes) == {"pytorch": {"use_cache": False}, "n_prompts": 100, "random_seed": 1}
 
 
-def test_points_of_one_load_share_a_load_id() -> None:
+def test_points_of_one_setup_share_a_setup_id() -> None:
     made = study(matrix={"pytorch.attn_implementation": ["eager", "sdpa"], "pytorch.batch_size": [1, 2]})
     setups = [point.setup_id for point in made.expansion().experiments]
     assert setups[0] == setups[1] != setups[2] == setups[3]

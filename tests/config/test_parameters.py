@@ -1,4 +1,4 @@
-"""One declaration a parameter: wiring, evidence, introspection and support tables follow from it."""
+"""One declaration per parameter: wiring, evidence, introspection and support tables follow from it."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_cache_names_are_what_the_installed_library_accepts() -> None:
     assert set(options) == {*current, "sliding_window"}
 
 
-def test_load_level() -> None:
+def test_setup_level() -> None:
     load = {path for path, item in parameters().items() if item.level == "load"}
     assert load == {
         *("precision", "cpu_threads", "pytorch.attn_implementation", "pytorch.device_map", "pytorch.max_memory"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from llenergymeasure.config import Study, study_from_mapping
-from llenergymeasure.pipeline.plan.plan import plan_of
+from llenergymeasure.pipeline.plan.plan import plan_from_study
 from llenergymeasure.records.plan import Plan
 
 Refuse = Callable[..., list[str]]
@@ -40,47 +40,47 @@ def place(plan: Plan) -> int:
     ],
 )
 def test_the_first_experiment_that_every_key_matches(reference: Any, wanted: int) -> None:
-    assert place(plan_of(study(reference), existing=None)) == wanted
+    assert place(plan_from_study(study(reference), existing=None)) == wanted
 
 
 def test_the_measuring_order_does_not_matter() -> None:
     for seed in range(5):
         made = study_from_mapping({"study": "a", "defaults": {"model": MODEL}, "matrix": MATRIX} | _seed(seed))
-        assert place(plan_of(made, existing=None)) == 0
+        assert place(plan_from_study(made, existing=None)) == 0
 
 
 def test_entries_written_out_can_be_the_reference() -> None:
     made = study({"n_prompts": 7}, include=[{"n_prompts": 7}])
-    assert place(plan_of(made, existing=None)) == 4
+    assert place(plan_from_study(made, existing=None)) == 4
 
 
 def test_excluded_and_invalid_points_are_not_the_reference() -> None:
     matrix = {"pytorch.prompt_lookup_num_tokens": [3, None], "pytorch.batch_size": [2, 4]}
     made = study({"pytorch.batch_size": [2, 4]}, matrix=matrix, invalid="skip", exclude=[{"pytorch.batch_size": 2}])
-    plan = plan_of(made, existing=None)
+    plan = plan_from_study(made, existing=None)
     assert len(plan.experiments) == 1
     assert place(plan) == 0
 
 
 def test_a_plan_keeps_its_reference_when_experiments_come_before_it() -> None:
-    old = plan_of(study(), existing=None)
+    old = plan_from_study(study(), existing=None)
     wider = {**MATRIX, "pytorch.attn_implementation": ["flash_attention_2", "eager", "sdpa"]}
-    grown = plan_of(study(matrix=wider), existing=old)
+    grown = plan_from_study(study(matrix=wider), existing=old)
     assert grown.reference == old.reference
     assert place(grown) == 2
     # A new plan, and one in which the reference is gone, start from the first again.
-    assert place(plan_of(study(matrix=wider), existing=None)) == 0
-    rest = plan_of(study(matrix={**MATRIX, "pytorch.attn_implementation": ["sdpa"]}), existing=old)
+    assert place(plan_from_study(study(matrix=wider), existing=None)) == 0
+    rest = plan_from_study(study(matrix={**MATRIX, "pytorch.attn_implementation": ["sdpa"]}), existing=old)
     assert place(rest) == 0
     assert rest.reference != old.reference
 
 
 def test_a_reference_that_is_named_replaces_the_plans_and_stays_when_it_is_not_named_any_more() -> None:
-    old = plan_of(study(), existing=None)
-    named = plan_of(study({"pytorch.attn_implementation": "sdpa"}), existing=old)
+    old = plan_from_study(study(), existing=None)
+    named = plan_from_study(study({"pytorch.attn_implementation": "sdpa"}), existing=old)
     assert place(named) == 2
     assert named.order == old.order
-    assert plan_of(study(), existing=named).reference == named.reference
+    assert plan_from_study(study(), existing=named).reference == named.reference
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A key that was renamed is an error that names the new key, wherever a study writes it."""
+"""A key or value that was renamed is an error that names the new one, wherever a study writes it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from llenergymeasure.config import MeasurementConfig, StudyError, study_from_mapping
+from llenergymeasure.config import MeasurementConfig, StudyConfig, StudyError, study_from_mapping
 from llenergymeasure.config.settings.setting_paths import is_leaf, is_section
-from llenergymeasure.config.study.renamed_keys import RENAMED
+from llenergymeasure.config.study.renamed_keys import RENAMED, RENAMED_VALUES
 
 Refuse = Callable[..., list[str]]
 HEAD = "study: a\ndefaults:\n  model: 'random:llama'\n"
@@ -51,3 +51,17 @@ def test_the_table_names_keys_that_exist_and_none_that_is_in_use() -> None:
     for old, new in RENAMED.items():
         assert not (is_leaf(old) or is_section(old) or old in measurement), old
         assert is_leaf(new.path) or new.path in measurement, new
+
+
+@pytest.mark.parametrize(("path", "old"), RENAMED_VALUES)
+def test_an_old_value_names_the_new_one_and_the_place(refuse: Refuse, path: str, old: str) -> None:
+    section, _, key = path.partition(".")
+    new, version = RENAMED_VALUES[path, old]
+    line = f"study.yaml:5: {path}: the value {old} was renamed in version {version}: write {new} [renamed-value]"
+    assert refuse(HEAD + f"{section}:\n  {key}: {old}\n") == [line]
+
+
+@pytest.mark.parametrize(("path", "old"), RENAMED_VALUES)
+def test_the_new_value_is_one_of_the_key(path: str, old: str) -> None:
+    section, _, key = path.partition(".")
+    StudyConfig.model_validate({"study": "a", section: {key: RENAMED_VALUES[path, old].value}})

@@ -10,7 +10,7 @@ import transformers
 from harness import ROOT
 
 from llenergymeasure.pipeline.provenance.environment import installed_packages
-from llenergymeasure.pipeline.provenance.installed_lock import lock_of
+from llenergymeasure.pipeline.provenance.installed_lock import nearest_lock
 
 LOCKS = ROOT / "envs" / "locks"
 
@@ -26,7 +26,7 @@ def locks(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("torch", "name"), [("2.0", "cuda13.txt"), ("1.9", "cuda12.txt"), ("2.0+cpu", "cpu.txt")])
 def test_the_lock_that_was_installed_from_is_named_with_its_hash(locks: Path, torch: str, name: str) -> None:
-    found = lock_of({"torch": torch, "other-thing": "1.5", "more": "3"}, locks)
+    found = nearest_lock({"torch": torch, "other-thing": "1.5", "more": "3"}, locks)
     assert found is not None
     assert found.to_dict() == {
         "name": name,
@@ -36,21 +36,21 @@ def test_the_lock_that_was_installed_from_is_named_with_its_hash(locks: Path, to
 
 
 def test_what_was_put_over_it_is_named(locks: Path) -> None:
-    found = lock_of({"torch": "2.0", "other-thing": "1.6"}, locks)
+    found = nearest_lock({"torch": "2.0", "other-thing": "1.6"}, locks)
     assert found is not None
     assert found.path.name == "cuda13.txt"
     assert found.different == {"other-thing": ("1.5", "1.6")}
 
 
 def test_no_lock_no_answer(tmp_path: Path) -> None:
-    assert lock_of({"torch": "2.0"}, tmp_path) is None
+    assert nearest_lock({"torch": "2.0"}, tmp_path) is None
 
 
 def test_the_real_locks_are_read() -> None:
     packages = installed_packages()
     assert packages["pydantic"]
     assert packages["huggingface-hub"]
-    found = lock_of(packages, LOCKS)
+    found = nearest_lock(packages, LOCKS)
     assert found is not None
     # The tests also run with another version laid over the environment, and then the lock is not what is there.
     _, there = found.different.get("transformers", ("", packages["transformers"]))

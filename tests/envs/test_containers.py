@@ -13,11 +13,11 @@ import pytest
 import yaml
 from harness import ROOT
 
-from llenergymeasure.pipeline.provenance.environment import commit_of
+from llenergymeasure.pipeline.provenance.environment import describe_commit
 
 ENVS = ROOT / "envs"
 DOCKERFILE, APPTAINER = ENVS / "Dockerfile", ENVS / "apptainer.def"
-CHECKOUT = pytest.mark.skipif(commit_of(ROOT)["git_commit"] is None, reason="these files are no checkout of git's")
+CHECKOUT = pytest.mark.skipif(describe_commit(ROOT)["git_commit"] is None, reason="these files are not a git checkout")
 BOTH = pytest.mark.parametrize("definition", [DOCKERFILE, APPTAINER], ids=lambda path: path.name)
 
 
@@ -64,12 +64,12 @@ def test_apptainer_holds_the_commit(tmp_path: Path) -> None:
     subprocess.run(["git", "clone", "--quiet", "--no-checkout", str(ROOT), str(tmp_path)], check=True)
     subprocess.run(["git", "reset", "--hard", "--quiet"], cwd=tmp_path, check=True)
     head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip()
-    assert commit_of(tmp_path) == {"git_commit": head, "git_dirty": False}
+    assert describe_commit(tmp_path) == {"git_commit": head, "git_dirty": False}
     assert (tmp_path / "Snakefile").is_file()
 
 
 @BOTH
-def test_its_commands_stand_on_the_page(definition: Path) -> None:
+def test_its_commands_are_on_the_page(definition: Path) -> None:
     page = (ROOT / "docs/conda.md").read_text(encoding="utf-8")
     commands = re.findall(r"^#   (.+)$", definition.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(commands) == 2

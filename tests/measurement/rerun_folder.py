@@ -9,8 +9,8 @@ import yaml
 from harness import ROOT, study
 
 from llenergymeasure.config import load_study
-from llenergymeasure.pipeline.plan.plan import plan_of
-from llenergymeasure.pipeline.plan.plan_index import index_of
+from llenergymeasure.pipeline.plan.plan import plan_from_study
+from llenergymeasure.pipeline.plan.plan_index import index_from_plan
 from llenergymeasure.pipeline.provenance.provenance import keep_provenance
 from llenergymeasure.records.plan import Plan, write_plan
 
@@ -30,7 +30,7 @@ def begun(results: Path, *, lock: Path = Path("no-lock"), **changes: Any) -> Pla
 def begun_from(written: Path, results: Path, lock: Path = Path("no-lock")) -> Plan:
     """The same for a study's file."""
     read = load_study(written, lock_path=lock)
-    plan = plan_of(read, existing=None)
+    plan = plan_from_study(read, existing=None)
     write_plan(plan, results / "plan.json")
-    keep_provenance(results, read, index_of(plan), written=[written], lock=lock, root=ROOT)
+    keep_provenance(results, read, index_from_plan(plan), written=[written], lock=lock, root=ROOT)
     return plan

@@ -39,7 +39,7 @@ def make_tokenizer(chat_template: Any = None) -> PreTrainedTokenizerFast:
 
 
 class Letters(PreTrainedTokenizer):
-    """A tokenizer without the Rust library, which can't say where its tokens lie in the text: a is 0, z is 25."""
+    """A tokenizer without the Rust library, which cannot say where its tokens lie in the text: a is 0, z is 25."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ import pytest
 from llenergymeasure.energy import LedgerEntry, Window
 from llenergymeasure.energy.ledger import Span
 from llenergymeasure.energy.uncertainty import Component
-from llenergymeasure.measurement.metrics.baselines import baseline_under, findings_of
+from llenergymeasure.measurement.metrics.baselines import baseline_findings, baseline_under
 from llenergymeasure.measurement.metrics.energy_metrics import Counts, EnergyFigures, energy_figures, negative_energy
 from llenergymeasure.measurement.metrics.prefill_decode import Part, TraceSplit
 from llenergymeasure.records.finding import Finding
@@ -159,13 +159,13 @@ def idle_window(*entries: LedgerEntry, findings: tuple[str, ...] = ()) -> Window
 
 def test_idle_windows_that_others_used_or_that_gave_nothing_make_the_run_suspect() -> None:
     quiet = idle_window(entry("idle_resident", 0, 10, 90), findings=("clock-fell", "throttled"))
-    assert findings_of([quiet]) == []  # an idle board lowers its clock
+    assert baseline_findings([quiet]) == []  # an idle board lowers its clock
     shared = idle_window(entry("idle_resident", 0, 10, 90), findings=("foreign-processes", "foreign-cpu-load"))
-    assert [(each.code, each.severity) for each in findings_of([quiet, shared])] == [
+    assert [(each.code, each.severity) for each in baseline_findings([quiet, shared])] == [
         ("baseline-disturbed", "suspect")
     ] * 2
     lost = Span("idle_resident", 30, 40).unknown("GPU-a", "gpu", COUNTER, "GPU is lost")
     unmetered = Span("idle_resident", 30, 40).unknown("machine", "total", "none", "no meter works here")
-    (missing,) = findings_of([quiet, idle_window(lost, unmetered)])
+    (missing,) = baseline_findings([quiet, idle_window(lost, unmetered)])
     assert (missing.code, missing.severity) == ("baseline-missing", "suspect")
     assert "GPU-a gpu: GPU is lost" in missing.message

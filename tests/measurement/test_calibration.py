@@ -63,7 +63,7 @@ def sized(
     )
 
 
-def test_warm_up_goes_on_until_the_last_latencies_are_flat() -> None:
+def test_warm_up_continues_until_the_last_latencies_are_flat() -> None:
     warmup = WarmupConfig(cv_threshold=0.05, cv_window=4)
     seen = warm_up(giving(9, 5, 2, 1.0, 1.01, 0.99, 1.0), warmup, no_sensor)
     assert seen.latencies_s == (9, 5, 2, 1.0, 1.01, 0.99, 1.0)

@@ -58,7 +58,7 @@ def fails(logger: logging.Logger, message: str | None, *logs: Path) -> None:
     logger.error("Error in rule validate, jobid: 1", extra={**event, "rule_msg": message, "log": paths})
 
 
-def test_of_a_job_elsewhere_the_rules_log_is_shown(logger: logging.Logger, shown: Shown, tmp_path: Path) -> None:
+def test_the_rules_log_is_shown_for_a_job_elsewhere(logger: logging.Logger, shown: Shown, tmp_path: Path) -> None:
     own, slurms = tmp_path / "validate.log", tmp_path / "16.log"
     own.write_text("dataset.path: nope.jsonl \x1b[2Jdoes not exist\n", encoding="utf-8")
     slurms.write_text("Building DAG of jobs...\n", encoding="utf-8")
@@ -84,7 +84,7 @@ def test_where_the_script_did_not_begin_the_executors_log_is(
     assert "nope.jsonl" not in shown.text
 
 
-def test_of_a_job_that_was_stopped_its_state_is_enough(logger: logging.Logger, shown: Shown, tmp_path: Path) -> None:
+def test_the_state_is_enough_for_a_job_that_was_stopped(logger: logging.Logger, shown: Shown, tmp_path: Path) -> None:
     slurms = tmp_path / "16.log"
     slurms.write_text("Building DAG of jobs...\nElapsed time: 0:00:20\n", encoding="utf-8")
     fails(logger, FAILED.replace("FAILED", "TIMEOUT"), tmp_path / "missing.log", slurms)
@@ -94,7 +94,7 @@ def test_of_a_job_that_was_stopped_its_state_is_enough(logger: logging.Logger, s
     ]
 
 
-def test_a_second_attempt_does_not_repeat_the_words_of_the_first(
+def test_a_second_attempt_does_not_repeat_the_message_of_the_first(
     logger: logging.Logger, shown: Shown, tmp_path: Path
 ) -> None:
     own = tmp_path / "validate.log"
@@ -113,7 +113,7 @@ def test_a_refused_submission_says_what_was_asked_for(logger: logging.Logger, sh
     assert not any(word in shown.text for word in ("base64", "further error details", "logs:"))
 
 
-def test_a_group_of_jobs_is_told_of_as_one(logger: logging.Logger, shown: Shown, tmp_path: Path) -> None:
+def test_a_group_of_jobs_is_reported_as_one(logger: logging.Logger, shown: Shown, tmp_path: Path) -> None:
     log = tmp_path / "costs.log"
     log.write_text("no such country\n", encoding="utf-8")
     jobs = [{"rule_name": "costs", "log": [str(log)]}, {"rule_name": "report", "log": []}]
@@ -128,7 +128,7 @@ def test_a_group_of_jobs_is_told_of_as_one(logger: logging.Logger, shown: Shown,
     ]
 
 
-def test_a_job_on_this_machine_has_said_it_already(logger: logging.Logger, shown: Shown, tmp_path: Path) -> None:
+def test_the_message_of_a_local_job_is_not_repeated(logger: logging.Logger, shown: Shown, tmp_path: Path) -> None:
     (tmp_path / "validate.log").write_text("dataset.path: nope.jsonl does not exist\n", encoding="utf-8")
     fails(logger, None, tmp_path / "validate.log")
-    assert shown.text == "validate (job 1) failed; what it said stands above and in validate.log\n"
+    assert shown.text == "validate (job 1) failed; its message is above and in validate.log\n"

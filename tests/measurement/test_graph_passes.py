@@ -1,4 +1,4 @@
-"""A warm-up goes on until a pass records no CUDA graph."""
+"""A warm-up continues until a pass records no CUDA graph."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _no_managers_left() -> Iterator[None]:
 
 
 class Observed(Passes):
-    """The instrumented pass is a plain one: what it looks for is no matter here."""
+    """The instrumented pass is a plain one: what it looks for does not matter here."""
 
     def observed(self, seen: Any) -> None:  # noqa: ARG002
         self.run(1)
@@ -81,7 +81,7 @@ def test_passes_that_always_record_are_given_up_and_seen_in_the_window() -> None
     assert warmed(Recording(100), Alone()) == (MOST_GRAPH_PASSES, 2)
 
 
-def test_processes_go_on_together() -> None:
+def test_processes_continue_together() -> None:
     values: list[Any] = [None, None]
     found: dict[int, tuple[int, int]] = {}
     works: dict[int, Work] = {}

@@ -132,7 +132,7 @@ def test_a_file_that_was_just_written_is_read_again(desk: Desk, hashed: list[str
     assert hashed == ["a.jsonl"]
 
 
-def test_a_broken_cache_is_none(desk: Desk) -> None:
+def test_a_broken_cache_is_ignored(desk: Desk) -> None:
     for text in ("", "[]", "{", '{"x": 1}', "\0"):
         (desk.root / "digests.json").write_text(text, encoding="utf-8")
         assert len(desk.open().of(desk.intent)) == 2

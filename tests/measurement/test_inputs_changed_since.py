@@ -7,7 +7,7 @@ from pathlib import Path
 from harness import study
 
 from llenergymeasure.config.study.study import study_from_mapping
-from llenergymeasure.pipeline.plan.plan import plan_of
+from llenergymeasure.pipeline.plan.plan import plan_from_study
 from llenergymeasure.pipeline.run.changed_inputs import changed_inputs
 from llenergymeasure.records.plan import Plan
 
@@ -19,14 +19,14 @@ STUDY = study(
 
 
 def drawn(existing: Plan | None, **digests: str) -> Plan:
-    return plan_of(
+    return plan_from_study(
         study_from_mapping(STUDY),
         existing=existing,
         inputs=lambda intent: {"dataset": digests[intent["dataset"]["path"].removesuffix(".jsonl")]},
     )
 
 
-def test_nothing_is_said_of_what_is_the_same(tmp_path: Path) -> None:
+def test_unchanged_files_are_not_mentioned(tmp_path: Path) -> None:
     first = drawn(None, one="a", two="b")
     assert changed_inputs(None, first, tmp_path) == []
     assert changed_inputs(first, drawn(first, one="a", two="b"), tmp_path) == []

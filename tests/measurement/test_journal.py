@@ -58,7 +58,7 @@ def test_tables_hold_every_request_under_its_experiment(tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "p.parquet").num_rows == 0
 
 
-def test_a_table_that_can_not_be_written_leaves_no_file(tmp_path: Path) -> None:
+def test_a_table_that_cannot_be_written_leaves_no_file(tmp_path: Path) -> None:
     journal = Journal(tmp_path / ".journal" / "x.jsonl")
     broken = entry("a")
     broken["requests"] = [{"ttft_s": "not a number"}]

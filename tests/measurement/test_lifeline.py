@@ -52,9 +52,9 @@ def child_of(argument: str, call: str, way: str) -> tuple[subprocess.Popen[str],
         text=True,
     )
     assert parent.stdout is not None
-    told = parent.stdout.readline()
-    assert told, "the child ended although its parent was there"
-    return parent, psutil.Process(int(told))
+    child_pid = parent.stdout.readline()
+    assert child_pid, "the child ended although its parent was there"
+    return parent, psutil.Process(int(child_pid))
 
 
 def assert_ends(process: psutil.Process) -> None:
@@ -78,7 +78,7 @@ def test_a_child_ends_with_its_parent(way: str) -> None:
 @pytest.mark.parametrize("way", ["kernel", "not implemented"])
 def test_a_job_ends_with_a_snakemake_that_is_not_its_parent(way: str, stranger: subprocess.Popen[bytes]) -> None:
     parent, child = child_of(str(stranger.pid), "end_with", way)
-    # Not waited for here: a process that was killed and has left its number behind is gone all the same.
+    # Not waited for here: a process that was killed and has left its number behind is gone anyway.
     stranger.kill()
     assert_ends(child)
     parent.kill()

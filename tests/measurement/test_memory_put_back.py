@@ -23,13 +23,13 @@ def test_state_goes_before_memory_is_released_and_before_the_reference_is_scored
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Graphs that inductor recorded over a static cache hold pools of memory until the compiler is reset."""
-    told: list[str] = []
+    steps: list[str] = []
 
     def spy(owner: Any, name: str) -> None:
         real = getattr(owner, name)
 
         def spied(*positional: Any, **named: Any) -> Any:
-            told.append(name)
+            steps.append(name)
             return real(*positional, **named)
 
         monkeypatch.setattr(owner, name, spied)
@@ -46,10 +46,10 @@ def test_state_goes_before_memory_is_released_and_before_the_reference_is_scored
         spy(measuring, "compute_metrics")
         spy(reference_score, "mean_logprob")
         found = loaded.warmup(config=intent, min_window_s=0.05, energy_resolution=0.5)
-        warmed = told[told.index("calibrate") + 1 :]
+        warmed = steps[steps.index("calibrate") + 1 :]
         reference = {"experiment_id": "x", "outputs": found["outputs"]}
         loaded.measure(config=intent, calibration=found, reference=reference)
-        measured = told[told.index("compute_metrics") + 1 :]
+        measured = steps[steps.index("compute_metrics") + 1 :]
     finally:
         session.close()
     assert warmed == ["reset", "release_memory"]

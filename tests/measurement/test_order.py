@@ -72,7 +72,7 @@ def test_the_order_inside_a_session_follows_it_too() -> None:
 
 
 @pytest.mark.parametrize("design", ["randomised", "sequential", "interleaved", "reverse", "williams"])
-def test_a_study_grows_behind_what_was_planned(design: str) -> None:
+def test_a_study_grows_after_what_was_planned(design: str) -> None:
     old = draw("a1", "b1", design=design, replicates=2)
     new = draw("a1", "b1", "c1", existing=old, design=design, replicates=3)
     assert new.order[: len(old.order)] == old.order

@@ -1,4 +1,4 @@
-"""The comparison of answers, on token ids written by hand; and the file that keeps them."""
+"""The comparison of outputs, on token ids written by hand; and the file that keeps them."""
 
 from __future__ import annotations
 
@@ -120,11 +120,11 @@ def request(pass_index: int, request_index: int, *output_ids: int) -> Request:
     )
 
 
-def test_passes_that_answer_alike_need_no_word() -> None:
+def test_passes_with_the_same_outputs_give_no_warning() -> None:
     assert varying_outputs([request(each, place, 5, 6, place) for each in range(3) for place in range(2)]) == []
 
 
-def test_passes_that_answer_differently_are_pointed_out() -> None:
+def test_passes_with_different_outputs_give_a_warning() -> None:
     """As on an H100, with greedy decoding: the same prompts, the same seed, another token near the end."""
     requests = [request(0, 0, 5, 6), request(0, 1, 7, 8), request(1, 0, 5, 6), request(1, 1, 7, 9)]
     (warning,) = varying_outputs(requests)

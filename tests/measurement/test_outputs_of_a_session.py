@@ -14,11 +14,11 @@ from llenergymeasure.config.settings.model_ref import parse_model_ref
 from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.models.snapshot import materialise
 from llenergymeasure.pipeline.placement import Placement
-from llenergymeasure.pipeline.plan.plan import plan_of
+from llenergymeasure.pipeline.plan.plan import plan_from_study
 from llenergymeasure.pipeline.plan.prompt_sets import prompt_set
 from llenergymeasure.pipeline.prompt_check import CheckedPrompts
 from llenergymeasure.pipeline.provenance.environment import describe_environment
-from llenergymeasure.pipeline.run_limits import Guard
+from llenergymeasure.pipeline.run_limits import RunLimits
 from llenergymeasure.pipeline.stages import Setting, run_measure, run_warmup
 from llenergymeasure.records.calibration import SessionCalibration
 from llenergymeasure.records.plan import Plan
@@ -35,7 +35,7 @@ def unchecked(plan: Plan) -> CheckedPrompts:
 def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Setting, SessionCalibration, list[dict[str, Any]]]:
     """One session of two experiments, warmed up: where things lie, the calibration, the outputs."""
     folder = tmp_path_factory.mktemp("session")
-    plan = plan_of(
+    plan = plan_from_study(
         study_from_mapping(study(defaults={"max_input_tokens": 400}, matrix={"pytorch.batch_size": [1, 3]})),
         existing=None,
     )
@@ -51,7 +51,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Setting, SessionCali
         neighbours=None,
         quantized=None,
         prompts=unchecked(plan),
-        guard=Guard(folder, timeout_s=None, most_failures=None),
+        limits=RunLimits(folder, timeout_s=None, most_failures=None),
         log=folder / "log",
     )
     journal = Journal(folder / ".journal" / "warmup.jsonl")
@@ -81,7 +81,7 @@ def test_the_warm_up_keeps_what_every_request_put_out(warm: tuple[Setting, Any, 
     assert not any("outputs" in entry for entry in calibration.to_plain()["experiments"].values())
 
 
-def test_a_load_is_scored_once_and_its_experiments_share_a_worker(warm: Any, tmp_path: Path) -> None:
+def test_a_setup_is_scored_once_and_its_experiments_share_a_worker(warm: Any, tmp_path: Path) -> None:
     records = measured(warm, warm[2], tmp_path / "x.jsonl")
     assert [record["status"] for record in records] == ["ok", "ok"]
     assert len({record["worker_pid"] for record in records}) == 1

@@ -47,7 +47,7 @@ def test_the_powers_of_both_phases_come_out_of_ticks_that_mix_them(prefill_s: fl
     assert split.decode.energy_j == pytest.approx(250 * 40 * 0.331, rel=1e-6)
 
 
-def test_its_uncertainty_covers_the_truth_about_as_often_as_it_says() -> None:
+def test_its_uncertainty_covers_the_true_value_about_as_often_as_it_says() -> None:
     covered = 0
     for seed in range(100):
         rng = random.Random(seed)

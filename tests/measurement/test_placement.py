@@ -17,7 +17,7 @@ import pytest
 from energy.simulated_gpus import build_driver, uuid
 from harness import ROOT
 
-from llenergymeasure.pipeline.placement import NoDevice, Placement, require_devices, share_of
+from llenergymeasure.pipeline.placement import NoDevice, Placement, core_share, require_devices
 
 CLAIM = """
 import json, os, sys, time
@@ -90,10 +90,10 @@ def machine(tmp_path: Path) -> Machine:
 def test_cores_near_a_device_are_divided_among_the_devices_they_are_near_to() -> None:
     left, right = frozenset(range(4)), frozenset(range(4, 7))
     near = {"a": left, "b": right, "c": left, "d": right}
-    assert [share_of(name, near) for name in "abcd"] == [[0, 1], [4], [2, 3], [5, 6]]
-    # Fewer cores than devices: each has one all the same.
+    assert [core_share(name, near) for name in "abcd"] == [[0, 1], [4], [2, 3], [5, 6]]
+    # Fewer cores than devices: each has one anyway.
     few = dict.fromkeys("abc", frozenset({8, 9}))
-    assert [len(share_of(name, few)) for name in "abc"] == [1, 1, 1]
+    assert [len(core_share(name, few)) for name in "abc"] == [1, 1, 1]
 
 
 def test_more_workers_than_devices_is_one_line() -> None:
@@ -103,7 +103,7 @@ def test_more_workers_than_devices_is_one_line() -> None:
     assert "\n" not in str(refused.value)
 
 
-def test_two_workers_have_different_devices_and_cores_and_a_killed_one_gives_them_back(machine: Machine) -> None:
+def test_two_workers_have_different_devices_and_cores_and_a_killed_one_releases_them(machine: Machine) -> None:
     cores = sorted(os.sched_getaffinity(0))
     masks = f"{hex(1 << cores[0])},{hex(1 << cores[-1])}"
     mine = {"workers": 2, "cores": masks}
@@ -198,14 +198,18 @@ def test_what_a_scheduler_grants_is_all_that_there_is(machine: Machine) -> None:
             {"SIM_NVML_MIG": "1,1"},
             f"no GPU of this machine can be measured: {uuid(0)}: a MIG instance has",
         ),
-        (1, {"CUDA_VISIBLE_DEVICES": "MIG-0123"}, "CUDA_VISIBLE_DEVICES=MIG-0123: MIG-0123 can't be measured"),
-        (1, {"CUDA_VISIBLE_DEVICES": "1", "SIM_NVML_MIG": "0,1"}, f"{uuid(1)} can't be measured: a MIG instance"),
+        (1, {"CUDA_VISIBLE_DEVICES": "MIG-0123"}, "CUDA_VISIBLE_DEVICES=MIG-0123: MIG-0123 cannot be measured"),
+        (1, {"CUDA_VISIBLE_DEVICES": "1", "SIM_NVML_MIG": "0,1"}, f"{uuid(1)} cannot be measured: a MIG instance"),
         (1, {"orders": "0 handle 15\n1 handle 15\n"}, "no GPU of this machine can be measured: GPU 0: GPU is lost"),
-        (1, {"CUDA_VISIBLE_DEVICES": "0", "orders": "0 handle 15\n"}, "GPU 0 can't be read: GPU is lost; leave it out"),
+        (
+            1,
+            {"CUDA_VISIBLE_DEVICES": "0", "orders": "0 handle 15\n"},
+            "GPU 0 cannot be read: GPU is lost; remove it from the list",
+        ),
         (1, {"SIM_NVML_NAMES": "H100,T400"}, "(1 × H100, 1 × T400), and each replicate may get another one"),
     ],
 )
-def test_what_this_machine_can_not_give_is_one_line(
+def test_what_this_machine_cannot_give_is_one_line(
     machine: Machine, tmp_path: Path, used: int, settings: dict[str, str], said: str
 ) -> None:
     settings = dict(settings)
@@ -227,7 +231,7 @@ def test_what_this_machine_can_not_give_is_one_line(
         (1, {"SIM_NVML_NAMES": "H100,T400", "CUDA_VISIBLE_DEVICES": uuid(1)}, 1),
     ],
 )
-def test_boards_that_can_not_be_measured_are_left_out_of_the_draw(
+def test_boards_that_cannot_be_measured_are_not_drawn(
     machine: Machine, tmp_path: Path, used: int, settings: dict[str, str], count: int
 ) -> None:
     settings = dict(settings)

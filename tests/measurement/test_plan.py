@@ -1,4 +1,4 @@
-"""The plan: sessions by load, randomised blocks, append-only."""
+"""The plan: sessions by setup, randomised blocks, append-only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from llenergymeasure.config import study_from_mapping
-from llenergymeasure.pipeline.plan.plan import draw_plan, plan_of, replicate_order
+from llenergymeasure.pipeline.plan.plan import draw_plan, plan_from_study, replicate_order
 from llenergymeasure.records.plan import Plan, PlanError, read_plan, write_plan
 
 
@@ -37,7 +37,7 @@ def points(*names: str) -> list[Point]:
 
 
 def draw(*names: str, existing: Plan | None = None, **changes: Any) -> Plan:
-    settings = {"study": "s", "seed": 0, "isolation": "load", "replicates": 3, "axes": [], **changes}
+    settings = {"study": "s", "seed": 0, "isolation": "setup", "replicates": 3, "axes": [], **changes}
     return draw_plan(points=points(*names), existing=existing, **settings)
 
 
@@ -45,7 +45,7 @@ def members(plan: Plan) -> dict[str, tuple[str, ...]]:
     return {session.session_id: session.experiments for session in plan.sessions}
 
 
-def test_experiments_of_one_load_share_a_session_and_every_session_is_in_every_block() -> None:
+def test_experiments_of_one_setup_share_a_session_and_every_session_is_in_every_block() -> None:
     plan = draw("a1", "b1", "a2", "b2", "c1")
     assert sorted(members(plan).values()) == [("a1", "a2"), ("b1", "b2"), ("c1",)]
     blocks = [plan.order[start : start + 3] for start in (0, 3, 6)]
@@ -59,7 +59,7 @@ def test_isolation_by_experiment_gives_each_its_own_session() -> None:
     assert sorted(members(plan).values()) == [("a1",), ("a2",), ("b1",)]
 
 
-def test_a_load_with_very_many_experiments_is_divided_into_sessions_of_nearly_equal_size() -> None:
+def test_a_setup_with_very_many_experiments_is_divided_into_sessions_of_nearly_equal_size() -> None:
     names = [f"a{number}" for number in range(10)]
     plan = draw(*names, "b1", experiments_per_session=4)
     sizes = [len(session.experiments) for session in plan.sessions]
@@ -78,7 +78,9 @@ def test_a_study_says_how_many_experiments_a_session_holds() -> None:
             "matrix": {"pytorch.batch_size": list(range(1, 121))},
             "measurement": measurement,
         }
-        return [len(session.experiments) for session in plan_of(study_from_mapping(study), existing=None).sessions]
+        return [
+            len(session.experiments) for session in plan_from_study(study_from_mapping(study), existing=None).sessions
+        ]
 
     assert sessions() == [60, 60]
     assert sessions(experiments_per_session=50) == [40, 40, 40]
@@ -96,7 +98,7 @@ def test_the_order_differs_between_replicates_and_comes_from_the_seed_alone() ->
     assert orders != [replicate_order(draw(*names, seed=1), session, replicate) for replicate in (1, 2, 3)]
 
 
-def test_a_plan_grows_by_new_sessions_behind_the_old_ones() -> None:
+def test_a_plan_grows_by_new_sessions_after_the_old_ones() -> None:
     old = draw("a1", "a2", "b1")
     new = draw("a1", "a2", "a3", "b1", "c1", existing=old)
     assert members(old).items() <= members(new).items()

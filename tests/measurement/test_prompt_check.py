@@ -17,7 +17,7 @@ from llenergymeasure.config.study.study import study_from_mapping
 from llenergymeasure.measurement.prompts.prompts import build_prompts
 from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.snapshot import Snapshot, materialise
-from llenergymeasure.pipeline.plan.plan import plan_of
+from llenergymeasure.pipeline.plan.plan import plan_from_study
 from llenergymeasure.pipeline.prompt_check import CheckedPrompts, check_prompts
 from llenergymeasure.records.plan import Plan
 
@@ -41,7 +41,7 @@ class Bench:
         study = {"study": "s", "defaults": defaults, "experiments": list(experiments), **changes}
         if not experiments:
             del study["experiments"]
-        return plan_of(study_from_mapping(study), existing=None)
+        return plan_from_study(study_from_mapping(study), existing=None)
 
     def snapshot(self) -> Snapshot:
         ref = parse_model_ref(str(self.folder))
@@ -76,7 +76,7 @@ def test_every_set_is_checked_once_and_its_digest_is_that_of_the_worker(bench: B
 
 @pytest.mark.parametrize(
     ("template", "what"),
-    [(LOOPS, "to render and encode it takes longer than 2 s"), (GROWS, "takes more than 2 GiB of memory")],
+    [(LOOPS, "rendering and encoding it takes longer than 2 s"), (GROWS, "takes more than 2 GiB of memory")],
 )
 def test_a_template_that_loops_or_fills_memory_ends_in_a_line(bench: Bench, template: str, what: str) -> None:
     (bench.folder / "chat_template.jinja").write_text(template, encoding="utf-8")
@@ -119,12 +119,12 @@ def test_padding_outside_the_embedding_is_a_warning(bench: Bench) -> None:
     assert "batches are padded with id" in problem["message"]
 
 
-def test_a_tokenizer_that_can_not_be_read_is_left_to_the_load(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_tokenizer_that_cannot_be_read_is_left_to_the_load(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
     (bench.folder / "tokenizer.json").write_text("{", encoding="utf-8")
     plan = bench.plan()
     (found,) = bench.check(plan)["sets"].values()
     assert (found["digest"], found["failure"]) == (None, None)
-    assert "the tokenizer can't be read, so no prompt is checked: " in capfd.readouterr().err
+    assert "the tokenizer cannot be read, so no prompt is checked: " in capfd.readouterr().err
 
 
 def test_a_data_file_that_changes_meanwhile(bench: Bench) -> None:

@@ -52,7 +52,7 @@ class TestAFile:
     @pytest.mark.parametrize(
         ("value", "what"), [("", "is empty"), ("  \n", "is empty"), (5, "a number"), (None, "null"), (["a"], "a list")]
     )
-    def test_a_value_that_is_no_prompt_is_named_with_its_line(self, tmp_path: Path, value: Any, what: str) -> None:
+    def test_a_value_that_is_not_a_prompt_is_named_with_its_line(self, tmp_path: Path, value: Any, what: str) -> None:
         dataset = jsonl(tmp_path / "p.jsonl", {"text": "fine"}, {"text": value})
         with pytest.raises(PromptError) as error:
             check_dataset(dataset, 2)

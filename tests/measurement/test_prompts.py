@@ -64,7 +64,7 @@ class TestTokenising:
         assert prompt.text == "hello"
         assert made.description["chat_template"] == hashlib.sha256(CHAT.encode()).hexdigest()
 
-    def test_the_chat_template_can_be_left_out(self, tmp_path: Path, chatty: PreTrainedTokenizerFast) -> None:
+    def test_the_chat_template_can_be_switched_off(self, tmp_path: Path, chatty: PreTrainedTokenizerFast) -> None:
         dataset = jsonl(tmp_path / "p.jsonl", {"text": "hello"}).model_copy(update={"chat_template": False})
         made = build(dataset, chatty, n=1)
         assert chatty.decode(made.prompts[0].input_ids) == "<s>hello"

@@ -107,7 +107,7 @@ def test_an_artifact_of_other_libraries_weights_or_devices_is_not_used(snapshot:
     assert choose_weights(plain, base, None).to_dict() is None
 
 
-def test_loads_that_quantize_alike_share_their_weights() -> None:
+def test_setups_that_quantize_alike_share_their_weights() -> None:
     first = quantized_key(config(pytorch={**NF4, "attn_implementation": "eager"}))
     assert first is not None
     assert (

@@ -57,7 +57,7 @@ def test_data_parallel_processes_answer_as_one_does(alone: dict[str, Any], share
     )
 
 
-def test_every_prompt_is_generated_once_a_pass_whoever_has_it(shared: dict[str, Any]) -> None:
+def test_every_prompt_is_generated_once_per_pass_whoever_has_it(shared: dict[str, Any]) -> None:
     passes = shared["calibration"]["measured_passes"]
     seen = [(row["pass_index"], row["request_index"]) for row in shared["requests"]]
     assert seen == [(place, request) for place in range(passes) for request in range(5)]

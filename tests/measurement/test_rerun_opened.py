@@ -14,7 +14,7 @@ from measurement.rerun_folder import begun
 
 from llenergymeasure.config import load_study
 from llenergymeasure.config.study.lock import FileHash, ModelsLock, Pin, write_lock
-from llenergymeasure.pipeline.plan.plan import plan_of
+from llenergymeasure.pipeline.plan.plan import plan_from_study
 from llenergymeasure.pipeline.provenance.rerun import Rerun, asked_for, open_rerun
 from llenergymeasure.pipeline.provenance.rerun_record import (
     RecordError,
@@ -70,7 +70,7 @@ def test_the_plan_is_the_same_under_another_name() -> None:
 def test_a_plan_that_grew_keeps_its_sessions_and_its_order() -> None:
     first = begun(OLD)
     begun(Path("other/quick"), matrix={"pytorch.batch_size": [1, 2, 3], "pytorch.attn_implementation": ["sdpa"]})
-    plan = plan_of(load_study("other/quick.yaml"), existing=first)
+    plan = plan_from_study(load_study("other/quick.yaml"), existing=first)
     assert len(plan.sessions) == 2
     write_plan(plan, Path("other/quick/plan.json"))
     found = open_rerun(asked_for({"from": "other/quick"}))
@@ -87,7 +87,7 @@ def test_a_plan_that_grew_keeps_its_sessions_and_its_order() -> None:
 def test_the_resolved_study_is_a_study_that_gives_the_same_plan(measurement: dict[str, Any]) -> None:
     before = begun(OLD, measurement=measurement)
     again = load_study(OLD / "provenance" / "resolved.yaml")
-    assert plan_of(again, existing=None) == before
+    assert plan_from_study(again, existing=None) == before
     assert reopened().plan.stopping == before.stopping
 
 
@@ -98,15 +98,15 @@ def test_the_resolved_study_is_a_study_that_gives_the_same_plan(measurement: dic
         ({"from": None}, "--config from: is null"),
         ({"from": " "}, "results folder of a study"),
         ({"from": "results/nothing"}, "there is no folder results/nothing"),
-        ({"from": "results"}, "results holds no plan.json"),
-        ({"study": "../quick"}, "no name for the new results"),
-        ({"study": 7}, "no name for the new results"),
+        ({"from": "results"}, "results does not hold plan.json"),
+        ({"study": "../quick"}, "which cannot name the new results"),
+        ({"study": 7}, "which cannot name the new results"),
         ({"study": "quick"}, "results/quick is what would be measured again"),
-        ({"measurement": {"replicates": 5}}, "measurement is given too"),
-        ({"from": "results/no\nthing\x1b[2J"}, "no name for the new results"),
+        ({"measurement": {"replicates": 5}}, "measurement is set too"),
+        ({"from": "results/no\nthing\x1b[2J"}, "which cannot name the new results"),
     ],
 )
-def test_what_is_asked_for_wrongly_is_one_line(config: dict[str, Any], says: str) -> None:
+def test_a_wrong_request_is_one_line(config: dict[str, Any], says: str) -> None:
     begun(OLD)
     assert says in refused(**config)
 
@@ -137,11 +137,11 @@ def rename_session(record: dict[str, Any]) -> None:
         (lambda record: record.update(surprise=1), "not a plan"),
         (lambda record: record.update(experiments=[]), "not a plan"),
         (lambda record: record.update(sessions=5), "not a plan"),
-        (lambda record: record["order"].pop(), "do not say the same of its order"),
-        (lambda record: record.update(seed=8), "do not say the same of its seed"),
-        (lambda record: record.update(replicates=1), "do not say the same of its replicates"),
-        (lambda record: record.update(reference="0" * 12), "do not say the same of its reference"),
-        (lambda record: record["protocol"].update(min_window_s=9.0), "do not say the same of its protocol"),
+        (lambda record: record["order"].pop(), "disagree about its order"),
+        (lambda record: record.update(seed=8), "disagree about its seed"),
+        (lambda record: record.update(replicates=1), "disagree about its replicates"),
+        (lambda record: record.update(reference="0" * 12), "disagree about its reference"),
+        (lambda record: record["protocol"].update(min_window_s=9.0), "disagree about its protocol"),
         (lambda record: first_entry(record)["config"].update(n_prompts=4), "has another id here"),
         (
             lambda record: first_entry(record)["config"].update(n_prompts="4"),
@@ -152,7 +152,7 @@ def rename_session(record: dict[str, Any]) -> None:
         (lambda record: first_entry(record).update(session_id="0" * 12), "not a whole plan"),
         (lambda record: first_entry(record).pop("config"), "not a plan"),
         (lambda record: record["sessions"].pop(), "not a whole plan"),
-        (rename_session, "is no id of a session"),
+        (rename_session, "is not an id of a session"),
         (lambda record: record.update(study="=evil()"), "its study is"),
         (lambda record: record.update(warnings=5), "not a plan .warnings = 5"),
     ],
@@ -170,7 +170,7 @@ def test_the_order_of_the_plan_is_followed_however_it_came_about() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{", "[" * 5000, "\x00"])
-def test_what_is_no_plan_is_refused(text: str) -> None:
+def test_what_is_not_a_plan_is_refused(text: str) -> None:
     begun(OLD)
     (OLD / "plan.json").write_text(text, "utf-8")
     message = refused()
@@ -185,7 +185,7 @@ def test_provenance_is_needed_and_checked() -> None:
     path.write_text(yaml.safe_dump({**kept, "costs": {"pue": 0.1}}), "utf-8")
     assert f"{path}: costs.pue" in refused()
     path.write_text("- a\n", "utf-8")
-    assert "holds no study" in refused()
+    assert "does not hold a study" in refused()
     path.write_text("a: [", "utf-8")
     assert "is not YAML" in refused()
     path.unlink()
@@ -231,14 +231,14 @@ def test_new_results_are_never_mixed_with_others() -> None:
     assert "results/quick-rerun holds another study" in refused()
     assert reopened(study="free").plan.study == "free"
     keep_rerun_of(new, OLD, before)
-    # The same rerun goes on where it was.
+    # The same rerun continues.
     assert reopened().plan.study == "quick-rerun"
     begun(OLD, measurement={"replicates": 3})
     message = refused()
-    assert "holds a rerun of quick as it was planned then" in message
+    assert "holds a rerun of quick with another plan" in message
     assert "study=" in message
     (new / "provenance" / "rerun_of.json").write_text("[]", "utf-8")
-    assert "no record of a rerun" in refused()
+    assert "not a record of a rerun" in refused()
 
 
 def test_a_link_to_the_old_results_is_not_taken_for_another_folder() -> None:
@@ -292,14 +292,14 @@ def test_the_record_of_a_rerun_says_what_was_different_then(tmp_path: Path) -> N
     assert str(tmp_path) not in json.dumps(of)
     of["git_commit"] = "a" * 40
     assert changes(of, ENVIRONMENT, kept["packages"], []) == ""
-    # A board that was there then too, and was not measured, is no other machine.
+    # A board that was there then too, and was not measured, is not another machine.
     assert changes(of, ENVIRONMENT, kept["packages"], ["A board"]) == ""
     now = {"fingerprint": "0" * 16, "cpu": "New CPU", "git_commit": "b" * 40}
-    told = changes(of, now, {"torch": "2.13.0", "zlib": "2"}, [])
-    assert told.startswith("not as quick was: ")
-    assert "torch 2.12.0 → 2.13.0, zlib 1 → 2" in told
-    assert "New CPU instead of Old CPU" in told
-    assert "bbbbbbbbbbbb instead of aaaaaaaaaaaa" in told
+    differences = changes(of, now, {"torch": "2.13.0", "zlib": "2"}, [])
+    assert differences.startswith("unlike quick, this rerun measures ")
+    assert "torch 2.12.0 → 2.13.0, zlib 1 → 2" in differences
+    assert "New CPU instead of Old CPU" in differences
+    assert "bbbbbbbbbbbb instead of aaaaaaaaaaaa" in differences
     of["machines"] = ["NVIDIA A100"]
     assert "NVIDIA H100 instead of NVIDIA A100" in changes(of, ENVIRONMENT, {}, ["NVIDIA H100"])
 

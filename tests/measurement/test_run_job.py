@@ -33,7 +33,7 @@ def test_a_bug_of_ours_leaves_its_traceback_there(job: SimpleNamespace) -> None:
     assert log.endswith("ZeroDivisionError: division by zero\n")
 
 
-def test_of_a_job_that_succeeds_nothing_is_added(job: SimpleNamespace) -> None:
+def test_a_job_that_succeeds_adds_nothing(job: SimpleNamespace) -> None:
     with run_job(job, "load"):
         pass
     assert Path(job.log[0]).read_text(encoding="utf-8") == "of the worker\n"

@@ -213,7 +213,7 @@ def test_the_next_measurement_is_whole_again(measured: dict[str, Any]) -> None:
     assert after["metrics"]["average_power_w"] == pytest.approx(WORKING_W, rel=0.08)
 
 
-def test_an_idle_window_that_failed_is_told_and_the_other_one_counts(measured: dict[str, Any]) -> None:
+def test_an_idle_window_that_failed_is_reported_and_the_other_one_counts(measured: dict[str, Any]) -> None:
     after = measured["after"]
     (reason,) = (each for each in after["validity"]["reasons"] if each["code"] == "baseline-missing")
     assert reason["severity"] == "suspect" and "package-0 ram: the counter jumped" in reason["message"]

@@ -17,7 +17,7 @@ from llenergymeasure.energy import MeterSet, Window, no_meters, open_meters, pri
 from llenergymeasure.energy.meters.rapl import meter as rapl_meter
 from llenergymeasure.engine.replicas import Alone
 from llenergymeasure.measurement import settling
-from llenergymeasure.measurement.metrics.baselines import RESIDENT, findings_of
+from llenergymeasure.measurement.metrics.baselines import RESIDENT, baseline_findings
 from llenergymeasure.measurement.settling import Settling, Step, settle
 from llenergymeasure.measurement.windows import BARE, Windows
 
@@ -38,7 +38,7 @@ def test_two_successive_seconds_have_to_agree() -> None:
     assert found.powers_w == (300.0, 150.0, 104.0, 101.5, 100.0)
 
 
-def test_power_that_never_settles_is_given_up_and_told() -> None:
+def test_power_that_never_settles_is_given_up_and_reported() -> None:
     swinging = [100.0 + 10 * (step % 2) for step in range(25)]
     found = settled(swinging)
     assert found.settled is False and len(found.powers_w) == settling.MOST_S == 20
@@ -46,11 +46,11 @@ def test_power_that_never_settles_is_given_up_and_told() -> None:
     assert len(settled(swinging, took_s=1.5).powers_w) == 14
     window = Window(RESIDENT, 0.0)
     window.facts["settling"] = found.to_dict()
-    (finding,) = findings_of([window])
+    (finding,) = baseline_findings([window])
     assert (finding.code, finding.severity) == ("baseline-not-settled", "suspect")
     assert "from 100 W to 110 W, 100 W a second before" in finding.message
     window.facts["settling"] = settled([100.0, 100.0]).to_dict()
-    assert findings_of([window]) == []
+    assert baseline_findings([window]) == []
 
 
 def test_a_clock_that_still_falls_has_not_settled() -> None:
@@ -109,10 +109,10 @@ def test_the_baseline_after_work_is_that_of_the_idle_machine(tmp_path: Path, mon
         assert found.energy_j is not None
         # Begun at once, a second of it would have held 70 W · 0.57 more.
         assert found.energy_j / found.duration_s == pytest.approx(30.0, rel=0.05)
-        told = idle.facts["settling"]
-        assert told["settled"] is True
-        assert 3.0 < told["waited_s"] == pytest.approx(idle.start_monotonic_s - window.end_monotonic_s, abs=1.0)
-        assert told["powers_w"][0] > 1.5 * told["powers_w"][-1]
+        settling = idle.facts["settling"]
+        assert settling["settled"] is True
+        assert 3.0 < settling["waited_s"] == pytest.approx(idle.start_monotonic_s - window.end_monotonic_s, abs=1.0)
+        assert settling["powers_w"][0] > 1.5 * settling["powers_w"][-1]
         assert {row["phase"] for row in meters.trace()} == {"load", "settling", "idle_resident"}
 
 
@@ -128,9 +128,9 @@ def test_a_machine_that_only_estimates_does_not_wait() -> None:
     finally:
         meters.close()
     assert took_s < 1.0  # one step of settling
-    told: dict[str, Any] = idle.facts["settling"]
-    assert (told["settled"], told["waited_s"], told["powers_w"]) == (None, 0.0, [])
-    assert told["reason"] == "no meter here measures power"
+    settling: dict[str, Any] = idle.facts["settling"]
+    assert (settling["settled"], settling["waited_s"], settling["powers_w"]) == (None, 0.0, [])
+    assert settling["reason"] == "no meter here measures power"
 
 
 class Follower(Alone):

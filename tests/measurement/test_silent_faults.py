@@ -1,4 +1,4 @@
-"""Models that would be measured without a word: what their records say, and that nothing else is lost with them."""
+"""Models that would be measured without a warning: what their records say, and that nothing else is lost with them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_model_of_nan_is_invalid_however_fast_it_is(tmp_path: Path) -> None:
     assert "12 of 12 rows" in reason["message"]
 
 
-def test_nothing_is_compared_with_the_answer_of_such_a_model(tmp_path: Path) -> None:
+def test_nothing_is_compared_with_the_output_of_such_a_model(tmp_path: Path) -> None:
     folder = model_folder(tmp_path / "nan")
     rewrite(folder / "model.safetensors", filled(r"layers\.1\.mlp\.up_proj", float("nan")))
     done = measured(folder)
@@ -109,7 +109,7 @@ def test_tokens_behind_an_end_token_are_in_no_figure(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_one_bad_model_is_one_line_and_the_study_goes_on(pipeline: Pipeline) -> None:
+def test_one_bad_model_is_one_line_and_the_study_continues(pipeline: Pipeline) -> None:
     half = model_folder(pipeline.directory / "half")
     rewrite(half / "model.safetensors", without(r"layers\.1\."))
     nan = model_folder(pipeline.directory / "nan")

@@ -98,6 +98,6 @@ def test_phases_that_contradict_each_other_are_a_warning() -> None:
     assert phase_warnings({**phases, "agrees": True}) == phase_warnings(None) == []
 
 
-def test_logits_that_nobody_saw_are_no_valid_ones() -> None:
+def test_logits_that_nobody_saw_are_not_valid_ones() -> None:
     assert [item.code for item in logits_not_finite(0, 0)] == ["logits-not-checked"]
     assert logits_not_finite(0, 12) == []

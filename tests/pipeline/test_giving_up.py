@@ -32,7 +32,7 @@ def test_failures_in_a_row_end_the_call_and_the_next_one_tries_again(pipeline: P
 
 
 @pytest.mark.slow
-def test_a_study_whose_time_is_over_goes_on_in_the_next_call(pipeline: Pipeline) -> None:
+def test_a_study_whose_time_is_over_continues_in_the_next_call(pipeline: Pipeline) -> None:
     matrix = {"pytorch.batch_size": [1, 2, 3]}
     whole = study(matrix=matrix, measurement={"min_window_s": 10.0, "study_timeout_s": 0.001})
     pipeline.write(whole)
@@ -42,7 +42,7 @@ def test_a_study_whose_time_is_over_goes_on_in_the_next_call(pipeline: Pipeline)
     assert "Traceback (most recent call last)" not in done.output
     assert not list(pipeline.results().glob("setups/*/load.json"))
 
-    # Each call measures for a while, however many it takes; none begins anew what another has done.
+    # Each call measures for a while, however many it takes; none repeats what another has done.
     whole["measurement"]["study_timeout_s"] = 30.0
     pipeline.write(whole)
     calls = 0
@@ -56,7 +56,7 @@ def test_a_study_whose_time_is_over_goes_on_in_the_next_call(pipeline: Pipeline)
 
 
 @pytest.mark.slow
-def test_an_experiment_that_takes_too_long_is_a_failure_and_the_others_go_on(pipeline: Pipeline) -> None:
+def test_an_experiment_that_takes_too_long_fails_and_the_others_are_measured(pipeline: Pipeline) -> None:
     matrix = {"max_output_tokens": [4, 20_000]}
     pipeline.write(study(matrix=matrix, measurement={"experiment_timeout_s": 60.0}))
     start = time.monotonic()

@@ -29,7 +29,7 @@ THREE = study(matrix={"pytorch.batch_size": [1, 2, 3]}, measurement={"min_window
 pytestmark = pytest.mark.timeout(1800)
 
 
-def test_a_killed_snakemake_takes_all_with_it_and_the_next_call_goes_on(pipeline: Pipeline) -> None:
+def test_a_killed_snakemake_ends_every_process_and_the_next_call_continues(pipeline: Pipeline) -> None:
     pipeline.write(study(matrix={"pytorch.batch_size": [1, 2]}))
     kept = interrupted(pipeline, "measure", "snakemake")
     assert_finished(pipeline, LEFT["measure"], kept)
@@ -54,7 +54,7 @@ def test_the_next_call_does_what_is_missing(pipeline: Pipeline, how: str) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["hang-up", "preempted"])
-def test_who_is_asked_to_end_records_no_failure(pipeline: Pipeline, how: str) -> None:
+def test_a_process_that_is_asked_to_end_records_no_failure(pipeline: Pipeline, how: str) -> None:
     pipeline.write(THREE)
     for stage, before in (("load", None), ("warmup", LEFT["load"]), ("measure", LEFT["warmup"])):
         kept = interrupted(pipeline, stage, how, jobs=before, at=WORKER)
@@ -70,13 +70,14 @@ def test_who_is_asked_to_end_records_no_failure(pipeline: Pipeline, how: str) ->
 
 
 @pytest.mark.slow
-def test_snakemake_that_is_asked_to_end_finishes_the_job_it_is_at(pipeline: Pipeline) -> None:
+def test_snakemake_that_is_asked_to_end_finishes_its_running_job(pipeline: Pipeline) -> None:
     pipeline.write(THREE)
     with started(pipeline) as running:
         at_work(running, "measure")
         second = pipeline.snakemake()
         assert second.returncode == 1
-        assert f"results/quick is being worked on by another run (process {running.process.pid} on " in second.output
+        assert f"another run (process {running.process.pid} on " in second.output
+        assert "is working on results/quick; " in second.output
         running.process.send_signal(signal.SIGTERM)
         assert running.process.wait(timeout=240) != 0
         assert_all_end(pipeline)
@@ -125,7 +126,7 @@ def test_processes_that_share_an_experiment_end_together(pipeline: Pipeline) -> 
 
 
 @pytest.mark.slow
-def test_a_half_filled_compile_cache_is_made_anew(pipeline: Pipeline) -> None:
+def test_a_half_filled_compile_cache_is_made_again(pipeline: Pipeline) -> None:
     pipeline.write(study(defaults={"pytorch": {"torch_compile": True}}))
     with started(pipeline) as running:
         running.wait_for_process("load")

@@ -99,7 +99,7 @@ def test_a_machine_without_what_a_setup_claims_is_one_line_before_anything_runs(
 
 
 @pytest.mark.slow
-def test_gpus_that_torch_can_not_use_stop_the_study(pipeline: Pipeline, boards: dict[str, str]) -> None:
+def test_gpus_that_torch_cannot_use_stop_the_study(pipeline: Pipeline, boards: dict[str, str]) -> None:
     """torch is built without CUDA here, and there are boards: nothing is measured on the processor instead."""
     pipeline.write(study())
     done = pipeline.snakemake("validate", **boards)
@@ -145,8 +145,8 @@ def test_workers_share_no_device_no_core_and_a_killed_one_keeps_none(
         assert placed["workers"] == 2 and len(placed["devices"]) == 1
         windows[placed["devices"][0]] += windows_of(record)
         if record["status"] == "ok":
-            (told,) = [item for item in record["warnings"] if item["code"] == "neighbours-on-node"]
-            assert "exclusive_node" in told["message"]
+            (neighbours,) = [item for item in record["warnings"] if item["code"] == "neighbours-on-node"]
+            assert "exclusive_node" in neighbours["message"]
     for of_one in windows.values():
         assert of_one and not any(overlap(*pair) for pair in combinations(sorted(set(of_one)), 2))
     assert any(overlap(one, other) for one in windows[uuid(0)] for other in windows[uuid(1)])

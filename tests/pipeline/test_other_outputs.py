@@ -53,7 +53,7 @@ def test_every_record_is_compared_with_the_reference(measured: Pipeline) -> None
         assert record["output_match"]["identical"] is True
         assert record["output_match"]["first_difference"] is None
         assert record["output_match"]["equal_token_share"] == 1.0
-    # No token may come twice: the model has to say something else, and is the same model all the same.
+    # No token may come twice: the model has to say something else, and is still the same model.
     assert banned["output_match"]["identical"] is False
     assert banned["output_match"]["equal_token_share"] < 1
     assert banned["output_digest"] != reference["output_digest"]

@@ -21,7 +21,7 @@ def setups(pipeline: Pipeline) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_a_model_is_quantized_once_for_all_loads_and_studies(pipeline: Pipeline) -> None:
+def test_a_model_is_quantized_once_for_all_setups_and_studies(pipeline: Pipeline) -> None:
     axes = {"pytorch.attn_implementation": ["sdpa", "eager"]}
     pipeline.write(study(defaults=DEFAULTS, matrix=axes))
     done = pipeline.snakemake()

@@ -35,7 +35,7 @@ def test_a_dry_run_of_a_rerun_needs_nothing_but_the_folder_and_writes_nothing(pi
     assert done.returncode == 0, done.output
     assert (done.jobs["load"], done.jobs["warmup"], done.jobs["measure"], done.jobs["crate"]) == (2, 2, 4, 1)
     # Nothing was measured, so there is nothing to compare with, and that is said once.
-    assert done.output.count("has no tables to compare with (0 of 4 measurements are there)") == 1
+    assert done.output.count("has no tables to compare with (0 of 4 measurements exist)") == 1
     assert "compare" not in done.jobs
     assert [path.name for path in (pipeline.directory / "results").iterdir() if path.is_dir()] == ["quick"]
     assert contents(pipeline.directory / "results") == before
@@ -46,8 +46,8 @@ def test_a_dry_run_of_a_rerun_needs_nothing_but_the_folder_and_writes_nothing(pi
     [
         (("rerun",), "rerun: which study? snakemake rerun --cores N --config from=results/<study>"),
         (("rerun", "--config", "from=results/other"), "there is no folder results/other"),
-        pytest.param(("rerun", *FROM, "on_failure=stop"), "on_failure is given too", marks=pytest.mark.slow),
-        pytest.param(("replan", *FROM), "a rerun has its pins and its plan", marks=pytest.mark.slow),
+        pytest.param(("rerun", *FROM, "on_failure=stop"), "on_failure is set too", marks=pytest.mark.slow),
+        pytest.param(("replan", *FROM), "a rerun uses its own pins and plan", marks=pytest.mark.slow),
     ],
 )
 def test_a_mistake_is_one_line(pipeline: Pipeline, arguments: tuple[str, ...], says: str) -> None:
@@ -74,7 +74,7 @@ def test_a_study_is_repeated_from_its_results_alone(tmp_path: Path) -> None:
     assert done.returncode == 0, done.output
     assert done.jobs["compare"] == 1
     # The same packages on the same machine: nothing to tell.
-    assert "not as quick was" not in done.output
+    assert "unlike quick" not in done.output
     assert contents(second.results()) == before
     old, new = first.plan(), second.plan("quick-rerun")
     assert new.pop("study") == "quick-rerun"
@@ -116,4 +116,4 @@ def test_a_study_is_repeated_from_its_results_alone(tmp_path: Path) -> None:
     assert second.snakemake("validate", "--force").returncode == 0
     done = second.snakemake("rerun", *FROM, configfile=None)
     assert done.returncode == 1
-    assert "results/quick-rerun holds a rerun of quick as it was planned then" in done.output
+    assert "results/quick-rerun holds a rerun of quick with another plan" in done.output

@@ -74,7 +74,7 @@ def test_ten_thousand_simulated_experiments(pipeline: Pipeline) -> None:
 
 
 def test_a_node_reads_the_plan_and_not_the_matrix(pipeline: Pipeline) -> None:
-    """On a cluster Snakemake reads the Snakefile anew for each job: what that costs must not grow with the study."""
+    """On a cluster Snakemake reads the Snakefile again for each job: that cost must not grow with the study."""
     wanted = of_many(3, 4)
     pipeline.write(wanted)
     assert pipeline.snakemake("replan").returncode == 0

@@ -1,4 +1,4 @@
-"""A study that goes on until its figure is precise enough. Real Snakemake, a random tiny model."""
+"""A study that continues until its figure is precise enough. Real Snakemake, a random tiny model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def precise(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pipeline, str]:
     return pipeline, done.output
 
 
-def test_it_goes_on_as_long_as_it_may(precise: tuple[Pipeline, str]) -> None:
+def test_it_continues_up_to_the_maximum(precise: tuple[Pipeline, str]) -> None:
     pipeline, output = precise
     assert sorted(record["replicate"] for record in pipeline.records()) == [1, 2, 3, 4]
     interim = [json.loads((pipeline.results() / "interim" / f"{number}.json").read_text()) for number in (3, 4)]
@@ -34,7 +34,7 @@ def test_it_goes_on_as_long_as_it_may(precise: tuple[Pipeline, str]) -> None:
     assert "replicate 4 of at most 4" in output
 
 
-def test_all_intervals_are_corrected_for_looking(precise: tuple[Pipeline, str]) -> None:
+def test_all_intervals_are_corrected_for_interim_analyses(precise: tuple[Pipeline, str]) -> None:
     pipeline, _ = precise
     row = pd.read_csv(pipeline.results() / "summary.csv").iloc[0]
     assert row["replicates"] == 4
@@ -43,7 +43,7 @@ def test_all_intervals_are_corrected_for_looking(precise: tuple[Pipeline, str]) 
         assert (row[f"{metric}_ci95_low"], row[f"{metric}_ci95_high"]) == pytest.approx((wanted.low, wanted.high))
 
 
-def test_a_reader_is_told_how_it_ended(precise: tuple[Pipeline, str]) -> None:
+def test_a_reader_learns_how_it_ended(precise: tuple[Pipeline, str]) -> None:
     pipeline, _ = precise
     said = "no more replicates are allowed (measurement.max_replicates)"
     assert said in (pipeline.results() / "summary.txt").read_text()
@@ -57,7 +57,7 @@ def test_a_second_run_has_nothing_to_do(precise: tuple[Pipeline, str]) -> None:
 
 
 @pytest.mark.slow
-def test_a_coarser_target_is_looked_at_again_and_nothing_is_measured(precise: tuple[Pipeline, str]) -> None:
+def test_a_coarser_target_is_analysed_again_without_new_measurements(precise: tuple[Pipeline, str]) -> None:
     pipeline, _ = precise
     pipeline.write(study(measurement={**SETTINGS, "target_relative_ci": 0.99}))
     done = pipeline.snakemake()
@@ -67,6 +67,6 @@ def test_a_coarser_target_is_looked_at_again_and_nothing_is_measured(precise: tu
     assert pd.read_csv(pipeline.results() / "summary.csv").iloc[0]["replicates"] == 3
 
 
-def test_a_fixed_number_of_replicates_is_not_looked_at(pipeline: Pipeline) -> None:
+def test_a_fixed_number_of_replicates_has_no_interim_analysis(pipeline: Pipeline) -> None:
     pipeline.write(study(measurement={"replicates": 3}))
     assert "interim" not in pipeline.snakemake("-n", cores=1).jobs

@@ -1,4 +1,4 @@
-"""A study from matrix to report, and what a second look at it does. Real Snakemake, a random tiny model."""
+"""A study from matrix to report, and what a second call does. Real Snakemake, a random tiny model."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_results_readme_names_whatever_is_there(measured: tuple[Pipeline, str]) 
     assert kinds == {"measurements.jsonl", "requests.parquet", "power.parquet"}
 
 
-def test_loads_are_shared_and_replicates_are_processes(measured: tuple[Pipeline, str]) -> None:
+def test_setups_are_shared_and_replicates_are_processes(measured: tuple[Pipeline, str]) -> None:
     pipeline, _ = measured
     records = pipeline.records()
     assert len(records) == 8
@@ -57,7 +57,7 @@ def test_loads_are_shared_and_replicates_are_processes(measured: tuple[Pipeline,
     assert len({record["setup_id"] for record in records}) == 2
 
 
-def test_a_model_that_is_made_anew_measures_what_is_missing_and_nothing_else(measured: tuple[Pipeline, str]) -> None:
+def test_a_model_that_is_made_again_measures_what_is_missing_and_nothing_else(measured: tuple[Pipeline, str]) -> None:
     pipeline, _ = measured
     assert pipeline.snakemake("-n", "-R", "model").jobs == {"model": 1, "prompts": 1, "total": 2}
     pipeline.write(study(study="another"), "another.yaml")
@@ -155,7 +155,7 @@ def test_every_setting_that_was_asked_for_has_evidence(measured: tuple[Pipeline,
         assert evidence["pytorch.num_beams"]["verdict"] == "default"
 
 
-def test_a_person_sees_progress_and_an_answer(measured: tuple[Pipeline, str]) -> None:
+def test_a_person_sees_progress_and_a_summary(measured: tuple[Pipeline, str]) -> None:
     _, output = measured
     assert "[1/8]" in output
     assert "[8/8]" in output
@@ -173,7 +173,7 @@ def test_a_second_run_has_nothing_to_do(measured: tuple[Pipeline, str]) -> None:
     assert "Nothing to be done" in done.output
 
 
-def test_other_costs_are_worked_out_and_nothing_is_measured_again(measured: tuple[Pipeline, str]) -> None:
+def test_other_costs_do_not_trigger_new_measurements(measured: tuple[Pipeline, str]) -> None:
     pipeline, _ = measured
     costs = {"grid_intensity_kg_per_kwh": 0.4, "pue": 1.2}
     same = {"matrix": MATRIX, "measurement": {"replicates": 2, "min_window_s": 0.3}}

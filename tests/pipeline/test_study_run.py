@@ -1,4 +1,4 @@
-"""What the rules get to know of a study, asked without Snakemake."""
+"""What the rules learn about a study, without Snakemake."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_opening_a_study_writes_nothing() -> None:
     assert sorted(path.name for path in Path().iterdir()) == ["study.yaml"]
 
 
-def test_the_begun_study_is_opened_as_it_was_planned_and_grows_behind_that() -> None:
+def test_a_begun_study_is_opened_as_planned_and_grows_at_the_end() -> None:
     first = opened()
     begin(first)
     assert read_plan(Path("results/quick/plan.json")) == first.plan
@@ -125,7 +125,7 @@ def test_a_rerun_has_the_plan_and_the_pins_of_what_it_repeats(monkeypatch: pytes
     assert os.environ[inherited.MODELS_LOCK] == "results/quick-rerun/provenance/models.lock.yaml"
     # Nothing is there to compare with, and that is said.
     assert run.compared_with is None
-    assert "results/quick has no tables to compare with (0 of 4 measurements are there)" in run.warnings[0]
+    assert "results/quick has no tables to compare with (0 of 4 measurements exist)" in run.warnings[0]
     for name in ("summary.parquet", "runs.parquet"):
         Path("results/quick", name).touch()
     finished = StudyRun.open(SnakemakeCall(FROM, ROOT))
@@ -136,12 +136,12 @@ def test_a_rerun_has_the_plan_and_the_pins_of_what_it_repeats(monkeypatch: pytes
     ("config", "target", "says"),
     [
         (STUDY, "rerun", "rerun: which study?"),
-        (FROM, "pin", "a rerun has its pins and its plan"),
-        (FROM, "replan", "a rerun has its pins and its plan"),
+        (FROM, "pin", "a rerun uses its own pins and plan"),
+        (FROM, "replan", "a rerun uses its own pins and plan"),
         ({"from": "results/other"}, "rerun", "there is no folder results/other"),
     ],
 )
-def test_a_rerun_that_is_asked_for_wrongly(config: dict[str, Any], target: str, says: str) -> None:
+def test_a_wrong_call_of_rerun_is_refused(config: dict[str, Any], target: str, says: str) -> None:
     with pytest.raises(RerunError, match=says.replace("?", r"\?")):
         StudyRun.open(SnakemakeCall(config, ROOT, targets=frozenset({target})))
 
@@ -180,7 +180,7 @@ def test_a_node_reads_the_index_and_expands_nothing() -> None:
 
 
 def test_a_node_without_a_plan_says_so() -> None:
-    with pytest.raises(PlanError, match="results/quick/plan holds no index"):
+    with pytest.raises(PlanError, match="results/quick/plan does not hold an index"):
         opened(is_main_process=False)
 
 
@@ -206,7 +206,7 @@ def test_a_setup_reads_its_snapshots_its_prompts_and_its_quantized_weights() -> 
     assert run.index.setup_of_job(wildcards) == maker
 
 
-def test_files_of_sessions_stand_in_the_order_of_the_plan() -> None:
+def test_files_of_sessions_are_in_the_order_of_the_plan() -> None:
     run = opened()
     wanted = [f"results/quick/sessions/{session}/{replicate}/power.parquet" for session, replicate in run.index.order]
 
@@ -222,7 +222,7 @@ def test_files_of_sessions_stand_in_the_order_of_the_plan() -> None:
     assert run.priorities.quantize < run.priorities.model < run.priorities.validate
 
 
-def test_a_study_that_names_a_precision_goes_on_until_an_interim_analysis_ends_it() -> None:
+def test_a_study_that_names_a_precision_continues_until_an_interim_analysis_ends_it() -> None:
     run = opened(study(measurement={"replicates": 3, "target_relative_ci": 0.05, "max_replicates": 9}))
     asked: list[int] = []
 

@@ -26,7 +26,7 @@ def made_up_plan(
     plan = Plan(
         study="made-up",
         seed=0,
-        isolation="load",
+        isolation="setup",
         replicates=replicates,
         axes=tuple(axes),
         experiments=planned,

@@ -22,16 +22,16 @@ def simulated(
 ) -> SplitPlot:
     """Experiments `l<load>s<setting>` around 100 units; `effects` multiplies the true figure of some."""
     values: dict[str, dict[int, float]] = {}
-    session_of: dict[str, str] = {}
+    session_ids: dict[str, str] = {}
     for load in range(setups):
         process = rng.normal(0, process_cv, replicates)
         for setting in range(settings):
             name = f"l{load}s{setting}"
-            session_of[name] = f"b{load}"
+            session_ids[name] = f"b{load}"
             logs = math.log(100 * (effects or {}).get(name, 1.0)) + process + rng.normal(0, residual_cv, replicates)
             values[name] = {
                 replicate: float(math.exp(log))
                 for replicate, log in enumerate(logs, start=1)
                 if replicate <= 2 or rng.random() >= missing
             }
-    return analyse(values, session_of)
+    return analyse(values, session_ids)

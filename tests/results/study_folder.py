@@ -15,7 +15,7 @@ from record_changes import Change
 from record_parts import environment, ledger_entry
 
 from llenergymeasure.config import CostsConfig, study_from_mapping
-from llenergymeasure.pipeline.plan.plan import plan_of
+from llenergymeasure.pipeline.plan.plan import plan_from_study
 from llenergymeasure.records.plan import Plan, write_plan
 from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.storage.files import REQUESTS
@@ -146,4 +146,4 @@ def study_folder(
         "measurement": {"replicates": replicates},
         **more,
     }
-    return StudyFolder(root, plan_of(study_from_mapping(mapping, source=None), existing=None), source)
+    return StudyFolder(root, plan_from_study(study_from_mapping(mapping, source=None), existing=None), source)

@@ -46,7 +46,7 @@ def lines_of(folder: StudyFolder, name: str) -> list[dict[str, Any]]:
     return [line for line in lines if line["experiment_id"] == name]
 
 
-def test_columns_of_the_contract_stand_first_and_in_order(tmp_path: Path) -> None:
+def test_columns_of_the_contract_are_first_and_in_order(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study").write().aggregate()
     figures = [f"{metric}_{part}" for metric in METRICS for part in ("mean", "ci95_low", "ci95_high")]
     axes = ["pytorch.attn_implementation", "pytorch.batch_size"]
@@ -188,7 +188,7 @@ def test_a_matrix_over_models_or_precisions_adds_no_second_column(tmp_path: Path
     assert list(rows[0]).count("precision") == 1
 
 
-def test_runs_have_a_row_for_each_experiment_and_replicate(tmp_path: Path) -> None:
+def test_runs_have_one_row_per_experiment_and_replicate(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study")
     folder.change(0, 1, fail("warmup", "OutOfMemoryError", "out of memory"))
     folder.change(1, 2, warn("window-not-stable", "passes vary"))
@@ -204,7 +204,7 @@ def test_runs_have_a_row_for_each_experiment_and_replicate(tmp_path: Path) -> No
     assert runs["ttft_s"].iloc[1] == lines_of(folder, folder.ids[0])[1]["metrics"]["ttft_s"]
 
 
-def test_what_the_load_cost_stands_in_the_row(tmp_path: Path) -> None:
+def test_the_cost_of_the_load_is_in_the_row(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study").write()
     path = folder.setups()[0]
     record = json.loads(path.read_text())
@@ -230,7 +230,7 @@ def test_what_the_load_cost_stands_in_the_row(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_replicates_of_other_prompts_or_weights_have_no_mean(
+def test_replicates_with_different_prompts_or_weights_have_no_mean(
     tmp_path: Path, changed: dict[str, Any], what: str
 ) -> None:
     folder = study_folder(tmp_path / "study").write()
@@ -242,7 +242,7 @@ def test_replicates_of_other_prompts_or_weights_have_no_mean(
     assert str(path.parent.parent) in str(error.value)
 
 
-def test_the_codes_of_all_replicates_verdicts_stand_in_the_summary_once(tmp_path: Path) -> None:
+def test_the_summary_has_the_codes_of_all_replicates_verdicts_once(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study")
     folder.change(0, 1, doubt("throttled", "held down for 3 %"))
     folder.change(0, 2, doubt("throttled", "held down for 4 %"))

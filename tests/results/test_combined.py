@@ -1,4 +1,4 @@
-"""The interval of a mean with the instrument in it holds the truth as often as it says."""
+"""The interval of a mean, instrument included, covers the true value as often as it says."""
 
 from __future__ import annotations
 

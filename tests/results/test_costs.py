@@ -66,7 +66,7 @@ def test_a_country_has_its_own_figure_and_source(tmp_path: Path) -> None:
     assert "DEU, codecarbon" in note and "PUE 1" in note
 
 
-def test_without_energy_there_is_no_carbon_and_still_a_machine(tmp_path: Path) -> None:
+def test_without_energy_there_is_no_carbon_but_a_price_of_the_machine(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, ALL)
     for replicate in (1, 2, 3):
         folder.change(0, replicate, without_energy("NVML is not there"))

@@ -12,7 +12,7 @@ from rocrate.rocrate import ROCrate
 from study_folder import StudyFolder, study_folder
 
 from llenergymeasure.config import load_study
-from llenergymeasure.pipeline.plan.plan_index import index_of
+from llenergymeasure.pipeline.plan.plan_index import index_from_plan
 from llenergymeasure.pipeline.provenance.environment import fingerprint, installed_packages
 from llenergymeasure.pipeline.provenance.provenance import keep_environment, keep_provenance
 from llenergymeasure.pipeline.provenance.rerun_record import keep_rerun_of
@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
     written.write_text("study: study\ndefaults: {model: 'random:llama?hidden_size=32&num_hidden_layers=2'}\n", "utf-8")
     made = study_folder(root / "study").write().aggregate()
     keep_provenance(
-        made.root, load_study(written), index_of(made.plan), written=[written], lock=root / "no-lock", root=ROOT
+        made.root, load_study(written), index_from_plan(made.plan), written=[written], lock=root / "no-lock", root=ROOT
     )
     keep_environment(made.root, fingerprint())
     keep_rerun_of(made.root, made.root, made.plan)
@@ -90,9 +90,9 @@ def test_the_run_is_described_as_the_profile_asks(crate: ROCrate) -> None:
 
 
 def test_every_figure_has_its_unit_and_definition(crate: ROCrate) -> None:
-    told = {entity["propertyID"]: entity for entity in crate.root_dataset["variableMeasured"]}
-    assert set(told) == set(SUMMARY_METRICS)
-    for name, entity in told.items():
+    described = {entity["propertyID"]: entity for entity in crate.root_dataset["variableMeasured"]}
+    assert set(described) == set(SUMMARY_METRICS)
+    for name, entity in described.items():
         assert (entity["unitText"], entity["description"]) == (METRICS[name].unit, METRICS[name].definition)
 
 

@@ -9,7 +9,12 @@ import pytest
 from simulated_studies import simulated
 
 from llenergymeasure.results.statistics.power import WANTED, detectable
-from llenergymeasure.results.statistics.simultaneous import Comparisons, comparisons_among, comparisons_to, ratios_of
+from llenergymeasure.results.statistics.simultaneous import (
+    Comparisons,
+    comparisons_among,
+    comparisons_to,
+    ratios_from_comparisons,
+)
 from llenergymeasure.results.statistics.split_plot import SplitPlot
 
 REFERENCE = "l0s0"
@@ -41,7 +46,7 @@ def test_it_is_found_in_80_percent_with_the_intervals_that_decide(
     found, studies = 0, 150
     for _ in range(studies):
         analysis = study(rng, 6, {other: 1 + float(np.median(stated))})
-        ratio = ratios_of(analysis, compared(analysis), list(analysis.values)[1:], REFERENCE)[other]
+        ratio = ratios_from_comparisons(analysis, compared(analysis), list(analysis.values)[1:], REFERENCE)[other]
         found += bool(ratio.distinguishable)
     # Three standard errors of 150 draws are 10 %. With Student's value for a single comparison about half are found.
     assert 0.7 <= found / studies <= 0.9
@@ -59,7 +64,7 @@ def test_more_configurations_ask_for_a_larger_difference_and_more_replicates() -
     assert all((it.replicates_wanted or 0) > 6 for it in all_pairs if it.change > WANTED)
 
 
-def test_without_repetition_or_comparison_nothing_is_said() -> None:
+def test_without_repetition_or_comparison_there_is_no_detectable_difference() -> None:
     single = study(np.random.default_rng(3), 1)
     assert detectable(single, to_reference(single)) == []
     alone = simulated(np.random.default_rng(3), setups=1, settings=1, replicates=3)

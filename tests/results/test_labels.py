@@ -42,12 +42,12 @@ def test_ambiguous_names_keep_their_path() -> None:
     assert labels(given)[0] == "pytorch.revision=x dataset.revision=y"
 
 
-def test_what_has_no_name_of_its_own_gets_its_id() -> None:
+def test_a_configuration_without_its_own_name_gets_its_id() -> None:
     assert labels(plan({})) == ["id0"]
     assert labels(plan({"a.b": 1}, {"a.b": 1})) == ["id=id0", "id=id1"]
 
 
-def test_a_load_is_named_by_what_its_experiments_share() -> None:
+def test_a_setup_is_named_by_what_its_experiments_share() -> None:
     given = plan(
         {"pytorch.attn_implementation": "sdpa", "pytorch.batch_size": 1},
         {"pytorch.attn_implementation": "sdpa", "pytorch.batch_size": 2},

@@ -15,7 +15,7 @@ from llenergymeasure.records.derived_columns import FILES, SUFFIXES
 from llenergymeasure.records.metrics import METRICS, QUANTITIES, SUMMARY_METRICS
 from llenergymeasure.results.tables.rerun_comparison import SIDES, write_comparison
 
-# Of every column that is a number, what is no figure: where a row stands in the study.
+# Of every column that is a number, what is not a figure: the place of a row in the study.
 KEYS = {"replicate"}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from page_reader import read_page
 from study_folder import study_folder
 
-from llenergymeasure.pipeline.plan.plan_index import index_of, read_piece, write_pieces
+from llenergymeasure.pipeline.plan.plan_index import index_from_plan, read_piece, write_pieces
 from llenergymeasure.pipeline.progress import Progress
 from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.storage.layout import Layout
@@ -17,7 +17,7 @@ from llenergymeasure.results.report.ranking import best
 from llenergymeasure.results.report.study_reading import experiments_from_study
 from llenergymeasure.results.report.terminal_summary import five_lines
 
-# A flag, a default, and a setting that all experiments share: what the two old ways of naming told apart.
+# A flag, a default, and a setting that all experiments share: what the two old ways of naming distinguished.
 MATRIX = {"pytorch.use_cache": [True, False], "pytorch.batch_size": [None, 4], "pytorch.attn_implementation": ["eager"]}
 
 
@@ -31,7 +31,7 @@ def test_a_configuration_is_called_the_same_wherever_people_read_of_it(tmp_path:
         piece = read_piece(layout.pieces, "sessions", session.session_id)
         measurements = layout.measurements(session.session_id, 1)
         records = [MeasurementRecord.model_validate_json(line) for line in measurements.read_bytes().splitlines()]
-        progress = Progress(index_of(folder.plan), piece, 1, folder.root, lines)
+        progress = Progress(index_from_plan(folder.plan), piece, 1, folder.root, lines)
         for record in records:
             progress.report(record)
     shown = [line.split(" · ")[1] for line in lines.getvalue().splitlines()]

@@ -33,7 +33,7 @@ def test_of_three_replicates_every_resample_there_is_counts() -> None:
 
 
 @pytest.mark.parametrize(("count", "share"), [(3, 0.5), (3, 0.95), (8, 0.95)])
-def test_intervals_hold_the_true_percentile(count: int, share: float) -> None:
+def test_intervals_cover_the_true_percentile(count: int, share: float) -> None:
     draw = np.random.default_rng(2)
     true = np.exp(stats.norm.ppf(share) * np.hypot(0.05, 0.2))
     held = 0

@@ -16,7 +16,7 @@ def tables_of(folder: StudyFolder) -> Node:
     return read_page(render(folder.results())).section("phase-tables")
 
 
-def test_prefill_stands_there_both_ways_with_how_often_they_agree(tmp_path: Path) -> None:
+def test_prefill_is_shown_both_ways_with_how_often_they_agree(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study", source=MEASURED)
     head, *rows = tables_of(folder).table()
     assert head[2].startswith("Prefill energy") and head[3].startswith("Prefill energy by trace")

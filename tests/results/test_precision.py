@@ -1,4 +1,4 @@
-"""What the report and the answer say of uncertainty: budget, ratios, detectable differences, suspect runs."""
+"""What the report and the summary say about uncertainty: budget, ratios, detectable differences, suspect runs."""
 
 from __future__ import annotations
 

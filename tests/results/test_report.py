@@ -143,7 +143,7 @@ def test_a_very_large_study_shows_the_first_of_each_table_and_says_where_the_res
     ranking = page.section("ranking")
     assert len(ranking.table()) == 202
     assert "219 more configurations are not shown here: all are in summary.csv" in ranking.text
-    # The best comes first, whatever is left out.
+    # The best comes first, whatever is omitted.
     best = results.summary[results.summary["status"] != "invalid"].sort_values("energy_per_output_token_j_mean").iloc[0]
     assert ranking.table()[2][1].startswith(f"cpu_threads{best['cpu_threads']} batch_size{best['pytorch.batch_size']}")
     for name, rows, note in (

@@ -58,7 +58,7 @@ def test_the_page_asks_nobody_for_anything(tmp_path: Path) -> None:
     assert "'unsafe-inline'" not in policy.split("script-src", 1)[1]
 
 
-def test_a_report_that_can_not_be_made_leaves_the_old_one(tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_made_leaves_the_old_one(tmp_path: Path) -> None:
     results = study_folder(tmp_path / "study").results()
     target = tmp_path / "report.html"
     write_report(results, target)

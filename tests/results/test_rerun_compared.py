@@ -1,4 +1,4 @@
-"""A rerun against what it repeats: ratios whose intervals hold, and none where two figures are not of one kind."""
+"""A rerun against what it repeats: ratios whose intervals hold, and none where two figures are of different kinds."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.reading.read import Expected, Lines, read_loads, read_plan, read_study
 from llenergymeasure.results.report.page import render
 from llenergymeasure.results.report.terminal_summary import five_lines
-from llenergymeasure.results.statistics.analysis import analysis_of
+from llenergymeasure.results.statistics.analysis import analyse_metric
 from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse
 from llenergymeasure.results.tables.aggregate import write_tables
-from llenergymeasure.results.tables.rerun_comparison import ratio_of, write_comparison
+from llenergymeasure.results.tables.rerun_comparison import rerun_ratio, write_comparison
 from llenergymeasure.results.tables.runs import run_row, runs_table
 
 ENERGY = "energy_per_output_token_j"
@@ -82,7 +82,7 @@ def rows_of(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     return table[table["metric"] == metric].reset_index(drop=True)
 
 
-def test_a_row_for_every_experiment_and_metric_with_the_figures_of_both(tmp_path: Path) -> None:
+def test_one_row_per_experiment_and_metric_with_the_figures_of_both(tmp_path: Path) -> None:
     pair = Pair(tmp_path).faster(0.8)
     table = pair.compared()
     assert list(dict.fromkeys(table["experiment_id"])) == pair.new.ids
@@ -116,13 +116,13 @@ def simulated(rng: np.random.Generator, mean: float, spread: float, replicates: 
 
 
 @pytest.mark.parametrize("spreads", [(0.02, 0.02), (0.01, 0.06)])
-def test_the_interval_of_a_ratio_holds_the_truth_as_often_as_it_says(spreads: tuple[float, float]) -> None:
+def test_the_interval_of_a_ratio_covers_the_true_value_as_often_as_it_says(spreads: tuple[float, float]) -> None:
     rng = np.random.default_rng(11)
     held = 0
     for _ in range(600):
         old = simulated(rng, 10.0, spreads[0], 3, 2)
         new = simulated(rng, 8.0, spreads[1], 4, 2)
-        found = ratio_of(old, new, "e0", 0.95)
+        found = rerun_ratio(old, new, "e0", 0.95)
         assert found.low is not None and found.high is not None
         held += found.low <= 0.8 <= found.high
     assert 0.93 <= held / 600 <= 0.97
@@ -132,11 +132,11 @@ def test_intervals_hold_for_all_experiments_of_a_metric_at_once(tmp_path: Path) 
     pair = Pair(tmp_path, matrix={"pytorch.batch_size": [1, 2, 3, 4, 5, 6]})
     rows = rows_of(pair.compared(), SPEED)
     runs = [pd.read_parquet(folder.root / "runs.parquet") for folder in vars(pair).values()]
-    sides = [analysis_of(table, SPEED, None, 0.95) for table in runs]
+    sides = [analyse_metric(table, SPEED, None, 0.95) for table in runs]
     for row in rows.to_dict("records"):
-        found = ratio_of(sides[0], sides[1], row["experiment_id"], 0.95 ** (1 / 6))
+        found = rerun_ratio(sides[0], sides[1], row["experiment_id"], 0.95 ** (1 / 6))
         assert (row["ratio"], row["ratio_ci95_low"]) == pytest.approx((found.value, found.low))
-        alone = ratio_of(sides[0], sides[1], row["experiment_id"], 0.95)
+        alone = rerun_ratio(sides[0], sides[1], row["experiment_id"], 0.95)
         assert alone.low is not None and found.low is not None
         assert found.low < alone.low < 1
 
@@ -152,14 +152,14 @@ def test_one_replicate_gives_a_ratio_without_interval(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "name", "energy_says", "speed_has_ratio"),
     [
-        (lambda record: record["environment"].update(cpu="Another CPU"), "devices", "other devices", True),
+        (lambda record: record["environment"].update(cpu="Another CPU"), "devices", "different devices", True),
         (lambda record: record["environment"].update(fingerprint="new"), "environment", None, True),
         (lambda record: record["environment"].update(git_commit="cd" * 20), "pipeline", None, True),
         (lambda record: record["snapshot"].update(content_digest="2e" * 32), "models", "model's files", False),
-        (lambda record: record["prompts"].update(digest="00" * 32), "prompts", "prompts are others", False),
+        (lambda record: record["prompts"].update(digest="00" * 32), "prompts", "prompts differ", False),
     ],
 )
-def test_what_is_not_as_it_was_is_named_and_decides_what_may_be_compared(
+def test_what_differs_is_named_and_decides_what_may_be_compared(
     tmp_path: Path,
     change: Callable[[dict[str, Any]], None],
     name: str,
@@ -183,7 +183,7 @@ def test_what_is_not_as_it_was_is_named_and_decides_what_may_be_compared(
         assert energy["reason"].str.contains(energy_says).all()
 
 
-def test_boards_of_one_machine_are_not_other_devices(tmp_path: Path) -> None:
+def test_boards_of_one_machine_are_not_different_devices(tmp_path: Path) -> None:
     def on(*uuids: str) -> Callable[[dict[str, Any]], None]:
         devices = [
             {"index": index, "name": "A board", "uuid": uuid, "memory_bytes": 1, "compute_capability": "9.0"}
@@ -282,7 +282,7 @@ def test_the_report_and_the_summary_say_how_it_compares(tmp_path: Path) -> None:
     assert "1.25 (" in text
 
 
-def test_a_study_that_is_no_rerun_says_nothing_of_one(tmp_path: Path) -> None:
+def test_a_study_that_is_not_a_rerun_does_not_mention_one(tmp_path: Path) -> None:
     study = study_folder(tmp_path / "study").results()
     assert 'id="rerun"' not in render(study)
     assert len(five_lines(study, tmp_path / "report.html").splitlines()) == 5

@@ -1,4 +1,4 @@
-"""Nothing half-written is taken for a result; what has left the study is left out and counted."""
+"""Nothing half-written is taken for a result; what has left the study is omitted and counted."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_run_measured_twice_is_an_error(folder: StudyFolder) -> None:
         (f'{{"schema_version": {SCHEMA_VERSION}, "experiment_id": "x"}}', "lacks session_id"),
     ],
 )
-def test_a_line_that_is_no_record_is_an_error(folder: StudyFolder, line: str, says: str) -> None:
+def test_a_line_that_is_not_a_record_is_an_error(folder: StudyFolder, line: str, says: str) -> None:
     folder.measurements()[0].write_text(line + "\n", "utf-8")
     assert says in refused(folder)
 
@@ -69,29 +69,29 @@ def test_a_record_of_another_kind_is_an_error(folder: StudyFolder, key: str, val
     assert str(value) in refused(folder)
 
 
-def test_broken_plans_loads_and_requests_are_errors(folder: StudyFolder) -> None:
+def test_broken_plans_load_records_and_requests_are_errors(folder: StudyFolder) -> None:
     folder.setups()[0].write_text('{"setup_id": ', "utf-8")
     assert "load.json is not whole" in refused(folder)
     folder.write().aggregate()
     folder.measurements()[0].with_name("requests.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ResultsError, match=r"requests\.parquet can't be read"):
+    with pytest.raises(ResultsError, match=r"requests\.parquet cannot be read"):
         folder.aggregate()
     folder.measurements()[0].with_name("requests.parquet").unlink()
-    with pytest.raises(ResultsError, match=r"requests\.parquet can't be read"):
+    with pytest.raises(ResultsError, match=r"requests\.parquet cannot be read"):
         folder.aggregate()
     folder.write()
     (folder.root / "runs.parquet").write_bytes(b"")
-    with pytest.raises(ResultsError, match=r"runs\.parquet can't be read"):
+    with pytest.raises(ResultsError, match=r"runs\.parquet cannot be read"):
         folder.read()
 
 
-def test_a_load_without_record_is_an_error(folder: StudyFolder) -> None:
+def test_a_setup_without_record_is_an_error(folder: StudyFolder) -> None:
     record = json.loads(folder.setups()[0].read_text("utf-8"))
     folder.setups()[0].write_text(json.dumps({**record, "setup_id": "other"}), "utf-8")
     assert f"the record of setup {folder.plan.setup_ids[0]} is missing" in refused(folder)
 
 
-def test_experiments_that_left_the_study_are_left_out_and_counted(folder: StudyFolder) -> None:
+def test_experiments_that_left_the_study_are_omitted_and_counted(folder: StudyFolder) -> None:
     plan = json.loads((folder.root / "plan.json").read_text("utf-8"))
     gone = folder.ids[1]
     del plan["experiments"][gone]

@@ -51,7 +51,7 @@ def output_match(**changes: Any) -> Any:
     return lambda record: record["output_match"].update(changes)
 
 
-def test_the_summary_says_it_behind_all_other_columns(folder: StudyFolder) -> None:
+def test_the_summary_has_it_after_all_other_columns(folder: StudyFolder) -> None:
     folder.change(2, 2, output_match(first_difference=1, equal_token_share=0.25, reference_logprob_mean=-2.6))
     folder.write().aggregate()
     rows = rows_of(folder)
@@ -97,7 +97,7 @@ def test_the_table_names_the_reference_and_what_differs(folder: StudyFolder) -> 
     assert not section.all("div", class_="banner")
 
 
-def test_the_reference_stands_first_wherever_it_is_in_the_study(tmp_path: Path) -> None:
+def test_the_reference_is_first_wherever_it_is_in_the_study(tmp_path: Path) -> None:
     folder = study_folder(
         tmp_path / "study",
         matrix=WIDTHS,
@@ -123,7 +123,7 @@ def test_a_cheaper_setting_that_changes_the_output_is_marked_everywhere(folder: 
     assert "its output differs from the reference's from token 3" in energy
 
 
-def test_a_cheaper_setting_with_the_same_answer_is_not_marked(folder: StudyFolder) -> None:
+def test_a_cheaper_setting_with_the_same_output_is_not_marked(folder: StudyFolder) -> None:
     costs(folder, 1, 1e-3)
     page = page_from_folder(folder)
     assert "CHEAPER" not in page.text
@@ -131,7 +131,7 @@ def test_a_cheaper_setting_with_the_same_answer_is_not_marked(folder: StudyFolde
     assert "its output" not in five_lines(folder.read(), Path("report.html"))
 
 
-def test_energy_of_another_source_is_not_called_cheaper(folder: StudyFolder) -> None:
+def test_energy_from_another_source_is_not_called_cheaper(folder: StudyFolder) -> None:
     costs(folder, 3, 1e-3)
     for replicate in (1, 2, 3):
         folder.change(3, replicate, lambda record: record.update(energy_source=ESTIMATED))
@@ -152,7 +152,7 @@ def test_the_ranking_has_a_marker(folder: StudyFolder) -> None:
     }
 
 
-def test_what_can_not_be_compared_says_why(folder: StudyFolder) -> None:
+def test_what_cannot_be_compared_says_why(folder: StudyFolder) -> None:
     nothing = {"identical": None, "first_difference": None, "equal_token_share": None, "reference_logprob_mean": None}
     for replicate in (1, 2, 3):
         folder.change(
@@ -180,7 +180,7 @@ def test_what_can_not_be_compared_says_why(folder: StudyFolder) -> None:
     assert not section.all("div", class_="banner")
 
 
-def test_a_reference_that_failed_is_told_once_and_loudly(folder: StudyFolder) -> None:
+def test_a_reference_that_failed_is_reported_once_and_loudly(folder: StudyFolder) -> None:
     reason = "the reference experiment failed"
     nothing = {"identical": None, "first_difference": None, "equal_token_share": None, "reference_logprob_mean": None}
     for replicate in (1, 2, 3):
@@ -198,10 +198,10 @@ def test_nearly_all_tokens_are_not_all(folder: StudyFolder) -> None:
     assert page_from_folder(folder).section("same-output").table()[3][2] == "> 99.9 %"
 
 
-def test_a_run_that_was_compared_with_another_reference_says_nothing(folder: StudyFolder) -> None:
+def test_a_run_that_was_compared_with_another_reference_does_not_count(folder: StudyFolder) -> None:
     for replicate in (1, 2, 3):
         folder.change(1, replicate, output_match(reference="0" * 12))
     row = rows_of(folder.write().aggregate())[1]
     assert (row["output_match_identical"], row["output_match_reference_logprob"]) == ("", "")
     table = read_page(render(folder.read())).section("same-output").table()
-    assert table[2][1] == "not compared: the record holds no comparison with this reference"
+    assert table[2][1] == "not compared: the record does not hold a comparison with this reference"

@@ -44,7 +44,7 @@ def as_before_4(folder: StudyFolder) -> None:
     Layout(folder.root).calls.write_text(json.dumps({"git_commit": COMMIT}) + "\n", "utf-8")
 
 
-def test_a_plan_of_before_says_who_wrote_it_where_it_is_and_what_to_do(folder: StudyFolder) -> None:
+def test_an_old_plan_says_who_wrote_it_where_it_is_and_what_to_do(folder: StudyFolder) -> None:
     as_before_4(folder)
     with pytest.raises(PlanError) as caught:
         read_plan(Layout(folder.root).plan)
@@ -56,7 +56,7 @@ def test_a_plan_of_before_says_who_wrote_it_where_it_is_and_what_to_do(folder: S
     assert "use the version that wrote it" in message
 
 
-def test_a_rerun_of_results_of_before_is_one_line_that_deletes_nothing(folder: StudyFolder) -> None:
+def test_a_rerun_of_old_results_is_one_line_that_deletes_nothing(folder: StudyFolder) -> None:
     as_before_4(folder)
     with pytest.raises(RerunError) as caught:
         plan_in(folder.root)
@@ -66,7 +66,7 @@ def test_a_rerun_of_results_of_before_is_one_line_that_deletes_nothing(folder: S
     assert "delete" not in message and "move" not in message
 
 
-def test_a_line_and_a_load_of_before_are_one_line(folder: StudyFolder) -> None:
+def test_an_old_measurement_or_load_record_is_one_line(folder: StudyFolder) -> None:
     path = folder.measurements()[0]
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     for line in lines:

@@ -13,7 +13,7 @@ from simulated_studies import simulated
 from llenergymeasure.results.statistics.simultaneous import (
     _comparisons,
     comparisons_among,
-    ratios_of,
+    ratios_from_comparisons,
     ratios_to,
 )
 from llenergymeasure.results.statistics.split_plot import analyse
@@ -45,7 +45,7 @@ def test_the_process_cancels_within_a_session_and_not_between() -> None:
     assert other.standard_error > 4 * same.standard_error
 
 
-def test_one_experiment_a_session_is_the_two_sample_t_test() -> None:
+def test_one_experiment_per_session_is_the_two_sample_t_test() -> None:
     one, two = [101.0, 99.5, 103.0, 100.0], [108.0, 109.5, 106.0, 107.0]
     values = {"a": dict(enumerate(one)), "b": dict(enumerate(two))}
     found = ratios_to(analyse(values, {"a": "x", "b": "y"}), "a", ["b"])["b"]
@@ -73,13 +73,13 @@ def test_all_intervals_to_the_reference_hold_at_once_in_95_percent(setups: int, 
     assert 0.904 <= held / studies <= 0.996
 
 
-def test_the_best_is_not_told_from_its_equals_more_often_than_five_percent() -> None:
+def test_the_best_is_separated_from_its_equals_in_at_most_five_percent() -> None:
     rng = np.random.default_rng(5)
     studies, wrong = 200, 0
     for _ in range(studies):
         analysis = simulated(rng, setups=2, settings=3, replicates=4)
         order = sorted(analysis.values, key=lambda name: math.fsum(analysis.values[name].values()))
-        second = ratios_of(analysis, comparisons_among(analysis, order), order[1:], order[0])[order[-1]]
+        second = ratios_from_comparisons(analysis, comparisons_among(analysis, order), order[1:], order[0])[order[-1]]
         assert second.low is not None
         wrong += second.low > 1
     assert wrong / studies <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / studies)
@@ -100,7 +100,7 @@ def test_more_comparisons_make_wider_intervals_but_not_as_wide_as_bonferroni() -
     assert single * 1.2 < wide < 0.99 * bonferroni
 
 
-def test_of_very_many_pairs_only_those_with_the_first_are_made_and_say_the_same() -> None:
+def test_of_very_many_pairs_only_those_with_the_first_are_made_and_agree() -> None:
     analysis = simulated(np.random.default_rng(11), setups=6, settings=6, replicates=3)
     first, *others = analysis.values
     found = comparisons_among(analysis, [first, *others])
@@ -109,4 +109,6 @@ def test_of_very_many_pairs_only_those_with_the_first_are_made_and_say_the_same(
     assert len(found.differences) < 2 * len(others) < len(every.differences) == 630
     assert found.critical == every.critical
     assert {each.same_session for each in found.differences} == {True, False}
-    assert ratios_of(analysis, found, others, first) == ratios_of(analysis, every, others, first)
+    assert ratios_from_comparisons(analysis, found, others, first) == ratios_from_comparisons(
+        analysis, every, others, first
+    )

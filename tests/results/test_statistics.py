@@ -24,13 +24,13 @@ def test_one_value_has_no_interval() -> None:
 
 
 @pytest.mark.parametrize("hole", [None, math.nan, math.inf])
-def test_unknown_values_are_left_out_and_counted(hole: float | None) -> None:
+def test_unknown_values_are_omitted_and_counted(hole: float | None) -> None:
     assert estimate([4.0, hole, 6.0]) == estimate([4.0, 6.0])
     assert estimate([4.0, hole, 6.0]).n == 2
     assert estimate([hole]) == Estimate(0, None, None, None)
 
 
-def test_the_interval_covers_the_truth_19_times_of_20() -> None:
+def test_the_interval_covers_the_true_value_19_times_of_20() -> None:
     draws = np.random.default_rng(1).normal(50.0, 4.0, size=(2000, 3))
     hits = sum(found.low <= 50.0 <= found.high for found in map(estimate, draws.tolist()))  # type: ignore[operator]
     assert 0.935 < hits / 2000 < 0.965

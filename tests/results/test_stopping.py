@@ -47,7 +47,7 @@ STEADY: list[float | None] = [1.0, 1.001, 0.999]
 SHAKY: list[float | None] = [1.0, 1.2, 0.8]
 
 
-def test_it_ends_when_every_experiment_is_known_well_enough() -> None:
+def test_it_ends_when_every_experiment_is_precise_enough() -> None:
     found = interim_analysis(plan(), 3, records(STEADY, STEADY), CALIBRATIONS)
     assert (found.done, found.reason) == (True, "precise")
     level = nominal_level(3, 6)
@@ -56,7 +56,7 @@ def test_it_ends_when_every_experiment_is_known_well_enough() -> None:
     assert "precise enough" in in_words(found)
 
 
-def test_one_experiment_that_is_not_keeps_it_going() -> None:
+def test_it_continues_while_one_experiment_is_not_precise_enough() -> None:
     found = interim_analysis(plan(), 3, records(STEADY, SHAKY), CALIBRATIONS)
     assert (found.done, found.reason) == (False, None)
     assert found.widest is not None and found.widest > 0.05
@@ -67,20 +67,20 @@ def test_one_experiment_that_is_not_keeps_it_going() -> None:
     ("replicates", "budget_s", "reason"),
     [(6, None, "max_replicates"), (3, 79.0, "budget"), (3, 81.0, None), (5, 100.0, "budget")],
 )
-def test_it_ends_where_no_more_is_allowed(replicates: int, budget_s: float | None, reason: str | None) -> None:
+def test_it_ends_at_the_maximum_of_replicates(replicates: int, budget_s: float | None, reason: str | None) -> None:
     # A replicate takes 4 + 10 + 6 s, so the fourth ends at 80 s.
     found = interim_analysis(plan(budget_s=budget_s), replicates, records(SHAKY, SHAKY), CALIBRATIONS)
     assert found.reason == reason
     assert found.done is (reason is not None)
 
 
-def test_a_failed_experiment_has_no_say_and_one_replicate_is_no_precision() -> None:
+def test_a_failed_experiment_does_not_count_and_one_replicate_has_no_precision() -> None:
     assert interim_analysis(plan(), 3, records(STEADY, [None] * 3), CALIBRATIONS).reason == "precise"
     assert interim_analysis(plan(), 3, records(STEADY, [1.0, None, None]), CALIBRATIONS).reason is None
     assert interim_analysis(plan(), 3, records([None] * 3, [None] * 3), CALIBRATIONS).reason == "nothing"
 
 
-def test_one_look_needs_no_correction_and_more_looks_need_more() -> None:
+def test_one_analysis_needs_no_correction_and_more_analyses_need_more() -> None:
     assert nominal_level(5, 5) == 0.95
     levels = [nominal_level(3, last) for last in (4, 6, 10, 30)]
     assert 0.95 < levels[0] < levels[1] < levels[2] <= levels[3] < 0.99
@@ -101,7 +101,7 @@ def coverage(level: float, spread: float, target: float, studies: int, seed: int
 
 
 @pytest.mark.parametrize("spread", [0.005, 0.01, 0.015])
-def test_the_interval_at_the_stop_holds_the_truth_in_95_percent_of_1000_studies(spread: float) -> None:
+def test_the_interval_at_the_stop_covers_the_true_value_in_95_percent_of_1000_studies(spread: float) -> None:
     # Of 1,000 studies 93.6 % to 96.4 % hold it by chance alone where 95 % truly do.
     assert coverage(nominal_level(3, 30), spread, 0.01, 1000, seed=1) >= 0.936
 

@@ -75,7 +75,7 @@ def test_true_costs_come_out() -> None:
     assert found.request_j.mean == pytest.approx(REQUEST_J)
 
 
-def test_intervals_hold_the_truth() -> None:
+def test_intervals_cover_the_true_value() -> None:
     held = 0
     rng = random.Random(1)
     for _ in range(40):
@@ -88,19 +88,19 @@ def test_intervals_hold_the_truth() -> None:
     assert held >= 34
 
 
-def test_a_cost_that_is_no_straight_line_is_said_to_be_none() -> None:
+def test_a_cost_that_is_not_a_straight_line_is_reported_as_such() -> None:
     lengths = [(64, 16), (256, 16), (1024, 16)]
     (found,) = token_costs(plan(lengths), runs(lengths, curve=1e-3))
     assert not found.linear
     assert found.largest_miss is not None and found.largest_miss > 0.1
 
 
-def test_what_cannot_be_told_apart_is_not_made_up() -> None:
+def test_costs_that_cannot_be_separated_are_not_estimated() -> None:
     assert token_costs(plan(LENGTHS[:1]), runs(LENGTHS[:1])) == []
     same_prompts = [(64, 16), (64, 128)]
     (found,) = token_costs(plan(same_prompts), runs(same_prompts))
     assert found.prompt_token_j.mean is None
-    assert "told apart" in str(found.reason)
+    assert "cannot be separated" in str(found.reason)
 
 
 def test_only_lengths_may_differ_and_only_one_source() -> None:
@@ -126,6 +126,6 @@ def test_the_file_holds_every_set_and_why_one_has_no_figure(tmp_path: Path) -> N
     first, second = pd.read_csv(tmp_path / "token_costs.csv").to_dict("records")
     assert first["energy_per_output_token_j_mean"] == pytest.approx(OUTPUT_J)
     assert (first["replicates"], first["linear"]) == (4, True)
-    assert pd.isna(second["energy_per_output_token_j_mean"]) and "told apart" in second["reason"]
+    assert pd.isna(second["energy_per_output_token_j_mean"]) and "cannot be separated" in second["reason"]
     write_token_costs([], tmp_path / "none.csv")
     assert pd.read_csv(tmp_path / "none.csv").empty

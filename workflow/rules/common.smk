@@ -12,7 +12,7 @@ from llenergymeasure.pipeline.run.study_run import (
 
 
 def machine():
-    """What this process may give to jobs; nothing where a cluster's scheduler places them."""
+    """What this process may give to jobs. On a cluster it gives nothing: the scheduler places the jobs."""
     if not workflow.is_main_process or workflow.resource_settings.nodes is not None:
         return Machine(is_local=False)
     return Machine.local(workflow.cores, offered("gpu"), offered("quiet"))
@@ -25,9 +25,9 @@ def offered(resource):
 
 
 def measured(path):
-    """That file of every session and replicate; of a study that names a precision, as interim analyses decide.
+    """That file of every session and replicate. Where a study names a precision, its interim analyses decide how many.
 
-    A function, so that only a job that needs these thousands of names makes them, wherever it reads this.
+    This returns a function, so that only a job that needs these thousands of names makes them.
     """
     return lambda wildcards: RUN.inputs.of_all_replicates(path, interim_record)
 
@@ -37,16 +37,16 @@ def interim_files(wildcards):
 
 
 def interim_record(replicates):
-    """Snakemake asks again when that analysis is there, and has its jobs measure until then."""
+    """Snakemake asks again when that analysis exists. Until then it runs the jobs that measure."""
     return checkpoints.interim.get(replicates=replicates).output.record
 
 
 def loaded_from(name):
     """Everything a setup reads, as inputs of a job of the rule of that name.
 
-    Where they are made again, what the job made of them before is not. Where an output is missing, or was made of other
-    contents of a folder, they are plain inputs: behind the ancient input of a job that has to run, Snakemake 9.27 looks
-    for nothing that is missing and at no parameter, and would end there without an error.
+    They are ancient inputs: a job does not run again because its inputs are newer. Where an output is missing, or was
+    made from other contents of a folder, they are plain inputs. Snakemake 9.27 does not look behind the ancient input
+    of a job that has to run: it misses files that do not exist and changed parameters, and ends without an error.
     """
 
     def inputs(wildcards):

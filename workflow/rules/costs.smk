@@ -1,4 +1,4 @@
-"""Carbon and money from the joules and seconds that are there: a change of them does not trigger new measurements."""
+"""Carbon and money from the measured joules and seconds. A change of prices does not trigger new measurements."""
 
 
 rule costs:

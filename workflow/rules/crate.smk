@@ -1,4 +1,4 @@
-"""RO-Crate metadata of the results folder, last of all."""
+"""RO-Crate metadata of the results folder: the last job."""
 
 
 rule crate:

@@ -1,6 +1,7 @@
 """Render, encode and check every prompt of a study with its model's tokenizer, before a device is held.
 
-One job per snapshot. Its result is an input of setups and warm-ups that are still to do, and no reason to repeat one.
+One job per snapshot. Its result is an input of setups and warm-ups that are still to do. It is not a reason to repeat
+one.
 """
 
 

@@ -8,7 +8,7 @@ from llenergymeasure.pipeline.run.rule_params import installed_versions
 
 rule quantize:
     input:
-        # Not ancient: weights of a snapshot that was made again are quantized again.
+        # Not ancient: when a snapshot is made again, its weights are quantized again.
         model=RUN.paths.snapshot,
     output:
         weights=directory(RUN.paths.quantized),

@@ -3,7 +3,7 @@
 
 rule compare:
     input:
-        # Of what is repeated: only read, and nothing is measured again because it is newer.
+        # The tables of the repeated study are only read. Newer ones do not trigger new measurements.
         old=(
             [
                 ancient(str(RUN.compared_with / name))

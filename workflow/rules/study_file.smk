@@ -1,6 +1,6 @@
 """The default study, where no other is given. Imports no torch.
 
-It is read before Snakemake reads it: of a file that is not YAML Snakemake does not name the line.
+This reads it before Snakemake does: where a file is not YAML, Snakemake does not name the line.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Check every experiment against the installed libraries.
 
-Nothing depends on this job in the graph: whoever adds an experiment does not want the others measured again. It
-goes first all the same, by its priority and because it claims the machine.
+No job depends on this one in the graph: whoever adds an experiment does not want the others measured again. It
+runs first anyway, by its priority and because it claims the machine.
 """
 
 

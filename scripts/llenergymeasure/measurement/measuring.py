@@ -12,7 +12,7 @@ from llenergymeasure.engine.evidence import Observation
 from llenergymeasure.engine.generation.generation import Request
 from llenergymeasure.measurement.calibration import Calibration
 from llenergymeasure.measurement.memory_checks import DriverMemory, MemoryWatch, driver_memory
-from llenergymeasure.measurement.metrics.baselines import findings_of as baseline_findings
+from llenergymeasure.measurement.metrics.baselines import baseline_findings
 from llenergymeasure.measurement.metrics.energy_metrics import negative_energy
 from llenergymeasure.measurement.metrics.prefill_decode import TraceSplit, split_trace
 from llenergymeasure.measurement.metrics.window_metrics import Figures, MetricInputs, compute_metrics

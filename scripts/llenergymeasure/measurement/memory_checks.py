@@ -101,7 +101,7 @@ class MemoryWatch:
             warnings.append(
                 warning(
                     "peak-of-the-process",
-                    "this system doesn't let a process reset its peak memory (/proc/self/clear_refs): "
+                    "this system does not let a process reset its peak memory (/proc/self/clear_refs): "
                     "peak_memory_bytes is the highest since the process began, with the load and earlier experiments",
                 )
             )

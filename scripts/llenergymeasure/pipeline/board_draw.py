@@ -1,14 +1,14 @@
-"""Which GPUs a job takes: drawn and balanced, so that a model setup and a board do not line up.
+"""Which GPUs a job takes: drawn and balanced, so that no model setup is tied to a board.
 
 Boards of one model differ by some percent in power and speed, and so do the gains of their sensors. All visible boards
 are put in a ring in an order drawn by the study's seed, and each replicate begins at the next place of the ring:
 
 - jobs that run one at a time begin at the same place in the same replicate, whatever their setup. Boards are blocks
   then: every setup is measured on the same boards equally often, and what boards add cancels between setups.
-- jobs that run side by side can't share a board, so each setup begins at a place of its own, drawn as well.
+- jobs that run side by side cannot share a board, so each setup begins at a place of its own, also drawn.
 
-Over as many replicates as there are boards, each setup begins at each of them once. Where a board is held by another
-job, the next free one in the ring is taken; the record says which were drawn and which were used.
+Over as many replicates as there are boards, each setup begins at each of them once. Where another job holds a board,
+the job takes the next free one in the ring. The record says which were drawn and which were used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether this machine has the GPUs that a study's model setups claim: asked before anything runs, a line each."""
+"""Check before anything runs whether this machine has the GPUs that a study's setups claim. One line per problem."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 def device_problems(
     boards: Boards | None, environment: Mapping[str, str], claims: Mapping[str, int | None]
 ) -> list[str]:
-    """What keeps the setups from running here, in lines that say what to change; empty where nothing does.
+    """What keeps the setups from running here, in lines that say what to change. Empty where nothing does.
 
-    boards: None where NVML does not work: nothing is known then
+    boards: None where NVML does not work, so that nothing is known
     claims: name of a setup → GPUs that it claims; None for all that are visible, 0 where it is on the processor
     """
     wanting = {label: count for label, count in claims.items() if count != 0}
@@ -28,7 +28,7 @@ def device_problems(
 
 
 def notes(boards: Boards | None) -> list[str]:
-    """A line for each GPU that no setup gets, with the reason, and one where numbers of GPUs may be meant otherwise."""
+    """One line per GPU that no setup gets, with the reason, and one where GPU numbers may be meant in another order."""
     if boards is None:
         return []
     lines = [f"{device} is not used: {_short(reason)}" for device, reason in _unusable(boards)]
@@ -43,7 +43,7 @@ def _unusable(boards: Boards) -> list[tuple[str, str]]:
 
 
 def _hidden(environment: Mapping[str, str]) -> bool:
-    """Whether the user hides all GPUs: the processor is asked for."""
+    """Whether the user hides all GPUs, and so asks for the processor."""
     first = environment.get(VISIBLE, "0").split(",")[0].strip()
     return first in ("", "-1", "NoDevFiles")
 
@@ -56,12 +56,12 @@ def _wrong_names(boards: Boards, environment: Mapping[str, str]) -> Iterator[str
         unreadable = dict(boards.unreadable)
         broken = [name for token in str(visible).split(",") if (name := f"GPU {token.strip()}") in unreadable]
         if broken:
-            yield f"{VISIBLE}={visible}: {broken[0]} can't be read: {unreadable[broken[0]]}; leave it out"
+            yield f"{VISIBLE}={visible}: {broken[0]} cannot be read: {unreadable[broken[0]]}; remove it from the list"
         else:
             yield f"{message}. This machine has {_listed(boards)}"
     named = [device for device, _ in boards.selection.refused] if visible is not None else []
     if named:
-        yield f"{VISIBLE}={visible}: {named[0]} can't be measured: {_short(boards.selection.refused[0][1])}"
+        yield f"{VISIBLE}={visible}: {named[0]} cannot be measured: {_short(boards.selection.refused[0][1])}"
 
 
 def _nothing_left(boards: Boards) -> list[str]:
@@ -74,28 +74,28 @@ def _nothing_left(boards: Boards) -> list[str]:
 
 
 def _too_few(boards: Boards, environment: Mapping[str, str], wanting: Mapping[str, int | None]) -> list[str]:
-    there = len(boards.near)
+    available = len(boards.near)
     limit = f" ({VISIBLE}={environment[VISIBLE]})" if VISIBLE in environment else ""
     return [
-        f"{label} claims {count} GPUs and {there} can be used here{limit}; lower pytorch.devices, "
-        f"pytorch.num_processes or pytorch.tp_size to {there} or less, or measure on a machine with more"
+        f"{label} claims {count} GPUs and {available} can be used here{limit}; lower pytorch.devices, "
+        f"pytorch.num_processes or pytorch.tp_size to {available} or less, or measure on a machine with more"
         for label, count in wanting.items()
-        if count is not None and there and count > there
+        if count is not None and available and count > available
     ]
 
 
 def _mixed(boards: Boards, wanting: Mapping[str, int | None]) -> list[str]:
-    """GPUs of several models, of which a job would get one or another."""
+    """GPUs of several models, so that each job might get another one."""
     chosen = boards.selection.boards
     names = Counter(board.name for board in chosen)
     if len(names) < 2 or all(count is None or count >= len(chosen) for count in wanting.values()):
         return []
     first = next(iter(names))
     uuids = ",".join(board.uuid for board in chosen if board.name == first)
-    there = ", ".join(f"{count} × {name}" for name, count in names.items())
+    models = ", ".join(f"{count} × {name}" for name, count in names.items())
     return [
-        f"the GPUs here are of different models ({there}), and each replicate may get another one: say which are "
-        f"measured, such as {VISIBLE}={uuids} for {first}"
+        f"the GPUs here are of different models ({models}), and each replicate may get another one: say which to "
+        f"measure, such as {VISIBLE}={uuids} for {first}"
     ]
 
 

@@ -24,7 +24,7 @@ from llenergymeasure.pipeline.prompt_check import CheckedPrompts
 from llenergymeasure.pipeline.provenance.environment import describe_environment, fingerprint, installed_packages
 from llenergymeasure.pipeline.provenance.provenance import keep_environment
 from llenergymeasure.pipeline.provenance.rerun_record import changes, read_rerun_of
-from llenergymeasure.pipeline.run_limits import Guard, StudyStopped
+from llenergymeasure.pipeline.run_limits import RunLimits, StudyStopped
 from llenergymeasure.pipeline.run_lock import AlreadyRunning, hold
 from llenergymeasure.pipeline.stages import Report, Setting
 from llenergymeasure.processes.inherited import models_lock, snakemake_pid
@@ -38,10 +38,10 @@ HANDOVER_S = 20.0
 
 @contextmanager
 def run_job(snakemake: Any, title: str, *expected: type[Exception]) -> Iterator[None]:
-    """Say what begins; end with one line for errors that are the study's or the user's, with a traceback for ours.
+    """Say what begins. A mistake in the study or by the user ends the job with one line, a bug with a traceback.
 
-    Either is also in the rule's log, which is what Snakemake points to. A job whose Snakemake is killed ends as well,
-    and so do the processes it started.
+    Both are also in the rule's log, which is what Snakemake points to. When its Snakemake is killed, the job ends as
+    well, and so do the processes it started.
     """
     pid = snakemake_pid()
     if pid is not None:
@@ -51,7 +51,7 @@ def run_job(snakemake: Any, title: str, *expected: type[Exception]) -> Iterator[
     try:
         yield
     except KeyboardInterrupt:
-        print("interrupted; what was measured is kept, and the next call goes on from here", file=sys.stderr)
+        print("interrupted; what was measured is kept, and the next call continues from here", file=sys.stderr)
         raise SystemExit(130) from None
     except known as error:
         print(error, file=sys.stderr)
@@ -70,15 +70,15 @@ def _append(log: Path, text: str) -> None:
 @contextmanager
 def placed(snakemake: Any) -> Iterator[Setting]:
     """What the job's stage needs, from the `snakemake` object of a script, while the job holds its devices."""
-    piece = piece_of(snakemake)
+    piece = read_job_piece(snakemake)
     setup_id = piece.sessions[0].setup_id
     used = devices_claimed(piece.setup_config(setup_id)["pytorch"])
     draw = Draw(piece.seed, setup_id, int(getattr(snakemake.wildcards, "replicate", 0)))
     with claim(snakemake.resources.gpu, used, draw) as placement:
-        yield setting_of(snakemake, piece, placement)
+        yield setting_from_job(snakemake, piece, placement)
 
 
-def setting_of(snakemake: Any, piece: Plan, placement: Placement) -> Setting:
+def setting_from_job(snakemake: Any, piece: Plan, placement: Placement) -> Setting:
     compile_cache = getattr(snakemake.input, "compile_cache", None) or snakemake.output.compile_cache
     return Setting(
         plan=piece,
@@ -91,29 +91,31 @@ def setting_of(snakemake: Any, piece: Plan, placement: Placement) -> Setting:
         timeout_s=piece.protocol.experiment_timeout_s,
         stop_on_failure=piece.protocol.on_failure == "stop",
         environment={
-            **environment_of(snakemake, Path(snakemake.params.pieces).parent),
+            **record_environment(snakemake, Path(snakemake.params.pieces).parent),
             "placement": placement.to_dict(),
         },
         neighbours=placement.warning(),
-        guard=Guard.of(Path(snakemake.params.pieces), piece.protocol),
+        limits=RunLimits.of(Path(snakemake.params.pieces), piece.protocol),
         log=Path(snakemake.log[0]),
     )
 
 
-def environment_of(snakemake: Any, results: Path) -> dict[str, Any]:
-    """What this job runs with; it is also written down beside the results, once."""
+def record_environment(snakemake: Any, results: Path) -> dict[str, Any]:
+    """What this job runs with. The first job with this environment also writes it beside the results."""
     environment = describe_environment(Path(snakemake.scriptdir).parent, models_lock())
     keep_environment(results, environment["fingerprint"])
     return environment
 
 
 def tell_what_changed(snakemake: Any) -> None:
-    """Of a rerun, a line on what is not as it was before. RecordError where that is no longer known."""
+    """In a rerun, print one line on what differs from the repeated study. RecordError where that is no longer known."""
     results = Path(snakemake.params.plan).parent
-    environment = environment_of(snakemake, results)
-    of = read_rerun_of(results)
-    if of is not None and (told := changes(of, environment, installed_packages(), visible_names())):
-        print(told, file=sys.stderr, flush=True)
+    environment = record_environment(snakemake, results)
+    repeated = read_rerun_of(results)
+    if repeated is None:
+        return
+    if differences := changes(repeated, environment, installed_packages(), visible_names()):
+        print(differences, file=sys.stderr, flush=True)
 
 
 def planned(snakemake: Any) -> Plan:
@@ -123,8 +125,8 @@ def planned(snakemake: Any) -> Plan:
     return plan
 
 
-def piece_of(snakemake: Any) -> Plan:
-    """The plan of the job's session, or of its load."""
+def read_job_piece(snakemake: Any) -> Plan:
+    """The plan of the job's session, or of its setup."""
     names = snakemake.wildcards
     kind, name = ("sessions", names.session_id) if "session_id" in names.keys() else ("setups", names.setup_id)  # noqa: SIM118
     return read_piece(Path(snakemake.params.pieces), kind, name)
@@ -142,7 +144,7 @@ def _index(pieces: Path) -> PlanIndex:
 
 
 def session_title(snakemake: Any) -> str:
-    """`warmup` or `measure`, the session, and how many experiments of which load it holds."""
+    """`warmup` or `measure`, the session, how many experiments it holds, and of which setup."""
     index = indexed(snakemake)
     session_id = snakemake.wildcards.session_id
     session = index.sessions[session_id]
@@ -162,28 +164,29 @@ def read_json(path: str) -> dict[str, Any]:
 
 
 def reference_outputs(snakemake: Any) -> list[dict[str, Any]]:
-    """What the study's reference put out in its warm-up, a row a request; none where it failed."""
+    """The outputs of the study's reference in its warm-up, one row per request. Empty where it failed."""
     return read_outputs(Path(snakemake.input.reference), snakemake.params.reference)
 
 
 def open_journal(snakemake: Any) -> Journal:
-    """What an interrupted job of the same calibration and reference has measured already, or a fresh journal."""
+    """The journal of an interrupted job with the same calibration and reference, or a new one."""
     digest = hashlib.sha256(Path(snakemake.input.calibration).read_bytes())
     digest.update(json.dumps([snakemake.params.reference, reference_outputs(snakemake)]).encode("utf-8"))
-    return _journal_of(Path(snakemake.output.measurements).parent, digest.hexdigest())
+    return _open_journal(Path(snakemake.output.measurements).parent, digest.hexdigest())
 
 
 def open_warmup_journal(snakemake: Any) -> Journal:
-    """What an interrupted job has calibrated already, after the same setup and for the same windows."""
+    """The journal of an interrupted job after the same setup and for the same windows, or a new one."""
     digest = hashlib.sha256(Path(snakemake.input.record).read_bytes())
     given = [snakemake.params.min_window_s, snakemake.params.energy_resolution, fingerprint()]
     digest.update(json.dumps(given).encode("utf-8"))
-    return _journal_of(Path(snakemake.output.calibration).parent, digest.hexdigest())
+    return _open_journal(Path(snakemake.output.calibration).parent, digest.hexdigest())
 
 
-def _journal_of(results: Path, digest: str) -> Journal:
-    """The journal beside those results, held by this process alone: on a cluster the job of a call that was killed
-    may still be at it. AlreadyRunning where it is.
+def _open_journal(results: Path, digest: str) -> Journal:
+    """The journal beside those results, which this process alone holds.
+
+    AlreadyRunning where the job of a call that was killed still works on it, as may happen on a cluster.
     """
     folder, name = results / ".journal", digest[:12]
     # The processes of a call that was killed on this machine need a moment to end.
@@ -194,8 +197,8 @@ def _journal_of(results: Path, digest: str) -> Journal:
     return Journal(folder / f"{name}.jsonl")
 
 
-def reporter_of(snakemake: Any) -> Report:
-    """Prints a line for each experiment that is through."""
+def progress_reporter(snakemake: Any) -> Report:
+    """Prints one line per finished experiment."""
     results = Path(snakemake.params.pieces).parent
     replicate = int(snakemake.wildcards.replicate)
-    return Progress(indexed(snakemake), piece_of(snakemake), replicate, results, sys.stderr).report
+    return Progress(indexed(snakemake), read_job_piece(snakemake), replicate, results, sys.stderr).report

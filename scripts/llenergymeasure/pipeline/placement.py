@@ -1,7 +1,7 @@
 """Which devices and cores a worker has to itself.
 
 A job claims the GPUs that its model setup needs, and its worker sees these alone, by UUID. It holds a lock on each for
-as long as it lives, also against other studies of the same user; the kernel takes it back from one that died.
+as long as it lives, also against other studies of the same user. When a job dies, the kernel releases its locks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LOOK_AGAIN_S = 0.5
 
 
 class NoDevice(Exception):
-    """There are fewer devices than are asked for, or they can't be used; the message says what to change."""
+    """There are fewer devices than the call asks for, or they cannot be used. The message says what to change."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,12 @@ class Placement:
 def claim(held: int, used: int | None, draw: Draw) -> Iterator[Placement]:
     """Hold devices that nobody holds, for this process and those it starts. Waits while too few are free.
 
-    With one worker a machine is not divided: all visible devices are held. Else as many as `held`, and the processes
-    get these devices' share of the cores.
+    With one worker the machine is not divided: the job holds all visible devices. Otherwise it holds as many as `held`,
+    and the processes get these devices' share of the cores.
 
     used: how many of them the processes see; None: all that are held; 0: the model is on the processor, and one is
         held as its place
-    NoDevice where there are fewer.
+    NoDevice where there are not enough.
     """
     workers = offered_workers()
     boards = look_at_boards()
@@ -87,14 +87,14 @@ def claim(held: int, used: int | None, draw: Draw) -> Iterator[Placement]:
         locked = sorted(_lock_some(ring, held if divided else len(ring), locks), key=ring.index)
         count = len(locked) if used is None else max(1, used)
         taken = locked[:count]
-        cores = sorted({core for uuid in taken for core in share_of(uuid, near)}) if divided else []
+        cores = sorted({core for uuid in taken for core in core_share(uuid, near)}) if divided else []
         with _confined_to(taken, cores):
             yield Placement(workers, tuple(taken), tuple(ring[:count]), tuple(cores), alone=not side_by_side)
 
 
 @contextmanager
 def _confined_to(devices: list[str], cores: list[int]) -> Iterator[None]:
-    """Processes that are started meanwhile see these devices alone and run on these cores; none: as it is."""
+    """Processes that start meanwhile see these devices alone and run on these cores; none: as it is."""
     before = os.sched_getaffinity(0)
     visible = os.environ.get(VISIBLE)
     if devices:
@@ -120,7 +120,7 @@ def require_devices(workers: int, near: Mapping[str, frozenset[int]]) -> None:
         )
 
 
-def share_of(uuid: str, near: Mapping[str, frozenset[int]]) -> list[int]:
+def core_share(uuid: str, near: Mapping[str, frozenset[int]]) -> list[int]:
     """The cores near a device, divided evenly among the devices that the same cores are near to; at least one."""
     cores = sorted(near[uuid])
     neighbours = [other for other, others_cores in near.items() if others_cores == near[uuid]]

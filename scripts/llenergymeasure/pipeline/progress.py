@@ -1,4 +1,4 @@
-"""What a person watching sees: which experiment of how many, how fast, how long still."""
+"""What a person watching sees: which experiment of how many, how fast, and how much time is left."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from llenergymeasure.records.plan import Plan
 from llenergymeasure.records.storage.layout import Layout
 from llenergymeasure.records.storage.parsing import read_record
 
-# Of this many sessions the calibrated durations are read; those of others are taken to be like them.
+# The calibrated durations of this many sessions are read; the other sessions are assumed to be like them.
 SAMPLED_SESSIONS = 20
 
 
 class Progress:
-    """Counts over the whole study, whichever process measured it, and prints a line an experiment of one job.
+    """Counts over the whole study, whichever process measured it. Prints one line per experiment of one job.
 
-    What other jobs have done is looked up once, when this job begins, so that a line costs the same in every study.
+    It looks up what other jobs have done once, when this job begins, so that a line costs the same in every study.
     """
 
     def __init__(self, index: PlanIndex, piece: Plan, replicate: int, results: Path, stream: TextIO) -> None:
@@ -32,7 +32,7 @@ class Progress:
         self._replicate = replicate
         self._fixed = index.stopping is None
         self._most = index.most_replicates
-        # Of a study that goes on until it is precise enough, the replicates that are sure to be measured.
+        # Where a study continues until it is precise enough: the replicates that are certainly measured.
         self._replicates = max(index.replicates, replicate)
         self._total = index.experiments * self._replicates
         (session,) = piece.sessions
@@ -44,7 +44,7 @@ class Progress:
         others.remove((session.session_id, replicate))
         pending, done = _pending_elsewhere(index, results, others)
         self._done = done + len(session.experiments) - len(self._pending)
-        self._elsewhere_s = _cost_of(pending, results)
+        self._elsewhere_s = _expected_cost_s(pending, results)
 
     def report(self, record: MeasurementRecord) -> None:
         """Say how the experiment of `record` went and what is left."""
@@ -65,7 +65,7 @@ class Progress:
 def _pending_elsewhere(
     index: PlanIndex, results: Path, jobs: Sequence[tuple[str, int]]
 ) -> tuple[list[tuple[str, float]], int]:
-    """Of other jobs: (session, share of its experiments that is still to be measured) where any is, and those done."""
+    """Of other jobs: (session, share of its experiments that is not measured yet), and how many are done."""
     pending: list[tuple[str, float]] = []
     done = 0
     for session_id, replicate in jobs:
@@ -78,8 +78,8 @@ def _pending_elsewhere(
     return pending, done
 
 
-def _cost_of(pending: Sequence[tuple[str, float]], results: Path) -> float | None:
-    """Seconds of work as calibrated, with the start of each process; None while a calibration is missing."""
+def _expected_cost_s(pending: Sequence[tuple[str, float]], results: Path) -> float | None:
+    """Calibrated seconds of work, with the start of each process. None while a calibration is missing."""
     names = sorted({session_id for session_id, _ in pending})
     sampled = names[:: max(1, math.ceil(len(names) / SAMPLED_SESSIONS))]
     costs: dict[str, float] = {}
@@ -93,7 +93,7 @@ def _cost_of(pending: Sequence[tuple[str, float]], results: Path) -> float | Non
 
 
 def _expected_s(results: Path, session_id: str) -> dict[str, float] | None:
-    """Seconds an experiment of a session takes; the start of the process under an empty name."""
+    """Seconds that each experiment of a session takes; the start of the process has the empty name."""
     path = Layout(results).calibration(session_id)
     if not path.exists():
         return None

@@ -1,4 +1,4 @@
-"""The prompts stage: everything that goes into a model is looked at before a device is held. Imports no torch."""
+"""The prompts stage: check everything that goes into a model before a job holds a device. Imports no torch."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ def check_prompts(plan: Plan, folder: Path, *, log: Path, prompt_s: float = PROM
     """Render and encode every prompt that the plan has for the model of the snapshot in `folder`; a record of it.
 
     Raises:
-        StudyError: prompts can't be measured; one line per set. With `invalid: skip` the record says so instead.
-        SnapshotError: the snapshot is not what the plan was drawn for.
+        StudyError: prompts cannot be measured; one line per set. With `invalid: skip` the record says so instead.
+        SnapshotError: the snapshot has other contents than the plan was drawn for.
     """
-    wanted: dict[str, PlannedExperiment] = {}
+    entries: dict[str, PlannedExperiment] = {}
     counts: Counter[str] = Counter()
     for key, set_id, entry in prompt_sets(plan):
         if key == folder.name:
             counts[set_id] += 1
-            wanted.setdefault(set_id, entry)
+            entries.setdefault(set_id, entry)
     snapshot = read_snapshot(folder)
-    (first, *_) = wanted.values()
+    (first, *_) = entries.values()
     require_content(snapshot, first.inputs.get("model"))
     sets, problems = {}, []
     with _Reading(snapshot, first, log, prompt_s) as reading:
-        for set_id, entry in wanted.items():
-            found = reading.check(prompt_set(entry)[1])
-            sets[set_id] = {**found, "experiments": counts[set_id]}
-            if found["failure"] is not None:
-                problems.append(_problem(PROMPTS_UNFIT, snapshot, found["failure"]["reason"]))
+        for set_id, entry in entries.items():
+            checked = reading.check(prompt_set(entry)[1])
+            sets[set_id] = {**checked, "experiments": counts[set_id]}
+            if checked["failure"] is not None:
+                problems.append(_problem(PROMPTS_UNFIT, snapshot, checked["failure"]["reason"]))
     if reading.warning is not None:
         problems.append(_problem(PADDING_REPLACED, snapshot, reading.warning))
     errors = [problem for problem in problems if problem.severity == "error"]
@@ -80,8 +80,8 @@ class CheckedPrompts:
 
         entry: the experiment in the plan
         """
-        found: Mapping[str, Any] = self.record["sets"][prompt_set(entry)[0]]
-        return found
+        checked: Mapping[str, Any] = self.record["sets"][prompt_set(entry)[0]]
+        return checked
 
 
 def _problem(check: Check, snapshot: Snapshot, message: str) -> Problem:
@@ -113,54 +113,54 @@ class _Reading:
         if self._worker is not None:
             self._worker.kill()
 
-    def check(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    def check(self, content: Mapping[str, Any]) -> dict[str, Any]:
         """`digest` of the set's prompts, or the `failure` that its experiments end with."""
         try:
-            self._fetch(wanted)
-            answer = self._ask(wanted)
+            self._fetch(content)
+            reply = self._ask(content)
         except PromptError as error:
             return self._refused(str(error))
-        if "refused" in answer:
-            return self._refused(answer["refused"])
-        return {"digest": answer.get("digest"), "failure": None}
+        if "refused" in reply:
+            return self._refused(reply["refused"])
+        return {"digest": reply.get("digest"), "failure": None}
 
-    def _fetch(self, wanted: Mapping[str, Any]) -> None:
-        """The process that reads them stays offline."""
-        fetch_texts(DatasetConfig.model_validate(wanted["dataset"]), wanted["n_prompts"], wanted["random_seed"])
+    def _fetch(self, content: Mapping[str, Any]) -> None:
+        """Fetch the texts here: the process that reads them stays offline."""
+        fetch_texts(DatasetConfig.model_validate(content["dataset"]), content["n_prompts"], content["random_seed"])
 
-    def _ask(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """What the process says of a set. PromptError where it takes too long or dies."""
+    def _ask(self, content: Mapping[str, Any]) -> dict[str, Any]:
+        """What the process says about a set. PromptError where it takes too long or dies."""
         place = "the prompts"
         worker = self._open()
         if worker is None:
             return {}
         try:
-            answer = worker.request({"do": "read", "set": dict(wanted)}, timeout_s=OPEN_S)
-            while "at" in answer:
-                place = answer["at"]
-                answer = worker.request({"do": "go on"}, timeout_s=self._prompt_s)
-            return answer
+            reply = worker.request({"do": "read", "set": dict(content)}, timeout_s=OPEN_S)
+            while "at" in reply:
+                place = reply["at"]
+                reply = worker.request({"do": "go on"}, timeout_s=self._prompt_s)
+            return reply
         except WorkerLost as lost:
             self._worker = None
             why = f"takes longer than {self._prompt_s:g} s" if lost.error_class == "Timeout" else f"fails ({lost})"
             raise PromptError(
-                f"{place}: to render and encode it {why}; set dataset.chat_template: false, or take another model"
+                f"{place}: rendering and encoding it {why}; set dataset.chat_template: false, or take another model"
             ) from lost
 
     def _open(self) -> WorkerProcess | None:
-        """None where the library can't read the tokenizer: loading the model will fail, and is what records it."""
+        """None where the library cannot read the tokenizer: loading the model will fail, and its record says so."""
         if self._worker is None and self._unreadable is None:
             worker = WorkerProcess(self._log, WORKER, {"CUDA_VISIBLE_DEVICES": ""})
             try:
-                answer = worker.request(self._order, timeout_s=OPEN_S)
+                reply = worker.request(self._order, timeout_s=OPEN_S)
             except WorkerLost as lost:
-                answer = {"unreadable": str(lost)}
-            self._unreadable, self.warning = answer.get("unreadable"), answer.get("padding")
+                reply = {"unreadable": str(lost)}
+            self._unreadable, self.warning = reply.get("unreadable"), reply.get("padding")
             if self._unreadable is None:
                 self._worker = worker
             else:
                 worker.kill()
-                print(f"the tokenizer can't be read, so no prompt is checked: {self._unreadable}", file=sys.stderr)
+                print(f"the tokenizer cannot be read, so no prompt is checked: {self._unreadable}", file=sys.stderr)
         return self._worker
 
     def _refused(self, reason: str) -> dict[str, Any]:

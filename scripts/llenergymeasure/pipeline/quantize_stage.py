@@ -17,8 +17,8 @@ def run_quantize(
 ) -> Snapshot:
     """Quantize the model in `snapshot`, write it to `destination`, read it again, and compare cost and content.
 
-    An artifact that doesn't pay, or that the library can't write or reads otherwise, says so instead of holding
-    weights. SnapshotError when the model's files changed.
+    Where reading takes longer than quantizing, or the library cannot write the weights or reads them differently, the
+    artifact holds the reason instead of weights. SnapshotError when the model's files changed.
     """
     base = read_snapshot(snapshot)
     work = empty_folder(destination)
@@ -45,7 +45,7 @@ def run_quantize(
     quantize_s, read_s = cost["quantizing"]["load_s"], cost["reading"]["load_s"]
     if read_s >= quantize_s:
         shutil.rmtree(work)
-        return _refused(base, destination, f"to read them took {read_s:.3g} s, to quantize them {quantize_s:.3g} s")
+        return _refused(base, destination, f"reading them took {read_s:.3g} s, quantizing them {quantize_s:.3g} s")
     print(f"quantized in {quantize_s:.3g} s, read again in {read_s:.3g} s", file=sys.stderr, flush=True)
     notes = {"made_with": kept["made_with"], "settings": intent, "cost": cost, "environment": environment}
     return publish_quantized(base, work, destination, notes)

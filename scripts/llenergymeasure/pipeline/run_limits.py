@@ -1,7 +1,7 @@
 """When a run gives up: its time is over, or too many experiments in a row have failed.
 
-What jobs tell each other lies in files beside the plan's pieces, so that it holds on a cluster too. Each run of
-Snakemake begins with none of it.
+Jobs share this through files beside the plan's pieces, so that it works on a cluster too. Each run of Snakemake begins
+without them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def begin_run(folder: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Guard:
+class RunLimits:
     """study_timeout_s and max_consecutive_failures of the study's protocol; None: never."""
 
     folder: Path
@@ -41,7 +41,7 @@ class Guard:
     most_failures: int | None
 
     @classmethod
-    def of(cls, folder: Path, protocol: Protocol) -> Guard:
+    def of(cls, folder: Path, protocol: Protocol) -> RunLimits:
         return cls(folder, protocol.study_timeout_s, protocol.max_consecutive_failures)
 
     def check_time(self) -> None:
@@ -52,16 +52,16 @@ class Guard:
         if time.time() - started >= self.timeout_s:
             raise StudyStopped(
                 f"measurement.study_timeout_s: {self.timeout_s:g} s are over; what was measured is kept, and the next "
-                "call goes on from here"
+                "call continues from here"
             )
 
     def note(self, what: str, failure: Mapping[str, str] | None) -> None:
-        """An experiment or load was tried: count it. Raises StudyStopped after too many failures in a row."""
+        """Count an experiment or a setup that was tried. Raises StudyStopped after too many failures in a row."""
         if self.most_failures is None:
             return
         line = json.dumps({"what": what, "failure": None if failure is None else dict(failure)}) + "\n"
         path = self.folder / OUTCOMES
-        # One write of one line: jobs that run side by side don't cut each other's.
+        # One write per line: jobs that run side by side do not cut each other's lines.
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             os.write(descriptor, line.encode("utf-8"))
@@ -83,6 +83,6 @@ class Guard:
             reason = f"{failures[-1]['stage']}: {failures[-1]['class']}: {failures[-1]['reason']}"
             raise StudyStopped(
                 f"measurement.max_consecutive_failures: {self.most_failures} in a row failed, the last in {reason} "
-                f"(log: {failures[-1]['log']}); mend the cause and call again. What is recorded as failed stays so "
-                "until its session's folder is deleted"
+                f"(log: {failures[-1]['log']}); repair the cause and call again. What is recorded as failed stays "
+                "so until you delete its session's folder"
             )

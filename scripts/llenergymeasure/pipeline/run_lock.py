@@ -1,8 +1,8 @@
 """One process at a time: one run of Snakemake at a study, one job at a replicate.
 
-The kernel takes these locks back from a process that died, however it died: so no stale lock is ever in the next
-call's way, as Snakemake's own would be after a SIGKILL (the default profile turns that one off). On a file system
-that machines share they hold between machines, where it has `flock` (NFS 4, Lustre and GPFS do).
+When a process dies, however it dies, the kernel releases its locks. So no stale lock blocks the next call, as
+Snakemake's own lock would after a SIGKILL (the default profile turns that one off). On a shared file system they also
+hold between machines, where it has `flock` (NFS 4, Lustre and GPFS do).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _held: list[TextIO] = []
 
 
 class AlreadyRunning(Exception):
-    """Another process works on the same; the message names it."""
+    """Another process works on the same results; the message names it."""
 
 
 def hold(path: Path, *, place: Path, patience_s: float = 0.0) -> None:
@@ -32,7 +32,7 @@ def hold(path: Path, *, place: Path, patience_s: float = 0.0) -> None:
             lock.seek(0)
             holder = lock.read().strip() or "unknown"
             lock.close()
-            raise AlreadyRunning(f"{place} is being worked on by another run ({holder}); wait for it, or stop it")
+            raise AlreadyRunning(f"another run ({holder}) is working on {place}; wait for it, or stop it")
         time.sleep(LOOK_AGAIN_S)
     lock.truncate(0)
     lock.write(f"{_myself()}\n")
@@ -49,6 +49,6 @@ def _taken(lock: TextIO) -> bool:
 
 
 def _myself() -> str:
-    """What to look for, and for a job of SLURM what to cancel."""
+    """The process to look for; for a SLURM job also the job to cancel."""
     job = os.environ.get("SLURM_JOB_ID")
     return f"process {os.getpid()} on {platform.node()}" + (f", SLURM job {job}" if job else "")

@@ -13,7 +13,7 @@ from llenergymeasure.models.snapshot import SnapshotError, read_snapshot
 from llenergymeasure.pipeline.plan.inputs import require_content
 from llenergymeasure.pipeline.plan.plan import replicate_order
 from llenergymeasure.pipeline.prompt_check import CheckedPrompts
-from llenergymeasure.pipeline.run_limits import Guard, StudyStopped
+from llenergymeasure.pipeline.run_limits import RunLimits, StudyStopped
 from llenergymeasure.records.calibration import CalibratedExperiment, SessionCalibration
 from llenergymeasure.records.finding import warning
 from llenergymeasure.records.measurement import MeasurementRecord
@@ -31,7 +31,7 @@ Report = Callable[[MeasurementRecord], None]
 
 @dataclass(frozen=True)
 class Setting:
-    """What the stages share: the study's measurement settings and where things lie."""
+    """What the stages share: the study's measurement settings and where its files are."""
 
     plan: Plan
     snapshots: dict[str, Path]
@@ -44,7 +44,7 @@ class Setting:
     stop_on_failure: bool
     environment: dict[str, Any]
     neighbours: dict[str, str] | None
-    guard: Guard
+    limits: RunLimits
     log: Path
 
     def order(self, setup_id: str) -> LoadOrder:
@@ -58,10 +58,10 @@ class Setting:
 
 
 def run_load(setting: Setting, setup_id: str) -> LoadRecord:
-    """Load (and compile) once; what it cost and what it came to. SnapshotError when the model's files changed."""
+    """Load (and compile) once; return the cost and the outcome. SnapshotError when the model's files changed."""
     _check(setting)
     weights = _require_contents(setting)
-    # transformers compiles by itself, also where the study does not ask for it: whatever is compiled goes there.
+    # transformers also compiles where the study does not ask for it: whatever it compiles goes there.
     setting.compile_cache.mkdir(parents=True, exist_ok=True)
     order = setting.order(setup_id)
     head = {
@@ -83,7 +83,7 @@ def run_load(setting: Setting, setup_id: str) -> LoadRecord:
                 record["energy"] = [*record["energy"], *compiled.pop("energy")]
                 record["compile"] = compiled
         except Damaged as damaged:
-            # Nothing is recorded: the next call loads what was made again.
+            # Record nothing: the next call loads the snapshot that was made again.
             raise SnapshotError(damaged.failure["reason"]) from damaged
         except Refused as refused:
             _count(setting, setup_id, refused.failure)
@@ -110,15 +110,15 @@ def run_warmup(
             entry = setting.plan.experiments[experiment_id]
             prompts = setting.prompts.of(entry)
             outputs: list[dict[str, Any]] = []
-            found: dict[str, Any]
+            calibrated: dict[str, Any]
             if (known := not_loaded or prompts["failure"]) is not None:
                 _stop_if_asked(setting, experiment_id, known)
-                found = {"status": "failed", "failure": known}
-                journal.append({"record": {"experiment_id": experiment_id, **found}, "outputs": []})
+                calibrated = {"status": "failed", "failure": known}
+                journal.append({"record": {"experiment_id": experiment_id, **calibrated}, "outputs": []})
                 continue
             _check(setting)
             try:
-                answer = manager.ask(
+                reply = manager.ask(
                     {
                         "do": "warmup",
                         "config": entry.config,
@@ -127,13 +127,13 @@ def run_warmup(
                         "prompts_digest": prompts["digest"],
                     }
                 )
-                outputs = answer.pop("outputs")
-                found = {"status": "ok", "failure": None, **answer}
+                outputs = reply.pop("outputs")
+                calibrated = {"status": "ok", "failure": None, **reply}
             except Refused as refused:
-                found = {"status": "failed", "failure": refused.failure}
-            _count(setting, experiment_id, found["failure"])
-            found["startup_s"] = manager.startup_s
-            journal.append({"record": {"experiment_id": experiment_id, **found}, "outputs": outputs})
+                calibrated = {"status": "failed", "failure": refused.failure}
+            _count(setting, experiment_id, calibrated["failure"])
+            calibrated["startup_s"] = manager.startup_s
+            journal.append({"record": {"experiment_id": experiment_id, **calibrated}, "outputs": outputs})
     entries = list(journal.entries())
     records = [entry["record"] for entry in entries]
     calibration = SessionCalibration(
@@ -165,7 +165,7 @@ def run_measure(
 ) -> None:
     """Measure a session once, in this replicate's own order. Every experiment leaves one entry in the journal.
 
-    reference_outputs: a row {prompt_ids, output_ids} a request, in order; none where the reference failed
+    reference_outputs: one row {prompt_ids, output_ids} per request, in order; empty where the reference failed
 
     SnapshotError where a snapshot is not of the files that the plan was drawn for.
     """
@@ -193,42 +193,42 @@ def run_measure(
             if failure is None:
                 _check(setting)
                 try:
-                    answer = manager.ask(
+                    reply = manager.ask(
                         {"do": "measure", "config": config, "calibration": calibrated, "reference": reference}
                     )
                     head["environment"] = _with_libraries(setting, dict(manager.loaded))
-                    if answer["scoring_failed"]:
+                    if reply["scoring_failed"]:
                         manager.replace_worker()
                 except Refused as refused:
                     failure = refused.failure
                 _count(setting, experiment_id, failure)
             if failure is None:
-                measured = answer["record"]
+                measured = reply["record"]
                 measured["warnings"] = [*measured["warnings"], *warnings]
                 record = MeasurementRecord.from_plain({**head, "failure": None, **measured})
             else:
                 _stop_if_asked(setting, experiment_id, failure)
-                answer = {"requests": [], "power": []}
+                reply = {"requests": [], "power": []}
                 record = MeasurementRecord.failed(head, failure)
-            journal.append({"record": record.to_plain(), "requests": answer["requests"], "power": answer["power"]})
+            journal.append({"record": record.to_plain(), "requests": reply["requests"], "power": reply["power"]})
             report(record)
 
 
 def _other_environment(setting: Setting, calibration: SessionCalibration) -> dict[str, str] | None:
-    """Said where a session is measured with other packages than it was warmed up and calibrated with."""
+    """A warning where a session is measured with other packages than it was warmed up and calibrated with."""
     now = setting.environment["fingerprint"]
     if now == calibration.fingerprint:
         return None
     message = (
         f"calibrated with the packages of environment {calibration.fingerprint}, measured with those of {now}; "
-        "delete the session's folder to calibrate anew, or go back to the other environment"
+        "delete the session's folder to calibrate again, or return to the other environment"
     )
     print(message, file=sys.stderr, flush=True)
     return warning("environment-changed", message)
 
 
 def _with_libraries(setting: Setting, loaded: dict[str, Any]) -> dict[str, Any]:
-    """The environment, with the versions that only a process with torch in it can tell. Takes them out of `loaded`."""
+    """The environment, with the versions that only a process with torch knows. Removes them from `loaded`."""
     return {**setting.environment, "libraries": loaded.pop("libraries")}
 
 
@@ -242,14 +242,14 @@ def _require_contents(setting: Setting) -> dict[str, str]:
 
 
 def _check(setting: Setting) -> None:
-    setting.guard.check_time()
-    setting.guard.check_failures()
+    setting.limits.check_time()
+    setting.limits.check_failures()
 
 
 def _count(setting: Setting, what: str, failure: dict[str, str] | None) -> None:
-    """Something was tried."""
+    """Count an experiment or a setup that was tried."""
     _stop_if_asked(setting, what, failure)
-    setting.guard.note(what, failure)
+    setting.limits.note(what, failure)
 
 
 def _stop_if_asked(setting: Setting, what: str, failure: dict[str, str] | None) -> None:

@@ -1,4 +1,4 @@
-"""The validate stage: every experiment of the plan is asked of the installed libraries and of its data set."""
+"""The validate stage: check every experiment of the plan against the installed libraries and its data set."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from llenergymeasure.records.schema import SCHEMA_VERSION
 
 
 def validate_plan(plan: Plan) -> dict[str, Any]:
-    """What was found, for validation.json.
+    """The problems of the plan, for validation.json.
 
     Raises:
-        StudyError: an experiment can't be run with the installed libraries; one line a problem. With
+        StudyError: an experiment cannot run with the installed libraries; one line per problem. With
             `invalid: skip` such an experiment stays in the plan and is recorded as failed.
     """
-    found: Counter[Problem] = Counter()
+    problems: Counter[Problem] = Counter()
     datasets: dict[str, list[Problem]] = {}
     for entry in plan.experiments.values():
         config = ExperimentConfig.model_validate(entry.config)
-        found.update(check_experiment(config))
+        problems.update(check_experiment(config))
         key = f"{config.dataset.model_dump_json()} {config.n_prompts} {config.random_seed}"
         if key not in datasets:
             datasets[key] = list(_dataset_problems(config.dataset, config.n_prompts, config.random_seed))
-        found.update(datasets[key])
-    errors = [problem for problem in found if problem.severity == "error"]
+        problems.update(datasets[key])
+    errors = [problem for problem in problems if problem.severity == "error"]
     if errors and plan.protocol.invalid == "stop":
         raise StudyError(errors)
-    for problem, count in found.items():
+    for problem, count in problems.items():
         print(
             f"{problem.severity}: {problem.render()} ({count} of {len(plan.experiments)} experiments)", file=sys.stderr
         )
@@ -48,7 +48,7 @@ def validate_plan(plan: Plan) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "plan_digest": plan.digest,
-        "problems": [{**problem.to_dict(), "experiments": count} for problem, count in found.items()],
+        "problems": [{**problem.to_dict(), "experiments": count} for problem, count in problems.items()],
     }
 
 

@@ -26,6 +26,9 @@ UNKNOWN_KEY = Check(
     "unknown-key", "error", "a key or dotted path that is not a setting", "see config/README.md for every key"
 )
 RENAMED_KEY = Check("renamed-key", "error", "a key that an earlier version had under another name", "write the new key")
+RENAMED_VALUE = Check(
+    "renamed-value", "error", "a value that an earlier version had under another name", "write the new value"
+)
 WRONG_VALUE = Check("wrong-value", "error", "a value of the wrong type or out of range", "correct the value")
 MISSING_KEY = Check("missing-key", "error", "a required key is missing", "add it")
 EMPTY_AXIS = Check("empty-axis", "error", "a matrix path with no values", "list values, or remove the path")

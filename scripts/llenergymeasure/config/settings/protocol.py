@@ -110,8 +110,8 @@ class MeasurementConfig(Config):
     replicates as there are members, or twice as many if that number is odd); sequential: all replicates of a setup
     before the next, so that drift is confounded with the setup."""
 
-    isolation: Literal["load", "experiment"] = "load"
-    """load: experiments with the same model setup share a process; experiment: each has its own process."""
+    isolation: Literal["setup", "experiment"] = "setup"
+    """setup: experiments with the same model setup share a process; experiment: each has its own process."""
 
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of a random measuring order."""

@@ -28,7 +28,7 @@ from llenergymeasure.config.study.lock import LockError, ModelsLock, read_lock
 from llenergymeasure.config.study.matrix import read_matrix
 from llenergymeasure.config.study.pins import Missing, Pins
 from llenergymeasure.config.study.points import Expansion
-from llenergymeasure.config.study.renamed_keys import present_path, renamed_key
+from llenergymeasure.config.study.renamed_keys import present_path, renamed_key, renamed_value
 from llenergymeasure.config.study.source_positions import Locator
 from llenergymeasure.config.study.study_file import read_study_file
 
@@ -189,6 +189,8 @@ def _study_problem(path: str, item: Any) -> Problem:
             key = next(iter(value))
             hint = f"expected: a list of values; write the path with dots: {name}.{key}: [...]"
         return WRONG_VALUE.problem(path, f"is {show(value)}", hint)
+    if renamed := renamed_value(path, value):
+        return renamed
     field = fields.get(name or head)
     hint = f"expected: {wanted(field)}" if field is not None else "expected: a mapping of settings"
     return WRONG_VALUE.problem(path, f"is {show(value)}", hint)

@@ -49,7 +49,7 @@ def baseline_under(
 
     Power drifts with temperature, so it is the straight line between the nearest idle windows on either side, in the
     middle of the window; that line is uncertain by a rectangle as wide as the two differ (GUM 4.3.7). With an idle
-    window on one side only, its power is taken as constant and the drift is not in the uncertainty: `findings_of`
+    window on one side only, its power is taken as constant and the drift is not in the uncertainty: `baseline_findings`
     says so. Idle power from another source than the window's energy is not subtracted: two instruments do not share
     their gain.
     """
@@ -96,7 +96,7 @@ def baseline_under(
     )
 
 
-def findings_of(windows: Sequence[Window]) -> list[Finding]:
+def baseline_findings(windows: Sequence[Window]) -> list[Finding]:
     """What makes the net figures of a run doubtful, of the idle windows around it."""
     missing = [
         Finding(

@@ -135,7 +135,7 @@ def _add_net(figures: EnergyFigures, full: PhaseEnergy, entries: Sequence[Ledger
         return
     assert full.energy_j is not None
     net_j = full.energy_j - baseline.energy_j
-    own = [*baseline.components, *_gain_of(full, baseline)] if full.components else []
+    own = [*baseline.components, *_shared_gain(full, baseline)] if full.components else []
     figures.put("baseline_power_w", baseline.power_w, own, full.duration_s)
     if abs(net_j) <= ROUNDING * full.energy_j:
         figures.lack(OF_TWO_POWERS, ONE_POWER)
@@ -146,7 +146,7 @@ def _add_net(figures: EnergyFigures, full: PhaseEnergy, entries: Sequence[Ledger
     figures.values["baseline_share"] = baseline.energy_j / full.energy_j
 
 
-def _gain_of(full: PhaseEnergy, baseline: Baseline) -> list[Component]:
+def _shared_gain(full: PhaseEnergy, baseline: Baseline) -> list[Component]:
     assert full.energy_j
     share = baseline.energy_j / full.energy_j
     gains = [component for component in full.components if component.kind == "gain"]

@@ -109,7 +109,7 @@ def _shorten(
 
 
 def _token_ends(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Where each token of `text` ends in it, in characters. Tokenizers written in Python can't say; there, every
+    """Where each token of `text` ends in it, in characters. Tokenizers written in Python cannot say; there, every
     character counts as an end."""
     if not tokenizer.is_fast:
         return list(range(1, len(text) + 1))

@@ -8,11 +8,11 @@ from llenergymeasure.config.problems.text import nearest
 
 
 class PromptError(Exception):
-    """Prompts that can't be built; one line that says what to change."""
+    """Prompts that cannot be built; one line that says what to change."""
 
 
 class NotRendered(Exception):
-    """A prompt's text can't be rendered or encoded; a line that lacks the prompt's place."""
+    """A prompt's text cannot be rendered or encoded; a line that lacks the prompt's place."""
 
 
 def name_choices(word: str, known: Collection[str]) -> str:

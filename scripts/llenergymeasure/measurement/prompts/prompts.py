@@ -41,7 +41,7 @@ def build_prompts(
     `fetch_dataset` obtains a file of a hub dataset; by default from the Hugging Face cache or the hub.
 
     Raises:
-        PromptError: the prompts can't be built as asked; one line that says what to change.
+        PromptError: the prompts cannot be built as asked; one line that says what to change.
     """
     source = SOURCES[dataset.source]
     if isinstance(source, TokenSource):

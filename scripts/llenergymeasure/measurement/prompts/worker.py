@@ -47,7 +47,8 @@ class Reader:
             return {"refused": str(error)}
         except MemoryError:
             return {
-                "refused": f"{self._place}: to render and encode it takes more than {MEMORY_BYTES // GIB} GiB of memory"
+                "refused": f"{self._place}: rendering and encoding it takes more than {MEMORY_BYTES // GIB} GiB of "
+                "memory"
             }
 
     def _open(self, message: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class WorkerLost(Exception):
 
 
 class WorkerStopped(Exception):
-    """The worker was told to end from outside. That is not a result of the experiment; the job ends."""
+    """Something outside asked the worker to end. That is not a result of the experiment; the job ends."""
 
 
 class WorkerBug(Exception):
@@ -105,7 +105,7 @@ class WorkerProcess:
         return answer
 
     def stop(self) -> None:
-        """Let the worker end by itself; kill it if it doesn't."""
+        """Let the worker end by itself; kill it if it does not."""
         self._connection.close()
         try:
             self._process.wait(timeout=30)
@@ -133,7 +133,7 @@ class WorkerProcess:
         if -code in ASKED_TO_END:
             return WorkerStopped(
                 f"the worker was asked to end ({name}), as by a cluster that takes its node back; what was measured is "
-                "kept, and the next call goes on from here"
+                "kept, and the next call continues from here"
             )
         hint = "; often the kernel's out-of-memory killer" if -code == signal.SIGKILL else ""
         return WorkerLost("WorkerDied", f"the worker was killed by {name}{hint}")

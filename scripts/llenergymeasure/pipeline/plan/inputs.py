@@ -1,9 +1,9 @@
 """What an experiment reads that its settings only name: its data file, and the folders of its models.
 
-Their content can change under the same name, so the plan holds a digest of it. A file is hashed once: while its size,
-its times of change and its inode are the same it is not read again. Only digests decide what is measured.
+Their content can change under the same name, so the plan holds a digest of it. A file is hashed once: it is not read
+again while its size, its times of change and its inode are the same. Only digests decide what is measured.
 
-Imports no torch: asked when the study is read.
+Imports no torch, because it runs when the study is read.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from llenergymeasure.models.snapshot import Snapshot, read_snapshot
 from llenergymeasure.records.storage.atomic import write_json
 
 DATASET = "dataset"
-# A file that was written so recently may be written again within the resolution of its time stamp.
+# A file that was written this recently may be written again within the resolution of its time stamp.
 SETTLED_NS = 2 * 10**9
-# What tells one content of a file from the next without reading it.
+# How many values show, without reading a file, whether its content has changed.
 STAMPS = 6
 
 
 class InputDigests:
     """Digests of data files and model folders.
 
-    cache: a JSON file with what was hashed before; it may be missing
-    models: the folder of the snapshots, which outlive the folders they were made of
+    cache_file: a JSON file with the digests of earlier calls; it may be missing
+    models: the folder of the snapshots, which outlive the folders they were made from
     """
 
     def __init__(self, cache_file: Path, models: Path) -> None:
@@ -45,7 +45,7 @@ class InputDigests:
         self._of_folder = cache(self._hash_model)
 
     def of(self, intent: Mapping[str, Any]) -> dict[str, str]:
-        """Digest by role: `dataset`, `model`, `assistant`, `adapter`. Only of files and folders that can be read.
+        """Digest by role: `dataset`, `model`, `assistant`, `adapter`. Only for files and folders that can be read.
 
         intent: nested settings, as in plan.json
         """
@@ -59,7 +59,7 @@ class InputDigests:
         return {role: digest for role, digest in digests.items() if digest is not None}
 
     def keep(self) -> None:
-        """Write down what was hashed. The file is small, and who loses it only hashes again."""
+        """Write the digests to the cache. The file is small, and losing it only costs another hashing."""
         if self._used == self._known:
             return
         write_json({**self._known, **self._used}, self._cache_file)
@@ -79,7 +79,7 @@ class InputDigests:
             return None
 
     def _hash_file(self, path: Path) -> str | None:
-        """None where it can't be read: the job that needs the file says what is wrong with it."""
+        """None where it cannot be read: the job that needs the file says what is wrong with it."""
         try:
             stat = path.stat()
             stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_dev, stat.st_nlink, stat.st_ctime_ns]
@@ -93,10 +93,10 @@ class InputDigests:
 
 
 def _same(known: Sequence[int], now: Sequence[int]) -> bool:
-    """Whether nobody wrote into the file since.
+    """Whether nobody has written into the file since.
 
-    Who copies or restores a file can give it its old time, but not the time when its entry changed, the last of the
-    stamps. To link weights into a snapshot changes that one too, and shows in the number of links.
+    Copying or restoring a file can give it its old time, but not the time when its entry changed, the last of the
+    stamps. Linking weights into a snapshot changes that one too, and shows in the number of links.
     """
     *was, links_before, changed_before = known
     *held, links, changed = now
@@ -104,17 +104,20 @@ def _same(known: Sequence[int], now: Sequence[int]) -> bool:
 
 
 def require_content(snapshot: Snapshot, planned: str | None) -> None:
-    """SnapshotError where a folder's snapshot is not of the files that the plan was drawn for; None: not a folder."""
+    """SnapshotError where a folder's snapshot has other contents than the plan was drawn for.
+
+    planned: the digest in the plan; None where the model does not come from a folder
+    """
     if planned is not None and snapshot.content_digest != planned:
         raise SnapshotError(
             f"{snapshot.path} does not hold what {snapshot.model} held when this call began (content "
-            f"{snapshot.content_digest[:12]}, planned {planned[:12]}); run again, after you deleted {snapshot.path} if "
-            "this line comes back"
+            f"{snapshot.content_digest[:12]}, planned {planned[:12]}); run again; if this line "
+            f"appears again, delete {snapshot.path} first"
         )
 
 
 def was_loaded(record: Path, planned: Mapping[str, str]) -> bool:
-    """Whether the load record there is of these contents, by role; always so where nothing comes from a folder."""
+    """Whether the load record belongs to these contents, by role. Always true where nothing comes from a folder."""
     if not planned:
         return True
     try:

@@ -1,4 +1,4 @@
-"""In which order the members of a block are measured: what drifts meanwhile must not line up with a setting."""
+"""In which order the members of a block are measured: a drift must not line up with a setting."""
 
 from __future__ import annotations
 

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from llenergymeasure.config import Study
 
 ID_DIGITS = 12
-# Of a study that goes on until it is precise enough and does not say how many at most.
+# The maximum for a study that continues until it is precise enough, where it does not set one.
 MOST_REPLICATES = 30
 
 
 InputsOf = Callable[[Mapping[str, Any]], Mapping[str, str]]
-"""Nested settings -> the digest of each file and folder that they name, by role."""
+"""Nested settings → the digest of each file and folder that they name, by role."""
 
 
 def draw_plan(
@@ -50,16 +50,16 @@ def draw_plan(
     warnings: Sequence[Any] = (),
     inputs: InputsOf | None = None,
 ) -> Plan:
-    """Extend `existing` to the study's points, or draw a plan where there is none.
+    """Extend `existing` to the study's points, or draw a new plan where there is none.
 
-    Sessions already planned keep their id and members; members that left the study are dropped from them, and
-    experiments that are new form sessions of their own. So do experiments whose `inputs` have changed: they are
-    measured again, apart from what was measured before. Where an input is not there now, it counts as unchanged.
-    Another isolation makes other sessions, so it redraws; a session with the same members and inputs keeps its id even
-    then, and with it its results.
+    Sessions already planned keep their id and members; members that left the study are dropped from them. New
+    experiments form sessions of their own. So do experiments whose `inputs` have changed: they are measured again,
+    apart from what was measured before. An input that does not exist now counts as unchanged. Another isolation makes
+    other sessions, so the plan is drawn again; a session with the same members and inputs keeps its id even then, and
+    with it its results.
 
-    Without a `reference` the existing plan's stays, so that a study whose first value changes measures nothing
-    twice; without that one either, it is the first point.
+    Where `reference` is not set, the existing plan's stays, so that a study whose first value changes measures nothing
+    twice. Without an existing plan it is the first point.
     """
     intents = {point.experiment_id: point.config.model_dump(mode="json") for point in points}
     before = {} if existing is None else {name: entry.inputs for name, entry in existing.experiments.items()}
@@ -91,23 +91,23 @@ def draw_plan(
     )
 
 
-def plan_of(study: Study, *, existing: Plan | None, inputs: InputsOf | None = None) -> Plan:
-    """The plan of a study. Raises StudyError for what is wrong with its experiments.
+def plan_from_study(study: Study, *, existing: Plan | None, inputs: InputsOf | None = None) -> Plan:
+    """The plan of a study. StudyError lists what is wrong with its experiments.
 
-    inputs: what a set of settings reads from outside, now; None: as the existing plan says
+    inputs: gives the digests of what a set of settings reads now; None: as the existing plan says
     """
-    found = study.expansion()
+    expansion = study.expansion()
     measurement = study.measurement
     return draw_plan(
         study=study.name,
         seed=measurement.seed,
         isolation=measurement.isolation,
         replicates=measurement.replicates,
-        axes=found.axes,
-        points=found.experiments,
+        axes=expansion.axes,
+        points=expansion.experiments,
         existing=existing,
         experiments_per_session=measurement.experiments_per_session,
-        reference=found.reference,
+        reference=expansion.reference,
         design=measurement.order,
         stopping=_stopping(measurement),
         protocol=Protocol(
@@ -120,9 +120,9 @@ def plan_of(study: Study, *, existing: Plan | None, inputs: InputsOf | None = No
             on_failure=study.config.on_failure,
             invalid=study.config.invalid,
         ),
-        duplicates=found.duplicates,
-        skipped=found.skipped,
-        warnings=[item.to_dict() for item in found.warnings],
+        duplicates=expansion.duplicates,
+        skipped=expansion.skipped,
+        warnings=[item.to_dict() for item in expansion.warnings],
         inputs=inputs,
     )
 
@@ -140,11 +140,11 @@ def _planned_experiments(
     inputs: Mapping[str, Mapping[str, str]],
 ) -> dict[str, PlannedExperiment]:
     names = labels(axes, {point.experiment_id: point.axes for point in points})
-    session_of = {member: session.session_id for session in sessions for member in session.experiments}
+    session_ids = {member: session.session_id for session in sessions for member in session.experiments}
     return {
         point.experiment_id: PlannedExperiment(
             setup_id=point.setup_id,
-            session_id=session_of[point.experiment_id],
+            session_id=session_ids[point.experiment_id],
             config=intents[point.experiment_id],
             axes=dict(point.axes),
             inputs=inputs[point.experiment_id],
@@ -155,7 +155,7 @@ def _planned_experiments(
 
 
 def _kept_sessions(existing: Plan, unchanged: Collection[str]) -> list[Session]:
-    """The sessions of `existing`, with those of their experiments that are unchanged; none without any."""
+    """The sessions of `existing` with those of their experiments that are unchanged, where there are any."""
     sessions = []
     for session in existing.sessions:
         if members := tuple(name for name in session.experiments if name in unchanged):
@@ -163,18 +163,18 @@ def _kept_sessions(existing: Plan, unchanged: Collection[str]) -> list[Session]:
     return sessions
 
 
-def _kept_reference(study: str, existing: Plan | None, wanted: Mapping[str, Any]) -> str | None:
-    kept = existing is not None and existing.study == study and existing.reference in wanted
+def _kept_reference(study: str, existing: Plan | None, intents: Mapping[str, Any]) -> str | None:
+    kept = existing is not None and existing.study == study and existing.reference in intents
     return existing.reference if kept and existing is not None else None
 
 
 def _form_sessions(
     points: Sequence[Any], isolation: str, most: int | None, inputs: Mapping[str, Mapping[str, str]]
 ) -> list[Session]:
-    """Experiments of one setup share a session; of a setup with more than `most`, sessions of nearly equal size do."""
+    """Experiments of one setup share a session. A setup with more than `most` gets several of nearly equal size."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for point in points:
-        key = (point.setup_id,) if isolation == "load" else (point.setup_id, point.experiment_id)
+        key = (point.setup_id,) if isolation == "setup" else (point.setup_id, point.experiment_id)
         groups.setdefault(key, []).append(point.experiment_id)
     return [
         Session(_session_id(isolation, members, inputs), key[0], tuple(members))
@@ -209,8 +209,8 @@ def _draw_order(
 ) -> tuple[tuple[str, int], ...]:
     """Complete blocks: every session once in replicate 1, then in replicate 2, and so on, each in the design's order.
 
-    A sequential design has all replicates of a session before the next. What was already planned keeps its place in
-    front, so that an extended study does not reshuffle the rest.
+    A sequential design measures all replicates of a session before the next session. What was already planned keeps its
+    place in front, so that a study that grows does not reshuffle the rest.
     """
     pending = {(session.session_id, replicate) for session in sessions for replicate in range(1, replicates + 1)}
     keep_old = existing is not None and (existing.seed, existing.design) == (seed, design)

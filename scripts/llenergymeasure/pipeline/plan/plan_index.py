@@ -1,7 +1,7 @@
 """The plan cut up for jobs: a small index of all of it, and one piece per setup and per session.
 
 A job, and a Snakemake on a cluster's node that reads the Snakefile for one job, needs its own piece and the index. So
-what a job reads does not grow with its study, and nothing is expanded twice. plan.json stays the whole and the truth.
+what a job reads does not grow with its study, and nothing is expanded twice. plan.json remains the whole plan.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ PLAIN = (
 
 @dataclass(frozen=True)
 class IndexedSetup:
-    """What tells a setup from the others in words, where its weights come from, and how many devices it claims.
+    """How a setup differs from the others in words, where its weights come from, and how many devices it claims.
 
     devices: None where the library spreads the model over all that are visible; 0 on the processor
     quantized: folder name of its quantized weights; None where nothing is quantized, or each process does it
-    contents: digest of the folder of each source that is one, by role
+    contents: digest by role, for each source that is a folder
     """
 
     label: str
@@ -63,9 +63,9 @@ class IndexedSession:
 
 @dataclass(frozen=True)
 class PlanIndex:
-    """All that the rules and a job's progress need to know of a plan; `digest` is the plan's.
+    """All that the rules and a job's progress need to know about a plan; `digest` is the plan's.
 
-    prompts: for each model's snapshot, by its folder name, a digest of the prompt sets that its tokenizer has to read
+    prompts: folder name of a model's snapshot → digest of the prompt sets that its tokenizer has to read
     """
 
     digest: str
@@ -95,7 +95,7 @@ class PlanIndex:
     def setup_of_job(self, wildcards: Mapping[str, str]) -> str:
         """Id of the setup that a job holds, from its wildcards: `setup_id`, `session_id`, or `key` and `recipe`.
 
-        Of several setups that read the same quantized weights, it is the first.
+        Where several setups read the same quantized weights, it is the first.
         """
         if (setup_id := wildcards.get("setup_id")) is not None:
             return setup_id
@@ -109,8 +109,11 @@ class PlanIndex:
         return sum(session.experiments for session in self.sessions.values())
 
 
-def index_of(plan: Plan, *, pinned: bool = True) -> PlanIndex:
-    """pinned: False while pins are being made, when nothing is known of weights that depend on them."""
+def index_from_plan(plan: Plan, *, pinned: bool = True) -> PlanIndex:
+    """The index of a plan.
+
+    pinned: False while pins are being made, when the weights that depend on them are unknown
+    """
     parts = setup_parts(plan)
     return PlanIndex(
         digest=plan.digest,
@@ -126,7 +129,7 @@ def index_of(plan: Plan, *, pinned: bool = True) -> PlanIndex:
                 tuple(sources_of(plan.setup_config(setup_id))),
                 devices_claimed(plan.setup_config(setup_id)["pytorch"]),
                 quantized_key(plan.setup_config(setup_id)) if pinned else None,
-                contents_of(plan, setup_id),
+                folder_digests(plan, setup_id),
             )
             for setup_id in plan.setup_ids
         },
@@ -138,15 +141,15 @@ def index_of(plan: Plan, *, pinned: bool = True) -> PlanIndex:
     )
 
 
-def contents_of(plan: Plan, setup_id: str) -> dict[str, str]:
-    """Digest of the folder of each of a setup's sources that is one, by role; all its experiments agree on them."""
+def folder_digests(plan: Plan, setup_id: str) -> dict[str, str]:
+    """Digest by role, for each of a setup's sources that is a folder. All its experiments agree on them."""
     session = next(session for session in plan.sessions if session.setup_id == setup_id)
     read = plan.experiments[session.experiments[0]].inputs
     return {role: digest for role, digest in read.items() if role in ROLES}
 
 
 def write_pieces(plan: Plan, folder: Path) -> None:
-    """Write the pieces, then the index: an index with the plan's digest says that all are there."""
+    """Write the pieces, then the index: an index with the plan's digest shows that all pieces exist."""
     (folder / INDEX).unlink(missing_ok=True)
     first_sessions = {session.setup_id: session for session in reversed(plan.sessions)}
     setups = {
@@ -167,7 +170,7 @@ def write_pieces(plan: Plan, folder: Path) -> None:
 
 
 def read_index(folder: Path) -> PlanIndex | None:
-    """None where there is none; PlanError where it can't be read."""
+    """None where there is no index; PlanError where it cannot be read."""
     path = folder / INDEX
     if not path.exists():
         return None
@@ -219,7 +222,7 @@ def _only(plan: Plan, members: Iterable[str]) -> dict[str, Any]:
 
 
 def _index_record(plan: Plan) -> dict[str, Any]:
-    index = index_of(plan)
+    index = index_from_plan(plan)
     return {
         **{name: getattr(index, name) for name in PLAIN},
         "setups": {name: asdict(setup) for name, setup in index.setups.items()},

@@ -35,7 +35,7 @@ PACKAGES = (
 
 @cache
 def describe_environment(root: Path, lock: Path) -> dict[str, Any]:
-    """Versions of everything that decides a figure; None where a thing isn't there.
+    """Versions of everything that decides a figure; None where something is not installed.
 
     `root` is the pipeline's checkout, for its git commit; `lock` the models' lock file, for its SHA-256.
     """
@@ -47,16 +47,16 @@ def describe_environment(root: Path, lock: Path) -> dict[str, Any]:
         "system": platform.platform(),
         "cpu": _cpu_name(),
         "hostname": platform.node(),
-        **commit_of(root),
+        **describe_commit(root),
         "models_lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
     }
 
 
 @cache
 def fingerprint() -> str:
-    """One name for Python's version and every installed distribution's: SHA-256, first 16 digits.
+    """One name for the versions of Python and of every installed distribution: SHA-256, first 16 digits.
 
-    From the names of the metadata folders (PyPA, "Recording installed projects"), since to read them all takes long.
+    From the names of the metadata folders (PyPA, "Recording installed projects"), because reading them all takes long.
     """
     folders = sorted(metadata_folders(search_path()).values())
     whole = "\n".join([platform.python_version(), platform.machine(), *folders])
@@ -70,7 +70,7 @@ def installed_packages() -> dict[str, str]:
 
 
 def metadata_folders(places: Sequence[str]) -> dict[str, str]:
-    """Normalised name of a distribution → its metadata folder. Of several, the one that is imported: the first."""
+    """Normalised name of a distribution → its metadata folder. Where there are several, the one that Python imports."""
     folders: dict[str, str] = {}
     for place in places:
         for entry in sorted(Path(place).glob("*.dist-info")):
@@ -81,7 +81,7 @@ def metadata_folders(places: Sequence[str]) -> dict[str, str]:
 
 @cache
 def search_path() -> tuple[str, ...]:
-    """Where a worker finds what it imports, PYTHONPATH first: asked of an interpreter that was just started.
+    """Where a worker finds what it imports, PYTHONPATH first. A new interpreter is asked.
 
     This process's own `sys.path` has Snakemake's packages behind those of the job.
     """
@@ -90,7 +90,7 @@ def search_path() -> tuple[str, ...]:
     return tuple(places)
 
 
-def commit_of(root: Path) -> dict[str, Any]:
+def describe_commit(root: Path) -> dict[str, Any]:
     """git_commit and git_dirty of a checkout; None where there is none."""
     status = _git(root, "status", "--porcelain", "--untracked-files=no")
     return {"git_commit": _git(root, "rev-parse", "HEAD"), "git_dirty": None if status is None else bool(status)}

@@ -1,4 +1,4 @@
-"""Which lock of envs/locks an environment was installed from, and what is not as it says."""
+"""Which lock of envs/locks an environment was installed from, and which packages differ from it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from llenergymeasure.config.settings.model_ref import normalised_distribution
 
-# Those that hold all that measuring takes.
+# The locks that hold all that measuring needs.
 LOCKS = ("cuda13", "cuda12", "cpu")
 _PINNED = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", re.MULTILINE)
 
@@ -20,8 +20,8 @@ _PINNED = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", re.MULTILINE)
 class Locked:
     """The lock that fits an environment best.
 
-    different: package → the version that the lock names and the one that is there; empty where it was installed from
-        this lock and nothing else was put over it
+    different: package → the version in the lock and the installed one; empty where the environment was installed from
+        this lock and not changed since
     """
 
     path: Path
@@ -32,10 +32,10 @@ class Locked:
         return {"name": self.path.name, "sha256": self.sha256, "different": dict(self.different)}
 
 
-def lock_of(packages: Mapping[str, str], folder: Path) -> Locked | None:
+def nearest_lock(packages: Mapping[str, str], folder: Path) -> Locked | None:
     """The lock in `folder` with the fewest packages in another version; None where there is none.
 
-    A package that a lock names and that is not there says nothing: most locks name some for other systems.
+    A package of the lock that is not installed does not count: most locks name some for other systems.
     """
     locks = [_compared(packages, path) for name in LOCKS if (path := folder / f"{name}.txt").is_file()]
     return min(locks, key=lambda lock: len(lock.different), default=None)

@@ -1,11 +1,11 @@
 """What a results folder holds beside its plan, so that the study can be measured again from it alone.
 
-    provenance/study.yaml           the study's file, as it was written (study-1.yaml, … where there were several)
-    provenance/resolved.yaml        the study as it was run: file and command line together, every default spelt out
+    provenance/study.yaml           the study's file, as the user wrote it (study-1.yaml, … where there were several)
+    provenance/resolved.yaml        the study as it ran: file and command line together, with every default
     provenance/models.lock.yaml     the pins of its hub models, with the hashes of their files
-    provenance/calls.jsonl          one line per call of Snakemake that had something to do: when, with which pipeline
+    provenance/calls.jsonl          one line per call of Snakemake that ran jobs: when, with which pipeline
     provenance/environments/        every environment it was measured with, and the lock that one was installed from
-    provenance/rerun_of.json        of a study that was measured again: what it repeats
+    provenance/rerun_of.json        in a rerun: what it repeats
 
 The first four are written when a run begins, the environments by the jobs that measure: conda gives those their own.
 """
@@ -26,8 +26,8 @@ from llenergymeasure.config import MeasurementConfig, Study, StudyConfig
 from llenergymeasure.config.rules.stopping_rules import stopping_problems
 from llenergymeasure.config.study.lock import read_lock, write_lock
 from llenergymeasure.pipeline.plan.plan_index import PlanIndex
-from llenergymeasure.pipeline.provenance.environment import commit_of, installed_packages
-from llenergymeasure.pipeline.provenance.installed_lock import lock_of
+from llenergymeasure.pipeline.provenance.environment import describe_commit, installed_packages
+from llenergymeasure.pipeline.provenance.installed_lock import nearest_lock
 from llenergymeasure.processes.inherited import environments_folder
 from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.storage.atomic import write_bytes
@@ -38,7 +38,7 @@ LOCK = "models.lock.yaml"
 CALLS = "calls.jsonl"
 ENVIRONMENTS = "environments"
 RERUN_OF = "rerun_of.json"
-_RESOLVED_HEAD = "# The study as it was run: what was written and what the command line said, with every default.\n"
+_RESOLVED_HEAD = "# The study as it ran: its file and the command line together, with every default.\n"
 
 
 def keep_provenance(
@@ -54,7 +54,7 @@ def keep_provenance(
     call = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "plan_digest": index.digest,
-        **commit_of(root),
+        **describe_commit(root),
         "snakemake": metadata.version("snakemake"),
         "python": platform.python_version(),
     }
@@ -63,7 +63,7 @@ def keep_provenance(
 
 
 def keep_environment(results: Path, fingerprint: str) -> None:
-    """Called by every job that measures or validates; the first one with this environment writes it down."""
+    """Called by every job that measures or validates; the first one with this environment writes it."""
     folder = results / FOLDER / ENVIRONMENTS
     path = folder / f"{fingerprint}.json"
     if path.exists():
@@ -71,7 +71,7 @@ def keep_environment(results: Path, fingerprint: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     packages = installed_packages()
     place = environments_folder()
-    locked = None if place is None else lock_of(packages, place / "locks")
+    locked = None if place is None else nearest_lock(packages, place / "locks")
     record = {
         "schema_version": SCHEMA_VERSION,
         "fingerprint": fingerprint,
@@ -93,9 +93,9 @@ def written_in(results: Path) -> list[Path]:
 
 
 def resolved_text(study: StudyConfig) -> str:
-    """YAML that is a study itself: it gives the same experiments again."""
+    """YAML that is itself a study and gives the same experiments again."""
     content = study.model_dump()
-    # Settings that may be written only together with others are left out where those are.
+    # Some settings may be written only together with others. Where those are not set, they are omitted.
     for problem in stopping_problems(MeasurementConfig.model_validate(content["measurement"])):
         del content["measurement"][problem.path.rpartition(".")[2]]
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
@@ -103,7 +103,7 @@ def resolved_text(study: StudyConfig) -> str:
 
 
 def keep(path: Path, content: bytes) -> None:
-    """Write atomically, and only what is not there yet. Jobs on several machines may do so at once."""
+    """Write atomically, and only where the file differs. Jobs on several machines may do so at the same time."""
     if path.exists() and path.read_bytes() == content:
         return
     write_bytes(content, path)

@@ -1,8 +1,7 @@
 """A study measured again from its results folder: `snakemake rerun --config from=results/<study>`.
 
-Nothing is expanded or drawn anew: experiments, sessions, replicates, seed and order are those of the plan that is in
-the folder, under another name. The folder comes from anywhere, so all of it is checked before anything is built on it,
-and it is only read.
+Nothing is expanded or drawn again: experiments, sessions, replicates, seed and order are those of the folder's plan,
+under another name. The folder may come from anywhere, so all of it is checked before it is used, and it is only read.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from llenergymeasure.config import Expansion, Study
 from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.study.lock import LockError, read_lock
 from llenergymeasure.config.study.pins import Pins
-from llenergymeasure.pipeline.plan.plan import plan_of
+from llenergymeasure.pipeline.plan.plan import plan_from_study
 from llenergymeasure.pipeline.provenance.provenance import FOLDER, LOCK, RESOLVED
 from llenergymeasure.pipeline.provenance.rerun_record import RecordError, read_rerun_of
 from llenergymeasure.pipeline.provenance.rerun_source import (
@@ -51,7 +50,7 @@ _SAME = (
 
 @dataclass(frozen=True)
 class Asked:
-    """The folder that is repeated, and the name of the new study and of its folder under results/."""
+    """The folder to repeat, and the name of the new study and of its folder under results/."""
 
     folder: Path
     name: str
@@ -59,7 +58,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Rerun:
-    """folder: what is repeated; before: its plan; plan: the same under the new name; lock: the pins it brings."""
+    """folder: what to repeat; before: its plan; plan: the same under the new name; lock: the folder's pins."""
 
     folder: Path
     study: Study
@@ -75,42 +74,42 @@ class Rerun:
 
     @property
     def warning(self) -> str | None:
-        """What to know before it is measured; None where all is there."""
+        """A line to print before it is measured. None where all tables exist."""
         if self.finished:
             return None
         layout = Layout(self.folder)
-        there = sum(layout.measurements(session, number).exists() for session, number in self.before.order)
+        measured = sum(layout.measurements(session, number).exists() for session, number in self.before.order)
         return (
-            f"{self.folder} has no tables to compare with ({there} of {len(self.before.order)} measurements are "
-            "there): its plan is measured all the same, and the comparison is left out until it is finished"
+            f"{self.folder} has no tables to compare with ({measured} of {len(self.before.order)} measurements "
+            "exist): its plan is measured anyway, and there is no comparison until it is finished"
         )
 
 
 def asked_for(config: Mapping[str, Any]) -> Asked:
-    """What Snakemake's `config` says. RerunError where it says anything else too."""
+    """The rerun that Snakemake's `config` asks for. RerunError where it sets anything else too."""
     for key in config:
         if key not in (FROM, NAME):
             raise RerunError(
-                f"--config {FROM}: {key} is given too, and a rerun changes nothing of its study but the name "
-                f"({NAME}=…); take it out, and --configfile with it"
+                f"--config {FROM}: {key} is set too, and a rerun changes only the name of its study "
+                f"({NAME}=…); remove {key}, and --configfile with it"
             )
     given = config[FROM]
     if not isinstance(given, str) or not given.strip():
-        raise RerunError(f"--config {FROM}: is {show(given)}; wanted: the results folder of a study, as in {USAGE}")
+        raise RerunError(f"--config {FROM}: is {show(given)}; expected: the results folder of a study, as in {USAGE}")
     folder = Path(given).expanduser()
     name = config.get(NAME)
     if name is None:
         name = f"{folder.absolute().name[: _LONGEST - len(_SUFFIX)]}{_SUFFIX}"
     if not is_name(name):
         raise RerunError(
-            f"--config {NAME}: is {show(name)}, no name for the new results; wanted: {NAME}=<up to 64 letters, digits, "
-            "dots, dashes, underscores>"
+            f"--config {NAME}: is {show(name)}, which cannot name the new results; expected: {NAME}=<up to 64 letters, "
+            "digits, dots, dashes, underscores>"
         )
     return Asked(folder, name)
 
 
 def open_rerun(asked: Asked) -> Rerun:
-    """The study that is in the folder, checked. RerunError where it can't be measured again as it was."""
+    """The study in the folder, checked. RerunError where it cannot be measured again as it was."""
     folder = asked.folder
     before = plan_in(folder)
     config = study_config(folder, asked.name)
@@ -118,35 +117,35 @@ def open_rerun(asked: Asked) -> Rerun:
     try:
         points = points_in(folder, before, Pins(read_lock(lock), str(lock)))
         study = Study(config, Expansion(experiments=points, axes=list(before.axes)))
-        drawn = plan_of(study, existing=replace(before, study=asked.name))
+        drawn = plan_from_study(study, existing=replace(before, study=asked.name))
     except LockError as error:
         raise RerunError(str(error)) from error
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise RerunError(f"{folder}/plan.json: not a whole plan ({type(error).__name__}: {error})") from error
     for field in _SAME:
         if getattr(drawn, field) != getattr(before, field):
-            raise RerunError(f"{folder}: plan.json and {FOLDER}/{RESOLVED} do not say the same of its {field}")
+            raise RerunError(f"{folder}: plan.json and {FOLDER}/{RESOLVED} disagree about its {field}")
     plan = replace(drawn, **{name: getattr(before, name) for name in CARRIED})
     _check_target(asked, before)
     return Rerun(folder, study, before, plan, lock)
 
 
 def kept_study(asked: Asked) -> Study:
-    """Of a rerun that has begun, without its experiments: what a Snakemake on a cluster's node needs for one job."""
+    """The study of a rerun that has begun, without its experiments: all that a cluster's node needs for a job."""
     return Study(study_config(Path("results", asked.name), asked.name), Expansion())
 
 
 def _check_target(asked: Asked, before: Plan) -> None:
-    """The new results are a folder of their own, or those of this very rerun."""
+    """RerunError unless the new results have a folder of their own, or continue this same rerun."""
     results = Path("results", asked.name)
     if results.resolve() == asked.folder.resolve():
         raise RerunError(f"{results} is what would be measured again; give the new results a name: {NAME}=…")
     if not Layout(results).plan.exists():
         return
     try:
-        of = read_rerun_of(results)
+        repeated = read_rerun_of(results)
     except RecordError as error:
         raise RerunError(str(error)) from error
-    if of is None or of.get("plan_digest") != before.digest:
-        held = "another study" if of is None else f"a rerun of {of.get('study')} as it was planned then"
+    if repeated is None or repeated.get("plan_digest") != before.digest:
+        held = "another study" if repeated is None else f"a rerun of {repeated.get('study')} with another plan"
         raise RerunError(f"{results} holds {held}; give the new results another name: {NAME}=…")

@@ -1,4 +1,4 @@
-"""provenance/rerun_of.json: what a rerun repeats, and what was different there; told before anything is measured."""
+"""provenance/rerun_of.json: what a rerun repeats. What differs from it is printed before anything is measured."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from llenergymeasure.records.schema import SCHEMA_VERSION, other_schema
 from llenergymeasure.records.storage.layout import Layout
 from llenergymeasure.records.storage.parsing import BrokenRecord, parse
 
-# So many packages are named; the environments' files hold all.
+# This many packages are named; the environments' files hold all.
 NAMED = 4
 
 
 class RecordError(Exception):
-    """The record can't be read; one line."""
+    """The record cannot be read; one line."""
 
 
 def describe(folder: Path, plan: Plan) -> dict[str, Any]:
-    """The record of a rerun of `plan`, whose results are in `folder`; no path of this machine is in it.
+    """The record of a rerun of `plan`, whose results are in `folder`. It holds no path of this machine.
 
     environments: fingerprint → package → version; machines: names of the devices that were measured
     """
@@ -41,7 +41,7 @@ def describe(folder: Path, plan: Plan) -> dict[str, Any]:
 
 
 def keep_rerun_of(results: Path, folder: Path, plan: Plan) -> None:
-    """Written once, when the rerun begins: what it repeats may be gone later. RecordError where it can't be read."""
+    """Write it when the rerun begins: what it repeats may be gone later. RecordError where that cannot be read."""
     path = results / FOLDER / RERUN_OF
     if path.exists():
         return
@@ -50,7 +50,7 @@ def keep_rerun_of(results: Path, folder: Path, plan: Plan) -> None:
 
 
 def read_rerun_of(results: Path) -> dict[str, Any] | None:
-    """None where the results are not of a rerun. RecordError where the record can't be read."""
+    """None where the results are not those of a rerun. RecordError where the record cannot be read."""
     path = results / FOLDER / RERUN_OF
     if not path.exists():
         return None
@@ -58,35 +58,37 @@ def read_rerun_of(results: Path) -> dict[str, Any] | None:
     if (refusal := other_schema(path, record)) is not None:
         raise RecordError(refusal)
     if not isinstance(record, dict) or "schema_version" not in record:
-        raise RecordError(f"{path} is no record of a rerun that this version can read; move the folder away")
+        raise RecordError(f"{path} is not a record of a rerun that this version can read; move the folder away")
     return record
 
 
 def changes(
-    of: Mapping[str, Any], environment: Mapping[str, Any], packages: Mapping[str, str], boards: Sequence[str]
+    repeated: Mapping[str, Any], environment: Mapping[str, Any], packages: Mapping[str, str], boards: Sequence[str]
 ) -> str:
-    """In one line what is not as it was then; empty where nothing is known to be.
+    """One line on what differs from then. Empty where no difference is known.
 
     boards: names of the accelerators this machine has
     """
     differences = []
-    if of["environments"] and environment["fingerprint"] not in of["environments"]:
-        before = next(iter(of["environments"].values()))
+    if repeated["environments"] and environment["fingerprint"] not in repeated["environments"]:
+        before = next(iter(repeated["environments"].values()))
         differences.append(f"with other packages ({_differences(before, packages) or 'other versions of Python'})")
-    if of["machines"] and not set(of["machines"]) <= {*boards, environment["cpu"]}:
+    if repeated["machines"] and not set(repeated["machines"]) <= {*boards, environment["cpu"]}:
         here = ", ".join(dict.fromkeys(boards)) or environment["cpu"]
-        differences.append(f"on another machine ({here} instead of {', '.join(of['machines'])})")
+        differences.append(f"on another machine ({here} instead of {', '.join(repeated['machines'])})")
     commit = environment["git_commit"]
-    if of["git_commit"] and commit and commit != of["git_commit"]:
-        differences.append(f"with another commit of the pipeline ({commit[:12]} instead of {of['git_commit'][:12]})")
+    if repeated["git_commit"] and commit and commit != repeated["git_commit"]:
+        differences.append(
+            f"with another commit of the pipeline ({commit[:12]} instead of {repeated['git_commit'][:12]})"
+        )
     if not differences:
         return ""
-    return printable(f"not as {of['study']} was: this rerun measures {', '.join(differences)}")
+    return printable(f"unlike {repeated['study']}, this rerun measures {', '.join(differences)}")
 
 
 def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
-    # Those that decide figures come first.
+    # Packages that decide figures come first.
     names.sort(key=lambda name: name not in PACKAGES)
     shown = [f"{name} {before.get(name, 'absent')} → {now.get(name, 'absent')}" for name in names[:NAMED]]
     more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
@@ -133,4 +135,4 @@ def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise RecordError(f"{path} can't be read ({type(error).__name__}: {error})") from error
+        raise RecordError(f"{path} cannot be read ({type(error).__name__}: {error})") from error

@@ -1,6 +1,6 @@
-"""A results folder as what is to be measured again: plan, resolved study and pins, each checked.
+"""What a rerun reads from a results folder: plan, resolved study and pins, each checked.
 
-The folder comes from anywhere: what it says must be what this pipeline would have written itself.
+The folder may come from anywhere: its content must be what this pipeline would have written itself.
 """
 
 from __future__ import annotations
@@ -30,30 +30,30 @@ from llenergymeasure.records.storage.layout import Layout
 
 FROM = "from"
 USAGE = "snakemake rerun --cores N --config from=results/<study>"
-# What drawing a plan found out, and nothing is decided by any more.
+# Results of drawing the plan, by which nothing is decided any more.
 CARRIED = ("duplicates", "skipped", "warnings")
 _ID = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}")
 
 
 class RerunError(Exception):
-    """A study can't be measured again; one line that says why and what to do."""
+    """A study cannot be measured again; one line that says why and what to do."""
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
 
 
 def study_config(folder: Path, name: str) -> StudyConfig:
-    """The resolved study that a results folder holds, under that name. RerunError where it holds none."""
+    """The resolved study in a results folder, under that name. RerunError where there is none."""
     path = folder / FOLDER / RESOLVED
     if not path.exists():
         raise RerunError(
-            f"{folder} has no {FOLDER}/{RESOLVED}, without which it can't be measured again; "
+            f"{folder} has no {FOLDER}/{RESOLVED}, without which it cannot be measured again; "
             "run its study from its own file: snakemake --configfile …"
         )
     try:
         content = read_study_file(path).content
         if not isinstance(content, dict):
-            raise RerunError(f"{path}: holds no study")
+            raise RerunError(f"{path}: does not hold a study")
         return StudyConfig.model_validate({**content, "study": name})
     except StudyError as error:
         raise RerunError(str(error)) from error
@@ -62,26 +62,26 @@ def study_config(folder: Path, name: str) -> StudyConfig:
 
 
 def plan_in(folder: Path) -> Plan:
-    """The plan as it is written. RerunError where there is none that this version reads."""
+    """The plan in the folder. RerunError where there is none that this version reads."""
     if not folder.is_dir():
-        raise RerunError(f"--config {FROM}: there is no folder {folder}; as in {USAGE}")
+        raise RerunError(f"--config {FROM}: there is no folder {folder}; expected: {USAGE}")
     try:
-        plan = read_plan(Layout(folder).plan, advice="this version of the pipeline can't measure it again")
+        plan = read_plan(Layout(folder).plan, advice="this version of the pipeline cannot measure it again")
     except PlanError as error:
         raise RerunError(str(error)) from error
     if plan is None:
-        raise RerunError(f"--config {FROM}: {folder} holds no plan.json; wanted: the results folder of a study")
+        raise RerunError(f"--config {FROM}: {folder} does not hold plan.json; expected: the results folder of a study")
     if not is_name(plan.study):
         raise RerunError(f"{folder}/plan.json: not a plan: its study is {show(plan.study)}")
     return plan
 
 
 def points_in(folder: Path, plan: Plan, pins: Pins) -> list[Point]:
-    """Every experiment of the plan. What is wrong with one, or not to be had here, is a RerunError."""
-    here: set[str] = set()
+    """Every experiment of the plan. RerunError where one has a mistake, or needs a file that is not here."""
+    present: set[str] = set()
     for session in plan.sessions:
         if not _ID.fullmatch(session.session_id):
-            raise ValueError(f"{show(session.session_id)} is no id of a session")
+            raise ValueError(f"{show(session.session_id)} is not an id of a session")
     points = []
     for name, entry in plan.experiments.items():
         try:
@@ -104,29 +104,29 @@ def points_in(folder: Path, plan: Plan, pins: Pins) -> list[Point]:
             raise RerunError(f"{folder}: {problems[0].render()}")
         for source in sources_of(config.model_dump()):
             source.ref.check_revision(source.revision)
-        _check_here(folder, config, here)
+        _check_here(folder, config, present)
         points.append(Point(name, entry.setup_id, config, entry.axes))
     return points
 
 
-def _check_here(folder: Path, config: ExperimentConfig, here: set[str]) -> None:
-    """A results folder does not bring the model folders and data files of its study."""
+def _check_here(folder: Path, config: ExperimentConfig, present: set[str]) -> None:
+    """RerunError where a model folder or data file is not here: a results folder does not contain those."""
     for source in sources_of(config.model_dump()):
-        if source.ref.kind == "folder" and source.name not in here:
+        if source.ref.kind == "folder" and source.name not in present:
             if not Path(source.ref.path).expanduser().is_dir():
                 raise RerunError(
                     f"{folder} measured the model in {source.name}, a folder that is not here; put it there"
                 )
-            here.add(source.name)
+            present.add(source.name)
     data = config.dataset.path if config.dataset.source == "file" else None
-    if data is not None and data not in here:
+    if data is not None and data not in present:
         if not Path(data).is_file():
             raise RerunError(f"{folder} took its prompts from the file {data}, which is not here; put it there")
-        here.add(data)
+        present.add(data)
 
 
 def is_name(name: Any) -> bool:
-    """Whether a study may be called that, and with it a folder."""
+    """Whether a study, and its folder, may have that name."""
     try:
         StudyConfig.model_validate({"study": name})
     except ValidationError:
@@ -135,6 +135,6 @@ def is_name(name: Any) -> bool:
 
 
 def _first(error: ValidationError) -> str:
-    found = error.errors(include_url=False)[0]
-    path = ".".join(str(part) for part in found["loc"])
-    return f"{path}: {found['msg']}" if path else str(found["msg"])
+    detail = error.errors(include_url=False)[0]
+    path = ".".join(str(part) for part in detail["loc"])
+    return f"{path}: {detail['msg']}" if path else str(detail["msg"])

@@ -1,1 +1,1 @@
-"""One call of Snakemake: its study, plan and paths, and what the rules ask of them. Imports no torch."""
+"""One call of Snakemake: its study, plan and paths, and what the rules need of them. Imports no torch."""

@@ -1,4 +1,4 @@
-"""What a call of Snakemake does when jobs are about to run, never in a dry run; and what it says when all have run."""
+"""What a call of Snakemake does before jobs run, never in a dry run; and what it prints after all have run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from llenergymeasure.records.plan import write_plan
 def check_devices(run: StudyRun) -> None:
     """NoDevice where this machine lacks the devices that a setup claims, or those that `--resources` offers.
 
-    Prints a line for each GPU that no setup gets. Nothing is checked where nothing is to be measured here.
+    Prints one line per GPU that no setup gets. Checks nothing where nothing is left to measure here.
     """
     machine = run.call.machine
     if not machine.is_local or run.call.pins or run.call.replans or not _missing_measurements(run):
@@ -43,8 +43,8 @@ def begin(run: StudyRun) -> None:
     """Lock the study's folder and write the plan, which every job reads.
 
     Raises:
-        AlreadyRunning: another call is at work on this study
-        RecordError: what a rerun repeats can't be described
+        AlreadyRunning: another call works on this study
+        RecordError: what a rerun repeats cannot be described
     """
     results = Path(run.paths.results)
     hold(Path(run.paths.running_lock), place=results)
@@ -63,14 +63,14 @@ def begin(run: StudyRun) -> None:
 
 
 def print_summary(run: StudyRun) -> None:
-    """The summary in five lines, where every measurement is there."""
+    """Print the summary in five lines, where every measurement exists."""
     summary = Path(run.paths.summary_text)
     if summary.exists() and not _missing_measurements(run):
         print("", summary.read_text(encoding="utf-8"), sep="\n", file=sys.stderr)
 
 
 def _keep_sources(run: StudyRun) -> None:
-    """Write beside the plan what it takes to measure the study again from its results alone."""
+    """Write beside the plan what is needed to measure the study again from its results alone."""
     results = Path(run.paths.results)
     if run.rerun is not None:
         keep_rerun_of(results, run.rerun.folder, run.rerun.before)

@@ -1,4 +1,4 @@
-"""What Snakemake was called with, as plain values: all of Snakemake that the opening of a study depends on."""
+"""What Snakemake was called with, as plain values: opening a study depends on nothing else of Snakemake."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ DEFAULT_STUDY = Path("config/config.yaml")
 class Machine:
     """What Snakemake may use of the machine it runs on.
 
-    is_local: the jobs run here, each as a child of this process; else a cluster's scheduler places them
-    cores: of `--cores`
-    devices: how many devices jobs may hold at the same time, of `--resources gpu=N`
-    quiet: how many places there are for jobs that keep a processor busy, of `--resources quiet=N`
+    is_local: the jobs run here, each as a child of this process; otherwise a cluster's scheduler places them
+    cores: from `--cores`
+    devices: how many devices jobs may hold at the same time, from `--resources gpu=N`
+    quiet: how many places there are for jobs that keep a processor busy, from `--resources quiet=N`
     """
 
     is_local: bool = True
@@ -31,7 +31,7 @@ class Machine:
 
     @classmethod
     def local(cls, cores: int, devices: int | None, quiet: int | None) -> Machine:
-        """None where `--resources` does not say."""
+        """This machine; devices and quiet are None where `--resources` does not set them."""
         devices = 1 if devices is None else devices
         return cls(cores=cores, devices=devices, quiet=devices if quiet is None else quiet)
 
@@ -42,8 +42,8 @@ class SnakemakeCall:
 
     config: the study's settings, as Snakemake merged them from files and command line
     root: the pipeline's checkout
-    config_files: those of `--configfile`, each laid over the ones before it
-    targets: PIN, REPLAN, RERUN, where they were asked for
+    config_files: those of `--configfile`; each overrides the ones before it
+    targets: those of PIN, REPLAN and RERUN that the user named
     is_main_process: False on a cluster's node, where Snakemake reads the Snakefile for one job
     """
 
@@ -76,7 +76,7 @@ class SnakemakeCall:
 
 
 def targets_on_command_line() -> frozenset[str]:
-    """PIN, REPLAN and RERUN, where this process of Snakemake was asked for them.
+    """Those of PIN, REPLAN and RERUN that the command line names.
 
     Read from `sys.argv`, because Snakemake includes the Snakefile before it knows its targets, and they decide how the
     study is read.

@@ -1,4 +1,4 @@
-"""What is said when a data file or a model's folder has changed under the same name. Imports no torch."""
+"""The lines printed when a data file or a model's folder has changed under the same name. Imports no torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHOWN_SESSIONS = 3
 
 
 def changed_inputs(before: Plan | None, plan: Plan, results: Path) -> list[str]:
-    """A line per file or folder that is not what it was when `before` was drawn, and what follows from it."""
+    """One line per file or folder that has changed since `before` was drawn, with the consequence."""
     concerned: dict[str, list[str]] = {}
     for experiment_id, entry in plan.experiments.items():
         old = None if before is None else before.experiments.get(experiment_id)
@@ -40,7 +40,7 @@ def changed_inputs(before: Plan | None, plan: Plan, results: Path) -> list[str]:
 
 
 def with_inputs(plan: Plan, inputs: InputsOf) -> Plan:
-    """The same plan, over what its files and folders hold now. For reruns, whose sessions are given."""
+    """The same plan with the present contents of its files and folders. For reruns, whose sessions are fixed."""
     experiments = {
         name: replace(entry, inputs={**entry.inputs, **inputs(entry.config)})
         for name, entry in plan.experiments.items()

@@ -1,7 +1,7 @@
 """Why a job failed, in the terminal and in Snakemake's log.
 
-`quiet: rules` hides Snakemake's block on a failed job together with its blocks on every job that begins. On a cluster
-that block is also all there is: what the job printed is on the node. This module prints a short form of it.
+`quiet: rules` hides what Snakemake prints about a failed job, together with what it prints about every job that begins.
+On a cluster nothing else is here: what the job printed is on the node. This module prints a short form of it.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from llenergymeasure.config.problems.text import legible
 
 LINES = 20
 TAIL_BYTES = 2**16
-# What executors put behind every message.
+# What executors append to every message.
 ADVICE = "For further error details see the cluster/cloud"
-# The state that SLURM gives a job which did not end by itself: that is all there is to say.
+# The state that SLURM gives a job which did not end by itself. No log says more.
 STOPPED = re.compile("'(CANCELLED|TIMEOUT|OUT_OF_MEMORY|NODE_FAIL|DEADLINE|BOOT_FAIL)")
-# In a call of `sbatch`, behind what is asked for: the command itself, encoded.
+# In a call of `sbatch`, after the options: the command itself, encoded.
 WRAPPED = " --wrap="
 
 
 class FailedJobs(logging.Handler):
     """Turns Snakemake's events on failed jobs into messages that no `quiet` hides.
 
-    `folder` is Snakemake's working directory; the logs of jobs before now are not this run's.
+    folder: Snakemake's working directory. Logs that are older than this object are not this run's.
     """
 
     def __init__(self, logger: logging.Logger, folder: Path) -> None:
@@ -41,11 +41,11 @@ class FailedJobs(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._tell(record)
-        except Exception:  # noqa: BLE001 - as all handlers do: what can't be described must not end the run
+            self._report(record)
+        except Exception:  # noqa: BLE001 - as all handlers do: a message that fails must not end the run
             self.handleError(record)
 
-    def _tell(self, record: Any) -> None:
+    def _report(self, record: Any) -> None:
         event = getattr(record, "event", None)
         if event == LogEvent.JOB_ERROR and not record.indent:
             job = f"{record.rule_name} (job {record.jobid})"
@@ -59,21 +59,21 @@ class FailedJobs(logging.Handler):
     def _describe(self, job: str, message: str | None, logs: list[str]) -> str:
         written = {path: lines for path in logs if (lines := self._new_lines(path))}
         if not message:
-            # It ran here, so its words are in the terminal already.
+            # It ran here, so its message is in the terminal already.
             also = "".join(f" and in {_relative(path)}" for path in written)
-            return f"{job} failed; what it said stands above{also}"
-        said = [f"{job} failed: {_reason(message)}"]
-        # The rule's own log comes first; the executor's has its lines too, among a hundred of Snakemake's.
+            return f"{job} failed; its message is above{also}"
+        report = [f"{job} failed: {_reason(message)}"]
+        # The rule's own log comes first. The executor's log repeats its lines among a hundred of Snakemake's.
         lines = [] if STOPPED.search(message) else next(iter(written.values()), [])
-        said += [f"    {line}" for line in lines[-LINES:]]
+        report += [f"    {line}" for line in lines[-LINES:]]
         if written:
-            said.append(f"  logs: {', '.join(map(_relative, written))}")
+            report.append(f"  logs: {', '.join(map(_relative, written))}")
         if WRAPPED in message:
-            said.append("  What a job asks for stands in the profile; docs/cluster.md explains its lines.")
-        return "\n".join(said)
+            report.append("  The profile sets what a job asks for; docs/cluster.md explains its lines.")
+        return "\n".join(report)
 
     def _new_lines(self, path: str) -> list[str]:
-        """The last lines of a log of this run that was not shown yet; none where there is no such file."""
+        """The last lines of a log of this run that were not shown yet. Empty where there is no such file."""
         try:
             with Path(path).open("rb") as log:
                 state = os.fstat(log.fileno())
@@ -88,13 +88,13 @@ class FailedJobs(logging.Handler):
 
 
 def _now(folder: Path) -> float:
-    """By the clock that stamps files there: on a shared file system that is not this machine's."""
+    """The time by the clock that stamps files there. On a shared file system that is not this machine's clock."""
     with tempfile.TemporaryFile(dir=folder) as probe:
         return os.fstat(probe.fileno()).st_mtime
 
 
 def _reason(message: str) -> str:
-    """An executor's message without its advice, and with what it asked `sbatch` for up to the command itself."""
+    """An executor's message without its advice, and with its `sbatch` call only up to the command itself."""
     lines = message.partition(ADVICE)[0].strip().splitlines()
     return "\n".join(legible(line.partition(WRAPPED)[0]).rstrip() for line in lines)
 

@@ -1,4 +1,4 @@
-"""How a call of Snakemake ends where the user has to change something."""
+"""How a call of Snakemake ends when the user has to change something."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where the files of a study lie, relative to the working directory, as rules name them.
+"""Where the files of a study are, relative to the working directory, as rules name them.
 
-What differs between jobs is a wildcard of Snakemake in braces: `{session_id}`, `{replicate}`, `{setup_id}`. Fill it in
-with `str.format`.
+What differs between jobs is a Snakemake wildcard in braces: `{session_id}`, `{replicate}`, `{setup_id}`. `str.format`
+fills it in.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MODELS = "results/models"
 
 
 class StudyPaths:
-    """Paths as text: Snakemake compares them as text, and says so where it prints them."""
+    """Paths as text, because Snakemake compares and prints them as text."""
 
     # Studies share snapshots and quantized weights.
     snapshot = f"{MODELS}/{{key}}"
@@ -56,5 +56,5 @@ class StudyPaths:
         self.crate = str(layout.crate)
 
     def log(self, job: str) -> str:
-        """job: what tells a job from the others, such as `load/{setup_id}`."""
+        """The log of a job; job: what identifies it, such as `load/{setup_id}`."""
         return f"{self.results}/logs/{job}.log"

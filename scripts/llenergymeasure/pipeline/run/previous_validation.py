@@ -1,4 +1,4 @@
-"""What the validate job said of the same plan, for calls in which it has nothing left to do. Imports no torch."""
+"""What the validate job found for the same plan, for calls in which it does not run again. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from llenergymeasure.config.problems.problem import Problem
 
 
 def previous_problems(path: Path, plan_digest: str, experiments: int) -> list[Problem]:
-    """The problems in a validation.json, each with how many experiments have it; none where it is of another plan.
+    """The problems in a validation.json, each with its number of experiments. Empty where it belongs to another plan.
 
     experiments: how many the plan has
     """
@@ -21,7 +21,7 @@ def previous_problems(path: Path, plan_digest: str, experiments: int) -> list[Pr
             return []
         return [_counted(dict(item), experiments) for item in record["problems"]]
     except (OSError, ValueError, KeyError, TypeError):
-        # Nothing is decided by it: the job writes it again where it is needed.
+        # Nothing depends on it: the job writes it again where it is needed.
         return []
 
 

@@ -1,4 +1,4 @@
-"""Which of the jobs that could start Snakemake's scheduler starts first: the one with the highest number."""
+"""Priorities of jobs: of those that could start, Snakemake's scheduler starts the one with the highest number."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ class Priorities:
         self.warmup = jobs + 1
 
     def measure(self, wildcards: Mapping[str, str]) -> int:
-        """From the number of jobs, of the first in the plan's order, down to 1."""
+        """The number of jobs for the first in the plan's order, down to 1 for the last."""
         return self._jobs - self._index.position(wildcards["session_id"], int(wildcards["replicate"]))

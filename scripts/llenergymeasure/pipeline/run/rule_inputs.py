@@ -1,4 +1,4 @@
-"""Which files the jobs of a rule read: answers to the input functions of the rules, without Snakemake."""
+"""Which files the jobs of a rule read: what the input functions of the rules return, without Snakemake."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Wildcards = Mapping[str, str]
 """Snakemake's wildcards of a job, by name."""
 
 InterimRecord = Callable[[int], str]
-"""Number of replicates -> path of the record of the interim analysis after them, once that job has run."""
+"""Number of replicates → path of the record of the interim analysis after them, once that job has run."""
 
 
 class RuleInputs:
-    """index: of the study's plan."""
+    """The inputs of the rules; index: that of the study's plan."""
 
     def __init__(self, index: PlanIndex, paths: StudyPaths) -> None:
         self._index = index
@@ -38,20 +38,20 @@ class RuleInputs:
         return {**paths, "prompts": self._paths.prompts.format(key=setup.model_key)}
 
     def loaded_as_planned(self, setup_id: str) -> bool:
-        """Whether the record of that setup is of the contents that its folders have now."""
+        """Whether the record of that setup belongs to the present contents of its folders."""
         record = Path(self._paths.load_record.format(setup_id=setup_id))
         return was_loaded(record, self._index.setups[setup_id].contents)
 
     def load_record(self, wildcards: Wildcards) -> str:
-        """Of the setup of a session."""
+        """The record of the setup of a session."""
         return self._paths.load_record.format(setup_id=self._index.setup_of_job(wildcards))
 
     def compile_cache(self, wildcards: Wildcards) -> str:
-        """Of the setup of a session."""
+        """The compile cache of the setup of a session."""
         return self._paths.compile_cache.format(setup_id=self._index.setup_of_job(wildcards))
 
     def reference_outputs(self) -> str:
-        """What all other outputs are compared with."""
+        """The outputs that all others are compared with."""
         return self._paths.outputs.format(session_id=self._index.reference_session)
 
     def load_records(self) -> list[str]:
@@ -73,13 +73,13 @@ class RuleInputs:
         return self.of_first_replicates(path, self._replicates(interim_record))
 
     def last_interim(self, interim_record: InterimRecord) -> list[str]:
-        """The interim analysis that ended a study which names a precision; none for other studies."""
+        """The interim analysis that ended a study which names a precision. Empty for other studies."""
         if self._index.stopping is None:
             return []
         return [self._paths.interim.format(replicates=self._replicates(interim_record))]
 
     def _replicates(self, interim_record: InterimRecord) -> int:
-        """As many as are planned, or as one interim analysis after the other decides."""
+        """The planned number of replicates, or the number that the interim analyses decide, one after the other."""
         replicates = self._index.replicates
         if self._index.stopping is None:
             return replicates

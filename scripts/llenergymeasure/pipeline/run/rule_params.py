@@ -1,4 +1,4 @@
-"""What the parameters of rules are: a job runs again where they are not those that its outputs were made with."""
+"""The parameters of rules: a job runs again where they differ from those that its outputs were made with."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RuleParams:
         )
 
     def quantizing_settings(self, wildcards: Mapping[str, str]) -> dict[str, Any] | None:
-        """The same for all studies and setups that share the weights."""
+        """The settings that decide the weights: the same for all studies and setups that share them."""
         setup_id = self._index.setup_of_job(wildcards)
         plan = self._plan or read_piece(self._pieces, "setups", setup_id)
         return quantizing_intent(plan.setup_config(setup_id))
@@ -51,7 +51,7 @@ class RuleParams:
     def prompts_digest(self, wildcards: Mapping[str, str]) -> str:
         return self._index.prompts[wildcards["key"]]
 
-    # Not made when a study is opened: while models are pinned, nothing has a key yet.
+    # Not made when a study is opened: while `pin` runs, no model has a key yet.
     @cached_property
     def _sources(self) -> dict[str, SourceIntent]:
         return {source.key: source for source in self._index.sources()}
@@ -67,5 +67,5 @@ class RuleParams:
 
 
 def installed_versions(*names: str) -> dict[str, str | None]:
-    """Of the environment that Snakemake runs in; under conda its file says more (rerun trigger software-env)."""
+    """Versions in the environment that Snakemake runs in. Under conda the environment's file also triggers reruns."""
     return {name: next((distribution.version for distribution in distributions(name=name)), None) for name in names}

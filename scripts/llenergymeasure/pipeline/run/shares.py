@@ -1,7 +1,7 @@
 """How many devices and cores a job holds.
 
-On one machine one job at a time holds the devices, and nothing else of ours runs beside it. `--resources gpu=N` offers
-N devices: then jobs measure side by side, each on devices and a share of the cores that are its own. On a cluster the
+On one machine one job at a time holds the devices, and no other job of the pipeline runs beside it. `--resources gpu=N`
+offers N devices: then jobs measure side by side, each on its own devices and share of the cores. On a cluster the
 scheduler decides. In every case a job's processes see the GPUs that its model setup claims, and no others.
 """
 
@@ -13,8 +13,8 @@ from llenergymeasure.pipeline.plan.plan_index import PlanIndex
 from llenergymeasure.pipeline.run.call import Machine
 
 Share = int | Callable[[Mapping[str, str]], int]
-"""A number where it is the same for all setups, else what gives it from a job's wildcards. Snakemake calls a function
-again for every job of its graph, and a study may have tens of thousands."""
+"""A number where it is the same for all setups, otherwise a function of a job's wildcards. Snakemake calls a function
+for every job of its graph, and a study may have tens of thousands."""
 
 
 class Shares:
@@ -33,7 +33,7 @@ class Shares:
             return offered
         if self._machine.is_local and (offered == 1 or self._index.exclusive_node):
             return offered
-        # A model on the processor holds a place all the same: cores of its own.
+        # A model on the processor holds a place too: its own cores.
         return max(1, claimed)
 
     def threads_of_setup(self, setup_id: str) -> int:

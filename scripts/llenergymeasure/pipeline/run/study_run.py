@@ -1,4 +1,4 @@
-"""The study that a call of Snakemake is about: read, planned, and ready for the questions of the rules."""
+"""The study of one call of Snakemake: read, planned, and ready for the rules."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from llenergymeasure.config.settings.model_ref import ModelRef
 from llenergymeasure.config.study.study import DEFAULT_LOCK
 from llenergymeasure.models.here import why_missing
 from llenergymeasure.pipeline.plan.inputs import InputDigests
-from llenergymeasure.pipeline.plan.plan import plan_of
-from llenergymeasure.pipeline.plan.plan_index import PlanIndex, index_of, read_index
+from llenergymeasure.pipeline.plan.plan import plan_from_study
+from llenergymeasure.pipeline.plan.plan_index import PlanIndex, index_from_plan, read_index
 from llenergymeasure.pipeline.provenance.rerun import Asked, Rerun, asked_for, kept_study, open_rerun
 from llenergymeasure.pipeline.provenance.rerun_source import FROM, USAGE, RerunError
 from llenergymeasure.pipeline.run.call import RERUN, SnakemakeCall, shorten
@@ -33,14 +33,14 @@ from llenergymeasure.records.plan import Plan, PlanError, read_plan
 
 @dataclass(frozen=True)
 class StudyRun:
-    """One call of Snakemake about one study.
+    """One call of Snakemake for one study.
 
-    digests: of the files and folders that the study only names
+    digests: those of the files and folders that the study only names
     models_lock: the file with the models' pins
     plan: the whole plan; None on a cluster's node, which reads only the index
-    plan_before: the plan in the study's folder when the call begins; None where there is none, or a new one is drawn
+    plan_before: the plan in the study's folder when the call begins; None where there is none, or `replan` runs
     rerun: what `--config from=` names; None where the study comes from a file
-    warnings: lines to print before anything runs; nothing stops for them
+    warnings: lines to print before anything runs; the study runs anyway
     """
 
     call: SnakemakeCall
@@ -55,7 +55,7 @@ class StudyRun:
 
     @classmethod
     def open(cls, call: SnakemakeCall) -> StudyRun:
-        """Read the study and extend its plan; nothing is written.
+        """Read the study and extend its plan. Writes nothing.
 
         Raises:
             StudyError, RerunError, PlanError: the user has to change something; one line per mistake
@@ -89,7 +89,7 @@ class StudyRun:
 
     @property
     def compared_with(self) -> Path | None:
-        """The results that a rerun is compared with; None where there are none: the rerun is a study like any other."""
+        """The results that a rerun is compared with. None where this is not a rerun, or they are not finished."""
         return self.rerun.folder if self.rerun is not None and self.rerun.finished else None
 
     def tell_jobs(self) -> None:
@@ -105,9 +105,9 @@ class StudyRun:
 
 @contextmanager
 def without_garbage_collection() -> Iterator[None]:
-    """What is made here stays until the process ends, and none of it is garbage.
+    """Switch the garbage collector off: what is made here stays until the process ends.
 
-    The collector need not go through it, neither while it is made nor while Snakemake builds its graph.
+    The collector need not scan it, neither while it is made nor while Snakemake builds its graph.
     """
     gc.disable()
     try:
@@ -120,7 +120,7 @@ def without_garbage_collection() -> Iterator[None]:
 def _asked_rerun(call: SnakemakeCall) -> Asked | None:
     if call.repeats:
         if call.pins or call.replans:
-            raise RerunError(f"--config {FROM}: a rerun has its pins and its plan; name a study's file")
+            raise RerunError(f"--config {FROM}: a rerun uses its own pins and plan; name a study's file instead")
         return asked_for(call.config)
     if call.is_main_process and RERUN in call.targets:
         raise RerunError(f"rerun: which study? {USAGE}")
@@ -128,21 +128,21 @@ def _asked_rerun(call: SnakemakeCall) -> Asked | None:
 
 
 def _open_on_node(call: SnakemakeCall, asked: Asked | None) -> StudyRun:
-    """On a cluster's node, where Snakemake reads the Snakefile for one job, that job needs no more than this.
+    """On a cluster's node Snakemake reads the Snakefile for one job, which needs only this.
 
-    The study's own settings and the plan's index are read; the experiments are not expanded again.
+    Reads the study's own settings and the plan's index; does not expand the experiments again.
     """
     study = study_without_experiments(call.config) if asked is None else kept_study(asked)
     paths = StudyPaths(study.name)
     index = read_index(Path(paths.pieces))
     if index is None:
-        raise PlanError(f"{paths.pieces} holds no index: Snakemake writes it before the first job starts")
+        raise PlanError(f"{paths.pieces} does not hold an index: Snakemake writes it before the first job starts")
     models_lock = DEFAULT_LOCK if asked is None else Path(paths.models_lock)
     return StudyRun(call, study, index, _input_digests(), models_lock)
 
 
 def _open_rerun(call: SnakemakeCall, asked: Asked) -> StudyRun:
-    """A rerun brings the plan and the pins that it was measured with."""
+    """A rerun uses the plan and the pins of the study that it repeats."""
     rerun = open_rerun(asked)
     paths = StudyPaths(rerun.study.name)
     digests = _input_digests()
@@ -151,7 +151,7 @@ def _open_rerun(call: SnakemakeCall, asked: Asked) -> StudyRun:
     if changed := changed_inputs(before, plan, Path(paths.results)):
         remedy = "a rerun does not mix them: give it another name with --config study=…"
         raise PlanError("\n".join([*changed, remedy]))
-    index = index_of(plan)
+    index = index_from_plan(plan)
     warnings = [*([rerun.warning] if rerun.warning else []), *_warnings(rerun.study, index, paths)]
     return StudyRun(call, rerun.study, index, digests, rerun.lock, plan, before, rerun, tuple(warnings))
 
@@ -167,8 +167,8 @@ def _open_study(call: SnakemakeCall) -> StudyRun:
     paths = StudyPaths(study.name)
     digests = _input_digests()
     before = None if call.replans else read_plan(Path(paths.plan))
-    plan = plan_of(study, existing=before, inputs=None if call.pins else digests.of)
-    index = index_of(plan, pinned=not call.pins)
+    plan = plan_from_study(study, existing=before, inputs=None if call.pins else digests.of)
+    index = index_from_plan(plan, pinned=not call.pins)
     warnings: list[str] = []
     if not call.pins:
         warnings = [*changed_inputs(before, plan, Path(paths.results)), *_warnings(study, index, paths)]
@@ -180,15 +180,15 @@ def _input_digests() -> InputDigests:
 
 
 def _why_no_snapshot(ref: ModelRef, revision: str | None) -> str | None:
-    """Why a model is not to be had here; a snapshot that was made outlives what it was made of."""
+    """Why a model is not available here. A snapshot outlives what it was made from."""
     made = Path(StudyPaths.snapshot.format(key=ref.key(revision))).exists()
     return None if made else why_missing(ref, revision)
 
 
 def _warnings(study: Study, index: PlanIndex, paths: StudyPaths) -> list[str]:
-    """What is doubtful about the study, by what is written in it and by what the libraries said when it was validated.
+    """Warnings about the study: those of its settings, and those of the libraries when it was validated.
 
-    Of a rerun only the latter: what was doubtful about the study it repeats is in its report.
+    For a rerun only the latter: the warnings about the repeated study's settings are in its report.
     """
     validation = Path(paths.validation)
     doubts = study.expansion().warnings

@@ -1,7 +1,7 @@
-"""ro-crate-metadata.json: what a results folder holds and how it came about, for machines that have never seen one.
+"""ro-crate-metadata.json: what a results folder holds and how it was made, for machines that do not know the format.
 
-RO-Crate 1.3, and of the profiles for runs the Process Run Crate 0.6: the pipeline that ran is described with its commit
-but is not in the folder, so it does not claim to be a Workflow Run Crate, whose workflow has to be.
+RO-Crate 1.3 with the profile Process Run Crate 0.6. It describes the pipeline with its commit, but the pipeline is not
+in the folder. So this is not a Workflow Run Crate, which must contain its workflow.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _INPUTS = ("provenance/study", "provenance/resolved.yaml", "provenance/models.lo
 
 
 def write_crate(folder: Path) -> None:
-    """Describe what is in `folder` now. The file is whole or not there."""
-    write_text(json.dumps(crate_of(folder), indent=1, ensure_ascii=False) + "\n", Layout(folder).crate)
+    """Describe what is in `folder` now. The file is written as a whole or not at all."""
+    write_text(json.dumps(describe_crate(folder), indent=1, ensure_ascii=False) + "\n", Layout(folder).crate)
 
 
-def crate_of(folder: Path) -> dict[str, Any]:
+def describe_crate(folder: Path) -> dict[str, Any]:
     """The JSON-LD. Nothing in it is a path outside the folder."""
     layout = Layout(folder)
     plan = read_plan(layout.plan, [], [])
@@ -75,40 +75,40 @@ def crate_of(folder: Path) -> dict[str, Any]:
     )
     root["mentions"] = [action]
     if layout.rerun_of.exists():
-        of = read_json(layout.rerun_of)
+        repeated = read_json(layout.rerun_of)
         root["isBasedOn"] = [
             _add(
                 crate,
                 "#rerun-of",
                 "CreativeWork",
-                name=f"The study {of['study']}, which this one measures again",
-                identifier=of["plan_digest"],
+                name=f"The study {repeated['study']}, which this one measures again",
+                identifier=repeated["plan_digest"],
             )
         ]
-    found: dict[str, Any] = crate.metadata.generate()
-    return found
+    metadata: dict[str, Any] = crate.metadata.generate()
+    return metadata
 
 
 def _files(crate: ROCrate, folder: Path, described: Mapping[str, str]) -> dict[str, Any]:
-    """What is there of all that may be."""
-    found = {}
+    """The files that exist, of all that may exist."""
+    entities = {}
     for path, text in described.items():
         place = folder / path
         if path == CRATE.pattern or not place.exists():
             continue
         properties = {"name": path, "description": text}
         if path.endswith("/"):
-            found[path] = crate.add_dataset(place, path, properties=properties)
+            entities[path] = crate.add_dataset(place, path, properties=properties)
             continue
         properties["contentSize"] = str(place.stat().st_size)
         if place.suffix in _FORMATS:
             properties["encodingFormat"] = _FORMATS[place.suffix]
-        found[path] = crate.add_file(place, path, properties=properties)
-    return found
+        entities[path] = crate.add_file(place, path, properties=properties)
+    return entities
 
 
 def _pipelines(crate: ROCrate, folder: Path, calls: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """The pipeline, once for every commit it was run from."""
+    """The pipeline, once per commit that it ran from."""
     language = crate.add(
         ComputerLanguage(
             crate,
@@ -170,7 +170,7 @@ def _models(crate: ROCrate, plan: Plan) -> list[Any]:
 def _model(source: SourceIntent) -> dict[str, Any]:
     ref, revision = source.ref, source.revision
     if ref.kind == "folder":
-        # The path is this machine's own affair.
+        # The path means nothing on other machines.
         return {"name": source.key, "description": "A local folder; its content is in each record's `snapshot`."}
     url = {
         "hub": f"https://huggingface.co/{ref.name}/tree/{revision}",
@@ -198,9 +198,9 @@ def _add(crate: ROCrate, at: str, kind: str | list[str], /, **properties: Any) -
 
 def _calls(path: Path) -> list[dict[str, Any]]:
     try:
-        found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        calls = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
         raise ResultsError(f"{path} is not whole ({error}); delete it and run again") from error
-    if not found:
+    if not calls:
         raise ResultsError(f"{path} is empty; delete it and run again")
-    return found
+    return calls

@@ -1,4 +1,4 @@
-"""What each file of a study's results is, as plain text."""
+"""What each file in a study's results is, as plain text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 def described_files() -> dict[str, str]:
     """Path inside a study's folder → what it is; a folder's ends with a slash.
 
-    What lies in many like folders (`sessions/<session_id>/…`) is told of the folder they are in.
+    Files of many similar folders (`sessions/<session_id>/…`) are described with their common folder.
     """
     descriptions: dict[str, str] = {}
     for entry in STUDY:

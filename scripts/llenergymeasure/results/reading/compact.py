@@ -1,4 +1,4 @@
-"""What the report needs of a record: a line of measurements.jsonl has 30 KB, and a study tens of thousands of them."""
+"""What the report needs of a record: a line of measurements.jsonl has 30 KB, and a study has tens of thousands."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True, slots=True)
 class CompactRecord:
-    """A measurement without what is in the tables already. The names are the record's, but for:
+    """A measurement without what the tables already hold. The names are the record's, except for:
 
     energy_j, budget: J per output token, and its budget
     phases_agree: whether the two ways of finding the prefill energy agree; None where they were not compared
@@ -57,7 +57,7 @@ class CompactRecord:
 
 
 class Keeper:
-    """Makes small records of whole ones; what is alike in several is there once.
+    """Makes compact records from whole ones. Equal parts of several records are held once.
 
     evidence_of: experiments whose evidence is kept
     """

@@ -2,4 +2,4 @@
 
 
 class ResultsError(Exception):
-    """A results file is not whole; the message names it and says what to do."""
+    """A results file is broken or missing; the message names it and says what to do."""

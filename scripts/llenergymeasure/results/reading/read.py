@@ -1,4 +1,4 @@
-"""All that a study has left on disk, read and checked: what aggregation and the report start from."""
+"""The files of a study, read and checked: what aggregation and the report start from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.reading.same_inputs import SameInputs
 from llenergymeasure.results.report.truncation import MOST
-from llenergymeasure.results.tables.latencies import Latencies, latencies_of
+from llenergymeasure.results.tables.latencies import Latencies, latencies_from_table
 
 Kept = TypeVar("Kept", MeasurementRecord, CompactRecord)
 
@@ -30,9 +30,10 @@ Kept = TypeVar("Kept", MeasurementRecord, CompactRecord)
 class StudyResults:
     """Plan, tables, every measurement line and load record, and how the requests' latencies are distributed.
 
-    records: what `compact.Keeper` leaves of the lines, in the plan's order, then by replicate; left_out: other lines
+    records: the lines as `compact.Keeper` keeps them, in the plan's order, then by replicate
+    left_out: how many other lines there are
     costs: carbon and money, one row per experiment
-    rerun: of a study that was measured again, comparison.csv
+    rerun: comparison.csv, where the study is a rerun
     latencies: experiment_id → metric name → distribution over all requests of the valid replicates
     """
 
@@ -69,14 +70,14 @@ def read_study(
         records=records,
         left_out=left_out,
         setups=read_loads(drawn, setups),
-        latencies=latencies_of(_read_csv(latencies)),
+        latencies=latencies_from_table(_read_csv(latencies)),
         costs=_read_csv(costs),
         rerun=_read_csv(comparison[0]) if comparison else None,
     )
 
 
 def read_plan(path: Path, measurements: Sequence[Path], interim: Sequence[Path]) -> MeasuredPlan:
-    """The plan as it was carried out, from the measurements that there are and the interim analysis that ended it."""
+    """The plan as it was carried out, from the existing measurements and the interim analysis that ended it."""
     try:
         plan = plan_file.read_plan(path)
     except PlanError as error:
@@ -102,9 +103,9 @@ class Expected:
 class Lines:
     """The lines of the plan's experiments, one after the other, in the order of the files.
 
-    A session keeps experiments that have left the study since; they are not the study's results any more, so they
-    are counted (`left_out`) and left out. An experiment of the plan that has no line, or two, is an error when all
-    have been read: half a file must not pass for a whole one. So are replicates with other prompts or weights.
+    A session keeps experiments that have left the study since. They are no longer results of the study, so they are
+    only counted (`left_out`). After all lines are read, an experiment of the plan with no line, or two, is an error:
+    half a file must not pass for a whole one. So are replicates with other prompts or weights.
     """
 
     def __init__(self, expected: Expected, paths: Sequence[Path]) -> None:
@@ -124,7 +125,7 @@ class Lines:
                     self.left_out += 1
                 elif replicate not in missing[name]:
                     raise ResultsError(
-                        f"{path}:{number} measures experiment {name}, replicate {replicate} a second time; "
+                        f"{path}:{number} holds experiment {name}, replicate {replicate} a second time; "
                         f"delete {path.parent} and run again"
                     )
                 else:
@@ -144,8 +145,8 @@ class Lines:
 def read_records(
     plan: Plan, paths: Sequence[Path], keep: Callable[[MeasurementRecord], Kept]
 ) -> tuple[list[Kept], int]:
-    """All lines at once, in the plan's order, then by replicate; of each what `keep` makes of it. And how many lines
-    are not of the plan.
+    """All lines at once, in the plan's order, then by replicate, each as `keep` returns it; and how many lines are
+    not of the plan.
     """
     places = {name: place for place, name in enumerate(plan.experiments)}
     lines = Lines(Expected.of(plan), paths)
@@ -163,11 +164,11 @@ def with_evidence(summary: pd.DataFrame) -> list[str]:
 def read_loads(plan: Plan, paths: Sequence[Path]) -> list[LoadRecord]:
     """The load records of the plan, in the order in which the plan's experiments need them."""
     by_id = {record.setup_id: record for record in (read_file(LoadRecord, path) for path in paths)}
-    wanted = list(dict.fromkeys(entry.setup_id for entry in plan.experiments.values()))
-    missing = [setup_id for setup_id in wanted if setup_id not in by_id]
+    needed = list(dict.fromkeys(entry.setup_id for entry in plan.experiments.values()))
+    missing = [setup_id for setup_id in needed if setup_id not in by_id]
     if missing:
         raise ResultsError(f"the record of setup {missing[0]} is missing; delete setups/{missing[0]} and run again")
-    return [by_id[setup_id] for setup_id in wanted]
+    return [by_id[setup_id] for setup_id in needed]
 
 
 def read_file(kind: type[AnyRecord], path: Path) -> AnyRecord:
@@ -179,13 +180,13 @@ def read_file(kind: type[AnyRecord], path: Path) -> AnyRecord:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object of no type of ours."""
+    """A JSON object that has no record type."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ResultsError(f"{path} is not whole ({error}); delete it and run again") from error
     if not isinstance(record, dict):
-        raise ResultsError(f"{path} holds no record; delete it and run again")
+        raise ResultsError(f"{path} does not hold a record; delete it and run again")
     return record
 
 
@@ -194,7 +195,7 @@ def _lines(path: Path) -> Iterator[tuple[int, MeasurementRecord]]:
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise ResultsError(f"{path} can't be read ({error}); {advice}") from error
+        raise ResultsError(f"{path} cannot be read ({error}); {advice}") from error
     for number, line in enumerate(text.splitlines(), start=1):
         try:
             record = parse(MeasurementRecord, line, path, number)
@@ -204,7 +205,7 @@ def _lines(path: Path) -> Iterator[tuple[int, MeasurementRecord]]:
 
 
 def _unusable(error: BrokenRecord, advice: str) -> ResultsError:
-    # What another version wrote is not mended by measuring one job again; the message says what to do.
+    # Measuring one job again does not repair what another version wrote; the message says what to do.
     return ResultsError(str(error) if isinstance(error, OtherSchema) else f"{error}; {advice}")
 
 
@@ -212,11 +213,11 @@ def _read_csv(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path, dtype={"experiment_id": "string", "rerun_of": "string"})
     except (OSError, ValueError) as error:
-        raise ResultsError(f"{path} can't be read ({error}); delete it and run again") from error
+        raise ResultsError(f"{path} cannot be read ({error}); delete it and run again") from error
 
 
 def read_table(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise ResultsError(f"{path} can't be read ({error}); delete it and run again") from error
+        raise ResultsError(f"{path} cannot be read ({error}); delete it and run again") from error

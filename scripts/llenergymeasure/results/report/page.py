@@ -39,7 +39,7 @@ from llenergymeasure.results.report.tables.setups import setup_table
 from llenergymeasure.results.report.tables.token_costs import token_cost_table
 from llenergymeasure.results.report.tables.unknown import unknown_rows
 from llenergymeasure.results.report.truncation import Shown, shown
-from llenergymeasure.results.statistics.analysis import reference_of
+from llenergymeasure.results.statistics.analysis import measured_reference
 from llenergymeasure.results.tables.interim import in_words
 from llenergymeasure.results.tables.token_costs import token_costs
 
@@ -180,7 +180,7 @@ def _tables(contents: _Contents) -> dict[str, Any]:
         "detectable": describe_detectable(
             study.plan, study.runs, [source for source, _ in contents.groups_with_energy]
         ),
-        "ratios": ratio_table(study.summary, reference_of(study.plan), best_of_all.rows, numbers),
+        "ratios": ratio_table(study.summary, measured_reference(study.plan), best_of_all.rows, numbers),
         "budgets": budget_table(best_of_all.rows, numbers),
         "costs": cost_table(study.costs, best_of_all.rows, numbers),
         "percentiles": percentile_table(best_of_all.rows, numbers, study.latencies),

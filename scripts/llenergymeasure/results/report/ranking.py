@@ -10,7 +10,7 @@ from llenergymeasure.records.metrics import METRICS
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment, is_estimated
 from llenergymeasure.results.statistics.estimates import Ratio
 from llenergymeasure.results.statistics.power import detectable
-from llenergymeasure.results.statistics.simultaneous import comparisons_among, ratios_of
+from llenergymeasure.results.statistics.simultaneous import comparisons_among, ratios_from_comparisons
 from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse
 
 
@@ -83,7 +83,7 @@ def best(experiments: Sequence[Experiment], metric: str) -> Best | None:
     others = [name for name in analysis.values if name != first.experiment_id]
     # Both were picked by their figures, so the interval must hold for all pairs of these experiments at once.
     comparisons = comparisons_among(analysis, [first.experiment_id, *others])
-    ratio = ratios_of(analysis, comparisons, others, first.experiment_id)[second.experiment_id]
+    ratio = ratios_from_comparisons(analysis, comparisons, others, first.experiment_id)[second.experiment_id]
     same_session = first.session_id == second.session_id
     changes = {difference.same_session: difference.change for difference in detectable(analysis, comparisons)}
     return Best(metric, first, second, ratio, changes.get(same_session))

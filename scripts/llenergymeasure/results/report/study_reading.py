@@ -24,7 +24,7 @@ from llenergymeasure.results.report.findings import RunFinding
 from llenergymeasure.results.statistics.estimates import Estimate
 from llenergymeasure.results.tables.empty_cells import none_if_nan
 from llenergymeasure.results.tables.load_cost import LoadCost, load_cost
-from llenergymeasure.results.tables.output_match import comparison_of
+from llenergymeasure.results.tables.output_match import comparison_from_row
 
 NOT_RUN = "no replicate gave figures"
 
@@ -99,7 +99,7 @@ def _experiment(
         energy_source=none_if_nan(row["energy_source"]),
         meter_uncertainty=_meter_uncertainty(valid),
         output_digest=none_if_nan(row["output_digest"]),
-        comparison=comparison_of(row, valid),
+        comparison=comparison_from_row(row, valid),
         estimates=estimates,
         values=values,
         unknown={

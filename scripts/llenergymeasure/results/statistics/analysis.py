@@ -1,4 +1,4 @@
-"""The figures that may be compared: by experiment and replicate, of one source where they are joules."""
+"""The figures that may be compared: by experiment and replicate; joules from one source only."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse
 
 
-def analysis_of(runs: pd.DataFrame, metric: str, source: str | None, level: float) -> SplitPlot:
-    """The split-plot analysis of a metric over the valid runs; of an energy metric, those of one source only.
+def analyse_metric(runs: pd.DataFrame, metric: str, source: str | None, level: float) -> SplitPlot:
+    """The split-plot analysis of a metric over the valid runs; for an energy metric, those of one source only.
 
-    Figures that are not positive have no logarithm and are left out, with everything else of their experiment: half
-    of an experiment's replicates is not the experiment.
+    A figure that is not positive has no logarithm. Then the whole experiment is omitted: half of its replicates do not
+    represent it.
     """
     good = runs[(runs["status"] == "ok") & runs[metric].notna()]
     if metric in ENERGY_METRICS:
@@ -29,12 +29,12 @@ def analysis_of(runs: pd.DataFrame, metric: str, source: str | None, level: floa
     return analyse(values, dict(zip(good["experiment_id"], good["session_id"], strict=True)), level)
 
 
-def source_of(runs: pd.DataFrame, experiment_id: str) -> str | None:
+def energy_source_of_experiment(runs: pd.DataFrame, experiment_id: str) -> str | None:
     """The one source of an experiment's energy; None where it has none or several."""
     mine = runs[(runs["experiment_id"] == experiment_id) & (runs["status"] == "ok")]
     sources: list[Any] = list(mine["energy_source"].dropna().unique())
     return sources[0] if len(sources) == 1 else None
 
 
-def reference_of(plan: MeasuredPlan) -> str | None:
+def measured_reference(plan: MeasuredPlan) -> str | None:
     return plan.reference if plan.reference in plan.experiments else None

@@ -65,15 +65,15 @@ class Groups:
 
     def smallest(self, values: Floats) -> Floats:
         """NaN where no value is known."""
-        found = np.full(self.size, np.inf)
-        np.fmin.at(found, self.codes, values)
-        return np.where(np.isinf(found), np.nan, found)
+        smallest = np.full(self.size, np.inf)
+        np.fmin.at(smallest, self.codes, values)
+        return np.where(np.isinf(smallest), np.nan, smallest)
 
     def largest(self, values: Floats) -> Floats:
         return -self.smallest(-values)
 
     def only(self, texts: pd.Series[Any]) -> tuple[list[str | None], Counts]:
-        """The one text of each, None where there is none or several; and how many different ones there are."""
+        """The only text of each, None where there are none or several; and how many different texts there are."""
         known = texts.notna().to_numpy()
         pairs = pd.DataFrame({"code": self.codes[known], "text": texts[known].to_numpy()}).drop_duplicates()
         different = np.bincount(pairs["code"], minlength=self.size)
@@ -87,7 +87,7 @@ class Groups:
 def expanded_of_means(
     groups: Groups, values: Floats, random: Floats, gain: Floats, other_gains: Floats, level: float
 ) -> Floats:
-    """`combined.expanded_of_mean` of every experiment's runs that have a figure; NaN where none is stated."""
+    """`instrument.expanded_of_mean` of every experiment's runs that have a figure; NaN where none is stated."""
     chosen = np.isfinite(values)
     stated = groups.count(chosen & np.isfinite(random) & np.isfinite(gain))
     values, random, gain, other_gains = (
@@ -100,31 +100,31 @@ def expanded_of_means(
         half = np.fmax(half, scatter)
         box = np.sqrt(3) * groups.total(np.nan_to_num(gain)) / n
         normal = np.hypot(half / NORMAL_95, groups.total(np.nan_to_num(other_gains)) / n)
-    found = np.full(groups.size, np.nan)
+    expanded = np.full(groups.size, np.nan)
     known = (n > 0) & (stated == n)
-    found[known] = expanded_all(box[known], normal[known])
-    return found
+    expanded[known] = expanded_all(box[known], normal[known])
+    return expanded
 
 
 def expanded_all(box: Floats, sigma: Floats, level: float = CONFIDENCE) -> Floats:
-    """`energy.uncertainty.expanded_of` of whole columns, by the same bisection."""
+    """`energy.uncertainty.expanded_of` for whole columns, by the same bisection."""
     with np.errstate(invalid="ignore", divide="ignore"):
         low, high = np.zeros_like(box), box + 10 * sigma
         for _ in range(HALVINGS):
             middle = (low + high) / 2
             below = _coverage(middle, box, sigma) < level
             low, high = np.where(below, middle, low), np.where(below, high, middle)
-    found = (low + high) / 2
-    found = np.where(sigma < 1e-9 * box, level * box, found)
-    return np.where(box == 0, float(stats.norm.ppf((1 + level) / 2)) * sigma, found)
+    expanded = (low + high) / 2
+    expanded = np.where(sigma < 1e-9 * box, level * box, expanded)
+    return np.where(box == 0, float(stats.norm.ppf((1 + level) / 2)) * sigma, expanded)
 
 
 def _coverage(bound: Floats, half_width: Floats, sigma: Floats) -> Floats:
     """P(|R + N| ≤ bound) with R rectangular on ±half_width and N normal: the integral of Φ is xΦ(x) + φ(x)."""
 
     def integral(x: Floats) -> Floats:
-        found: Floats = x * special.ndtr(x) + np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
-        return found
+        values: Floats = x * special.ndtr(x) + np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
+        return values
 
     above = integral((bound + half_width) / sigma) - integral((bound - half_width) / sigma)
     below = integral((-bound + half_width) / sigma) - integral((-bound - half_width) / sigma)
@@ -133,7 +133,7 @@ def _coverage(bound: Floats, half_width: Floats, sigma: Floats) -> Floats:
 
 def _critical(n: Counts, level: float) -> Floats:
     """Student's quantile for n − 1 degrees of freedom; NaN below two values."""
-    found = np.full(len(n), np.nan)
-    for each in np.unique(n[n > 1]):
-        found[n == each] = stats.t.ppf((1 + level) / 2, each - 1)
-    return found
+    critical = np.full(len(n), np.nan)
+    for count in np.unique(n[n > 1]):
+        critical[n == count] = stats.t.ppf((1 + level) / 2, count - 1)
+    return critical

@@ -35,19 +35,19 @@ class Ratio:
 
     @property
     def distinguishable(self) -> bool | None:
-        """Whether the interval leaves out 1; None without an interval."""
+        """Whether 1 is outside the interval; None without an interval."""
         if self.low is None or self.high is None:
             return None
         return not self.low <= 1 <= self.high
 
 
 def estimate(values: Iterable[float | None], level: float = CONFIDENCE) -> Estimate:
-    """Mean and Student's t interval, mean ± t((1 + level)/2, n − 1) · s/√n; unknown values are left out.
+    """Mean and Student's t interval, mean ± t((1 + level)/2, n − 1) · s/√n; unknown values are omitted.
 
-    `level` is above 95 % where somebody looked meanwhile (`looking.nominal_level`); the interval then holds the truth
-    in 95 % all the same.
+    `level` is above 95 % where there were interim analyses (`sequential.nominal_level`); with them the interval still
+    covers the true value in 95 % of studies.
 
-    One value has a mean and no interval: nothing is known of its spread.
+    One value has a mean and no interval: its spread is unknown.
     """
     known = [float(value) for value in values if value is not None and math.isfinite(value)]
     n = len(known)

@@ -1,4 +1,4 @@
-"""The uncertainty of a mean with the instrument in it: what replicates show, and what they can't."""
+"""The uncertainty of a mean, instrument included: the part that replicates show, and the part that they cannot show."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from llenergymeasure.results.statistics.split_plot import critical_t
 class Instrument:
     """Standard uncertainties of a run's figure, in its unit; None where the meter states none.
 
-    random: what is new in each window; gain: the largest gain of a device, a rectangle; other_gains: those of further
-    devices, which are independent of it
+    random: the part that is new in each window
+    gain: the largest gain of a device, a rectangle
+    other_gains: those of further devices, which are independent of it
     """
 
     random: float | None
@@ -44,16 +45,16 @@ def expanded_of_mean(
 ) -> float | None:
     """Half width of the 95 % interval of the mean of n runs, with the instrument; None where none is stated.
 
-    The scatter between replicates, s/√n with Student's t for its n − 1 degrees of freedom, holds the edges and the
-    noise of the meter already, so they are not added to it (GUM 4.3, 5.1): the larger of the two counts. Gains are the
+    The scatter between replicates, s/√n with Student's t for its n − 1 degrees of freedom, already includes the edges
+    and the noise of the meter, so they are not added to it (GUM 4.3, 5.1): the larger of the two counts. Gains are the
     same in all runs and are not divided by √n. The largest is convolved as a rectangle, the others count as normal
-    (JCGM 101): the sum of several rectangles is no rectangle. A single run has no scatter; its interval is the
+    (JCGM 101): the sum of several rectangles is not a rectangle. A single run has no scatter; its interval is the
     instrument's alone.
     """
     n = len(values)
     if n == 0 or len(random) != n or len(gain) != n:
         return None
-    of_meter = math.sqrt(math.fsum(each**2 for each in random)) / n
+    of_meter = math.sqrt(math.fsum(value**2 for value in random)) / n
     half = NORMAL_95 * of_meter
     if n > 1:
         mean = math.fsum(values) / n

@@ -17,7 +17,7 @@ Counts = NDArray[np.int64]
 # A standard error needs no more (Efron & Tibshirani 1993, An Introduction to the Bootstrap, ch. 6).
 DRAWS = 200
 SEED = 20_241_125
-# Up to so many replicates every resample there is gets its exact weight instead of being drawn.
+# Up to this many replicates, every possible resample gets its exact weight instead of being drawn.
 ENUMERATED = 5
 # The bootstrap fails at the end of a sample: with fewer values beyond the percentile there is no interval.
 FEWEST_BEYOND = 5
@@ -28,7 +28,7 @@ def percentile(parts: Sequence[Floats], share: float, level: float) -> Estimate:
 
     parts: the values of each replicate, one array each; share: 0.95 for the 95th percentile
 
-    Requests of one process are alike, so that replicates are resampled, each with all its requests (Davison & Hinkley
+    Requests of one process are alike, so whole replicates are resampled, each with all its requests (Davison & Hinkley
     1997, Bootstrap Methods and their Application, 3.8). The standard error of that is widened by √(k/(k − 1)) for k
     replicates, and Student's t with k − 1 degrees of freedom makes it an interval (Hesterberg 2015, The American
     Statistician 69). No interval with one replicate, or with fewer than `FEWEST_BEYOND` values beyond it.
@@ -55,16 +55,16 @@ class Pooled:
         return float(low + (place - math.floor(place)) * (high - low))
 
     def percentiles(self, shares: Sequence[float], level: float) -> list[Estimate]:
-        """As `percentile`, several of them from the same resamples."""
+        """As `percentile`, for several shares from the same resamples."""
         n = len(self.values)
         bounded = [self.count > 1 and n * min(share, 1 - share) >= FEWEST_BEYOND for share in shares]
         errors = self._standard_errors(shares) if any(bounded) else np.zeros(len(shares))
         halves = _widening(self.count, level) * errors if any(bounded) else errors
-        found = []
+        estimates = []
         for share, half, has in zip(shares, map(float, halves), bounded, strict=True):
             value = self.quantile(share)
-            found.append(Estimate(n, value, value - half if has else None, value + half if has else None))
-        return found
+            estimates.append(Estimate(n, value, value - half if has else None, value + half if has else None))
+        return estimates
 
     def _standard_errors(self, shares: Sequence[float]) -> Floats:
         """Spread of the quantiles over all resamples of the replicates."""
@@ -84,8 +84,8 @@ class Pooled:
         flat = (upto + lift).ravel()
         ends = np.searchsorted(flat, np.stack([whole, np.ceil(places)]) + lift, side="right")
         low, high = self.values[ends - np.arange(len(upto))[:, None] * len(self.values)]
-        found: Floats = low + (places - whole) * (high - low)
-        return found
+        quantiles: Floats = low + (places - whole) * (high - low)
+        return quantiles
 
 
 @lru_cache
@@ -104,7 +104,7 @@ def _drawn_or_enumerated(count: int) -> Iterator[tuple[Counts, float]]:
     if count <= ENUMERATED:
         for members in combinations_with_replacement(range(count), count):
             counts = np.bincount(members, minlength=count)
-            ways = math.factorial(count) / math.prod(math.factorial(int(each)) for each in counts)
+            ways = math.factorial(count) / math.prod(math.factorial(int(times)) for times in counts)
             yield counts, ways / count**count
         return
     draw = np.random.default_rng(SEED)

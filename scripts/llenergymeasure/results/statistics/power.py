@@ -1,4 +1,4 @@
-"""How small a difference a study could have seen, and how many replicates a given one would take."""
+"""How small a difference a study could detect, and how many replicates a given difference needs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llenergymeasure.results.statistics.simultaneous import Comparisons
 from llenergymeasure.results.statistics.split_plot import SplitPlot, Variances, critical_t
 
 POWER = 0.8
-# What a reader usually wants to tell apart.
+# The relative difference that a reader usually wants to detect.
 WANTED = 0.02
 MOST_REPLICATES = 1000
 
@@ -20,8 +20,8 @@ MOST_REPLICATES = 1000
 class Detectable:
     """For one comparison of two experiments: of the same setup's process, or of different ones.
 
-    change: the smallest relative difference found in `POWER` of the studies like this one (0.03: 3 %)
-    replicates_wanted: how many replicates a difference of `WANTED` would take; None where more than a thousand
+    change: the smallest relative difference that a share `POWER` of studies like this one detects (0.03: 3 %)
+    replicates_wanted: how many replicates a difference of `WANTED` needs; None where more than a thousand
     """
 
     same_session: bool
@@ -32,13 +32,13 @@ class Detectable:
 def detectable(analysis: SplitPlot, comparisons: Comparisons | None) -> list[Detectable]:
     """Same setup first, then different setups; only those among `comparisons`. Empty without repetition.
 
-    A difference is found where its interval leaves out 1, so what can be found hangs on how many comparisons the
-    intervals hold for at once, and on whether somebody looked meanwhile: both are in the critical value.
+    A difference is detected where 1 is outside its interval. So it depends on how many comparisons the intervals hold
+    for at once, and on whether there were interim analyses: both are in the critical value.
     """
     variances = analysis.variances
     if variances is None or comparisons is None:
         return []
-    kinds = sorted({found.same_session for found in comparisons.differences}, reverse=True)
+    kinds = sorted({difference.same_session for difference in comparisons.differences}, reverse=True)
     replicates = min(len(of_one) for of_one in analysis.values.values())
     return [
         Detectable(

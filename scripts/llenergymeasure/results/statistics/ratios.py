@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
-from llenergymeasure.results.statistics.analysis import analysis_of, reference_of, source_of
+from llenergymeasure.results.statistics.analysis import analyse_metric, energy_source_of_experiment, measured_reference
 from llenergymeasure.results.statistics.estimates import Ratio
 from llenergymeasure.results.statistics.simultaneous import ratios_to
 
@@ -14,22 +14,22 @@ RATIO_COLUMNS = tuple(f"{metric}_ratio{part}" for metric in RATIO_METRICS for pa
 
 
 def ratio_columns(plan: MeasuredPlan, runs: pd.DataFrame) -> dict[str, dict[str, float | None]]:
-    """experiment_id → the columns of the summary; None where the two can't be compared. The reference's own is 1."""
-    found: dict[str, dict[str, float | None]] = {name: dict.fromkeys(RATIO_COLUMNS) for name in plan.experiments}
+    """experiment_id → the columns of the summary; None where the two cannot be compared. The reference's own is 1."""
+    columns: dict[str, dict[str, float | None]] = {name: dict.fromkeys(RATIO_COLUMNS) for name in plan.experiments}
     for metric in RATIO_METRICS:
         for name, ratio in reference_ratios(plan, runs, metric).items():
-            found[name][f"{metric}_ratio"] = ratio.value
-            found[name][f"{metric}_ratio_ci95_low"] = ratio.low
-            found[name][f"{metric}_ratio_ci95_high"] = ratio.high
-    return found
+            columns[name][f"{metric}_ratio"] = ratio.value
+            columns[name][f"{metric}_ratio_ci95_low"] = ratio.low
+            columns[name][f"{metric}_ratio_ci95_high"] = ratio.high
+    return columns
 
 
 def reference_ratios(plan: MeasuredPlan, runs: pd.DataFrame, metric: str) -> dict[str, Ratio]:
     """experiment_id → its figure over the reference's; empty where the reference has none."""
-    reference = reference_of(plan)
+    reference = measured_reference(plan)
     if reference is None:
         return {}
-    analysis = analysis_of(runs, metric, source_of(runs, reference), plan.nominal_level)
+    analysis = analyse_metric(runs, metric, energy_source_of_experiment(runs, reference), plan.nominal_level)
     if reference not in analysis.values:
         return {}
     others = [name for name in analysis.values if name != reference]

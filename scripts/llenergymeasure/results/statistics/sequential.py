@@ -1,10 +1,10 @@
-"""Intervals that stay true although somebody looked after each replicate and stopped when he liked what he saw.
+"""Intervals that stay valid although the study analysed each replicate and stopped when the result was narrow.
 
 A study that stops as soon as its interval is narrow stops too often where the spread was underestimated by chance, so
 that Student's interval at that moment covers the true value in less than 95 % (Anscombe 1952, Proc. Cambridge Phil.
 Soc. 48).
-Intervals are therefore made at a higher nominal level at each interim analysis, one level for all, so that with the
-stopping rule in force they cover the true value in 95 % whatever the true spread is.
+So every interim analysis makes its intervals at the same, higher nominal level. With the stopping rule they then cover
+the true value in 95 %, whatever the true spread is.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def nominal_level(first: int, last: int) -> float:
 
     first, last: number of replicates at the first and at the last analysis.
 
-    The smallest one whose coverage is 95 % or more for every true spread over the width that is asked for, by
-    simulation of normal replicates (seeded). A single analysis needs no correction.
+    The smallest level whose coverage is 95 % or more for every ratio of true spread to target width, by simulation
+    of normal replicates (seeded). A single analysis needs no correction.
     """
     if last <= first:
         return CONFIDENCE

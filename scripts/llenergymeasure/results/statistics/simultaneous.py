@@ -15,7 +15,7 @@ from llenergymeasure.results.statistics.split_plot import Difference, Floats, Sp
 
 DRAWS = 10_000
 SEED = 20_241_123
-# Above this many figures a draw, Šidák's bound is used: the simulation would take seconds, and its gain is small.
+# Above this many drawn figures Šidák's bound is used: the simulation would take seconds, and its gain is small.
 LARGEST = 4_000_000
 
 
@@ -33,10 +33,10 @@ def comparisons_to(analysis: SplitPlot, reference: str, others: Sequence[str]) -
 
 
 def comparisons_among(analysis: SplitPlot, names: Sequence[str]) -> Comparisons | None:
-    """All pairs of these; of many, where Šidák's bound holds for all, only those with the first are made.
+    """All pairs of these. Where there are too many, only those with the first; Šidák's bound still counts all pairs.
 
-    For comparisons with an experiment that was picked because of its figure: whichever pair is looked at afterwards,
-    it is one of all pairs (Tukey's argument).
+    For comparisons with an experiment that was chosen because of its figure: whichever pair is examined afterwards, it
+    is one of all pairs (Tukey's argument).
     """
     count = len(names) * (len(names) - 1) // 2
     if DRAWS * count > LARGEST:
@@ -46,43 +46,47 @@ def comparisons_among(analysis: SplitPlot, names: Sequence[str]) -> Comparisons 
 
 def ratios_to(analysis: SplitPlot, reference: str, others: Sequence[str]) -> dict[str, Ratio]:
     """Each experiment over the reference, with intervals that hold for all of them at once (95 %)."""
-    return ratios_of(analysis, comparisons_to(analysis, reference, others), others, reference)
+    return ratios_from_comparisons(analysis, comparisons_to(analysis, reference, others), others, reference)
 
 
 def _comparisons(analysis: SplitPlot, pairs: Sequence[tuple[str, str]]) -> Comparisons | None:
-    differences = [found for one, other in pairs if (found := analysis.difference(one, other)) is not None]
+    differences = _differences(analysis, pairs)
     return Comparisons(differences, _critical(analysis, differences)) if differences else None
 
 
+def _differences(analysis: SplitPlot, pairs: Sequence[tuple[str, str]]) -> list[Difference]:
+    return [difference for pair in pairs if (difference := analysis.difference(*pair)) is not None]
+
+
 def _comparisons_with_first(analysis: SplitPlot, names: Sequence[str], count: int) -> Comparisons | None:
-    """Those with the first, of `count` pairs, and some of each kind: ten thousand experiments have fifty million."""
+    """Of `count` pairs, those with the first and some of each kind: 10,000 experiments have 50 million pairs."""
     first, *others = names
     neighbours: dict[str, tuple[str, str]] = {}
     last: dict[str, str] = {}
     for name in names:
-        session = analysis.session_of[name]
+        session = analysis.session_ids[name]
         if session in last:
             neighbours.setdefault(session, (name, last[session]))
         last[session] = name
     pairs = [*((other, first) for other in others), *neighbours.values()]
-    differences = [found for one, other in pairs if (found := analysis.difference(one, other)) is not None]
+    differences = _differences(analysis, pairs)
     return Comparisons(differences, _sidak(analysis, differences, count)) if differences else None
 
 
-def ratios_of(
+def ratios_from_comparisons(
     analysis: SplitPlot, comparisons: Comparisons | None, others: Sequence[str], reference: str
 ) -> dict[str, Ratio]:
     """The others over the reference, with the intervals of these comparisons; without them, no intervals."""
     if comparisons is None:
         return {name: Ratio(_plain(analysis, name, reference), None, None) for name in others}
     return {
-        found.one: Ratio(
-            math.exp(found.value),
-            math.exp(found.value - comparisons.critical * found.standard_error),
-            math.exp(found.value + comparisons.critical * found.standard_error),
+        difference.one: Ratio(
+            math.exp(difference.value),
+            math.exp(difference.value - comparisons.critical * difference.standard_error),
+            math.exp(difference.value + comparisons.critical * difference.standard_error),
         )
-        for found in comparisons.differences
-        if found.other == reference
+        for difference in comparisons.differences
+        if difference.other == reference
     }
 
 
@@ -92,11 +96,11 @@ def _plain(analysis: SplitPlot, name: str, reference: str) -> float:
 
 
 def _critical(analysis: SplitPlot, differences: Sequence[Difference]) -> float:
-    """The 95 % quantile of the largest |t| of these differences, or that of the level which corrects for looking.
+    """The 95 % quantile of the largest |t| of these differences, or of the level that corrects for interim analyses.
 
     Hothorn, Bretz & Westfall (2008), Biometrical Journal 50: the differences share experiments, processes and variance
-    estimates, so their joint distribution is drawn (seeded), with the variances that were found: errors of the means,
-    and the mean squares each difference is studentised by. One comparison is Student's t.
+    estimates, so their joint distribution is drawn (seeded), with the estimated variances: errors of the means, and
+    the mean squares that studentise each difference. One comparison is Student's t.
     """
     assert analysis.variances is not None
     bound = _sidak(analysis, differences, len(differences))
@@ -104,16 +108,19 @@ def _critical(analysis: SplitPlot, differences: Sequence[Difference]) -> float:
         return bound
     if DRAWS * len(differences) > LARGEST:
         return bound
-    names = sorted({name for found in differences for name in (found.one, found.other)})
+    names = sorted({name for difference in differences for name in (difference.one, difference.other)})
     places = {name: place for place, name in enumerate(names)}
-    sessions = sorted({analysis.session_of[name] for name in names})
+    sessions = sorted({analysis.session_ids[name] for name in names})
     return min(
         bound,
         _drawn(
             analysis.variances,
-            tuple(sessions.index(analysis.session_of[name]) for name in names),
+            tuple(sessions.index(analysis.session_ids[name]) for name in names),
             tuple(tuple(sorted(analysis.values[name])) for name in names),
-            tuple((places[found.one], places[found.other], found.same_session) for found in differences),
+            tuple(
+                (places[difference.one], places[difference.other], difference.same_session)
+                for difference in differences
+            ),
             analysis.level,
         ),
     )
@@ -121,13 +128,13 @@ def _critical(analysis: SplitPlot, differences: Sequence[Difference]) -> float:
 
 def _sidak(analysis: SplitPlot, differences: Sequence[Difference], count: int) -> float:
     """The critical value for `count` comparisons whatever they share; one is Student's t."""
-    return critical_t(min(found.df for found in differences), analysis.level ** (1 / count))
+    return critical_t(min(difference.df for difference in differences), analysis.level ** (1 / count))
 
 
 @lru_cache(maxsize=256)
 def _drawn(
     variances: Variances,
-    session_of: tuple[int, ...],
+    sessions: tuple[int, ...],
     replicates: tuple[tuple[int, ...], ...],
     pairs: tuple[tuple[int, int, bool], ...],
     level: float,
@@ -135,9 +142,9 @@ def _drawn(
     rng = np.random.default_rng(SEED)
     process_sd, residual_sd = math.sqrt(variances.process), math.sqrt(variances.residual)
     every = sorted({replicate for of_one in replicates for replicate in of_one})
-    processes = rng.standard_normal((DRAWS, max(session_of) + 1, len(every))) * process_sd
+    processes = rng.standard_normal((DRAWS, max(sessions) + 1, len(every))) * process_sd
     residuals, means = [], []
-    for session, of_one in zip(session_of, replicates, strict=True):
+    for session, of_one in zip(sessions, replicates, strict=True):
         own = rng.standard_normal(DRAWS) * residual_sd / math.sqrt(len(of_one))
         residuals.append(own)
         means.append(own + processes[:, session, [every.index(replicate) for replicate in of_one]].mean(axis=1))
@@ -158,7 +165,7 @@ def _drawn(
 
 
 def _mean_squares(variances: Variances, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Mean squares of both strata in each draw, around what they would be with the variances that were found."""
+    """Mean squares of both strata in each draw, around their expectation with the estimated variances."""
     expected = variances.residual + variances.size / variances.between_df * variances.process
     between = expected * rng.chisquare(variances.between_df, DRAWS) / variances.between_df
     if variances.within is None:

@@ -1,11 +1,11 @@
-"""Split-plot analysis: what differs from process to process, and what differs within one, apart.
+"""Split-plot analysis: separates what differs between processes from what differs within one.
 
 An experiment e measured in replicate r of session b (a fresh process) gives, on logarithms,
 
     y = μ_e + p_br + ε_er        p ~ N(0, σ_p²), the whole-plot error;  ε ~ N(0, σ_ε²), the sub-plot error
 
 (Montgomery, *Design and Analysis of Experiments*, ch. 14). Experiments of one session share p, so it cancels in their
-difference; experiments of different sessions are apart by both. On logarithms a difference is a ratio.
+difference; experiments of different sessions differ by both. On logarithms a difference is a ratio.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ Values = Mapping[str, Mapping[int, float]]
 class Variances:
     """Mean squares on logarithms with their degrees of freedom, pooled over sessions.
 
-    between: after the experiments' means, among processes; its expectation is σ_ε² + (size / between_df)·σ_p²
-    within: what is left after both; its expectation is σ_ε². None where no session holds two experiments
+    between: among processes, after the experiments' means; its expectation is σ_ε² + (size / between_df)·σ_p²
+    within: what remains after both; its expectation is σ_ε². None where no session holds two experiments
     """
 
     between: float
@@ -48,7 +48,7 @@ class Variances:
 
     @property
     def residual(self) -> float:
-        """σ_ε²; 0 where it can't be told from σ_p²."""
+        """σ_ε²; 0 where it cannot be separated from σ_p²."""
         return self.within or 0.0
 
     def of_one(self) -> tuple[float, float]:
@@ -79,11 +79,11 @@ class Difference:
 class SplitPlot:
     """The figures of one metric and one source, and their variances; None where nothing was repeated.
 
-    level: nominal level of intervals, see `looking.nominal_level`
+    level: nominal level of intervals, see `sequential.nominal_level`
     """
 
     values: Values
-    session_of: Mapping[str, str]
+    session_ids: Mapping[str, str]
     variances: Variances | None
     level: float = CONFIDENCE
 
@@ -92,9 +92,9 @@ class SplitPlot:
         if self.variances is None:
             return None
         mine, theirs = self.values[one], self.values[other]
-        common = sorted(set(mine) & set(theirs)) if self.session_of[one] == self.session_of[other] else []
+        common = sorted(set(mine) & set(theirs)) if self.session_ids[one] == self.session_ids[other] else []
         if common and self.variances.within is not None:
-            value = math.fsum(math.log(mine[each] / theirs[each]) for each in common) / len(common)
+            value = math.fsum(math.log(mine[replicate] / theirs[replicate]) for replicate in common) / len(common)
             error = math.sqrt(2 * self.variances.within / len(common))
             return Difference(one, other, value, error, self.variances.within_df, True)
         value = _log_mean(mine.values()) - _log_mean(theirs.values())
@@ -103,8 +103,8 @@ class SplitPlot:
         return Difference(one, other, value, error, df, False)
 
 
-def analyse(values: Values, session_of: Mapping[str, str], level: float = CONFIDENCE) -> SplitPlot:
-    """Variances from every session, whatever is missing in it.
+def analyse(values: Values, session_ids: Mapping[str, str], level: float = CONFIDENCE) -> SplitPlot:
+    """Variances over all sessions; figures may be missing.
 
     Sums of squares are those of Henderson's method 3: experiments first, then processes; the coefficient of σ_p² in
     the expectation is the trace that goes with it, so that missing figures need no filling in (Searle, Casella &
@@ -115,23 +115,23 @@ def analyse(values: Values, session_of: Mapping[str, str], level: float = CONFID
     between_df = within_df = 0
     sessions: dict[str, list[str]] = {}
     for name in known:
-        sessions.setdefault(session_of[name], []).append(name)
+        sessions.setdefault(session_ids[name], []).append(name)
     for names in sessions.values():
         sums = _sums_of_squares([known[name] for name in names])
         between, between_df, size = between + sums[0], between_df + sums[1], size + sums[2]
         within, within_df = within + sums[3], within_df + sums[4]
     if between_df == 0:
-        return SplitPlot(known, session_of, None, level)
+        return SplitPlot(known, session_ids, None, level)
     return SplitPlot(
         known,
-        session_of,
+        session_ids,
         Variances(between / between_df, between_df, size, within / within_df if within_df else None, within_df),
         level,
     )
 
 
 def _sums_of_squares(session: Sequence[Mapping[int, float]]) -> tuple[float, int, float, float, int]:
-    """(between processes, its df, its coefficient of σ_p², left over, its df)."""
+    """(between processes, its df, its coefficient of σ_p², remainder, its df)."""
     places = [(row, replicate) for row, of_one in enumerate(session) for replicate in of_one]
     replicates = sorted({replicate for _, replicate in places})
     logs = np.array([math.log(session[row][replicate]) for row, replicate in places])
@@ -141,7 +141,7 @@ def _sums_of_squares(session: Sequence[Mapping[int, float]]) -> tuple[float, int
         experiments[place, row] = 1.0
         processes[place, replicates.index(replicate)] = 1.0
     both = np.hstack([experiments, processes])
-    after_experiments, after_both = _left_over(experiments, logs), _left_over(both, logs)
+    after_experiments, after_both = _remainder(experiments, logs), _remainder(both, logs)
     df_experiments = len(places) - len(session)
     df_both = len(places) - int(np.linalg.matrix_rank(both))
     projected = processes - experiments @ np.linalg.lstsq(experiments, processes, rcond=None)[0]
@@ -154,7 +154,7 @@ def _sums_of_squares(session: Sequence[Mapping[int, float]]) -> tuple[float, int
     )
 
 
-def _left_over(design: Floats, values: Floats) -> float:
+def _remainder(design: Floats, values: Floats) -> float:
     residual = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
     return float(residual @ residual)
 

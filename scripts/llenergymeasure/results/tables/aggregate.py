@@ -31,7 +31,7 @@ def aggregate(
     token_costs_csv: Path,
     processes: int = 1,
 ) -> None:
-    """Write every table. Of measurements.jsonl, one line is in memory at a time (in each process)."""
+    """Write every table. Each process holds one line of measurements.jsonl in memory at a time."""
     latency: Latencies = {}
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -63,7 +63,7 @@ def write_tables(
 
 
 def _of_one_kind(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Parquet wants one kind a column; a matrix may hold a number here and a word there, and is text then."""
+    """Parquet needs one kind per column. Where a matrix mixes numbers and words, its column is text."""
     kinds = {type(value) for value in column if value is not None}
     if kinds <= {bool}:
         return column.astype("boolean")

@@ -1,4 +1,4 @@
-"""costs.csv: carbon and money for a million output tokens, worked out from the summary's joules and seconds."""
+"""costs.csv: carbon and money per million output tokens, from the summary's joules and seconds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COLUMNS = (
 
 
 def costs_table(summary: pd.DataFrame, costs: CostsConfig) -> pd.DataFrame:
-    """One row an experiment; empty where a figure is unknown, or the study does not state what it takes."""
+    """One row per experiment. Empty where a figure is unknown, or the study does not state the price or intensity."""
     rows = [_row(row, costs) for row in summary.to_dict("records")]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -43,7 +43,7 @@ def write_costs(summary: Path, costs: CostsConfig, path: Path) -> None:
     costs_table(pd.read_parquet(summary), costs).to_csv(path, index=False)
 
 
-def estimate_of(row: Mapping[Hashable, Any], figure: str) -> Estimate:
+def cost_estimate(row: Mapping[Hashable, Any], figure: str) -> Estimate:
     """A figure of costs.csv with its interval."""
     mean, low, high = (float_or_none(row[f"{figure}_per_million_output_tokens{part}"]) for part in PARTS)
     return Estimate(0 if mean is None else 1, mean, low, high)
@@ -53,7 +53,7 @@ def _row(row: Mapping[Hashable, Any], costs: CostsConfig) -> dict[str, Any]:
     intensity = intensity_of(costs)
     kwh = [_times(value, TOKENS / JOULES_PER_KWH * costs.pue) for value in _energy(row)]
     hours = [None if value is None else TOKENS / value / SECONDS_PER_HOUR for value in _speed(row)]
-    found = {
+    figures = {
         "emissions_kg": [_times(value, intensity.kg_per_kwh if intensity else None) for value in kwh],
         "electricity_price": [_times(value, costs.electricity_price_per_kwh) for value in kwh],
         "machine_price": [_times(value, costs.machine_price_per_hour) for value in hours],
@@ -64,7 +64,7 @@ def _row(row: Mapping[Hashable, Any], costs: CostsConfig) -> dict[str, Any]:
         "energy_source": text_or_none(row["energy_source"]),
         **{
             f"{figure}_per_million_output_tokens{part}": value
-            for figure, values in found.items()
+            for figure, values in figures.items()
             for part, value in zip(PARTS, values, strict=True)
         },
         "currency": costs.currency,
@@ -77,7 +77,7 @@ def _row(row: Mapping[Hashable, Any], costs: CostsConfig) -> dict[str, Any]:
 
 
 def _energy(row: Mapping[Hashable, Any]) -> tuple[float | None, float | None, float | None]:
-    """J/token: mean and 95 % interval, the instrument's uncertainty in it where it is known."""
+    """J/token: mean and 95 % interval, which includes the instrument's uncertainty where that is known."""
     mean, expanded95 = float_or_none(row[f"{ENERGY}_mean"]), float_or_none(row[f"{ENERGY}_expanded95"])
     if mean is not None and expanded95 is not None:
         return mean, mean - expanded95, mean + expanded95
@@ -85,7 +85,7 @@ def _energy(row: Mapping[Hashable, Any]) -> tuple[float | None, float | None, fl
 
 
 def _speed(row: Mapping[Hashable, Any]) -> tuple[float | None, float | None, float | None]:
-    """Tokens/s, the bounds in the order of the time they stand for. A bound at or below 0 says nothing of a time."""
+    """Tokens/s, with the bounds in the order of the times they correspond to. A bound at or below 0 gives no time."""
     mean, low, high = (float_or_none(row[f"{SPEED}_{part}"]) for part in ("mean", "ci95_low", "ci95_high"))
     return mean, high, low if low is not None and low > 0 else None
 

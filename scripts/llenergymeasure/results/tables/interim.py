@@ -1,4 +1,4 @@
-"""The interim analysis after a replicate: is the figure known well enough, or is another replicate measured?"""
+"""The interim analysis after a replicate: is the figure precise enough, or is another replicate measured?"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from llenergymeasure.results.statistics.sequential import nominal_level
 _WHY: dict[Ended | None, str] = {
     "precise": "precise enough",
     "max_replicates": "no more replicates are allowed (measurement.max_replicates)",
-    "budget": "another replicate would have been above measurement.budget_s",
+    "budget": "another replicate would exceed measurement.budget_s",
     "nothing": "no experiment has this figure",
     None: "another replicate is measured",
 }
@@ -27,9 +27,9 @@ def interim_analysis(
     records: Sequence[MeasurementRecord],
     calibrations: Sequence[SessionCalibration],
 ) -> InterimAnalysis:
-    """What interim/<replicates>.json says.
+    """The content of interim/<replicates>.json.
 
-    records: of all replicates so far; calibrations: of every session, for what a replicate takes
+    records: those of all replicates so far; calibrations: those of every session, for the duration of a replicate
     """
     stopping = plan.stopping
     assert stopping is not None, "only a study that names a precision has interim analyses"
@@ -65,10 +65,10 @@ def interim_analysis(
 
 
 def in_words(analysis: InterimAnalysis) -> str:
-    """How precisely the figure is known, and why the study goes on or ends."""
+    """How precisely the figure is known, and why the study continues or ends."""
     width = "unknown" if analysis.widest is None else f"± {100 * analysis.widest:.3g} %"
     return (
-        f"the widest 95 % interval of {analysis.metric} is {width}, wanted "
+        f"the widest 95 % interval of {analysis.metric} is {width}, the target is "
         f"± {100 * analysis.target_relative_ci:.3g} %: {_WHY[analysis.reason]}"
     )
 

@@ -22,7 +22,7 @@ from llenergymeasure.results.statistics.split_plot import Floats
 from llenergymeasure.results.tables.empty_cells import none_if_nan
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-# Those that are quoted, so that they come with an interval.
+# The quantiles that the report quotes, each with an interval.
 QUOTED = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
@@ -57,23 +57,25 @@ Latencies = dict[str, dict[str, Distribution]]
 """experiment_id → metric → distribution; a metric without a value (no second token, say) has no entry"""
 
 
-def write_latencies(found: Latencies, path: Path) -> None:
-    """latencies.csv: a row an experiment and metric, in seconds; empty where there is no interval."""
+def write_latencies(latencies: Latencies, path: Path) -> None:
+    """latencies.csv: one row per experiment and metric, in seconds. Empty where there is no interval."""
     names = [item.name for item in fields(Distribution)]
-    rows = [(name, metric, distribution) for name, metrics in found.items() for metric, distribution in metrics.items()]
+    rows = [
+        (name, metric, distribution) for name, metrics in latencies.items() for metric, distribution in metrics.items()
+    ]
     columns = {name: [getattr(distribution, name) for _, _, distribution in rows] for name in names}
     keys = {"experiment_id": [name for name, _, _ in rows], "metric": [metric for _, metric, _ in rows]}
     pd.DataFrame({**keys, **columns}).to_csv(path, index=False)
 
 
-def latencies_of(table: pd.DataFrame) -> Latencies:
-    """What `write_latencies` wrote."""
-    found: Latencies = {}
+def latencies_from_table(table: pd.DataFrame) -> Latencies:
+    """The latencies in a table that `write_latencies` wrote."""
+    latencies: Latencies = {}
     for row in table.to_dict("records"):
         name, metric = str(row.pop("experiment_id")), str(row.pop("metric"))
         values: dict[str, Any] = {str(key): none_if_nan(value) for key, value in row.items()}
-        found.setdefault(name, {})[metric] = Distribution(**values)
-    return found
+        latencies.setdefault(name, {})[metric] = Distribution(**values)
+    return latencies
 
 
 def read_latencies(paths: Sequence[Path], valid: Collection[tuple[str, int]], level: float = CONFIDENCE) -> Latencies:
@@ -82,7 +84,7 @@ def read_latencies(paths: Sequence[Path], valid: Collection[tuple[str, int]], le
     Inter-token latencies are single intervals between two tokens, not means of a request. Only the files of one
     session are in memory at a time.
     """
-    found: Latencies = {}
+    latencies: Latencies = {}
     for _, files in groupby(sorted(paths), key=lambda path: path.parent.parent):
         pooled: dict[tuple[str, str], list[Floats]] = {}
         for path in files:
@@ -90,8 +92,8 @@ def read_latencies(paths: Sequence[Path], valid: Collection[tuple[str, int]], le
                 if len(values):
                     pooled.setdefault((experiment_id, metric), []).append(values)
         for (experiment_id, metric), parts in pooled.items():
-            found.setdefault(experiment_id, {})[metric] = _distribution(parts, level)
-    return found
+            latencies.setdefault(experiment_id, {})[metric] = _distribution(parts, level)
+    return latencies
 
 
 def _read(path: Path, valid: Collection[tuple[str, int]]) -> Iterator[tuple[str, str, Floats]]:
@@ -99,8 +101,8 @@ def _read(path: Path, valid: Collection[tuple[str, int]]) -> Iterator[tuple[str,
     try:
         table = pq.read_table(path, columns=["experiment_id", "replicate", *REQUEST_LATENCIES])
     except (OSError, pa.ArrowException) as error:
-        raise ResultsError(f"{path} can't be read ({error}); delete {path.parent} and run again") from error
-    # Rows of a run stand together, since one experiment is measured after the other.
+        raise ResultsError(f"{path} cannot be read ({error}); delete {path.parent} and run again") from error
+    # Rows of a run are adjacent, because experiments are measured one after the other.
     for start, stop in _stretches(table):
         key = (table["experiment_id"][start].as_py(), table["replicate"][start].as_py())
         if key in valid:
@@ -126,6 +128,6 @@ def _values(column: pa.ChunkedArray) -> Floats:
 def _distribution(parts: Sequence[Floats], level: float) -> Distribution:
     pooled = Pooled(parts)
     figures: dict[str, Any] = {f"p{100 * share:g}": pooled.quantile(share) for share in QUANTILES}
-    for name, found in zip(QUOTED, pooled.percentiles(list(QUOTED.values()), level), strict=True):
-        figures |= {f"{name}_ci95_low": found.low, f"{name}_ci95_high": found.high}
+    for name, quoted in zip(QUOTED, pooled.percentiles(list(QUOTED.values()), level), strict=True):
+        figures |= {f"{name}_ci95_low": quoted.low, f"{name}_ci95_high": quoted.high}
     return Distribution(n=len(pooled.values), **figures, largest=float(pooled.values[-1]))

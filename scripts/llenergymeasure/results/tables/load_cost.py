@@ -1,4 +1,4 @@
-"""What it took to have a model in memory, from the load records."""
+"""What loading a model cost, from the load records."""
 
 from __future__ import annotations
 
@@ -47,5 +47,5 @@ def _phase_energy(record: LoadRecord, phase: str) -> Joules:
     """Energy of a phase in the ledger of a record: measured entries, or estimated ones where there are none."""
     if record.status == "failed":
         return Joules(None, None, None, "it failed")
-    found = primary_energy(record.energy, phase)
-    return Joules(found.energy_j, found.standard_uncertainty_j, found.source, found.reason)
+    energy = primary_energy(record.energy, phase)
+    return Joules(energy.energy_j, energy.standard_uncertainty_j, energy.source, energy.reason)

@@ -1,4 +1,4 @@
-"""What an experiment was measured with and on, and in what two measurements of it differ."""
+"""What an experiment was measured with and on, and how two measurements of it differ."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ class Facts:
     prompts: frozenset[str] = frozenset()
 
     def differences(self, other: Facts) -> list[str]:
-        """Names of the fields that are known of both and not the same; of devices, that have none in common."""
-        found = []
+        """Names of the fields that are known on both sides and differ. Devices differ where none is the same."""
+        names = []
         for name in (item.name for item in fields(self)):
             mine, theirs = getattr(self, name), getattr(other, name)
             # Which of a machine's boards a replicate gets is chance.
             same = mine & theirs if name == "devices" else mine == theirs
             if mine and theirs and not same:
-                found.append(name)
-        return found
+                names.append(name)
+        return names
 
 
-def facts_of(records: Iterable[MeasurementRecord]) -> dict[str, Facts]:
-    """experiment_id → its facts; of each record only what is asked for is kept."""
-    seen: dict[str, dict[str, set[str]]] = {}
+def facts_by_experiment(records: Iterable[MeasurementRecord]) -> dict[str, Facts]:
+    """experiment_id → its facts. Of each record only these are kept."""
+    known: dict[str, dict[str, set[str]]] = {}
     for record in records:
         if record.status != "ok":
             continue
-        known = seen.setdefault(record.experiment_id, {})
+        mine = known.setdefault(record.experiment_id, {})
         for name, values in _facts(record).items():
-            known.setdefault(name, set()).update(value for value in values if value is not None)
-    return {name: Facts(**{key: frozenset(values) for key, values in known.items()}) for name, known in seen.items()}
+            mine.setdefault(name, set()).update(value for value in values if value is not None)
+    return {name: Facts(**{key: frozenset(values) for key, values in mine.items()}) for name, mine in known.items()}
 
 
 def _facts(record: MeasurementRecord) -> dict[str, list[str | None]]:

@@ -11,9 +11,9 @@ from llenergymeasure.results.reading.compact import CompactRecord
 from llenergymeasure.results.tables.empty_cells import none_if_nan
 
 NO_RECORD = "no replicate gave figures"
-NOT_COMPARED = "the record holds no comparison with this reference"
+NOT_COMPARED = "the record does not hold a comparison with this reference"
 
-# These stand behind all others, in runs and in the summary.
+# These columns come after all others, in runs and in the summary.
 OUTPUT_MATCH_KINDS = {
     "output_match_reference": "string",
     "output_match_identical": "boolean",
@@ -26,7 +26,7 @@ OUTPUT_MATCH_COLUMNS = tuple(OUTPUT_MATCH_KINDS)
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the replicates of one experiment say together; None where it is not known.
+    """What all replicates of one experiment say together; None where it is not known.
 
     reference: experiment whose output this one is compared with
     identical: whether every replicate put out the reference's tokens
@@ -81,13 +81,13 @@ def summary_columns(
     equal_token_share: list[float | None],
     reference_logprob: list[float | None],
 ) -> dict[str, list[Any]]:
-    """The summary's columns, a value an experiment."""
+    """The summary's columns, one value per experiment."""
     values = ([reference] * len(identical), identical, first_difference, equal_token_share, reference_logprob)
     return dict(zip(OUTPUT_MATCH_COLUMNS, values, strict=True))
 
 
-def comparison_of(row: Mapping[Any, Any], valid: Iterable[CompactRecord]) -> Comparison:
-    """From an experiment's row of the summary, with the reasons that its valid records give."""
+def comparison_from_row(row: Mapping[Any, Any], valid: Iterable[CompactRecord]) -> Comparison:
+    """From an experiment's row in the summary, with the reasons that its valid records give."""
     records = list(valid)
     reference = none_if_nan(row["output_match_reference"])
     outputs = [match for record in records if (match := record.output_match) and match.reference == reference]

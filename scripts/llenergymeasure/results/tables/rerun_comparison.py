@@ -1,4 +1,4 @@
-"""comparison.csv: a study that was measured again against what it repeats, a row an experiment and metric.
+"""comparison.csv: a rerun against the study that it repeats, one row per experiment and metric.
 
 Replicates of the two are independent, so the ratio new over old is a difference of means on logarithms (Welch 1947,
 Biometrika 34): each side with the variance of one figure from its own split-plot analysis, degrees of freedom by
@@ -21,11 +21,11 @@ from llenergymeasure.records.storage.layout import Layout
 from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.reading.read import Expected, Lines, read_plan, read_table
-from llenergymeasure.results.statistics.analysis import analysis_of
+from llenergymeasure.results.statistics.analysis import analyse_metric
 from llenergymeasure.results.statistics.estimates import Ratio
 from llenergymeasure.results.statistics.split_plot import SplitPlot, critical_t
 from llenergymeasure.results.tables.empty_cells import none_if_nan, text_or_none
-from llenergymeasure.results.tables.measured_under import Facts, facts_of
+from llenergymeasure.results.tables.measured_under import Facts, facts_by_experiment
 from llenergymeasure.results.tables.summary import DIFFERS
 
 SIDES = ("old", "new")
@@ -49,12 +49,12 @@ _READ = (
     *("experiment_id", "status", "failure_reason", "energy_source", "output_digest", "notes"),
     *(f"{metric}_{part}" for metric in CONTRACT_METRICS for part in ("n", *PARTS)),
 )
-_WORDS = {"models": "the model's files are others", "prompts": "the prompts are others"}
+_WORDS = {"models": "the model's files differ", "prompts": "the prompts differ"}
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two: its plan as it was carried out, its tables by experiment, and what it was measured with."""
+    """The old or the new study: its plan as carried out, its tables by experiment, and what it was measured with."""
 
     plan: MeasuredPlan
     summary: Mapping[str, Mapping[Any, Any]]
@@ -63,7 +63,7 @@ class Side:
 
 
 def write_comparison(old: Path, new: Path, csv: Path) -> None:
-    """From the two results folders. ResultsError where a file of one is missing or broken."""
+    """Compare two results folders. ResultsError where a file of one is missing or broken."""
     comparison_table(read_side(old), read_side(new)).to_csv(csv, index=False)
 
 
@@ -81,7 +81,7 @@ def read_side(folder: Path) -> Side:
     missing = [name for name in plan.experiments if name not in rows]
     if missing:
         raise ResultsError(f"{folder}/summary.parquet lacks experiment {missing[0]}; delete it and run again")
-    return Side(plan, rows, read_table(layout.runs), facts_of(Lines(Expected.of(plan), measurements)))
+    return Side(plan, rows, read_table(layout.runs), facts_by_experiment(Lines(Expected.of(plan), measurements)))
 
 
 def comparison_table(old: Side, new: Side) -> pd.DataFrame:
@@ -117,8 +117,8 @@ def comparison_table(old: Side, new: Side) -> pd.DataFrame:
     return table.sort_values("experiment_id", key=lambda column: column.map(places), kind="stable", ignore_index=True)
 
 
-def ratio_of(old: SplitPlot, new: SplitPlot, name: str, level: float) -> Ratio:
-    """New over old, with the interval at `level`; without one where a side was not repeated."""
+def rerun_ratio(old: SplitPlot, new: SplitPlot, name: str, level: float) -> Ratio:
+    """New over old, with the interval at `level`. No interval where one side has a single replicate."""
     mine, theirs = list(new.values[name].values()), list(old.values[name].values())
     value = math.fsum(map(math.log, mine)) / len(mine) - math.fsum(map(math.log, theirs)) / len(theirs)
     if old.variances is None or new.variances is None:
@@ -137,19 +137,19 @@ def ratio_of(old: SplitPlot, new: SplitPlot, name: str, level: float) -> Ratio:
 
 
 def _ratios(old: Side, new: Side, metric: str, names: Sequence[str]) -> dict[str, Ratio]:
-    """Of the experiments that may be compared; joules by source."""
+    """The ratios of the experiments that may be compared. Joules are compared by source."""
     sources = {
         name: text_or_none(new.summary[name]["energy_source"]) if metric in ENERGY_METRICS else None for name in names
     }
     level = max(old.plan.nominal_level, new.plan.nominal_level)
     analyses = {
-        source: tuple(analysis_of(side.runs, metric, source, level) for side in (old, new))
+        source: tuple(analyse_metric(side.runs, metric, source, level) for side in (old, new))
         for source in dict.fromkeys(sources.values())
     }
     chosen = {name: analyses[source] for name, source in sources.items()}
     known = {name: both for name, both in chosen.items() if all(name in one.values for one in both)}
-    each = level ** (1 / max(1, len(known)))
-    return {name: ratio_of(before, after, name, each) for name, (before, after) in known.items()}
+    single_level = level ** (1 / max(1, len(known)))
+    return {name: rerun_ratio(before, after, name, single_level) for name, (before, after) in known.items()}
 
 
 def _why_no_ratio(old: Side, new: Side, name: str, metric: str, differences: Sequence[str]) -> str | None:
@@ -166,9 +166,9 @@ def _why_no_ratio(old: Side, new: Side, name: str, metric: str, differences: Seq
     if metric in ENERGY_METRICS:
         before, after = (text_or_none(side.summary[name]["energy_source"]) for side in (old, new))
         if before != after:
-            return f"joules from other sources: {before}, then {after}"
+            return f"joules from different sources: {before}, then {after}"
         if "devices" in differences:
-            return "joules of other devices: the gain of their meters does not cancel"
+            return "joules of different devices: the gain of their meters does not cancel"
     return None
 
 

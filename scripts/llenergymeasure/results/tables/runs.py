@@ -1,4 +1,4 @@
-"""runs: one row an experiment and replicate, made of one record after the other."""
+"""runs: one row per experiment and replicate, made from one record after the other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from llenergymeasure.records.plan import Plan
 from llenergymeasure.results.statistics.instrument import instrument
 from llenergymeasure.results.tables.output_match import OUTPUT_MATCH_KINDS, run_columns
 
-# Between the codes of a run's or an experiment's verdict.
+# Separates the codes of a run's or an experiment's verdict.
 CODES_APART = ";"
 _TEXTS = (
     "experiment_id",
@@ -78,7 +78,7 @@ def runs_table(plan: Plan, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def why_invalid(record: MeasurementRecord) -> str:
-    """Which settings did not take effect, with what was seen instead; or what else makes the run another one."""
+    """Which settings did not take effect, with what was observed instead; or what else makes the run invalid."""
     ignored = [
         f"{path} = {value_label(entry.requested)} did not take effect ({entry.observed})"
         for path, entry in record.evidence.items()
@@ -97,7 +97,7 @@ def _kind(name: str) -> Any:
 
 
 def _instrument(record: MeasurementRecord) -> dict[str, float | None]:
-    """Standard uncertainties of a run's energy figures: what is new in each window, and the gains that all share."""
+    """Standard uncertainties of a run's energy figures: the part that is new in each window, and the shared gains."""
     return {
         f"{metric}_u_{part}": value
         for metric in ENERGY_METRICS

@@ -1,6 +1,6 @@
-"""What the runs of one session come to: rows for the tables, and how long its requests took.
+"""The results of one session: rows for the tables, and how long its requests took.
 
-Sessions don't need each other, so several processes share them.
+Sessions are independent of each other, so several processes share them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from llenergymeasure.results.reading.read import Expected, Lines
 from llenergymeasure.results.tables.latencies import Latencies, read_latencies
 from llenergymeasure.results.tables.runs import run_row
 
-# Fewer are read before another process has started.
+# Fewer sessions than this are read before another process has started.
 WORTH_A_PROCESS = 20
 
 
@@ -34,14 +34,14 @@ class SessionResults:
 
 @dataclass(frozen=True)
 class SessionFiles:
-    """expected: of the session's experiments alone; measurements: a path per replicate"""
+    """expected: the lines of this session's experiments alone; measurements: one path per replicate"""
 
     expected: Expected
     measurements: Sequence[Path]
 
 
 def read_sessions(plan: MeasuredPlan, measurements: Sequence[Path], processes: int) -> Iterator[SessionResults]:
-    """Every session of the plan, in no order that matters. ResultsError where a file is broken or missing."""
+    """Every session of the plan, in any order. ResultsError where a file is broken or missing."""
     of_session: dict[str, list[Path]] = {}
     for path in measurements:
         of_session.setdefault(path.parent.parent.name, []).append(path)
@@ -56,11 +56,11 @@ def read_sessions(plan: MeasuredPlan, measurements: Sequence[Path], processes: i
     if processes <= 1 or len(files) < WORTH_A_PROCESS:
         yield from map(read, files)
         return
-    # Forked before this process has read anything: another start method would run the script that called again.
+    # Fork before this process has read anything: another start method would run the calling script again.
     with ProcessPoolExecutor(
         processes,
         mp_context=multiprocessing.get_context("fork"),
-        # They would wait for more to read for ever if this process were killed.
+        # Without this they would wait for ever if this process were killed.
         initializer=end_with_parent,
         initargs=(os.getpid(),),
     ) as pool:

@@ -1,4 +1,4 @@
-"""summary: one row an experiment, with intervals over replicates, column by column."""
+"""summary: one row per experiment, with intervals over replicates, column by column."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ EXPANDED95_SUMMARY = tuple(metric for metric in SUMMARY_METRICS if metric in ENE
 
 
 def summary_table(plan: MeasuredPlan, runs: pd.DataFrame, setups: Sequence[LoadRecord]) -> pd.DataFrame:
-    """One row an experiment of the plan, in the plan's order, with the contract's columns first.
+    """One row per experiment of the plan, in the plan's order, with the contract's columns first.
 
-    Behind them: further metrics, `<metric>_n` (values each mean is over), what loading cost, the number of
-    warnings, notes on figures that are missing, and the output against the reference's.
+    Then: further metrics, `<metric>_n` (number of values in each mean), what loading cost, the number of warnings,
+    notes on figures that are missing, and the output against the reference's.
     """
     experiments = plan.experiments
     names = list(experiments)
@@ -51,7 +51,7 @@ def summary_table(plan: MeasuredPlan, runs: pd.DataFrame, setups: Sequence[LoadR
     sources, different = valid.only(good["energy_source"])
     mixed = different > 1
     level = plan.nominal_level
-    found = {metric: _estimates(valid, good, metric, mixed, level) for metric in SUMMARY_METRICS}
+    estimates = {metric: _estimates(valid, good, metric, mixed, level) for metric in SUMMARY_METRICS}
     statuses = [str(status) for status in _statuses(every, runs)]
     configs = [entry.config for entry in experiments.values()]
     columns: dict[str, Any] = {
@@ -69,33 +69,33 @@ def summary_table(plan: MeasuredPlan, runs: pd.DataFrame, setups: Sequence[LoadR
     for path in plan.axes:
         values = [_cell(entry.axes.get(path)) for entry in experiments.values()]
         columns.setdefault(path, pd.Series(values, dtype=object))
-    columns |= _figures(found, CONTRACT_METRICS)
+    columns |= _figures(estimates, CONTRACT_METRICS)
     columns |= {
         "energy_source": _text(sources),
         "evidence_ok": _evidence(every, runs),
         "output_digest": _text(_one_or_differs(*valid.only(good["output_digest"]))),
     }
-    columns |= _figures(found, FURTHER_METRICS)
-    columns |= {f"{metric}_n": found[metric].n for metric in SUMMARY_METRICS}
+    columns |= _figures(estimates, FURTHER_METRICS)
+    columns |= {f"{metric}_n": estimates[metric].n for metric in SUMMARY_METRICS}
     columns |= _load_columns(experiments, setups)
     kinds: dict[str, Any] = OUTPUT_MATCH_KINDS
     columns |= {
         "warnings": every.total(runs["warnings"].to_numpy(float)).astype("int64"),
-        "notes": _text(_notes(valid, found, different, good)),
-        **{name: pd.Series(each, dtype=kinds[name]).array for name, each in _outputs(plan, valid, good).items()},
+        "notes": _text(_notes(valid, estimates, different, good)),
+        **{name: pd.Series(values, dtype=kinds[name]).array for name, values in _outputs(plan, valid, good).items()},
     }
     for metric in EXPANDED95_SUMMARY:
         figures, random, gain, other_gains = (_column(good, name) for name in _with_parts(metric))
         of_meter = expanded_of_means(valid, figures, random, gain, other_gains, level)
         columns[f"{metric}_expanded95"] = _figure(np.where(different == 1, of_meter, np.nan))
     ratios = ratio_columns(plan, runs)
-    columns |= {name: _figure([ratios[each][name] for each in names]) for name in RATIO_COLUMNS}
+    columns |= {name: _figure([ratios[experiment_id][name] for experiment_id in names]) for name in RATIO_COLUMNS}
     table = pd.DataFrame(columns)
     return table[summary_names(plan)]
 
 
 def summary_names(plan: MeasuredPlan) -> list[str]:
-    """All columns in order. A matrix over a setting that has a column anyway (model, precision) adds none."""
+    """All columns in order. A matrix over a setting that already has a column (model, precision) adds none."""
     return list(
         dict.fromkeys(
             [
@@ -117,7 +117,7 @@ def summary_names(plan: MeasuredPlan) -> list[str]:
 
 
 def _estimates(valid: Groups, good: pd.DataFrame, metric: str, mixed: NDArray[np.bool_], level: float) -> Estimates:
-    """Joules of different sources have no mean."""
+    """Estimates of one metric. Joules from different sources have no mean."""
     values = _column(good, metric)
     if metric in ENERGY_METRICS:
         values = np.where(mixed[valid.codes], np.nan, values)
@@ -125,7 +125,7 @@ def _estimates(valid: Groups, good: pd.DataFrame, metric: str, mixed: NDArray[np
 
 
 def _statuses(every: Groups, runs: pd.DataFrame) -> NDArray[Any]:
-    """`ok` when every replicate was; else the worst: invalid, failed, or partial where some gave figures."""
+    """`ok` when every replicate was; otherwise the worst: invalid, failed, or partial where some gave figures."""
     counts = {name: every.count((runs["status"] == name).to_numpy(bool)) for name in ("ok", "invalid")}
     return np.select(
         [counts["invalid"] > 0, counts["ok"] == every.count(), counts["ok"] > 0], ["invalid", "ok", "partial"], "failed"
@@ -133,7 +133,7 @@ def _statuses(every: Groups, runs: pd.DataFrame) -> NDArray[Any]:
 
 
 def _reasons(names: Sequence[str], statuses: Sequence[str], runs: pd.DataFrame) -> list[str | None]:
-    """Why not every replicate is ok: the first of its invalid runs, or the first of its failed ones."""
+    """Why not every replicate is ok: the reason of the first invalid run, or of the first failed one."""
     bad = [name for name, status in zip(names, statuses, strict=True) if status != "ok"]
     of_bad = dict(tuple(runs[runs["experiment_id"].isin(bad)].groupby("experiment_id", sort=False)))
     return [_reason(of_bad[name]) if name in of_bad else None for name in names]
@@ -161,7 +161,7 @@ def _evidence(every: Groups, runs: pd.DataFrame) -> Any:
 def _outputs(plan: MeasuredPlan, valid: Groups, good: pd.DataFrame) -> dict[str, list[Any]]:
     """Over the valid replicates: identical in all, the earliest difference, the mean share and log-probability.
 
-    A run that was compared with another reference, which Snakemake would measure again, says nothing here.
+    A run that was compared with another reference does not count: Snakemake would measure it again.
     """
     reference = plan.reference
     mine = (good["output_match_reference"] == reference).fillna(False).to_numpy(bool)
@@ -183,7 +183,7 @@ def _outputs(plan: MeasuredPlan, valid: Groups, good: pd.DataFrame) -> dict[str,
 
 
 def _notes(
-    valid: Groups, found: Mapping[str, Estimates], different: NDArray[np.int64], good: pd.DataFrame
+    valid: Groups, estimates: Mapping[str, Estimates], different: NDArray[np.int64], good: pd.DataFrame
 ) -> list[str | None]:
     notes: list[str | None] = [None] * valid.size
     runs = valid.count()
@@ -192,9 +192,9 @@ def _notes(
         notes[place] = (
             f"energy has no mean: it comes from different sources in different replicates ({', '.join(sources)})"
         )
-    fewer = {metric: (value.n > 0) & (value.n < runs) for metric, value in found.items()}
+    fewer = {metric: (value.n > 0) & (value.n < runs) for metric, value in estimates.items()}
     for place in np.flatnonzero(np.any(list(fewer.values()), axis=0) & (different <= 1)):
-        listed = [f"{metric} from {found[metric].n[place]}" for metric, lacks in fewer.items() if lacks[place]]
+        listed = [f"{metric} from {estimates[metric].n[place]}" for metric, lacks in fewer.items() if lacks[place]]
         notes[place] = f"of {runs[place]} replicates: {', '.join(listed)}"
     return notes
 
@@ -213,8 +213,8 @@ def _load_columns(experiments: Mapping[str, PlannedExperiment], setups: Sequence
 
 
 def _worst(every: Groups, validity: pd.Series[Any]) -> list[str | None]:
-    rank_of = {verdict: float(rank) for rank, verdict in enumerate(VERDICTS)}
-    ranks = np.array([rank_of.get(verdict, np.nan) for verdict in validity], dtype=float)
+    ranks_by_verdict = {verdict: float(rank) for rank, verdict in enumerate(VERDICTS)}
+    ranks = np.array([ranks_by_verdict.get(verdict, np.nan) for verdict in validity], dtype=float)
     return [None if np.isnan(rank) else VERDICTS[int(rank)] for rank in every.largest(ranks)]
 
 
@@ -224,18 +224,20 @@ def _codes(names: Sequence[str], runs: pd.DataFrame) -> list[str]:
     judged = runs.loc[runs["validity_codes"].fillna("") != "", ["experiment_id", "validity_codes"]]
     for name, text in judged.drop_duplicates().itertuples(index=False):
         codes[name] |= dict.fromkeys(text.split(CODES_APART))
-    return [CODES_APART.join(each) for each in codes.values()]
+    return [CODES_APART.join(mine) for mine in codes.values()]
 
 
 def _one_or_differs(single: Sequence[str | None], different: NDArray[np.int64]) -> list[str | None]:
     return [DIFFERS if count > 1 else text for text, count in zip(single, different, strict=True)]
 
 
-def _figures(found: Mapping[str, Estimates], metrics: Sequence[str]) -> dict[str, Any]:
+def _figures(estimates: Mapping[str, Estimates], metrics: Sequence[str]) -> dict[str, Any]:
     return {
         f"{metric}_{part}": _figure(values)
         for metric in metrics
-        for part, values in zip(PARTS, (found[metric].mean, found[metric].low, found[metric].high), strict=True)
+        for part, values in zip(
+            PARTS, (estimates[metric].mean, estimates[metric].low, estimates[metric].high), strict=True
+        )
     }
 
 

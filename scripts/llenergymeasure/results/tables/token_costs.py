@@ -14,9 +14,9 @@ import pandas as pd
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.statistics.estimates import Estimate, estimate
 
-# Settings that change how long prompts and outputs are, and not how a token is made.
+# Settings that change how long prompts and outputs are, but not how a token is made.
 LENGTHS = ("max_input_tokens", "max_output_tokens", "n_prompts", "dataset")
-# A straight line that misses a point by more than this is not how the energy depends on lengths.
+# If a straight line misses a point by more than this, the energy does not depend on lengths that way.
 LARGEST_MISS = 0.1
 _COLUMNS = ["experiment_id", "replicate", "energy_source", "requests", "input_tokens", "output_tokens"]
 _COLUMNS += ["energy_per_request_j", "prefill_energy_j"]
@@ -25,9 +25,9 @@ _COEFFICIENTS = ("prompt_token", "output_token", "request")
 
 @dataclass(frozen=True)
 class TokenCosts:
-    """J for each prompt token, each output token and each request whatever its length, over replicates.
+    """J per prompt token, per output token and per request whatever its length, over replicates.
 
-    experiments: those that differ in nothing but lengths, in the plan's order
+    experiments: those that differ only in lengths, in the plan's order
     largest_miss: the largest relative distance between a window's energy and the fitted one
     reason: why there is no estimate, or None
     """
@@ -47,38 +47,38 @@ class TokenCosts:
 
 
 def token_costs(plan: MeasuredPlan, runs: pd.DataFrame) -> list[TokenCosts]:
-    """One entry for each set of experiments of the plan that differ in nothing but lengths; single ones have none.
+    """One entry per set of experiments of the plan that differ only in lengths. Single experiments have none.
 
     In each replicate, the energy per request of every full window and of every prefill-only window (one output token)
     is fitted by least squares of relative errors to E = a + b·prompt tokens + c·output tokens. A replicate is a fresh
     process, so the interval is Student's t over the replicates' coefficients, not over the windows of one process.
     """
-    found = []
+    costs = []
     groups = _alike(plan)
-    wanted = {name for names in groups for name in names}
-    of_one: dict[str, list[Mapping[Hashable, Any]]] = {}
-    for run in runs[runs["experiment_id"].isin(wanted) & (runs["status"] == "ok")][_COLUMNS].to_dict("records"):
-        of_one.setdefault(str(run["experiment_id"]), []).append(run)
+    members = {name for names in groups for name in names}
+    by_experiment: dict[str, list[Mapping[Hashable, Any]]] = {}
+    for run in runs[runs["experiment_id"].isin(members) & (runs["status"] == "ok")][_COLUMNS].to_dict("records"):
+        by_experiment.setdefault(str(run["experiment_id"]), []).append(run)
     for names in groups:
-        chosen = [run for name in names for run in of_one.get(name, [])]
-        found.append(_fit(str(plan.experiments[names[0]].setup_id), names, chosen, plan.nominal_level))
-    return found
+        chosen = [run for name in names for run in by_experiment.get(name, [])]
+        costs.append(_fit(str(plan.experiments[names[0]].setup_id), names, chosen, plan.nominal_level))
+    return costs
 
 
 def write_token_costs(costs: Sequence[TokenCosts], path: Path) -> None:
-    """One row a set of experiments; joules, empty where unknown, with the reason. Only a head where nothing varies."""
+    """One row per set of experiments, in joules. Empty where unknown, with the reason. No rows where nothing varies."""
     columns = ["setup_id", "experiments", "energy_source"]
     columns += [f"energy_per_{what}_j_{part}" for what in _COEFFICIENTS for part in ("mean", "ci95_low", "ci95_high")]
     columns += ["replicates", "largest_miss", "linear", "reason"]
     rows = [
         {
-            "setup_id": found.setup_id,
-            "experiments": " ".join(found.experiments),
-            "energy_source": found.source,
+            "setup_id": cost.setup_id,
+            "experiments": " ".join(cost.experiments),
+            "energy_source": cost.source,
             **{
                 f"energy_per_{what}_j_{part}": value
                 for what, coefficient in zip(
-                    _COEFFICIENTS, (found.prompt_token_j, found.output_token_j, found.request_j), strict=True
+                    _COEFFICIENTS, (cost.prompt_token_j, cost.output_token_j, cost.request_j), strict=True
                 )
                 for part, value in (
                     ("mean", coefficient.mean),
@@ -86,12 +86,12 @@ def write_token_costs(costs: Sequence[TokenCosts], path: Path) -> None:
                     ("ci95_high", coefficient.high),
                 )
             },
-            "replicates": found.output_token_j.n,
-            "largest_miss": found.largest_miss,
-            "linear": None if found.reason else found.linear,
-            "reason": found.reason,
+            "replicates": cost.output_token_j.n,
+            "largest_miss": cost.largest_miss,
+            "linear": None if cost.reason else cost.linear,
+            "reason": cost.reason,
         }
-        for found in costs
+        for cost in costs
     ]
     pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
 
@@ -119,7 +119,7 @@ def _fit(setup_id: str, names: tuple[str, ...], runs: Sequence[Mapping[Hashable,
     for replicate in sorted({run["replicate"] for run in runs}):
         rows = np.array([row for run in runs if run["replicate"] == replicate for row in _rows(run)])
         if len(rows) < 3 or np.linalg.matrix_rank(_design(rows)) < 3:
-            return none("lengths of prompts and of outputs do not both vary, so their costs can't be told apart")
+            return none("lengths of prompts and of outputs do not both vary, so their costs cannot be separated")
         # Errors of a meter are shares of the energy, so each window counts by its relative distance.
         coefficients, *_ = np.linalg.lstsq(_design(rows) / rows[:, 2:], np.ones(len(rows)), rcond=None)
         fits.append(coefficients)
@@ -129,7 +129,7 @@ def _fit(setup_id: str, names: tuple[str, ...], runs: Sequence[Mapping[Hashable,
 
 
 def _rows(run: Mapping[Hashable, Any]) -> Iterable[tuple[float, float, float]]:
-    """(prompt tokens, output tokens, joules) a request: the full window, and the prefill-only one."""
+    """(prompt tokens, output tokens, joules) per request: of the full window, and of the prefill-only one."""
     prompt_tokens = run["input_tokens"] / run["requests"]
     if not pd.isna(run["energy_per_request_j"]):
         yield prompt_tokens, run["output_tokens"] / run["requests"], run["energy_per_request_j"]

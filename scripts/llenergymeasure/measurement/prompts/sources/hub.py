@@ -54,7 +54,7 @@ def fetch_hub_file(name: str, revision: str, path: str) -> Path:
     except RemoteEntryNotFoundError as error:
         raise PromptError(f"{where} has no file {path}; check dataset.path") from error
     except LocalEntryNotFoundError as error:
-        raise PromptError(f"{path} of {where} is not in the local cache and the hub can't be reached") from error
+        raise PromptError(f"{path} of {where} is not in the local cache and the hub cannot be reached") from error
     except (HTTPError, OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
-        raise PromptError(f"{path} of {where} can't be downloaded ({type(error).__name__}: {reason})") from error
+        raise PromptError(f"{path} of {where} cannot be downloaded ({type(error).__name__}: {reason})") from error

@@ -32,7 +32,7 @@ def first_rows(path: Path, label: str, column: str, n: int, *, kind: str) -> Tex
     except UnicodeDecodeError as error:
         raise PromptError(f"{label} is not UTF-8 text ({error.reason} at byte {error.start})") from error
     except OSError as error:
-        raise PromptError(f"{label} can't be read ({error.strerror or error})") from error
+        raise PromptError(f"{label} cannot be read ({error.strerror or error})") from error
     for where, value in values:
         if not isinstance(value, str):
             raise PromptError(f"{label}, {where}: column {column!r} holds {_describe_value(value)}, not text")

@@ -11,7 +11,7 @@ import pandas as pd
 from llenergymeasure.results.report.experiments import Experiment
 from llenergymeasure.results.report.formatting import Scale
 from llenergymeasure.results.report.tables.cells import FigureRow, Head, estimate_cell
-from llenergymeasure.results.tables.costs import FIGURES, estimate_of
+from llenergymeasure.results.tables.costs import FIGURES, cost_estimate
 
 # Figure → head, unit (the study's currency where empty), and how it is computed.
 _TITLES = {
@@ -54,7 +54,7 @@ def cost_table(costs: pd.DataFrame, ranked: Sequence[Experiment], numbers: Mappi
                 experiment,
                 [
                     estimate_cell(
-                        estimate_of(rows[experiment.experiment_id], figure),
+                        cost_estimate(rows[experiment.experiment_id], figure),
                         Scale(1.0, units[figure]),
                         "the energy is unknown",
                         experiment.estimated and figure != "machine_price",

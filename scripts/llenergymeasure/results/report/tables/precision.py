@@ -14,7 +14,7 @@ from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.report.experiments import ENERGY, Experiment
 from llenergymeasure.results.report.formatting import percent, significant
 from llenergymeasure.results.report.tables.cells import Cell, FigureRow, Head, unknown_cell
-from llenergymeasure.results.statistics.analysis import analysis_of, reference_of
+from llenergymeasure.results.statistics.analysis import analyse_metric, measured_reference
 from llenergymeasure.results.statistics.estimates import Ratio
 from llenergymeasure.results.statistics.power import POWER, WANTED, detectable
 from llenergymeasure.results.statistics.ratios import RATIO_METRICS
@@ -86,9 +86,9 @@ def ratio_table(
 def describe_detectable(plan: MeasuredPlan, runs: pd.DataFrame, sources: Sequence[str | None]) -> list[str]:
     """One sentence per source of energy and kind of comparison: which differences a study like this one detects."""
     sentences = []
-    reference = reference_of(plan)
+    reference = measured_reference(plan)
     for source in sources:
-        analysis = analysis_of(runs, ENERGY, source, plan.nominal_level)
+        analysis = analyse_metric(runs, ENERGY, source, plan.nominal_level)
         names = list(analysis.values)
         if reference in names:
             others = [name for name in names if name != reference]

@@ -1,4 +1,4 @@
-"""What the validate job found is told again, of the same plan only."""
+"""The problems that the validate job found are printed again, for the same plan only."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def test_each_problem_has_its_count(tmp_path: Path) -> None:
     assert problem.render() == "decoder.top_p: is ignored (2 of 5 experiments); remove it [library-ignores]"
 
 
-def test_what_was_found_in_another_plan_says_nothing(tmp_path: Path) -> None:
+def test_problems_of_another_plan_are_not_repeated(tmp_path: Path) -> None:
     assert previous_problems(tmp_path / "validation.json", "d", 5) == []
     assert previous_problems(record(tmp_path), "e", 5) == []
 
 
 @pytest.mark.parametrize("problems", [None, [3], [{"severity": "warning"}], [{**FOUND, "colour": "red"}]])
-def test_a_damaged_record_is_no_mistake_of_the_study(tmp_path: Path, problems: object) -> None:
+def test_a_damaged_record_is_not_a_mistake_of_the_study(tmp_path: Path, problems: object) -> None:
     assert previous_problems(record(tmp_path, problems=problems), "d", 5) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llenergymeasure.pipeline.run_limits import OUTCOMES, RUN, Guard, StudyStopped, begin_run
+from llenergymeasure.pipeline.run_limits import OUTCOMES, RUN, RunLimits, StudyStopped, begin_run
 from llenergymeasure.records.plan import Protocol
 
 FAILURE = {"stage": "load", "class": "ImportError", "reason": "no kernel", "log": "results/s/logs/x.log"}
@@ -16,20 +16,20 @@ FAILURE = {"stage": "load", "class": "ImportError", "reason": "no kernel", "log"
 
 def test_time_counts_from_the_beginning_of_the_call(tmp_path: Path) -> None:
     begin_run(tmp_path)
-    guard = Guard(tmp_path, timeout_s=100.0, most_failures=None)
-    guard.check_time()
+    limits = RunLimits(tmp_path, timeout_s=100.0, most_failures=None)
+    limits.check_time()
     started = json.loads((tmp_path / RUN).read_text(encoding="utf-8"))["started_unix_s"]
     (tmp_path / RUN).write_text(json.dumps({"started_unix_s": started - 101}), encoding="utf-8")
-    with pytest.raises(StudyStopped, match=r"study_timeout_s: 100 s are over.*next call goes on") as stopped:
-        guard.check_time()
+    with pytest.raises(StudyStopped, match=r"study_timeout_s: 100 s are over.*next call continues") as stopped:
+        limits.check_time()
     assert "\n" not in str(stopped.value)
     begin_run(tmp_path)
-    guard.check_time()
+    limits.check_time()
 
 
 def test_failures_count_in_a_row_whichever_job_met_them(tmp_path: Path) -> None:
     begin_run(tmp_path)
-    one, other = (Guard(tmp_path, timeout_s=None, most_failures=3) for _ in range(2))
+    one, other = (RunLimits(tmp_path, timeout_s=None, most_failures=3) for _ in range(2))
     one.note("a", FAILURE)
     other.note("b", FAILURE)
     one.note("c", None)
@@ -46,18 +46,18 @@ def test_failures_count_in_a_row_whichever_job_met_them(tmp_path: Path) -> None:
 
 
 def test_without_the_settings_nothing_is_counted(tmp_path: Path) -> None:
-    guard = Guard.of(tmp_path, Protocol())
+    limits = RunLimits.of(tmp_path, Protocol())
     for name in "abc":
-        guard.note(name, FAILURE)
-    guard.check_time()
-    guard.check_failures()
+        limits.note(name, FAILURE)
+    limits.check_time()
+    limits.check_failures()
     assert not (tmp_path / OUTCOMES).exists()
 
 
 def test_jobs_side_by_side_do_not_cut_each_others_lines(tmp_path: Path) -> None:
     begin_run(tmp_path)
-    guard = Guard(tmp_path, timeout_s=None, most_failures=10_000)
-    threads = [threading.Thread(target=lambda: [guard.note("x" * 500, FAILURE) for _ in range(50)]) for _ in range(4)]
+    limits = RunLimits(tmp_path, timeout_s=None, most_failures=10_000)
+    threads = [threading.Thread(target=lambda: [limits.note("x" * 500, FAILURE) for _ in range(50)]) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -68,8 +68,8 @@ def test_jobs_side_by_side_do_not_cut_each_others_lines(tmp_path: Path) -> None:
 
 def test_a_line_that_another_job_is_writing_is_not_read(tmp_path: Path) -> None:
     begin_run(tmp_path)
-    guard = Guard(tmp_path, timeout_s=None, most_failures=2)
-    guard.note("one", FAILURE)
+    limits = RunLimits(tmp_path, timeout_s=None, most_failures=2)
+    limits.note("one", FAILURE)
     with (tmp_path / OUTCOMES).open("a", encoding="utf-8") as other:
         other.write('{"what": "half of')
-    guard.check_failures()
+    limits.check_failures()

@@ -52,7 +52,7 @@ list(sessions.read_sessions(SimpleNamespace(experiments=experiments, replicates=
 """
 
 
-def test_who_holds_a_lock_is_named_and_a_killed_holder_gives_it_back(tmp_path: Path) -> None:
+def test_the_holder_of_a_lock_is_named_and_a_killed_holder_releases_it(tmp_path: Path) -> None:
     lock = tmp_path / "s" / ".running.lock"
     command = [sys.executable, "-c", HOLD, str(lock)]
     with subprocess.Popen(
@@ -61,7 +61,8 @@ def test_who_holds_a_lock_is_named_and_a_killed_holder_gives_it_back(tmp_path: P
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
         with pytest.raises(AlreadyRunning) as refused:
             hold(lock, place=Path("results/s"))
-        assert str(refused.value).startswith("results/s is being worked on by another run ")
+        assert str(refused.value).startswith("another run (")
+        assert "is working on results/s; " in str(refused.value)
         assert f"process {holder.pid} on " in str(refused.value) and "SLURM job 77" in str(refused.value)
         holder.kill()
     hold(lock, place=Path("results/s"), patience_s=5)
