@@ -32,6 +32,7 @@ from llenergymeasure.processes.lifeline import end_with
 from llenergymeasure.records.plan import Plan, read_plan
 from llenergymeasure.records.storage.journal import Journal
 from llenergymeasure.records.storage.outputs import read_outputs
+from llenergymeasure.records.storage.parsing import read_object
 
 HANDOVER_S = 20.0
 
@@ -84,7 +85,7 @@ def setting_from_job(snakemake: Any, piece: Plan, placement: Placement) -> Setti
         plan=piece,
         snapshots={role: Path(path) for role, path in snakemake.input.items() if role in ROLES},
         quantized=next((Path(path) for role, path in snakemake.input.items() if role == "quantized"), None),
-        prompts=CheckedPrompts(read_json(snakemake.input.prompts)),
+        prompts=CheckedPrompts(read_object(Path(snakemake.input.prompts))),
         compile_cache=Path(compile_cache),
         min_window_s=piece.protocol.min_window_s,
         energy_resolution=piece.protocol.energy_resolution,
@@ -156,11 +157,6 @@ def load_title(snakemake: Any) -> str:
     index = indexed(snakemake)
     setup_id = snakemake.wildcards.setup_id
     return f"load · {list(index.setups).index(setup_id) + 1} of {len(index.setups)} · {index.setups[setup_id].label}"
-
-
-def read_json(path: str) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    return record
 
 
 def reference_outputs(snakemake: Any) -> list[dict[str, Any]]:

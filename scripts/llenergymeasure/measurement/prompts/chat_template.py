@@ -9,7 +9,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from llenergymeasure.measurement.prompts.errors import NotRendered, PromptError, first_line
+from llenergymeasure.config.problems.text import first_line
+from llenergymeasure.measurement.prompts.errors import NotRendered, PromptError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from llenergymeasure.measurement.prompts.errors import NotRendered, PromptError, first_line
+from llenergymeasure.config.problems.text import first_line
+from llenergymeasure.measurement.prompts.errors import NotRendered, PromptError
 from llenergymeasure.measurement.prompts.prompt_set import Prompt, make_prompt
 from llenergymeasure.measurement.prompts.sources.source import Texts
 

@@ -20,8 +20,3 @@ def name_choices(word: str, known: Collection[str]) -> str:
     near = nearest(word, sorted(known))
     names = f"there are: {', '.join(sorted(known) if isinstance(known, set) else known)}"
     return f"did you mean {near!r}? ({names})" if near else names
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an exception's text, or its class where it has none."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,14 @@ from llenergymeasure.records.interim import InterimAnalysis
 from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.plan import Plan, PlanError
 from llenergymeasure.records.setup import LoadRecord
-from llenergymeasure.records.storage.parsing import AnyRecord, BrokenRecord, OtherSchema, parse, read_record
+from llenergymeasure.records.storage.parsing import (
+    AnyRecord,
+    BrokenRecord,
+    OtherSchema,
+    parse,
+    read_object,
+    read_record,
+)
 from llenergymeasure.results.reading.compact import CompactRecord, Keeper
 from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
@@ -180,14 +186,11 @@ def read_file(kind: type[AnyRecord], path: Path) -> AnyRecord:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object that has no record type."""
+    """A JSON object of no kind of ours. ResultsError where it can't be used."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"{path} is not whole ({error}); delete it and run again") from error
-    if not isinstance(record, dict):
-        raise ResultsError(f"{path} does not hold a record; delete it and run again")
-    return record
+        return read_object(path)
+    except BrokenRecord as error:
+        raise _unusable(error, "delete it and run again") from error
 
 
 def _lines(path: Path) -> Iterator[tuple[int, MeasurementRecord]]:

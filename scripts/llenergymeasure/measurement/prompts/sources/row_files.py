@@ -11,7 +11,8 @@ from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from llenergymeasure.measurement.prompts.errors import PromptError, first_line, name_choices
+from llenergymeasure.config.problems.text import first_line
+from llenergymeasure.measurement.prompts.errors import PromptError, name_choices
 from llenergymeasure.measurement.prompts.sources.source import Texts
 
 Rows = Iterator[tuple[str, Any]]
