@@ -1,7 +1,7 @@
 """Claim: 10,000 experiments × 3 replicates × 100 requests (3 million rows) are aggregated in 30 s and 2 GiB.
 
-The lines are as long as real ones (34 KB: ledger, evidence and budgets of every figure), 16 output tokens a request.
-The ratio is the time against reading the same bytes with nothing done to them.
+The lines are as long as real ones (34 KB: ledger, evidence and budgets of every figure), 16 output tokens per request.
+The ratio compares the time with that of only reading the same bytes.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def main() -> bool:
 
 
 def _write(root: Path) -> int:
-    """The study's folder; how many bytes its lines have. Figures differ from run to run, all else is repeated."""
+    """Write the study's folder; returns the bytes of its lines. Figures differ between runs, the rest is repeated."""
     folder = study_folder(
         root,
         matrix={

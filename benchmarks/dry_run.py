@@ -1,11 +1,12 @@
 """Claim: `snakemake -n` on 10,000 experiments of 500 setups takes at most 2 times a bare graph with the same jobs.
 
-And at most 1.5 times its memory, and at most 12 times what 1,000 experiments take. The bare graph (bare_graph.smk) has
-the same rules and files with nothing computed while it is read. Both ways of sharing processes are tried: a session a
-load (2,500 jobs), and each experiment alone in its process (20,500 jobs, the most that 10,000 experiments can make).
+It also takes at most 1.5 times the bare graph's memory, and at most 12 times the time of 1,000 experiments. The bare
+graph (bare_graph.smk) has the same rules and files, and nothing is computed while it is read. Both ways of sharing
+processes are tried: one session per setup (2,500 jobs), and each experiment alone in its process (20,500 jobs, the most
+that 10,000 experiments can make).
 
-Processor time is compared: a dry run is one process that computes and waits for nothing, so that it is what a clock
-shows on a machine with nothing else to do, and on one with much to do as well. Median over alternated pairs.
+The benchmark compares processor time: a dry run is one process that computes and waits for nothing, so on an idle
+machine a clock shows the same, and load does not change the figure. The result is the median over alternated pairs.
 """
 
 from __future__ import annotations
@@ -65,14 +66,14 @@ def _compare(study: Study) -> bool:
             "pipeline": _pipeline(study, 500, Path(folder, "pipeline")),
             "bare": _bare(study, 500, Path(folder, "bare")),
         }
-        found: dict[str, list[Cost]] = {name: [] for name in commands}
+        costs: dict[str, list[Cost]] = {name: [] for name in commands}
         for pair in range(study.pairs):
             for name in sorted(commands, reverse=bool(pair % 2)):
-                found[name].append(_dry_run(commands[name]))
-    ratio = _median_ratio(found, lambda cost: cost.processor_s)
-    memory = _median_ratio(found, lambda cost: cost.peak_bytes)
-    ours, bare = found["pipeline"][-1], found["bare"][-1]
-    growth = statistics.median(cost.processor_s for cost in found["pipeline"]) / small.processor_s
+                costs[name].append(_dry_run(commands[name]))
+    ratio = _median_ratio(costs, lambda cost: cost.processor_s)
+    memory = _median_ratio(costs, lambda cost: cost.peak_bytes)
+    ours, bare = costs["pipeline"][-1], costs["bare"][-1]
+    growth = statistics.median(cost.processor_s for cost in costs["pipeline"]) / small.processor_s
     print(
         f"dry_run: 10,000 experiments of 500 setups, isolation: {study.isolation}, {study.pairs} pairs: "
         f"{ours.processor_s:.1f} s / bare graph {bare.processor_s:.1f} s, ratio {ratio:.2f} (limit {LIMIT:g}); "
@@ -83,8 +84,8 @@ def _compare(study: Study) -> bool:
     return ratio <= LIMIT and memory <= LIMIT_MEMORY and growth <= LIMIT_GROWTH
 
 
-def _median_ratio(found: dict[str, list[Cost]], figure: Callable[[Cost], float]) -> float:
-    pairs = zip(found["pipeline"], found["bare"], strict=True)
+def _median_ratio(costs: dict[str, list[Cost]], figure: Callable[[Cost], float]) -> float:
+    pairs = zip(costs["pipeline"], costs["bare"], strict=True)
     return statistics.median(figure(ours) / figure(bare) for ours, bare in pairs)
 
 

@@ -2,25 +2,26 @@
 
 200 random power traces in the likeness of language-model serving (tests/energy/power_traces.py describes the family
 and was written before any result was seen), windows of 5 to 60 s, update periods of 20 and 100 ms, a sensor that sees
-25 % of the time, 1 % of noise a period, a gain error of ±5 % spread evenly over the traces; driver calls of 0.02, 2 and
-5 ms, and a counter that publishes 0, 50 and 100 ms late; the real meter, sampling loop and binding over the simulated
-library, on a virtual clock. The same work runs around each window, as it does around measured windows. Limits, over
-all of these:
+25 % of the time, 1 % of noise per period, a gain error of ±5 % spread evenly over the traces; driver calls of 0.02, 2
+and 5 ms, and a counter that publishes 0, 50 and 100 ms late; the real meter, sampling loop and binding over the
+simulated library, on a virtual clock. The same work runs around each window, as it does around measured windows.
+Limits, over all of these:
 
 - error without the gain: at most 0.5 % in the median, 1 % at the 95th percentile;
-- the stated 95 % interval covers the truth in 93 to 97 % of the windows, with the gain and without it. With the gain
-  that is hardly a test, because the budget says ±5 % and the boards' gains are spread evenly over ±5 %; what the
-  interval holds without the gain is worked out from each window's own readings.
+- the stated 95 % interval covers the true value in 93 to 97 % of the windows, with the gain and without it. With the
+  gain that is hardly a test, because the budget says ±5 % and the boards' gains are spread evenly over ±5 %; the
+  interval without the gain is computed from each window's own readings.
 
 The simulated boards above tick like clockwork and see the first quarter of each period, which the budget takes for
 granted. The rows of other boards do not: their ticks come irregularly, they look elsewhere, or less often, they answer
 after 10 ms, or fail now and then. Other windows, such as those of a setup, have no such work around them, so that power
-steps at their edges. There the interval may be wide, but must not be too narrow: it has to cover the truth in 90 % of
-200 windows without the gain.
+steps at their edges. There the interval may be wide, but must not be too narrow: it must cover the true value in 90 %
+of 200 windows without the gain.
 
-Beside it, on the same traces at another phase of the ticks: plain polling of the (1 s averaged) power every 100 ms, and
-the plain difference of the counter; and our windows on boards without a counter. The rows `sees all` are of a sensor
-that misses nothing and has no noise: what is left there is the error of the edges, the rest is the sensor's.
+For comparison, on the same traces at another phase of the ticks: plain polling of the (1 s averaged) power every
+100 ms, and the plain difference of the counter; and our windows on boards without a counter. The rows `sees all` use a
+sensor that misses nothing and has no noise: their error is that of the edges, the rest of the other rows' error is the
+sensor's.
 """
 
 from __future__ import annotations
@@ -70,9 +71,9 @@ def main() -> bool:
         def measured(traces: int, *ways: str, **board: Any) -> list[Row]:
             return measure_all(folder, range(traces), PERIODS_S, ways, **{**QUICK, **board})
 
-        print(f"energy_accuracy: {TRACES} traces, errors in % of the truth, the sensor's gain taken out", flush=True)
+        print(f"energy_accuracy: {TRACES} traces, errors in % of the true value, without the sensor's gain", flush=True)
         claimed = [
-            _row_of(f"calls of {latency_s * 1e3:g} ms, lag of {lag_s * 1e3:g} ms", rows)
+            _print_row(f"calls of {latency_s * 1e3:g} ms, lag of {lag_s * 1e3:g} ms", rows)
             for latency_s in LATENCIES_S
             for lag_s in LAGS_S
             for rows in [measured(TRACES, "counter", latency_s=latency_s, lag_s=lag_s, naive=lag_s == 0)]
@@ -84,7 +85,7 @@ def main() -> bool:
             measured(TRACES, "average"),
             measured(TRACES, "instant"),
         )
-        others = [_row_of(words, measured(OTHER_TRACES, "counter", **board)) for words, board in OTHERS.items()]
+        others = [_print_row(words, measured(OTHER_TRACES, "counter", **board)) for words, board in OTHERS.items()]
     unknown = [row for row in [*counter, *chain.from_iterable(others)] if row.energy_j is None]
     for row in unknown:
         print(f"  no figure: trace {row.seed}, {row.way}, ticks of {row.period_s} s: {row.reason}")
@@ -106,8 +107,8 @@ def main() -> bool:
     )
 
 
-def _row_of(words: str, rows: list[Row]) -> list[Row]:
-    """Print what windows of one kind gave, and give them back."""
+def _print_row(words: str, rows: list[Row]) -> list[Row]:
+    """Print the errors of one kind of windows, and return the windows."""
     cells = ""
     for period_s in PERIODS_S:
         of = [row for row in rows if row.period_s == period_s]
@@ -121,7 +122,7 @@ def _row_of(words: str, rows: list[Row]) -> list[Row]:
 
 
 def _print_ways(counter: list[Row], ideal: list[Row], average: list[Row], instant: list[Row]) -> None:
-    """The error of other ways, on the same traces, beside that of ours."""
+    """Print the errors of other ways, on the same traces, beside those of our windows."""
     print(f"  {'':44}{'20 ms':^22}{'100 ms':^22}")
     print(f"  {'':44}{'median':>8}{'95th':>7}{'ratio':>7}{'median':>8}{'95th':>7}{'ratio':>7}")
     table: list[tuple[str, Sequence[Row], Callable[[Row], float | None]]] = [
@@ -155,8 +156,8 @@ def ours(row: Row) -> float | None:
 
 def _errors(rows: Sequence[Row], energy_j: Callable[[Row], float | None]) -> list[float]:
     """Relative errors without the gain of the board's sensor."""
-    found = [(energy_j(row), row) for row in rows]
-    return [abs(energy / row.gain / row.truth_j - 1) for energy, row in found if energy is not None]
+    energies = [(energy_j(row), row) for row in rows]
+    return [abs(energy / row.gain / row.truth_j - 1) for energy, row in energies if energy is not None]
 
 
 def _quantiles(errors: Sequence[float]) -> tuple[float, float]:

@@ -2,8 +2,8 @@
 
 The two are alternated in one process, in pairs with the order swapped each time, so that drift hits both alike;
 the figure is the median of the pairwise ratios, with a bootstrap interval. Passes are short (one prompt, few
-tokens) and there are many pairs: what comes and goes on a shared machine is longer than a pair. One thread, so that
-the two don't differ by how the scheduler placed them.
+tokens) and there are many pairs: disturbances of a shared machine last longer than a pair. Both use one thread, so that
+the scheduler's placement makes no difference.
 """
 
 from __future__ import annotations

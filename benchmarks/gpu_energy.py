@@ -1,10 +1,11 @@
 """Claims on a CUDA device: windows on counter ticks repeat better than naive ones, and J/token repeats within 1 %.
 
-Windows of 1, 3 and 10 s of one steady load, six each, energy over seconds three ways: our window, the same counter read
-without regard for its ticks, and NVML's power polled every 100 ms. For each way the mean watts by length, how they
-vary, and the intercept of energy over length: the time by which its windows are too long or too short. Then five
-replicates of an experiment on a random-weight model of a billion parameters. Takes about 10 minutes: 5 for the windows,
-5 for the replicates. Without a device there is nothing to claim.
+Six windows each of 1, 3 and 10 s of one steady load are measured in three ways: our window, the same counter read
+without regard for its ticks, and NVML's power polled every 100 ms. For each way the benchmark prints the mean watts by
+length, how they vary, and the intercept of energy over length: the time by which its windows are too long or too short.
+Then it measures five replicates of an experiment on a random-weight model of a billion parameters.
+
+Takes about 10 minutes: 5 for the windows, 5 for the replicates. Without a CUDA device it claims nothing.
 """
 
 from __future__ import annotations
@@ -53,12 +54,12 @@ def main() -> bool:
     import torch
 
     if not torch.cuda.is_available():
-        print("gpu_energy: no CUDA device here, nothing to claim")
+        print("gpu_energy: there is no CUDA device here, so nothing is claimed")
         return True
-    return _table_of_windows() & _repeatability()
+    return _print_windows() & _repeatability()
 
 
-def _table_of_windows() -> bool:
+def _print_windows() -> bool:
     import pynvml
     import torch
 
@@ -82,12 +83,12 @@ def _table_of_windows() -> bool:
     def ours(seconds: float) -> Measured:
         with meters.window("generate", torch.cuda.synchronize) as window:
             load(seconds)
-        found = primary_energy(window.entries, "generate")
-        assert found.energy_j is not None, found.reason
+        energy = primary_energy(window.entries, "generate")
+        assert energy.energy_j is not None, energy.reason
         for entry in window.entries:
             if entry.cross_check is not None:
                 checks.append(entry.cross_check["ratio"])
-        return window.duration_s, found.energy_j
+        return window.duration_s, energy.energy_j
 
     def unaligned(seconds: float) -> Measured:
         begun_s, before = time.perf_counter(), pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
@@ -120,32 +121,32 @@ def _table_of_windows() -> bool:
 
 
 def measure(ways: Mapping[str, Callable[[float], Measured]]) -> dict[str, list[list[Measured]]]:
-    """By way, per length its windows; the ways take turns, so that none has the warmer board."""
-    found: dict[str, list[list[Measured]]] = {name: [[] for _ in LENGTHS_S] for name in ways}
+    """Windows by way and length; the ways take turns, so that none has the warmer board."""
+    windows: dict[str, list[list[Measured]]] = {name: [[] for _ in LENGTHS_S] for name in ways}
     for place, seconds in enumerate(LENGTHS_S):
         for _ in range(WINDOWS):
             for name, way in ways.items():
-                found[name][place].append(way(seconds))
-    return found
+                windows[name][place].append(way(seconds))
+    return windows
 
 
-def print_table(found: Mapping[str, Sequence[Sequence[Measured]]]) -> bool:
+def print_table(by_way: Mapping[str, Sequence[Sequence[Measured]]]) -> bool:
     """Mean watts and their coefficient of variation by length, and the intercept; whether the first way varies less
     than the second at every length."""
-    from benchmarks.gpu.probes.window_lengths import line_of
+    from benchmarks.gpu.probes.window_lengths import fit_line
 
     spreads = []
     print("mean watts (coefficient of variation) by length; intercept of energy over length ± its standard error")
-    for name, by_length in found.items():
+    for name, by_length in by_way.items():
         watts = [[joules / seconds for seconds, joules in windows] for windows in by_length]
-        spreads.append([statistics.stdev(each) / statistics.fmean(each) for each in watts])
+        spreads.append([statistics.stdev(powers) / statistics.fmean(powers) for powers in watts])
         rows: list[dict[str, Any]] = [
             {"seconds": seconds, "joules": joules} for windows in by_length for seconds, joules in windows
         ]
-        line = line_of(rows, drift=False)  # the ways take turns
+        line = fit_line(rows, drift=False)  # the ways take turns
         cells = [
-            f"{length:g} s: {statistics.fmean(each):.2f} W ({spread:.3%})"
-            for length, each, spread in zip(LENGTHS_S, watts, spreads[-1], strict=True)
+            f"{length:g} s: {statistics.fmean(powers):.2f} W ({spread:.3%})"
+            for length, powers, spread in zip(LENGTHS_S, watts, spreads[-1], strict=True)
         ]
         intercept = f"{line['intercept_s']:+.4f} ± {line['intercept_standard_error_s']:.4f} s"
         print(f"{name:20s} {'   '.join(cells)}   intercept {line['intercept_j']:+.3f} J = {intercept}")

@@ -1,14 +1,15 @@
 """Claim: sampling and watching make a busy process at most 1 % slower.
 
 A fixed amount of processor-bound Python work, as a host-bound decode loop is, runs inside a window of the meters and
-outside of any, alternated in pairs with the order swapped each time; two simulated boards whose driver takes 2 ms a
+outside of any, alternated in pairs with the order swapped each time; two simulated boards whose driver takes 2 ms per
 call, the default power interval, the real binding and sampler process. Only the work is timed, in one window per pair
 and after the counters' polling at its start: opening and closing a window take their time by intent. Python work is the
 hardest case: a sampler in the same process would want the same lock. The figure is the median of the pairwise ratios,
-with a bootstrap interval; work is short and there are many pairs, because what comes and goes on a shared machine is
-longer than a pair. Beside it, what other programs do not disturb: the same ratio of the time without that in which the
-work was ready and waited for a core (/proc/thread-self/schedstat), which holds all that a sampler does to it but for
-taking its core; and how much of a core the sampler's process took, which a machine with a core to spare does not feel.
+with a bootstrap interval; work is short and there are many pairs, because disturbances of a shared machine last longer
+than a pair. Two further figures are independent of other programs. One is the same ratio without the time in which the
+work was ready and waited for a core (/proc/thread-self/schedstat): it includes every effect of the sampler except
+taking the work's core. The other is the share of a core that the sampler's process took, which costs nothing on a
+machine with a core to spare.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def _measure() -> None:
     from llenergymeasure.energy.sampling.loop import EDGE_S
 
     meters = open_meters(EnergyConfig.model_construct(meters=["nvml"]))
-    rounds = _rounds_of(WORK_S)
+    rounds = _rounds_for(WORK_S)
     ratios, alone, samples, sampler_s, metered_s = [], [], 0, 0.0, 0.0
     for pair in range(PAIRS):
         seconds: dict[bool, tuple[float, float]] = {}
@@ -103,7 +104,7 @@ def _sampler_s() -> float:
 
 
 def _work(rounds: int) -> tuple[float, float]:
-    """How many seconds it took, and how many of them without those it was ready and waited for a core."""
+    """Seconds that the work took, and the same without the time in which it was ready and waited for a core."""
     start_s, waited_s = time.perf_counter(), _waited_s()
     total = 0
     for i in range(rounds):
@@ -116,7 +117,7 @@ def _waited_s() -> float:
     return int(Path("/proc/thread-self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
 
 
-def _rounds_of(seconds: float) -> int:
+def _rounds_for(seconds: float) -> int:
     return int(seconds / _work(2_000_000)[1] * 2_000_000)
 
 

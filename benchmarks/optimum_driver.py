@@ -1,8 +1,8 @@
 """Runs optimum-benchmark, inside its own environment: `python optimum_driver.py LAUNCHER`.
 
 A line of standard input is one experiment, in JSON: model, attn_implementation, batch_size, sequence_length,
-new_tokens, calls. A line of standard output that begins with RESULT is its answer: seconds each measured `generate`
-took, seconds from handing the experiment over to having its report.
+new_tokens, calls. A line of standard output that begins with RESULT is its answer: the seconds of each measured
+`generate`, and the seconds from handing the experiment over to receiving its report.
 """
 
 from __future__ import annotations

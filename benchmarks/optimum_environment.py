@@ -38,19 +38,19 @@ def environment() -> Path:
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         done = subprocess.run([*pip, "-r", str(PINS)], capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise SystemExit(f"optimum-benchmark can't be installed: {done.stderr.strip().splitlines()[-1]}")
+            raise SystemExit(f"optimum-benchmark cannot be installed: {done.stderr.strip().splitlines()[-1]}")
         complete.touch()
     return python
 
 
 def versions(python: Path) -> str:
-    """Of the packages that decide the figures, as installed there."""
+    """Versions of the packages that decide the figures, as installed there."""
     command = [str(python), "-c", VERSIONS, *PACKAGES]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 class Driver:
-    """A process of optimum-benchmark that is handed experiments one by one."""
+    """A process of optimum-benchmark that takes experiments one by one."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process

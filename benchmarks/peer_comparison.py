@@ -12,8 +12,8 @@ its calibration decides how many calls a window holds; optimum-benchmark is then
 them twice, once for latency and once for energy, and once more for memory; ours makes them once and warms up for the
 calibration and again for the measurement.
 
-Tokens/s: one experiment after the other by both, in turn, each in processes that are there already and with nothing
-beside them. Output tokens over the seconds that the `generate` calls took, by each tool's own stamps around them:
+Tokens/s: both tools run one experiment after the other, in turn, in processes that have started already and with no
+other load. The figure is output tokens over the seconds of the `generate` calls, by each tool's own time stamps:
 optimum-benchmark's throughput of `generate` divides the decoded tokens and calls them samples, and its list of
 per-token times is never cleared.
 """
@@ -55,10 +55,10 @@ print(ids.tolist(), model.generate(ids, max_new_tokens=8, do_sample=False).tolis
 
 def main() -> bool:
     python, model = environment(), small_model()
-    seen = {name: _greedy(binary, model) for name, binary in (("ours", Path(sys.executable)), ("theirs", python))}
-    if seen["ours"] != seen["theirs"]:
-        raise SystemExit(f"the two environments make something else of one model: {seen}")
-    threads = seen["ours"].rsplit(" ", 1)[1]
+    outputs = {name: _greedy(binary, model) for name, binary in (("ours", Path(sys.executable)), ("theirs", python))}
+    if outputs["ours"] != outputs["theirs"]:
+        raise SystemExit(f"the two environments generate different outputs with the same model: {outputs}")
+    threads = outputs["ours"].rsplit(" ", 1)[1]
     print(
         f"peer_comparison: llenergymeasure on {versions(Path(sys.executable))}, beside {versions(python)}; "
         f"SmolLM2-135M float32, {' and '.join(KERNELS)} x batches of {', '.join(map(str, BATCH_SIZES))}, "
@@ -108,8 +108,8 @@ def _pipeline(model: Path, folder: Path) -> tuple[float, dict[tuple[str, int], i
         raise RuntimeError(done.stderr + done.stdout)
     records = [
         json.loads(line)
-        for found in folder.glob("results/peer/sessions/*/1/measurements.jsonl")
-        for line in found.read_text(encoding="utf-8").splitlines()
+        for lines in folder.glob("results/peer/sessions/*/1/measurements.jsonl")
+        for line in lines.read_text(encoding="utf-8").splitlines()
     ]
     calls = {
         (record["config"]["pytorch"]["attn_implementation"], record["config"]["pytorch"]["batch_size"]): record[
@@ -139,13 +139,13 @@ def _speed(python: Path, model: Path) -> bool:
         peer = stack.enter_context(driver(python, "inline", folder))
         ours = _Ours(model, folder, stack)
         for kernel, size in _settings():
-            found: dict[str, list[float]] = {"ours": [], "theirs": []}
+            speeds: dict[str, list[float]] = {"ours": [], "theirs": []}
             for turn in range(ROUNDS):
                 for who in ("ours", "theirs") if turn % 2 else ("theirs", "ours"):
                     seconds = ours.run(kernel, size) if who == "ours" else _theirs(peer, model, kernel, size)
-                    found[who].append(size * NEW_TOKENS * len(seconds) / math.fsum(seconds))
-            logs += [math.log(one / other) for one, other in zip(found["ours"], found["theirs"], strict=True)]
-            medians = {who: statistics.median(values) for who, values in found.items()}
+                    speeds[who].append(size * NEW_TOKENS * len(seconds) / math.fsum(seconds))
+            logs += [math.log(one / other) for one, other in zip(speeds["ours"], speeds["theirs"], strict=True)]
+            medians = {who: statistics.median(values) for who, values in speeds.items()}
             print(
                 f"  {kernel}, batches of {size}: {medians['ours']:.1f} tokens/s, "
                 f"optimum-benchmark inline {medians['theirs']:.1f}",
@@ -161,7 +161,7 @@ def _speed(python: Path, model: Path) -> bool:
 
 
 class _Ours:
-    """Workers with the model loaded, one a kernel, and what was calibrated for each setting."""
+    """Workers with the model loaded, one per kernel, and the calibration of each setting."""
 
     def __init__(self, model: Path, folder: Path, stack: ExitStack) -> None:
         from llenergymeasure.config import ExperimentConfig

@@ -1,16 +1,17 @@
-"""Claims: what the pipeline adds to loading, warming up and measuring is at most 0.2 s an experiment and 1.3 times a
-bare script's import and load a process; Snakemake and the manager take at most 2 % of a core while a window is open.
+"""Claims: beside loading, warming up and measuring, the pipeline takes at most 0.2 s per experiment; starting a process
+takes at most 1.3 times a bare script's import and load; Snakemake and the manager take at most 2 % of a core while a
+window is open.
 
 A process: from the manager's start of a worker until the model is loaded and described, with meters open, against a
 script that imports torch and transformers and calls `from_pretrained` for the same model and tokenizer; in turn,
 the median of the ratios. Idle windows are measurements and are switched off here.
 
-An experiment: in a study that Snakemake runs, the seconds from the begin of one experiment's warm-up to the next one's,
-by the stamps in the records, without the windows in between and the one pass after the warm-up. What is left: prompts,
-evidence, figures, the comparison of answers, the record on its way to the manager and to disk. And the same for the
-calibration: what the worker takes to answer without the passes it ran.
+An experiment: in a study that Snakemake runs, the seconds from the start of one experiment's warm-up to the next one's,
+by the stamps in the records, without the windows in between and the one pass after the warm-up. The rest is prompts,
+evidence, figures, the comparison of outputs, and the record on its way to the manager and to disk. The same is measured
+for the calibration: the worker's time to answer without the passes it ran.
 
-The processor: seconds that Snakemake and the measuring job's script have run, read twice a second, over the windows.
+The processor: processor seconds of Snakemake and the measuring job's script, read twice per second, over the windows.
 """
 
 from __future__ import annotations
@@ -59,9 +60,9 @@ def main() -> bool:
     worst_s = max(calibrating_s, measuring_s)
     print(
         f"pipeline_overhead: SmolLM2-135M float32 on {versions(Path(sys.executable))}\n"
-        f"  beside load, warm-up and measured passes {measuring_s:.3f} s an experiment measured and "
+        f"  beside load, warm-up and measured passes {measuring_s:.3f} s per experiment measured and "
         f"{calibrating_s:.3f} s calibrated (means of {len(BATCH_SIZES)}, limit {EXPERIMENT_LIMIT_S} s)\n"
-        f"  a process until its model is loaded / a bare script's import and load = {process:.2f} "
+        f"  one process until its model is loaded / a bare script's import and load = {process:.2f} "
         f"(median of {PAIRS} alternated pairs, limit {PROCESS_LIMIT})\n"
         f"  Snakemake and the manager take {cpu.share:.2%} of a core over {cpu.window_s:.0f} s of open windows "
         f"(limit {CPU_LIMIT:.0%}; {cpu.whole_run_s:.1f} s of processor in the whole run)",
@@ -71,7 +72,7 @@ def main() -> bool:
 
 
 def _process(model: Path) -> tuple[float, float]:
-    """Ratio of a worker's start to a bare script's, and seconds a calibration takes beside its passes."""
+    """Ratio of a worker's start to a bare script's, and the seconds of a calibration beside its passes."""
     from llenergymeasure.measurement.worker.manager import LoadOrder, Manager
 
     config = _config(model, 1, baseline=False)
@@ -112,9 +113,9 @@ def _calibrating_s(manager: Any, model: Path) -> float:
     for size in BATCH_SIZES:
         wanted = {"min_window_s": WINDOW_S, "energy_resolution": 0.01}
         start = time.monotonic()
-        found = manager.ask({"do": "warmup", "config": _config(model, size, baseline=False), **wanted})
+        warmup = manager.ask({"do": "warmup", "config": _config(model, size, baseline=False), **wanted})
         # Two prefill passes, whose length it takes from the second.
-        passes_s = sum(found["latencies_s"]) + 2 * found["prefill_pass_s"]
+        passes_s = sum(warmup["latencies_s"]) + 2 * warmup["prefill_pass_s"]
         beside.append(time.monotonic() - start - passes_s)
     return statistics.fmean(beside)
 
@@ -129,7 +130,7 @@ class Share:
 
 
 def _study(model: Path) -> tuple[float, Share]:
-    """Seconds an experiment takes beside its windows, and what the pipeline's own processes take while one is open."""
+    """Seconds per experiment beside its windows, and the pipeline's own processor time while a window is open."""
     with tempfile.TemporaryDirectory() as folder:
         study = {
             "study": "overhead",
@@ -145,8 +146,8 @@ def _study(model: Path) -> tuple[float, Share]:
             _, said = running.communicate()
         if running.returncode != 0:
             raise RuntimeError(said)
-        found = list(Path(folder).glob("results/overhead/sessions/*/1/measurements.jsonl"))
-        records = [json.loads(line) for line in found[0].read_text(encoding="utf-8").splitlines()]
+        paths = list(Path(folder).glob("results/overhead/sessions/*/1/measurements.jsonl"))
+        records = [json.loads(line) for line in paths[0].read_text(encoding="utf-8").splitlines()]
     if any(record["status"] == "failed" for record in records):
         raise RuntimeError(f"not every experiment was measured: {[record['failure'] for record in records]}")
     windows = _windows(records)

@@ -1,10 +1,10 @@
-"""Claim: a study that stops by itself has intervals that hold the truth in 95 % of 1,000 studies.
+"""Claim: the intervals of a study that stops by itself cover the true value in 95 % of 1,000 studies.
 
-Each study has an experiment with normal replicates, 3 at least and 30 at most, and is wanted within ± 1 % of the mean;
-it is taken through the interim analysis that decides in the pipeline, and through the estimate of the summary. Spreads
-from a tenth of a percent, where the first interim analysis suffices, to 5 %, where nothing does. Beside it Student's
-interval as it is, uncorrected. The limit allows for what 1,000 draws of an event of 95 % scatter by: two standard
-errors.
+Each study has one experiment with normal replicates, at least 3 and at most 30, and a target of ± 1 % of the mean. It
+goes through the interim analysis that decides in the pipeline, and through the estimate of the summary. The spreads
+range from a tenth of a percent, where the first interim analysis suffices, to 5 %, where no number of replicates does.
+For comparison, the benchmark prints the coverage of Student's uncorrected interval. The limit allows for the scatter of
+1,000 draws of an event of 95 %: two standard errors.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ def main() -> bool:
         shares.append(held)
         print(
             f"sequential_stopping: replicates that vary by {spread:.1%}: stops after {replicates:.1f} of {LAST} on "
-            f"average; the truth is held in {held:.1%} of {STUDIES} studies (uncorrected: {without:.1%}, limit "
-            f"{LIMIT:.1%})"
+            f"average; the interval covers the true value in {held:.1%} of {STUDIES} studies (uncorrected: "
+            f"{without:.1%}, limit {LIMIT:.1%})"
         )
     return min(shares) >= LIMIT
 
 
 def _held(spread: float, level: float) -> tuple[float, float]:
-    """Share of studies whose interval holds the true mean, 1, where they stopped; replicates on average."""
+    """Share of studies whose interval covers the true mean, 1, where they stopped; replicates on average."""
     from llenergymeasure.records.measurement import MeasurementRecord
     from llenergymeasure.results.statistics.estimates import estimate
     from llenergymeasure.results.tables.interim import interim_analysis
@@ -61,23 +61,23 @@ def _held(spread: float, level: float) -> tuple[float, float]:
                 for value in values[:count]
             ]
             if level == 0.95:
-                found = estimate(values[:count], level)
-                assert found.half_width is not None and found.mean is not None
-                done = found.half_width <= TARGET * abs(found.mean) or count == LAST
+                analysed = estimate(values[:count], level)
+                assert analysed.half_width is not None and analysed.mean is not None
+                done = analysed.half_width <= TARGET * abs(analysed.mean) or count == LAST
             else:
                 done = interim_analysis(plan, count, records, []).done
             if done:
                 break
             count += 1
-        found = estimate(values[:count], level)
-        assert found.low is not None and found.high is not None
-        held += found.low <= 1 <= found.high
+        analysed = estimate(values[:count], level)
+        assert analysed.low is not None and analysed.high is not None
+        held += analysed.low <= 1 <= analysed.high
         total += count
     return held / STUDIES, total / STUDIES
 
 
 def _plan() -> Any:
-    """Of one experiment that stops by itself."""
+    """A plan of one experiment that stops by itself."""
     from llenergymeasure.records.plan import Plan, PlannedExperiment, Session, Stopping
 
     return Plan(

@@ -2,7 +2,7 @@
 there is no driver and pip finds torch's CPU build. Needs no package.
 
 LLENERGYMEASURE_TORCH names the lock instead. `--cuda` asks only which CUDA: for machines that install for others.
-PyPI's torch runs on machines without a GPU too, it is only larger; so nothing more is asked of the user here.
+PyPI's torch also runs on machines without a GPU, it is only larger; so the user need not do anything more.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> None:
 
 
 def driver_version() -> str | None:
-    """Such as 580.65.06, as NVML or the kernel module says; None where there is no NVIDIA driver."""
+    """Such as 580.65.06, from NVML or the kernel module; None where there is no NVIDIA driver."""
     try:
         nvml = ctypes.CDLL("libnvidia-ml.so.1")
         text = ctypes.create_string_buffer(96)
@@ -48,8 +48,8 @@ def driver_version() -> str | None:
             return text.value.decode()
     except (OSError, AttributeError):
         pass
-    found = re.search(r"Module.*?\s(\d+(?:\.\d+)+)\s", PROC.read_text()) if PROC.exists() else None
-    return found[1] if found else None
+    match = re.search(r"Module.*?\s(\d+(?:\.\d+)+)\s", PROC.read_text()) if PROC.exists() else None
+    return match[1] if match else None
 
 
 def _for_driver(version: str) -> str:
@@ -63,12 +63,12 @@ def _for_driver(version: str) -> str:
 
 def _has_cpu_build() -> bool:
     """Whether pip, as it is set up here, would install exactly the file that the lock names."""
-    found = TORCH.search((LOCKS / "cpu.txt").read_text(encoding="utf-8"))
-    if found is None:
+    pin = TORCH.search((LOCKS / "cpu.txt").read_text(encoding="utf-8"))
+    if pin is None:
         return False
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder, "torch.txt")
-        wanted.write_text(found[0] + "\n", encoding="utf-8")
+        wanted.write_text(pin[0] + "\n", encoding="utf-8")
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--no-deps", "--ignore-installed"]
         command += ["--require-hashes", "-r", str(wanted)]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0

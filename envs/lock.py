@@ -7,7 +7,7 @@ light  for the steps that hold no model
 dev    what tests and checks need besides
 
 The post-deploy scripts of the conda environments are written too: they name the locks by hash, so that Snakemake
-makes an environment anew when a lock changes.
+makes an environment again when a lock changes.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The acceptance of a GPU: what the pipeline takes for granted of a board, looked at on one, in under ten minutes."""
+"""The acceptance of a GPU: check on a board, in under ten minutes, what the pipeline assumes about it."""

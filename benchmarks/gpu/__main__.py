@@ -1,4 +1,4 @@
-"""`make gpu-acceptance`: whether one NVIDIA board does what the pipeline takes for granted, in under ten minutes.
+"""`make gpu-acceptance`: check in under ten minutes that one NVIDIA board does what the pipeline assumes.
 
 python3 -m benchmarks.gpu [--out FOLDER] [--rehearsal] [--no-wheels] [--only NAME,NAME] [--seconds N]
 
@@ -28,11 +28,11 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.gpu.document import Document  # noqa: E402
 from benchmarks.gpu.limits import all_hold, judge  # noqa: E402
-from benchmarks.gpu.parts import WHEELS, NoSuchPart, names_of, not_asked_for, parts_of  # noqa: E402
+from benchmarks.gpu.part_environment import OUT  # noqa: E402
+from benchmarks.gpu.parts import WHEELS, NoSuchPart, choose_parts, not_asked_for, part_names  # noqa: E402
 from benchmarks.gpu.rehearsal import simulated_board  # noqa: E402
 from benchmarks.gpu.schedule import LEAST_TOTAL_S, LOG, Schedule  # noqa: E402
 from benchmarks.gpu.table import table  # noqa: E402
-from benchmarks.gpu.told import OUT  # noqa: E402
 
 TOTAL_S = 570.0
 RESULTS = ROOT / "benchmarks" / "gpu" / "results"
@@ -48,7 +48,7 @@ def main() -> int:
     asked = parser.parse_args()
     wheels = [] if asked.no_wheels else sorted(WHEELS.glob("*.whl"))
     try:
-        only = None if asked.only is None else names_of(asked.only, wheels)
+        only = None if asked.only is None else part_names(asked.only, wheels)
     except NoSuchPart as error:
         return _refuse(str(error))
     if not LEAST_TOTAL_S <= asked.seconds < float("inf"):
@@ -64,7 +64,7 @@ def main() -> int:
         if asked.rehearsal:
             environment |= simulated_board(Path(name, "driver"))
         schedule = Schedule(document, total_s=asked.seconds, begun_s=BEGUN_S, environment=environment, directory=ROOT)
-        parts = parts_of(Path(name), wheels, rehearsal=asked.rehearsal, only=only)
+        parts = choose_parts(Path(name), wheels, rehearsal=asked.rehearsal, only=only)
         schedule.run(parts, lambda: _finish(document))
     return 0 if document.content["accepted"] else 1
 

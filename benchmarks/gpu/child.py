@@ -1,8 +1,8 @@
-"""One part of the acceptance, in a process of its own: asks its questions and keeps every answer at once.
+"""One part of the acceptance, in a process of its own: it asks its questions and writes every answer at once.
 
 python -m benchmarks.gpu.child MODULE [--rehearsal]     (the answers go to the file that the environment names)
 
-A question that fails costs the others nothing; a part that is killed leaves the answers it had. Exit code 0: every
+A question that fails does not affect the others; a part that is killed leaves the answers it had. Exit code 0: every
 question has an answer or cannot be asked here; 1: one failed.
 """
 
@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu.document import write_json
+from benchmarks.gpu.part_environment import FIGURES
 from benchmarks.gpu.scale import BOARD, REHEARSAL, NotHere, Scale
-from benchmarks.gpu.told import FIGURES
 
 Questions = Mapping[str, Callable[[Scale], Any]]
-# Keys of an answer that is none.
+# Keys that mark a missing answer.
 ERROR, NOT_HERE = "error", "not_here"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Units of a throttling counter, by what it gains in a second in which its reason holds all the time.
+# Units of a throttling counter, by its gain in one second in which its reason holds all the time.
 UNITS = {"ns": 1e9, "µs": 1e6}
 
 
@@ -19,7 +19,7 @@ def compact(value: Any) -> str:
         case None:
             return "-"
         case Mapping():
-            return ", ".join(f"{name} {_inner(each)}" for name, each in value.items()) or "none"
+            return ", ".join(f"{name} {_inner(item)}" for name, item in value.items()) or "none"
         case list():
             return ", ".join(map(_inner, value)) or "none"
     return str(value)
@@ -40,8 +40,8 @@ def held_down(value: Mapping[str, Any]) -> str:
     """
     if "refused" in value:
         return compact(value)
-    held = {name: found for name, found in value.items() if found["counter_per_s"] or found["share_of_samples"]}
-    return "; ".join(f"{name} {_by_counter(**found)}" for name, found in held.items()) or "nothing"
+    held = {name: figures for name, figures in value.items() if figures["counter_per_s"] or figures["share_of_samples"]}
+    return "; ".join(f"{name} {_by_counter(**figures)}" for name, figures in held.items()) or "nothing"
 
 
 def _by_counter(counter_per_s: float | None, share_of_samples: float) -> str:

@@ -1,4 +1,4 @@
-"""The one JSON of an acceptance: what was looked at, every figure, every verdict. Written again after each part."""
+"""The one JSON of an acceptance: what was checked, every figure, every verdict. It is written again after each part."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = 1
-# The name of the file until the board has told its own.
+# The name of the file until the board's name is known.
 UNKNOWN_BOARD = "unknown-board"
 
 
@@ -23,7 +23,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What the file holds; an empty mapping where there is none, or none that can be read."""
+    """The content of the file; an empty mapping where it does not exist or cannot be read."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

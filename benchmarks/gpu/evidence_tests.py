@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from benchmarks.gpu.part_environment import ENDS_IN
 from benchmarks.gpu.scale import Scale, cuda_only
-from benchmarks.gpu.told import ENDS_IN
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests" / "gpu" / "test_gpu_evidence.py"

@@ -1,4 +1,4 @@
-"""What a board must show, and whether it did: a table of limits over the figures of the parts.
+"""The limits that a board must meet, and whether it did: a table over the figures of the parts.
 
 A figure above its limit still passes, as `handled`, where another figure proves that the pipeline copes with it.
 """
@@ -14,7 +14,7 @@ from benchmarks.gpu.records import COUNTER, EXPECTED
 from benchmarks.gpu.schedule import NOT_ASKED
 
 PASS, HANDLED, FAIL, UNKNOWN, ABSENT = "pass", "handled", "fail", "unknown", "not on this machine"
-# A sampler that costs more than this is felt by the work beside it.
+# A sampler that costs more than this slows the work beside it noticeably.
 SAMPLER_COST = 1.01
 # The finding of a record in whose window a CUDA graph was recorded.
 GRAPH_IN_WINDOW = "graphs-recorded-in-window"
@@ -27,7 +27,7 @@ class NoFigure(Exception):
 
 
 class NotAsked(NoFigure):
-    """The figure is of a part that was not asked for."""
+    """The figure belongs to a part that was not asked for."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A limit and what became of it. figure: None where there is none; reason: why, or how it is handled."""
+    """A limit and its verdict. figure: None where there is none; reason: why, or how it is handled."""
 
     name: str
     what: str
@@ -65,7 +65,7 @@ class Verdict:
 
 
 def judge(parts: Parts, *, rehearsal: bool) -> list[Verdict]:
-    """A verdict per limit. In a rehearsal only what needs no board is judged."""
+    """One verdict per limit. A rehearsal judges only what needs no board."""
     return [_verdict(limit, parts, rehearsal=rehearsal) for limit in LIMITS]
 
 
@@ -169,18 +169,18 @@ def _no_graph_in_a_window(parts: Parts) -> bool:
 
 
 def _records(question: str) -> Callable[[Parts], float]:
-    """How many records of the study are so.
+    """How many records of the study meet the condition that `question` counts.
 
     Raises:
-        NoFigure: all that there are are so, and for the others there was no time.
+        NoFigure: all existing records meet it, and there was no time for the others.
     """
 
     def figure(parts: Parts) -> float:
-        found = int(figure_at(parts, "study", "study", question))
+        counted = int(figure_at(parts, "study", "study", question))
         known = int(figure_at(parts, "study", "study", "records"))
-        if found == known < EXPECTED and figure_at(parts, "study", "study", "stopped"):
+        if counted == known < EXPECTED and figure_at(parts, "study", "study", "stopped"):
             raise NoFigure(f"study: no time left for {EXPECTED - known} of {EXPECTED} records")
-        return found
+        return counted
 
     return figure
 
@@ -197,7 +197,7 @@ LIMITS = (
         f"≤ {LATENCY_MS:g}",
         _slowest_call_ms,
         lambda value: value <= LATENCY_MS,
-        ((_sampler_is_cheap, f"the sampler slows a decoding by at most {SAMPLER_COST - 1:.0%} all the same"),),
+        ((_sampler_is_cheap, f"the sampler slows a decoding by at most {SAMPLER_COST - 1:.0%} anyway"),),
     ),
     Limit(
         "counter-lag",
@@ -207,7 +207,7 @@ LIMITS = (
         lambda value: value <= LAG_S,
         (
             (_windows_have_no_bias, "energy over the window's length shows no bias of the edges"),
-            (_power_lags_alike, "the power reading follows the load as late: the board itself takes this time"),
+            (_power_lags_alike, "the power reading is as late: the board itself takes this time"),
         ),
     ),
     Limit(

@@ -17,12 +17,12 @@ from benchmarks.gpu.schedule import NOT_ASKED
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "energy.md"
 BLOCK = re.compile(r"(<!-- generated: boards -->\n).*?(<!-- end -->)", re.DOTALL)
-# A row of as many cells as the head has.
+# A row with as many cells as the head.
 NONE = "| none yet |" + " |" * (len(LIMITS) + 2)
 
 
 class NotABoard(ValueError):
-    """A file that proves nothing of a board lies where those of boards do; the message says why."""
+    """A file in the folder of the boards' documents proves nothing about a board; the message says why."""
 
 
 def read_boards(folder: Path = HERE) -> list[dict[str, Any]]:
@@ -31,19 +31,19 @@ def read_boards(folder: Path = HERE) -> list[dict[str, Any]]:
     Raises:
         NotABoard: one is a rehearsal, of another format, or names no board.
     """
-    found = []
+    documents = []
     for path in sorted(folder.glob("*.json"), key=lambda path: path.stem):
         content = read_json(path)
         if content.get("rehearsal") is not False:
             raise NotABoard(f"{path.name} is a rehearsal; delete it")
         if content.get("format") != FORMAT or not content.get("board"):
             raise NotABoard(f"{path.name} is not an acceptance of format {FORMAT}; run `make gpu-acceptance` again")
-        found.append(content)
-    return found
+        documents.append(content)
+    return documents
 
 
 def table(boards: Sequence[Mapping[str, Any]]) -> str:
-    """A row per file: the board, driver, date, and per limit the figure with its verdict."""
+    """One row per file: the board, driver, date, and per limit the figure with its verdict."""
     head = ["board", "driver", "on", *(limit.name for limit in LIMITS)]
     rows = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join([*rows, *([_row(board) for board in boards] or [NONE])])
@@ -68,7 +68,7 @@ def _cell(verdict: Mapping[str, Any] | None) -> str:
 
 def with_fresh_table(text: str) -> str:
     """The page with the table made again."""
-    return BLOCK.sub(lambda found: f"{found[1]}{table(read_boards())}\n{found[2]}", text)
+    return BLOCK.sub(lambda block: f"{block[1]}{table(read_boards())}\n{block[2]}", text)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The parts of the acceptance, the most important first: what each takes on a board, and when it is killed.
+"""The parts of the acceptance, the most important first: how long each takes on a board, and when it is killed.
 
 Limits are judged by the study and those before it and, for calls slower than they should be, by the sampler's cost. The
 times are those of an H100 whose host is slow (a decoding step of 16 layers takes 14 ms there), in November 2026; where
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.schedule import NOT_ASKED, Part, entry_of
+from benchmarks.gpu.schedule import NOT_ASKED, Part, entry_without_figures
 
 ROOT = Path(__file__).resolve().parents[2]
 WHEELS = ROOT / ".whl"
@@ -37,10 +37,10 @@ BOARD_PART, OTHER_LIBRARY = "board", "other-library"
 
 
 class NoSuchPart(ValueError):
-    """A name that was asked for is no part of the acceptance here; the message says which ones are."""
+    """A requested name is not a part of the acceptance; the message lists the parts."""
 
 
-def names_of(text: str, carried: Sequence[Path]) -> list[str]:
+def part_names(text: str, carried: Sequence[Path]) -> list[str]:
     """The parts that `text` names, separated by commas, in the order in which they run; the board is always among them.
 
     Raises:
@@ -58,15 +58,15 @@ def names_of(text: str, carried: Sequence[Path]) -> list[str]:
 
 def not_asked_for(only: Sequence[str] | None) -> dict[str, dict[str, Any]]:
     """Entries of the document for the parts that are not in `only`."""
-    return {name: entry_of(NOT_ASKED, None) for name, *_ in PARTS if only is not None and name not in only}
+    return {name: entry_without_figures(NOT_ASKED, None) for name, *_ in PARTS if only is not None and name not in only}
 
 
-def parts_of(
+def choose_parts(
     folder: Path, carried: Sequence[Path], *, rehearsal: bool, only: Sequence[str] | None = None
 ) -> list[Part]:
-    """What runs, in order: the carried wheels are installed into the folder first, if there are any.
+    """The parts that run, in order: the carried wheels are installed into the folder first, if there are any.
 
-    only: names from `names_of`; None for all parts
+    only: names from `part_names`; None for all parts
     """
     library = _library(carried)
     others = [wheel for wheel in carried if wheel not in library]
@@ -76,7 +76,7 @@ def parts_of(
         if files
     ]
     packages, locked = folder / "packages", folder / "library"
-    found = list(installs)
+    parts = list(installs)
     for name, module, expected_s, limit_s in PARTS:
         own = name == OTHER_LIBRARY
         if own and not library:
@@ -88,8 +88,8 @@ def parts_of(
         command += ["--rehearsal"] if rehearsal else []
         required = name == BOARD_PART
         enough = "board" if required else None  # a torch that is read from a cold disk may take its time
-        found.append(Part(name, expected_s, limit_s, tuple(command), path, required, enough))
-    return found
+        parts.append(Part(name, expected_s, limit_s, tuple(command), path, required, enough))
+    return parts
 
 
 def _library(carried: Sequence[Path]) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Run a command for so long and no longer, and leave nothing behind that it started."""
+"""Run a command with a time limit, and leave nothing behind that it started."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _kill_all() -> None:
 
 
 def _within(limit_s: float, work: Callable[[], None]) -> None:
-    """Do it in a thread and wait `limit_s` at most: reading about a process that hangs in the kernel may never end."""
+    """Run in a thread and wait at most `limit_s`: reading about a process that hangs in the kernel may never end."""
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(limit_s)
@@ -86,7 +86,7 @@ def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> int | None:
 
 
 def _kill_marked(mark: str, process: subprocess.Popen[bytes]) -> int:
-    """Kill what carries the mark until nothing is left; how many processes, without the command itself."""
+    """Kill the processes that carry the mark until none is left; returns their number, without the command itself."""
     killed: set[int] = set()
     end_s = time.monotonic() + VANISH_S
 
@@ -97,8 +97,8 @@ def _kill_marked(mark: str, process: subprocess.Popen[bytes]) -> int:
             if not left:
                 break
             killed.update(left)
-            for each in left:
-                _kill(each)
+            for survivor in left:
+                _kill(survivor)
             time.sleep(POLL_S)
 
     _within(VANISH_S, kill)

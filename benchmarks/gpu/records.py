@@ -1,4 +1,4 @@
-"""What the records of the acceptance study say, in figures: pure functions of the lines and load records."""
+"""Figures of the acceptance study's records: pure functions of the lines and load records."""
 
 from __future__ import annotations
 
@@ -48,23 +48,23 @@ def read_loads(results: Path) -> tuple[list[dict[str, Any]], int]:
 
 def _read(texts: Iterable[bytes]) -> tuple[list[dict[str, Any]], int]:
     """The texts that hold a mapping; a study that was stopped may leave half a line."""
-    found, unreadable = [], 0
+    records, unreadable = [], 0
     for text in texts:
         try:
             record = json.loads(text)
         except ValueError:
             record = None
         if isinstance(record, dict):
-            found.append(record)
+            records.append(record)
         else:
             unreadable += 1
-    return found, unreadable
+    return records, unreadable
 
 
-def figures_of(records: Sequence[Record], loads: Sequence[Record], unreadable: int = 0) -> dict[str, Any]:
-    """What is judged and what is to be seen.
+def study_figures(records: Sequence[Record], loads: Sequence[Record], unreadable: int = 0) -> dict[str, Any]:
+    """The figures that are judged and those that are only shown.
 
-    unreadable: of the study's lines and load records; they are in no other figure
+    unreadable: of the study's lines and load records; no other figure contains them
     by_counter: records whose energy is that of the board's counter
     joules_cv, speed_cv: of each experiment's replicates, the largest (coefficient of variation)
     joules_cv_pooled: of all experiments together, the root of the mean square
@@ -72,7 +72,7 @@ def figures_of(records: Sequence[Record], loads: Sequence[Record], unreadable: i
     """
     groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:
-        groups[label_of(record)].append(record)
+        groups[configuration_label(record)].append(record)
     variations = [_variation(members, JOULES) for members in groups.values()]
     resident = next((load["memory"]["resident_bytes"] for load in loads if load.get("memory")), None)
     return {
@@ -80,7 +80,7 @@ def figures_of(records: Sequence[Record], loads: Sequence[Record], unreadable: i
         "unreadable": unreadable,
         "by_counter": sum(record.get("energy_source") == COUNTER for record in records),
         "ok_and_valid": sum(is_ok_and_valid(record) for record in records),
-        "codes": dict(Counter(code for record in records for code in codes_of(record))),
+        "codes": dict(Counter(code for record in records for code in verdict_codes(record))),
         "joules_cv": _largest(variations),
         "joules_cv_pooled": _pooled(variations),
         "speed_cv": _largest(_variation(members, SPEED) for members in groups.values()),
@@ -90,13 +90,13 @@ def figures_of(records: Sequence[Record], loads: Sequence[Record], unreadable: i
     }
 
 
-def label_of(record: Record) -> str:
+def configuration_label(record: Record) -> str:
     settings = _settings(record)
     return " ".join(f"{name}={value}" for name, value in sorted(settings.items()) if value is not None)
 
 
 def _settings(record: Record) -> Record:
-    """Of the library; a record of what failed before they were known has none."""
+    """The settings of the library; a record that failed before they were known has none."""
     return (record.get("config") or {}).get("pytorch") or {}
 
 
@@ -104,8 +104,8 @@ def is_ok_and_valid(record: Record) -> bool:
     return record.get("status") == "ok" and (record.get("validity") or {}).get("verdict") == "valid"
 
 
-def codes_of(record: Record) -> list[str]:
-    """What the run was judged by, or what it failed of."""
+def verdict_codes(record: Record) -> list[str]:
+    """The codes of the run's findings, or of its failure."""
     failure = record.get("failure")
     if failure:
         return [f"failed: {failure['error_class']}" if "error_class" in failure else f"failed: {failure}"]
@@ -118,8 +118,8 @@ def _variation(members: Sequence[Record], metric: str) -> float | None:
 
 
 def _values(members: Sequence[Record], metric: str) -> list[float]:
-    found = [(record.get("metrics") or {}).get(metric) for record in members]
-    return [value for value in found if value is not None]
+    values = [(record.get("metrics") or {}).get(metric) for record in members]
+    return [value for value in values if value is not None]
 
 
 def _largest(values: Any) -> float | None:
@@ -147,7 +147,7 @@ def _static_over_dynamic(records: Sequence[Record]) -> float | None:
 
 
 def _one(record: Record, resident_bytes: int | None) -> dict[str, Any]:
-    """What is to be seen of one record; `cache_left_bytes` is what lies beside the weights when the window opens."""
+    """The figures of one record; `cache_left_bytes` is the memory beside the weights when the window opens."""
     metrics, evidence = record.get("metrics") or {}, record.get("evidence") or {}
     at_window = (record.get("memory") or {}).get("at_window")
     left_bytes = None
@@ -158,7 +158,7 @@ def _one(record: Record, resident_bytes: int | None) -> dict[str, Any]:
         "replicate": record.get("replicate"),
         "status": record.get("status"),
         "verdict": (record.get("validity") or {}).get("verdict"),
-        "codes": codes_of(record),
+        "codes": verdict_codes(record),
         "metrics": {name: metrics.get(name) for name in METRICS},
         "source": record.get("energy_source"),
         "counter_over_power": [(item.get("cross_check") or {}).get("ratio") for item in entries],

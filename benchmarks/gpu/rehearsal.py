@@ -1,4 +1,4 @@
-"""What a rehearsal puts in a board's place: the tests' simulated NVML library, compiled here."""
+"""The substitute for a board in a rehearsal: the tests' simulated NVML library, compiled here."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def simulated_board(folder: Path) -> dict[str, str]:
 
     folder.mkdir(parents=True, exist_ok=True)
     build_driver(folder)
-    found = [str(folder), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
+    folders = [str(folder), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
     simulated = {"SIM_NVML_POWER_W": "80", "SIM_NVML_FIELDS": "instant+average", "SIM_NVML_PERIOD_S": TICK_S}
-    return {"LD_LIBRARY_PATH": os.pathsep.join(found), **simulated, "CUDA_VISIBLE_DEVICES": "0"}
+    return {"LD_LIBRARY_PATH": os.pathsep.join(folders), **simulated, "CUDA_VISIBLE_DEVICES": "0"}

@@ -1,4 +1,4 @@
-"""How large the work is: on a board, and in a rehearsal, where the processor stands in for the board."""
+"""The size of the work: on a board, and in a rehearsal, where the processor stands in for the board."""
 
 from __future__ import annotations
 

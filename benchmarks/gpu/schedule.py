@@ -12,8 +12,8 @@ from typing import Any
 
 from benchmarks.gpu.child import ERROR, NOT_HERE
 from benchmarks.gpu.document import Document, read_json
+from benchmarks.gpu.part_environment import ENDS_IN, FIGURES
 from benchmarks.gpu.processes import GRACE_S, VANISH_S, Ended, kill_all_within, run_limited
-from benchmarks.gpu.told import ENDS_IN, FIGURES
 
 DONE, FAILED, STOPPED = "done", "failed", "stopped"
 NO_TIME, ABSENT, NOT_ASKED = "no time left", "not on this machine", "not asked for"
@@ -78,7 +78,7 @@ class Schedule:
             with self._lock:
                 for part in parts:
                     if part.name not in self._document.content["parts"]:
-                        self._document.keep(part.name, entry_of(NO_TIME, "the time was over"))
+                        self._document.keep(part.name, entry_without_figures(NO_TIME, "the time was over"))
                 finish()
                 kill_all_within(VANISH_S / 2)
                 os._exit(1)
@@ -90,7 +90,7 @@ class Schedule:
             missing: str | None = None
             for place, part in enumerate(parts):
                 if missing is not None:
-                    entry = entry_of(ABSENT, missing)
+                    entry = entry_without_figures(ABSENT, missing)
                 else:
                     entry = self._run(part, allowance(parts[place:], self._end_s - time.monotonic()))
                     if part.required and not _suffices(part, entry):
@@ -107,25 +107,25 @@ class Schedule:
 
     def _run(self, part: Part, allowed_s: float) -> dict[str, Any]:
         if allowed_s <= 0:
-            return entry_of(NO_TIME, f"it takes {part.expected_s:g} s on a board")
+            return entry_without_figures(NO_TIME, f"it takes {part.expected_s:g} s on a board")
         folder = self._document.folder
         figures = folder / f"{part.name}.figures.json"
         figures.unlink(missing_ok=True)
         log = folder / LOG
         with log.open("a", encoding="utf-8") as output:
             output.write(f"\n==== {part.name}, at most {allowed_s:.0f} s ====\n")
-        told = {FIGURES: str(figures), ENDS_IN: f"{allowed_s:.1f}"}
+        variables = {FIGURES: str(figures), ENDS_IN: f"{allowed_s:.1f}"}
         ended = run_limited(
             part.command,
             limit_s=allowed_s,
             log=log,
-            environment={**self._environment, **told, **_python_path(part, self._environment)},
+            environment={**self._environment, **variables, **_python_path(part, self._environment)},
             directory=self._directory,
         )
         answers = read_json(figures)
         figures.unlink(missing_ok=True)
         state, reason = _judge(ended, answers, allowed_s)
-        return {**entry_of(state, reason), "seconds": round(ended.seconds, 2), "figures": answers}
+        return {**entry_without_figures(state, reason), "seconds": round(ended.seconds, 2), "figures": answers}
 
 
 def _judge(ended: Ended, answers: Mapping[str, Any], allowed_s: float) -> tuple[str, str | None]:
@@ -152,7 +152,7 @@ def _suffices(part: Part, entry: Mapping[str, Any]) -> bool:
     return bool(entry["state"] == DONE)
 
 
-def entry_of(state: str, reason: str | None) -> dict[str, Any]:
+def entry_without_figures(state: str, reason: str | None) -> dict[str, Any]:
     """What the document says of a part that has no figures."""
     return {"state": state, "reason": reason, "seconds": 0.0, "figures": {}}
 

@@ -19,9 +19,9 @@ from typing import Any
 
 import yaml
 
-from benchmarks.gpu.records import figures_of, read_loads, read_records
+from benchmarks.gpu.part_environment import ENDS_IN, OUT
+from benchmarks.gpu.records import read_loads, read_records, study_figures
 from benchmarks.gpu.scale import Scale
-from benchmarks.gpu.told import ENDS_IN, OUT
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = Path(__file__).with_name("acceptance.yaml")
@@ -47,7 +47,7 @@ def study(scale: Scale) -> dict[str, Any]:
             "stopped": code is None,
             "seconds": round(seconds, 1),
             "jobs": jobs,
-            **figures_of(records, loads, lines + files),
+            **study_figures(records, loads, lines + files),
         }
 
 

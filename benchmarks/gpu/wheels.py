@@ -51,7 +51,10 @@ def main() -> int:
         return 1
     for wheel in wheels:
         print(f"{wheel.stat().st_size / 1e6:8.2f} MB  {wheel.name}")
-    print(f"{size_of(wheels) / (1 << 20):8.2f} MiB in {len(wheels)} wheels in {folder} (limit {LIMIT_BYTES >> 20} MiB)")
+    print(
+        f"{total_bytes(wheels) / (1 << 20):8.2f} MiB in {len(wheels)} wheels in {folder} "
+        f"(limit {LIMIT_BYTES >> 20} MiB)"
+    )
     return 0
 
 
@@ -70,7 +73,7 @@ def collect(folder: Path) -> list[Path]:
     _build({name: entry for name, entry in wanted.items() if name in SOURCE_ONLY}, folder)
     wheels = sorted(folder.glob("*.whl"))
     for wheel in wheels:
-        keep = KEPT.get(distribution_of(wheel))
+        keep = KEPT.get(distribution_name(wheel))
         if keep is not None:
             repack(wheel, keep)
     check(wheels, wanted)
@@ -93,12 +96,12 @@ def locked(names: Iterable[str], lock: str) -> dict[str, str]:
     }
     missing = sorted(set(names) - set(entries))
     if missing:
-        raise WheelsError(f"{LOCK.name} does not lock {', '.join(missing)}; take them out of {NAMES.name}")
+        raise WheelsError(f"{LOCK.name} does not lock {', '.join(missing)}; remove them from {NAMES.name}")
     return {name: entries[name] for name in names}
 
 
 def repack(wheel: Path, keep: Callable[[str], bool]) -> None:
-    """Leave out the files that `keep` refuses, also from the wheel's own list of its files."""
+    """Remove the files that `keep` refuses, also from the wheel's own list of its files."""
     smaller = wheel.with_suffix(".smaller")
     with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(smaller, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as new:
         kept = {name for name in old.namelist() if keep(name)}
@@ -114,28 +117,30 @@ def repack(wheel: Path, keep: Callable[[str], bool]) -> None:
 
 def check(wheels: list[Path], wanted: dict[str, str]) -> None:
     """Exactly one wheel per name, of the locked version, and all of them within the limit."""
-    found = {distribution_of(wheel): wheel.name.split("-")[1] for wheel in wheels}
-    versions = {name: version_of(entry) for name, entry in wanted.items()}
-    if found != versions or len(found) != len(wheels):
-        differing = sorted(name for name in found.keys() | versions.keys() if found.get(name) != versions.get(name))
+    versions_here = {distribution_name(wheel): wheel.name.split("-")[1] for wheel in wheels}
+    versions = {name: pinned_version(entry) for name, entry in wanted.items()}
+    if versions_here != versions or len(versions_here) != len(wheels):
+        differing = sorted(
+            name for name in versions_here.keys() | versions.keys() if versions_here.get(name) != versions.get(name)
+        )
         raise WheelsError(f"not one wheel of the locked version: {', '.join(differing)}")
-    if size_of(wheels) > LIMIT_BYTES:
+    if total_bytes(wheels) > LIMIT_BYTES:
         raise WheelsError(
-            f"the wheels have {size_of(wheels) / (1 << 20):.1f} MiB, more than {LIMIT_BYTES >> 20} MiB: take a package "
-            f"out of {NAMES.name}, or repack a large one (KEPT in {Path(__file__).name})"
+            f"the wheels have {total_bytes(wheels) / (1 << 20):.1f} MiB, more than {LIMIT_BYTES >> 20} MiB: remove a "
+            f"package from {NAMES.name}, or repack a large one (KEPT in {Path(__file__).name})"
         )
 
 
-def distribution_of(wheel: Path) -> str:
+def distribution_name(wheel: Path) -> str:
     """The normalised name of a wheel's distribution."""
     return wheel.name.split("-")[0].lower().replace("_", "-").replace(".", "-")
 
 
-def version_of(entry: str) -> str:
+def pinned_version(entry: str) -> str:
     return entry.split("==", 1)[1].split()[0]
 
 
-def size_of(wheels: Iterable[Path]) -> int:
+def total_bytes(wheels: Iterable[Path]) -> int:
     return sum(wheel.stat().st_size for wheel in wheels)
 
 

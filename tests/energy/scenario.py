@@ -77,7 +77,7 @@ def spend(window: dict[str, Any], clock: Clock) -> None:
 
 @contextmanager
 def step_of_the_wall_clock(seconds: float) -> Iterator[None]:
-    """The wall clock as Python tells it moves; time.perf_counter does not."""
+    """The wall clock as Python reports it moves; time.perf_counter does not."""
     real = time.time, time.time_ns
     time.time = lambda: real[0]() + seconds
     time.time_ns = lambda: real[1]() + int(seconds * 1e9)

@@ -19,7 +19,7 @@ def entry_of(readings: list[CounterReading]) -> tuple[float | None, str | None]:
     return entry.energy_j, entry.reason
 
 
-def test_overlapping_calls_of_two_processes_are_no_fall() -> None:
+def test_overlapping_calls_of_two_processes_are_not_a_fall() -> None:
     """The second call began first, took longer and has the older value, though its middle is the later one."""
     energy_j, reason = entry_of([CounterReading(11.0, 0.0002, 2_200_000), CounterReading(11.0004, 0.004, 2_199_000)])
     assert reason is None and energy_j == pytest.approx(400, rel=0.01)

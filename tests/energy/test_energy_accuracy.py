@@ -42,7 +42,7 @@ def right_to_half_a_percent(found: list[float]) -> None:
     assert statistics.quantiles(found, n=20)[-1] <= 0.015  # of 48 windows; the benchmark holds 400 against 1 %
 
 
-def test_the_intervals_cover_the_truth(rows: list[Row], slow: list[Row]) -> None:
+def test_the_intervals_cover_the_true_value(rows: list[Row], slow: list[Row]) -> None:
     """95 % each: of 48 windows at most 7 may miss, by binomial chance once in 100 such tests."""
     for counter in (of(rows, "counter"), slow):
         intervals_cover_the_truth(counter)
@@ -92,7 +92,7 @@ def test_pieces_add_up_and_checks_agree(rows: list[Row]) -> None:
     for row in rows:
         assert row.findings == []
         if row.way == "average":
-            assert row.pieces_j == 0  # a one-second average tells no pieces apart
+            assert row.pieces_j == 0  # a one-second average does not resolve the pieces
         else:
             assert row.pieces_j == pytest.approx(row.energy_j)
         if row.way == "counter":
@@ -117,8 +117,8 @@ def test_the_edges_alone_cost_a_thousandth(driver_folders: dict[str, Path], peri
     assert statistics.fmean(errors(found)) < statistics.fmean(errors(found, "differenced_j")) / 2
 
 
-def test_ticks_that_come_irregularly_are_no_reason_for_false_confidence(driver_folders: dict[str, Path]) -> None:
-    """Without a grid of ticks the noise comes from the power readings; edges alone would hold the truth in a third."""
+def test_irregular_ticks_do_not_give_false_confidence(driver_folders: dict[str, Path]) -> None:
+    """Without a grid of ticks the noise comes from the power readings; edges alone would cover a third of windows."""
     found = measure_all(
         driver_folders["full"],
         range(300, 308),

@@ -178,7 +178,7 @@ def test_a_child_that_ends_in_the_window_is_still_ours(host: Host) -> None:
     assert done.findings == []
 
 
-def test_what_the_ticks_of_a_short_window_cannot_tell_is_no_finding(host: Host) -> None:
+def test_what_the_ticks_of_a_short_window_cannot_show_is_not_a_finding(host: Host) -> None:
     """0.3 s are 30 ticks a core: a third of a core is within their noise, two cores are not."""
     assert watched(host, 0.3, me=40, sibling=9).findings == []
     assert watched(host, 0.3, me=40, sibling=60).findings != []
@@ -212,7 +212,7 @@ def test_clocks_load_and_swapping_are_facts(host: Host) -> None:
     assert facts["governors"] == ["performance"]
 
 
-def test_a_host_that_tells_nothing_gives_reasons_and_no_finding(host: Host, tmp_path: Path) -> None:
+def test_a_host_that_reports_nothing_gives_reasons_and_no_finding(host: Host, tmp_path: Path) -> None:
     for name in ("stat", "vmstat"):
         (tmp_path / "proc" / name).unlink()
     done = watched_without_processes(host)

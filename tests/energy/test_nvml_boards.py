@@ -100,7 +100,7 @@ def test_mig_is_refused_with_the_reason(gpu_machine: Run, environment: dict[str,
     assert "\n" not in answer["unavailable"]
 
 
-def test_a_hidden_gpu_is_no_gpu(gpu_machine: Run) -> None:
+def test_a_hidden_gpu_does_not_count(gpu_machine: Run) -> None:
     answer = gpu_machine(nvml({"seconds": 0.1}), CUDA_VISIBLE_DEVICES="")
     assert "hides every GPU" in answer["unavailable"]
 

@@ -45,7 +45,7 @@ def test_a_counter_that_fails_at_the_end_has_a_reason(quick_gpu_machine: Run) ->
     works(answer["windows"][2])
 
 
-def test_a_counter_that_starts_anew_is_no_energy(quick_gpu_machine: Run) -> None:
+def test_a_counter_that_starts_again_gives_no_energy(quick_gpu_machine: Run) -> None:
     answer = quick_gpu_machine(nvml({"seconds": 0.6, "control": "0 reset 1\n"}, {"seconds": 0.6}))
     (entry,) = answer["windows"][0]["entries"]
     assert entry["energy_j"] is None and "backwards" in entry["reason"]

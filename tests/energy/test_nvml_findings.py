@@ -120,6 +120,6 @@ def test_a_module_that_draws_nothing_makes_no_superchip(quick_gpu_machine: Run) 
     assert answer["windows"][0]["entries"][0]["source"] == "measured:nvml-total-energy"
 
 
-def test_a_superchip_without_gpu_scope_is_no_meter(quick_gpu_machine: Run) -> None:
+def test_a_superchip_without_gpu_scope_is_not_a_meter(quick_gpu_machine: Run) -> None:
     answer = quick_gpu_machine(nvml({"seconds": 0.1}), names="NVIDIA GH200 480GB")
     assert "superchip" in answer["unavailable"]

@@ -33,14 +33,14 @@ def _parent(pid: int) -> int:
 
 
 @pytest.mark.parametrize("kind", ["process", "graphic"])
-def test_a_foreign_process_that_uses_the_sms_is_told(quick_gpu_machine: Run, stranger: int, kind: str) -> None:
+def test_a_foreign_process_that_uses_the_sms_is_reported(quick_gpu_machine: Run, stranger: int, kind: str) -> None:
     control = f"0 {kind} {stranger}\n0 sm {stranger * 1000 + 40}\n"
     answer = quick_gpu_machine(nvml({"seconds": 0.2}), control_text=control)
     assert codes_and_severities(answer) == [("foreign-processes", "suspect")]
     assert f"{stranger} (40 %)" in answer["windows"][0]["findings"][0]["message"]
 
 
-def test_a_process_that_came_and_went_in_the_window_is_told(quick_gpu_machine: Run, stranger: int) -> None:
+def test_a_process_that_came_and_went_in_the_window_is_reported(quick_gpu_machine: Run, stranger: int) -> None:
     answer = quick_gpu_machine(nvml({"seconds": 0.2, "control": f"0 sm {stranger * 1000 + 40}\n"}))
     assert codes_and_severities(answer) == [("foreign-processes", "suspect")]
 
@@ -71,7 +71,7 @@ def test_what_was_used_before_the_window_is_not_in_it(quick_gpu_machine: Run, st
 
 
 @pytest.mark.parametrize(("kind", "findings"), [("process", [("foreign-processes", "suspect")]), ("graphic", [])])
-def test_a_board_that_tells_no_use_leaves_those_that_could_compute(
+def test_a_board_that_reports_no_use_leaves_those_that_could_compute(
     quick_gpu_machine: Run, stranger: int, kind: str, findings: list[tuple[str, str]]
 ) -> None:
     control = f"0 {kind} {stranger}\n0 utilization 3\n"
@@ -89,7 +89,7 @@ def test_our_own_processes_are_not_foreign(quick_gpu_machine: Run) -> None:
         child.wait()
 
 
-def test_what_our_processes_hold_on_the_board_is_told(quick_gpu_machine: Run, stranger: int) -> None:
+def test_what_our_processes_hold_on_the_board_is_reported(quick_gpu_machine: Run, stranger: int) -> None:
     """The worker and a replica, each with its context; not the stranger."""
     child = subprocess.Popen(["sleep", "600"])
     try:
@@ -132,7 +132,7 @@ def test_a_host_process_whose_id_exists_inside_a_container_is_not_accused(
     assert warning["code"] == "processes-hidden" and "--pid=host" in warning["message"]
 
 
-def test_a_container_whose_driver_lists_nothing_is_told_once_the_model_is_there(
+def test_a_container_whose_driver_lists_nothing_is_reported_once_the_model_is_there(
     quick_gpu_machine: Run, container: dict[str, str]
 ) -> None:
     before = quick_gpu_machine(nvml({"seconds": 0.2}), **container)
@@ -163,7 +163,7 @@ def test_another_process_of_the_experiment_says_so_too(quick_gpu_machine: Run, c
     assert answer["windows"][0]["facts"][uuid(0)]["processes_told"] is True
 
 
-def test_an_id_that_by_chance_is_one_of_ours_in_a_container_tells_nothing(
+def test_an_id_that_by_chance_is_one_of_ours_in_a_container_proves_nothing(
     quick_gpu_machine: Run, stranger: int, container: dict[str, str]
 ) -> None:
     """The driver lists ids of the host, one of which is that of a process above the worker."""

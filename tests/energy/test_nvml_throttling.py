@@ -23,17 +23,17 @@ HELD_S = 0.4
         ("throttled_sync", "sync_boost"),
     ],
 )
-def test_the_drivers_counters_tell_what_samples_miss(quick_gpu_machine: Run, counter: str, reason: str) -> None:
+def test_the_drivers_counters_show_what_samples_miss(quick_gpu_machine: Run, counter: str, reason: str) -> None:
     """Held back for 0.4 of 0.8 s without one sample that shows it: sensors are read every half second."""
     answer = quick_gpu_machine(nvml({"seconds": 0.8, "control": f"0 {counter} {HELD_S * 1e3:.0f}\n"}))
     (window,) = answer["windows"]
     assert codes_and_severities(answer) == [("throttled", "suspect")]
-    told = window["facts"][uuid(0)]["throttled"][reason]
+    throttled = window["facts"][uuid(0)]["throttled"][reason]
     # A share of the time between the two looks, which includes the wait for a tick on either side.
-    assert told["by"] == "counter"
-    assert HELD_S / (window["left"] - window["entered"]) <= told["share"] + 1e-6
-    assert told["share"] <= HELD_S / window["duration"] + 1e-6
-    assert f"{reason} {told['share']:.0%} of the time (by its counter)" in window["findings"][0]["message"]
+    assert throttled["by"] == "counter"
+    assert HELD_S / (window["left"] - window["entered"]) <= throttled["share"] + 1e-6
+    assert throttled["share"] <= HELD_S / window["duration"] + 1e-6
+    assert f"{reason} {throttled['share']:.0%} of the time (by its counter)" in window["findings"][0]["message"]
 
 
 def test_a_power_cap_at_the_boards_own_limit_is_a_fact(quick_gpu_machine: Run) -> None:
@@ -60,8 +60,8 @@ def test_samples_count_where_the_counters_do_not(quick_gpu_machine: Run, counter
     """A driver without them; and one in which the same field is something else, that stands still."""
     answer = quick_gpu_machine(nvml({"seconds": 3.0, "control": counters + "0 throttle 32\n"}), control_text=counters)
     assert codes_and_severities(answer) == [("throttled", "suspect")]
-    told = answer["windows"][0]["facts"][uuid(0)]["throttled"]["sw_thermal_slowdown"]
-    assert told["by"].startswith("samples") and 0.2 < told["share"] < 0.8
+    throttled = answer["windows"][0]["facts"][uuid(0)]["throttled"]["sw_thermal_slowdown"]
+    assert throttled["by"].startswith("samples") and 0.2 < throttled["share"] < 0.8
     assert "by samples" in answer["windows"][0]["findings"][0]["message"]
 
 
@@ -69,24 +69,24 @@ def test_a_counter_in_another_unit_is_not_believed(quick_gpu_machine: Run) -> No
     """Every sample of the second half shows heat; 1.5 s of it, counted in microseconds, read as 1.5 us."""
     answer = quick_gpu_machine(nvml({"seconds": 3.0, "control": "0 throttle 32\n0 throttled_thermal 2\n"}))
     assert codes_and_severities(answer) == [("throttled", "suspect")]
-    told = answer["windows"][0]["facts"][uuid(0)]["throttled"]["sw_thermal_slowdown"]
-    assert 0.3 < told["share"] < 0.7
-    assert re.fullmatch(r"samples, not by its counter, which gained 0\.002 s in \S+ s", told["by"])
-    assert f"(by {told['by']})" in answer["windows"][0]["findings"][0]["message"]
+    throttled = answer["windows"][0]["facts"][uuid(0)]["throttled"]["sw_thermal_slowdown"]
+    assert 0.3 < throttled["share"] < 0.7
+    assert re.fullmatch(r"samples, not by its counter, which gained 0\.002 s in \S+ s", throttled["by"])
+    assert f"(by {throttled['by']})" in answer["windows"][0]["findings"][0]["message"]
 
 
 def test_a_counter_whose_reason_no_sample_shows_is_not_believed(quick_gpu_machine: Run) -> None:
     """Held down for 9 of 10 s, and 20 looks at the board saw nothing of it: another field."""
     answer = quick_gpu_machine(nvml({"seconds": 10.0, "control": "0 throttled_brake 9000\n"}))
     assert codes_and_severities(answer) == []
-    told = answer["windows"][0]["facts"][uuid(0)]["throttled"]["hw_power_brake_slowdown"]
-    assert told["share"] == 0 and told["by"].startswith("samples, not by its counter, which gained 9 s")
+    throttled = answer["windows"][0]["facts"][uuid(0)]["throttled"]["hw_power_brake_slowdown"]
+    assert throttled["share"] == 0 and throttled["by"].startswith("samples, not by its counter, which gained 9 s")
 
 
 def test_a_counter_that_agrees_with_the_samples_is_believed(quick_gpu_machine: Run) -> None:
     answer = quick_gpu_machine(nvml({"seconds": 10.0, "control": "0 throttle 32\n0 throttled_thermal 5000\n"}))
-    told = answer["windows"][0]["facts"][uuid(0)]["throttled"]["sw_thermal_slowdown"]
-    assert told["by"] == "counter" and told["share"] == pytest.approx(0.5, abs=0.03)
+    throttled = answer["windows"][0]["facts"][uuid(0)]["throttled"]["sw_thermal_slowdown"]
+    assert throttled["by"] == "counter" and throttled["share"] == pytest.approx(0.5, abs=0.03)
 
 
 def test_the_numbers_of_reasons_and_fields_are_those_of_the_binding() -> None:

@@ -13,7 +13,7 @@ POWER = "measured:nvml-power"
 
 
 @pytest.mark.parametrize("period_s", [0.02, 0.1])
-def test_the_truth_lies_inside_the_stated_uncertainty(gpu_machine: Run, period_s: float) -> None:
+def test_the_true_value_lies_inside_the_stated_uncertainty(gpu_machine: Run, period_s: float) -> None:
     swing = {"mean_w": 200.0, "swing_w": 80.0, "period_s": 0.37}
     answer = gpu_machine(
         nvml(*[{"seconds": 0.8 + 0.017 * i} for i in range(4)]),
@@ -188,7 +188,7 @@ def test_a_call_that_fails_in_the_window_leaves_a_reason(gpu_machine: Run, no_co
     assert answer["windows"][1]["trace"][-1]["power_w"] is None
 
 
-def test_a_counter_that_runs_backwards_is_no_energy(gpu_machine: Run) -> None:
+def test_a_counter_that_runs_backwards_gives_no_energy(gpu_machine: Run) -> None:
     answer = gpu_machine(nvml({"seconds": 0.6, "control": "0 offset -500000\n"}))
     (entry,) = answer["windows"][0]["entries"]
     assert entry["energy_j"] is None

@@ -61,7 +61,7 @@ def test_what_rapl_measures_is_not_estimated_too(rapl_machine: Run) -> None:
 def test_a_meter_that_was_asked_for_and_cannot_work_is_an_error(machine: Run) -> None:
     answer = machine({"meters": ["nvml", "codecarbon"], "windows": []}, CUDA_VISIBLE_DEVICES="", LD_LIBRARY_PATH="")
     assert answer["unavailable"].startswith("energy.meters: nvml cannot work here:")
-    assert "take it out of energy.meters" in answer["unavailable"]
+    assert "remove it from energy.meters" in answer["unavailable"]
     assert "\n" not in answer["unavailable"]
 
 

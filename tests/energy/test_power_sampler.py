@@ -1,4 +1,4 @@
-"""The sampler keeps everything and tells its troubles, in a thread as in a process of its own."""
+"""The sampler keeps everything and reports its troubles, in a thread as in a process of its own."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def sampler(log: WarningLog) -> PowerSampler:
     return PowerSampler(SamplerThread(INTERVAL_S, CLOCK), INTERVAL_S, "measured:nvml-power", log, CLOCK)
 
 
-def test_a_sampler_that_dies_is_told_and_lives_again_in_the_next_window() -> None:
+def test_a_sampler_that_dies_is_reported_and_lives_again_in_the_next_window() -> None:
     calls = 0
 
     def dies_at_the_third() -> PowerReading:
@@ -65,7 +65,7 @@ def test_a_sampler_that_dies_is_told_and_lives_again_in_the_next_window() -> Non
     sampling.close()
 
 
-def test_a_sampler_that_hangs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sampler_that_hangs_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llenergymeasure.energy.sampling.power_sampler.STALL_S", 0.1)
     release = threading.Event()
 
@@ -137,7 +137,7 @@ def test_the_boards_are_read_by_a_process_of_its_own(gpu_machine: Run) -> None:
     assert len(window["trace"]) > 10
 
 
-def test_a_process_that_is_killed_is_told_and_replaced(gpu_machine: Run) -> None:
+def test_a_process_that_is_killed_is_reported_and_replaced(gpu_machine: Run) -> None:
     order = {"meters": ["nvml"], "windows": [{"seconds": 1.0, "break_sampler": True}, {"seconds": 0.5}]}
     answer = gpu_machine(order)
     first, second = answer["windows"]

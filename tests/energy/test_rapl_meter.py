@@ -187,7 +187,7 @@ def test_a_counter_that_cannot_be_read_any_more_gives_no_figure_and_the_others_d
     assert "rapl-read-failed" in {warning["code"] for warning in warnings}
 
 
-def test_a_reader_that_dies_is_told_and_the_edges_still_count(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_dies_is_reported_and_the_edges_still_count(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with FakePowercap(root, PACKAGE), opened() as machine:
 
         def die(*_: object) -> None:

@@ -39,7 +39,7 @@ def test_selection(listed: str | None, indices: list[int]) -> None:
     assert selection.refused == []
 
 
-def test_an_entry_that_names_no_gpu_is_told() -> None:
+def test_an_entry_that_names_no_gpu_is_reported() -> None:
     (caveat,) = select_boards(BOARDS, {"CUDA_VISIBLE_DEVICES": "0,7,1"}).caveats
     assert caveat[0] == "visible-devices"
     assert "'7' names no GPU" in caveat[1]

@@ -20,7 +20,7 @@ def zeus(*windows: dict[str, Any], meters: tuple[str, ...] = ("zeus",)) -> dict[
 
 
 @pytest.mark.parametrize("period_s", ["0.02", "0.1"])
-def test_the_truth_lies_inside_the_stated_uncertainty(gpu_machine: Run, period_s: str) -> None:
+def test_the_true_value_lies_inside_the_stated_uncertainty(gpu_machine: Run, period_s: str) -> None:
     answer = gpu_machine(zeus(*[{"seconds": 0.8 + 0.017 * i} for i in range(3)]), period_s=period_s)
     (device,) = answer["describe"]["devices"]
     assert device["counter_update_period_s"] == pytest.approx(float(period_s), rel=0.15)
@@ -80,7 +80,7 @@ def test_a_machine_without_anything_it_reads_says_so() -> None:
 
 
 @dataclass
-class Told:
+class SocEnergy:
     cpu_energy_mj: float | None
     gpu_energy_mj: float | None
     total_energy_mj: float | None
@@ -91,9 +91,9 @@ class Jetson:
 
     readings = 0
 
-    def get_total_energy_consumption(self) -> Told:
+    def get_total_energy_consumption(self) -> SocEnergy:
         self.readings += 1
-        return Told(5.0 * self.readings, 20.0 * self.readings, 40.0 * self.readings)
+        return SocEnergy(5.0 * self.readings, 20.0 * self.readings, 40.0 * self.readings)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-# A thread that was born or has ended tells the clock nothing; sleepers look again after so many real seconds.
+# A thread that starts or ends does not notify the clock; sleepers look again after so many real seconds.
 LOOK_AGAIN_S = 0.002
 
 
@@ -23,19 +23,19 @@ class _Sleeper:
 class VirtualClock:
     """Time stands still while a thread works; when all sleep, it jumps to the earliest sleeper's time.
 
-    All threads: the main one and those whose name begins with one of `names`. `told` is called with each new time.
+    All threads: the main one and those whose name begins with one of `names`. `on_time` is called with each new time.
     """
 
     across_processes = False
 
-    def __init__(self, start_s: float, told: Callable[[float], object], names: tuple[str, ...] = ("power-sampler",)):
+    def __init__(self, start_s: float, on_time: Callable[[float], object], names: tuple[str, ...] = ("power-sampler",)):
         self._now_s = start_s
-        self._told = told
+        self._on_time = on_time
         self._names = names
         self._lock = threading.Lock()
         self._sleepers: list[_Sleeper] = []
         self._turns = itertools.count()
-        told(start_s)
+        on_time(start_s)
 
     def now_s(self) -> float:
         return self._now_s
@@ -80,7 +80,7 @@ class VirtualClock:
             if chosen.wake_s == float("inf"):
                 return
             self._now_s = max(self._now_s, chosen.wake_s)
-            self._told(self._now_s)
+            self._on_time(self._now_s)
         self._sleepers.remove(chosen)
         heapq.heapify(self._sleepers)
         chosen.woken.set()

@@ -84,7 +84,7 @@ def test_an_unknown_keyword_is_named_once() -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a CUDA device")
-def test_a_setting_this_machine_can_not_do_is_a_warning() -> None:
+def test_a_setting_this_machine_cannot_do_is_a_warning() -> None:
     (found,) = problems(pytorch={"cache_implementation": "offloaded"})
     assert (found.severity, found.rule, found.path) == (
         *("warning", "requirement-unmet"),

@@ -1,4 +1,4 @@
-"""The combinations people use: each setting takes effect beside the others, or the library says why it can't."""
+"""The combinations people use: each setting takes effect beside the others, or the library says why it cannot."""
 
 from __future__ import annotations
 
@@ -92,10 +92,10 @@ def test_a_draft_model_with_another_vocabulary_is_refused(run: Runner) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device has TF32")
-def test_tf32_can_not_be_seen_without_a_cuda_device(run: Runner) -> None:
+def test_tf32_cannot_be_seen_without_a_cuda_device(run: Runner) -> None:
     entry = run(pytorch={"allow_tf32": True}).evidence["pytorch.allow_tf32"]
     assert entry["verdict"] == "unverifiable"
-    assert "no CUDA device" in entry["observed"]
+    assert "not on a CUDA device" in entry["observed"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="transformers compiles on a CUDA device")

@@ -96,7 +96,7 @@ def test_a_mode_with_graphs_is_applied_where_graphs_were_recorded_and_none_refus
 def test_graphs_that_a_thread_of_the_library_records_cannot_be_counted(
     reduced: Run, skips: int, verdict: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As under continuous batching: none are seen, and that is no proof that there are none."""
+    """As under continuous batching: none are seen, and that does not prove that there are none."""
     monkeypatch.setattr(Host, "replays_graphs", True)
     assert reduced.seen.generated is not None
     reduced.seen.generated.inference = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.fake_cuda import FakeCuda, model_on
-from llenergymeasure.engine.devices import Cuda, Host, devices_of, startup_devices
+from llenergymeasure.engine.devices import Cuda, Host, devices_holding, startup_devices
 
 
 def test_peaks_can_be_reset_before_anything_used_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +36,7 @@ def test_only_devices_in_use_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_model_is_timed_on_the_device_that_it_runs_on(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeCuda(reserved=[0, 1 << 20], initialised=True)
     fake.install(monkeypatch)
-    devices = devices_of(model_on("cuda:1", embedding="cuda:1"))
+    devices = devices_holding(model_on("cuda:1", embedding="cuda:1"))
     start = devices.clock.mark()
     fake.work(1, 0.25)
     end = devices.clock.mark()
@@ -47,7 +47,7 @@ def test_a_model_is_timed_on_the_device_that_it_runs_on(monkeypatch: pytest.Monk
 def test_a_model_on_several_devices_is_timed_where_its_tokens_come_out(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeCuda(reserved=[1 << 20] * 3, initialised=True)
     fake.install(monkeypatch)
-    devices = devices_of(model_on("cuda:0", "cuda:1", "cuda:2", embedding="cuda:2"))
+    devices = devices_holding(model_on("cuda:0", "cuda:1", "cuda:2", embedding="cuda:2"))
     assert isinstance(devices, Cuda)
     assert devices.indices == (0, 1, 2)
     start = devices.clock.mark()
@@ -59,17 +59,17 @@ def test_a_model_on_several_devices_is_timed_where_its_tokens_come_out(monkeypat
 def test_after_the_load_the_models_device_is_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeCuda(reserved=[0, 1 << 20], initialised=True)
     fake.install(monkeypatch)
-    devices_of(model_on("cuda:1", embedding="cuda:1")).make_current()
+    devices_holding(model_on("cuda:1", embedding="cuda:1")).make_current()
     assert fake.current == 1
 
 
 def test_an_embedding_on_the_host_leaves_the_lowest_device(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeCuda(reserved=[0, 1 << 20, 1 << 20], initialised=True)
     fake.install(monkeypatch)
-    devices = devices_of(model_on("cuda:2", "cuda:1", "cpu", embedding="cpu"))
+    devices = devices_holding(model_on("cuda:2", "cuda:1", "cpu", embedding="cpu"))
     assert isinstance(devices, Cuda)
     assert devices.first == 1
 
 
 def test_a_model_on_no_accelerator_is_the_hosts() -> None:
-    assert isinstance(devices_of(model_on("cpu", "meta", embedding="cpu")), Host)
+    assert isinstance(devices_holding(model_on("cpu", "meta", embedding="cpu")), Host)

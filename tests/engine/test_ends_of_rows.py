@@ -114,4 +114,4 @@ def test_ends_that_are_none_fail_with_who_sets_them(
         run(TWO, model=str(model), **FREE, **more)
     assert raised.value.error_class == error_class
     where = "passthrough_kwargs.generate" if passed else "the model's generation_config.json"
-    assert raised.value.reason.startswith(f"{where} sets {field} = {json.dumps(value)}; wanted: ")
+    assert raised.value.reason.startswith(f"{where} sets {field} = {json.dumps(value)}; expected: ")

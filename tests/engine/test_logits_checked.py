@@ -51,7 +51,7 @@ def test_a_sound_model_has_no_such_row_and_generates_what_it_did(run: Runner, wa
     assert plain == done.outputs
 
 
-def test_processors_that_ban_tokens_are_no_fault_of_the_model(run: Runner) -> None:
+def test_processors_that_ban_tokens_are_not_a_fault_of_the_model(run: Runner) -> None:
     done = run(decoder={"do_sample": True, "top_k": 2}, passthrough_kwargs={"generate": {"suppress_tokens": [5, 6]}})
     assert done.seen.heard is not None
     assert done.seen.heard.logits.bad_rows == 0

@@ -1,4 +1,4 @@
-"""What this machine lacks: GPUs that torch can't use, a compiler, GPUs that are asked for."""
+"""What this machine lacks: GPUs that torch cannot use, a compiler, GPUs that are asked for."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_what_compiles_needs_a_compiler_and_headers(monkeypatch: pytest.MonkeyPa
     )
     monkeypatch.delenv("CC")
     monkeypatch.setattr(sysconfig, "get_path", lambda *_: str(tmp_path))
-    assert f"{tmp_path}/Python.h is not there" in problems(pytorch=compiled)["requirement-unmet"]
+    assert f"{tmp_path}/Python.h does not exist" in problems(pytorch=compiled)["requirement-unmet"]
     # A static cache is compiled on a GPU only.
     assert "requirement-unmet" not in problems(pytorch=static)
     assert "requirement-unmet" not in problems(pytorch={"torch_compile": False})

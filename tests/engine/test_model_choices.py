@@ -116,7 +116,7 @@ def test_a_file_that_the_library_would_silently_skip_fails(run: Runner, tmp_path
     [({"prompt_lookup_num_tokens": 4}, {"pytorch": {"batch_size": 3}}), ({"penalty_alpha": 0.6, "top_k": 4}, {})],
     ids=str,
 )
-def test_what_the_library_refuses_is_told_to_be_the_models_choice(
+def test_what_the_library_refuses_is_reported_as_the_models_choice(
     run: Runner, tmp_path: Path, fields: dict[str, Any], settings: dict[str, Any]
 ) -> None:
     (name, value), *_ = fields.items()
@@ -213,7 +213,7 @@ def test_the_study_wins_over_it_or_the_load_fails(run: Runner, tmp_path: Path) -
     assert said(run(model=str(model_folder(tmp_path / "one", config={"attn_implementation": "eager"})), **asked)) == []
     folder = model_folder(tmp_path / "two", config={"_attn_implementation": "eager"})
     with pytest.raises(
-        ExperimentFailure, match=r"uses 'eager': the model's config\.json sets _attn_implementation, take"
+        ExperimentFailure, match=r"uses 'eager': the model's config\.json sets _attn_implementation; remove that key"
     ):
         run(model=str(folder), **asked)
 

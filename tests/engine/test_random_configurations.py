@@ -135,7 +135,7 @@ def test_random_configurations_run_or_are_refused_by_the_library(architecture: s
             outcomes.note(item, run(**item.config.model_dump()).evidence)
         except ExperimentFailure as failure:
             outcomes.refuse(item.settings, failure)
-        except Exception:  # noqa: BLE001 - a crash of ours: the others are tried all the same
+        except Exception:  # noqa: BLE001 - a crash of ours: the others are tried anyway
             outcomes.faults.append(f"{item.settings}\n  {traceback.format_exc()}")
     print(f"\n{architecture}: {outcomes.table()}", flush=True)
     assert len(drawn) == EACH

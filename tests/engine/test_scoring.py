@@ -61,7 +61,7 @@ def test_a_model_with_absolute_positions_and_one_without_any(batch_size: int) ->
         assert score(model, IDS, ANSWERS, batch_size) == pytest.approx(wanted, abs=1e-4), type(model).__name__
 
 
-def test_sampling_settings_and_penalties_are_no_part_of_it(run: Runner) -> None:
+def test_sampling_settings_and_penalties_are_not_part_of_it(run: Runner) -> None:
     plain = run()
     other = run(decoder={"do_sample": True, "temperature": 0.3, "top_k": 2, "repetition_penalty": 1.5})
     prompts = [plain.loaded.tokenizer(text)["input_ids"] for text in PROMPTS]
@@ -90,6 +90,6 @@ def test_a_compiled_model_is_scored_without_compiling_anything(run: Runner) -> N
 
 def test_a_token_that_the_model_does_not_know_is_a_failure_with_a_reason(run: Runner) -> None:
     done = run()
-    with pytest.raises(ExperimentFailure, match=r"token 300, this model knows 300 tokens") as failure:
+    with pytest.raises(ExperimentFailure, match=r"token 300, but this model knows 300 tokens") as failure:
         score(done.loaded.model, [[1, 2]], [[3, 300]], 1)
     assert failure.value.stage == "score"

@@ -57,7 +57,7 @@ def test_without_a_board_it_says_so(tmp_path: Path) -> None:
     ("changes", "said"),
     [({"rehearsal": True}, "rehearsal"), ({"board": None}, "make gpu-acceptance"), ({"format": 0}, "format 1")],
 )
-def test_what_is_no_acceptance_of_a_board_is_refused(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+def test_what_is_not_an_acceptance_of_a_board_is_refused(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
     (tmp_path / "a-board.json").write_text(json.dumps(document(**changes)), encoding="utf-8")
     with pytest.raises(NotABoard, match=rf"a-board\.json.*{said}"):
         read_boards(tmp_path)

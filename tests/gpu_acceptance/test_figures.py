@@ -1,4 +1,4 @@
-"""Figures of the acceptance from readings and records whose truth is known."""
+"""Figures of the acceptance from readings and records whose true values are known."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_lag_of_a_counter_is_found(lag_s: float, tick_s: float) -> None:
     assert (found["idle_by_power_w"], found["busy_by_power_w"]) == (IDLE_W, BUSY_W)
 
 
-def test_a_load_that_does_not_show_is_no_lag_of_zero() -> None:
+def test_a_load_that_does_not_show_is_not_a_lag_of_zero() -> None:
     flat = [Reading(item.time_s, 1e6 + 100 * round(item.time_s, 1), 100.0) for item in readings(0.0)]
     with pytest.raises(ValueError, match="the load does not show"):
         counter_lag.lags(flat, BUSY_S)
@@ -84,8 +84,8 @@ def test_a_board_that_warms_shows_no_intercept(warms_s: float) -> None:
         """5 % more in the end than when the warm-up began, 4 s before the first window, with this time constant."""
         return 300.0 * (time_s + 0.05 * warms_s * math.exp(-(time_s - 96.0) / warms_s))
 
-    assert abs(window_lengths.line_of(windows_of(drawn_j, 0.0))["intercept_s"]) < 0.001
-    assert window_lengths.line_of(windows_of(drawn_j, 0.03))["intercept_s"] == pytest.approx(0.03, abs=0.001)
+    assert abs(window_lengths.fit_line(windows_of(drawn_j, 0.0))["intercept_s"]) < 0.001
+    assert window_lengths.fit_line(windows_of(drawn_j, 0.03))["intercept_s"] == pytest.approx(0.03, abs=0.001)
 
 
 def test_the_windows_of_a_board_are_mostly_short_and_last_22_s_in_all() -> None:
@@ -93,7 +93,7 @@ def test_the_windows_of_a_board_are_mostly_short_and_last_22_s_in_all() -> None:
     assert many == {1.0: 6, 2.0: 2, 4.0: 3} and sum(BOARD.lengths_s) == 22.0
 
 
-def test_work_at_the_power_limit_is_told_by_the_worst_window_and_its_share_of_the_limit() -> None:
+def test_work_at_the_power_limit_is_shown_by_the_worst_window_and_its_share_of_the_limit() -> None:
     rows = [{"power_limited": 0.0}, {"power_limited": 0.25}, {"power_limited": None}]
     assert window_lengths.at_limit(rows, 420.0, 700.0) == {"share_of_limit": 0.6, "power_limited": 0.25}
     assert window_lengths.at_limit(rows[2:], 420.0, None) == {"share_of_limit": None, "power_limited": None}
@@ -105,9 +105,9 @@ def test_the_standard_error_of_a_median_is_that_of_normal_values() -> None:
 
 
 def test_long_steps_are_counted_in_windows_and_outside() -> None:
-    found = sampler_cost.steps_of([0.01] * 6 + [0.0131, 0.05], [0.01] * 7 + [0.0129])
+    found = sampler_cost.describe_steps([0.01] * 6 + [0.0131, 0.05], [0.01] * 7 + [0.0129])
     assert (found["long_steps_inside"], found["long_steps_outside"]) == (0.25, 0.0)
-    found = sampler_cost.steps_of([0.011] * 4, [0.01] * 8)
+    found = sampler_cost.describe_steps([0.011] * 4, [0.01] * 8)
     assert (found["step_inside_s"], found["step_outside_s"]) == (0.011, 0.01)
 
 
@@ -122,13 +122,13 @@ def test_a_ramp_of_the_board_is_in_both_lags_and_not_beyond_the_power() -> None:
 
 def test_the_intercept_is_the_time_by_which_windows_are_off() -> None:
     rows = windows_of(lambda time_s: 300.0 * time_s, 0.05)
-    found = window_lengths.line_of(rows)
+    found = window_lengths.fit_line(rows)
     assert (found["watts"], found["intercept_s"], found["intercept_j"]) == pytest.approx((300.0, 0.05, 15.0), abs=1e-4)
     assert found["drift_w_per_s"] == pytest.approx(0.0, abs=1e-4)
     assert found["intercept_standard_error_s"] == pytest.approx(0.0, abs=1e-5)
     assert found["watts_by_length"]["1.0"] == pytest.approx(315.0)
     rows[2]["joules"] += 6.0
-    assert window_lengths.line_of(rows)["intercept_standard_error_s"] > 0.003
+    assert window_lengths.fit_line(rows)["intercept_standard_error_s"] > 0.003
 
 
 def test_gaps_between_ticks_have_a_median_and_a_spread() -> None:

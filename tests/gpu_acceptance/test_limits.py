@@ -155,7 +155,7 @@ def test_an_intercept_that_scatters_past_its_limit_is_unknown(intercept_s: float
 
 
 @pytest.mark.parametrize("measured", [0, 4])
-def test_a_study_that_was_stopped_for_its_time_is_unknown_and_no_failure(measured: int) -> None:
+def test_a_study_that_was_stopped_for_its_time_is_unknown_and_not_a_failure(measured: int) -> None:
     names = ("records", "ok_and_valid", "by_counter")
     stopped = {f"study__study__{name}": measured for name in names} | {"study__study__stopped": True}
     for name in ("records-valid", "energy-source"):
@@ -189,7 +189,7 @@ def test_a_part_that_was_not_asked_for_leaves_its_limits_unknown(rehearsal: bool
     assert not all_hold(verdicts, rehearsal=rehearsal)
 
 
-def test_a_figure_beyond_its_limit_is_no_failure_where_what_could_handle_it_was_not_asked_for() -> None:
+def test_a_figure_beyond_its_limit_is_not_a_failure_where_what_could_handle_it_was_not_asked_for() -> None:
     found = parts(nvml_calls__loaded__calls__counter__median_ms=8.0)
     found |= not_asked_for([name for name in found if name != "sampler-cost"])
     verdict = verdict_of("nvml-latency", found)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.gpu.part_environment import FIGURES
 from benchmarks.gpu.rehearsal import simulated_board
-from benchmarks.gpu.told import FIGURES
 from harness import ROOT
 
 pytestmark = pytest.mark.usefixtures("driver")
@@ -99,7 +99,7 @@ def test_the_rise_of_a_counter_of_throttling_is_beside_the_share_of_samples(
     assert found["sw_thermal_slowdown"] == {"counter_per_s": 0.0, "share_of_samples": 0.0}
 
 
-def test_counters_of_throttling_that_the_driver_lacks_are_no_error(driver: dict[str, str], tmp_path: Path) -> None:
+def test_counters_of_throttling_that_the_driver_lacks_are_not_an_error(driver: dict[str, str], tmp_path: Path) -> None:
     orders = tmp_path / "orders"
     orders.write_text("0 throttle 4\n0 reason_counters 3\n", encoding="utf-8")
     program = "import json; from benchmarks.gpu.probes import nvml_calls; print(json.dumps(nvml_calls.throttling(0.2)))"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from benchmarks.gpu import processes
 from benchmarks.gpu.document import Document
-from benchmarks.gpu.parts import PARTS, names_of, not_asked_for, parts_of
+from benchmarks.gpu.parts import PARTS, choose_parts, not_asked_for, part_names
 from benchmarks.gpu.processes import GRACE_S, VANISH_S
 from benchmarks.gpu.schedule import CLOSING_S, Part, Schedule, allowance
 from harness import ROOT
@@ -134,13 +134,13 @@ def test_a_partial_run_is_written_to_a_file_of_its_own_and_says_what_was_asked_f
 
 def test_only_the_parts_that_were_asked_for_run_after_those_that_every_run_needs(tmp_path: Path) -> None:
     wheels = [tmp_path / "pydantic-1-py3-none-any.whl", tmp_path / "transformers-1-py3-none-any.whl"]
-    only = names_of("sampler-cost, nvml-calls", wheels)
-    names = [each.name for each in parts_of(tmp_path, wheels, rehearsal=False, only=only)]
+    only = part_names("sampler-cost, nvml-calls", wheels)
+    names = [each.name for each in choose_parts(tmp_path, wheels, rehearsal=False, only=only)]
     assert names == ["install-packages", "install-library", "board", "nvml-calls", "sampler-cost"]
     assert not set(not_asked_for(only)) & set(names)
     assert {*not_asked_for(only), *only} == {name for name, *_ in PARTS}
     assert not_asked_for(None) == {}
-    assert names_of("other-library", wheels) == ["board", "other-library"]
+    assert part_names("other-library", wheels) == ["board", "other-library"]
 
 
 @pytest.mark.parametrize(
@@ -190,14 +190,14 @@ def test_a_board_that_answered_is_looked_at_though_torch_took_too_long(
 
 def test_packages_that_cannot_be_installed_stop_what_needs_them(tmp_path: Path) -> None:
     wheels = [tmp_path / "broken-1-py3-none-any.whl", tmp_path / "tokenizers-1-py3-none-any.whl"]
-    installs = [each for each in parts_of(tmp_path, wheels, rehearsal=False) if each.name.startswith("install-")]
+    installs = [each for each in choose_parts(tmp_path, wheels, rehearsal=False) if each.name.startswith("install-")]
     assert len(installs) == 2 and all(each.required for each in installs)
 
 
 def test_the_board_gets_the_time_of_a_cold_disk() -> None:
-    (board,) = [each for each in parts_of(Path(), [], rehearsal=False) if each.required]
+    (board,) = [each for each in choose_parts(Path(), [], rehearsal=False) if each.required]
     assert (board.name, board.limit_s, board.enough) == ("board", 180, "board")
-    assert allowance(parts_of(Path(), [], rehearsal=False), 565) > 60
+    assert allowance(choose_parts(Path(), [], rehearsal=False), 565) > 60
 
 
 @pytest.mark.slow

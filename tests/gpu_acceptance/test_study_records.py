@@ -46,7 +46,7 @@ def six(**changes: Any) -> list[dict[str, Any]]:
 
 
 def test_the_records_of_a_study_are_counted_and_compared() -> None:
-    found = records.figures_of(six(), [{"status": "ok", "memory": {"resident_bytes": 2_000_000}, "energy": []}])
+    found = records.study_figures(six(), [{"status": "ok", "memory": {"resident_bytes": 2_000_000}, "energy": []}])
     assert (found["records"], found["ok_and_valid"]) == (6, 6)
     assert found["static_over_dynamic"] == pytest.approx(0.8)
     assert found["joules_cv"] == pytest.approx(0.0014, abs=1e-4)
@@ -61,7 +61,7 @@ def test_a_doubtful_or_failed_record_is_not_counted_as_valid() -> None:
     lines[0] |= {"validity": {"verdict": "suspect", "reasons": [{"code": "throttled"}]}}
     lines[1] |= {"status": "failed", "failure": {"error_class": "OutOfMemory"}, "validity": None, "metrics": None}
     lines[2] |= {"metrics": {records.JOULES: None}}
-    found = records.figures_of(lines, [])
+    found = records.study_figures(lines, [])
     assert found["ok_and_valid"] == 4
     assert found["codes"] == {"throttled": 1, "failed: OutOfMemory": 1}
     assert found["static_over_dynamic"] == pytest.approx(0.8, rel=0.01)
@@ -77,13 +77,13 @@ def test_a_line_that_cannot_be_read_costs_the_others_nothing(tmp_path: Path) -> 
     (tmp_path / "setups" / "b" / "load.json").write_text("{", encoding="utf-8")
     (found, unreadable), (loads, lost) = records.read_records(tmp_path), records.read_loads(tmp_path)
     assert (len(found), unreadable, loads, lost) == (5, 3, [], 1)
-    figures = records.figures_of(found, loads, unreadable + lost)
+    figures = records.study_figures(found, loads, unreadable + lost)
     assert (figures["records"], figures["ok_and_valid"], figures["unreadable"]) == (5, 5, 4)
 
 
 def test_a_record_that_failed_before_its_settings_were_known_is_shown() -> None:
     failed = {"replicate": 1, "status": "failed", "failure": {"error_class": "X"}, "config": {"model": "m"}}
-    found = records.figures_of([*six(), failed], [])
+    found = records.study_figures([*six(), failed], [])
     assert (found["records"], found["ok_and_valid"], found["codes"]) == (7, 6, {"failed: X": 1})
 
 
@@ -92,16 +92,16 @@ def test_replicates_vary_by_the_worst_experiment_and_pooled() -> None:
     lines = [
         record(turn, values[turn - 1], cache=None, rows=rows) for rows, values in joules.items() for turn in (1, 2)
     ]
-    found = records.figures_of(lines, [])
+    found = records.study_figures(lines, [])
     assert found["joules_cv"] == pytest.approx(0.0140, abs=1e-4)
     assert found["joules_cv_pooled"] == pytest.approx(found["joules_cv"] / math.sqrt(2))
 
 
 def test_energy_that_is_not_of_the_counter_is_counted() -> None:
     lines = six()
-    assert records.figures_of(lines, [])["by_counter"] == 6
+    assert records.study_figures(lines, [])["by_counter"] == 6
     lines[0] |= {"energy_source": "measured:nvml-power"}
-    assert records.figures_of(lines, [])["by_counter"] == 5
+    assert records.study_figures(lines, [])["by_counter"] == 5
 
 
 def test_the_seconds_of_a_studys_jobs_are_kept_also_where_it_is_stopped(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_what_carried_packages_require_and_lack_is_said(monkeypatch: pytest.Monk
 
 
 def test_a_study_that_left_nothing_gives_no_ratio() -> None:
-    found = records.figures_of([], [])
+    found = records.study_figures([], [])
     assert (found["ok_and_valid"], found["joules_cv"], found["static_over_dynamic"]) == (0, None, None)
 
 

@@ -17,7 +17,7 @@ from llenergymeasure.config.settings.quantization_key import quantized_key, why_
 from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.engine.failure import ExperimentFailure
 from llenergymeasure.engine.loading.load import Source, Sources, load_model
-from llenergymeasure.engine.loading.quantized import layers_of, made_with, require_same, write_quantized
+from llenergymeasure.engine.loading.quantized import digest_layers, made_with, require_same, write_quantized
 from llenergymeasure.measurement.weights_source import choose_weights
 from llenergymeasure.models.quantized import empty_folder, publish_quantized, publish_refusal
 from llenergymeasure.models.snapshot import Snapshot, SnapshotError, materialise, read_snapshot, verify_snapshot
@@ -63,7 +63,7 @@ def test_weights_that_are_read_compute_what_quantized_ones_do(case: str, snapsho
     chosen = choose_weights(intent, base, str(artifact.path))
     assert chosen.reason is None
     read = load_model(intent, Sources(model=replace(Source(base.path), quantized=chosen.folder)))
-    require_same(layers_of(quantized.model), layers_of(read.model))
+    require_same(digest_layers(quantized.model), digest_layers(read.model))
     assert read.resident_bytes == quantized.resident_bytes
     prompt = {"input_ids": torch.arange(40).reshape(2, 20), "max_new_tokens": 12, "do_sample": False}
     left, right = (item.model.generate(**prompt) for item in (quantized, read))
@@ -78,8 +78,8 @@ def test_what_is_not_the_same_is_not_used(snapshot: Path, tmp_path: Path) -> Non
     base = read_snapshot(snapshot)
     artifact, loaded = kept(base, intent, tmp_path / "kept")
     other = load_model(ExperimentConfig.model_validate(config(**CASES["fp4"])), Sources(model=Source(base.path)))
-    with pytest.raises(ExperimentFailure, match="otherwise than it wrote it"):
-        require_same(layers_of(loaded.model), layers_of(other.model))
+    with pytest.raises(ExperimentFailure, match="differently than it wrote it"):
+        require_same(digest_layers(loaded.model), digest_layers(other.model))
     changed = artifact.path / "model.safetensors"
     changed.write_bytes(changed.read_bytes()[:-1] + b"x")
     with pytest.raises(SnapshotError, match="has changed"):

@@ -58,7 +58,7 @@ def test_without_one_the_configuration_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"version https://git-lfs.github.com/spec/v1\noid sha256:00", b"\x08" + b"\0" * 9]
 )
-def test_what_is_no_weights_file_is_named(tmp_path: Path, content: bytes) -> None:
+def test_what_is_not_a_weights_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.safetensors").write_bytes(content)
     with pytest.raises(SnapshotError, match=r"model\.safetensors is not a safetensors file"):
         embedding_rows(tmp_path)

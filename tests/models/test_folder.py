@@ -84,7 +84,7 @@ def test_relative_to_the_working_directory(mine: Path, make: Make, monkeypatch: 
     assert make("./mine").files == make(str(mine)).files
 
 
-def test_what_is_no_model_is_one_line(mine: Path, make: Make) -> None:
+def test_what_is_not_a_model_is_one_line(mine: Path, make: Make) -> None:
     with pytest.raises(SnapshotError, match="there is no folder"):
         make(str(mine / "nowhere"))
     (mine / WEIGHTS).rename(mine / "pytorch_model.bin")

@@ -171,7 +171,7 @@ def test_sharded_weights_need_every_shard(hub: HubServer, tiny_files: dict[str, 
     files = {path: data for path, data in tiny_files.items() if not path.endswith(".safetensors")}
     files |= {"model.safetensors.index.json": json.dumps(index).encode(), shards[0]: b"1"}
     hub.repositories["org/sharded"] = repository = Repository()
-    with pytest.raises(SnapshotError, match=f"names {shards[1]}, which is not there"):
+    with pytest.raises(SnapshotError, match=f"names {shards[1]}, which does not exist"):
         make("org/sharded", repository.commit("main", files))
     files |= {shards[1]: b"2", "consolidated-00001-of-00001.safetensors": b"a copy"}
     snapshot = make("org/sharded", repository.commit("main", files))
@@ -226,7 +226,7 @@ def test_what_goes_wrong_is_said_in_one_line(
             make(text, revision)
         assert "\n" not in str(caught.value)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(SnapshotError, match="can't be reached") as caught:
+    with pytest.raises(SnapshotError, match="cannot be reached") as caught:
         make("org/tiny", commit)
     assert "\n" not in str(caught.value)
 

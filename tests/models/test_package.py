@@ -123,10 +123,10 @@ def test_weights_are_kept_exactly_in_the_smallest_dtype(site: Path, make: Make, 
         ("outside.gguf", "1.0", "has no file outside.gguf"),
         ("full.gguf", "1.0", "more than once; write tiny_models/copy/full.gguf or tiny_models/full.gguf"),
         ("half.gguf", "2.0", "1.0 is installed, the study is pinned to 2.0"),
-        ("text.gguf", "1.0", "can't be converted"),
+        ("text.gguf", "1.0", "cannot be converted"),
     ],
 )
-def test_what_can_not_be_used_is_one_line(make: Make, file: str, version: str, message: str) -> None:
+def test_what_cannot_be_used_is_one_line(make: Make, file: str, version: str, message: str) -> None:
     with pytest.raises(SnapshotError, match=message) as caught:
         make(f"package:tiny-models/{file}", version)
     assert "\n" not in str(caught.value)

@@ -84,6 +84,6 @@ def test_a_small_file_that_is_not_what_the_hub_lists_is_not_pinned(hub: HubServe
 
 def test_no_network_is_one_line(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(PinError, match="can't be reached") as caught:
+    with pytest.raises(PinError, match="cannot be reached") as caught:
         resolve_pins([("org/tiny", None)], path)
     assert "\n" not in str(caught.value)

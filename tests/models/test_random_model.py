@@ -70,10 +70,10 @@ def test_other_architectures_and_their_own_field_names(make: Make) -> None:
         ("random:llama?hiden_size=64", "LlamaConfig has no field 'hiden_size'; did you mean hidden_size"),
         ("random:llama?hidden_size=big", "expected int, got str"),
         ("random:llama?hidden_size=65&num_attention_heads=4", "not a multiple of the number of attention heads"),
-        ("random:llama?num_hidden_layers=-1", "num_hidden_layers can't be negative"),
+        ("random:llama?num_hidden_layers=-1", "num_hidden_layers cannot be negative"),
         ("random:llama?vocab_size=259", "vocab_size must be at least 260"),
         ("random:llama?eos_token_id=5", "eos_token_id is set by"),
-        (TINY.replace("num_key_value_heads=1", "num_key_value_heads=0"), "can't be built"),
+        (TINY.replace("num_key_value_heads=1", "num_key_value_heads=0"), "cannot be built"),
     ],
 )
 def test_impossible_models_are_one_line(make: Make, text: str, message: str) -> None:

@@ -57,7 +57,7 @@ def test_damage_is_named(make: Make) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema_version": 1}', '{"schema_version": 1, "files": [1]}', "\0"])
-def test_what_is_no_record_is_no_snapshot(tmp_path: Path, text: str) -> None:
+def test_what_is_not_a_record_is_not_a_snapshot(tmp_path: Path, text: str) -> None:
     (tmp_path / "snapshot.json").write_text(text)
     with pytest.raises(SnapshotError, match="is not a snapshot record"):
         read_snapshot(tmp_path)
@@ -65,7 +65,7 @@ def test_what_is_no_record_is_no_snapshot(tmp_path: Path, text: str) -> None:
         read_snapshot(tmp_path / "none")
 
 
-def test_records_can_not_reach_outside_their_folder(make: Make) -> None:
+def test_records_cannot_reach_outside_their_folder(make: Make) -> None:
     folder = make(TINY).path
     record = json.loads((folder / "snapshot.json").read_text())
     record["files"]["../../etc/passwd"] = {"sha256": "0" * 64, "size": 1}
@@ -108,7 +108,7 @@ def test_two_studies_that_want_one_model_make_it_once(
     assert [path.name for path in (tmp_path / "results" / "models").iterdir()] == [parse_model_ref(TINY).key(None)]
 
 
-def test_a_folder_that_is_no_snapshot_is_not_overwritten(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_snapshot_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(SnapshotError, match="is not a snapshot, so it is not replaced"):
@@ -156,7 +156,7 @@ def test_unpinned_is_an_error_that_says_what_to_run(tmp_path: Path) -> None:
 
 def test_an_unwritable_place_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(SnapshotError, match="can't write") as caught:
+    with pytest.raises(SnapshotError, match="cannot write") as caught:
         materialise(parse_model_ref(TINY), None, tmp_path / "file" / "model", lock=ModelsLock())
     assert "\n" not in str(caught.value)
 

@@ -1,1 +1,1 @@
-"""The questions that are put to a board, by what they look at."""
+"""The questions to a board, by subject."""

@@ -1,4 +1,4 @@
-"""The board that is looked at: the one that CUDA will use, as NVML knows it."""
+"""The board that is checked: the one that CUDA will use, as NVML knows it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def first_visible() -> Any:
     """NVML's handle of the first board that CUDA may use.
 
     Raises:
-        RuntimeError: CUDA may use none, or only such as have no counter of their own.
+        RuntimeError: CUDA may use no board, or only boards without a counter of their own.
     """
     pynvml.nvmlInit()
     listed = list_boards()
@@ -38,7 +38,7 @@ def power_source() -> PowerSource:
 
 
 def limit_w() -> float | None:
-    """The board's power limit; None where it tells none."""
+    """The board's power limit; None where the board does not report one."""
     try:
         return float(pynvml.nvmlDeviceGetEnforcedPowerLimit(first_visible())) / 1e3
     except pynvml.NVMLError:

@@ -3,7 +3,7 @@
 The load steps up and down twice while counter and power are polled. Joules over seconds are a straight line before and
 after a step, and the two lines cross where the counter thinks that the step was. That is later than the step by the
 counter's lag plus what the board itself takes to draw the new power, so each figure is an upper bound of the lag. The
-power reading crosses later by that ramp too: what the counter lags beyond it is no ramp.
+power reading crosses later by that ramp too: a lag of the counter beyond that is not the ramp.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks.gpu.scale import Scale
 
 # Rows of the products that make the load: it must stay below the power limit.
 STEP_SIDE = 2048
-# Left out after a step, in which clocks and power find their new level.
+# Ignored after a step, while clocks and power settle.
 TRANSITION_S = 0.6
 # The last second of the trace says what idle power is; it has settled when power stays this near to it.
 SETTLED = 0.02
@@ -80,7 +80,7 @@ def step_response(scale: Scale) -> dict[str, Any]:
     return {
         **lags(readings, busy_s),
         **settling(readings, busy_s[-1][1]),
-        "limit_w": limit_w(),  # a load that reaches it is cut down step by step, and its edges are no steps
+        "limit_w": limit_w(),  # a load that reaches it is reduced gradually, and its edges are not steps
         "polls_per_s": round(len(readings) / seconds, 1),
     }
 
@@ -91,8 +91,8 @@ def lags(readings: Sequence[Reading], busy_s: Sequence[tuple[float, float]]) -> 
     busy_s: start and end of each stretch of load, in `perf_counter` seconds
     """
     edges = [readings[0].time_s, *(edge_s for pair in busy_s for edge_s in pair), readings[-1].time_s]
-    lines = _lines(ticks_of(readings), edges)
-    found = _behind(lines, edges)
+    lines = _lines(ticks_from_readings(readings), edges)
+    by_counter = _behind(lines, edges)
     by_power = _behind(_lines(integrated(readings), edges), edges)
     idle_until_s = busy_s[0][0]
     return {
@@ -100,11 +100,11 @@ def lags(readings: Sequence[Reading], busy_s: Sequence[tuple[float, float]]) -> 
         "busy_w": round(lines[1][0], 2),
         "idle_by_power_w": round(_mean_power(readings, edges[0], idle_until_s), 2),
         "busy_by_power_w": round(_mean_power(readings, busy_s[0][0] + TRANSITION_S, busy_s[0][1]), 2),
-        "lag_up_s": [round(value, 4) for value in found[0::2]],
-        "lag_down_s": [round(value, 4) for value in found[1::2]],
-        "largest_lag_s": round(max(found, key=abs), 4),
+        "lag_up_s": [round(value, 4) for value in by_counter[0::2]],
+        "lag_down_s": [round(value, 4) for value in by_counter[1::2]],
+        "largest_lag_s": round(max(by_counter, key=abs), 4),
         "largest_lag_beyond_power_s": round(
-            max((own - of_power for own, of_power in zip(found, by_power, strict=True)), key=abs), 4
+            max((own - of_power for own, of_power in zip(by_counter, by_power, strict=True)), key=abs), 4
         ),
         "lag_of_power_s": [round(value, 4) for value in by_power],
     }
@@ -134,7 +134,7 @@ def _behind(lines: Sequence[tuple[float, float]], edges_s: Sequence[float]) -> l
     return [_crossing_s(before, after) - edge_s for (before, after), edge_s in steps]
 
 
-def ticks_of(readings: Sequence[Reading]) -> list[tuple[float, float]]:
+def ticks_from_readings(readings: Sequence[Reading]) -> list[tuple[float, float]]:
     """(seconds, joules) at each change of the counter, half a poll before it was seen.
 
     Between two ticks the counter stands still, so that all polls together would lag by half a tick.

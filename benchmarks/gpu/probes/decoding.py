@@ -78,7 +78,7 @@ def attention(scale: Scale) -> dict[str, Any]:
 def static_cache_length(scale: Scale) -> dict[str, Any]:
     """Peak bytes of the same short static pass before and after a long one: what the library remembers on the model.
 
-    The pipeline resets that between experiments; a ratio above 1 says that it has to, with this version.
+    The pipeline resets that between experiments; a ratio above 1 shows that this version needs it.
     """
     cuda_only(scale)
 
@@ -105,7 +105,7 @@ def graphs(scale: Scale) -> dict[str, Any]:
     later caches lie at other addresses until it is gone.
     """
     cuda_only(scale)
-    LibraryState(llama(scale)).reset()  # what the question before left on the model is no part of this one
+    LibraryState(llama(scale)).reset()  # this question must not see what the one before left on the model
     run = generator(scale, [128] * 4, 24, cache_implementation="static")
     start, rows = counts(), []
     for turn in range(STATIC_PASSES):

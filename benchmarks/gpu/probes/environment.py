@@ -1,4 +1,4 @@
-"""Which libraries these are, what compiled experiments would find, and how the board is set up."""
+"""The installed libraries, the tools that compiled experiments need, and the set-up of the board."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def versions(scale: Scale) -> dict[str, Any]:  # noqa: ARG001
 
 
 def compiler(scale: Scale) -> dict[str, Any]:  # noqa: ARG001
-    """Whether there is what compiled experiments need: a C compiler and Python's headers."""
+    """Whether the tools exist that compiled experiments need: a C compiler and Python's headers."""
     header = python_header()
     return {"cc": shutil.which("cc") or shutil.which("gcc"), "python_h": str(header) if header.exists() else None}
 
@@ -56,16 +56,16 @@ def unmet(scale: Scale) -> list[str]:  # noqa: ARG001
         except metadata.PackageNotFoundError:
             lacking.append(f"{name} itself")
             continue
-        for each in required:
-            if each.marker is not None and not each.marker.evaluate({"extra": ""}):
+        for requirement in required:
+            if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
                 continue
             try:
-                found = metadata.version(each.name)
+                installed = metadata.version(requirement.name)
             except metadata.PackageNotFoundError:
-                lacking.append(f"{name} needs {each.name}{each.specifier}")
+                lacking.append(f"{name} needs {requirement.name}{requirement.specifier}")
                 continue
-            if not each.specifier.contains(found, prereleases=True):
-                lacking.append(f"{name} needs {each.name}{each.specifier}, not {found}")
+            if not requirement.specifier.contains(installed, prereleases=True):
+                lacking.append(f"{name} needs {requirement.name}{requirement.specifier}, not {installed}")
     return lacking
 
 

@@ -35,7 +35,7 @@ def _facts(handle: Any) -> dict[str, Callable[[], Any]]:
 
 
 def _or_reason(call: Callable[[], Any]) -> Any:
-    """What the driver answers, or its refusal; a symbol that the library lacks is one too."""
+    """The driver's answer, or its refusal; a symbol that the library lacks counts as a refusal."""
     try:
         return call()
     except (pynvml.NVMLError, AttributeError) as refusal:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from benchmarks.gpu.scale import BOARD, REHEARSAL, Scale
-from llenergymeasure.engine.devices import devices_of
+from llenergymeasure.engine.devices import devices_holding
 from llenergymeasure.engine.generation.batches import make_batches
 from llenergymeasure.engine.generation.static_batching import StaticGenerator
 
@@ -46,7 +46,7 @@ def generator(scale: Scale, lengths: Sequence[int], new_tokens: int, **keywords:
     settings = {"do_sample": False, "max_new_tokens": new_tokens, "pad_token_id": 0, "eos_token_id": None}
     return StaticGenerator(
         model=model,
-        devices=devices_of(model),
+        devices=devices_holding(model),
         batches=make_batches(prompts(scale, lengths), len(lengths), 0, device),
         keywords={**settings, **keywords},
         seed=1,

@@ -16,9 +16,9 @@ from benchmarks.gpu.scale import Scale
 from llenergymeasure.energy.meters.nvml.power import AVERAGE, INSTANT, MODULE_SCOPE, field_power_w
 from llenergymeasure.energy.meters.nvml.throttle import REASON_BITS, read_counters
 
-# Slow ones that no sample waits for: asked a few times only.
+# Slow calls that no sample waits for: made only a few times.
 SLOW = frozenset({"processes", "ecc_errors"})
-# What each sample of the pipeline asks.
+# The calls of each sample of the pipeline.
 SAMPLED = ("counter", "power")
 SAMPLE_S = 0.02
 LOOKED_AT_S = 2.0

@@ -1,7 +1,7 @@
 """What metering costs a decoding whose speed the host decides: passes of one row in and out of windows, alternated.
 
-What opening and closing a window takes is not in its seconds. The host has noise of its own: steps that it makes long
-are as many outside of windows as inside, those of the sampler are inside only.
+The seconds do not include the time of opening and closing a window. The host has noise of its own: it makes as many
+steps long outside of windows as inside; the sampler makes steps long only inside.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _compared(scale: Scale, config: EnergyConfig, pairs: int) -> dict[str, Any]:
         "ratio": round(statistics.median(ratios), 5),
         "ratio_standard_error": standard_error(ratios),
         "ratios": [round(value, 4) for value in sorted(ratios)],
-        **steps_of(steps_s[True], steps_s[False]),
+        **describe_steps(steps_s[True], steps_s[False]),
     }
 
 
@@ -77,7 +77,7 @@ def standard_error(values: Sequence[float]) -> float | None:
     return round(math.sqrt(math.pi / 2 / len(values)) * statistics.stdev(values), 5)
 
 
-def steps_of(inside_s: Sequence[float], outside_s: Sequence[float]) -> dict[str, float]:
+def describe_steps(inside_s: Sequence[float], outside_s: Sequence[float]) -> dict[str, float]:
     """Median seconds of the decoding steps in and out of windows, and the shares of them that are long.
 
     A step is long where it takes more than LONG times the median of all.

@@ -38,7 +38,7 @@ class Streaming(Generator):
     def requests_per_pass(self) -> int:
         return 0
 
-    def run_pass(self, *, prefill_only: bool = False) -> None:  # noqa: ARG002 - there is nothing else to leave out
+    def run_pass(self, *, prefill_only: bool = False) -> None:  # noqa: ARG002 - there is nothing to skip
         begin = self.devices.clock.mark()
         for turn in range(self._copies):
             source, target = self._pair if turn % 2 else self._pair[::-1]

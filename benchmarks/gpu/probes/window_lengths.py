@@ -3,7 +3,7 @@
 The windows are those of a measured experiment, over passes of steady work (`streaming`). In
 E = intercept + P · t + D · t · tau, with t the length of a window and tau the time of its middle, D is the drift of the
 power while the board warms, and the intercept is what the edges of a window add to or take from its energy; over P it
-is the time by which a window is too long or too short. Work at the power limit would say nothing: there the power
+is the time by which a window is too long or too short. Work at the power limit would show nothing: there the power
 wanders by more than the edges can do, so how often the limit held the clocks down is beside the figures.
 """
 
@@ -27,7 +27,7 @@ from llenergymeasure.engine.replicas import Alone
 from llenergymeasure.measurement.passes import Passes
 from llenergymeasure.measurement.windows import Windows
 
-# Warm-up before the first window, as a multiple of the longest one; it tells how long a pass takes.
+# Warm-up before the first window, as a multiple of the longest one; it shows how long a pass takes.
 WARM_UP = 1.0
 
 
@@ -42,11 +42,11 @@ def windows(scale: Scale) -> dict[str, Any]:
     for length_s in scale.lengths_s:
         ran = passes.window("generate", max(1, round(length_s / pass_s)), pass_s)
         work.take_raw()
-        rows.append(row_of(ran.window))
+        rows.append(describe_window(ran.window))
     described = meters.describe()
     meters.close()
     work.close()
-    line = line_of(rows)
+    line = fit_line(rows)
     return {
         "windows": rows,
         **line,
@@ -59,7 +59,7 @@ def windows(scale: Scale) -> dict[str, Any]:
 def at_limit(rows: Sequence[dict[str, Any]], watts: float, most_w: float | None) -> dict[str, float | None]:
     """The work's share of the power limit, and the largest share of a window in which the limit held the clocks down.
 
-    most_w: the board's limit; each share is None where nothing tells it
+    most_w: the board's limit; each share is None where it is not known
     """
     capped = [row["power_limited"] for row in rows if row["power_limited"] is not None]
     return {
@@ -68,21 +68,21 @@ def at_limit(rows: Sequence[dict[str, Any]], watts: float, most_w: float | None)
     }
 
 
-def row_of(window: Window) -> dict[str, Any]:
+def describe_window(window: Window) -> dict[str, Any]:
     """A window's seconds, joules, and half width of its interval without the sensor's gain, as a share of the joules.
 
     Raises:
         ValueError: the window has no energy.
     """
-    found = primary_energy(window.entries, window.phase)
-    if found.energy_j is None:
-        raise ValueError(f"a window has no energy: {found.reason}")
-    own = [component for component in found.components if component.kind != "gain"]
+    energy = primary_energy(window.entries, window.phase)
+    if energy.energy_j is None:
+        raise ValueError(f"a window has no energy: {energy.reason}")
+    own = [component for component in energy.components if component.kind != "gain"]
     return {
         "begin_s": round(window.start_monotonic_s, 5),
         "seconds": round(window.duration_s, 5),
-        "joules": round(found.energy_j, 4),
-        "expanded95_without_gain": round(expanded(own) / found.energy_j, 6) if own else None,
+        "joules": round(energy.energy_j, 4),
+        "expanded95_without_gain": round(expanded(own) / energy.energy_j, 6) if own else None,
         "counter_over_power": [(entry.cross_check or {}).get("ratio") for entry in window.entries],
         "power_limited": max(_capped(window), default=None),
         "findings": sorted({finding.code for finding in window.findings}),
@@ -92,10 +92,10 @@ def row_of(window: Window) -> dict[str, Any]:
 def _capped(window: Window) -> list[float]:
     """By board, the share of the window in which its power limit held the clocks down."""
     reasons = [facts["throttled"] for facts in window.facts.values() if "throttled" in facts]
-    return [round(found[POWER_CAP]["share"], 4) for found in reasons if POWER_CAP in found]
+    return [round(shares[POWER_CAP]["share"], 4) for shares in reasons if POWER_CAP in shares]
 
 
-def line_of(rows: Sequence[dict[str, Any]], *, drift: bool = True) -> dict[str, Any]:
+def fit_line(rows: Sequence[dict[str, Any]], *, drift: bool = True) -> dict[str, Any]:
     """Watts, their drift, and the intercept of joules over seconds; in seconds, with its standard error, too.
 
     drift: whether the power may drift with time; without it, no `begin_s` is needed
@@ -107,13 +107,13 @@ def line_of(rows: Sequence[dict[str, Any]], *, drift: bool = True) -> dict[str, 
         middles_s = np.array([row["begin_s"] for row in rows]) + seconds / 2
         columns.append(seconds * (middles_s - middles_s.mean()))
     terms = np.column_stack(columns)
-    found = np.linalg.lstsq(terms, joules, rcond=None)[0]
-    intercept_j, watts = float(found[0]), float(found[1])
-    variance = float(((joules - terms @ found) ** 2).sum()) / max(len(rows) - len(found), 1)
+    solution = np.linalg.lstsq(terms, joules, rcond=None)[0]
+    intercept_j, watts = float(solution[0]), float(solution[1])
+    variance = float(((joules - terms @ solution) ** 2).sum()) / max(len(rows) - len(solution), 1)
     error_j = math.sqrt(variance * float(np.linalg.pinv(terms.T @ terms)[0, 0]))
     return {
         "watts": round(watts, 3),
-        "drift_w_per_s": round(float(found[2]), 4) if drift else None,
+        "drift_w_per_s": round(float(solution[2]), 4) if drift else None,
         "intercept_j": round(intercept_j, 4),
         "intercept_s": round(intercept_j / watts, 5),
         "intercept_standard_error_s": round(error_j / watts, 5),

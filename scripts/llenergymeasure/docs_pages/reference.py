@@ -44,20 +44,20 @@ def with_fresh_tables(text: str) -> str:
     """The page with every block between `<!-- generated: name -->` and `<!-- end -->` generated again."""
     tables = all_tables()
 
-    def fill(found: re.Match[str]) -> str:
-        name = found["name"]
+    def fill(block: re.Match[str]) -> str:
+        name = block["name"]
         if name in _OF_OTHERS:
-            return found[0]
+            return block[0]
         if name not in tables:
             raise UnknownTable(f"no table {name!r}; there are {', '.join(tables)}")
-        return f"{found[1]}{tables[name]}\n{found[3]}"
+        return f"{block[1]}{tables[name]}\n{block[3]}"
 
     return _BLOCK.sub(fill, text)
 
 
 def table_names(text: str) -> list[str]:
     """Names of the generated blocks on a page, in order."""
-    return [found["name"] for found in _BLOCK.finditer(text)]
+    return [block["name"] for block in _BLOCK.finditer(text)]
 
 
 def all_tables() -> Mapping[str, str]:
@@ -153,7 +153,7 @@ def _energy_sources() -> str:
 
 
 def _findings(*severities: Severity) -> str:
-    """The kinds of finding of these severities, the worst first."""
+    """The kinds of finding with these severities, the worst first."""
     kinds = [(code, kind) for severity in severities for code, kind in FINDINGS.items() if kind.severity == severity]
     rows = [[f"`{code}`", kind.severity, kind.meaning, kind.advice] for code, kind in kinds]
     return _table(["code", "verdict", "when", "what to do"], rows)

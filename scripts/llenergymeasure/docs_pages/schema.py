@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 
 def study_schema() -> Json:
-    """JSON schema (draft 2020-12) of a study. Rules between settings are not in it; `snakemake validate` has them."""
+    """JSON schema (draft 2020-12) of a study. It has no rules between settings; `snakemake validate` checks them."""
     study = StudyConfig.model_json_schema()
     experiment = ExperimentSettings.model_json_schema()
     definitions = {**study.pop("$defs", {}), **experiment.pop("$defs")}

@@ -1,4 +1,4 @@
-"""Energy: meters, windows and the ledger. Nothing here knows torch; a window is told how to synchronise."""
+"""Energy: meters, windows and the ledger. Nothing here knows torch; the caller passes a window its `synchronize`."""
 
 from llenergymeasure.energy.ledger import Interval, LedgerEntry, PhaseEnergy, primary_energy
 from llenergymeasure.energy.meter import MeterUnavailable

@@ -1,4 +1,4 @@
-"""The one clock of windows, ticks and samples. Monotonic, so that a step of the wall clock changes nothing."""
+"""The one clock of windows, ticks and samples. It is monotonic, so that a step of the wall clock changes nothing."""
 
 from __future__ import annotations
 

@@ -10,5 +10,5 @@ def device_lost(uuid: str, phase: str) -> Finding:
 
 
 def trace_incomplete(trouble: str | None) -> list[Finding]:
-    """Of a thread that died or stalled: the edges still count, but noise, throttling and clocks were not seen."""
+    """The finding of a sampler that died or stalled: the edges still count; noise, throttling, clocks are missing."""
     return [] if trouble is None else [Finding("trace-incomplete", trouble)]

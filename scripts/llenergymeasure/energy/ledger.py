@@ -1,4 +1,4 @@
-"""The ledger: what a window's energy is, where the figure comes from and how far it can be trusted."""
+"""The ledger: the energy of a window, where the figure comes from, and how uncertain it is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from llenergymeasure.energy.uncertainty import basis_of, expanded, standard
+from llenergymeasure.energy.uncertainty import describe_budget, expanded, standard
 from llenergymeasure.records.finding import Finding
 from llenergymeasure.records.ledger import Component
 from llenergymeasure.records.ledger import LedgerEntry as LedgerEntry
@@ -38,12 +38,12 @@ class Interval:
 
 @dataclass(frozen=True)
 class Finished:
-    """What a meter or a watcher says of a window.
+    """What a meter or a watcher reports of a window.
 
-    entries: one a device and domain; none from a watcher
+    entries: one per device and domain; none from a watcher
     intervals: where it saw more than the edges, the pieces of the window in order
     findings: what makes the window doubtful
-    facts: what was looked at, for the record
+    facts: what was read, for the record
     """
 
     entries: Sequence[LedgerEntry] = ()
@@ -87,7 +87,9 @@ class Span:
             standard_uncertainty_j=standard(components) if components else None,
             expanded_uncertainty_j=expanded(components) if components else None,
             components=tuple(components),
-            uncertainty_basis="; ".join(part for part in (basis_of(components) if components else "", remark) if part),
+            uncertainty_basis="; ".join(
+                part for part in (describe_budget(components) if components else "", remark) if part
+            ),
             cross_check=cross_check,
         )
 
@@ -115,7 +117,7 @@ class Span:
 class PhaseEnergy:
     """Energy of a phase over all its devices. `energy_j` is None exactly when `reason` says why.
 
-    components: the budget of the sum, one a device and contribution; empty where a meter states none
+    components: the budget of the sum, one per device and contribution; empty where a meter states none
     """
 
     energy_j: float | None

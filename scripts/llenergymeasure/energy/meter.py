@@ -17,8 +17,8 @@ class MeterUnavailable(Exception):
 
     def __init__(self, meter: str, reason: str) -> None:
         super().__init__(
-            f"energy.meters: {meter} cannot work here: {reason}; take it out of energy.meters, "
-            "or leave energy.meters out to use every meter that works"
+            f"energy.meters: {meter} cannot work here: {reason}; remove it from energy.meters, "
+            "or do not set energy.meters, to use every meter that works"
         )
         self.meter = meter
         self.reason = reason
@@ -48,12 +48,12 @@ class Watcher(Protocol):
         ...
 
     def finish(self, span: Span, entries: Sequence[LedgerEntry]) -> Finished:
-        """What was seen; `entries` is what the meters said of the window."""
+        """What it observed; `entries` is what the meters reported of the window."""
         ...
 
 
 class Meter(Protocol):
-    """A source of energy figures. All slow work is done in opening it, outside every window.
+    """A source of energy figures. All slow work is done when it is opened, outside every window.
 
     A meter turns its own failures into entries without energy and with a reason; it never raises in a window.
     """
@@ -76,7 +76,7 @@ class Meter(Protocol):
 
     @property
     def steady_s(self) -> float:
-        """How long the work of a window should run before it opens and after it closes; 0: it makes no difference."""
+        """Seconds that the work of a window should run before it opens and after it closes; 0: makes no difference."""
         ...
 
     def prepare(self, phase: str) -> None:
@@ -113,5 +113,5 @@ class Thermometer(Protocol):
     """A meter that also knows how warm its devices are."""
 
     def temperatures_c(self) -> dict[str, float]:
-        """By device UUID, only those that tell it."""
+        """Temperature in °C by UUID, of the devices that report it."""
         ...

@@ -39,7 +39,7 @@ class Window:
         return self.end_monotonic_s - self.start_monotonic_s
 
     def take(self, finished: Finished) -> None:
-        """Add what a meter or a watcher says."""
+        """Add what a meter or a watcher reports."""
         self.entries += finished.entries
         self.intervals += finished.intervals
         self.findings += finished.findings
@@ -86,7 +86,7 @@ class MeterSet:
         known: frozenset[str] = frozenset().union(*(meter.device_uuids for meter in self._meters))
         metered = [uuid for uuid in device_uuids if uuid in known] if known else list(device_uuids)
         if not device_uuids and self._covers_gpu():
-            message = "no GPU holds parameters of the model; GPU energy is left out from here on"
+            message = "no GPU holds parameters of the model; from here on GPU energy is not counted"
             self._warn("gpu-not-used", message)
         for meter in self._meters:
             meter.restrict(metered)
@@ -98,7 +98,7 @@ class MeterSet:
 
     @property
     def steady_s(self) -> float:
-        """How long the work of a window should run before it opens and after it closes; 0: it makes no difference."""
+        """Seconds that the work of a window should run before it opens and after it closes; 0: makes no difference."""
         return max((meter.steady_s for meter in self._meters), default=0.0)
 
     @contextmanager
@@ -157,7 +157,7 @@ class MeterSet:
             window.take(watcher.finish(span, window.entries))
 
     def temperatures_c(self) -> dict[str, float]:
-        """Temperature in °C of each metered device that tells it, by UUID; not to be asked in a window."""
+        """Temperature in °C of each metered device that reports it, by UUID. Not to be called in a window."""
         self._refuse_in_window("asking temperatures")
         known: dict[str, float] = {}
         for meter in self._meters:
@@ -174,12 +174,12 @@ class MeterSet:
         return [row for meter in self._meters for row in meter.trace()]
 
     def describe(self) -> dict[str, Any]:
-        """What measures what, and what cannot and why, for the record of a run."""
+        """Which meter measures what, and which one cannot and why, for the record of a run."""
         record: dict[str, Any] = {"meters": [], "devices": [], "refused": list(self._refused)}
         for meter in self._meters:
             described = meter.describe()
             for key in ("devices", "refused"):
-                record[key] += [{"meter": meter.name, **each} for each in described.pop(key)]
+                record[key] += [{"meter": meter.name, **entry} for entry in described.pop(key)]
             record["meters"].append(described)
         return record
 

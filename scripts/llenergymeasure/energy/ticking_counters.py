@@ -14,7 +14,7 @@ from llenergymeasure.energy.clock import Clock
 from llenergymeasure.energy.findings import device_lost, trace_incomplete
 from llenergymeasure.energy.integration.counter_energy import CounterWindow, counter_entry
 from llenergymeasure.energy.integration.cross_check import cross_check, disagreement
-from llenergymeasure.energy.integration.integrated_power import PowerWindow, follow_s, noise_of, power_entry
+from llenergymeasure.energy.integration.integrated_power import PowerWindow, follow_s, noise_component, power_entry
 from llenergymeasure.energy.integration.sensors import Family
 from llenergymeasure.energy.integration.ticks import CounterReading, Period, read_counter
 from llenergymeasure.energy.ledger import Account, Finished, Interval, LedgerEntry, Span
@@ -33,7 +33,7 @@ LONGEST_TICK_S = 0.25
 
 
 class PowerSensor(Protocol):
-    """How a device tells its power; each reading is averaged over `averaging_s` seconds, 0: it is of the moment."""
+    """How a device reports its power; each reading is averaged over `averaging_s` seconds, 0: instantaneous."""
 
     @property
     def name(self) -> str: ...
@@ -46,7 +46,7 @@ class TickingDevice(Sampled, Protocol):
     """A device with a counter that ticks, or power readings, or both.
 
     counter_missing: why it has no counter; None where it has one
-    power: None where it tells no power
+    power: None where it does not report its power
     tick_period: how the counter ticked when the meter was opened, None where too few ticks were seen
     """
 
@@ -71,7 +71,7 @@ D = TypeVar("D", bound=TickingDevice)
 
 @dataclass(frozen=True)
 class Counter:
-    """A device that has an energy counter and tells nothing else; `read` gives millijoules or raises CounterFailed."""
+    """A device with an energy counter and no other reading; `read` gives millijoules or raises CounterFailed."""
 
     uuid: str
     name: str
@@ -95,7 +95,7 @@ class Counter:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where a meter's figures come from, as the ledger names it; `power` is None where no device tells its power."""
+    """Where a meter's figures come from, as the ledger names it; `power` is None where no device reports its power."""
 
     counter: str
     power: str | None = None
@@ -125,7 +125,7 @@ class TickingCounters(Generic[D]):
 
     @property
     def device_uuids(self) -> frozenset[str]:
-        """Empty: a meter whose devices have the UUIDs that torch gives them says so itself."""
+        """Empty. A meter whose devices have the UUIDs that torch gives them overrides this."""
         return frozenset()
 
     @property
@@ -195,7 +195,7 @@ class TickingCounters(Generic[D]):
             return span.unknown(*account, reason), [], [device_lost(device.uuid, span.phase)]
         if power is not None and device.counter_missing is not None:
             return *power_entry(span, power), []
-        noise = None if power is None else noise_of(span, power)
+        noise = None if power is None else noise_component(span, power)
         entry, pieces = counter_entry(span, CounterWindow(account, device.family, readings, device.tick_period, noise))
         check = None if power is None else cross_check(span, entry, power)
         if check is None:
@@ -204,7 +204,7 @@ class TickingCounters(Generic[D]):
         return replace(entry, cross_check=check.to_dict()), pieces, findings
 
     def _power_window(self, device: TickingDevice, samples: Sequence[PowerSample]) -> PowerWindow | None:
-        """None where the device tells no power."""
+        """None where the device does not report its power."""
         if device.power is None or self._sources.power is None:
             return None
         failure = next((sample.reading.error for sample in samples if sample.reading.power_w is None), None)

@@ -27,7 +27,7 @@ def standard(components: Iterable[Component]) -> float:
 
 
 def expanded(components: Sequence[Component], level: float = LEVEL) -> float:
-    """Half width of the symmetric interval that holds `level` of the sum of independent contributions.
+    """Half width of the symmetric interval with coverage `level` for the sum of independent contributions.
 
     The largest rectangular contribution is convolved exactly with a normal one for all the rest, as JCGM 101 asks where
     one contribution dominates: for ±5 % of gain alone the 95 % interval is ±4.75 %, not twice the standard
@@ -37,10 +37,10 @@ def expanded(components: Sequence[Component], level: float = LEVEL) -> float:
     box = max(boxes, key=lambda component: component.standard_j, default=None)
     rest = standard(component for component in components if component is not box)
     half_width = 0.0 if box is None else box.standard_j * math.sqrt(3)
-    return expanded_of(half_width, rest, level)
+    return expanded_from_parts(half_width, rest, level)
 
 
-def expanded_of(box_half_width: float, normal_standard: float, level: float = LEVEL) -> float:
+def expanded_from_parts(box_half_width: float, normal_standard: float, level: float = LEVEL) -> float:
     """As `expanded`, for one rectangular contribution of ±`box_half_width` and one normal contribution."""
     if box_half_width == 0:
         return _NORMAL.inv_cdf((1 + level) / 2) * normal_standard
@@ -67,7 +67,7 @@ def _coverage(bound: float, half_width: float, sigma: float) -> float:
     return sigma / (2 * half_width) * (above - below)
 
 
-def basis_of(components: Iterable[Component]) -> str:
+def describe_budget(components: Iterable[Component]) -> str:
     """The budget in one line of words."""
     parts = "; ".join(f"{component.name}: {component.standard_j:.3g} J" for component in components)
     return f"{parts}; combined in quadrature, one standard deviation"

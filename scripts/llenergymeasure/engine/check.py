@@ -1,6 +1,6 @@
-"""What only the installed libraries can say about an experiment, asked before anything is loaded.
+"""Ask the installed libraries about an experiment before anything is loaded.
 
-So the rules of a new library version apply without a change here.
+The rules of a new library version thus apply without a change here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from llenergymeasure.engine.machine import unmet_requirements, unusable_cuda
 
 
 def check_experiment(config: ExperimentConfig) -> list[Problem]:
-    """Problems the installed transformers, bitsandbytes and torch see, as errors and warnings."""
+    """Problems that the installed transformers, bitsandbytes and torch report, as errors and warnings."""
     unknown = check_passthrough(config, accepted_keywords())
     return [
         *unknown,
@@ -37,7 +37,7 @@ def check_experiment(config: ExperimentConfig) -> list[Problem]:
         ),
         *unmet_requirements(config),
         *unusable_cuda(config),
-        # An unknown keyword is reported above already; asked with it, the library would say less.
+        # An unknown keyword is reported above already; a library that is asked with it would report less.
         *([] if unknown else _asked(config)),
     ]
 
@@ -78,33 +78,33 @@ def _named(signature: inspect.Signature) -> set[str]:
 
 def _generation(config: ExperimentConfig) -> Iterator[Problem]:
     """What `GenerationConfig` refuses (an error), and what it says it would ignore (one warning per field)."""
-    given = _settings_of(config)
+    given = _generate_settings(config)
     try:
-        found = GenerationConfig(**given)
-        found.validate()
+        settings = GenerationConfig(**given)
+        settings.validate()
     except (ValueError, TypeError) as error:
         message = one_line(error)
         yield LIBRARY_REFUSES.problem(_path_in(config, "generate", message), f"transformers refuses it: {message}")
         return
     try:
-        found.validate(strict=True)
+        settings.validate(strict=True)
     except ValueError as error:
         for name, reason in _issues(str(error)).items():
-            yield LIBRARY_IGNORES.problem(_path_of(config, "generate", name), f"transformers says: {reason}")
+            yield LIBRARY_IGNORES.problem(_setting_path(config, "generate", name), f"transformers says: {reason}")
 
 
-def _settings_of(config: ExperimentConfig) -> dict[str, Any]:
+def _generate_settings(config: ExperimentConfig) -> dict[str, Any]:
     given = generate_keywords(config, pad_token_id=0)
     return {name: value for name, value in given.items() if name not in ("tokenizer", "synced_gpus")}
 
 
-# "- `top_p`: `do_sample` is not set to `True`. However, …", a line for each field.
+# "- `top_p`: `do_sample` is not set to `True`. However, …", one line per field.
 _ISSUE = re.compile(r"^- `(\w+)`: (.+)$", re.MULTILINE)
 
 
 def _issues(text: str) -> dict[str, str]:
-    found = dict(_ISSUE.findall(text))
-    return found or {"": text.splitlines()[0]}
+    issues = dict(_ISSUE.findall(text))
+    return issues or {"": text.splitlines()[0]}
 
 
 def _quantization(config: ExperimentConfig) -> Iterator[Problem]:
@@ -116,7 +116,7 @@ def _quantization(config: ExperimentConfig) -> Iterator[Problem]:
 def _compilation(config: ExperimentConfig) -> Iterator[Problem]:
     given = compile_keywords(config)
     if given is not None:
-        # It only wraps the function; nothing is compiled before the first call.
+        # This only wraps the function; nothing is compiled before the first call.
         yield from _refused(config, "compile", lambda: torch.compile(lambda: None, **given))
     if config.pytorch.compile_config is not None:
         wanted: Mapping[str, Any] = config.pytorch.compile_config
@@ -134,7 +134,7 @@ def _refused(config: ExperimentConfig, target: str, ask: Any, name: str = "") ->
         ask()
     except (AttributeError, RuntimeError, TypeError, ValueError) as error:
         message = one_line(error)
-        path = _path_of(config, target, name) if name else _path_in(config, target, message)
+        path = _setting_path(config, target, name) if name else _path_in(config, target, message)
         yield LIBRARY_REFUSES.problem(path, f"the library refuses it: {message}")
 
 
@@ -142,10 +142,10 @@ def _path_in(config: ExperimentConfig, target: str, message: str) -> str:
     """The setting whose keyword the library's message names, else the section."""
     words = set(re.findall(r"\w+", message))
     named = [name for name in _keywords_set(config, target) if name in words]
-    return _path_of(config, target, named[0] if named else "")
+    return _setting_path(config, target, named[0] if named else "")
 
 
-def _path_of(config: ExperimentConfig, target: str, name: str) -> str:
+def _setting_path(config: ExperimentConfig, target: str, name: str) -> str:
     """Where the study sets that keyword of the library."""
     return _keywords_set(config, target).get(name, _SECTIONS.get(target, "pytorch"))
 

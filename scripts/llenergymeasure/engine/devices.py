@@ -21,7 +21,7 @@ from llenergymeasure.engine.memory import (
     host_peak_bytes,
     release_host,
     reset_host_peak,
-    sum_of,
+    sum_states,
 )
 
 
@@ -45,7 +45,7 @@ class Clock(ABC):
         """Seconds between two stamps. Only after `DeviceKind.synchronize`."""
 
     def anchor(self) -> Anchor:
-        """Ties the device's time to the host's. Exact to some microseconds where the device has nothing to do."""
+        """Tie the device's time to the host's; exact to some microseconds on an idle device."""
         return Anchor(self.mark(), time.perf_counter())
 
     def host_seconds(self, anchor: Anchor, mark: Any) -> float:
@@ -54,7 +54,7 @@ class Clock(ABC):
 
 
 class HostClock(Clock):
-    """The CPU runs what it is asked at once, so the host's monotonic clock is the device's."""
+    """The CPU runs what it is given at once, so the host's monotonic clock is the device's."""
 
     def mark(self) -> float:
         return time.perf_counter()
@@ -95,7 +95,7 @@ class DeviceKind(ABC):
 
     @abstractmethod
     def reset_peak_memory(self) -> bool:
-        """Begin a new peak. False where the system doesn't permit it: the peak then is the process's."""
+        """Begin a new peak. False where the system does not permit it: the peak is then that of the whole process."""
 
     @abstractmethod
     def peak_memory_bytes(self) -> int:
@@ -107,7 +107,7 @@ class DeviceKind(ABC):
 
     @abstractmethod
     def release_memory(self) -> None:
-        """Give cached memory back, so that one experiment doesn't inherit another's."""
+        """Give cached memory back, so that one experiment does not inherit another's."""
 
     @abstractmethod
     def forget_instruments(self) -> None:
@@ -194,7 +194,7 @@ class Cuda(DeviceKind):
         return sum(torch.cuda.max_memory_allocated(index) for index in self.indices)
 
     def memory(self) -> MemoryState:
-        return sum_of(cuda_memory(index) for index in self.indices)
+        return sum_states(cuda_memory(index) for index in self.indices)
 
     def release_memory(self) -> None:
         release_host()
@@ -223,7 +223,7 @@ class Cuda(DeviceKind):
 
 
 def cuda_libraries() -> dict[str, str | None]:
-    """Versions of CUDA, cuDNN and NCCL that torch uses; None each where it was built without."""
+    """Versions of CUDA, cuDNN and NCCL that torch uses; None for each that torch was built without."""
     if torch.version.cuda is None:
         return dict.fromkeys(("cuda", "cudnn", "nccl"))
     cudnn = torch.backends.cudnn.version()
@@ -236,13 +236,13 @@ def cuda_libraries() -> dict[str, str | None]:
 
 
 def startup_devices() -> DeviceKind:
-    """The devices a model would land on, before it is there: all visible accelerators, else the host."""
+    """The devices that a model will be loaded to, before the load: all visible accelerators, else the host."""
     if torch.cuda.is_available():
         return Cuda(range(torch.cuda.device_count()))
     return Host()
 
 
-def devices_of(model: torch.nn.Module) -> DeviceKind:
+def devices_holding(model: torch.nn.Module) -> DeviceKind:
     """The kind that does the work: the accelerators among the devices holding parameters, else the host."""
     accelerators = {parameter.device for parameter in model.parameters() if parameter.device.type == "cuda"}
     if not accelerators:
@@ -252,7 +252,7 @@ def devices_of(model: torch.nn.Module) -> DeviceKind:
 
 
 def input_device(model: Any) -> torch.device:
-    """Where the embedding runs; for one that is offloaded, where its hook brings it to."""
+    """The device where the embedding runs; for an offloaded embedding, the device its hook moves it to."""
     embedding = model.get_input_embeddings()
     device: torch.device = embedding.weight.device
     return torch.device(embedding._hf_hook.execution_device) if device.type == "meta" else device

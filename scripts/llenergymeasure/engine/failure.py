@@ -1,4 +1,4 @@
-"""What the library refuses is a result; a mistake of this package is not.
+"""A refusal of the library is a result; a mistake of this package is not.
 
 Code that calls transformers, torch or bitsandbytes on the experiment's behalf runs inside `library_call`, which
 turns whatever they raise into an `ExperimentFailure`. Exceptions from anywhere else are bugs and stay as they are.
@@ -16,7 +16,7 @@ REASON_CHARACTERS = 300
 
 
 class ExperimentFailure(Exception):
-    """An experiment that can't be run: stage, class of the library's exception, one line of reason."""
+    """An experiment that cannot run: stage, class of the library's exception, one line of reason."""
 
     def __init__(self, stage: str, error_class: str, reason: str, trace: str = "") -> None:
         super().__init__(f"{stage}: {error_class}: {reason}")
@@ -25,7 +25,7 @@ class ExperimentFailure(Exception):
         self.reason = reason
         self.trace = trace
 
-    def args_of(self) -> tuple[str, str, str, str]:
+    def constructor_args(self) -> tuple[str, str, str, str]:
         """The arguments that make the same failure in another process."""
         return self.stage, self.error_class, self.reason, self.trace
 
@@ -37,7 +37,7 @@ def library_call(stage: str) -> AbstractContextManager[None]:
 
 @contextmanager
 def refused_by(stage: str, kind: type[Exception]) -> Iterator[None]:
-    """An exception of that kind says that the experiment can't be run as it was asked for."""
+    """An exception of that kind means that the experiment cannot run as requested."""
     try:
         yield
     except ExperimentFailure:
@@ -47,5 +47,5 @@ def refused_by(stage: str, kind: type[Exception]) -> Iterator[None]:
 
 
 def one_line(error: BaseException) -> str:
-    """The first telling line of an exception, shortened."""
+    """The first line of an exception that carries information, shortened."""
     return shortened(first_line(error), REASON_CHARACTERS)

@@ -1,4 +1,4 @@
-"""Whether this machine has what a parameter asks for, and whether torch can use the GPUs that it has."""
+"""Whether this machine has what a parameter requires, and whether torch can use the machine's GPUs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def missing(requirement: Requirement, value: Any) -> str | None:
 
 
 def unmet_requirements(config: ExperimentConfig) -> Iterator[Problem]:
-    """A warning for each setting that can't work on this machine: the machine that measures may be another."""
+    """A warning, not an error, for each setting that cannot work here: the machine that measures may be another one."""
     for path, value in requested(config).items():
         for requirement in parameters()[path].requires:
             lacking = missing(requirement, value) if requirement.concerns(value) else None
@@ -53,7 +53,7 @@ def unmet_requirements(config: ExperimentConfig) -> Iterator[Problem]:
 
 
 def unusable_cuda(config: ExperimentConfig) -> Iterator[Problem]:
-    """An error where this machine has GPUs that torch can't use, and the study does not ask for the processor."""
+    """An error where this machine has GPUs that torch cannot use, and the study does not ask for the processor."""
     reason = None if on_processor(vars(config.pytorch)) else why_no_cuda()
     if reason is not None:
         yield CUDA_UNUSABLE.problem("pytorch.device_map", reason)
@@ -68,7 +68,7 @@ def require_cuda(config: ExperimentConfig) -> None:
 
 @cache
 def why_no_cuda() -> str | None:
-    """Why torch finds no GPU where NVML sees some; None where it finds one, or where there is none to find."""
+    """Why torch finds no GPU although NVML sees some; None where torch finds one, or where there is none to find."""
     boards = look_at_boards(os.environ)
     if boards is None or not boards.near or torch.cuda.is_available():
         return None
@@ -78,10 +78,10 @@ def why_no_cuda() -> str | None:
     oldest = OLDEST_DRIVER.get(int(torch.version.cuda.split(".")[0]))
     if oldest is not None and int(boards.driver.split(".")[0]) < oldest:
         return f"{there}: it is built for CUDA {torch.version.cuda}, which needs driver {oldest} or newer"
-    return f"{there}: it is built for CUDA {torch.version.cuda}{_said_by_torch()}"
+    return f"{there}: it is built for CUDA {torch.version.cuda}{_error_of_torch()}"
 
 
-def _said_by_torch() -> str:
+def _error_of_torch() -> str:
     try:
         torch.cuda.init()
     except (AssertionError, RuntimeError) as error:

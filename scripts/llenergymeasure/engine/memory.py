@@ -1,4 +1,4 @@
-"""What a process holds of a kind of memory, and what of it is free but in pieces. Each kind of device fills it in."""
+"""How much of one kind of memory a process holds, and how much of that is free but fragmented."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import torch
 
 @dataclass(frozen=True)
 class MemoryState:
-    """One moment, in bytes. None where it is not known.
+    """Memory at one moment, in bytes. None where it is not known.
 
     in_use: what the peak of the same kind counts: tensors on a CUDA device, the resident set on the host.
-    private: the part that only this process can have asked for. On the host it does not count mapped files, whose
+    private: the part that only this process can have allocated. On the host it does not count mapped files, whose
     pages come and go with the system's cache; weights read from a file of their own number format are mapped.
-    reserved: what the allocator took from the system; fragmented: free in it, but in pieces it can't give back.
+    reserved: what the allocator took from the system; fragmented: free in it, but in pieces it cannot give back.
     """
 
     in_use_bytes: int
@@ -32,8 +32,8 @@ class MemoryState:
         return asdict(self)
 
 
-def sum_of(states: Iterable[MemoryState]) -> MemoryState:
-    """The same moment in several processes, or on several devices; unknown where one of them is."""
+def sum_states(states: Iterable[MemoryState]) -> MemoryState:
+    """The sum over several processes or devices at the same moment; unknown where one of them is unknown."""
     moments = list(states)
     return MemoryState(
         sum(state.in_use_bytes for state in moments),
@@ -77,7 +77,7 @@ def host_peak_bytes() -> int:
 
 
 def reset_host_peak() -> bool:
-    """Reset the high-water mark. False where the system doesn't permit it (proc(5), clear_refs: writing 5)."""
+    """Reset the high-water mark. False where the system does not permit it (proc(5), clear_refs: writing 5)."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
@@ -121,7 +121,7 @@ class _MallInfo2(ctypes.Structure):
 
 
 def _mallinfo() -> Any:
-    """What glibc's heaps hold, all arenas; None where there is no such function."""
+    """What glibc's heaps hold, all arenas; None where the C library has no such function."""
     asked = getattr(_libc(), "mallinfo2", None)
     if asked is None:
         return None

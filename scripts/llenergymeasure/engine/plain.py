@@ -8,7 +8,7 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """Only what JSON has: an object that says what it holds becomes that, any other its text, NaN and infinity too."""
+    """Only what JSON has: an object with `to_dict` becomes a dictionary; any other, NaN and infinity become text."""
     if value is None or isinstance(value, str | int):
         return value
     if isinstance(value, float):

@@ -23,14 +23,14 @@ PATIENCE = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Shard:
-    """This process's prompts: `first` is the number of the first of them in the whole set."""
+    """This process's prompts, `first` to `end` - 1 of the whole set."""
 
     first: int
     end: int
 
 
 class Group(ABC):
-    """All processes of an experiment, as one of them sees it."""
+    """All processes of an experiment, as seen from one of them."""
 
     rank: int
     size: int
@@ -58,25 +58,27 @@ class Group(ABC):
 
     @abstractmethod
     def shard(self, prompts: int) -> Shard:
-        """Which of that many prompts are this process's."""
+        """Which of `prompts` prompts this process generates for."""
 
     @abstractmethod
     def counted(self, values: Sequence[T]) -> list[T]:
-        """Of gathered values those that belong to different prompts: all of them, or one where all did the same."""
+        """The gathered values that belong to different prompts: all, or one where every process did the same work."""
 
     @abstractmethod
     def close(self) -> None:
         """Leave the group; nothing can be shared afterwards."""
 
     def together(self, work: Callable[[], T]) -> T:
-        """Do something in every process. ExperimentFailure in all of them when one failed."""
+        """Do `work` in every process. ExperimentFailure in all of them when one failed."""
         failure: ExperimentFailure | None = None
         result: Any = None
         try:
             result = work()
         except ExperimentFailure as error:
             failure = error
-        failures = [item for item in self.gather(None if failure is None else failure.args_of()) if item is not None]
+        failures = [
+            item for item in self.gather(None if failure is None else failure.constructor_args()) if item is not None
+        ]
         if failure is not None:
             raise failure
         if failures:
@@ -135,10 +137,10 @@ class _Accelerated(Group):
         return shared[0]
 
     def gather(self, value: T) -> list[T]:
-        found: list[Any] = [None] * self.size
+        values: list[Any] = [None] * self.size
         with library_call("replicas"):
-            torch.distributed.all_gather_object(found, value, group=self._control)
-        return found
+            torch.distributed.all_gather_object(values, value, group=self._control)
+        return values
 
     def barrier(self) -> None:
         with library_call("replicas"):

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from llenergymeasure.config import ExperimentConfig
-from llenergymeasure.engine.evidence import Observation, choice_warnings, collect, worst_of
+from llenergymeasure.engine.evidence import Observation, choice_warnings, collect, worst_evidence
 from llenergymeasure.engine.failure import refused_by
 from llenergymeasure.engine.generation.generation import Generator
 from llenergymeasure.engine.generation.generators import generator_for
 from llenergymeasure.engine.generation.padding import embedding_rows
 from llenergymeasure.engine.loading.load import LoadedModel, load_model
-from llenergymeasure.engine.loading.quantized import layers_of, require_same, write_quantized
+from llenergymeasure.engine.loading.quantized import digest_layers, require_same, write_quantized
 from llenergymeasure.engine.replicas import Group
 from llenergymeasure.measurement.calibration import Calibration, calibrate, calibration_record
 from llenergymeasure.measurement.load_record import compile_record, load_record, quantized_record
@@ -79,7 +79,7 @@ class LoadedSession:
         """
         intent = ExperimentConfig.model_validate(config)
         snapshot, devices = self.snapshots["model"], self.loaded.devices
-        written = layers_of(self.loaded.model)
+        written = digest_layers(self.loaded.model)
         write_quantized(self.loaded.model, snapshot.path, snapshot.files, Path(folder))
         # Two models at a time would need twice the memory.
         del self.loaded
@@ -87,7 +87,7 @@ class LoadedSession:
         sources = sources_from_snapshots(self.snapshots, intent, quantized=Path(folder))
         with self.windows.open("load", devices.synchronize) as window:
             self.loaded = load_model(intent, sources, self.group)
-        require_same(written, layers_of(self.loaded.model))
+        require_same(written, digest_layers(self.loaded.model))
         return quantized_record(self.loaded, window)
 
     def compile(self, *, config: dict[str, Any]) -> dict[str, Any]:
@@ -219,7 +219,7 @@ class LoadedSession:
     ) -> dict[str, dict[str, Any]]:
         """The worst verdict of all processes: a setting that one of them ignored is ignored."""
         observation.replicas = self.group.gather(observation.replica())
-        return worst_of(self.group.gather(collect(intent, observation, level=level)))
+        return worst_evidence(self.group.gather(collect(intent, observation, level=level)))
 
     def _describe_devices(self) -> dict[str, Any]:
         mine, *others = self.group.gather(self.loaded.devices.describe())

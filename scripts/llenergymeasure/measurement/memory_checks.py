@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llenergymeasure.engine.devices import DeviceKind
-from llenergymeasure.engine.memory import MemoryState, sum_of
+from llenergymeasure.engine.memory import MemoryState, sum_states
 from llenergymeasure.engine.replicas import Group
 from llenergymeasure.records.finding import warning
 
@@ -114,4 +114,4 @@ class MemoryWatch:
         return self._start.private_bytes - self._previous.private_bytes
 
     def _state(self) -> MemoryState:
-        return sum_of(self._group.gather(self._devices.memory()))
+        return sum_states(self._group.gather(self._devices.memory()))

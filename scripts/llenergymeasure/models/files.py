@@ -1,4 +1,4 @@
-"""The files a model consists of: which ones are taken, how they are hashed, what must be there."""
+"""The files of a model: which ones are taken, how they are hashed, which ones are required."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from llenergymeasure.config.settings.model_ref import safe_relative_path
 from llenergymeasure.config.study.lock import FileHash
 from llenergymeasure.models.errors import SnapshotError
 
-# The record of a snapshot: of a model that is one itself, it is not taken along.
+# The record of a snapshot. It is not copied from a model that is a snapshot itself.
 RECORD = "snapshot.json"
 SINGLE_WEIGHTS = "model.safetensors"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
@@ -33,7 +33,7 @@ def select_for(request: Any, paths: Iterable[str]) -> list[str]:
 
 
 def select_adapter(paths: Iterable[str], *, model: str) -> list[str]:
-    """The two files of a LoRA adapter. SnapshotError when one is missing; pickled weights don't count."""
+    """The two files of a LoRA adapter. SnapshotError when one is missing; pickled weights do not count."""
     missing = [name for name in ADAPTER_FILES if name not in set(paths)]
     if missing:
         raise SnapshotError(f"{model} has no {missing[0]}; it is not a LoRA adapter with safetensors weights")
@@ -77,7 +77,7 @@ def code_files(paths: Iterable[str]) -> list[str]:
 
 
 def hash_file(path: Path) -> FileHash:
-    """SHA-256 and size of a file. OSError when it can't be read."""
+    """SHA-256 and size of a file. OSError when it cannot be read."""
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return FileHash(sha256=digest, size=stream.tell())
@@ -97,8 +97,8 @@ def git_blob_id(path: Path) -> str:
 
 def list_folder(folder: Path) -> list[str]:
     """Every file below `folder`, sorted. Follows links: Snakemake's cache makes a snapshot of them."""
-    found = (Path(root, name) for root, _, names in os.walk(folder, followlinks=True) for name in names)
-    return sorted(path.relative_to(folder).as_posix() for path in found)
+    files = (Path(root, name) for root, _, names in os.walk(folder, followlinks=True) for name in names)
+    return sorted(path.relative_to(folder).as_posix() for path in files)
 
 
 def hash_folder(folder: Path) -> dict[str, FileHash]:
@@ -116,8 +116,8 @@ def check_complete(folder: Path, paths: Collection[str], *, model: str) -> None:
         )
     if ADAPTER_FILES[0] in paths:
         raise SnapshotError(
-            f"{model} has an {ADAPTER_FILES[0]} beside its weights, so transformers would lay an adapter over them; "
-            "take that file out of the folder, and name an adapter that you want as pytorch.adapter"
+            f"{model} has an {ADAPTER_FILES[0]} beside its weights, so transformers would load an adapter over them; "
+            "remove that file from the folder, and name an adapter that you want as pytorch.adapter"
         )
     _read_object(folder / "config.json", model)
     if WEIGHTS_INDEX in paths:
@@ -126,9 +126,9 @@ def check_complete(folder: Path, paths: Collection[str], *, model: str) -> None:
             raise SnapshotError(f"{model}: {WEIGHTS_INDEX} has no weight_map")
         missing = sorted({str(shard) for shard in weight_map.values()} - set(paths))
         if missing:
-            raise SnapshotError(f"{model}: {WEIGHTS_INDEX} names {missing[0]}, which is not there")
+            raise SnapshotError(f"{model}: {WEIGHTS_INDEX} names {missing[0]}, which does not exist")
     elif SINGLE_WEIGHTS not in paths:
-        raise SnapshotError(f"{model}: numbered shards need a {WEIGHTS_INDEX}, which is not there")
+        raise SnapshotError(f"{model}: numbered shards need a {WEIGHTS_INDEX}, which does not exist")
 
 
 def check_code(folder: Path, paths: Collection[str], *, model: str) -> None:

@@ -1,6 +1,6 @@
-"""Whether a model is on this machine, as far as that can be known at once: nothing is read, and no hub is asked.
+"""Whether a model is on this machine, as far as that is known at once: no file is read, and no hub is asked.
 
-Imports no torch: asked when the study is read.
+Imports no torch: used while the study is read.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from llenergymeasure.models.folder import find_folder
 
 
 def why_missing(ref: ModelRef, revision: str | None) -> str | None:
-    """What making its snapshot would say: a folder that is not there, a package without the file. Else None."""
+    """The error that making its snapshot would raise (no such folder, no such file in the package); else None."""
     try:
         if ref.kind == "folder":
             find_folder(ref)

@@ -1,6 +1,6 @@
-"""Quantized weights as an artifact: a snapshot whose record says of which weights, with what, and what it cost.
+"""Quantized weights as an artifact: a snapshot whose record names the source weights, the libraries and the cost.
 
-Where they can't be kept, the artifact is there all the same and says why; it then holds no files.
+Where the weights cannot be kept, the artifact exists anyway: it says why, and holds no files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SOURCE = "quantized"
 
 
 def empty_folder(destination: Path) -> Path:
-    """Where the artifact is put together: a hidden sibling that no one takes for a result."""
+    """Where the artifact is assembled: a hidden sibling that cannot be mistaken for a result."""
     work = destination.with_name(f".{destination.name}.partial")
     if work.exists():
         shutil.rmtree(work)
@@ -26,7 +26,7 @@ def empty_folder(destination: Path) -> Path:
 
 
 def publish_quantized(base: Snapshot, work: Path, destination: Path, notes: Mapping[str, Any]) -> Snapshot:
-    """The artifact in `work`, of the weights of `base`, at its place."""
+    """Put the artifact in `work`, made of the weights of `base`, at its place."""
     made_of = {"model_digest": base.content_digest}
     artifact = Snapshot(
         destination, SOURCE, base.model, base.revision, base.code_allowed, hash_folder(work), {**made_of, **notes}

@@ -10,10 +10,10 @@ from llenergymeasure.config.study.lock import read_lock
 from llenergymeasure.models.snapshot import SNAPSHOT_SCHEMA
 
 
-def recipe_of(
+def model_recipe(
     model: str, revision: str | None, lock_path: Path, *, is_adapter: bool = False, content: str | None = None
 ) -> dict[str, Any]:
-    """Model, revision and pinned file hashes. What was really made is recorded by its content digest.
+    """Model, revision and pinned file hashes. The snapshot itself is recorded by its content digest.
 
     content: of a model in a folder, the digest of its files
     """

@@ -1,6 +1,6 @@
 """A snapshot: one folder with weights, config, tokenizer, and `snapshot.json` with the hash of each file.
 
-Model and tokenizer come from the same snapshot, so they can't be of different revisions.
+Model and tokenizer come from the same snapshot, so they cannot be of different revisions.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Snapshot:
         return self.code_allowed and bool(code_files(self.files))
 
     def may_run_code(self, asked: bool | None) -> bool:
-        """Whether its Python files may run: those of a folder are in no lock, so they have to be asked for.
+        """Whether its Python files may run. A folder's files are not in a lock, so the study must ask for them.
 
         asked: pytorch.trust_remote_code
         """
@@ -112,7 +112,7 @@ def materialise(
     Everything is written to a hidden sibling, checked, and renamed, so an interrupted run leaves nothing that
     could be taken for a result. A snapshot that is already there and whole is kept; a damaged one is made
     again. `allow_code` also takes the model's Python files, where the lock has their hashes. An adapter has
-    neither code nor a tokenizer. SnapshotError (one line) when the model can't be had.
+    neither code nor a tokenizer. SnapshotError (one line) when the snapshot cannot be made.
     """
     destination = Path(destination)
     try:
@@ -124,18 +124,18 @@ def materialise(
             kept = _kept(ref, revision, destination, allow_code)
             return kept or _make(destination, revision, lock, ref=ref, allow_code=allow_code, is_adapter=is_adapter)
     except OSError as error:
-        raise SnapshotError(f"{ref.text}: can't write {destination} ({first_line(error)})") from error
+        raise SnapshotError(f"{ref.text}: cannot write {destination} ({first_line(error)})") from error
 
 
 @contextmanager
 def _alone(destination: Path) -> Iterator[None]:
-    """Two studies that want the same model at the same time: the second waits, and finds it made."""
+    """Hold the lock of a destination: of two studies that need one model at the same time, the second waits for it."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     path = destination.with_name(f".{destination.name}.lock")
     while True:
         with path.open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            # Whoever had it before has removed the file, and a third may have made a new one.
+            # The holder before has removed the file, and a third study may have created a new one.
             if path.exists() and path.samefile(f"/proc/self/fd/{lock.fileno()}"):
                 try:
                     yield
@@ -145,7 +145,7 @@ def _alone(destination: Path) -> Iterator[None]:
 
 
 def read_snapshot(folder: Path) -> Snapshot:
-    """The record in `folder`; nothing is hashed. SnapshotError when there is none or it is not one."""
+    """The record in `folder`; nothing is hashed. SnapshotError when it is missing or not a snapshot record."""
     folder = Path(folder)
     try:
         content = json.loads((folder / RECORD).read_text(encoding="utf-8"))
@@ -160,7 +160,7 @@ def read_snapshot(folder: Path) -> Snapshot:
             notes=content["notes"],
         )
     except OSError as error:
-        raise SnapshotError(f"{folder} holds no snapshot ({RECORD} can't be read); make it again") from error
+        raise SnapshotError(f"{folder} holds no snapshot ({RECORD} cannot be read); make it again") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SnapshotError(f"{folder}/{RECORD} is not a snapshot record; delete {folder}") from error
     if version != SNAPSHOT_SCHEMA:
@@ -180,8 +180,8 @@ def verify_snapshot(folder: Path) -> Snapshot:
     # Hashing leaves Python free, so the shards of a large model are hashed side by side.
     with ThreadPoolExecutor(HASHED_AT_ONCE) as pool:
         hashes = pool.map(hash_file, [snapshot.path / path for path in snapshot.files])
-        for path, found in zip(snapshot.files, hashes, strict=True):
-            if found != snapshot.files[path]:
+        for path, file_hash in zip(snapshot.files, hashes, strict=True):
+            if file_hash != snapshot.files[path]:
                 raise SnapshotError(f"{snapshot.path}/{path} has changed; delete {snapshot.path} to make it again")
     for path in sorted(present - set(snapshot.files) - _NOT_OURS):
         raise SnapshotError(f"{snapshot.path}/{path} does not belong to the snapshot; remove it")
@@ -189,7 +189,7 @@ def verify_snapshot(folder: Path) -> Snapshot:
 
 
 def publish(snapshot: Snapshot, work: Path) -> None:
-    """Make the finished folder `work` the snapshot, in one step; what was there before goes."""
+    """Make the finished folder `work` the snapshot, in one step; it replaces what was there before."""
     (work / RECORD).write_text(json.dumps(snapshot.to_dict(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
     _remove(snapshot.path)
     work.rename(snapshot.path)
@@ -202,10 +202,10 @@ def _kept(ref: ModelRef, revision: str | None, destination: Path, allow_code: bo
             raise SnapshotError(f"{destination} is not a snapshot, so it is not replaced; move it away")
         return None
     try:
-        found = read_snapshot(destination)
-        if (found.model, found.revision, found.code_allowed) != (ref.text, revision, allow_code):
+        snapshot = read_snapshot(destination)
+        if (snapshot.model, snapshot.revision, snapshot.code_allowed) != (ref.text, revision, allow_code):
             return None
-        # A folder can change without notice, so its snapshot is always made anew.
+        # A folder can change without notice, so its snapshot is always made again.
         return verify_snapshot(destination) if ref.kind != "folder" else None
     except SnapshotError as error:
         log.warning("%s; making it again", error)

@@ -22,7 +22,7 @@ _MODULES = {
 
 @dataclass(frozen=True)
 class Request:
-    """What to put where. `folder` exists; `revision` has been checked to pin `ref`."""
+    """A model to fetch into `folder`, which exists; `revision` has been checked to pin `ref`."""
 
     ref: ModelRef
     revision: str | None
@@ -41,12 +41,12 @@ class Fetched:
 
 
 class Source(Protocol):
-    """One kind of model. RESUMES: an interrupted fetch goes on in the same folder."""
+    """One kind of model. RESUMES: an interrupted fetch continues in the same folder."""
 
     RESUMES: bool
 
     def fetch(self, request: Request) -> Fetched:
-        """Fill `request.folder` with a transformers model. SnapshotError when that can't be done."""
+        """Fill `request.folder` with a transformers model. SnapshotError when that fails."""
         ...
 
 

@@ -31,5 +31,5 @@ def _header(path: Path) -> dict[str, Any]:
         except ValueError:
             header = None
     if not isinstance(header, dict):
-        raise SnapshotError(f"{path} is not a safetensors file: its header can't be read; download it again")
+        raise SnapshotError(f"{path} is not a safetensors file: its header cannot be read; download it again")
     return header

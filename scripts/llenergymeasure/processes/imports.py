@@ -1,4 +1,4 @@
-"""What a process that holds a model does about garbage collection while it imports."""
+"""Garbage collection while a process that holds a model imports its libraries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """No collection within, and none of what was imported ever after.
+    """Collect nothing inside, and never collect what was imported there.
 
     Imports make objects by the million and no garbage: without the collector they take a seventh less time. They stay,
     so that collecting between experiments need not go through them again, which took a tenth of a second each.

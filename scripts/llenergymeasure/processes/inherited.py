@@ -1,4 +1,4 @@
-"""What a run of Snakemake tells the processes of its jobs, through environment variables they all inherit."""
+"""What a run of Snakemake passes to the processes of its jobs, through environment variables they all inherit."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ WORKERS = "LLENERGYMEASURE_WORKERS"
 ENVIRONMENTS = "LLENERGYMEASURE_ENVS"
 # Where jobs find the pins of hub models: a rerun has its own.
 MODELS_LOCK = "LLENERGYMEASURE_MODELS_LOCK"
-# Patience with a worker, for jobs whose outputs no study owns: a parameter would make them anew when it changes.
+# Patience with a worker, for jobs whose outputs no study owns: a parameter that changes would make them again.
 EXPERIMENT_TIMEOUT = "LLENERGYMEASURE_EXPERIMENT_TIMEOUT_S"
 # The Snakemake that runs the jobs: a job whose Snakemake is killed ends too.
 SNAKEMAKE = "LLENERGYMEASURE_SNAKEMAKE_PID"
 
 
 def tell_jobs(*, environments: Path, workers: int, models_lock: Path, experiment_timeout_s: float) -> None:
-    """Called where the Snakefile is read."""
+    """Set the variables. Called while Snakemake reads the Snakefile."""
     os.environ[MODELS_LOCK] = str(models_lock)
     os.environ[EXPERIMENT_TIMEOUT] = str(experiment_timeout_s)
     os.environ[WORKERS] = str(workers)
@@ -34,8 +34,8 @@ def offered_workers() -> int:
 
 def environments_folder() -> Path | None:
     """None where a script is run by hand."""
-    found = os.environ.get(ENVIRONMENTS)
-    return None if found is None else Path(found)
+    folder = os.environ.get(ENVIRONMENTS)
+    return None if folder is None else Path(folder)
 
 
 def models_lock() -> Path:
@@ -48,5 +48,5 @@ def experiment_timeout_s() -> float:
 
 def snakemake_pid() -> int | None:
     """None where a script is run by hand."""
-    found = os.environ.get(SNAKEMAKE)
-    return None if found is None else int(found)
+    pid = os.environ.get(SNAKEMAKE)
+    return None if pid is None else int(pid)

@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 import psutil
 
-# Under this name a process tells those that it starts who it is: by the time they look, their parent may be another.
+# A process passes its id to its children in this variable: by the time they look, their parent may be another.
 PARENT = "LLENERGYMEASURE_PARENT_PID"
 LOOK_AGAIN_S = 1.0
 
 
 def end_with(process: int) -> None:
-    """A killed process leaves no orphan: a thread asleep in the kernel notices that it is gone.
+    """End this process when `process` ends, even when it is killed: a thread that sleeps in the kernel notices.
 
     The command loop would notice only between two experiments. Where the system gives no handle on a process (gVisor,
     containers that forbid the call, kernels before 5.3), the thread looks once a second.
@@ -32,9 +32,9 @@ def end_with(process: int) -> None:
 
 
 def end_with_parent(parent: int | None = None) -> None:
-    """As `end_with`, for the process that started this one: `parent`, else what it said under PARENT.
+    """As `end_with`, for the process that started this one: `parent`, else the id in PARENT.
 
-    One that was killed before this process got so far is noticed too: its children have another parent by then.
+    A parent that was killed before this call is noticed too: its children have another parent by then.
     """
     parent = int(os.environ[PARENT]) if parent is None else parent
     end_with(parent)
@@ -51,7 +51,7 @@ def _end_after(wait: Callable[[], object]) -> None:
 
 
 def _poll(process: int) -> None:
-    """Return when the process is gone, also where another has its number by then."""
+    """Return when the process is gone, even if another process has its number by then."""
     child = os.getppid() == process
     try:
         other = psutil.Process(process)

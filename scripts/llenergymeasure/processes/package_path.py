@@ -1,4 +1,4 @@
-"""Where a process that we start finds this package."""
+"""Where a child process finds this package."""
 
 from __future__ import annotations
 

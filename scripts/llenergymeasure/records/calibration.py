@@ -11,7 +11,7 @@ from llenergymeasure.records.validity import Failure, Status
 class CalibratedExperiment(Record):
     """Times in seconds, temperatures of the hottest device in °C. All but `status` is None where the warm-up failed.
 
-    latencies_s, temperatures_c, elapsed_s: a value per warm-up pass, at its end
+    latencies_s, temperatures_c, elapsed_s: one value per warm-up pass, at its end
     resolution_window_s: how long a window must be to be well below `energy_resolution`; None where no meter has edges
     expected_s: time that a replicate takes in a process that has the model loaded
     """
@@ -37,7 +37,7 @@ class CalibratedExperiment(Record):
 
 
 class SessionCalibration(Record):
-    """Of one session. `startup_s`: from starting the last worker until the model was loaded."""
+    """The calibration of one session. `startup_s`: from starting the last worker until the model was loaded."""
 
     schema_version: SchemaVersion
     session_id: str

@@ -1,4 +1,4 @@
-"""Whether a setting took effect: what was asked for, what is in force, and what was seen of it."""
+"""Whether a setting took effect: what was requested, what is in force, and what was observed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Verdict = Literal["default", "applied", "unverifiable", "ignored"]
 
 
 class SettingEvidence(Record):
-    """Of one setting. `default`: nobody set it. `ignored`: it was set and did not take effect."""
+    """The evidence of one setting. `default`: it is not set. `ignored`: it is set and did not take effect."""
 
     requested: Any
     effective: Any

@@ -32,7 +32,7 @@ class Finding:
 
 
 def warning(code: str, message: str) -> dict[str, str]:
-    """A warning as a record holds it. ValueError where the code is not that of a warning."""
+    """A warning in the form of a record. ValueError where the code is not the code of a warning."""
     finding = Finding(code, message)
     if finding.severity != WARNING:
         raise ValueError(f"{code} is {finding.severity}: raise it as a finding of the verdict")

@@ -1,4 +1,4 @@
-"""Everything a run can be judged by, declared once: code, severity, what it means, what to do.
+"""Every finding about a run, declared once: code, severity, what it means, what to do.
 
 A new finding is one entry here, and the line that raises it (`Finding` or `warning` of records/finding.py). The tables
 of docs/, the report and the summary's column `validity_codes` are derived from this catalogue; a code that is not in it
@@ -20,8 +20,8 @@ WARNING: Literal["warning"] = "warning"
 class Kind:
     """One kind of finding.
 
-    severity: invalid: the run is not what was asked for, and enters no mean; suspect: its figures are in the means and
-        are pointed out; warning: its figures stand, and a reader should know
+    severity: invalid: the run is not what was asked for, and is not part of any mean; suspect: its figures are in the
+        means and are marked; warning: its figures stand, and a reader should know
     meaning: when it is raised
     advice: what to do
     """
@@ -32,7 +32,7 @@ class Kind:
 
 
 FINDINGS: dict[str, Kind] = {
-    # Invalid: the run is another one than was asked for.
+    # Invalid: the run is not the one that was asked for.
     "setting-ignored": Kind(
         INVALID,
         "a setting did not take effect",
@@ -40,7 +40,7 @@ FINDINGS: dict[str, Kind] = {
     ),
     "logits-not-finite": Kind(
         INVALID,
-        "the model's logits in the first warm-up pass contain NaN or infinity: its output means nothing",
+        "the model's logits in the first warm-up pass contain NaN or infinity: its output is meaningless",
         "set `precision: bf16` or `fp32`, or another attention; check the model's weights",
     ),
     "recompiled-in-window": Kind(
@@ -61,7 +61,7 @@ FINDINGS: dict[str, Kind] = {
     # Suspect: something disturbed the window, or it is not long or steady enough.
     "logits-not-checked": Kind(
         SUSPECT,
-        "the model brings its own way of generating, so nothing could check its logits",
+        "the model has its own way of generating, so its logits could not be checked",
         "read a few outputs (`outputs.parquet`) before you quote the figures",
     ),
     "graphs-recorded-in-window": Kind(
@@ -77,8 +77,7 @@ FINDINGS: dict[str, Kind] = {
     "throttled": Kind(
         SUSPECT,
         "clocks were held down for over 1 % of the window by heat, a slowdown of the hardware, a power brake or a "
-        "slower "
-        "board beside it (sync boost), or by a power limit below the board's default",
+        "slower board beside it (sync boost), or by a power limit below the board's default",
         "cool the machine, restore the power limit, or measure on another board",
     ),
     "clock-fell": Kind(
@@ -88,17 +87,15 @@ FINDINGS: dict[str, Kind] = {
     ),
     "foreign-processes": Kind(
         SUSPECT,
-        "a process that is not ours kept the device's SMs busy for over 2 % of the window; where the driver does "
-        "not tell "
-        "who used them, a process with a compute context was there",
+        "a process that is not ours kept the device's SMs busy for over 2 % of the window; where the driver does not "
+        "report who used them, such a process had a compute context",
         "end the other process, or reserve the device, and run again",
     ),
     "foreign-cpu-load": Kind(
         SUSPECT,
         "other programs kept more than a quarter of a core busy on the host over the window, and the host's work is in "
-        "the energy, or no GPU does the work; for the energy of a GPU alone, only where they also left less than "
-        "one core "
-        "free of those this process may run on",
+        "the energy, or no GPU does the work; for the energy of a GPU alone, only where they also left less than one "
+        "core free of those this process may run on",
         "end the other programs, or reserve the machine, and run again",
     ),
     "governor-changed": Kind(
@@ -118,14 +115,14 @@ FINDINGS: dict[str, Kind] = {
     ),
     "trace-incomplete": Kind(
         SUSPECT,
-        "what reads a meter (a thread or a process) died or stalled: noise, throttling and clocks were not seen to "
-        "the end",
+        "the thread or process that reads a meter died or stalled: noise, throttling and clocks were not read to the "
+        "end",
         "leave the host a free core, and run again",
     ),
     "baseline-missing": Kind(
         SUSPECT,
-        "an idle window beside the run gave no power: net figures are empty, or rest on the other one and lack its "
-        "drift",
+        "an idle window beside the run gave no power: net figures are empty, or use the other idle window alone and "
+        "ignore drift",
         "read the ledger of the idle windows; quote gross figures",
     ),
     "baseline-not-settled": Kind(
@@ -141,7 +138,7 @@ FINDINGS: dict[str, Kind] = {
     ),
     "net-energy-negative": Kind(
         SUSPECT,
-        "less energy than the idle power takes in the same time",
+        "the window took less energy than idling for the same time",
         "look for other users of the device during the idle windows; quote gross figures",
     ),
     "decode-energy-negative": Kind(
@@ -151,7 +148,7 @@ FINDINGS: dict[str, Kind] = {
     ),
     "prefill-energy-negative": Kind(
         SUSPECT,
-        "the trace splits into a prefill of less than nothing",
+        "the split of the trace gives a negative prefill energy",
         "use the prefill of its own window (`prefill_energy_j`); longer prompts make the trace's figure better",
     ),
     "window-too-short": Kind(
@@ -176,19 +173,19 @@ FINDINGS: dict[str, Kind] = {
     ),
     "energy-resolution-missed": Kind(
         SUSPECT,
-        "edges and noise are above `measurement.energy_resolution`",
+        "the uncertainty from edges and noise is above `measurement.energy_resolution`",
         "raise `measurement.min_window_s`, or ask for a coarser resolution",
     ),
     # Warnings: the figures stand.
     "phases-disagree": Kind(
         WARNING,
-        "prefill by a window of its own and by the trace differ beyond their uncertainties",
+        "the prefill energy of its own window and that of the trace differ beyond their uncertainties",
         "quote the window's figure; the trace's needs prefills of several sensor periods",
     ),
     "outputs-vary": Kind(
         WARNING,
         "a later pass gave another output for a prompt, although it began with the same seed",
-        "kernels are not deterministic there: an output that differs from the reference's may differ for that alone",
+        "kernels are not deterministic there: an output may differ from the reference's for that reason alone",
     ),
     "padding-replaced": Kind(
         WARNING,
@@ -202,12 +199,12 @@ FINDINGS: dict[str, Kind] = {
     ),
     "peak-of-the-process": Kind(
         WARNING,
-        "the system does not let a process reset its peak memory: the peak is that since the process began",
+        "the system does not let a process reset its peak memory: the figure is the peak since the process began",
         "measure on Linux with /proc/self/clear_refs, or read the peak as an upper bound",
     ),
     "state-left-behind": Kind(
         WARNING,
-        "the libraries keep state on the model that could not be put back to what it was after loading",
+        "the libraries left state on the model that could not be reset to what it was after loading",
         "set `measurement.isolation: experiment`",
     ),
     "compiler-not-reset": Kind(
@@ -217,12 +214,12 @@ FINDINGS: dict[str, Kind] = {
     ),
     "checkpoint-dequantized": Kind(
         WARNING,
-        "the library undid the quantization that the checkpoint brings along",
+        "the library undid the checkpoint's quantization",
         "install what the checkpoint's method needs, or name an unquantized model",
     ),
     "weights-unexpected": Kind(
         WARNING,
-        "the files hold parameters that the model does not have; the library left them out",
+        "the files hold parameters that the model does not have; the library ignored them",
         "check that the model's class and the files belong together",
     ),
     "library-warning": Kind(
@@ -238,7 +235,7 @@ FINDINGS: dict[str, Kind] = {
     "end-token": Kind(
         WARNING,
         "no end token can end the output, so every request generates as many tokens as it may",
-        "set `stop_strings` or another model where that is not wanted",
+        "set `stop_strings` or use another model if you do not want that",
     ),
     "environment-changed": Kind(
         WARNING,
@@ -268,12 +265,12 @@ FINDINGS: dict[str, Kind] = {
     ),
     "visible-devices": Kind(
         WARNING,
-        "CUDA_VISIBLE_DEVICES names a GPU that is not there",
+        "CUDA_VISIBLE_DEVICES names a GPU that does not exist",
         "correct CUDA_VISIBLE_DEVICES",
     ),
     "processes-hidden": Kind(
         WARNING,
-        "the driver does not show the processes of the board, so others cannot be told from ours",
+        "the driver does not show the processes of the board, so other programs cannot be distinguished from ours",
         "share the host's process namespace with the container (`--pid=host`)",
     ),
     "nvml-counter-refused": Kind(
@@ -289,16 +286,16 @@ FINDINGS: dict[str, Kind] = {
     "nvml-sensor-missing": Kind(
         WARNING,
         "the board does not report one of its sensors",
-        "nothing; what it would have shown is empty",
+        "nothing; its figures are empty",
     ),
     "power-sampler-died": Kind(
         WARNING,
-        "what samples the boards ended before the window did",
+        "the sampler of the boards ended before the window did",
         "leave the host a free core, and run again",
     ),
     "power-sampler-stalled": Kind(
         WARNING,
-        "what samples the boards was held up",
+        "the sampler of the boards was delayed",
         "leave the host a free core, and run again",
     ),
     "power-read-failed": Kind(

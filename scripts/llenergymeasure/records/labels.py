@@ -16,7 +16,7 @@ def configuration_parts(plan: Plan) -> dict[str, list[Part]]:
     """experiment_id → (setting, value) pairs of the matrix paths that are not the same everywhere.
 
     A setting is named by the last part of its path where that is unambiguous. A value of None is the library's
-    default and is left out. What would be left without a name, or with another's, gets its id.
+    default and is omitted. A configuration whose name would be empty or that of another one gets its id.
     """
     return _parts(plan.axes, {name: entry.axes for name, entry in plan.experiments.items()})
 
@@ -33,9 +33,9 @@ def _parts(paths: Sequence[str], axes: Mapping[str, Mapping[str, Any]]) -> dict[
         name: [(names[path], value_label(values[path])) for path in differing if values.get(path) is not None]
         for name, values in axes.items()
     }
-    seen = Counter(tuple(value) for value in parts.values())
+    uses = Counter(tuple(value) for value in parts.values())
     for name, value in parts.items():
-        if seen[tuple(value)] > 1:
+        if uses[tuple(value)] > 1:
             value.append(("id", name))
         elif not value:
             value.append(("", "library defaults" if len(parts) > 1 else name))
@@ -56,7 +56,7 @@ def setup_parts(plan: Plan) -> dict[str, list[Part]]:
 
 
 def value_label(value: Any) -> str:
-    """A setting's value the way a study file writes it."""
+    """A setting's value as a study file writes it."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -40,7 +40,7 @@ class Component:
 class LedgerEntry:
     """Energy of one domain of one device in one window.
 
-    `energy_j` is None exactly when `reason` says why; it is never 0 for want of a reading. `source` is
+    `energy_j` is None exactly when `reason` says why; a missing reading never gives 0. `source` is
     `measured:<how>`, `estimated:<by what>`, or `none` where no meter covers the device. `standard_uncertainty_j` is
     one standard deviation, `expanded_uncertainty_j` the half width of the 95 % interval, both in joules, from
     `components`; `uncertainty_basis` says the same in words. Start and end are `time.perf_counter` seconds, the same
@@ -74,6 +74,6 @@ class LedgerEntry:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> LedgerEntry:
-        """From what `to_dict` gave, as it stands in a record."""
+        """The entry from its dictionary in a record, as `to_dict` gives it."""
         components = tuple(Component.from_dict(component) for component in record["components"])
         return cls(**{**record, "components": components})

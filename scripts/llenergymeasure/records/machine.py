@@ -1,4 +1,4 @@
-"""What a record was made with and on: packages, devices, meters."""
+"""The packages, devices and meters of a record."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from llenergymeasure.records.record import Record
 
 
 class Libraries(Record):
-    """Versions that only a process with torch in it can tell; None where torch was built without."""
+    """Versions that only a process with torch knows; None for each that torch was built without."""
 
     cuda: str | None
     cudnn: str | None
@@ -18,7 +18,7 @@ class Libraries(Record):
 class PlacementRecord(Record):
     """Which devices the job held, of how many workers on the machine, and on which cores.
 
-    drawn: the devices in the order in which chance took them; alone: nobody else was measured at the time
+    drawn: the devices in the order in which they were drawn at random; alone: no other job measured at the time
     """
 
     workers: int
@@ -57,7 +57,7 @@ class Device(Record):
 
 
 class Devices(Record):
-    """What held the model. `processes`: where several processes did, what each of them held, the first one included."""
+    """The devices that held the model. `processes`: those of each process, the first included, where several did."""
 
     kind: Literal["cpu", "cuda"]
     devices: tuple[Device, ...] = ()
@@ -71,7 +71,7 @@ class Devices(Record):
         return tuple(device for part in self.processes or (self,) for device in part.devices)
 
     def names(self, cpu: str) -> tuple[str, ...]:
-        """Names of the accelerators, one each; the processor's where there are none."""
+        """One name per accelerator; the processor's name where there are none."""
         return tuple(device.name for device in self.of_all_processes) or (cpu,)
 
 
@@ -83,9 +83,7 @@ class RefusedMeter(Record):
 
 
 class Meters(Record):
-    """What measured what. A meter says of itself and of its devices what it knows, so those are free; each names its
-    `meter`.
-    """
+    """What measured what. A meter describes itself and its devices with keys of its own; each names its `meter`."""
 
     meters: tuple[dict[str, Any], ...]
     devices: tuple[dict[str, Any], ...]

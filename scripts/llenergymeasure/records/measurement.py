@@ -23,7 +23,7 @@ class BudgetRow(Record):
 
 
 class Phases(Record):
-    """The two ways of finding the prefill energy, in joules a request: a window of its own, and the trace.
+    """The two ways of finding the prefill energy, in joules per request: a window of its own, and the trace.
 
     allowed_j: what their uncertainty allows them to differ by (95 %)
     """
@@ -36,7 +36,7 @@ class Phases(Record):
 
 
 class OutputMatch(Record):
-    """The output against the reference's. Figures are None where the two can't be compared; `reason` says why.
+    """The output against the reference's. Figures are None where the two cannot be compared; `reason` says why.
 
     first_difference: index of the first token that differs, over all requests, from 0
     equal_token_share: positions with the reference's token over all positions, from 0 to 1
@@ -115,7 +115,7 @@ class UsedCalibration(Record):
 
 
 class ThermalRecord(Record):
-    """How a trial came to its temperature. °C of the hottest device, None where no device tells; seconds."""
+    """How a trial reached its temperature. °C of the hottest device, None where no device reports it; seconds."""
 
     target_c: float | None
     start_c: float | None
@@ -126,7 +126,7 @@ class ThermalRecord(Record):
 
 
 class MemoryMoment(Record):
-    """Memory of one kind at one moment, in bytes. None where nobody knows."""
+    """Memory of one kind at one moment, in bytes. None where it is not known."""
 
     in_use_bytes: int
     private_bytes: int
@@ -145,7 +145,7 @@ class DriverMemoryRecord(Record):
 class MemoryRecord(Record):
     """Memory after everything was given back, and when the window opened.
 
-    left_behind_bytes: by how much the experiment before made it grow; None for the first of a process
+    left_behind_bytes: by how much the experiment before made it grow; None for the first one of a process
     """
 
     at_start: MemoryMoment
@@ -189,7 +189,7 @@ class MeasurementHead(Record):
 
 
 class MeasurementRecord(MeasurementHead):
-    """The whole line. Of a failed experiment, `failure` says why, and what was not found out is None or empty.
+    """The whole line. For a failed experiment, `failure` says why, and what is not known is None or empty.
 
     metrics: name → figure, None where `unknown` has the reason; budget: of each energy metric
     """
@@ -223,7 +223,7 @@ class MeasurementRecord(MeasurementHead):
 
     @classmethod
     def failed(cls, head: Mapping[str, Any], failure: Mapping[str, str]) -> Self:
-        """Of an experiment that gave no figures. head: the keys of `MeasurementHead`."""
+        """The record of an experiment that gave no figures. head: the keys of `MeasurementHead`."""
         unknown: dict[str, Any] = dict.fromkeys(cls.model_fields)
         empty: dict[str, Any] = {name: {} for name in ("evidence", "metrics", "unknown", "budget")}
         return cls.from_plain(

@@ -25,7 +25,7 @@ class MeterEntry:
     opened_by: `module:function`, imported only where the meter is opened. The function takes a MeterContext and returns
         a Meter, or raises MeterUnavailable where the meter does not work
     at_intervals: it is read every `energy.power_interval_s` seconds in a window, not only at the edges
-    needs: for a meter that is opened only where a study names it: what has to be there first, as Markdown
+    needs: for a meter that is opened only where a study names it: what must be installed first, as Markdown
     begun_by: `module:function` that begins the slow part of opening it; the function takes nothing and returns at once
     """
 
@@ -90,7 +90,7 @@ _ENTRIES = (
             Source(
                 "estimated:codecarbon",
                 "CPU and RAM of the machine",
-                "a model of codecarbon: a guess, and marked so everywhere",
+                "codecarbon's model: an estimate, marked as one everywhere",
             ),
         ),
         at_intervals=False,
@@ -102,7 +102,7 @@ METERS: dict[str, MeterEntry] = {entry.name: entry for entry in _ENTRIES}
 
 
 def opened_only_when_named() -> list[str]:
-    """The meters that a study has to name: what they need is not installed with us."""
+    """The meters that a study must name: what they need is not installed with this package."""
     return [entry.name for entry in METERS.values() if entry.needs is not None]
 
 

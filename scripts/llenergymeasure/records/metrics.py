@@ -46,7 +46,7 @@ _ALL = (
         "energy_per_output_token_j",
         "Energy per output token",
         "J/output token",
-        "Gross energy of the window over its output tokens. It holds the prefill of the prompts too.",
+        "Gross energy of the window over its output tokens. It includes the prefill of the prompts.",
         False,
         symbol="J",
         energy=True,
@@ -131,9 +131,9 @@ _ALL = (
         "process_memory_bytes",
         "Process memory",
         "bytes",
-        "Memory of the GPUs that the experiment's processes hold when the window ends, as the driver counts it: beside "
-        "peak memory it has contexts, workspaces and recorded graphs. Unknown without a GPU, and where a container "
-        "hides process ids.",
+        "Memory of the GPUs that the experiment's processes hold when the window ends, as the driver counts it: it "
+        "includes contexts, workspaces and recorded graphs, which peak memory does not. Unknown without a GPU, and "
+        "where a container hides process ids.",
         False,
         symbol="bytes",
     ),
@@ -277,7 +277,7 @@ QUANTITIES = {
 }
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
-# What latencies.csv has a distribution of: a value per request, or per gap between two tokens.
+# The latencies whose distribution is in latencies.csv: one value per request, or per gap between two tokens.
 REQUEST_LATENCIES: dict[str, Metric] = {
     "ttft_s": METRICS["ttft_s"],
     "itl_s": Metric(
@@ -291,7 +291,7 @@ REQUEST_LATENCIES: dict[str, Metric] = {
     "e2e_latency_s": METRICS["e2e_latency_s"],
 }
 CONTRACT_METRICS = tuple(metric.name for metric in _ALL if metric.contract)
-# Of these a budget is made, so that their means have an uncertainty with the instrument in it.
+# These have an uncertainty budget, so that the uncertainty of their means includes the instrument's.
 ENERGY_METRICS = tuple(metric.name for metric in _ALL if metric.energy)
 # Behind the contract's columns, with interval.
 FURTHER_METRICS = (
@@ -319,5 +319,5 @@ HEAD_COLUMNS = (
 )
 TAIL_COLUMNS = ("energy_source", "evidence_ok", "output_digest")
 PARTS = ("mean", "ci95_low", "ci95_high")
-# One value a setup, not an experiment: what it took to have the model in memory.
+# One value per setup, not per experiment: what it took to load the model.
 LOAD_COLUMNS = ("load_s", "load_energy_j", "compile_s", "compile_energy_j", "resident_bytes")

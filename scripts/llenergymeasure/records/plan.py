@@ -23,7 +23,7 @@ Design = Literal["randomised", "sequential", "interleaved", "reverse", "williams
 
 
 class PlanError(Exception):
-    """plan.json can't be used; the message says why and what to do."""
+    """plan.json cannot be used; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Session:
 @dataclass(frozen=True)
 class PlannedExperiment:
     """config: the resolved intent; axes: matrix path → value; inputs: digests of the files that its settings only name,
-    by role (pipeline/plan/inputs.py); label: what it is called wherever people read of it (records/labels.py).
+    by role (pipeline/plan/inputs.py); label: its name on screen and in the report (records/labels.py).
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = CONFIG
@@ -87,7 +87,7 @@ class Plan:
     replicates is fixed; else `replicates` is the least, and `order` holds the most that there may be.
 
     order: (session id, replicate) of each job
-    duplicates, skipped, warnings: what drawing the plan found out, as plain data
+    duplicates, skipped, warnings: what was noticed while the plan was drawn, as plain data
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = CONFIG
@@ -169,7 +169,7 @@ _PLAN = TypeAdapter(Plan)
 def read_plan(path: Path, advice: str | None = None) -> Plan | None:
     """The plan in `path`, or None where there is none. PlanError where it is not a plan or of another schema.
 
-    advice: what to do then; None for a plan that is to be gone on with
+    advice: what to do then; None for a plan that is to be continued
     """
     if not path.exists():
         return None

@@ -1,4 +1,4 @@
-"""What every record is: frozen, with no key more and no key less than its type names."""
+"""The base of every record: frozen, with exactly the keys that its type names."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=Fals
 class Record(BaseModel):
     """One JSON object under results/. Reading it validates it: a foreign or damaged one is a ValidationError.
 
-    Strict: text is never read as a number. Numbers are finite. What is not known is None.
+    It is strict: text is never read as a number. Numbers are finite. An unknown value is None.
     """
 
     model_config = CONFIG
 
     @classmethod
     def from_plain(cls, plain: Any) -> Self:
-        """From what `json.loads` gives, where a tuple is a list."""
+        """The record from the result of `json.loads`, in which a tuple is a list."""
         return cls.model_validate(plain, strict=False)
 
     def to_plain(self) -> dict[str, Any]:
-        """What `json.dumps` takes."""
+        """The record as `json.dumps` takes it."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)

@@ -1,4 +1,4 @@
-"""Which version of the results' files this program writes and reads, and what it says of another one."""
+"""Which version of the results' files this program writes and reads, and the message about another version."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SCHEMA_VERSION: SchemaVersion = get_args(SchemaVersion)[0]
 
 
 def other_schema(path: Path, record: Any, advice: str | None = None) -> str | None:
-    """In one line that `record`, read from `path`, is of another schema, and what to do; None where it is of this one.
+    """One line that says that `record`, read from `path`, has another schema, and what to do; None for this schema.
 
-    Also None where it names none: then it is no record. advice: None for results that are to be gone on with
+    Also None where it names no schema: then it is not a record. advice: None for results that are to be continued
     """
     if not isinstance(record, Mapping) or record.get("schema_version", SCHEMA_VERSION) == SCHEMA_VERSION:
         return None
@@ -48,7 +48,7 @@ def _study_folder(path: Path) -> Path:
 
 
 def _commit(study: Path) -> str | None:
-    """The pipeline's commit in the last call that the study's folder tells of."""
+    """The pipeline's commit in the last call that the study's folder records."""
     try:
         last = (study / "provenance" / "calls.jsonl").read_text(encoding="utf-8").splitlines()[-1]
         commit = json.loads(last)["git_commit"]

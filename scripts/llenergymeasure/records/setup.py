@@ -1,4 +1,4 @@
-"""load.json: what loading a model in one setup cost, and what came of it."""
+"""load.json: what loading a model in one setup cost, and the result."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class CompileRecord(Record):
 
 
 class LoadRecord(Record):
-    """Of one setup. Of one that failed, `failure` says why, and what was not found out is None or empty.
+    """One setup. For one that failed, `failure` says why, and what is not known is None or empty.
 
-    energy: the ledger of loading and compiling; compile: None where nothing was asked to be compiled
+    energy: the ledger of loading and compiling; compile: None where the setup does not compile
     parameters: how many numbers the model has; startup_s: from starting the worker until the model was loaded
     """
 

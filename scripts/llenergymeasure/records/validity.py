@@ -12,7 +12,7 @@ Status = Literal["ok", "failed", "invalid"]
 
 
 class Failure(Record):
-    """Why there are no figures: in which stage, what was raised, the reason in words, and the log that has the rest."""
+    """Why there are no figures: the stage, the class of the error, the reason in words, and the log with the rest."""
 
     stage: str
     error_class: str = Field(alias="class")

@@ -11,14 +11,14 @@ from itertools import pairwise
 from llenergymeasure.energy.integration.counter_curve import Curve, curve_through
 from llenergymeasure.energy.integration.sensors import Family
 from llenergymeasure.energy.integration.tick_grid import PERIOD_DEVIATIONS, TICK_TOLERANCE_S, Tick, fit_grid, ticks_on
-from llenergymeasure.energy.integration.tick_scatter import Scatter, scatter_of
+from llenergymeasure.energy.integration.tick_scatter import Scatter, estimate_scatter
 from llenergymeasure.energy.integration.ticks import (
     CounterReading,
     Period,
     SeenTick,
+    estimate_period,
     fine_ticks,
     mean_tick,
-    period_of,
     seen_ticks,
 )
 from llenergymeasure.energy.ledger import Account, Interval, LedgerEntry, Span
@@ -29,7 +29,7 @@ from llenergymeasure.energy.uncertainty import Component, rectangular
 IRREGULAR = 0.1
 # Beyond this share the power from tick to tick scatters because the ticks do, and says little of the sensor's noise.
 UNSTEADY = 0.03
-# So few ticks do not tell a period.
+# Fewer ticks do not determine a period.
 FEWEST_TICKS = 4
 # At how many lags between none and the bound the energy is worked out.
 LAGS = 21
@@ -55,7 +55,7 @@ class CounterWindow:
     readings: in order, polled fast around both edges and at the sampling interval between them
     period: how it ticked when the meter was opened, None where too few ticks were seen; the window's own come first
     noise: what the scatter of the power readings leaves of uncertainty, None where there are none; for windows whose
-        ticks do not tell
+        ticks do not show it
     """
 
     account: Account
@@ -94,15 +94,15 @@ def counter_entry(span: Span, window: CounterWindow) -> tuple[LedgerEntry, list[
     - both edges: within a step a straight line is off by its length times the root mean square change of power from
       one step to the next, over √12 at each edge; beyond the ticks that were seen, by all of that;
     - timing of the ticks at the edges: power times its deviation;
-    - what the sensor did not see, and noise: `scatter_of` the ticks, or where they come irregularly or are too few, the
-      scatter of the power readings of the same sensor;
+    - what the sensor did not see, and noise: `estimate_scatter` of the ticks; where they come irregularly or are too
+      few, the scatter of the power readings of the same sensor;
     - gain.
     """
     reason = _no_energy(span, window)
     if reason is not None:
         return span.unknown(*window.account, reason), []
     ticking = _ticking(window)
-    # Where nothing was polled around an edge, a sampler that died say, the power next to it is anybody's guess.
+    # Where nothing was polled around an edge (the sampler died, for example), the power next to it is unknown.
     if (
         ticking is None
         or ticking.curve is None
@@ -113,7 +113,7 @@ def counter_entry(span: Span, window: CounterWindow) -> tuple[LedgerEntry, list[
 
 
 def _no_energy(span: Span, window: CounterWindow) -> str | None:
-    """Why the counter says nothing of this window."""
+    """Why the counter gives no energy for this window; None where it gives one."""
     good = [reading for reading in window.readings if reading.millijoules is not None]
     before = any(reading.time_s <= span.start_s + LATE_S for reading in good)
     after = any(reading.time_s >= span.end_s - LATE_S for reading in good)
@@ -129,8 +129,8 @@ def _no_energy(span: Span, window: CounterWindow) -> str | None:
     start, end = _edge_readings(span, window)
     if end.millijoules == start.millijoules:
         period = window.period
-        seen = "its ticks were never seen" if period is None else f"it ticks every {period.period_s * 1e3:.0f} ms"
-        return f"the counter did not move in the window of {span.duration_s:.3g} s ({seen}); use a longer window"
+        ticks = "its ticks were never seen" if period is None else f"it ticks every {period.period_s * 1e3:.0f} ms"
+        return f"the counter did not move in the window of {span.duration_s:.3g} s ({ticks}); use a longer window"
     return None
 
 
@@ -157,7 +157,7 @@ def _ticking(window: CounterWindow) -> Ticking | None:
     ticks = seen_ticks(window.readings)
     known = window.period
     finest = fine_ticks(ticks, None)
-    own = period_of(finest) if len(finest) >= FEWEST_TICKS else None
+    own = estimate_period(finest) if len(finest) >= FEWEST_TICKS else None
     period = own or known
     if own is not None and known is not None and known.error_s < own.error_s:
         agree_s = PERIOD_DEVIATIONS * math.hypot(own.error_s, known.error_s)
@@ -179,7 +179,7 @@ def _from_ticks(
         return _from_edges(span, window, ticking.period), []
     ticks = _grid_ticks(span, window, ticking)
     period = ticking.period
-    scatter = scatter_of(ticks, period.period_s, window.family.seen_share, span.duration_s)
+    scatter = estimate_scatter(ticks, period.period_s, window.family.seen_share, span.duration_s)
     mean_w = energy_j / span.duration_s
     change_w = mean_w if scatter is None else scatter.change_w
     off_j = max(abs(each_j - energy_j) for each_j in energies_j)
@@ -271,7 +271,7 @@ def _known(noise: Component | None) -> list[Component]:
 
 
 def _remark(how: str, noise: Component | None) -> str:
-    unknown = "noise is not in it: too little was read between the edges" if noise is None else ""
+    unknown = "noise is not included: too little was read between the edges" if noise is None else ""
     return "; ".join(part for part in (how, unknown) if part)
 
 

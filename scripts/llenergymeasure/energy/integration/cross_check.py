@@ -1,4 +1,4 @@
-"""The counter held against the integrated power of the same window."""
+"""Compare the counter with the integrated power of the same window."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHORTEST_AVERAGES = 3.0
 
 @dataclass(frozen=True)
 class CrossCheck:
-    """What integrated power says of the energy that the counter gave.
+    """How the counter's energy compares with integrated power.
 
     source: where the power comes from
     ratio: counter over power
@@ -46,7 +46,7 @@ class CrossCheck:
 
 
 def cross_check(span: Span, entry: LedgerEntry, power: PowerWindow) -> CrossCheck | None:
-    """Hold a counter's energy against integrated power.
+    """Compare a counter's energy with integrated power.
 
     None where there is no energy, the samples are too few or their window is too short.
 
@@ -57,14 +57,14 @@ def cross_check(span: Span, entry: LedgerEntry, power: PowerWindow) -> CrossChec
     inside = sum(span.start_s <= time_s <= span.end_s for time_s, _ in power.points)
     if entry.energy_j is None or inside < FEWEST_SAMPLES or span.duration_s < SHORTEST_AVERAGES * power.averaging_s:
         return None
-    found = integrate(span, power)
-    if not isinstance(found, Integral) or found.energy_j <= 0:
+    integral = integrate(span, power)
+    if not isinstance(integral, Integral) or integral.energy_j <= 0:
         return None
     edges = [component for component in entry.components if component.kind == "edge"]
-    deviation_j = math.hypot(standard(edges), standard(found.components))
-    threshold = max(LEAST_THRESHOLD, DEVIATIONS * deviation_j / found.energy_j)
-    ratio = entry.energy_j / found.energy_j
-    return CrossCheck(power.account.source, found.energy_j, ratio, abs(ratio - 1) <= threshold, threshold)
+    deviation_j = math.hypot(standard(edges), standard(integral.components))
+    threshold = max(LEAST_THRESHOLD, DEVIATIONS * deviation_j / integral.energy_j)
+    ratio = entry.energy_j / integral.energy_j
+    return CrossCheck(power.account.source, integral.energy_j, ratio, abs(ratio - 1) <= threshold, threshold)
 
 
 def disagreement(entry: LedgerEntry, check: CrossCheck) -> Finding:

@@ -29,7 +29,7 @@ class PowerWindow:
     """The power readings of one device in and around a window.
 
     account: what its energy is booked under
-    points: the readings from before the start until after the end, in order; those outside tell of the power there
+    points: the readings from before the start until after the end, in order; those outside show the power there
     failure: why a reading failed, None where none did
     averaging_s: the time over which a reading is averaged
     """
@@ -58,27 +58,27 @@ def follow_s(averaging_s: float) -> float:
 
 def power_entry(span: Span, window: PowerWindow) -> tuple[LedgerEntry, list[Interval]]:
     """The ledger entry of one device that has no counter."""
-    found = integrate(span, window)
-    if isinstance(found, str):
-        return span.unknown(*window.account, found), []
+    integral = integrate(span, window)
+    if isinstance(integral, str):
+        return span.unknown(*window.account, integral), []
     inside = len(_inside(span, window.points))
     averaged = f", averaged over {window.averaging_s:g} s" if window.averaging_s else ""
     remark = f"{inside} samples of {window.name}{averaged}, integrated"
-    components = [*found.components, gain(found.energy_j, window.family)]
-    entry = span.known(*window.account, found.energy_j, components, remark=remark)
-    return entry, list(found.pieces)
+    components = [*integral.components, gain(integral.energy_j, window.family)]
+    entry = span.known(*window.account, integral.energy_j, components, remark=remark)
+    return entry, list(integral.pieces)
 
 
-def noise_of(span: Span, window: PowerWindow) -> Component | None:
-    """What the scatter of the readings leaves of uncertainty on the window's energy; None where they say nothing."""
-    found = integrate(span, window)
-    if not isinstance(found, Integral):
+def noise_component(span: Span, window: PowerWindow) -> Component | None:
+    """The uncertainty of the window's energy that the readings' scatter causes; None where they do not show it."""
+    integral = integrate(span, window)
+    if not isinstance(integral, Integral):
         return None
-    return next((component for component in found.components if component.kind == "rate"), None)
+    return next((component for component in integral.components if component.kind == "rate"), None)
 
 
 def integrate(span: Span, window: PowerWindow) -> Integral | str:
-    """Energy of the window, or why it cannot be told.
+    """Energy of the window, or why it is not known.
 
     A reading R(t) is the mean power of the `averaging_s` = τ seconds before t - λ, with λ the lag of its updates. Where
     the same work ran around both edges
@@ -198,7 +198,7 @@ def _areas(points: Sequence[Point]) -> list[float]:
 def _pieces(span: Span, uuid: str, points: Sequence[Point], energy_j: float) -> tuple[Interval, ...]:
     """The window between the samples, moved back by the lag; scaled by a little, so that they add up to the whole.
 
-    Only of readings of the moment: an average over a second tells no pieces apart.
+    Only for instantaneous readings: an average over a second does not resolve the pieces.
     """
     moved = [(min(max(time_s - UPDATE_LAG_S, span.start_s), span.end_s), power_w) for time_s, power_w in points]
     if moved[-1][0] < span.end_s:

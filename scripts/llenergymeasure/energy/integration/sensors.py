@@ -1,4 +1,4 @@
-"""What is known of the power sensors of NVIDIA boards, by family, with the source of each figure."""
+"""What is known about the power sensors of NVIDIA boards, by family, with the source of each figure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Family:
     lag_bound_s: float = UNKNOWN_LAG_S
 
 
-# The longer names first: "GH200" is no "H200", and a board is taken for the first family whose name it bears.
+# The longer names first: "GH200" is not an "H200", and a board belongs to the first family whose name it bears.
 FAMILIES = (
     Family("GH200", 20 / 100, 0.05, YANG),
     Family("A100", 25 / 100, 0.05, YANG),
@@ -53,7 +53,7 @@ GA100 = ("A100", "A800", "A30")
 SUPERCHIPS = ("GH200", "GB200", "GB300", "GB10", "Grace")
 
 
-def family_of(board_name: str) -> Family:
+def family_from_name(board_name: str) -> Family:
     """The family a board belongs to by its name, else `UNKNOWN`."""
     words = _words(board_name)
     named = next((family for family in FAMILIES if family.name in words), None)
@@ -62,7 +62,7 @@ def family_of(board_name: str) -> Family:
     twin = next((name for name in SAME_DIE if name in words), None)
     if twin is None:
         return UNKNOWN
-    same = family_of(SAME_DIE[twin])
+    same = family_from_name(SAME_DIE[twin])
     return replace(same, name=twin, source=f"taken from the {same.name}, which has the same die: {same.source}")
 
 
@@ -75,5 +75,5 @@ def is_superchip(board_name: str) -> bool:
 
 
 def _words(board_name: str) -> list[str]:
-    """`NVIDIA A100-SXM4-80GB` is an A100 and `NVIDIA GH200 480GB` no H200."""
+    """`NVIDIA A100-SXM4-80GB` is an A100 and `NVIDIA GH200 480GB` is not an H200."""
     return board_name.replace("-", " ").replace("_", " ").split()

@@ -42,7 +42,7 @@ class Grid:
         nearest = round(at)
         return None if abs(at - nearest) < tolerance else math.floor(at)
 
-    def time_of(self, tick: int) -> float:
+    def tick_time_s(self, tick: int) -> float:
         return self.origin_s + tick * self.period_s
 
 
@@ -63,13 +63,13 @@ def fit_grid(
 
 
 def ticks_on(grid: Grid, readings: Sequence[tuple[float, float]]) -> list[Tick]:
-    """Each reading as the value of the last tick before it; one reading a tick, doubtful ones left out."""
+    """Each reading as the value of the last tick before it; one reading per tick, without the doubtful ones."""
     ticks: dict[int, float] = {}
     for time_s, energy_j in readings:
         tick = grid.last_tick(time_s)
         if tick is not None:
             ticks.setdefault(tick, energy_j)
-    return [Tick(grid.time_of(tick), energy_j) for tick, energy_j in sorted(ticks.items())]
+    return [Tick(grid.tick_time_s(tick), energy_j) for tick, energy_j in sorted(ticks.items())]
 
 
 def powers_w(ticks: Sequence[Tick]) -> list[float]:

@@ -22,7 +22,7 @@ class Scatter:
     window_j: float
 
 
-def scatter_of(ticks: Sequence[Tick], period_s: float, seen_share: float, duration_s: float) -> Scatter | None:
+def estimate_scatter(ticks: Sequence[Tick], period_s: float, seen_share: float, duration_s: float) -> Scatter | None:
     """The scatter of a window; None below four ticks.
 
     P is the power between ticks n periods apart, D its successive differences, v = mean(D²/(1/nᵢ + 1/nᵢ₊₁)) (von

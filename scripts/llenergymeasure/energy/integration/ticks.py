@@ -14,7 +14,7 @@ POLL_S = 0.002
 # Six ticks of the slowest update period seen on recent boards, 100 ms; boards that tick more slowly when idle get more.
 CHARACTERISE_S, LONGEST_CHARACTERISE_S = 0.6, 3.0
 FEWEST_TICKS = 6
-# The longest interval, in periods, that still tells how many periods it holds.
+# The longest interval, in periods, whose number of periods can still be counted.
 LONGEST_INTERVAL = 4.5
 
 Counter = Callable[[], int]  # millijoules, or CounterFailed
@@ -72,7 +72,7 @@ class Period:
 
 
 def read_counter(read: Counter, clock: Clock) -> CounterReading:
-    """Read the counter now; a failure is an answer."""
+    """Read the counter now; a failure is returned, not raised."""
     before_s = clock.now_s()
     millijoules, error, lost = None, None, False
     try:
@@ -111,7 +111,7 @@ def fine_ticks(ticks: Sequence[SeenTick], period_s: float | None) -> list[SeenTi
     return [tick for tick in ticks if tick.width_s <= widest_s]
 
 
-def period_of(ticks: Sequence[SeenTick]) -> Period | None:
+def estimate_period(ticks: Sequence[SeenTick]) -> Period | None:
     """The period of ticks that were polled for, which may have long gaps between them; None for fewer than two."""
     intervals_s = [later.time_s - earlier.time_s for earlier, later in pairwise(ticks)]
     if not intervals_s:
@@ -128,7 +128,7 @@ def period_of(ticks: Sequence[SeenTick]) -> Period | None:
     period_s = math.fsum(interval_s for interval_s, _, _, _ in counted) / many
     deviation_s = _spread([interval_s - count * period_s for interval_s, count, _, _ in counted])
     polling_s2 = statistics.fmean(earlier_s**2 + later_s**2 for _, _, earlier_s, later_s in counted)
-    # The scatter of a few intervals is not well known itself: what the polling explains is no irregularity.
+    # The scatter of a few intervals is not well known itself: what the polling explains is not irregularity.
     explained_s2 = polling_s2 * (1 + 4 * math.sqrt(2 / len(counted)))
     spread_s = math.sqrt(deviation_s**2 - polling_s2) if deviation_s**2 > explained_s2 else 0.0
     sections = 1 + len(intervals_s) - len(counted)
@@ -168,7 +168,7 @@ def characterise(counters: Mapping[str, Counter], clock: Clock) -> dict[str, Per
             moved = now.millijoules is not None and previous.millijoules is not None
             moves[name] += moved and now.millijoules != previous.millijoules
             readings[name].append(now)
-    return {name: period_of(seen_ticks(seen)) for name, seen in readings.items()}
+    return {name: estimate_period(seen_ticks(taken)) for name, taken in readings.items()}
 
 
 def _polling(clock: Clock, moves: Mapping[str, int]) -> Iterator[None]:

@@ -36,7 +36,7 @@ CPU_MODES = {
 
 @dataclass(frozen=True)
 class _Detection:
-    """The hardware objects of a tracker, what codecarbon said while it looked, and settings of its own left aside."""
+    """The hardware objects of a tracker, what codecarbon logged meanwhile, and its own settings that are not used."""
 
     hardware: list[Any]
     capture: LogCapture
@@ -148,7 +148,7 @@ class CodecarbonMeter:
         self._begun = {domain: self._failure(part.start) for domain, part in self._parts.items()}
 
     def begin(self, phase: str) -> None:
-        """Nothing: what it estimates from has begun."""
+        """Nothing: what it estimates from began in `prepare`."""
 
     def end(self) -> None:
         """Nothing: its load covers the time from `prepare` to `finish`, its energy the seconds of the window."""
@@ -172,7 +172,7 @@ class CodecarbonMeter:
             return span.unknown(HOST, domain, SOURCE, reason)
         energy_j = kwh[0] * JOULES_PER_KWH
         basis = (
-            f"codecarbon {self._version}, {self._how(domain, part)}; it publishes no bound, so the truth "
+            f"codecarbon {self._version}, {self._how(domain, part)}; it publishes no bound, so the true value "
             "is taken as rectangular from 0 to twice the estimate (GUM 4.3.7): E/√3"
         )
         guess = Component(basis, rectangular(2 * energy_j), "gain", "rectangular")

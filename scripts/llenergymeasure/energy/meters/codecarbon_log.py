@@ -1,4 +1,4 @@
-"""codecarbon reports by logging and swallows exceptions: this keeps its log quiet and its troubles known."""
+"""codecarbon reports by logging and swallows exceptions: this silences its log and keeps its failures."""
 
 from __future__ import annotations
 

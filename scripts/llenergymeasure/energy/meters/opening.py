@@ -38,9 +38,9 @@ def open_meters(config: EnergyConfig, clock: Clock = CLOCK) -> MeterSet:
     for name in config.meters or ():
         if name not in METERS:
             raise MeterUnavailable(name, f"there is no such meter, only {', '.join(METERS)}")
-    wanted = _wanted(config)
+    to_open = _wanted(config)
     try:
-        for entry in wanted:
+        for entry in to_open:
             covered: frozenset[str] = frozenset().union(*(meter.domains for meter in meters))
             context = MeterContext(os.environ, config.power_interval_s, clock, covered, warn)
             try:
@@ -53,8 +53,10 @@ def open_meters(config: EnergyConfig, clock: Clock = CLOCK) -> MeterSet:
         for meter in meters:
             meter.close()
         raise
-    if wanted:
-        no_meter = "no meter works here: " + "; ".join(f"{each['meter']}: {each['reason']}" for each in refused)
+    if to_open:
+        no_meter = "no meter works here: " + "; ".join(
+            f"{refusal['meter']}: {refusal['reason']}" for refusal in refused
+        )
     else:
         no_meter = "energy.meters is empty: the study asks for no energy"
     return MeterSet(meters, warn, refused=refused, no_meter=no_meter, watchers=[HostWatcher(clock)], clock=clock)

@@ -13,13 +13,13 @@ from importlib.metadata import version
 from typing import Any
 
 from llenergymeasure.energy.clock import Clock
-from llenergymeasure.energy.integration.sensors import family_of
+from llenergymeasure.energy.integration.sensors import family_from_name
 from llenergymeasure.energy.integration.ticks import CounterFailed, characterise
 from llenergymeasure.energy.meter import MeterContext, MeterUnavailable
 from llenergymeasure.energy.ticking_counters import Counter, Sources, TickingCounters
 
 SOURCES = Sources(counter="measured:zeus")
-# What the parts of a system on a chip are called there; what else it tells is in no domain of ours.
+# Zeus's names of the parts of a system on a chip; what else it reports belongs to none of our domains.
 SOC_PARTS = {
     "cpu": ("cpu_total_mj", "cpu_energy_mj"),
     "gpu": ("gpu_mj", "gpu_energy_mj"),
@@ -34,32 +34,32 @@ def open_zeus(context: MeterContext) -> ZeusMeter:
         MeterUnavailable: Zeus is not installed, or finds nothing to measure.
     """
     try:
-        found, refused = _counters(context.clock)
+        available, refused = _counters(context.clock)
     except ImportError as error:
-        reason = f"it can't be imported ({error}); `python -m pip install zeus` into this environment"
+        reason = f"it cannot be imported ({error}); run `python -m pip install zeus` in this environment"
         raise MeterUnavailable("zeus", reason) from error
-    wanted = [counter for counter in found if counter.domain not in context.covered_domains]
-    if not wanted:
-        covered = "; what it finds is covered by another meter already" if found else ""
+    uncovered = [counter for counter in available if counter.domain not in context.covered_domains]
+    if not uncovered:
+        covered = "; what it finds is covered by another meter already" if available else ""
         raise MeterUnavailable("zeus", f"{'; '.join(refused) or 'it reads no counter'}{covered}")
-    gpus = [counter.uuid for counter in wanted if counter.domain == "gpu"]
+    gpus = [counter.uuid for counter in uncovered if counter.domain == "gpu"]
     if len(gpus) > 1:
         context.warn(
             "zeus-all-gpus",
-            f"Zeus's GPUs can't be matched with those that hold the model, so all {len(gpus)} visible ones are "
+            f"Zeus's GPUs cannot be matched with those that hold the model, so all {len(gpus)} visible ones are "
             "counted; hide the others with CUDA_VISIBLE_DEVICES or HIP_VISIBLE_DEVICES",
         )
-    periods = characterise({counter.uuid: counter.read for counter in wanted}, context.clock)
-    counters = [replace(counter, tick_period=periods[counter.uuid]) for counter in wanted]
+    periods = characterise({counter.uuid: counter.read for counter in uncovered}, context.clock)
+    counters = [replace(counter, tick_period=periods[counter.uuid]) for counter in uncovered]
     return ZeusMeter(context, counters, refused)
 
 
 def _counters(clock: Clock) -> tuple[list[Counter], list[str]]:
-    """Every counter, and in words what has none."""
+    """Every counter, and one text for each device that has none."""
     from zeus.device import get_gpus, get_soc
     from zeus.device.exception import ZeusBaseGPUError, ZeusBaseSoCError
 
-    found: list[Counter] = []
+    counters: list[Counter] = []
     refused: list[str] = []
     try:
         gpus = get_gpus()
@@ -67,29 +67,29 @@ def _counters(clock: Clock) -> tuple[list[Counter], list[str]]:
             name = str(gpus.get_name(index))
             if gpus.supports_get_total_energy_consumption(index):
                 read = _guarded(partial(gpus.get_total_energy_consumption, index), ZeusBaseGPUError)
-                found.append(Counter(f"gpu-{index}", name, "gpu", family_of(name), read, clock))
+                counters.append(Counter(f"gpu-{index}", name, "gpu", family_from_name(name), read, clock))
             else:
                 refused.append(f"gpu-{index} ({name}) has no energy counter")
     except ValueError as error:
-        # It takes what lists the visible devices for numbers.
-        refused.append(f"no GPU: Zeus can't read CUDA_VISIBLE_DEVICES or HIP_VISIBLE_DEVICES, use numbers ({error})")
+        # Zeus expects numbers in the list of visible devices.
+        refused.append(f"no GPU: Zeus cannot read CUDA_VISIBLE_DEVICES or HIP_VISIBLE_DEVICES; use numbers ({error})")
     except ZeusBaseGPUError as error:
         refused.append(f"no GPU: {error}")
     try:
         soc = get_soc()
-        told = vars(soc.get_total_energy_consumption())
+        readings = vars(soc.get_total_energy_consumption())
         for domain, names in SOC_PARTS.items():
-            part = next((name for name in names if told.get(name) is not None), None)
+            part = next((name for name in names if readings.get(name) is not None), None)
             if part is not None:
-                read = _guarded(partial(_of_soc, soc, part), ZeusBaseSoCError)
+                read = _guarded(partial(_read_soc, soc, part), ZeusBaseSoCError)
                 board = type(soc).__name__
-                found.append(Counter(f"soc-{domain}", board, domain, family_of(board), read, clock))
+                counters.append(Counter(f"soc-{domain}", board, domain, family_from_name(board), read, clock))
     except ZeusBaseSoCError as error:
         refused.append(f"no system on a chip: {error}")
-    return found, refused
+    return counters, refused
 
 
-def _of_soc(soc: Any, name: str) -> Any:
+def _read_soc(soc: Any, name: str) -> Any:
     return getattr(soc.get_total_energy_consumption(), name)
 
 

@@ -1,4 +1,4 @@
-"""The generating process's side of the sampler's process: starting it, its orders, and what it read."""
+"""The generating process's side of the sampler's process: starting it, ordering it, and reading its results."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class SamplerProcess:
 
     def _order(self, order: dict[str, Any]) -> None:
         assert self._process is not None and self._process.stdin is not None
-        # Where the process is gone, `death` tells it.
+        # Where the process is gone, `death` says so.
         with suppress(BrokenPipeError):
             os.write(self._process.stdin.fileno(), json.dumps(order).encode() + b"\n")
 

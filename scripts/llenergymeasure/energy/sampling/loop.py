@@ -27,7 +27,7 @@ FIRST_TICK_S = 0.25
 
 @dataclass(frozen=True)
 class PowerReading:
-    """One look at a device's sensors; None for what it could not tell, `error` for why power is missing.
+    """One look at a device's sensors; None for what it could not report, `error` for why power is missing.
 
     counter_mj: the total-energy counter in millijoules
     lost: the driver said that the device is gone
@@ -82,7 +82,7 @@ class Sampled(Protocol):
 
 
 class Orders(Protocol):
-    """What the meter wants of the loop."""
+    """What the meter orders the loop to do."""
 
     @property
     def fast_until_s(self) -> float:

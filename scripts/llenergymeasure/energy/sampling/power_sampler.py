@@ -10,7 +10,7 @@ from llenergymeasure.energy.clock import Clock
 from llenergymeasure.energy.meter import Warn
 from llenergymeasure.energy.sampling.loop import EDGE_S, PowerSample, Readings, Sampled
 
-# A busy machine delays a process by tenths of a second; longer than this is worth a word.
+# A busy machine delays a process by tenths of a second; a longer delay is worth a warning.
 STALL_S = 1.0
 
 
@@ -38,10 +38,10 @@ class Host(Protocol):
 class PowerSampler:
     """Samples devices every `interval_s` seconds on average between `start` and `stop`, and sleeps otherwise.
 
-    All samples are kept, none averaged. A sampler that dies or stalls leaves a warning and is started again for the
-    next window; `trouble` says so of the window that was closed last.
+    All samples are kept, none averaged. A sampler that dies or stalls causes a warning and is started again for the
+    next window; `trouble` says what happened in the window that was closed last.
 
-    source: where the power of the trace comes from; None where no device tells its power, and there is no trace
+    source: where the power of the trace comes from; None where no device reports its power: then there is no trace
     """
 
     def __init__(self, host: Host, interval_s: float, source: str | None, warn: Warn, clock: Clock) -> None:
@@ -103,7 +103,7 @@ class PowerSampler:
         # Where the sampler was held up, the end of the window is known by this at least.
         self._read(devices)
         for uuid, counters in self._read_here.counters.items():
-            readings.counters[uuid] = sorted([*readings.counters[uuid], *counters], key=lambda each: each.time_s)
+            readings.counters[uuid] = sorted([*readings.counters[uuid], *counters], key=lambda reading: reading.time_s)
         if self._source is not None:
             self._rows += [self._row(phase, sample) for sample in readings.samples if start_s <= sample.time_s <= end_s]
         return readings

@@ -24,7 +24,7 @@ from llenergymeasure.energy.integration.ticks import CounterReading
 from llenergymeasure.energy.sampling.loop import PowerSample, Sampled, SamplingLoop
 
 STDIN = 0
-# Each device is read twenty times a second: what this process takes, a machine without a free core feels.
+# Each device is read twenty times a second: on a machine without a free core, every instruction here counts.
 _ENCODER = json.JSONEncoder(check_circular=False, separators=(",", ":"))
 
 
@@ -112,7 +112,7 @@ def main() -> None:
         serve(int(sys.argv[1]), sys.argv[2])
     except (ParentGone, BrokenPipeError):
         return
-    except Exception as error:  # noqa: BLE001  whatever ends this process, its parent has to tell it
+    except Exception as error:  # noqa: BLE001  whatever ends this process, its parent has to report it
         say(f"died {type(error).__name__}: {error}")
         sys.exit(1)
 

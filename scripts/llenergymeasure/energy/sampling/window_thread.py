@@ -67,7 +67,7 @@ class WindowThread(Generic[W]):
         try:
             while (window := self._next()) is not None:
                 self._work(window)
-        except Exception as error:  # noqa: BLE001  whatever kills the thread, the window's end has to tell it
+        except Exception as error:  # noqa: BLE001  whatever kills the thread, the window's end has to report it
             with self.changed:
                 self.death = f"{type(error).__name__}: {error}"
                 self.changed.notify_all()

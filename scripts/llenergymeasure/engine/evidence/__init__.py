@@ -1,13 +1,13 @@
 """Evidence: what was requested, what was effective, how that was seen.
 
 Each parameter names its probe where it is declared; this package holds the probes. A probe looks at the model in
-memory and at an instrumented pass, never at the configuration, and says what it found.
+memory and at an instrumented pass, never at the configuration, and reports what it saw.
 """
 
 from llenergymeasure.engine.evidence import generation_probes, load_probes, parallel_probes, sampler_probes
 from llenergymeasure.engine.evidence.model_choices import choice_warnings
 from llenergymeasure.engine.evidence.observe import Observation, observe
-from llenergymeasure.engine.evidence.registry import PROBES, ProbeResult, collect, worst_of
+from llenergymeasure.engine.evidence.registry import PROBES, ProbeResult, collect, worst_evidence
 
 __all__ = [
     "PROBES",
@@ -20,5 +20,5 @@ __all__ = [
     "observe",
     "parallel_probes",
     "sampler_probes",
-    "worst_of",
+    "worst_evidence",
 ]

@@ -1,4 +1,4 @@
-"""Whether the model's logits are numbers: greedy decoding takes a token from rows of NaN as from any other."""
+"""Whether the model's logits are numbers: greedy decoding takes a token from rows of NaN as from any other row."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 from llenergymeasure.config.settings.parameter import same_as_any
 from llenergymeasure.engine.evidence.observe import Observation
 from llenergymeasure.engine.evidence.registry import Probe, ProbeResult, probe
-from llenergymeasure.engine.evidence.sampler_probes import NOT_RUN, mode_of
+from llenergymeasure.engine.evidence.sampler_probes import NOT_RUN, generation_mode
 
 HOLDS_BACK = ("MinLengthLogitsProcessor", "MinNewTokensLengthLogitsProcessor")
 CACHE_CLASSES = {
@@ -21,61 +21,61 @@ CACHE_CLASSES = {
 
 
 @probe("min_new_tokens")
-def min_new_tokens(seen: Observation, requested: Any) -> ProbeResult:
+def min_new_tokens(observation: Observation, requested: Any) -> ProbeResult:
     """The length of the shortest output."""
-    if seen.generated is None:
+    if observation.generated is None:
         return NOT_RUN
-    shortest = min(len(row.output_ids) for row in seen.generated.rows)
+    shortest = min(len(row.output_ids) for row in observation.generated.rows)
     if requested is None:
         return ProbeResult(None, f"shortest output: {shortest} tokens", True)
-    kept = seen.heard is not None and any(item.name in HOLDS_BACK for item in seen.heard.effects)
+    kept = observation.heard is not None and any(item.name in HOLDS_BACK for item in observation.heard.effects)
     observed = f"shortest output: {shortest} tokens; the end token {'was' if kept else 'was not'} held back until then"
     agrees = shortest >= requested and kept
     return ProbeResult(requested if agrees else shortest, observed, agrees)
 
 
 @probe("inference_mode")
-def inference_mode(seen: Observation, requested: Any) -> ProbeResult:
-    """Whether the output tensors are inference tensors, which they are for ever when they were made in that mode."""
-    if seen.generated is None:
+def inference_mode(observation: Observation, requested: Any) -> ProbeResult:
+    """Whether the output tensors are inference tensors: a tensor made in that mode stays one."""
+    if observation.generated is None:
         return NOT_RUN
-    if seen.generated.inference is None:
+    if observation.generated.inference is None:
         return ProbeResult(None, "a thread of the library generated, in a mode of its own", None)
-    observed = f"outputs {'are' if seen.generated.inference else 'are not'} inference tensors"
-    return ProbeResult(seen.generated.inference, observed, seen.generated.inference == bool(requested))
+    observed = f"outputs {'are' if observation.generated.inference else 'are not'} inference tensors"
+    return ProbeResult(observation.generated.inference, observed, observation.generated.inference == bool(requested))
 
 
 @probe("max_new_tokens")
-def max_new_tokens(seen: Observation, requested: Any) -> ProbeResult:
+def max_new_tokens(observation: Observation, requested: Any) -> ProbeResult:
     """The length of the longest output; with `fixed_output`, of every output."""
-    if seen.generated is None:
+    if observation.generated is None:
         return NOT_RUN
-    lengths = [len(row.output_ids) for row in seen.generated.rows]
-    agrees = set(lengths) == {requested} if seen.fixed_output else max(lengths) <= requested
+    lengths = [len(row.output_ids) for row in observation.generated.rows]
+    agrees = set(lengths) == {requested} if observation.fixed_output else max(lengths) <= requested
     return ProbeResult(
         requested if agrees else max(lengths), f"outputs of {min(lengths)} to {max(lengths)} tokens", agrees
     )
 
 
 @probe("max_input_tokens")
-def max_input_tokens(seen: Observation, requested: Any) -> ProbeResult:
+def max_input_tokens(observation: Observation, requested: Any) -> ProbeResult:
     """The length of the longest prompt that was handed over."""
-    if seen.generated is None:
+    if observation.generated is None:
         return NOT_RUN
-    longest = max(seen.generated.prompt_lengths)
+    longest = max(observation.generated.prompt_lengths)
     agrees = longest <= requested
     return ProbeResult(requested if agrees else longest, f"longest prompt: {longest} tokens", agrees)
 
 
 @probe("batch_size")
-def batch_size(seen: Observation, requested: Any) -> ProbeResult:
+def batch_size(observation: Observation, requested: Any) -> ProbeResult:
     """Rows of the tensors handed to `generate`, of which only the last may be smaller; with continuous batching, the
     most prompts that ran in one step."""
-    if seen.generated is None:
+    if observation.generated is None:
         return NOT_RUN
-    rows = seen.generated.batch_rows
-    if seen.generated.method == "generate_batch":
-        most, prompts = max(rows), len(seen.generated.rows)
+    rows = observation.generated.batch_rows
+    if observation.generated.method == "generate_batch":
+        most, prompts = max(rows), len(observation.generated.rows)
         reached = True if requested is None or most == min(requested, prompts) else None
         agrees = False if requested is not None and most > requested else reached
         return ProbeResult(requested if agrees else most, f"{len(rows)} steps of {min(rows)} to {most} prompts", agrees)
@@ -86,27 +86,27 @@ def batch_size(seen: Observation, requested: Any) -> ProbeResult:
 
 
 @probe("batching")
-def batching(seen: Observation, requested: Any) -> ProbeResult:
+def batching(observation: Observation, requested: Any) -> ProbeResult:
     """The method that generated, and the class of its cache: only continuous batching has a paged one."""
-    if seen.generated is None:
+    if observation.generated is None:
         return NOT_RUN
-    cache = seen.generated.cache
+    cache = observation.generated.cache
     name = None if cache is None else cache.class_name
     effective = "continuous" if name == "PagedAttentionCache" else "static"
-    observed = f"{seen.generated.method}, cache of class {name}"
+    observed = f"{observation.generated.method}, cache of class {name}"
     return ProbeResult(effective, observed, effective == (requested or "static"))
 
 
 @probe("cache_used")
-def cache_used(seen: Observation, requested: Any) -> ProbeResult:
+def cache_used(observation: Observation, requested: Any) -> ProbeResult:
     """The returned cache, and the positions of each forward pass: with a cache only the first sees the prompt."""
-    if seen.generated is None or seen.heard is None:
+    if observation.generated is None or observation.heard is None:
         return NOT_RUN
-    cache, widths = seen.generated.cache, seen.heard.step_widths
+    cache, widths = observation.generated.cache, observation.heard.step_widths
     effective = cache is not None
     observed = f"cache of class {cache.class_name}" if cache is not None else "no cache was returned"
     if not effective and len(widths) > 1:
-        # Without one every step computes the whole sequence, one position longer each time.
+        # Without a cache every step computes the whole sequence, which is one position longer each time.
         grows = widths[1] == widths[0] + 1
         observed += f"; forward passes over {widths[0]}, {widths[1]} … positions"
         return ProbeResult(False if grows else None, observed, requested is False and grows)
@@ -114,15 +114,15 @@ def cache_used(seen: Observation, requested: Any) -> ProbeResult:
 
 
 @probe("cache_class")
-def cache_class(seen: Observation, requested: Any) -> ProbeResult:
-    """Class and length of the cache that generation used. One that is allocated at once has to be as long as the
-    longest prompt and its output need, and no longer."""
-    if seen.generated is None:
+def cache_class(observation: Observation, requested: Any) -> ProbeResult:
+    """Class and length of the cache that generation used. A cache that is allocated at once must be exactly as long as
+    the longest prompt and its output need."""
+    if observation.generated is None:
         return NOT_RUN
-    cache = seen.generated.cache
+    cache = observation.generated.cache
     if cache is None:
         return ProbeResult(None, "no cache was returned", requested is None)
-    wanted = _length_needed(seen)
+    wanted = _length_needed(observation)
     fits = cache.length is None or wanted is None or cache.length == wanted
     fits = fits or (cache.sliding and cache.length is not None and cache.length < (wanted or 0))
     observed = cache.text()
@@ -135,36 +135,38 @@ def cache_class(seen: Observation, requested: Any) -> ProbeResult:
     return ProbeResult(effective, observed, kind and fits)
 
 
-def _length_needed(seen: Observation) -> int | None:
+def _length_needed(observation: Observation) -> int | None:
     """Positions of a cache that is allocated at once, as the library counts them: all tokens but the last output,
     which is never an input. `generate` keeps the longest of its calls."""
-    settings = seen.generation_config
-    if seen.generated is None or settings is None or settings.max_new_tokens is None:
+    settings = observation.generation_config
+    if observation.generated is None or settings is None or settings.max_new_tokens is None:
         return None
-    needed = max(seen.generated.prompt_lengths) + int(settings.max_new_tokens) - 1
+    needed = max(observation.generated.prompt_lengths) + int(settings.max_new_tokens) - 1
     return max(needed, getattr(settings, "max_cache_len", None) or 0)
 
 
 @probe("beams")
-def beams(seen: Observation, requested: Any) -> ProbeResult:
+def beams(observation: Observation, requested: Any) -> ProbeResult:
     """Sequences per prompt that a forward pass worked on: that is the number of beams."""
-    if seen.generated is None or seen.generation_config is None or seen.heard is None:
+    if observation.generated is None or observation.generation_config is None or observation.heard is None:
         return NOT_RUN
-    prompts = max(seen.generated.batch_rows)
-    width = max(seen.heard.step_rows, default=prompts) / prompts
+    prompts = max(observation.generated.batch_rows)
+    width = max(observation.heard.step_rows, default=prompts) / prompts
     effective = int(width) if width == int(width) else width
     return ProbeResult(
-        effective, f"mode {mode_of(seen)}, {width:g} sequences per prompt in each step", effective == (requested or 1)
+        effective,
+        f"mode {generation_mode(observation)}, {width:g} sequences per prompt in each step",
+        effective == (requested or 1),
     )
 
 
 def _beam_probe(name: str, neutral: Any, what: str) -> Probe:
-    def look(seen: Observation, requested: Any) -> ProbeResult:
-        if seen.heard is None or seen.generation_config is None:
+    def look(observation: Observation, requested: Any) -> ProbeResult:
+        if observation.heard is None or observation.generation_config is None:
             return NOT_RUN
-        values = seen.heard.beam_arguments.get(name)
+        values = observation.heard.beam_arguments.get(name)
         if not values:
-            # The neutral value asks for what happens without a beam search, and the rules let it stand there.
+            # The neutral value asks for what happens without a beam search, so the rules accept it there.
             return ProbeResult(neutral, "no beam search ran", same_as_any(requested, (None, neutral)))
         effective = next(iter(values)) if len(values) == 1 else sorted(values, key=str)
         return ProbeResult(
@@ -186,15 +188,15 @@ probe("length_penalty")(
 
 
 @probe("ngrams")
-def ngrams(seen: Observation, requested: Any) -> ProbeResult:
+def ngrams(observation: Observation, requested: Any) -> ProbeResult:
     """Whether an output repeats a run of tokens of that length, and how many tokens were banned for it."""
-    if seen.generated is None or seen.heard is None:
+    if observation.generated is None or observation.heard is None:
         return NOT_RUN
-    ran = seen.heard.effect("NoRepeatNGramLogitsProcessor")
+    ran = observation.heard.effect("NoRepeatNGramLogitsProcessor")
     if not requested:
         size = 0 if ran is None else ran.processor.ngram_size
         return ProbeResult(size, "no processor ran" if ran is None else ran.text(), size == 0)
-    rows = seen.generated.rows
+    rows = observation.generated.rows
     repeats = sum(_has_repeat(row.output_ids, requested) for row in rows)
     size = None if ran is None else ran.processor.ngram_size
     observed = f"{repeats} of {len(rows)} outputs repeat a {requested}-gram; " + (
@@ -210,11 +212,11 @@ def _has_repeat(ids: tuple[int, ...], size: int) -> bool:
 
 
 @probe("prefill_chunks")
-def prefill_chunks(seen: Observation, requested: Any) -> ProbeResult:
+def prefill_chunks(observation: Observation, requested: Any) -> ProbeResult:
     """Positions of the first forward passes: no more than a chunk each."""
-    if seen.generated is None or seen.heard is None or not seen.heard.step_widths:
+    if observation.generated is None or observation.heard is None or not observation.heard.step_widths:
         return NOT_RUN
-    widths, longest = seen.heard.step_widths, max(seen.generated.prompt_lengths)
+    widths, longest = observation.heard.step_widths, max(observation.generated.prompt_lengths)
     widest = max(widths)
     observed = f"forward passes over {widest} positions at most, prompts of up to {longest}"
     if requested is None:
@@ -225,35 +227,37 @@ def prefill_chunks(seen: Observation, requested: Any) -> ProbeResult:
 
 
 @probe("prompt_lookup")
-def prompt_lookup(seen: Observation, requested: Any) -> ProbeResult:
+def prompt_lookup(observation: Observation, requested: Any) -> ProbeResult:
     """The guesser that generation asked, and how many of its tokens were proposed and accepted."""
-    return _guesses(seen, requested, "PromptLookupCandidateGenerator")
+    return _guesses(observation, requested, "PromptLookupCandidateGenerator")
 
 
 @probe("assistant")
-def assistant(seen: Observation, requested: Any) -> ProbeResult:
+def assistant(observation: Observation, requested: Any) -> ProbeResult:
     """The draft model's class, size and number format, and how many of its tokens were proposed and accepted."""
-    drafter = seen.loaded.assistant
+    drafter = observation.loaded.assistant
     if drafter is None:
         return ProbeResult(None, "no draft model is loaded", requested is None)
     dtype = str(drafter.dtype).removeprefix("torch.")
     about = f"{type(drafter).__name__} of {drafter.num_parameters()} parameters in {dtype}"
-    if seen.generated is None or seen.heard is None:
+    if observation.generated is None or observation.heard is None:
         return ProbeResult(requested, f"{about}; nothing was generated yet", None)
-    found = _guesses(seen, requested, "AssistedCandidateGenerator")
-    alike = drafter.dtype == seen.model.dtype
+    guesses = _guesses(observation, requested, "AssistedCandidateGenerator")
+    alike = drafter.dtype == observation.model.dtype
     return ProbeResult(
-        found.effective if alike else f"{requested} in {dtype}", f"{about}; {found.observed}", found.agrees and alike
+        guesses.effective if alike else f"{requested} in {dtype}",
+        f"{about}; {guesses.observed}",
+        guesses.agrees and alike,
     )
 
 
-def _guesses(seen: Observation, requested: Any, guesser: str) -> ProbeResult:
-    if seen.generated is None or seen.heard is None or seen.generation_config is None:
+def _guesses(observation: Observation, requested: Any, guesser: str) -> ProbeResult:
+    if observation.generated is None or observation.heard is None or observation.generation_config is None:
         return NOT_RUN
-    heard = seen.heard
-    tokens, steps = sum(len(row.output_ids) for row in seen.generated.rows), len(seen.generated.steps)
+    heard = observation.heard
+    tokens, steps = sum(len(row.output_ids) for row in observation.generated.rows), len(observation.generated.steps)
     ran = heard.guesser == guesser
-    observed = f"mode {mode_of(seen)}, {tokens} tokens in {steps} steps"
+    observed = f"mode {generation_mode(observation)}, {tokens} tokens in {steps} steps"
     if ran:
         observed += f"; {heard.proposed} tokens proposed, {heard.accepted} accepted"
     return ProbeResult(requested if ran else None, observed, ran == bool(requested))

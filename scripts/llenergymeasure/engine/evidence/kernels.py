@@ -17,7 +17,7 @@ from torch.profiler import ProfilerActivity, profile
 # ones may replay that graph, and show none.
 UNTIL_COMPILED = 1
 NO_NAME_WHEN_COMPILED = "compiled code called no attention operator, and what its own kernels do has no name"
-# The operator that picks one is not the one that is picked.
+# This operator picks another one and does not compute attention itself.
 PICKS = ("aten::scaled_dot_product_attention",)
 ATTENTION = re.compile(r"scaled_dot_product|flash|fmha|sdpa|mha_|(efficient|flex)_attention", re.IGNORECASE)
 # Inductor names a fused pointwise kernel or reduction after all operators around it, attention too; its attention is
@@ -29,7 +29,8 @@ LONGEST_NAME = 90
 class StepProfile:
     """Profiles one decoding step: the first, of compiled code the one after it.
 
-    names: the operators of attention that it called; None before that step, and where they can't be known for `reason`
+    names: the operators of attention that the step called; None before that step, and where they cannot be known
+    reason: why they cannot be known
     """
 
     def __init__(self, *, compiled: bool) -> None:
@@ -59,7 +60,7 @@ class StepProfile:
             return
         self._left -= 1
         if self._left < 0:
-            # Older torch warns unless it is told that events of several cycles are wanted; there is one.
+            # Older torch warns unless `acc_events` asks for the events of several cycles; there is one cycle.
             self._running = profile(activities=[ProfilerActivity.CPU], acc_events=True)
             self._running.start()
 
@@ -70,6 +71,6 @@ class StepProfile:
 
 
 def _attention_names(called: Iterable[str]) -> tuple[str, ...]:
-    """Those of attention, each once, in the order they ran."""
-    found = [name for name in called if ATTENTION.search(name) and name not in PICKS and not FUSED.match(name)]
-    return tuple(dict.fromkeys(name[:LONGEST_NAME] for name in found))
+    """The attention operators among `called`, each once, in the order they ran."""
+    names = [name for name in called if ATTENTION.search(name) and name not in PICKS and not FUSED.match(name)]
+    return tuple(dict.fromkeys(name[:LONGEST_NAME] for name in names))

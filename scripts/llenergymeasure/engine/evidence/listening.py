@@ -1,8 +1,7 @@
 """Listen in on the library while it generates: what it built, how it was called, what it did.
 
-Methods of the model are wrapped on the instance for the time of one pass and put back (with their signature, which
-the library reads); nothing of the model's own
-computation is changed, and nothing listens while a window is open.
+Methods of the model are wrapped on the instance for one pass (with their signature, which the library reads) and then
+restored. The model's own computation does not change, and nothing listens while a window is open.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ class Heard:
     beam_arguments: name → the values the beam search was run with
     proposed, accepted: tokens guessed and kept in assisted generation
     attention_kernels: operators of attention in one decoding step; None where no step was profiled, or where they
-        can't be known, for `attention_kernels_reason`
+        cannot be known; `attention_kernels_reason` then says why
     logits: counts rows of the model's own logits that are not numbers
     sdpa_calls: calls of torch's scaled_dot_product_attention; None where counting them would disturb compiled code
     """
@@ -110,9 +109,9 @@ def _candidates(original: Any, heard: Heard) -> Any:
         get, update = guesser.get_candidates, guesser.update_candidate_strategy
 
         def get_candidates(input_ids: torch.Tensor, *rest: Any, **more: Any) -> Any:
-            found = get(input_ids, *rest, **more)
-            heard.proposed += int(found[0].shape[1] - input_ids.shape[1])
-            return found
+            candidates = get(input_ids, *rest, **more)
+            heard.proposed += int(candidates[0].shape[1] - input_ids.shape[1])
+            return candidates
 
         def update_candidate_strategy(input_ids: Any, scores: Any, num_matches: Any, *rest: Any) -> Any:
             heard.accepted += int(num_matches)

@@ -17,11 +17,11 @@ TF32_ERROR = 2e-5
 
 
 @probe("dtype")
-def dtype(seen: Observation, requested: Any) -> ProbeResult:
+def dtype(observation: Observation, requested: Any) -> ProbeResult:
     """Floating-point dtypes counted over the parameters that are not in quantized layers: these keep packed integers,
     and turn their biases into the compute type when they are called."""
     counted: Counter[str] = Counter()
-    for module in seen.model.modules():
+    for module in observation.model.modules():
         if not _is_quantized(module):
             for parameter in module.parameters(recurse=False):
                 counted[str(parameter.dtype).removeprefix("torch.")] += parameter.numel()
@@ -37,19 +37,19 @@ def dtype(seen: Observation, requested: Any) -> ProbeResult:
 
 
 @probe("attention")
-def attention(seen: Observation, requested: Any) -> ProbeResult:
+def attention(observation: Observation, requested: Any) -> ProbeResult:
     """The implementation that the instantiated attention layers dispatch to, how often torch's fused kernel was
     called for it (never for eager, in every layer for sdpa), and which kernels a decoding step ran."""
-    layers = [module for module in seen.model.modules() if "attention" in type(module).__name__.lower()]
-    used = _implementations(seen, layers)
+    layers = [module for module in observation.model.modules() if "attention" in type(module).__name__.lower()]
+    used = _implementations(observation, layers)
     classes = sorted({type(module).__name__ for module in layers})
     effective = used.pop() if len(used) == 1 else sorted(used)
     observed = f"attention layers of class {', '.join(classes) or 'none'} use {effective}"
-    kernels = None if seen.heard is None else seen.heard.attention_kernels
+    kernels = None if observation.heard is None else observation.heard.attention_kernels
     named = "" if kernels is None else f"; a decoding step ran {', '.join(kernels) or 'no fused attention'}"
-    if seen.heard is not None and seen.heard.attention_kernels_reason is not None:
-        named = f"; which kernels ran is not known: {seen.heard.attention_kernels_reason}"
-    calls = None if seen.heard is None else seen.heard.sdpa_calls
+    if observation.heard is not None and observation.heard.attention_kernels_reason is not None:
+        named = f"; which kernels ran is not known: {observation.heard.attention_kernels_reason}"
+    calls = None if observation.heard is None else observation.heard.sdpa_calls
     if calls is None:
         return ProbeResult(effective, observed + named, effective == requested)
     observed += f"; {calls} calls of scaled_dot_product_attention in a pass{named}"
@@ -57,13 +57,13 @@ def attention(seen: Observation, requested: Any) -> ProbeResult:
     return ProbeResult(effective if ran else None, observed, effective == requested and ran)
 
 
-def _implementations(seen: Observation, layers: list[Any]) -> set[str]:
+def _implementations(observation: Observation, layers: list[Any]) -> set[str]:
     """Names of what the layers dispatch to. Continuous batching changes it for as long as its manager lives."""
-    during = None if seen.generated is None else seen.generated.attention
+    during = None if observation.generated is None else observation.generated.attention
     if during is not None:
         return {during.removeprefix("paged|")}
     used = {module.config._attn_implementation for module in layers if hasattr(module, "config")}
-    return {str(name).removeprefix("paged|") for name in used or {seen.model.config._attn_implementation}}
+    return {str(name).removeprefix("paged|") for name in used or {observation.model.config._attn_implementation}}
 
 
 def _is_quantized(module: Any) -> bool:
@@ -76,38 +76,38 @@ def _quantized(model: Any) -> list[Any]:
 
 
 @probe("quantization")
-def load_in_4bit(seen: Observation, requested: Any) -> ProbeResult:
+def load_in_4bit(observation: Observation, requested: Any) -> ProbeResult:
     """Linear layers that bitsandbytes replaced, by the number of bits they store."""
-    return _bits(seen, requested, "Linear4bit")
+    return _bits(observation, requested, "Linear4bit")
 
 
 @probe("quantization_8bit")
-def load_in_8bit(seen: Observation, requested: Any) -> ProbeResult:
+def load_in_8bit(observation: Observation, requested: Any) -> ProbeResult:
     """Linear layers that bitsandbytes replaced by its 8-bit ones."""
-    return _bits(seen, requested, "Linear8bitLt")
+    return _bits(observation, requested, "Linear8bitLt")
 
 
-def _bits(seen: Observation, requested: Any, wanted: str) -> ProbeResult:
-    counted = Counter(type(module).__name__ for module in _quantized(seen.model))
+def _bits(observation: Observation, requested: Any, wanted: str) -> ProbeResult:
+    counted = Counter(type(module).__name__ for module in _quantized(observation.model))
     packed = sum(
         parameter.numel() * parameter.element_size()
-        for parameter in seen.model.parameters()
+        for parameter in observation.model.parameters()
         if parameter.dtype in PACKED
     )
     effective = counted[wanted] > 0
-    read = "" if seen.weights_from is None else f", read from {seen.weights_from}"
+    read = "" if observation.weights_from is None else f", read from {observation.weights_from}"
     return ProbeResult(
         effective,
         f"{counted[wanted]} layers of class {wanted}, {packed} bytes of packed weights, "
-        f"{seen.loaded.resident_bytes} bytes in all{read}",
+        f"{observation.loaded.resident_bytes} bytes in all{read}",
         effective == bool(requested),
     )
 
 
-def _quant_states(seen: Observation) -> list[Any]:
+def _quant_states(observation: Observation) -> list[Any]:
     return [
         module.weight.quant_state
-        for module in _quantized(seen.model)
+        for module in _quantized(observation.model)
         if getattr(module.weight, "quant_state", None) is not None
     ]
 
@@ -116,61 +116,61 @@ _KERNEL = "the bfloat16 kernel of this processor (AVX-512 BF16)"
 
 
 @probe("quant_type")
-def quant_type(seen: Observation, requested: Any) -> ProbeResult:
+def quant_type(observation: Observation, requested: Any) -> ProbeResult:
     """The 4-bit code book in the quantization state of each layer."""
-    found = sorted({state.quant_type for state in _quant_states(seen)})
-    return _single(found, requested, "quantization states")
+    types = sorted({state.quant_type for state in _quant_states(observation)})
+    return _single(types, requested, "quantization states")
 
 
 @probe("quant_double")
-def quant_double(seen: Observation, requested: Any) -> ProbeResult:
+def quant_double(observation: Observation, requested: Any) -> ProbeResult:
     """Whether the scales are quantized a second time (nested state)."""
-    found = sorted({bool(state.nested) for state in _quant_states(seen)})
-    undone = any(getattr(state, "original_nested", False) for state in _repacked(seen))
+    flags = sorted({bool(state.nested) for state in _quant_states(observation)})
+    undone = any(getattr(state, "original_nested", False) for state in _repacked(observation))
     why = f" after the first pass, in which bitsandbytes undid it for {_KERNEL}" if undone else ""
-    return _single(found, requested, f"nested flag of the quantization states{why}")
+    return _single(flags, requested, f"nested flag of the quantization states{why}")
 
 
 @probe("quant_compute_dtype")
-def quant_compute_dtype(seen: Observation, requested: Any) -> ProbeResult:
+def quant_compute_dtype(observation: Observation, requested: Any) -> ProbeResult:
     """The dtype in which 4-bit layers multiply: what they say, or what the processor's own kernel does instead."""
-    if _repacked(seen):
+    if _repacked(observation):
         return ProbeResult(
             "bfloat16", f"weights were repacked for {_KERNEL}, which knows no other", requested == "bfloat16"
         )
-    found = sorted(
+    dtypes = sorted(
         {
             str(module.compute_dtype).removeprefix("torch.")
-            for module in _quantized(seen.model)
+            for module in _quantized(observation.model)
             if hasattr(module, "compute_dtype")
         }
     )
-    return _single(found, requested, "compute_dtype of the 4-bit layers")
+    return _single(dtypes, requested, "compute_dtype of the 4-bit layers")
 
 
-def _repacked(seen: Observation) -> list[Any]:
+def _repacked(observation: Observation) -> list[Any]:
     """Quantization states that bitsandbytes changed, in the first forward pass, for a kernel of the processor."""
-    return [state for state in _quant_states(seen) if getattr(state, "packing_format_for_cpu", False)]
+    return [state for state in _quant_states(observation) if getattr(state, "packing_format_for_cpu", False)]
 
 
-def _single(found: list[Any], requested: Any, what: str) -> ProbeResult:
-    effective = found[0] if len(found) == 1 else (found or None)
-    return ProbeResult(effective, f"{what}: {found or 'none'}", effective == requested)
+def _single(values: list[Any], requested: Any, what: str) -> ProbeResult:
+    effective = values[0] if len(values) == 1 else (values or None)
+    return ProbeResult(effective, f"{what}: {values or 'none'}", effective == requested)
 
 
 @probe("compile")
-def compiled(seen: Observation, requested: Any) -> ProbeResult:
+def compiled(observation: Observation, requested: Any) -> ProbeResult:
     """The model's own compiled call, and the frames compiled since the experiment began, none of which the compiler
     gave up. What transformers compiles by itself, over a static cache, goes by another call."""
-    counted = dict(seen.compile_counts)
+    counted = dict(observation.compile_counts)
     if not counted:
         return ProbeResult(None, "nothing was generated yet", None)
-    own = getattr(seen.model, "_compiled_call_impl", None) is not None
-    by_library = getattr(seen.model, "_compiled_call", None) is not None
+    own = getattr(observation.model, "_compiled_call_impl", None) is not None
+    by_library = getattr(observation.model, "_compiled_call", None) is not None
     effective = own and counted["frames_compiled"] > 0 and not counted["recompile_limits"]
     who = "the model's own call is" + (" compiled" if own else " not compiled")
     who += "; transformers compiled its decoding step" if by_library else ""
-    window = seen.window_counts
+    window = observation.window_counts
     note = "" if window is None else f"; {window['frames_seen']} more frames while the window was open"
     return ProbeResult(effective, f"{who}; {_shown(counted)}{note}", effective == bool(requested))
 
@@ -180,43 +180,43 @@ def _shown(counted: dict[str, int]) -> str:
 
 
 @probe("compile_mode")
-def compile_mode(seen: Observation, requested: Any) -> ProbeResult:
+def compile_mode(observation: Observation, requested: Any) -> ProbeResult:
     """The options that the mode stands for, in the configuration that the compiled call holds; for a mode with CUDA
     graphs, on a device that has them, the graphs that were recorded and those that were refused."""
-    held = _compiler_options(seen.model)
-    frames = seen.compile_counts.get("frames_compiled", 0)
+    held = _compiler_options(observation.model)
+    frames = observation.compile_counts.get("frames_compiled", 0)
     if held is None:
         return ProbeResult(None, "the compiled call holds no options of inductor", None if frames else False)
     wanted = torch._inductor.list_mode_options(requested) if requested not in (None, "default") else {}
     # The library writes some names with a dash that the configuration has with an underscore.
-    found = {name: held.get(name.replace("-", "_")) for name in wanted}
-    replayed, graphs = _graphs(seen, requested)
-    agrees = found == wanted and frames > 0 and replayed
-    shown = ", ".join(f"{name} = {value}" for name, value in found.items()) or "no option of a mode"
+    in_force = {name: held.get(name.replace("-", "_")) for name in wanted}
+    replayed, graphs = _graphs(observation, requested)
+    agrees = in_force == wanted and frames > 0 and replayed
+    shown = ", ".join(f"{name} = {value}" for name, value in in_force.items()) or "no option of a mode"
     return ProbeResult(
         requested if agrees else None, f"the compiled call holds {shown}; {frames} frames compiled{graphs}", agrees
     )
 
 
-def _graphs(seen: Observation, mode: str | None) -> tuple[bool | None, str]:
-    """Whether CUDA graphs are replayed where the mode asks for them (None where that can't be known), and their number
+def _graphs(observation: Observation, mode: str | None) -> tuple[bool | None, str]:
+    """Whether CUDA graphs are replayed where the mode asks for them (None where that cannot be known), and their number
     in words."""
     options = torch._inductor.list_mode_options(mode) if mode not in (None, "default") else {}
-    if not options.get("triton.cudagraphs") or not seen.loaded.devices.replays_graphs:
+    if not options.get("triton.cudagraphs") or not observation.loaded.devices.replays_graphs:
         return True, ""
-    recorded = seen.compile_counts.get("graphs_recorded", 0)
-    skipped = seen.compile_counts.get("cudagraph_skips", 0)
+    recorded = observation.compile_counts.get("graphs_recorded", 0)
+    skipped = observation.compile_counts.get("cudagraph_skips", 0)
     # Where a thread of the library generates, inductor's managers are that thread's.
-    if not recorded and not skipped and seen.generated is not None and seen.generated.inference is None:
+    if not recorded and not skipped and observation.generated is not None and observation.generated.inference is None:
         return None, ", CUDA graphs are recorded in a thread of the library, where they cannot be counted"
     return recorded > 0 and not skipped, f", {recorded} CUDA graphs recorded, {skipped} refused"
 
 
 @probe("compile_backend")
-def compile_backend(seen: Observation, requested: Any) -> ProbeResult:
+def compile_backend(observation: Observation, requested: Any) -> ProbeResult:
     """The compiler that the compiled call holds, and the frames it compiled."""
-    name = _compiler_name(seen.model)
-    frames = seen.compile_counts.get("frames_compiled", 0)
+    name = _compiler_name(observation.model)
+    frames = observation.compile_counts.get("frames_compiled", 0)
     if name is None:
         return ProbeResult(None, "the model has no compiled call", False)
     return ProbeResult(
@@ -244,19 +244,19 @@ def _compiler_name(model: Any) -> str | None:
 
 
 @probe("compile_config")
-def compile_config(seen: Observation, requested: Any) -> ProbeResult:
+def compile_config(observation: Observation, requested: Any) -> ProbeResult:
     """The configuration that transformers compiled its call with in this experiment, and the frames compiled."""
-    if seen.generation_config is None:
+    if observation.generation_config is None:
         return ProbeResult(None, "nothing was generated", None)
-    held = seen.generation_config.compile_config
+    held = observation.generation_config.compile_config
     if requested is None:
         return ProbeResult(None, f"compile_config = {held}", True)
-    used = getattr(seen.model, "_last_compile_config", None)
-    if getattr(seen.model, "_compiled_call", None) is None or used is None:
+    used = getattr(observation.model, "_last_compile_config", None)
+    if getattr(observation.model, "_compiled_call", None) is None or used is None:
         return ProbeResult(None, f"generation held {held}; transformers compiled nothing", False)
-    frames = seen.compile_counts.get("frames_compiled", 0)
+    frames = observation.compile_counts.get("frames_compiled", 0)
     values = {name: getattr(used, name, None) for name in requested}
-    replayed, graphs = _graphs(seen, used.mode if used.backend == "inductor" else None)
+    replayed, graphs = _graphs(observation, used.mode if used.backend == "inductor" else None)
     agrees = values == requested and frames > 0 and replayed
     return ProbeResult(
         values if agrees else None, f"transformers compiled with {values}; {frames} frames compiled{graphs}", agrees
@@ -264,8 +264,8 @@ def compile_config(seen: Observation, requested: Any) -> ProbeResult:
 
 
 def _revision(role: str) -> Probe:
-    def look(seen: Observation, requested: Any) -> ProbeResult:
-        snapshot = seen.snapshot(role)
+    def look(observation: Observation, requested: Any) -> ProbeResult:
+        snapshot = observation.snapshot(role)
         if snapshot is None:
             return ProbeResult(None, "nothing was loaded", requested is None)
         observed = f"{snapshot.model} at {snapshot.revision}, whose file hashes were verified"
@@ -281,21 +281,21 @@ probe("adapter_revision")(_revision("adapter"))
 
 
 @probe("remote_code")
-def remote_code(seen: Observation, requested: Any) -> ProbeResult:
+def remote_code(observation: Observation, requested: Any) -> ProbeResult:
     """Whether the model's class came from the model's repository."""
-    kind = type(seen.model)
+    kind = type(observation.model)
     loaded = kind.__module__.startswith("transformers_modules")
     observed = f"model class {kind.__module__}.{kind.__name__}"
-    snapshot = seen.snapshot("model")
+    snapshot = observation.snapshot("model")
     if requested and not loaded and not (snapshot and snapshot.has_code):
         return ProbeResult(loaded, f"{observed}; the snapshot holds no code, so there was none to trust", None)
     return ProbeResult(loaded, observed, loaded == bool(requested))
 
 
 @probe("adapter")
-def adapter(seen: Observation, requested: Any) -> ProbeResult:
+def adapter(observation: Observation, requested: Any) -> ProbeResult:
     """Layers of the model that peft replaced, the rank of their matrices, and the adapter that is switched on."""
-    layers = [module for module in seen.model.modules() if hasattr(module, "lora_A") and len(module.lora_A)]
+    layers = [module for module in observation.model.modules() if hasattr(module, "lora_A") and len(module.lora_A)]
     if not layers:
         return ProbeResult(None, "no layer is adapted", requested is None)
     active = sorted({str(name) for module in layers for name in module.active_adapters})
@@ -307,11 +307,11 @@ def adapter(seen: Observation, requested: Any) -> ProbeResult:
 
 
 @probe("tf32")
-def tf32(seen: Observation, requested: Any) -> ProbeResult:
+def tf32(observation: Observation, requested: Any) -> ProbeResult:
     """The error of a float32 product on the device: about 1e-7 in float32, 1e-4 to 1e-3 in TF32."""
-    device = next((item.device for item in seen.model.parameters() if item.device.type == "cuda"), None)
+    device = next((item.device for item in observation.model.parameters() if item.device.type == "cuda"), None)
     if device is None:
-        return ProbeResult(None, "the model is on no CUDA device, and only these have TF32", None)
+        return ProbeResult(None, "the model is not on a CUDA device, and only CUDA devices have TF32", None)
     generator = torch.Generator().manual_seed(0)
     left, right = (torch.randn(256, 256, generator=generator).to(device) for _ in range(2))
     exact = left.double() @ right.double()

@@ -19,61 +19,61 @@ CODE = "model-setting"
 _OTHER_NAMES = {"min_length": "decoder.min_new_tokens", "disable_compile": "pytorch.torch_compile"}
 
 
-def choices_of(config: ExperimentConfig, seen: Observation) -> list[ModelChoice]:
-    """The fields of the files of model and draft model that this experiment ran with; none before it generated."""
-    if seen.generation_config is None:
+def observed_choices(config: ExperimentConfig, observation: Observation) -> list[ModelChoice]:
+    """The fields that this experiment took from the files of model and draft model; none before it generated."""
+    if observation.generation_config is None:
         return []
     study = generate_keywords(config, pad_token_id=0)
     continuous = config.pytorch.batching == "continuous"
-    defaults = seen.loaded.defaults
-    found = choices(defaults, seen.generation_config, study, continuous=continuous)
+    defaults = observation.loaded.defaults
+    fields = choices(defaults, observation.generation_config, study, continuous=continuous)
     if defaults.attention is not None and config.pytorch.attn_implementation is None:
-        found.append(ModelChoice(*defaults.attention, "the model's config.json"))
-    drafter = seen.loaded.assistant_defaults
-    return found if drafter is None else [*found, *draft_choices(drafter)]
+        fields.append(ModelChoice(*defaults.attention, "the model's config.json"))
+    drafter = observation.loaded.assistant_defaults
+    return fields if drafter is None else [*fields, *draft_choices(drafter)]
 
 
-def choice_warnings(config: ExperimentConfig, seen: Observation) -> list[dict[str, str]]:
-    """A warning per field, with the key of the study that would override it; one where outputs can't end by it."""
-    found = [
+def choice_warnings(config: ExperimentConfig, observation: Observation) -> list[dict[str, str]]:
+    """One warning per field, with the key of the study that overrides it; one more where no end token ends outputs."""
+    warnings = [
         warning(CODE, f"{item.file} sets {item.name} = {show(item.value)}, {_way_out(item)}")
-        for item in choices_of(config, seen)
+        for item in observed_choices(config, observation)
     ]
-    endless = None if seen.generation_config is None else _endless(config, seen)
-    return found if endless is None else [*found, warning("end-token", endless)]
+    endless = None if observation.generation_config is None else _endless(config, observation)
+    return warnings if endless is None else [*warnings, warning("end-token", endless)]
 
 
-def _endless(config: ExperimentConfig, seen: Observation) -> str | None:
+def _endless(config: ExperimentConfig, observation: Observation) -> str | None:
     """A warning where outputs should end by themselves and the tokenizer's end token does not end them."""
     study = generate_keywords(config, pad_token_id=0)
     if config.fixed_output or "eos_token_id" in study:
         return None
-    tokenizer = seen.loaded.tokenizer
+    tokenizer = observation.loaded.tokenizer
     own = tokenizer.eos_token_id
     known = None if own is None else f"the tokenizer's end token {tokenizer.eos_token!r} (id {own})"
-    ends = sorted(eos_token_ids(seen.model, study, fixed_output=False))
+    ends = sorted(eos_token_ids(observation.model, study, fixed_output=False))
     if ends and (own is None or own in ends):
         return None
     way_out = f"set {PASSTHROUGH}.generate.eos_token_id, or fixed_output: true"
     if not ends:
-        told = "" if known is None else f" ({known} is in no configuration of generation)"
-        return f"the model's files set no end token{told}, so outputs run to max_output_tokens; {way_out}"
+        config_token = "" if known is None else f" ({known} is in no configuration of generation)"
+        return f"the model's files set no end token{config_token}, so outputs run to max_output_tokens; {way_out}"
     in_force = ", ".join(map(str, ends))
     return f"{known} does not end an output: the model's files set eos_token_id = {in_force}; {way_out}"
 
 
 def with_choices(
-    block: dict[str, dict[str, Any]], config: ExperimentConfig, seen: Observation
+    block: dict[str, dict[str, Any]], config: ExperimentConfig, observation: Observation
 ) -> dict[str, dict[str, Any]]:
-    """The evidence, with the file named wherever it decided: in the parameter's entry, else in one of its own."""
+    """The evidence, with the file named wherever it decided: in the parameter's entry, else in an entry of its own."""
     marked = dict(block)
-    for item in choices_of(config, seen):
+    for item in observed_choices(config, observation):
         path = _declared().get(item.name)
         if path in marked:
-            told = f"set by {item.file}: {item.name} = {show(item.value)}"
+            origin = f"set by {item.file}: {item.name} = {show(item.value)}"
             entry = marked[path]
             effective = item.value if entry["effective"] is None else entry["effective"]
-            marked[path] = {**entry, "effective": effective, "observed": f"{told}; {entry['observed']}"}
+            marked[path] = {**entry, "effective": effective, "observed": f"{origin}; {entry['observed']}"}
         else:
             marked[f"{item.file.rpartition(' ')[2]}: {item.name}"] = {
                 "requested": None,
@@ -84,21 +84,21 @@ def with_choices(
     return marked
 
 
-def quantization_evidence(seen: Observation) -> Iterator[tuple[str, dict[str, Any]]]:
-    """An entry for the quantization that the checkpoint brings along, if it does."""
-    found = seen.loaded.checkpoint_quantization
-    if found is not None:
+def quantization_evidence(observation: Observation) -> Iterator[tuple[str, dict[str, Any]]]:
+    """An entry for the quantization of the checkpoint; nothing for a checkpoint that is not quantized."""
+    quantization = observation.loaded.checkpoint_quantization
+    if quantization is not None:
         observed = (
             "the library dequantized the weights while loading"
-            if found.dequantized
-            else f"the library's quantizer {type(seen.model.hf_quantizer).__name__} loaded the weights"
+            if quantization.dequantized
+            else f"the library's quantizer {type(observation.model.hf_quantizer).__name__} loaded the weights"
         )
         yield (
             "config.json: quantization_config",
             {
                 "requested": None,
-                "effective": f"{found.method}, dequantized" if found.dequantized else found.method,
-                "observed": f"set by the model's config.json: {found.method}; {observed}",
+                "effective": f"{quantization.method}, dequantized" if quantization.dequantized else quantization.method,
+                "observed": f"set by the model's config.json: {quantization.method}; {observed}",
                 "verdict": "default",
             },
         )
@@ -120,5 +120,5 @@ def _key(item: ModelChoice) -> str | None:
 
 def _declared() -> dict[str, str]:
     """Field of a model's files → the parameter that sets it."""
-    found = {entry.keyword: path for path, entry in parameters().items() if entry.target == "generate"}
-    return {**found, **dict.fromkeys((LIBRARY_ATTENTION, "attn_implementation"), "pytorch.attn_implementation")}
+    by_keyword = {entry.keyword: path for path, entry in parameters().items() if entry.target == "generate"}
+    return {**by_keyword, **dict.fromkeys((LIBRARY_ATTENTION, "attn_implementation"), "pytorch.attn_implementation")}

@@ -20,7 +20,7 @@ from llenergymeasure.engine.loading.load import LoadedModel
 
 
 class Identity(Protocol):
-    """What a probe wants to know of a snapshot."""
+    """What a probe reads of a snapshot."""
 
     @property
     def revision(self) -> str | None: ...
@@ -47,7 +47,7 @@ class Replica:
 class Observation:
     """Everything the probes look at. Generation fields stay empty until an instrumented pass ran.
 
-    Made when an experiment begins: what the compiler does is counted from then on.
+    Created when an experiment begins: the compiler's work is counted from then on.
     """
 
     loaded: LoadedModel
@@ -106,28 +106,28 @@ def _library_compiles(model: Any, generator: Generator) -> bool:
     return named or (model.device.type != "cpu" and cache not in (None, "dynamic", "offloaded", "quantized"))
 
 
-def observe(seen: Observation, generator: Generator) -> None:
-    """Run one pass with the measured keywords and note what it used. Fills `seen` in place.
+def observe(observation: Observation, generator: Generator) -> None:
+    """Run one pass with the measured keywords and note what it used. Fills `observation` in place.
 
     ExperimentFailure where the library refuses.
     """
     heard = Heard()
-    compiled = seen.compiled or _library_compiles(seen.model, generator)
-    with library_warnings() as said, listen(seen.model, heard, compiled=compiled):
+    compiled = observation.compiled or _library_compiles(observation.model, generator)
+    with library_warnings() as said, listen(observation.model, heard, compiled=compiled):
         try:
-            seen.generated = generator.run_instrumented()
+            observation.generated = generator.run_instrumented()
         except ExperimentFailure as failure:
             # What the library refuses may be the model's own choice, which the study does not show.
-            hint = unset_by_study(seen.loaded.defaults, generator.keywords)
+            hint = unset_by_study(observation.loaded.defaults, generator.keywords)
             if hint is None:
                 raise
             reason = f"{failure.reason} ({hint})"
             raise ExperimentFailure(failure.stage, failure.error_class, reason, failure.trace) from failure
-    seen.heard, seen.library_warnings = heard, said.to_list()
+    observation.heard, observation.library_warnings = heard, said.to_list()
     # What the generators of random numbers were really set to for this pass.
-    seen.seed = torch.initial_seed()
-    seen.count()
-    if seen.compile_counts["frames_seen"]:
+    observation.seed = torch.initial_seed()
+    observation.count()
+    if observation.compile_counts["frames_seen"]:
         # The compiler's first call leaves its inputs, the cache among them, in reference cycles. Collected at some
         # later moment, they would count in the peak until then, and later caches would move to other addresses, for
         # which CUDA graphs are recorded again.

@@ -15,10 +15,10 @@ AUTOMATIC = (None, "auto", "balanced", "balanced_low_0", "sequential")
 
 
 @probe("device_map")
-def device_map(seen: Observation, requested: Any) -> ProbeResult:
+def device_map(observation: Observation, requested: Any) -> ProbeResult:
     """The device that each part of the model is on, against the map that was asked for."""
-    placed = sorted({str(parameter.device) for parameter in seen.model.parameters()})
-    used = getattr(seen.model, "hf_device_map", None)
+    placed = sorted({str(parameter.device) for parameter in observation.model.parameters()})
+    used = getattr(observation.model, "hf_device_map", None)
     boards = _boards(placed)
     split = f"split over {len(boards)} boards, which work one after the other: " if len(boards) > 1 else ""
     observed = f"{split}parameters on {', '.join(_name(device) for device in placed)}"
@@ -28,7 +28,7 @@ def device_map(seen: Observation, requested: Any) -> ProbeResult:
         return ProbeResult(used, observed, agrees)
     if requested in AUTOMATIC:
         return ProbeResult(
-            requested or _chosen(seen), observed, requested is None or used is not None or len(placed) == 1
+            requested or _chosen(observation), observed, requested is None or used is not None or len(placed) == 1
         )
     wanted = torch.device(requested)
     agrees = all(
@@ -37,9 +37,9 @@ def device_map(seen: Observation, requested: Any) -> ProbeResult:
     return ProbeResult(requested if agrees else placed, observed, agrees)
 
 
-def _chosen(seen: Observation) -> str:
+def _chosen(observation: Observation) -> str:
     """What this pipeline passed where the study does not set it."""
-    given = seen.loaded.load_keywords.get("device_map", "the tensor-parallel plan")
+    given = observation.loaded.load_keywords.get("device_map", "the tensor-parallel plan")
     return f"cuda:{given['']}" if isinstance(given, dict) else str(given)
 
 
@@ -49,20 +49,20 @@ def _boards(places: Iterable[str]) -> list[str]:
 
 
 @probe("devices")
-def devices(seen: Observation, requested: Any) -> ProbeResult:
+def devices(observation: Observation, requested: Any) -> ProbeResult:
     """The GPUs that hold parameters, of those that the process sees."""
-    used = _boards(sorted({str(parameter.device) for parameter in seen.model.parameters()}))
+    used = _boards(sorted({str(parameter.device) for parameter in observation.model.parameters()}))
     observed = f"parameters on {', '.join(used) or 'no GPU'}; {torch.cuda.device_count()} visible"
     return ProbeResult(len(used), observed, requested is None or len(used) == requested)
 
 
 @probe("max_memory")
-def max_memory(seen: Observation, requested: Any) -> ProbeResult:
+def max_memory(observation: Observation, requested: Any) -> ProbeResult:
     """Bytes of parameters on each device against the limit for it; what fits nowhere is offloaded."""
     from accelerate.utils import convert_file_size_to_int
 
     held: Counter[str] = Counter()
-    for parameter in seen.model.parameters():
+    for parameter in observation.model.parameters():
         held[_memory_key(parameter.device)] += parameter.numel() * parameter.element_size()
     observed = f"parameter bytes by device: {dict(held)}"
     if not requested:
@@ -84,27 +84,27 @@ def _name(device: str) -> str:
 
 
 @probe("replicas")
-def replicas(seen: Observation, requested: Any) -> ProbeResult:
+def replicas(observation: Observation, requested: Any) -> ProbeResult:
     """The processes that generate: their ids, their devices, and their share of the prompts."""
-    if (tensor_parallel_ranks(seen) or 1) > 1:
+    if (tensor_parallel_ranks(observation) or 1) > 1:
         return ProbeResult(1, "the processes share one model", requested in (None, 1))
-    found = list(seen.replicas) or [seen.replica()]
-    pids = {item.pid for item in found}
-    shares = [item.prompts for item in found]
-    each = [
+    processes = list(observation.replicas) or [observation.replica()]
+    pids = {item.pid for item in processes}
+    shares = [item.prompts for item in processes]
+    described = [
         f"process {item.pid} on {item.device} with {'no prompts yet' if item.prompts is None else item.prompts}"
-        for item in found
+        for item in processes
     ]
     working = all(share is None or share > 0 for share in shares)
     agrees = len(pids) == (requested or 1) and working
-    return ProbeResult(len(pids), "; ".join(each), agrees)
+    return ProbeResult(len(pids), "; ".join(described), agrees)
 
 
 @probe("tp_size")
-def tp_size(seen: Observation, requested: Any) -> ProbeResult:
+def tp_size(observation: Observation, requested: Any) -> ProbeResult:
     """Processes among which the model's divided weights lie."""
-    ranks = tensor_parallel_ranks(seen)
-    divided, whole = _divided(seen)
+    ranks = tensor_parallel_ranks(observation)
+    divided, whole = _divided(observation)
     return ProbeResult(
         ranks or 1,
         f"{divided} parameters are divided among {ranks or 1} processes, {whole} are whole",
@@ -113,40 +113,42 @@ def tp_size(seen: Observation, requested: Any) -> ProbeResult:
 
 
 @probe("tp_plan")
-def tp_plan(seen: Observation, requested: Any) -> ProbeResult:
+def tp_plan(observation: Observation, requested: Any) -> ProbeResult:
     """Which parameters are divided, and along which dimension."""
     from torch.distributed.tensor import DTensor
 
     kinds = Counter(
-        str(tuple(parameter.placements)) for parameter in seen.model.parameters() if isinstance(parameter, DTensor)
+        str(tuple(parameter.placements))
+        for parameter in observation.model.parameters()
+        if isinstance(parameter, DTensor)
     )
     shown = ", ".join(f"{number} as {kind}" for kind, number in sorted(kinds.items())) or "none"
     return ProbeResult(requested if kinds else None, f"divided parameters: {shown}", bool(kinds) == bool(requested))
 
 
-def _divided(seen: Observation) -> tuple[int, int]:
+def _divided(observation: Observation) -> tuple[int, int]:
     from torch.distributed.tensor import DTensor
 
-    every = list(seen.model.parameters())
+    every = list(observation.model.parameters())
     divided = sum(isinstance(parameter, DTensor) for parameter in every)
     return divided, len(every) - divided
 
 
-def tensor_parallel_ranks(seen: Observation) -> int | None:
+def tensor_parallel_ranks(observation: Observation) -> int | None:
     """Processes of the mesh that the model's parameters are divided over; None where none is."""
     if not torch.distributed.is_available():
         return None
     from torch.distributed.tensor import DTensor
 
-    for parameter in seen.model.parameters():
+    for parameter in observation.model.parameters():
         if isinstance(parameter, DTensor):
             return int(parameter.device_mesh.size())
     return None
 
 
 @probe("cpu_threads")
-def cpu_threads(seen: Observation, requested: Any) -> ProbeResult:
+def cpu_threads(observation: Observation, requested: Any) -> ProbeResult:
     """Threads that torch uses inside an operation, in each process."""
-    found = sorted({item.threads for item in seen.replicas} or {torch.get_num_threads()})
-    effective = found[0] if len(found) == 1 else found
+    counts = sorted({item.threads for item in observation.replicas} or {torch.get_num_threads()})
+    effective = counts[0] if len(counts) == 1 else counts
     return ProbeResult(effective, "torch.get_num_threads()", effective == requested)

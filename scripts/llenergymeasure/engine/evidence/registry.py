@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What a probe saw. `agrees` is None where the effect can't be seen; `observed` then says why."""
+    """What a probe saw. `agrees` is None where the effect cannot be seen; `observed` then says why."""
 
     effective: Any
     observed: str
@@ -41,11 +41,13 @@ def probe(*names: str) -> Callable[[Probe], Probe]:
     return register
 
 
-def collect(config: ExperimentConfig, seen: Observation, *, level: str | None = None) -> dict[str, dict[str, Any]]:
+def collect(
+    config: ExperimentConfig, observation: Observation, *, level: str | None = None
+) -> dict[str, dict[str, Any]]:
     """Evidence for every declared parameter (of one level, if given): dotted path → requested … verdict.
 
-    `default` is a parameter that is not set: the effective value is recorded all the same. `ignored` is one that was
-    set and did not take effect.
+    Verdict `default`: the parameter is not set; the effective value is recorded anyway. Verdict `ignored`: the
+    parameter is set and did not take effect.
     """
     wanted = requested(config)
     block = {}
@@ -53,7 +55,7 @@ def collect(config: ExperimentConfig, seen: Observation, *, level: str | None = 
         if level is not None and parameter.level != level:
             continue
         value = wanted.get(path)
-        finding = PROBES[parameter.evidence](seen, value)
+        finding = PROBES[parameter.evidence](observation, value)
         block[path] = {
             "requested": value,
             "effective": finding.effective,
@@ -61,52 +63,61 @@ def collect(config: ExperimentConfig, seen: Observation, *, level: str | None = 
             "verdict": _verdict(value, finding),
         }
     if level is None:
-        block |= passed_through(config, seen)
-    found = with_choices(block, config, seen) | dict(quantization_evidence(seen))
-    return {path: plain(entry) for path, entry in found.items()}
+        block |= passed_through(config, observation)
+    evidence = with_choices(block, config, observation) | dict(quantization_evidence(observation))
+    return {path: plain(entry) for path, entry in evidence.items()}
 
 
-def passed_through(config: ExperimentConfig, seen: Observation) -> dict[str, dict[str, Any]]:
+def passed_through(config: ExperimentConfig, observation: Observation) -> dict[str, dict[str, Any]]:
     """Evidence for `passthrough_kwargs`: which call took the keyword, and the value it holds afterwards.
 
-    No probe knows what such a keyword should do, so the best verdict is `unverifiable`. One that generation does not
-    hold is `ignored`.
+    No probe knows what such a keyword should do, so the best verdict is `unverifiable`. A keyword that generation does
+    not hold is `ignored`.
     """
     block = {}
     for target, options in config.passthrough_kwargs.__dict__.items():
         for name, value in options.items():
-            effective, where = _held(target, name, value, seen)
+            effective, where = _held(target, name, value, observation)
             lost = plain(effective) != plain(value)
             block[f"{PASSTHROUGH}.{target}.{name}"] = {
                 "requested": value,
                 "effective": effective,
-                "observed": f"{where}; what it does there is not looked at",
+                "observed": f"{where}; no probe checks its effect there",
                 "verdict": "ignored" if lost else "unverifiable",
             }
     return block
 
 
-def _held(target: str, name: str, value: Any, seen: Observation) -> tuple[Any, str]:
-    if target == "generate" and name in NOT_CONTINUOUS and seen.generated and seen.generated.method == "generate_batch":
+def _held(target: str, name: str, value: Any, observation: Observation) -> tuple[Any, str]:
+    if (
+        target == "generate"
+        and name in NOT_CONTINUOUS
+        and observation.generated
+        and observation.generated.method == "generate_batch"
+    ):
         return None, "generate_batch does not read it"
-    if target == "generate" and seen.generation_config is not None and hasattr(seen.generation_config, name):
-        return getattr(seen.generation_config, name), f"accepted by generate, whose configuration held {name}"
+    if (
+        target == "generate"
+        and observation.generation_config is not None
+        and hasattr(observation.generation_config, name)
+    ):
+        return getattr(observation.generation_config, name), f"accepted by generate, whose configuration held {name}"
     if target == "bitsandbytes":
-        held = getattr(seen.model.config, "quantization_config", None)
-        found = getattr(held, name, value)
+        held = getattr(observation.model.config, "quantization_config", None)
+        option = getattr(held, name, value)
         # The library turns the name of a type into the type.
-        return value if str(found).removeprefix("torch.") == str(value) else found, "accepted by BitsAndBytesConfig"
+        return value if str(option).removeprefix("torch.") == str(value) else option, "accepted by BitsAndBytesConfig"
     if target in ("from_pretrained", "compile"):
-        # What the call was really given; it raised no objection, or there would be no run.
-        given = seen.loaded.load_keywords if target == "from_pretrained" else seen.loaded.compile_keywords
+        # What the call received; it raised no objection, or there would be no run.
+        given = observation.loaded.load_keywords if target == "from_pretrained" else observation.loaded.compile_keywords
         return (given or {}).get(name), f"accepted by {'model.compile' if target == 'compile' else target}"
-    if target == "continuous_batching" and seen.generated is not None:
-        return getattr(seen.generated.scheduler_options, name, None), "accepted by ContinuousBatchingConfig"
+    if target == "continuous_batching" and observation.generated is not None:
+        return getattr(observation.generated.scheduler_options, name, None), "accepted by ContinuousBatchingConfig"
     return value, f"accepted by {target}"
 
 
-def worst_of(blocks: Sequence[Mapping[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
-    """The evidence of several processes as one: for each parameter the entry of the process with the worst verdict."""
+def worst_evidence(blocks: Sequence[Mapping[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Merge the evidence of several processes: for each parameter the entry of the process with the worst verdict."""
     first, *others = blocks
     merged = dict(first)
     for rank, block in enumerate(others, start=1):

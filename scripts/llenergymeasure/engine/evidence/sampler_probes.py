@@ -20,12 +20,12 @@ def _processor_probe(name: str, attribute: str, neutral: Any, effect: Effect, wh
     `effect` names what contradicts the value in what was counted, or None.
     """
 
-    def look(seen: Observation, requested: Any) -> ProbeResult:
-        if seen.heard is None or seen.generation_config is None:
+    def look(observation: Observation, requested: Any) -> ProbeResult:
+        if observation.heard is None or observation.generation_config is None:
             return NOT_RUN
-        ran = seen.heard.effect(name)
+        ran = observation.heard.effect(name)
         if ran is None:
-            names = ", ".join(item.name for item in seen.heard.effects if item.calls) or "none"
+            names = ", ".join(item.name for item in observation.heard.effects if item.calls) or "none"
             return ProbeResult(neutral, f"no {name} ran (ran: {names})", requested == neutral)
         effective = getattr(ran.processor, attribute)
         wrong = effect(ran, effective)
@@ -100,22 +100,22 @@ probe("repetition_penalty")(
 
 
 @probe("do_sample")
-def do_sample(seen: Observation, requested: Any) -> ProbeResult:
+def do_sample(observation: Observation, requested: Any) -> ProbeResult:
     """The generation mode that the library chose for the configuration it ran with."""
-    if seen.generation_config is None:
+    if observation.generation_config is None:
         return NOT_RUN
-    effective = bool(seen.generation_config.do_sample)
-    return ProbeResult(effective, f"generation mode {mode_of(seen)}", effective == requested)
+    effective = bool(observation.generation_config.do_sample)
+    return ProbeResult(effective, f"generation mode {generation_mode(observation)}", effective == requested)
 
 
 @probe("random_seed")
-def random_seed(seen: Observation, requested: Any) -> ProbeResult:
+def random_seed(observation: Observation, requested: Any) -> ProbeResult:
     """The seed that torch's generator of random numbers held when the pass was over (`torch.initial_seed`)."""
-    if seen.seed is None:
+    if observation.seed is None:
         return NOT_RUN
-    return ProbeResult(seen.seed, "torch.initial_seed() after the pass", seen.seed == requested)
+    return ProbeResult(observation.seed, "torch.initial_seed() after the pass", observation.seed == requested)
 
 
-def mode_of(seen: Observation) -> str:
+def generation_mode(observation: Observation) -> str:
     """The library's name for how it generated: greedy_search, sample, beam_search …"""
-    return str(seen.generation_config.get_generation_mode()).rsplit(".", 1)[-1].lower()
+    return str(observation.generation_config.get_generation_mode()).rsplit(".", 1)[-1].lower()

@@ -86,11 +86,13 @@ def read_rows(
     """
     rows = sequences[:, width:].tolist()
     stops = [None] * len(rows) if strings is None else strings.ends(sequences, width)
-    return [row_of(ids, eos_token_ids, max_new_tokens, stop) for ids, stop in zip(rows, stops, strict=True)]
+    return [row_from_ids(ids, eos_token_ids, max_new_tokens, stop) for ids, stop in zip(rows, stops, strict=True)]
 
 
-def row_of(ids: Sequence[int], eos_token_ids: Collection[int], max_new_tokens: int, stop: int | None = None) -> Row:
-    """What one row of new ids really generated. stop: tokens until a stop string was complete, None if none was."""
+def row_from_ids(
+    ids: Sequence[int], eos_token_ids: Collection[int], max_new_tokens: int, stop: int | None = None
+) -> Row:
+    """The tokens that one row really generated. stop: tokens until a stop string was complete, None if none was."""
     end = next((place + 1 for place, token in enumerate(ids) if token in eos_token_ids), None)
     if stop is not None and (end is None or stop < end):
         end, reason = stop, "stopped"

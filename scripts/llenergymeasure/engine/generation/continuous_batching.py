@@ -19,7 +19,7 @@ from transformers import ContinuousBatchingConfig
 
 from llenergymeasure.engine.devices import Anchor, DeviceKind
 from llenergymeasure.engine.failure import ExperimentFailure, library_call
-from llenergymeasure.engine.generation.batches import Row, row_of
+from llenergymeasure.engine.generation.batches import Row, row_from_ids
 from llenergymeasure.engine.generation.cache import describe_cache
 from llenergymeasure.engine.generation.generation import Generation, Generator, Instrumented, Request
 from llenergymeasure.engine.generation.keywords import page_option
@@ -63,11 +63,11 @@ class ContinuousGenerator(Generator):
         self.raw.append(self._pass(self._manager, 1 if prefill_only else self.max_new_tokens))
 
     def run_instrumented(self) -> Instrumented:
-        # Its own manager: the library builds the logits processors with it, and they count only here. Counting
+        # A manager of its own: the library builds the logits processors with it, and they count only here. Counting
         # inside a CUDA graph is impossible.
         self.close()
         manager = self._start({"use_cuda_graph": False})
-        found = Instrumented(method="generate_batch")
+        instrumented = Instrumented(method="generate_batch")
         try:
             scheduler = manager.batch_processor.scheduler
             schedule = scheduler.schedule_batch
@@ -75,20 +75,20 @@ class ContinuousGenerator(Generator):
             def counting(*positional: Any, **named: Any) -> Any:
                 answer = schedule(*positional, **named)
                 if answer[0]:
-                    found.batch_rows.append(len(answer[0]))
+                    instrumented.batch_rows.append(len(answer[0]))
                 return answer
 
             scheduler.schedule_batch = counting
             done = self._pass(manager, self.max_new_tokens)
-            found.attention = str(self.model.config._attn_implementation)
-            found.scheduler_options = manager.continuous_batching_config
-            found.cache = describe_cache(manager.batch_processor.cache)
+            instrumented.attention = str(self.model.config._attn_implementation)
+            instrumented.scheduler_options = manager.continuous_batching_config
+            instrumented.cache = describe_cache(manager.batch_processor.cache)
         finally:
             _stop(manager)
-        found.rows = [self._row(output) for output in done.outputs]
-        found.prompt_lengths = [len(ids) for ids in self.prompts]
-        found.steps = [number for row in found.rows for number in range(1, len(row.output_ids) + 1)]
-        return found
+        instrumented.rows = [self._row(output) for output in done.outputs]
+        instrumented.prompt_lengths = [len(ids) for ids in self.prompts]
+        instrumented.steps = [number for row in instrumented.rows for number in range(1, len(row.output_ids) + 1)]
+        return instrumented
 
     def take_raw(self) -> list[RawPass]:
         raw, self.raw = self.raw, []
@@ -132,7 +132,7 @@ class ContinuousGenerator(Generator):
         return manager
 
     def _sizes(self) -> dict[str, Any]:
-        """A cache for these prompts and no more. By itself the library takes nine tenths of all free memory.
+        """A cache for these prompts only. By default the library takes nine tenths of all free memory.
 
         Blocks are not shared: from the second pass on every prompt would be found in the cache, and its prefill
         would cost nothing.
@@ -170,7 +170,7 @@ class ContinuousGenerator(Generator):
         return RawPass(start_s, end_s, [done[name] for name in names])
 
     def _row(self, output: Any) -> Row:
-        return row_of(output.generated_tokens, self.eos_token_ids, self.max_new_tokens)
+        return row_from_ids(output.generated_tokens, self.eos_token_ids, self.max_new_tokens)
 
     def _request(self, pass_index: int, place: int, raw_pass: RawPass, output: Any) -> Request:
         row = self._row(output)

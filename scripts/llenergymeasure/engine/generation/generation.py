@@ -1,4 +1,4 @@
-"""What every way of generating has in common: passes over a fixed prompt set, read after the devices are done."""
+"""What all ways of generating have in common: passes over a fixed prompt set, read after the devices are done."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Instrumented:
     rows: one per prompt, in order; steps: positions in the sequence after each decoding step
     scheduler_options: the `ContinuousBatchingConfig` that was in force, where the library schedules
     batch_rows: prompts in each call, or in each step where the library schedules them
-    cache: what the cache of the last call was; the cache itself is dropped, for it is memory of the experiment
+    cache: describes the cache of the last call; the cache itself is dropped, since its memory is the experiment's
     attention: the implementation that was in force, where the library changes it to generate
     inference: whether the output was made in `torch.inference_mode()`; None where a thread of the library made it
     """
@@ -98,7 +98,7 @@ class Generator(ABC):
 
     @abstractmethod
     def timeline(self, raw: Sequence[Any], anchor: Anchor) -> list[Generation] | None:
-        """When each call of raw passes was in prefill and in decode; None where the two overlap."""
+        """When each call of the raw passes was in prefill and in decode; None where the two overlap."""
 
     @abstractmethod
     def close(self) -> None:

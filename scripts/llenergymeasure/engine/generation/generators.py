@@ -1,4 +1,4 @@
-"""Which way of batching generates an experiment. A new way is one new class and one new line here."""
+"""Which way of batching an experiment uses. A new way is one new class and one new line here."""
 
 from __future__ import annotations
 

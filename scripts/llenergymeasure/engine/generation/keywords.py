@@ -12,9 +12,9 @@ from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.settings.registry import keywords
 from llenergymeasure.engine.failure import ExperimentFailure
-from llenergymeasure.engine.generation.model_defaults import RELIED_ON, ModelDefaults, source_of
+from llenergymeasure.engine.generation.model_defaults import RELIED_ON, ModelDefaults, describe_source
 
-# With `fixed_output` every row is as long as it was asked to be, whatever a model's own file says.
+# With `fixed_output` every row has the requested length, whatever a model's own file says.
 _NO_EARLY_END: Mapping[str, Any] = {"stop_strings": None, "max_time": None}
 
 
@@ -61,15 +61,15 @@ def scheduler_takes(name: str) -> bool:
 
 
 def page_option() -> str:
-    """What the library calls the tokens of a page of the paged cache; before 5.23 a block."""
+    """The library's option for the tokens per page of the paged cache; before 5.23 a page was called a block."""
     return "page_size" if scheduler_takes("page_size") else "block_size"
 
 
 def eos_token_ids(model: Any, given: Mapping[str, Any], *, fixed_output: bool) -> frozenset[int]:
     """Ids that end a row: those of the call, else of the model's own files.
 
-    None in fixed-output mode, where the library holds them back, whoever set them, until a row is as long as it was
-    asked to be. ExperimentFailure for anything that is not a token id.
+    Empty in fixed-output mode, where the library holds them back, whoever set them, until a row has the requested
+    length. ExperimentFailure for anything that is not a token id.
     """
     declared = given.get("eos_token_id", model.generation_config.eos_token_id)
     ids = [] if declared is None else [declared] if isinstance(declared, int) else declared
@@ -77,7 +77,7 @@ def eos_token_ids(model: Any, given: Mapping[str, Any], *, fixed_output: bool) -
         raise ExperimentFailure(
             "generate",
             "InvalidEndToken",
-            f"{source_of('eos_token_id', given)} sets eos_token_id = {show(declared)}; wanted: a token id, or a list "
-            "of them",
+            f"{describe_source('eos_token_id', given)} sets eos_token_id = {show(declared)}; expected: a token id, or "
+            "a list of token ids",
         )
     return frozenset() if fixed_output else frozenset(ids)

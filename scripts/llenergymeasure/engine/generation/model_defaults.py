@@ -1,4 +1,4 @@
-"""The settings of generation that a model's own files bring along, and which of them decide how an experiment runs."""
+"""The generation settings in a model's own files, and which of them decide how an experiment runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from llenergymeasure.config.problems.text import first_few, show
 from llenergymeasure.config.settings.setting_paths import PASSTHROUGH
 from llenergymeasure.engine.loading.model_files import GENERATION_FILE, ModelFiles
 
-# How the library itself calls the field: what a file sets there is not overridden by a keyword.
+# The library's own name of the field: a keyword does not override what a file sets there.
 LIBRARY_ATTENTION = "_attn_implementation"
 # What the measurement reads: one sequence per prompt, as a plain tensor. A model's own file may say otherwise.
 RELIED_ON: Mapping[str, Any] = {
@@ -88,7 +88,7 @@ class ModelDefaults:
     generation_file: frozenset[str]
     attention: tuple[str, str] | None = None
 
-    def file_of(self, name: str) -> str:
+    def file_that_sets(self, name: str) -> str:
         return GENERATION_FILE if name in self.generation_file else "config.json"
 
     @property
@@ -118,7 +118,7 @@ def take_defaults(model: Any, files: ModelFiles) -> ModelDefaults:
     values = {
         name: value
         for name, value in held.to_dict().items()
-        # A setting that the file writes as off, and that is off in the library, is not a choice.
+        # A setting that is off in the file and by default in the library is not a choice.
         if name in known and value != library.get(name) and (value or library.get(name))
     }
     values = {name: value for name, value in values.items() if value is not None}
@@ -153,30 +153,30 @@ def choices(
         *(NOT_CONTINUOUS if continuous else ()),
     }
     return [
-        ModelChoice(name, value, f"the model's {defaults.file_of(name)}")
+        ModelChoice(name, value, f"the model's {defaults.file_that_sets(name)}")
         for name, value in defaults.values.items()
         if name not in unused and name not in study and getattr(in_force, name) is not None
     ]
 
 
-def source_of(name: str, given: Mapping[str, Any]) -> str:
-    """Who sets a field that has no parameter of its own, for messages. given: the keywords of the call"""
+def describe_source(name: str, given: Mapping[str, Any]) -> str:
+    """Who sets a field that has no parameter of its own, in words. given: the keywords of the call"""
     return f"{PASSTHROUGH}.generate" if name in given else f"the model's {GENERATION_FILE}"
 
 
 def unset_by_study(defaults: ModelDefaults, given: Mapping[str, Any]) -> str | None:
-    """A hint at the model's files for a `generate` that the library refused; None where they set nothing."""
+    """A hint at the model's files for a refused `generate`; None where the files set nothing."""
     names = [name for name in defaults.values if name not in given and name not in _SAMPLING | _DRAFT]
     if not names:
         return None
     settings = first_few(f"{name} = {show(defaults.values[name])}" for name in names)
-    return f"the model's {defaults.file_of(names[0])} sets {settings}, and the study does not"
+    return f"the model's {defaults.file_that_sets(names[0])} sets {settings}, and the study does not"
 
 
 def draft_choices(defaults: ModelDefaults) -> list[ModelChoice]:
-    """How many tokens a draft model guesses, and when it stops: the library reads that from its own file."""
+    """How many tokens a draft model guesses, and when it stops: the library reads that from the draft model's file."""
     return [
-        ModelChoice(name, value, f"the draft model's {defaults.file_of(name)}", of_draft=True)
+        ModelChoice(name, value, f"the draft model's {defaults.file_that_sets(name)}", of_draft=True)
         for name, value in defaults.values.items()
         if name in _DRAFT
     ]

@@ -23,14 +23,14 @@ def mean_logprob(
     own distribution: temperature 1, and none of the processors (penalties, bans, top-k …) that generation may apply.
     The logarithm is taken in float32, whatever the model computes in.
 
-    prompts, outputs: token ids of each request; every prompt has a token, and one output at least.
+    prompts, outputs: token ids of each request; every prompt and at least one output has a token.
     batch_size: requests at a time, padded on the left. The padding is masked and takes no positions.
 
     Raises:
         ExperimentFailure: the library refuses the pass, or memory ran out.
     """
     with library_call("score"):
-        # An index outside the vocabulary is a plain error here; on a GPU it would take the whole process along.
+        # An index outside the vocabulary is a plain error here; on a GPU it would end the whole process.
         _refuse_unknown(model, outputs)
         # As `generate` does, and not inference_mode: tensors that a model keeps (rotary tables of some kinds) stay of
         # the sort that its compiled code was made for.
@@ -75,4 +75,4 @@ def _refuse_unknown(model: Any, outputs: Sequence[Ids]) -> None:
     size = int(model.get_input_embeddings().weight.shape[0])
     largest = max((token for output in outputs for token in output), default=0)
     if largest >= size:
-        raise ValueError(f"the reference's output has token {largest}, this model knows {size} tokens")
+        raise ValueError(f"the reference's output has token {largest}, but this model knows {size} tokens")

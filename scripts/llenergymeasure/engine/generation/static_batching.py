@@ -91,7 +91,7 @@ class StaticGenerator(Generator):
 
     def run_instrumented(self) -> Instrumented:
         torch.manual_seed(self.seed)
-        found = Instrumented()
+        instrumented = Instrumented()
         for batch in self.batches:
             stamps = TokenStamps(self.devices.clock, first_only=False)
             with library_call("generate"), torch.inference_mode(self.inference_mode):
@@ -101,16 +101,16 @@ class StaticGenerator(Generator):
                     stopping_criteria=StoppingCriteriaList([stamps]),
                     **{**self.keywords, "return_dict_in_generate": True},
                 )
-            found.steps += stamps.widths
-            found.rows += read_rows(
+            instrumented.steps += stamps.widths
+            instrumented.rows += read_rows(
                 output.sequences, batch.width, self.eos_token_ids, self.max_new_tokens, self.strings
             )
-            found.batch_rows.append(batch.rows)
-            found.prompt_lengths += batch.prompt_lengths
-            found.cache = describe_cache(getattr(output, "past_key_values", None))
-            found.inference = output.sequences.is_inference()
+            instrumented.batch_rows.append(batch.rows)
+            instrumented.prompt_lengths += batch.prompt_lengths
+            instrumented.cache = describe_cache(getattr(output, "past_key_values", None))
+            instrumented.inference = output.sequences.is_inference()
         self.devices.synchronize()
-        return found
+        return instrumented
 
     def take_raw(self) -> list[list[RawBatch]]:
         raw, self.raw = self.raw, []

@@ -10,7 +10,7 @@ from transformers.generation import StopStringCriteria
 
 from llenergymeasure.config.problems.text import show
 from llenergymeasure.engine.failure import ExperimentFailure
-from llenergymeasure.engine.generation.model_defaults import source_of
+from llenergymeasure.engine.generation.model_defaults import describe_source
 
 
 class StopStrings:
@@ -41,7 +41,7 @@ class StopStrings:
 
 
 def stop_strings(model: Any, given: Mapping[str, Any], tokenizer: Any) -> StopStrings | None:
-    """For the stop strings of the call, else of the model's own files; None where there are none.
+    """The stop strings of the call, else of the model's own files; None where there are none.
 
     ExperimentFailure for anything that is not text.
     """
@@ -51,7 +51,7 @@ def stop_strings(model: Any, given: Mapping[str, Any], tokenizer: Any) -> StopSt
         raise ExperimentFailure(
             "generate",
             "InvalidStopStrings",
-            f"{source_of('stop_strings', given)} sets stop_strings = {show(declared)}; wanted: texts of at least one "
-            "character",
+            f"{describe_source('stop_strings', given)} sets stop_strings = {show(declared)}; expected: texts of at "
+            "least one character",
         )
     return StopStrings(tokenizer, declared) if declared else None

@@ -1,4 +1,4 @@
-"""The quantization that a checkpoint brings along, and whether the library ran it, undid it or does not know it."""
+"""The quantization of a checkpoint, and whether the library ran it, undid it or does not know it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class CheckpointQuantization:
 def declared_method(config: Any) -> str | None:
     """The quantization method in a model's config.json; None for weights that are not quantized.
 
-    ExperimentFailure for a method that transformers does not know: it would skip it with a line in the log, and run a
-    model of other weights.
+    ExperimentFailure for a method that transformers does not know: the library would skip it with a line in the log,
+    and run a model of other weights.
     """
     for owner in (config, config.get_text_config(decoder=True)):
         declared = getattr(owner, "quantization_config", None)
@@ -35,7 +35,7 @@ def declared_method(config: Any) -> str | None:
     declared = declared if isinstance(declared, dict) else declared.to_dict()
     method = declared.get("quant_method")
     if method is None and (declared.get("load_in_4bit") or declared.get("load_in_8bit")):
-        # Written so before methods had names.
+        # Files from before methods had names.
         method = "bitsandbytes"
     if method is None or not AutoHfQuantizer.supports_quant_method(declared):
         raise ExperimentFailure(
@@ -49,7 +49,7 @@ def declared_method(config: Any) -> str | None:
 
 
 def after_load(method: str | None, model: Any) -> CheckpointQuantization | None:
-    """What became of the declared method: the library removes its quantizer from a model that it dequantized."""
+    """What the library did with the declared method: it removes its quantizer from a model that it dequantized."""
     if method is None:
         return None
     quantizer = getattr(model, "hf_quantizer", None)

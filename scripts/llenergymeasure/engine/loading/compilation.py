@@ -39,20 +39,20 @@ def counts() -> dict[str, int]:
     graphs_recorded: CUDA graphs that inductor's managers hold; graphs_recorded_again: those of them that took the place
         of one that no longer fitted its inputs
 
-    Importing the compiler takes over a second; where nobody has imported it, it has compiled nothing.
+    Importing the compiler takes over a second. A compiler that was not imported has compiled nothing.
     """
     compiler = sys.modules.get("torch._dynamo.utils")
     if compiler is None:
         return dict.fromkeys(_NAMES, 0)
-    seen = compiler.counters
+    counters = compiler.counters
     recorded, again = _recorded_graphs()
     figures = (
-        seen["frames"]["ok"],
-        seen["frames"]["total"],
-        seen["stats"]["unique_graphs"],
-        sum(seen["graph_break"].values()),
-        sum(number for reason, number in seen["unimplemented"].items() if _LIMIT in str(reason).partition("\n")[0]),
-        seen["inductor"]["cudagraph_skips"],
+        counters["frames"]["ok"],
+        counters["frames"]["total"],
+        counters["stats"]["unique_graphs"],
+        sum(counters["graph_break"].values()),
+        sum(number for reason, number in counters["unimplemented"].items() if _LIMIT in str(reason).partition("\n")[0]),
+        counters["inductor"]["cudagraph_skips"],
         recorded,
         again,
     )
@@ -74,15 +74,15 @@ _LIMIT = "limit exceeded"
 
 
 def since(before: Mapping[str, int]) -> dict[str, int]:
-    """The counts that came on top of `before`. A manager that was given up takes its graphs along: never below 0."""
+    """The increase over `before`, never below 0: the graphs of a manager that was given up are counted no longer."""
     return {name: max(0, value - before[name]) for name, value in counts().items()}
 
 
 def _recorded_graphs() -> tuple[int, int]:
     """CUDA graphs in the trees of inductor's managers, and how many of them are the second or later for their place.
 
-    Those of this thread: each thread that runs compiled code has managers of its own. torch's own look-up of them
-    raises in a thread that has none.
+    Only this thread's: each thread that runs compiled code has managers of its own. torch's own look-up of them raises
+    in a thread that has none.
     """
     trees = sys.modules.get("torch._inductor.cudagraph_trees")
     if trees is None:

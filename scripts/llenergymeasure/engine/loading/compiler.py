@@ -11,7 +11,7 @@ C_COMPILERS = ("gcc", "clang", "cc")
 
 
 def python_header() -> Path:
-    """Where Python.h has to be."""
+    """Where Python.h must be."""
     # Debian's own Python names the folder of what users install; its headers lie where its other files do.
     scheme = sysconfig.get_default_scheme().replace("posix_local", "posix_prefix")
     return Path(sysconfig.get_path("include", scheme), "Python.h")
@@ -23,4 +23,4 @@ def compiler_lacks() -> str | None:
     if not any(shutil.which(name) for name in ((named,) if named else C_COMPILERS)):
         return f"there is no C compiler here ({named or ', '.join(C_COMPILERS)})"
     header = python_header()
-    return None if header.is_file() else f"{header} is not there"
+    return None if header.is_file() else f"{header} does not exist"

@@ -1,4 +1,4 @@
-"""Whether a model fits on the GPUs that its setup claims. Else an error names its size, theirs, and what to change.
+"""Whether a model fits on the GPUs that its setup claims. If not, an error names both sizes and what to change.
 
 Nothing is moved to the processor or the disk unless the study asks for it: such a run would measure the bus.
 """
@@ -45,10 +45,10 @@ def stored_bytes(tensors: Iterable[tuple[str, Mapping[str, Any]]], dtype: torch.
 def require_fit(
     config: ExperimentConfig, files: ModelFiles, given: Mapping[str, Any], boards: Sequence[Board], *, quantized: bool
 ) -> None:
-    """ExperimentFailure where the weights alone are more than the boards hold; asked before anything is read.
+    """ExperimentFailure where the weights alone exceed the boards' memory; checked before any weights are read.
 
-    given: the keywords of `from_pretrained`; quantized: the files hold quantized weights. Weights that the library
-    quantizes while loading, and those that the study lets go elsewhere, are not judged here.
+    given: the keywords of `from_pretrained`; quantized: the files hold quantized weights. Not checked: weights that the
+    library quantizes while loading, and weights that the study allows to be offloaded.
     """
     room = sum(board["memory_bytes"] for board in boards)
     if not boards or asks_for_offloading(vars(config.pytorch)) or "quantization_config" in given:
@@ -65,7 +65,7 @@ def require_fit(
 def memory_explained(
     config: ExperimentConfig, files: ModelFiles, dtype: torch.dtype | None, boards: Sequence[Board]
 ) -> Iterator[None]:
-    """An accelerator's out-of-memory error says the sizes and what to change, besides what the library says."""
+    """Add the sizes, and what to change, to an accelerator's out-of-memory error."""
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -75,7 +75,7 @@ def memory_explained(
 
 
 def refuse_offloading(config: ExperimentConfig, model: torch.nn.Module, boards: Sequence[Board]) -> None:
-    """ExperimentFailure where layers are on the processor or the disk and the study did not ask for that."""
+    """ExperimentFailure where layers are on the processor or the disk although the study does not ask for that."""
     places: Mapping[str, Any] = getattr(model, "hf_device_map", None) or {}
     elsewhere = {"disk"} if on_processor(vars(config.pytorch)) or not boards else {"disk", "cpu"}
     moved = {module: place for module, place in places.items() if str(place) in elsewhere}
@@ -104,7 +104,7 @@ def _too_large(config: ExperimentConfig, size: int, boards: Sequence[Board]) -> 
 
 def _room(boards: Sequence[Board]) -> str:
     if not boards:
-        return "it is more than the library lets the processor's memory take"
+        return "the library does not put that much into the processor's memory"
     names = Counter(f"{board['name']} with {_size(board['memory_bytes'])}" for board in boards)
     claimed = ", ".join(f"{count} × {name}" for name, count in names.items())
     return f"the setup claims {claimed}"
@@ -118,7 +118,7 @@ def _size(number: int) -> str:
 
 
 def _module_bytes(folder: Path, given: Mapping[str, Any]) -> int | None:
-    """Bytes of the parameters that the architecture has; None where it can't be built without its weights."""
+    """Bytes of the architecture's parameters; None where the architecture cannot be built without its weights."""
     try:
         settings = AutoConfig.from_pretrained(folder, trust_remote_code=given["trust_remote_code"])
         with init_empty_weights():

@@ -1,7 +1,7 @@
 """What the libraries keep on a model from one `generate` to the next: no experiment may begin with another's state.
 
-transformers remembers the length of the longest static cache and makes every later one as long; torch's compiler
-remembers shapes, and stops compiling a function after some versions of it. All of it is put back to what it was right
+transformers remembers the length of the longest static cache and makes every later one as long. torch's compiler
+remembers shapes, and stops compiling a function after some versions of it. `LibraryState` restores what there was right
 after the load.
 """
 
@@ -30,14 +30,14 @@ PLAIN = (bool, int, float, str)
 
 
 class LibraryState:
-    """Of one load: the model and, where there is one, its draft model. Made right after the load."""
+    """The state of one model and, where there is one, its draft model. Created right after the load."""
 
     def __init__(self, *models: Any) -> None:
         self._not_reset: str | None = None
         self._models = [_ModelState(model) for model in models if model is not None]
 
     def reset(self) -> None:
-        """Back to what it was after the load. Before an experiment's first pass, never in between."""
+        """Restore what there was after the load. Call it before an experiment's first pass, never between passes."""
         for state in self._models:
             state.reset()
         compiler = sys.modules.get("torch._dynamo")
@@ -46,19 +46,19 @@ class LibraryState:
             try:
                 compiler.reset()
             except (AssertionError, AttributeError, LookupError, RuntimeError) as error:
-                # What was measured must not be lost for that.
+                # This must not cost the measurements so far.
                 self._not_reset = one_line(error)
 
     def warnings(self) -> list[dict[str, str]]:
-        """A warning where a library keeps something that `reset` does not know. To be asked after an experiment."""
+        """A warning where a library keeps state that `reset` does not restore. Call it after an experiment."""
         return [*self._compiler_warnings(), *self._attribute_warnings()]
 
     def _compiler_warnings(self) -> list[dict[str, str]]:
         if self._not_reset is None:
             return []
         message = (
-            f"torch's compiler could not be reset and keeps the shapes of experiments before: {self._not_reset} "
-            "(measurement.isolation: experiment)"
+            f"torch's compiler could not be reset and keeps the shapes of earlier experiments: {self._not_reset}; "
+            "to give each experiment its own process, set measurement.isolation: experiment"
         )
         return [warning("compiler-not-reset", message)]
 
@@ -67,8 +67,9 @@ class LibraryState:
         if not names:
             return []
         message = (
-            f"generation left {', '.join(names)} on the model, which this version of the pipeline does not put back: "
-            "the next experiment in the same process may see it (measurement.isolation: experiment)"
+            f"generation left {', '.join(names)} on the model, which this version of the pipeline does not reset: "
+            "the next experiment in the same process may see it; to give each experiment its own process, set "
+            "measurement.isolation: experiment"
         )
         return [warning("state-left-behind", message)]
 
@@ -118,5 +119,5 @@ def _plain(model: Any) -> dict[str, Any]:
 
 
 def _rotary_values(module: torch.nn.Module) -> dict[str, Any]:
-    found = {**vars(module), **dict(module.named_buffers(recurse=False))}
-    return {name: value for name, value in found.items() if name.endswith(ROTARY) and "original" not in name}
+    values = {**vars(module), **dict(module.named_buffers(recurse=False))}
+    return {name: value for name, value in values.items() if name.endswith(ROTARY) and "original" not in name}

@@ -19,15 +19,15 @@ CODE = "library-warning"
 LIBRARIES = ("transformers", "peft", "accelerate", "bitsandbytes", "optimum", "torch")
 MESSAGES = 20
 CHARACTERS = 400
-# The load report has a check of its own, which says the same with names.
-_TOLD_ELSEWHERE = ("LOAD REPORT",)
-# How the libraries call each other, now or in a later version.
+# `load_report.py` checks the load report and names the parameters.
+_REPORTED_ELSEWHERE = ("LOAD REPORT",)
+# These concern how the libraries call each other, not the user.
 _FOR_PROGRAMMERS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class LibraryWarnings:
-    """Warnings for the record, each text once, at most `MESSAGES` of them; `left_out` counts the rest."""
+    """Warnings for the record, each text once, at most `MESSAGES` of them; the rest are counted."""
 
     def __init__(self) -> None:
         self._messages: dict[str, None] = {}
@@ -35,9 +35,9 @@ class LibraryWarnings:
         self._left_out = 0
 
     def add(self, library: str, text: str) -> None:
-        """Of any length, with any characters, from any thread."""
+        """Add a text of any length, with any characters, from any thread."""
         line = printable(_COLOURS.sub("", text))
-        if any(words in line for words in _TOLD_ELSEWHERE):
+        if any(words in line for words in _REPORTED_ELSEWHERE):
             return
         message = f"{library}: {line}"
         if len(message) > CHARACTERS:
@@ -51,11 +51,11 @@ class LibraryWarnings:
                 self._left_out += 1
 
     def to_list(self) -> list[dict[str, str]]:
-        """As they stand in a record."""
-        found = [*self._messages]
+        """The warnings in the form of a record."""
+        messages = [*self._messages]
         if self._left_out:
-            found.append(f"{self._left_out} further warnings of the libraries are in the log only")
-        return [warning(CODE, message) for message in found]
+            messages.append(f"{self._left_out} further warnings of the libraries are in the log only")
+        return [warning(CODE, message) for message in messages]
 
 
 class _Handler(logging.Handler):
@@ -67,7 +67,7 @@ class _Handler(logging.Handler):
         try:
             text = record.getMessage()
         except (TypeError, ValueError):
-            # Arguments that do not fit the text: the log shows the fault, the record the text.
+            # The arguments do not fit the text: the log shows the fault, the record the text.
             text = str(record.msg)
         self._kept.add(record.name.partition(".")[0], text)
 
@@ -87,7 +87,7 @@ def library_warnings() -> Iterator[LibraryWarnings]:
 
         def showwarning(message: Any, category: Any, filename: str, *rest: Any, **named: Any) -> None:
             if not issubclass(category, _FOR_PROGRAMMERS):
-                kept.add(_library_of(filename), str(message))
+                kept.add(_library_from_path(filename), str(message))
             show(message, category, filename, *rest, **named)
 
         warnings.showwarning = showwarning
@@ -102,7 +102,7 @@ def library_warnings() -> Iterator[LibraryWarnings]:
         yield kept
 
 
-def _library_of(filename: str) -> str:
+def _library_from_path(filename: str) -> str:
     """The package whose file gave the warning."""
     parts = re.split(r"[\\/]", filename)
     package = parts[len(parts) - parts[::-1].index("site-packages")] if "site-packages" in parts else parts[-1]

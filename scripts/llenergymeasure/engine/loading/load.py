@@ -1,4 +1,4 @@
-"""Load a model the way an experiment asks for: dtype, quantization, attention, placement, adapter, compilation."""
+"""Load a model as an experiment asks: dtype, quantization, attention, placement, adapter, compilation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.devices import on_processor
 from llenergymeasure.config.settings.registry import keywords
-from llenergymeasure.engine.devices import DeviceKind, devices_of, input_device, startup_devices
+from llenergymeasure.engine.devices import DeviceKind, devices_holding, input_device, startup_devices
 from llenergymeasure.engine.failure import ExperimentFailure, library_call
 from llenergymeasure.engine.generation.model_defaults import ModelDefaults, take_defaults
 from llenergymeasure.engine.loading.checkpoint_quantization import (
@@ -44,7 +44,7 @@ TORCH_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": 
 class Source:
     """A verified snapshot's folder, and whether it holds Python files whose hashes are in the lock.
 
-    quantized: the folder with its weights as they were quantized before, where they are read from there
+    quantized: the folder with the model's weights that were quantized before; None where this process quantizes
     """
 
     path: Path
@@ -63,9 +63,9 @@ class Sources:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model in memory, with what loading it took.
+    """A model in memory, with the time and memory that loading it took.
 
-    defaults, assistant_defaults: the settings of generation that the files of model and draft model bring along
+    defaults, assistant_defaults: the generation settings in the files of model and draft model
     checkpoint_quantization: None where the files hold plain weights
     warnings: what the library's load report and its log say, as {code, message}
     """
@@ -110,7 +110,7 @@ def load_keywords(config: ExperimentConfig, *, has_code: bool, group: Group | No
     given["use_safetensors"] = True
     given.update(config.passthrough_kwargs.from_pretrained)
     quantization = {**keywords(config, "bitsandbytes"), **config.passthrough_kwargs.bitsandbytes}
-    # A configuration that turns both widths off makes transformers quantize all the same, to 4 bits.
+    # A configuration that turns both widths off makes transformers quantize anyway, to 4 bits.
     if quantization.get("load_in_4bit") or quantization.get("load_in_8bit"):
         given["quantization_config"] = BitsAndBytesConfig(**quantization)
     return given
@@ -124,7 +124,7 @@ def compile_keywords(config: ExperimentConfig) -> dict[str, Any] | None:
 
 
 def load_model(config: ExperimentConfig, sources: Sources, group: Group | None = None) -> LoadedModel:
-    """Load model and tokenizer from one snapshot folder, and what is laid over or put beside the model.
+    """Load model and tokenizer from one snapshot folder, and the adapter and draft model where the study names them.
 
     Raises:
         ExperimentFailure: the library refuses the combination, a kernel is not installed, or memory ran out.
@@ -140,10 +140,10 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
     with library_call("load"), library_warnings() as said:
         read = _read(config, sources, group, before, boards)
     model = read.model
-    devices = devices_of(model)
+    devices = devices_holding(model)
     devices.make_current()
     quantization = after_load(read.quantized_by, model)
-    # It changes what the models hold, and the state is what they hold when an experiment begins.
+    # Before `LibraryState`: this changes the models, and the state is what they hold when an experiment begins.
     defaults = take_defaults(model, read.files)
     its_defaults = None if read.assistant_files is None else take_defaults(read.assistant, read.assistant_files)
     if config.pytorch.attn_implementation is not None:
@@ -192,11 +192,11 @@ def _read(
     given = load_keywords(config, has_code=sources.model.has_code, group=group)
     method = _import_model_code(snapshot, trust_remote_code=given["trust_remote_code"])
     if "quantization_config" in given:
-        with contextlib.suppress(ImportError):  # the library says it better, and next
+        with contextlib.suppress(ImportError):  # the library reports it better, in the next call
             importlib.import_module("bitsandbytes")
     weights = snapshot
     if sources.model.quantized is not None:
-        # They bring their quantization along; the library ignores, with a warning, one that is given beside it.
+        # These files contain their quantization; the library ignores, with a warning, one that is given beside it.
         weights = sources.model.quantized
         given.pop("quantization_config")
     kept = sources.model.quantized is not None
@@ -223,7 +223,7 @@ def _read(
 
 
 def set_threads(config: ExperimentConfig, group: Group) -> None:
-    """Threads of an operation: what was asked for, else the cores shared out among the processes."""
+    """Set the threads of an operation: as the study asks, else the cores divided among the processes."""
     if config.cpu_threads is not None:
         torch.set_num_threads(config.cpu_threads)
     elif group.size > 1:
@@ -232,7 +232,7 @@ def set_threads(config: ExperimentConfig, group: Group) -> None:
 
 
 def _own_device(config: ExperimentConfig, group: Group) -> Any:
-    """The first of the GPUs that the setup claims, all of them where it claims more; of several processes one each."""
+    """The GPU that the setup claims, all of them where it claims several; of several processes, one GPU per process."""
     if not torch.cuda.is_available():
         return "auto" if group.size == 1 else "cpu"
     if group.size > 1:
@@ -248,7 +248,7 @@ def _boards_for(config: ExperimentConfig, group: Group, devices: DeviceKind) -> 
         raise ExperimentFailure(
             "load",
             "TooFewDevices",
-            f"pytorch.devices: {config.pytorch.devices}, and torch sees {len(boards)} GPUs here",
+            f"pytorch.devices: {config.pytorch.devices}, but torch sees {len(boards)} GPUs here",
         )
     alone = group.size == 1 or (config.pytorch.tp_size or 1) > 1
     return boards if alone else boards[:1]
@@ -284,10 +284,10 @@ def _assistant(config: ExperimentConfig, source: Source | None, model: Any) -> t
 
 
 def _import_model_code(snapshot: Path, *, trust_remote_code: bool) -> str | None:
-    """Import the architecture's module now, so that the load's time is the load's and not Python's imports.
+    """Import the architecture's module now, so that the load time does not contain Python's imports.
 
-    Returns the quantization method that the files bring along, if they do. ExperimentFailure for one that the library
-    does not know.
+    Returns the quantization method in config.json, None where there is none. ExperimentFailure for a method that the
+    library does not know.
     """
     config = AutoConfig.from_pretrained(snapshot, trust_remote_code=trust_remote_code)
     if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
@@ -299,7 +299,7 @@ def _refuse_fallback(model: Any, wanted: str, defaults: ModelDefaults) -> None:
     used = model.config._attn_implementation
     if used != wanted:
         named = defaults.attention
-        why = f": the model's config.json sets {named[0]}, take that out" if named is not None else ""
+        why = f": the model's config.json sets {named[0]}; remove that key" if named is not None else ""
         raise ExperimentFailure(
-            "load", "AttentionFallback", f"asked for attention {wanted!r}, the library uses {used!r}{why}"
+            "load", "AttentionFallback", f"the study asks for attention {wanted!r}, the library uses {used!r}{why}"
         )

@@ -1,4 +1,4 @@
-"""What the library only logs about a load: it draws parameters at random that no file holds."""
+"""What the library only logs about a load: it draws parameters at random that are in no file."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def check_report(report: Mapping[str, Any], *, owner: str, files: str) -> list[d
 def check_formats(model: torch.nn.Module, tensors: Tensors) -> None:
     """ExperimentFailure where the files hold integers for floating-point parameters.
 
-    The library takes such numbers as they are: of weights that somebody quantized, their scales would be missing. Only
-    for checkpoints whose config.json names no quantization.
+    The library takes such numbers as they are: quantized weights would lose their scales. Only for checkpoints whose
+    config.json names no quantization.
     """
     stored = {name: str(tensor["dtype"]) for name, tensor in tensors}
     wrong = [

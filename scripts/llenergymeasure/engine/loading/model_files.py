@@ -1,4 +1,4 @@
-"""What this package itself reads of a model's folder, once per load; the library reads the folder for itself."""
+"""What this package itself reads from a model's folder, once per load; the library reads the folder for itself."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ class ModelFiles:
 
     @cached_property
     def tensors(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
-        """As `stored_tensors` gives them: name and entry of each tensor, from the headers of the safetensors files."""
+        """Name and entry of each tensor, from the headers of the safetensors files; see `stored_tensors`."""
         return tuple(stored_tensors(self.folder))
 
 
 def read_model_files(folder: Path, owner: str) -> ModelFiles:
-    """ExperimentFailure where generation_config.json can't be read: the library would go on without a word, with its
-    own end tokens. owner: whose file it is, for messages
+    """Read what this package needs of the folder. owner: whose file it is, for messages
+
+    ExperimentFailure where generation_config.json cannot be read: the library would silently continue with its own end
+    tokens.
     """
     try:
         generation = json.loads((folder / GENERATION_FILE).read_text(encoding="utf-8"))
@@ -51,5 +53,5 @@ def read_model_files(folder: Path, owner: str) -> ModelFiles:
 
 def _unreadable(owner: str, why: str) -> ExperimentFailure:
     return ExperimentFailure(
-        "load", "UnreadableFile", f"{owner}'s {GENERATION_FILE} {why}; correct it, or take it out of the folder"
+        "load", "UnreadableFile", f"{owner}'s {GENERATION_FILE} {why}; correct it, or remove it from the folder"
     )

@@ -1,4 +1,4 @@
-"""Write a model that the library has quantized, so that it can be read again instead of being quantized again."""
+"""Write a model that the library has quantized, so that later processes read it instead of quantizing again."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def made_with() -> dict[str, Any]:
 
 
 def write_quantized(model: Any, snapshot: Path, names: Iterable[str], folder: Path) -> None:
-    """The quantized weights as safetensors, and beside them the other files of the snapshot, whose names are given.
+    """Write the quantized weights as safetensors, and copy the named other files of the snapshot beside them.
 
-    Only the weights, and in config.json the quantization, are the library's doing: it would also rewrite the settings
-    of the generation. Call it before anything is computed, since some weights are packed again on first use.
-    ExperimentFailure where the library can't write this model.
+    The library writes only the weights and, in config.json, the quantization: it would also rewrite the generation
+    settings. Call this before anything is computed, since some weights are packed again on first use.
+    ExperimentFailure where the library cannot write this model.
     """
     with library_call("quantize"):
         # The library checks these before it writes a model; the file that counts is the snapshot's.
@@ -53,21 +53,21 @@ def write_quantized(model: Any, snapshot: Path, names: Iterable[str], folder: Pa
     (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def layers_of(model: Any) -> dict[str, str]:
+def digest_layers(model: Any) -> dict[str, str]:
     """A digest of every tensor of the model, and the class and settings of every quantized layer.
 
-    Two models for which it is equal compute the same.
+    Two models with equal digests compute the same.
     """
-    found = {name: _digest(tensor) for name, tensor in model.state_dict().items() if torch.is_tensor(tensor)}
-    found.update({f"{name} (buffer)": _digest(buffer) for name, buffer in model.named_buffers()})
+    digests = {name: _digest(tensor) for name, tensor in model.state_dict().items() if torch.is_tensor(tensor)}
+    digests.update({f"{name} (buffer)": _digest(buffer) for name, buffer in model.named_buffers()})
     for name, module in model.named_modules():
         if type(module).__module__.startswith("bitsandbytes"):
             settings = {key: str(getattr(module, key, None)) for key in _SETTINGS}
             state = getattr(module, "state", None)
             settings.update({key: str(getattr(state, key, None)) for key in ("threshold", "has_fp16_weights")})
             settings["dtype"] = str(module.weight.dtype)
-            found[f"{name} (layer)"] = f"{type(module).__name__} {sorted(settings.items())}"
-    return found
+            digests[f"{name} (layer)"] = f"{type(module).__name__} {sorted(settings.items())}"
+    return digests
 
 
 def require_same(written: dict[str, str], read: dict[str, str]) -> None:
@@ -77,7 +77,7 @@ def require_same(written: dict[str, str], read: dict[str, str]) -> None:
             raise ExperimentFailure(
                 "quantize",
                 "NotTheSame",
-                f"the library reads {name} otherwise than it wrote it: {read.get(name)}, not {written.get(name)}",
+                f"the library reads {name} differently than it wrote it: {read.get(name)}, not {written.get(name)}",
             )
 
 

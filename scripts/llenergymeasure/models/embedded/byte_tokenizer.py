@@ -1,4 +1,4 @@
-"""A tokenizer that needs no data: one token a byte, for models with random weights."""
+"""A tokenizer that needs no data: one token per byte, for models with random weights."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from llenergymeasure.models.files import hash_file
 
 
 def find_file(distribution: str, version: str, file: str) -> Path:
-    """Path of `file`, whose SHA-256 is the one in RECORD. SnapshotError as of `find_entry`, or when it is not."""
+    """Path of `file`. SnapshotError as of `find_entry`, or when its SHA-256 is not the one in RECORD."""
     entry = find_entry(distribution, version, file)
     path = Path(str(entry.locate()))
     recorded = entry.hash
@@ -26,23 +26,23 @@ def find_file(distribution: str, version: str, file: str) -> Path:
 
 
 def find_entry(distribution: str, version: str, file: str) -> importlib.metadata.PackagePath:
-    """The entry of the distribution's RECORD that is `file`, or the only one with that last part; nothing is read.
+    """The entry of the distribution's RECORD that is `file`, or the only one with that last part; no file is read.
 
-    SnapshotError when the distribution is missing or of another version, when there is no such entry, or when the
-    file is not there.
+    SnapshotError when the distribution is missing or has another version, when there is no such entry, or when the
+    file does not exist.
     """
     try:
-        found = importlib.metadata.distribution(distribution)
+        installed = importlib.metadata.distribution(distribution)
     except importlib.metadata.PackageNotFoundError as error:
         raise SnapshotError(
             f"{distribution} is not installed; run `pip install --no-deps {distribution}=={version}`"
         ) from error
-    if found.version != version:
+    if installed.version != version:
         raise SnapshotError(
-            f"{distribution} {found.version} is installed, the study is pinned to {version}; "
+            f"{distribution} {installed.version} is installed, the study is pinned to {version}; "
             f"run `pip install --no-deps {distribution}=={version}`"
         )
-    entries = [entry for entry in found.files or [] if safe_relative_path(entry.as_posix())]
+    entries = [entry for entry in installed.files or [] if safe_relative_path(entry.as_posix())]
     matches = [entry for entry in entries if entry.as_posix() == file or entry.name == file]
     if not matches:
         names = [entry.name for entry in entries if entry.name.endswith(".gguf")]

@@ -1,4 +1,4 @@
-"""How many token ids a snapshot's embedding has rows for, from its files alone. Imports no torch."""
+"""The number of rows of a snapshot's token embedding, from its files alone. Imports no torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def embedding_rows(snapshot: Path) -> int | None:
     stated = _stated(snapshot)
     shapes = [tensor["shape"] for name, tensor in stored_tensors(snapshot) if _NAME.fullmatch(name)]
     rows = [shape[0] for shape in shapes if len(shape) == 2]
-    # Models that also see or hear have embeddings of other things, too.
+    # Models that also read images or sound have embeddings of these, too.
     return stated if stated in rows or not rows else max(rows)
 
 

@@ -26,14 +26,14 @@ _SMALLER = (torch.bfloat16, torch.float16)
 
 
 def fetch(request: Request) -> Fetched:
-    """Convert the packaged file. SnapshotError when it is not there or transformers can't read it."""
+    """Convert the packaged file. SnapshotError when it does not exist or transformers cannot read it."""
     ref = request.ref
     gguf = find_file(ref.distribution, str(request.revision), ref.file)
     try:
         with no_progress_bars():
             dtype = _convert(gguf, request.folder)
     except Exception as error:  # whatever the library finds wrong with the file
-        raise SnapshotError(f"{ref.text} can't be converted: {first_line(error)}") from error
+        raise SnapshotError(f"{ref.text} cannot be converted: {first_line(error)}") from error
     origin = hash_file(gguf)
     notes = {
         "converted_from": {"file": gguf.name, "sha256": origin.sha256, "size": origin.size},
@@ -65,7 +65,7 @@ def _convert(gguf: Path, folder: Path) -> str:
 
 
 def _forget_quantization(model: Any) -> None:
-    """The weights are plain tensors now; transformers would refuse to save a model that says otherwise."""
+    """The weights are plain tensors now; transformers refuses to save a model whose config says otherwise."""
     for holder, name in ((model.config, "quantization_config"), (model, "hf_quantizer")):
         if hasattr(holder, name):
             delattr(holder, name)

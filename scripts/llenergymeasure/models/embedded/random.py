@@ -1,4 +1,4 @@
-"""Models nobody wants to download: an architecture, its sizes and a seed give the weights.
+"""Models that need no download: an architecture, its sizes and a seed give the weights.
 
 A random model costs what a trained one of the same shape costs; only its text means nothing. The same name
 gives the same bytes on the same torch and transformers versions, which the notes therefore state.
@@ -45,7 +45,7 @@ def fetch(request: Request) -> Fetched:
         with no_progress_bars():
             parameters = _initialise(ref, config, request)
     except Exception as error:  # whatever the library finds wrong with these sizes
-        raise SnapshotError(f"{ref.text} can't be built: {first_line(error)}") from error
+        raise SnapshotError(f"{ref.text} cannot be built: {first_line(error)}") from error
     tokenizer = byte_tokenizer(vocabulary, getattr(config, "max_position_embeddings", None))
     tokenizer.save_pretrained(request.folder)
     notes = {
@@ -68,7 +68,7 @@ def _initialise(ref: ModelRef, config: Any, request: Request) -> int:
 
 
 def _config(ref: ModelRef) -> Any:
-    """The library's config with the name's fields; None of its own defaults is changed but the token ids."""
+    """The library's config with the name's fields; of its own defaults only the token ids change."""
     if ref.architecture not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or ref.architecture not in CONFIG_MAPPING_NAMES:
         hint = _nearest(ref.architecture, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
         raise SnapshotError(
@@ -83,7 +83,7 @@ def _config(ref: ModelRef) -> Any:
         if name not in known:
             raise SnapshotError(f"{ref.text}: {kind.__name__} has no field {name!r}{_nearest(name, known)}")
         if isinstance(value, int) and value < 0:
-            raise SnapshotError(f"{ref.text}: {name} can't be negative ({value})")
+            raise SnapshotError(f"{ref.text}: {name} cannot be negative ({value})")
     try:
         return AutoConfig.for_model(ref.architecture, **ref.fields, **SPECIAL_TOKENS)
     except Exception as error:  # whatever the library finds wrong with these fields

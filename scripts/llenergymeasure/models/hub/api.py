@@ -45,7 +45,7 @@ def endpoint() -> str:
 
 
 def list_repository(name: str, revision: str) -> tuple[str, dict[str, RemoteFile]]:
-    """The commit `revision` stands for, and the files at it. SnapshotError when it can't be had."""
+    """The commit `revision` stands for, and the files at it. SnapshotError when the hub does not give them."""
     with _hub_errors(name, revision):
         info = HfApi(endpoint=endpoint()).model_info(
             name, revision=revision, files_metadata=True, timeout=REQUEST_TIMEOUT_S
@@ -106,8 +106,8 @@ def _hub_errors(name: str, revision: str) -> Iterator[None]:
         raise SnapshotError(f"{name}: {endpoint()} answered {status} ({first_line(error)}); try again") from error
     except HTTPError as error:
         raise SnapshotError(
-            f"{name}: {endpoint()} can't be reached ({type(error).__name__}: {first_line(error)}); check the "
-            "network or HF_ENDPOINT and run again, a download goes on where it stopped"
+            f"{name}: {endpoint()} cannot be reached ({type(error).__name__}: {first_line(error)}); check the "
+            "network or HF_ENDPOINT and run again; a download continues where it stopped"
         ) from error
     except (ValueError, OSError) as error:
         raise SnapshotError(f"{name}: download failed ({first_line(error)}); run again") from error

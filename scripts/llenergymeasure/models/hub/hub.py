@@ -18,7 +18,7 @@ RESUMES = True
 
 @dataclass(frozen=True)
 class _Expected:
-    """What a file must be. The lock knows every SHA-256; the hub gives small files only a git blob id."""
+    """What a file must be. The lock has every SHA-256; the hub gives small files only a git blob id."""
 
     size: int
     sha256: str | None
@@ -27,14 +27,14 @@ class _Expected:
 
 
 def fetch(request: Request) -> Fetched:
-    """Download what is not there yet. SnapshotError names the file that is not what it should be."""
+    """Download the files that are missing. SnapshotError names the file that differs from what is expected."""
     name, commit = request.ref.name, str(request.revision)
     locked = request.lock.files(name, commit)
     known = _from_lock(locked) if locked else _from_hub(name, commit)
     wanted = select_for(request, known)
     if code_files(wanted) and not locked:
         raise SnapshotError(
-            f"{request.ref.text}@{commit} brings Python code whose hashes are not in the lock; run `snakemake pin`"
+            f"{request.ref.text}@{commit} contains Python code whose hashes are not in the lock; run `snakemake pin`"
         )
     _remove_leftovers(request.folder, wanted)
     _check_space(request.folder, sum(known[path].size for path in wanted), request.ref.text)
@@ -45,26 +45,26 @@ def fetch(request: Request) -> Fetched:
 def _obtain(name: str, commit: str, path: str, folder: Path, expected: _Expected) -> FileHash:
     target = folder / path
     if target.exists():  # from an earlier, interrupted run
-        found = hash_file(target)
-        if _fits(target, found, expected):
-            return found
+        file_hash = hash_file(target)
+        if _fits(target, file_hash, expected):
+            return file_hash
         target.unlink()
     download(name, commit, path, target, size=expected.size)
-    found = hash_file(target)
-    if not _fits(target, found, expected):
+    file_hash = hash_file(target)
+    if not _fits(target, file_hash, expected):
         target.unlink()
         raise SnapshotError(
             f"{name}@{commit}: {path} is not the file the {expected.authority} describes "
-            f"(SHA-256 {found.sha256[:12]}…, {found.size} bytes); "
+            f"(SHA-256 {file_hash.sha256[:12]}…, {file_hash.size} bytes); "
             "if a second download ends the same, do not use it"
         )
-    return found
+    return file_hash
 
 
-def _fits(path: Path, found: FileHash, expected: _Expected) -> bool:
+def _fits(path: Path, file_hash: FileHash, expected: _Expected) -> bool:
     if expected.sha256:
-        return (found.sha256, found.size) == (expected.sha256, expected.size)
-    return found.size == expected.size and git_blob_id(path) == expected.blob_id
+        return (file_hash.sha256, file_hash.size) == (expected.sha256, expected.size)
+    return file_hash.size == expected.size and git_blob_id(path) == expected.blob_id
 
 
 def _from_lock(locked: Mapping[str, FileHash]) -> dict[str, _Expected]:

@@ -16,12 +16,12 @@ from llenergymeasure.models.hub.api import RemoteFile, download, list_repository
 def resolve_pins(
     models: Iterable[tuple[str, str | None]], lock_path: Path, *, adapters: Collection[str] = ()
 ) -> list[str]:
-    """Pin every (org/name, revision) and write the lock; other entries are kept. One report line a model.
+    """Pin every (org/name, revision) and write the lock; other entries are kept. One report line per model.
     `adapters` names those that are LoRA adapters.
 
     The hub states the SHA-256 of large files; small ones are downloaded and hashed, Python files among them,
-    so that code can only run if it is the code that was there when the model was pinned. All or nothing:
-    PinError (one line a problem) leaves the lock as it was.
+    so that only the code that was there when the model was pinned can run. All or nothing: PinError (one line per
+    problem) leaves the lock as it was.
     """
     try:
         lock = read_lock(lock_path)

@@ -10,7 +10,7 @@ from typing import Any
 
 from llenergymeasure.config.settings.quantization_key import quantizing_intent
 from llenergymeasure.config.settings.sources import SourceIntent
-from llenergymeasure.models.recipe import recipe_of
+from llenergymeasure.models.recipe import model_recipe
 from llenergymeasure.pipeline.plan.plan_index import PlanIndex, read_piece
 from llenergymeasure.records.plan import Plan
 
@@ -30,7 +30,7 @@ class RuleParams:
     def snapshot_recipe(self, wildcards: Mapping[str, str]) -> dict[str, Any]:
         """Everything that decides what is in a snapshot; it is the key of Snakemake's cache."""
         source = self._sources[wildcards["key"]]
-        return recipe_of(
+        return model_recipe(
             source.name,
             source.revision,
             self._models_lock,

@@ -1,4 +1,4 @@
-"""What a replicate has measured so far, kept line by line, so that nothing measured is lost when a job is.
+"""What a replicate has measured so far, kept line by line, so that nothing is lost when a job is killed.
 
 The journal lies beside the results under another name; it becomes the results when the session is whole.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class Journal:
-    """Append-only entries {record, requests, power}; a line cut off by a crash is dropped when it is reopened."""
+    """Append-only entries {record, requests, power}; reopening the journal drops a line that a crash cut off."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

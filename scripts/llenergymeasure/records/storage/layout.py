@@ -1,4 +1,4 @@
-"""Where everything under results/ lies, and what it is: for paths, the table in results/README.md and the RO-Crate."""
+"""Where everything under results/ is, and what it is: for paths, the table in results/README.md and the RO-Crate."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SNAPSHOT = Entry(
 QUANTIZED = Entry(
     "<name>@<revision>.quantized-<hash>/",
     "its weights as bitsandbytes quantized them, for all setups and studies that quantize alike; or the reason why "
-    "each process does it",
+    "each process quantizes for itself",
 )
 MODEL_LOGS = Entry("logs/", "what making them printed")
 MODELS = (SNAPSHOT, QUANTIZED, MODEL_LOGS)
@@ -46,9 +46,9 @@ MODELS = (SNAPSHOT, QUANTIZED, MODEL_LOGS)
 PLAN = Entry("plan.json", "which experiments share a process, and the order in which everything is measured")
 PIECES = Entry(
     "plan/",
-    "the plan cut up for jobs, an index and a piece per setup and session; when the run began and what failed in it",
+    "the plan split for the jobs: an index, and one piece per setup and session; when the run began, what failed in it",
 )
-VALIDATION = Entry("validation.json", "what the machine and the libraries object to, found before anything ran")
+VALIDATION = Entry("validation.json", "what the machine and the libraries refuse or warn about, before anything runs")
 PROMPTS = Entry(
     "prompts/<name>@<revision>.json",
     "of each model: whether its tokenizer and chat template read every prompt of the study, their digests, and the "
@@ -57,10 +57,10 @@ PROMPTS = Entry(
 LOAD = Entry("setups/<setup_id>/load.json", "what loading (and compiling) cost, with evidence")
 COMPILE_CACHE = Entry(
     "setups/<setup_id>/compile-cache/",
-    "what torch compiled, asked by the study or by transformers itself, for the setup's later processes; empty where "
+    "what torch compiled, for the study or for transformers itself, kept for the setup's later processes; empty where "
     "nothing is compiled",
 )
-CALIBRATION = Entry("sessions/<session_id>/calibration.json", "warm-up trajectory, passes a window holds")
+CALIBRATION = Entry("sessions/<session_id>/calibration.json", "warm-up trajectory, number of passes per window")
 OUTPUTS = Entry(
     "sessions/<session_id>/outputs.parquet",
     "prompt and output tokens of each request in the warm-up's first pass; none of an experiment whose logits were not "
@@ -82,8 +82,8 @@ RUNS = Entry("runs.parquet", "one row per experiment and replicate")
 SUMMARY = Entry("summary.csv", "one row per experiment: mean and 95 % interval", beside=("summary.parquet",))
 INTERIM = Entry(
     "interim/<replicates>.json",
-    "of a study with `target_relative_ci`: how precise its figure was after so many replicates, and why it went on or "
-    "ended",
+    "of a study with `target_relative_ci`: how precise its figure was after that many replicates, and why the study "
+    "continued or ended",
 )
 LATENCIES = Entry(
     "latencies.csv",
@@ -95,11 +95,11 @@ TOKEN_COSTS = Entry(
     "what a prompt token, an output token and a request cost, for experiments that differ in lengths alone; no rows "
     "where none do",
 )
-COSTS = Entry("costs.csv", "carbon and money for a million output tokens, with what `costs` states")
+COSTS = Entry("costs.csv", "carbon and money for a million output tokens, from the figures that `costs` states")
 REPORT = Entry(
     "report.html",
-    "the page to read, and the summary in five lines; of a study with hundreds of configurations the first 200 rows of "
-    "each table, and which file has the rest",
+    "the page to read, and the summary in five lines; for a study with hundreds of configurations, the first 200 rows "
+    "of each table, and the file that has the rest",
     beside=("summary.txt",),
 )
 COMPARISON = Entry(
@@ -113,7 +113,7 @@ WRITTEN = Entry(
 )
 RESOLVED = Entry(
     "provenance/resolved.yaml",
-    "the study as it was run: file and command line together, with every default; a study file itself",
+    "the study as it was run: file and command line together, with every default; it is a study file itself",
 )
 PINS = Entry("provenance/models.lock.yaml", "commits and file hashes of its hub models")
 CALLS = Entry(
@@ -126,7 +126,7 @@ ENVIRONMENTS = Entry(
 )
 RERUN_OF = Entry(
     "provenance/rerun_of.json",
-    "of a rerun: what it repeats, with which packages and on what machine that was measured",
+    "of a rerun: the study that it repeats, and the packages and machine which that was measured with",
 )
 CRATE = Entry(
     "ro-crate-metadata.json",
@@ -264,5 +264,5 @@ class Layout:
         return INTERIM.at(self.folder, replicates=replicates)
 
     def interim_analyses(self) -> list[Path]:
-        """Those that there are, in the order in which they were made."""
+        """The existing ones, in the order in which they were made."""
         return sorted(self.interim(0).parent.glob("*.json"), key=lambda path: int(path.stem))

@@ -1,4 +1,4 @@
-"""What every experiment of a session put out in its warm-up, request by request: outputs.parquet."""
+"""The output of every experiment of a session in its warm-up, request by request: outputs.parquet."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OUTPUTS = pa.schema(
 
 
 def write_outputs(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Write the table, whole or not at all; without rows it has just its columns."""
+    """Write the table, whole or not at all; without rows it has only its columns."""
     with whole(path) as temporary:
         pq.write_table(pa.Table.from_pylist(list(rows), schema=OUTPUTS), temporary)
 

@@ -15,19 +15,19 @@ AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
 class BrokenRecord(Exception):
-    """A file of results can't be used; the message names it, and says what is wrong."""
+    """A file of results cannot be used; the message names the file and says what is wrong."""
 
 
 class OtherSchema(BrokenRecord):
-    """It was written by another version of this program; the message says what to do, too."""
+    """Another version of this program wrote the file; the message also says what to do."""
 
 
 def read_record(kind: type[AnyRecord], path: Path) -> AnyRecord:
-    """The one record of a file. BrokenRecord where it can't be read."""
+    """The one record of a file. BrokenRecord where it cannot be read."""
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise BrokenRecord(f"{path} can't be read ({error})") from error
+        raise BrokenRecord(f"{path} cannot be read ({error})") from error
     return parse(kind, text, path)
 
 
@@ -62,7 +62,7 @@ def first_error(error: ValidationError) -> str:
 
 
 def _broken(kind: type[Record], text: bytes, error: ValidationError, path: Path, place: str) -> BrokenRecord:
-    """The most telling of the errors: no JSON, another version, keys that are missing, then the first value."""
+    """The most useful of the errors: not JSON, another version, missing keys, then the first wrong value."""
     try:
         plain = from_json(text)
     except ValueError as broken:

@@ -107,7 +107,7 @@ def expanded_of_means(
 
 
 def expanded_all(box: Floats, sigma: Floats, level: float = CONFIDENCE) -> Floats:
-    """`energy.uncertainty.expanded_of` for whole columns, by the same bisection."""
+    """`energy.uncertainty.expanded_from_parts` of whole columns, by the same bisection."""
     with np.errstate(invalid="ignore", divide="ignore"):
         low, high = np.zeros_like(box), box + 10 * sigma
         for _ in range(HALVINGS):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llenergymeasure.energy.uncertainty import expanded_of
+from llenergymeasure.energy.uncertainty import expanded_from_parts
 from llenergymeasure.records.measurement import BudgetRow
 from llenergymeasure.results.statistics.columns import NORMAL_95
 from llenergymeasure.results.statistics.estimates import CONFIDENCE
@@ -62,4 +62,4 @@ def expanded_of_mean(
         half = max(half, critical_t(n - 1, level) * scatter)
     # Student's half width, as the standard uncertainty of the normal distribution with the same 95 % interval.
     normal = math.hypot(half / NORMAL_95, math.fsum(other_gains) / n)
-    return expanded_of(math.sqrt(3) * math.fsum(gain) / n, normal)
+    return expanded_from_parts(math.sqrt(3) * math.fsum(gain) / n, normal)

@@ -1,4 +1,4 @@
-"""What Linux says of the whole machine at one moment: processor time, ours and all, clocks, governor, swapping.
+"""What Linux reports of the whole machine at one moment: processor time, ours and all, clocks, governor, swapping.
 
 Times are in seconds since the boot, counted by the kernel in ticks of 1/CLK_TCK (10 ms mostly). See proc(5) and
 Documentation/admin-guide/pm/cpufreq.rst.
@@ -33,11 +33,11 @@ class Busy:
 
 
 def read_busy() -> Busy:
-    """Interrupts are left out: they belong to nobody. OSError or ValueError where it can't be read."""
-    whole, *each = [line.split() for line in _stat_lines()]
+    """Processor time without interrupts, which belong to no program. OSError or ValueError where it cannot be read."""
+    whole, *cores = [line.split() for line in _stat_lines()]
     usable = {f"cpu{core}" for core in usable_cores()}
-    ours = [words for words in each if words[0] in usable]
-    return Busy(_busy_s(whole), int(whole[8]) * TICK_S, len(each), sum(map(_busy_s, ours)), len(ours))
+    ours = [words for words in cores if words[0] in usable]
+    return Busy(_busy_s(whole), int(whole[8]) * TICK_S, len(cores), sum(map(_busy_s, ours)), len(ours))
 
 
 def usable_cores() -> frozenset[int]:
@@ -59,7 +59,7 @@ def read_own_s(pid: int) -> float:
     """Processor time of a process, all it started, and those that started it up to the first one.
 
     The manager and the workflow system are among the latter; what they started beside this process counts as foreign.
-    A child that ended is in its parent's time. OSError or ValueError where `pid` itself can't be read.
+    A child that ended is in its parent's time. OSError or ValueError where `pid` itself cannot be read.
     """
     me = _stat(pid)
     if not (PROC / str(pid) / "task" / str(pid) / "children").exists():
@@ -67,18 +67,18 @@ def read_own_s(pid: int) -> float:
     total = me.own_s + me.ended_children_s
     for child in _descendants(pid):
         try:
-            found = _stat(child)
+            stat = _stat(child)
         except (OSError, ValueError):
             continue  # ended just now: its time is in its parent's next reading
-        total += found.own_s + found.ended_children_s
+        total += stat.own_s + stat.ended_children_s
     above = me.parent
     while above > 0:
         try:
-            found = _stat(above)
+            stat = _stat(above)
         except (OSError, ValueError):
             break  # hidden from us: then it is foreign
-        total += found.own_s
-        above = found.parent
+        total += stat.own_s
+        above = stat.parent
     return total
 
 
@@ -110,9 +110,9 @@ def _descendants(pid: int) -> Iterator[int]:
                 children = (thread / "children").read_text(encoding="ascii")
             except OSError:
                 continue
-            found = [int(child) for child in children.split()]
-            waiting += found
-            yield from found
+            pids = [int(child) for child in children.split()]
+            waiting += pids
+            yield from pids
 
 
 def read_governors() -> dict[str, str]:

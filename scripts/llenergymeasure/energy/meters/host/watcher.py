@@ -1,4 +1,4 @@
-"""Watches the host: what others do on its processors, its governor, clocks, load and swapping. At the edges only."""
+"""Watches the host at the edges of a window: other programs on its processors, its governor, clocks, load, swapping."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ NEEDED_CORES = 1.0
 # Below this, a tick of 10 ms is too much of the window.
 SHORTEST_S = 0.2
 # The machine's time is counted by what runs at each tick: of n ticks a share p is known to √(n·p·(1−p)). So many
-# standard deviations are no finding.
+# standard deviations are not a finding.
 TICK_DEVIATIONS = 4.0
 
 
 @dataclass(frozen=True)
 class _Edge:
-    """What was read at an edge of the window; a text where it could not be."""
+    """What was read at an edge of the window; a text where reading failed."""
 
     time_s: float
     busy: Busy | str
@@ -100,7 +100,7 @@ def _foreign(
     cores, usable = end.busy.cores, end.busy.usable_cores
     share = min(max(busy / cores, 0.0), 1.0)
     noise = TICK_DEVIATIONS * math.sqrt(cores * share * (1 - share) * TICK_S / seconds)
-    of_host = _is_of_the_host(entries)
+    of_host = _includes_the_host(entries)
     # The two are counted differently, by ticks and by the scheduler: a little less than nothing is nothing.
     foreign, foreign_here = max(0.0, busy - own), max(0.0, usable_busy - own)
     facts["foreign_cpu"] = {
@@ -130,7 +130,7 @@ def _foreign(
     return [Finding("foreign-cpu-load", message)]
 
 
-def _is_of_the_host(entries: Sequence[LedgerEntry]) -> bool:
+def _includes_the_host(entries: Sequence[LedgerEntry]) -> bool:
     """Whether the host's work is in the window's energy, or is the work itself, because no GPU does it.
 
     What others do on the host is not in the energy of a GPU's board; it can only slow down what drives the board.
@@ -163,7 +163,7 @@ def _governor(start: _Edge, end: _Edge, facts: dict[str, Any]) -> list[Finding]:
 
 
 def _tried(read: Callable[[], T]) -> T | str:
-    """What a reading gave, or in words why it gave nothing."""
+    """The value that `read` returns, or in words why it failed."""
     try:
         return read()
     except Exception as error:  # noqa: BLE001  a watcher never raises: nothing it sees is worth a window

@@ -11,9 +11,9 @@ SM, MEMORY = pynvml.NVML_CLOCK_SM, pynvml.NVML_CLOCK_MEM
 
 
 def board_facts(handle: Any) -> dict[str, Any]:
-    """Watts, megahertz, bytes and modes; None where the driver does not tell, with its answer in `not_told`.
+    """Watts, megahertz, bytes and modes; None where the driver does not report one, with its answer in `not_told`.
 
-    NVML has no call that tells whether clocks are locked: an SM clock that stays below `max_sm_clock_mhz` shows it.
+    NVML has no call that reports whether clocks are locked: an SM clock that stays below `max_sm_clock_mhz` shows it.
     """
     not_told: dict[str, str] = {}
 
@@ -25,7 +25,7 @@ def board_facts(handle: Any) -> dict[str, Any]:
             not_told[name] = str(error)
             return None
 
-    # By name, so that one which an older binding lacks is not told instead of being an error.
+    # By name, so that a call which an older binding lacks is listed in `not_told` instead of being an error.
     def watts(call: str) -> Callable[[], float]:
         return lambda: float(getattr(pynvml, call)(handle)) / 1e3
 
@@ -59,7 +59,7 @@ def board_facts(handle: Any) -> dict[str, Any]:
 
 
 def cuda_driver_version() -> str | None:
-    """The CUDA version that the driver supports, such as `13.0`; None where it does not tell."""
+    """The CUDA version that the driver supports, such as `13.0`; None where the driver does not report it."""
     try:
         number = int(pynvml.nvmlSystemGetCudaDriverVersion_v2())
     except pynvml.NVMLError:

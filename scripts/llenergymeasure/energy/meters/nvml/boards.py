@@ -16,7 +16,7 @@ BITS = 64
 
 @dataclass
 class Listed:
-    """Boards in PCI order, NVML's handle of each by UUID, and those that can't be read, with the reason."""
+    """Boards in PCI order, NVML's handle of each by UUID, and those that cannot be read, with the reason."""
 
     boards: list[Board] = field(default_factory=list)
     handles: dict[str, Any] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from typing import Any
 import pynvml
 
 from llenergymeasure.energy.clock import CLOCK, Clock
-from llenergymeasure.energy.integration.sensors import family_of
+from llenergymeasure.energy.integration.sensors import family_from_name
 from llenergymeasure.energy.integration.ticks import CounterFailed, CounterReading, Period, read_counter
 from llenergymeasure.energy.meters.nvml.board import board_facts
 from llenergymeasure.energy.meters.nvml.power import PowerSource, choose_power, superchip
@@ -29,7 +29,7 @@ SUPERCHIP_REASON = (
 class NvmlDevice:
     """A board's energy counter and sensors. What the board or its driver lacks is None in a sample.
 
-    `counter_missing` and `power_missing` hold the reason where a reading cannot be had, else None; `missing` the
+    `counter_missing` and `power_missing` hold the reason where a reading does not work, else None; `missing` holds the
     sensors that do not work, with the driver's answer.
     """
 
@@ -38,7 +38,7 @@ class NvmlDevice:
     def __init__(self, board: Board, handle: Any, clock: Clock) -> None:
         self.board = board
         self.uuid = board.uuid
-        self.family = family_of(board.name)
+        self.family = family_from_name(board.name)
         self.superchip = superchip(handle, board.name)
         self.tick_period: Period | None = None
         self.missing: dict[str, str] = {}
@@ -110,7 +110,7 @@ class NvmlDevice:
             except pynvml.NVMLError as failure:
                 error, lost = str(failure), _is_lost(failure)
         if power_w == 0:
-            # No board that works draws nothing: some answer 0 when they are asked too soon after the last time.
+            # No working board draws 0 W: some answer 0 when they are asked too soon after the last time.
             power_w, error = None, "0 W"
         now_s = self._clock.now_s()
         if now_s - self._slow_read_s >= SLOW_S:

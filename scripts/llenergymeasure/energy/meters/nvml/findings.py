@@ -1,4 +1,4 @@
-"""What the samples and the states around a window say about it: findings, and facts for the record."""
+"""What the samples and the board's states say about a window: findings, and facts for the record."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ THROTTLED_SHARE = 0.01
 FOREIGN_SM_PERCENT = 2.0
 
 
-def findings_of(
+def window_findings(
     uuid: str, phase: str, readings: Sequence[PowerReading], before: BoardState | None, after: BoardState | None
 ) -> list[Finding]:
     """What makes the window of one board doubtful."""
-    found = [_throttled(uuid, phase, readings, before, after), _falling_clock(uuid, phase, readings)]
+    findings = [_throttled(uuid, phase, readings, before, after), _falling_clock(uuid, phase, readings)]
     if before is not None and after is not None:
-        found += [_ecc(uuid, phase, before, after), _foreign(uuid, phase, before, after)]
-    return [finding for finding in found if finding is not None]
+        findings += [_ecc(uuid, phase, before, after), _foreign(uuid, phase, before, after)]
+    return [finding for finding in findings if finding is not None]
 
 
 def hidden_processes(uuid: str, state: BoardState) -> str | None:
     """What to warn of where a board that holds the model lists none of our processes; the same text in every window."""
-    if state.processes is None or state.processes.told:
+    if state.processes is None or state.processes.ids_visible:
         return None
     return (
-        f"{uuid}: the process ids that the driver lists are not those seen from here, so nobody can tell whether "
-        "other programs use the board, nor how much of its memory is ours (in a container: docker run --pid=host)"
+        f"{uuid}: the driver lists other process ids than this process sees, so it is not known whether other "
+        "programs use the board, nor how much of its memory is ours (in a container: docker run --pid=host)"
     )
 
 
-def facts_of(
+def window_facts(
     device: NvmlDevice, readings: Sequence[PowerReading], before: BoardState | None, after: BoardState | None
 ) -> dict[str, Any]:
-    """What was looked at, for the record; None where the board does not tell."""
+    """What was read of the board, for the record; None where the board does not report it."""
     temperatures = [reading.temperature_c for reading in readings if reading.temperature_c is not None]
     sm_clocks = [reading.sm_clock_mhz for reading in readings if reading.sm_clock_mhz is not None]
     memory_clocks = [reading.memory_clock_mhz for reading in readings if reading.memory_clock_mhz is not None]
@@ -62,7 +62,7 @@ def facts_of(
         "power_reading": device.power.name if device.power else None,
         "power_limit_w": after.power_limit_w if after else None,
         "power_limit_default_w": after.power_limit_default_w if after else None,
-        "throttled": {reason: asdict(each) for reason, each in _shares(readings, before, after).items()},
+        "throttled": {reason: asdict(throttled) for reason, throttled in _shares(readings, before, after).items()},
         "persistence_mode": after.persistence_mode if after else None,
         "corrected_ecc_errors": _rise(before, after, "corrected_ecc_errors"),
         "uncorrected_ecc_errors": _rise(before, after, "uncorrected_ecc_errors"),
@@ -72,14 +72,14 @@ def facts_of(
 
 
 def _process_facts(after: BoardState | None) -> dict[str, Any]:
-    found = after.processes if after else None
+    processes = after.processes if after else None
     lists_none = (after.missing.get("processes") if after else None) or "the board was not looked at"
     return {
-        "processes_told": None if found is None else found.told,
-        "other_processes": None if found is None else [asdict(other) for other in found.others],
-        "hidden_processes": None if found is None else found.hidden,
-        "process_memory_bytes": None if found is None else found.own_memory_bytes,
-        "process_memory_reason": lists_none if found is None else found.own_memory_reason,
+        "processes_told": None if processes is None else processes.ids_visible,
+        "other_processes": None if processes is None else [asdict(other) for other in processes.others],
+        "hidden_processes": None if processes is None else processes.hidden,
+        "process_memory_bytes": None if processes is None else processes.own_memory_bytes,
+        "process_memory_reason": lists_none if processes is None else processes.own_memory_reason,
         "memory_used_bytes": after.memory_used_bytes if after else None,
     }
 
@@ -95,7 +95,7 @@ def _shares(
 def _throttled(
     uuid: str, phase: str, readings: Sequence[PowerReading], before: BoardState | None, after: BoardState | None
 ) -> Finding | None:
-    """A power cap at the board's own limit is how many boards always work: a fact. At a lowered limit it is none."""
+    """A power cap at the board's own limit is a fact, as many boards always work so; at a lowered limit, a finding."""
     causes = []
     for reason, held in _shares(readings, before, after).items():
         if held.share <= THROTTLED_SHARE:
@@ -139,7 +139,7 @@ def _ecc(uuid: str, phase: str, before: BoardState, after: BoardState) -> Findin
 
 
 def _foreign(uuid: str, phase: str, before: BoardState, after: BoardState) -> Finding | None:
-    """Those that used the SMs; where the driver does not tell who did, those that could have."""
+    """The processes that used the SMs; where the driver does not report who did, those that could have."""
     if after.processes is None or before.processes is None:
         return None
     others = after.processes.others
@@ -151,7 +151,7 @@ def _foreign(uuid: str, phase: str, before: BoardState, after: BoardState) -> Fi
     if not unknown:
         return None
     listed = ", ".join(str(pid) for pid in sorted(unknown))
-    message = f"{uuid} was shared in phase {phase} with processes whose use the driver does not tell: {listed}"
+    message = f"{uuid} was shared in phase {phase} with processes whose use the driver does not report: {listed}"
     return Finding("foreign-processes", message)
 
 

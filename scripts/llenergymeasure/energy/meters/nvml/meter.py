@@ -13,7 +13,7 @@ from llenergymeasure.energy.ledger import Finished, Span
 from llenergymeasure.energy.meter import MeterContext
 from llenergymeasure.energy.meters.nvml.board import cuda_driver_version
 from llenergymeasure.energy.meters.nvml.device import NvmlDevice
-from llenergymeasure.energy.meters.nvml.findings import facts_of, findings_of, hidden_processes
+from llenergymeasure.energy.meters.nvml.findings import hidden_processes, window_facts, window_findings
 from llenergymeasure.energy.meters.nvml.state import BoardState
 from llenergymeasure.energy.meters.nvml.visible_devices import Selection
 from llenergymeasure.energy.ticking_counters import Sources, TickingCounters
@@ -56,7 +56,7 @@ class NvmlMeter(TickingCounters[NvmlDevice]):
         self._holds_model = True
 
     def temperatures_c(self) -> dict[str, float]:
-        """Temperature of each metered device that tells it, in °C; for use outside windows."""
+        """Temperature of each metered device that reports it, in °C; for use outside windows."""
         temperatures_c = {device.uuid: device.temperature_c() for device in self.active}
         return {uuid: celsius for uuid, celsius in temperatures_c.items() if celsius is not None}
 
@@ -71,11 +71,11 @@ class NvmlMeter(TickingCounters[NvmlDevice]):
         for device in self.active:
             readings = self.readings[device.uuid]
             before, after = self._before[device.uuid], device.state()
-            # Before the load no process of ours is on the board, so that nobody can tell whose ids these are.
+            # Before the load no process of ours is on the board, so that it is not known whose ids these are.
             if self._holds_model and (hidden := hidden_processes(device.uuid, after)) is not None:
                 self._warn("processes-hidden", hidden)
-            findings += findings_of(device.uuid, span.phase, readings, before, after)
-            facts[device.uuid] = facts_of(device, readings, before, after)
+            findings += window_findings(device.uuid, span.phase, readings, before, after)
+            facts[device.uuid] = window_facts(device, readings, before, after)
         return replace(finished, findings=[*finished.findings, *findings], facts=facts)
 
     def describe(self) -> dict[str, Any]:

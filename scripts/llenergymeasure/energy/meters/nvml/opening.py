@@ -67,7 +67,7 @@ def _open(context: MeterContext) -> NvmlMeter:
             )
         if device.missing:
             sensors = "; ".join(f"{name}: {answer}" for name, answer in device.missing.items())
-            context.warn("nvml-sensor-missing", f"{device.uuid} does not tell its {sensors}")
+            context.warn("nvml-sensor-missing", f"{device.uuid} does not report its {sensors}")
     return NvmlMeter(context, devices, visible, selection)
 
 

@@ -19,7 +19,8 @@ class OtherProcess:
     """A process that is not of this experiment.
 
     compute: whether it has a compute context; a desktop's compositor has none
-    sm_percent: of the time since the last look, in which it kept the SMs busy; None where the driver does not tell
+    sm_percent: share of the time since the last look in which it kept the SMs busy; None where the driver does not
+        report it
     """
 
     pid: int
@@ -32,12 +33,12 @@ class OtherProcess:
 class BoardProcesses:
     """What the driver said at one moment.
 
-    told: whether its process ids are those seen from here; else `others` is empty and `hidden` counts all it lists
+    ids_visible: whether its process ids are those seen from here; else `others` is empty and `hidden` counts all
     own_memory_bytes: what the processes of this experiment hold on the board, with their contexts; else a reason
     seen_until_us: the time stamp of the newest sample of SM use, for the next look
     """
 
-    told: bool
+    ids_visible: bool
     others: tuple[OtherProcess, ...]
     hidden: int
     own_memory_bytes: int | None
@@ -60,19 +61,19 @@ def board_processes(handle: Any, seen_until_us: int) -> BoardProcesses:
     # From inside a container the ids may be the host's, and some may by chance be those of processes in here, the more
     # since ids in here are small: only a process that has a context says that they are ours.
     if in_first_namespace():
-        told = bool(own & listed.keys()) or all(exists(pid) for pid in listed)
+        ids_visible = bool(own & listed.keys()) or all(exists(pid) for pid in listed)
     else:
-        told = bool(workers() & listed.keys())
-    others = {*listed, *users} - own if told else set()
-    memory = [listed[pid] for pid in own & listed.keys()] if told else []
-    known = [each for each in memory if each is not None]
+        ids_visible = bool(workers() & listed.keys())
+    others = {*listed, *users} - own if ids_visible else set()
+    memory = [listed[pid] for pid in own & listed.keys()] if ids_visible else []
+    known = [bytes_held for bytes_held in memory if bytes_held is not None]
     return BoardProcesses(
-        told=told,
+        ids_visible=ids_visible,
         others=tuple(
             OtherProcess(pid, pid in compute, None if use is None else users.get(pid, 0.0), listed.get(pid))
             for pid in sorted(others)
         ),
-        hidden=0 if told else len(listed),
+        hidden=0 if ids_visible else len(listed),
         own_memory_bytes=sum(known) if memory and len(known) == len(memory) else None,
         own_memory_reason=NOT_LISTED if not memory else None if len(known) == len(memory) else "the driver keeps it",
         seen_until_us=until_us,
@@ -111,4 +112,4 @@ def _sm_use(handle: Any, seen_until_us: int) -> dict[int, tuple[list[int], int]]
         if sample.timeStamp > seen_until_us:
             percents[int(sample.pid)].append(int(sample.smUtil))
             newest_us[int(sample.pid)] = max(newest_us[int(sample.pid)], int(sample.timeStamp))
-    return {pid: (found, newest_us[pid]) for pid, found in percents.items()}
+    return {pid: (used, newest_us[pid]) for pid, used in percents.items()}

@@ -1,4 +1,4 @@
-"""What is looked at on a board before and after a window. Slow calls, hence never in one."""
+"""What is read of a board before and after a window. The calls are slow, so they are never made in a window."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class BoardState:
-    """A board between windows; what it does not tell is None and stands in `missing` with the driver's answer.
+    """A board between windows; what it does not report is None, with the driver's answer in `missing`.
 
     time_s: when, on the meters' clock
     throttled_s: seconds each reason has held the clocks down since the driver was loaded
@@ -36,7 +36,7 @@ class BoardState:
 
 
 def board_state(handle: Any, time_s: float, seen_until_us: int) -> BoardState:
-    """Ask the driver; a call that fails is `missing`, it raises nothing.
+    """Ask the driver. A call that fails is noted in `missing`; nothing is raised.
 
     seen_until_us: `BoardProcesses.seen_until_us` of the look before
     """

@@ -13,8 +13,7 @@ from llenergymeasure.energy.sampling.loop import PowerReading
 
 POWER_CAP = "sw_power_cap"
 # All by number: older bindings lack some of the names. The names in nvidia-ml-py 13 stand beside them.
-# Clocks event reasons that mean "slower than it could be". An idle board or clocks that somebody set are
-# none.
+# Clocks event reasons that mean "slower than it could be". An idle board and clocks that somebody set do not count.
 REASON_BITS = {
     POWER_CAP: 0x04,  # nvmlClocksEventReasonSwPowerCap
     "hw_slowdown": 0x08,  # nvmlClocksEventReasonHwSlowdown
@@ -52,7 +51,7 @@ class Throttled:
 
 
 def read_counters(handle: Any) -> dict[str, float]:
-    """Seconds each reason has held the clocks down since the driver was loaded; those the driver does not count lack.
+    """Seconds each reason has held the clocks down since the driver was loaded, for the reasons that it counts.
 
     Raises:
         pynvml.NVMLError: the board has no field values.
@@ -68,7 +67,7 @@ def read_counters(handle: Any) -> dict[str, float]:
 def throttling(
     readings: Sequence[PowerReading], before: Mapping[str, float], after: Mapping[str, float], elapsed_s: float
 ) -> dict[str, Throttled]:
-    """The share of each reason; a reason that neither counter nor samples tell is not in it.
+    """The share of each reason, without the reasons that neither counter nor samples show.
 
     before, after: `read_counters` at two moments `elapsed_s` apart; readings: the samples between them
 
@@ -76,19 +75,19 @@ def throttling(
     field in this driver or counts in another unit: the samples are believed.
     """
     sampled = [reading for reading in readings if reading.throttle_reasons is not None]
-    found = {}
+    shares = {}
     for reason in REASON_BITS:
         shown = [reason in (reading.throttle_reasons or ()) for reading in sampled]
         contradicted = ""
         if reason in before and reason in after and elapsed_s > 0:
             rise_s = after[reason] - before[reason]
             if 0 <= rise_s <= elapsed_s + READING_S and not _contradict(sampled, shown, rise_s, elapsed_s):
-                found[reason] = Throttled(min(rise_s / elapsed_s, 1.0), "counter")
+                shares[reason] = Throttled(min(rise_s / elapsed_s, 1.0), "counter")
                 continue
             contradicted = f", not by its counter, which gained {rise_s:.3g} s in {elapsed_s:.3g} s"
         if sampled:
-            found[reason] = Throttled(sum(shown) / len(shown), f"samples{contradicted}")
-    return found
+            shares[reason] = Throttled(sum(shown) / len(shown), f"samples{contradicted}")
+    return shares
 
 
 def _contradict(sampled: Sequence[PowerReading], shown: Sequence[bool], rise_s: float, elapsed_s: float) -> bool:
@@ -115,6 +114,6 @@ def _contradict(sampled: Sequence[PowerReading], shown: Sequence[bool], rise_s: 
 def _divergence(share: float, held: float) -> float:
     """D of the Chernoff bound; infinite where `held` is 0 or 1 and something else was shown."""
     parts = ((share, held), (1 - share, 1 - held))
-    if any(seen > 0 and true <= 0 for seen, true in parts):
+    if any(observed > 0 and true <= 0 for observed, true in parts):
         return math.inf
-    return sum(seen * math.log(seen / true) for seen, true in parts if seen > 0)
+    return sum(observed * math.log(observed / true) for observed, true in parts if observed > 0)

@@ -47,8 +47,8 @@ def select_boards(boards: Sequence[Board], environment: Mapping[str, str]) -> Se
         if token.startswith("MIG-"):
             selection.refused.append((token, MIG_REASON))
             continue
-        found = _find(boards, token)
-        if found is None:
+        match = _find(boards, token)
+        if match is None:
             if token not in ("", "-1", "NoDevFiles"):
                 selection.caveats.append(
                     (
@@ -59,7 +59,7 @@ def select_boards(boards: Sequence[Board], environment: Mapping[str, str]) -> Se
                 )
             break
         by_index = by_index or token.isdigit()
-        _add(selection, found)
+        _add(selection, match)
     mixed = len({board.name for board in boards}) > 1
     if by_index and mixed and environment.get("CUDA_DEVICE_ORDER") != "PCI_BUS_ID":
         selection.order_uncertain = True
@@ -76,7 +76,7 @@ def select_boards(boards: Sequence[Board], environment: Mapping[str, str]) -> Se
 
 def _find(boards: Sequence[Board], token: str) -> Board | None:
     if token.isdigit():
-        # By its number and not its place: a board that can't be read is not among them.
+        # By its number and not its place: a board that cannot be read is not in the list.
         return next((board for board in boards if board.index == int(token)), None)
     if token.startswith("GPU-"):
         matches = [board for board in boards if board.uuid.startswith(token)]

@@ -34,7 +34,7 @@ SCOPES = {"cpu": "the package", "ram": "its memory"}
 
 
 class Implausible(Exception):
-    """A counter did what none does by itself."""
+    """A counter moved as no counter does by itself."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def longest_gap_s(zone: Zone) -> float:
     return zone.range_uj / 1e6 / HIGHEST_W - LATE_S
 
 
-def pieces_of(zone: Zone, looks: Sequence[Look]) -> list[Piece]:
-    """The window in pieces, from reading to reading; those that failed are left out.
+def split_window(zone: Zone, looks: Sequence[Look]) -> list[Piece]:
+    """The window in pieces, from reading to reading, without the readings that failed.
 
     Raises:
         Implausible: the first or the last reading failed, a gap hides a wrap, or the counter jumped.
@@ -65,7 +65,7 @@ def pieces_of(zone: Zone, looks: Sequence[Look]) -> list[Piece]:
 
 
 def _pieces(zone: Zone, looks: Sequence[Look]) -> Iterator[Piece]:
-    readings = [(each.time_s, value) for each in looks if isinstance(value := each.values[zone.label], int)]
+    readings = [(look.time_s, value) for look in looks if isinstance(value := look.values[zone.label], int)]
     for (start_s, earlier_uj), (end_s, later_uj) in pairwise(readings):
         gap_s = end_s - start_s
         if gap_s > longest_gap_s(zone):
@@ -93,7 +93,7 @@ def rapl_entry(span: Span, zone: Zone, looks: Sequence[Look], period_s: float) -
     update: at both edges alike, so the two lags cancel on average and each leaves T·P/√12.
     """
     try:
-        pieces = pieces_of(zone, looks)
+        pieces = split_window(zone, looks)
     except Implausible as implausible:
         return span.unknown(zone.device, zone.domain, SOURCE, str(implausible))
     counted_j = math.fsum(piece.energy_j for piece in pieces)
@@ -130,6 +130,6 @@ def rapl_entry(span: Span, zone: Zone, looks: Sequence[Look], period_s: float) -
     ]
     remark = (
         f"{len(pieces) + 1} readings; {SCOPES[zone.domain]} alone, not the wall: power supply, fans and the rest of "
-        "the machine are not in it; every process on the machine is"
+        "the machine are not included; every process on the machine is"
     )
     return span.known(zone.device, zone.domain, SOURCE, energy_j, components, remark=remark)

@@ -13,7 +13,14 @@ from llenergymeasure.energy.findings import trace_incomplete
 from llenergymeasure.energy.ledger import Finished, Interval, Span
 from llenergymeasure.energy.meter import MeterContext, MeterUnavailable
 from llenergymeasure.energy.meters.rapl.counter_reader import CounterReader, Look, look
-from llenergymeasure.energy.meters.rapl.energy import SOURCE, Implausible, Piece, longest_gap_s, pieces_of, rapl_entry
+from llenergymeasure.energy.meters.rapl.energy import (
+    SOURCE,
+    Implausible,
+    Piece,
+    longest_gap_s,
+    rapl_entry,
+    split_window,
+)
 from llenergymeasure.energy.meters.rapl.powercap import PSYS, Zone, find_zones
 
 POWERCAP = Path("/sys/class/powercap")
@@ -22,7 +29,7 @@ POWERCAP = Path("/sys/class/powercap")
 CHARACTERISE_S = 0.25
 CHARACTERISE_STEPS = 10
 POLL_S = 0.0001
-# Reading more often than twice in this time would cost the measured process more than it tells.
+# Reading more often than twice in this time would cost the measured process more than it is worth.
 SHORTEST_GAP_S = 0.02
 
 
@@ -32,11 +39,11 @@ def open_rapl(context: MeterContext) -> RaplMeter:
     Raises:
         MeterUnavailable: no RAPL here, no right to read it, or counters that stand still.
     """
-    found = find_zones(POWERCAP, context.covered_domains)
-    periods_s = _update_periods(found.zones, context)
+    candidates = find_zones(POWERCAP, context.covered_domains)
+    periods_s = _update_periods(candidates.readable, context)
     alive: list[Zone] = []
-    refused = list(found.refused)
-    for zone in found.zones:
+    refused = list(candidates.refused)
+    for zone in candidates.readable:
         if zone.label not in periods_s:
             refused.append(
                 (zone.label, f"its counter stood still for {CHARACTERISE_S:g} s, as in many virtual machines")
@@ -66,7 +73,7 @@ def _update_periods(zones: Sequence[Zone], context: MeterContext) -> dict[str, f
     latest = look(zones, context.clock)
     moved_s: dict[str, list[float]] = {zone.label: [] for zone in zones}
     deadline_s = latest.time_s + CHARACTERISE_S
-    while latest.time_s < deadline_s and any(len(each) <= CHARACTERISE_STEPS for each in moved_s.values()):
+    while latest.time_s < deadline_s and any(len(times_s) <= CHARACTERISE_STEPS for times_s in moved_s.values()):
         context.clock.sleep(POLL_S)
         previous, latest = latest, look(zones, context.clock)
         for label, value in latest.values.items():
@@ -141,13 +148,13 @@ class RaplMeter:
         )
 
     def _judge(self, phase: str) -> str | None:
-        """Warn of what went wrong; what the window's trace lacks."""
+        """Warn of what went wrong. Returns what the window's trace lacks, None where it is complete."""
         trouble = None
         if self._reader.death is not None:
             trouble = f"the power trace of phase {phase} is incomplete: {self._reader.death}"
             self._warn("rapl-reader-died", trouble)
         for zone in self._zones:
-            errors = [error for each in self._looks if isinstance(error := each.values[zone.label], str)]
+            errors = [error for taken in self._looks if isinstance(error := taken.values[zone.label], str)]
             if errors:
                 self._warn(
                     "rapl-read-failed",
@@ -161,8 +168,8 @@ class RaplMeter:
     def _intervals(self, device: str, pieces: dict[str, list[Piece] | None]) -> list[Interval]:
         """A package with its memory, where both are known all the time: a part would pass for the whole."""
         own = [pieces[zone.label] for zone in self._zones if zone.device == device]
-        known = [each for each in own if each is not None]
-        if len(known) < len(own) or len({len(each) for each in known}) > 1:
+        known = [series for series in own if series is not None]
+        if len(known) < len(own) or len({len(series) for series in known}) > 1:
             return []
         return [
             Interval(device, same[0].start_s, same[0].end_s, math.fsum(piece.energy_j for piece in same))
@@ -170,9 +177,9 @@ class RaplMeter:
         ]
 
     def _platform_fact(self, zone: Zone) -> dict[str, Any]:
-        """The whole platform's energy holds the packages' and is in no sum."""
+        """The whole platform's energy contains the packages' energy, so it is not part of any sum."""
         try:
-            pieces = pieces_of(zone, self._looks)
+            pieces = split_window(zone, self._looks)
         except Implausible as implausible:
             return {"energy_j": None, "reason": str(implausible)}
         return {"energy_j": math.fsum(piece.energy_j for piece in pieces), "reason": None}
@@ -206,7 +213,7 @@ class RaplMeter:
 
 def _pieces_or_none(zone: Zone, looks: Sequence[Look]) -> list[Piece] | None:
     try:
-        return pieces_of(zone, looks)
+        return split_window(zone, looks)
     except Implausible:
         return None  # the zone's entry has the reason
 

@@ -32,7 +32,7 @@ class Zone:
         return f"{self.device} {self.domain}"
 
     def read_uj(self) -> int:
-        """The counter in microjoules. OSError or ValueError where it can't be read."""
+        """The counter in microjoules. OSError or ValueError where it cannot be read."""
         # Opened each time: a zone that is gone, or closed to us, then says so. Without Path and buffers, which would
         # cost more than the reading.
         descriptor = os.open(self.counter, os.O_RDONLY)
@@ -43,25 +43,25 @@ class Zone:
 
 
 @dataclass(frozen=True)
-class Found:
-    """Zones that can be read, and those that can't: (device, reason)."""
+class Zones:
+    """The zones that can be read, and those that cannot: (device, reason)."""
 
-    zones: list[Zone]
+    readable: list[Zone]
     refused: list[tuple[str, str]]
 
 
-def find_zones(root: Path, covered_domains: Collection[str]) -> Found:
-    """Packages, their DRAM, and the platform. Cores and the graphics of a package are parts of it and left out.
+def find_zones(root: Path, covered_domains: Collection[str]) -> Zones:
+    """Packages, their DRAM, and the platform; not the cores and the graphics, which are parts of a package.
 
     covered_domains: `cpu` or `ram` where another meter has them already
     """
-    found = Found([], [])
+    zones = Zones([], [])
     folders = sorted(root.glob(PATTERN)) if root.is_dir() else []
     names = {folder.name: _text(folder / "name") for folder in folders}
     for folder in folders:
         name = names[folder.name]
         if name is None:
-            found.refused.append((folder.name, f"{folder}/name cannot be read (container runtimes hide these files)"))
+            zones.refused.append((folder.name, f"{folder}/name cannot be read (container runtimes hide these files)"))
             continue
         device, domain = _what(folder.name, name, names)
         if domain is None or domain in covered_domains:
@@ -69,10 +69,10 @@ def find_zones(root: Path, covered_domains: Collection[str]) -> Found:
         try:
             zone = Zone(device, domain, folder / "energy_uj", int((folder / "max_energy_range_uj").read_text()))
             zone.read_uj()
-            found.zones.append(zone)
+            zones.readable.append(zone)
         except (OSError, ValueError) as error:
-            found.refused.append((f"{device} {domain}", why_unreadable(error)))
-    return found
+            zones.refused.append((f"{device} {domain}", why_unreadable(error)))
+    return zones
 
 
 def why_unreadable(error: Exception) -> str:

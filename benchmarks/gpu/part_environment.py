@@ -1,4 +1,4 @@
-"""What a part is told through its environment."""
+"""The environment variables through which the acceptance passes a part what it needs."""
 
 from __future__ import annotations
 
