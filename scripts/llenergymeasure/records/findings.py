@@ -249,7 +249,7 @@ FINDINGS: dict[str, Kind] = {
     ),
     "gpu-not-used": Kind(
         WARNING,
-        "a GPU is metered that holds no parameters of the model",
+        "a metered GPU does not hold parameters of the model",
         "hide it (CUDA_VISIBLE_DEVICES), or read its entries as idle energy",
     ),
     "gpu-not-metered": Kind(

@@ -32,7 +32,7 @@ def read_record(kind: type[AnyRecord], path: Path) -> AnyRecord:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object of no kind of ours. BrokenRecord where it can't be read, or is another value."""
+    """A JSON object of no kind of ours. BrokenRecord where it cannot be read, or is another value."""
     try:
         record = from_json(path.read_bytes())
     except (OSError, ValueError) as error:

@@ -186,7 +186,7 @@ def read_file(kind: type[AnyRecord], path: Path) -> AnyRecord:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object of no kind of ours. ResultsError where it can't be used."""
+    """A JSON object of no kind of ours. ResultsError where it cannot be used."""
     try:
         return read_object(path)
     except BrokenRecord as error:

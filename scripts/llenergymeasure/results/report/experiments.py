@@ -40,7 +40,7 @@ class Experiment:
     level: nominal level of its intervals, see `sequential.nominal_level`
     expanded95: metric → half width of the 95 % interval of the mean, with the uncertainty of the instrument
     unknown: metric → why it has no mean
-    meter_uncertainty: relative standard uncertainty of the meter itself, which replicates can't show
+    meter_uncertainty: relative standard uncertainty of the meter itself, which replicates cannot show
     """
 
     experiment_id: str
