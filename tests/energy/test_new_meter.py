@@ -17,7 +17,7 @@ from harness import ROOT, study
 from llenergymeasure.config import StudyError, study_from_mapping
 from llenergymeasure.docs_pages.reference import ENERGY_PAGE, README
 from llenergymeasure.docs_pages.schema import study_schema
-from llenergymeasure.records.meters import METERS
+from llenergymeasure.records.meters import METERS, opened_only_when_named, read_at_intervals
 
 PROGRAM = """
 import json, pathlib, sys
@@ -36,6 +36,8 @@ print(json.dumps({
 }))
 """
 NAMED = study(defaults={"energy": {"meters": ["toy"], "power_interval_s": 0.2}})
+
+EVERY = "/".join(METERS)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,7 @@ def test_a_study_may_name_it_and_set_how_often_it_is_read(with_toy: dict[str, An
 
 
 def test_without_its_entry_it_is_refused() -> None:
-    with pytest.raises(StudyError, match=r"energy.meters.*nvml/rapl/zeus/codecarbon"):
+    with pytest.raises(StudyError, match=f"energy.meters.*{EVERY}"):
         study_from_mapping(NAMED, lock_path=Path("lock"))
 
 
@@ -73,9 +75,9 @@ def test_the_schema_has_it(with_toy: dict[str, Any]) -> None:
 
 def test_the_pages_have_it_where_they_have_every_meter(with_toy: dict[str, Any]) -> None:
     settings, energy = with_toy["pages"]
-    assert "| a list of nvml/rapl/zeus/codecarbon/toy, not empty |" in settings
-    assert "Opened only where a study names it: zeus, toy." in settings
-    assert "read in this way: nvml, rapl, zeus, toy." in settings
+    assert f"| a list of {EVERY}/toy, not empty |" in settings
+    assert f"Opened only where a study names it: {', '.join([*opened_only_when_named(), 'toy'])}." in settings
+    assert f"read in this way: {', '.join([*read_at_intervals(), 'toy'])}." in settings
     assert "| `toy` | wall plugs | yes | only where a study names it; a wall plug |" in settings
     assert "| `measured:toy` | the whole machine | a counter that a test made up |" in energy
 

@@ -59,6 +59,19 @@ def test_a_begun_study_is_opened_as_planned_and_grows_at_the_end() -> None:
     assert opened(targets=frozenset({"replan"})).plan_before is None
 
 
+@pytest.mark.parametrize(
+    ("old", "targets"), [("plan.json", frozenset({"replan"})), ("plan/index.json", frozenset[str]())]
+)
+def test_results_of_another_schema_are_refused_before_anything_is_written(old: str, targets: frozenset[str]) -> None:
+    """Also by `replan`, which does not read the old plan; and where the plan alone was deleted."""
+    path = Path("results/quick") / old
+    path.parent.mkdir(parents=True)
+    path.write_text('{"schema_version": 2}', encoding="utf-8")
+    with pytest.raises(PlanError, match="move results/quick away, or delete it, and run again; or use the version"):
+        opened(targets=targets)
+    assert [item for item in Path("results").rglob("*") if item.is_file()] == [path]
+
+
 def test_every_mistake_of_a_study_is_a_line_with_its_place(capsys: pytest.CaptureFixture[str]) -> None:
     wrong = study(defaults={"batchsize": 4}, measurement={"replicates": "three"})
     with pytest.raises(SystemExit) as ended, mistakes_end_the_call():

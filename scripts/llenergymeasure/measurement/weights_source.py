@@ -55,7 +55,7 @@ def choose_weights(intent: ExperimentConfig, base: Snapshot, folder: str | None)
         return NOTHING_QUANTIZED
     reason = why_not_kept(intent)
     if reason is None and folder is None:
-        reason = "none were kept for this load"
+        reason = "none were kept for this setup"
     if reason is None and folder is not None:
         artifact = read_snapshot(Path(folder))
         reason = why_unusable(artifact, base, made_with())

@@ -35,16 +35,29 @@ def other_schema(path: Path, record: Any, advice: str | None = None) -> str | No
     older = isinstance(written, int) and written < SCHEMA_VERSION
     writer = f"llenergymeasure {FIRST_RELEASE}" if older else "another llenergymeasure"
     at = f" at commit {commit[:12]}" if commit else ""
+    remedy = f"{advice}; use" if advice else f"move {study} away, or delete it, and run again; or use"
     return (
-        f"{path} has schema version {written!r:.20}, written by {writer}{at}; this one "
-        f"({__version__}) reads {SCHEMA_VERSION}: {advice or f'move {study} away, or delete it, and run again'}; "
-        "or use the version that wrote it"
+        f"{path} has schema version {written!r:.20}, written by {writer}{at}; this one ({__version__}) reads "
+        f"{SCHEMA_VERSION}: {remedy} the version that wrote it"
     )
+
+
+def refuse_other_schema(*paths: Path) -> str | None:
+    """What `other_schema` says of the first of these files that is a record of another schema; None where none is."""
+    for path in paths:
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if refusal := other_schema(path, record):
+            return refusal
+    return None
 
 
 def _study_folder(path: Path) -> Path:
     """The folder of the study that a file belongs to."""
-    return next((folder for folder in path.parents if (folder / "plan.json").exists()), path.parent)
+    marks = ("plan.json", "plan/index.json")
+    return next((folder for folder in path.parents if any((folder / mark).exists() for mark in marks)), path.parent)
 
 
 def _commit(study: Path) -> str | None:

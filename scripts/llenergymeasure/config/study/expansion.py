@@ -204,7 +204,7 @@ def _with_ids(
     for raw, config, asked in valid:
         settings = flatten(config)
         experiment_id = short("experiment", config_hash_of(settings))
-        setup_id = short("load", setup_hash_of(settings))
+        setup_id = short("setup", setup_hash_of(settings))
         values = {name: _axis_value(name, raw, asked, by_path) for name in names}
         if experiment_id in points:
             duplicates.append({"experiment_id": experiment_id, "axes": values})

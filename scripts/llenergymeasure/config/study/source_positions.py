@@ -25,10 +25,10 @@ class Locator:
         path = problem.path
         while path and path not in self._values:
             path = _parent(path)
-        if path and (path not in self._file_values or not _same(self._file_values[path], self._values[path])):
-            if not _is_container(self._values[path]):
-                return replace(problem, file=COMMAND_LINE)
-            path = path if path in self._file_values else ""
+        if path and path not in self._file_values:
+            return replace(problem, file=COMMAND_LINE)
+        if path and not _is_container(self._values[path]) and not _same(self._file_values[path], self._values[path]):
+            return replace(problem, file=COMMAND_LINE)
         return replace(problem, file=self._file.name, line=self._file.lines.get(path))
 
     def place_all(self, problems: Iterable[Problem]) -> list[Problem]:

@@ -16,7 +16,7 @@ from llenergymeasure.config.study.study import DEFAULT_LOCK
 from llenergymeasure.models.here import why_missing
 from llenergymeasure.pipeline.plan.inputs import InputDigests
 from llenergymeasure.pipeline.plan.plan import plan_from_study
-from llenergymeasure.pipeline.plan.plan_index import PlanIndex, index_from_plan, read_index
+from llenergymeasure.pipeline.plan.plan_index import INDEX, PlanIndex, index_from_plan, read_index
 from llenergymeasure.pipeline.provenance.rerun import Asked, Rerun, asked_for, kept_study, open_rerun
 from llenergymeasure.pipeline.provenance.rerun_source import FROM, USAGE, RerunError
 from llenergymeasure.pipeline.run.call import RERUN, SnakemakeCall, shorten
@@ -29,6 +29,7 @@ from llenergymeasure.pipeline.run.rule_params import RuleParams
 from llenergymeasure.pipeline.run.shares import Shares
 from llenergymeasure.processes.inherited import tell_jobs
 from llenergymeasure.records.plan import Plan, PlanError, read_plan
+from llenergymeasure.records.schema import refuse_other_schema
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,9 @@ def _open_study(call: SnakemakeCall) -> StudyRun:
     paths = StudyPaths(study.name)
     digests = _input_digests()
     before = None if call.replans else read_plan(Path(paths.plan))
+    # Before anything is written: `replan` does not read the old plan, and a plan that was deleted leaves its pieces.
+    if before is None and (refusal := refuse_other_schema(Path(paths.plan), Path(paths.pieces) / INDEX)):
+        raise PlanError(refusal)
     plan = plan_from_study(study, existing=before, inputs=None if call.pins else digests.of)
     index = index_from_plan(plan, pinned=not call.pins)
     warnings: list[str] = []
