@@ -146,8 +146,8 @@ def test_validate_only_validates(pipeline: Pipeline) -> None:
     pipeline.write(study(defaults=greedy, matrix={"pytorch.batch_size": [1, 2, 2]}, exclude=exclude))
     done = pipeline.snakemake("validate")
     assert done.returncode == 0, done.output
-    assert "2 experiments over 1 setups" in done.output
-    assert "1 duplicates merged" in done.output
+    assert "2 experiments over 1 setup in" in done.output
+    assert "1 duplicate merged" in done.output
     assert [path.name for path in (pipeline.directory / "results").iterdir()] == ["quick"]
     shown = [path.name for path in pipeline.results().iterdir() if not path.name.startswith(".")]
     assert sorted(name for name in shown if name != "logs") == [

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llenergymeasure.config.devices import devices_claimed
+from llenergymeasure.config.problems.text import counted
 from llenergymeasure.config.settings.sources import ROLES
 from llenergymeasure.energy.meters.nvml.boards import visible_names
 from llenergymeasure.measurement.worker.client import WorkerStopped
@@ -150,7 +151,7 @@ def session_title(snakemake: Any) -> str:
     session_id = snakemake.wildcards.session_id
     session = index.sessions[session_id]
     label = index.setups[session.setup_id].label
-    return f"{snakemake.rule} · session {session_id} · {session.experiments} experiments · {label}"
+    return f"{snakemake.rule} · session {session_id} · {counted(session.experiments, 'experiment')} · {label}"
 
 
 def load_title(snakemake: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from llenergymeasure.config import DatasetConfig, ExperimentConfig, StudyError
 from llenergymeasure.config.problems.problem import Problem
+from llenergymeasure.config.problems.text import counted
 from llenergymeasure.engine.check import check_experiment
 from llenergymeasure.measurement.prompts.datasets import check_dataset, fetch_texts
 from llenergymeasure.measurement.prompts.errors import PromptError
@@ -40,9 +41,9 @@ def validate_plan(plan: Plan) -> dict[str, Any]:
             f"{problem.severity}: {problem.render()} ({count} of {len(plan.experiments)} experiments)", file=sys.stderr
         )
     print(
-        f"{plan.study}: {len(plan.experiments)} experiments over {len(plan.setup_ids)} setups in "
-        f"{len(plan.sessions)} sessions, {plan.replicates} replicates; "
-        f"{len(plan.duplicates)} duplicates merged, {len(plan.skipped)} skipped",
+        f"{plan.study}: {counted(len(plan.experiments), 'experiment')} over {counted(len(plan.setup_ids), 'setup')} in "
+        f"{counted(len(plan.sessions), 'session')}, {counted(plan.replicates, 'replicate')}; "
+        f"{counted(len(plan.duplicates), 'duplicate')} merged, {len(plan.skipped)} skipped",
         file=sys.stderr,
     )
     return {

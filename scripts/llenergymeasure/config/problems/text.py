@@ -48,6 +48,11 @@ def and_more(total: int, shown: int) -> str:
     return f"and {total - shown} more"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 setup`, `2 setups`: a number with its noun."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def first_line(error: BaseException) -> str:
     """The gist of a library's error: its first line that says something, or else its class."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

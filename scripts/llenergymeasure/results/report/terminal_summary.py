@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from llenergymeasure.config.problems.text import first_few, printable, shortened
+from llenergymeasure.config.problems.text import counted, first_few, printable, shortened
 from llenergymeasure.results.reading.read import StudyResults
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment, describe_source
 from llenergymeasure.results.report.findings import group_by_code
@@ -41,7 +41,7 @@ def five_lines(study: StudyResults, report: Path) -> str:
 def _describe_study(study: StudyResults, experiments: Sequence[Experiment]) -> str:
     measured = sum(experiment.ranked for experiment in experiments)
     counts = [f"{measured} measured", *_counts(experiments, ("failed", "invalid"))]
-    tally = f"{len(experiments)} experiments × {_plural(study.plan.replicates, 'replicate')}"
+    tally = f"{counted(len(experiments), 'experiment')} × {counted(study.plan.replicates, 'replicate')}"
     interim = study.plan.interim
     ended = "" if interim is None else f"; {in_words(interim)}"
     return f"{study.plan.study} · {tally}: {', '.join(counts)}{ended}"
@@ -97,7 +97,7 @@ def _describe_failures(experiments: Sequence[Experiment], doubts: str) -> str:
 
 def _describe_doubts(experiments: Sequence[Experiment], warnings: int) -> str:
     """`2 warnings, 1 suspect (clock-fell; see the report)`: the codes say why."""
-    noted = _plural(warnings, "warning") if warnings else "no warnings"
+    noted = counted(warnings, "warning") if warnings else "no warnings"
     suspect = [experiment for experiment in experiments if experiment.suspect]
     if not suspect:
         return noted
@@ -114,7 +114,3 @@ def _counts(experiments: Sequence[Experiment], statuses: Sequence[str]) -> list[
     """`2 failed`, for each status that an experiment has."""
     numbers = {status: sum(experiment.status == status for experiment in experiments) for status in statuses}
     return [f"{number} {status}" for status, number in numbers.items() if number]
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
