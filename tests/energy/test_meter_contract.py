@@ -6,6 +6,7 @@ import pytest
 from energy.simulated_gpus import Run
 from energy.toy_meter import ENTRY
 
+from llenergymeasure.records.machine import Meters
 from llenergymeasure.records.meters import METERS
 
 MACHINES = {
@@ -31,6 +32,9 @@ def test_contract(meter: tuple[str, Run]) -> None:
     seconds = (0.5, LONG_S, LONG_S)
     orders = [{"seconds": seconds[0], "phase": "idle"}, *({"seconds": each} for each in seconds[1:])]
     answer = run({"meters": [name], "windows": orders})
+
+    # A record takes what the meter says of itself.
+    assert [meter["meter"] for meter in Meters.from_plain(answer["describe"]).meters] == [name]
 
     for window, phase, asked_s in zip(answer["windows"], ("idle", "generate", "generate"), seconds, strict=True):
         assert window["entries"]

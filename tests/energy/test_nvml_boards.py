@@ -8,6 +8,8 @@ import re
 import pytest
 from energy.simulated_gpus import COUNTER, Run, nvml, true_energy_j, uuid, warning_codes, without_gain_j
 
+from llenergymeasure.records.machine import Meters
+
 
 def test_only_the_visible_board_is_metered(gpu_machine: Run) -> None:
     answer = gpu_machine(nvml({"seconds": 0.6}), power_w="100,300", CUDA_VISIBLE_DEVICES="1")
@@ -62,6 +64,10 @@ def test_a_board_that_nvml_refuses_is_unmetered_and_the_others_count(
     for text in (by_device[uuid(1)]["reason"], both["primary"]["reason"]):
         assert uuid(1) in text and reason in text
     assert warning_codes(answer) == ["gpu-not-metered"]
+    # The record takes what the meters say of themselves, the refused device included.
+    (refused,) = Meters.from_plain(answer["describe"]).refused
+    assert refused.meter == "nvml" and refused.device is not None
+    assert [refused.to_plain()] == answer["describe"]["refused"]
     assert first["primary"]["energy_j"] == pytest.approx(100 * first["duration"], rel=0.02)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from llenergymeasure.measurement.worker.manager import Damaged, LoadOrder, Manager, Refused
 from llenergymeasure.models.snapshot import SnapshotError, read_snapshot
@@ -21,6 +24,7 @@ from llenergymeasure.records.plan import Plan
 from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.setup import LoadRecord
 from llenergymeasure.records.storage.journal import Journal
+from llenergymeasure.records.storage.parsing import first_error
 from llenergymeasure.records.validity import Failure
 
 # What an entry of the warm-up's journal has besides the calibration.
@@ -88,8 +92,13 @@ def run_load(setting: Setting, setup_id: str) -> LoadRecord:
         except Refused as refused:
             _count(setting, setup_id, refused.failure)
             return LoadRecord.from_plain({**head, "status": "failed", "failure": refused.failure})
-    _count(setting, setup_id, None)
-    return LoadRecord.from_plain({**head, "status": "ok", "failure": None, **record})
+    whole = {**head, "status": "ok", "failure": None, **record}
+    try:
+        load_record = LoadRecord.from_plain(whole)
+    except ValidationError as error:
+        load_record = LoadRecord.from_plain({**head, "status": "failed", "failure": _misfit(setting, whole, error)})
+    _count(setting, setup_id, None if load_record.failure is None else load_record.failure.to_plain())
+    return load_record
 
 
 def run_warmup(
@@ -129,8 +138,12 @@ def run_warmup(
                 )
                 outputs = reply.pop("outputs")
                 calibrated = {"status": "ok", "failure": None, **reply}
+                # Before the journal keeps it: a record that does not fit would end every later call, too.
+                CalibratedExperiment.from_plain(calibrated)
             except Refused as refused:
                 calibrated = {"status": "failed", "failure": refused.failure}
+            except ValidationError as error:
+                outputs, calibrated = [], {"status": "failed", "failure": _misfit(setting, calibrated, error)}
             _count(setting, experiment_id, calibrated["failure"])
             calibrated["startup_s"] = manager.startup_s
             journal.append({"record": {"experiment_id": experiment_id, **calibrated}, "outputs": outputs})
@@ -203,15 +216,34 @@ def run_measure(
                     failure = refused.failure
                 _count(setting, experiment_id, failure)
             if failure is None:
-                measured = reply["record"]
-                measured["warnings"] = [*measured["warnings"], *warnings]
-                record = MeasurementRecord.from_plain({**head, "failure": None, **measured})
+                record = _measurement_record(setting, head, reply["record"], warnings)
             else:
                 _stop_if_asked(setting, experiment_id, failure)
                 reply = {"requests": [], "power": []}
                 record = MeasurementRecord.failed(head, failure)
             journal.append({"record": record.to_plain(), "requests": reply["requests"], "power": reply["power"]})
             report(record)
+
+
+def _measurement_record(
+    setting: Setting, head: Mapping[str, Any], measured: Mapping[str, Any], warnings: Sequence[Mapping[str, str]]
+) -> MeasurementRecord:
+    """The record of a measured experiment; a failed one where the worker's reply does not fit."""
+    whole = {**head, "failure": None, **measured, "warnings": [*measured["warnings"], *warnings]}
+    try:
+        return MeasurementRecord.from_plain(whole)
+    except ValidationError as error:
+        return MeasurementRecord.failed(head, _misfit(setting, whole, error))
+
+
+def _misfit(setting: Setting, record: Mapping[str, Any], error: ValidationError) -> dict[str, str]:
+    """The failure of an experiment whose record does not fit its type: a mistake of this program.
+
+    The log keeps the record, so that what was measured is not lost, and the other experiments go on.
+    """
+    print(f"this record does not fit its type: {json.dumps(record, default=str)}", file=sys.stderr, flush=True)
+    reason = f"the record does not fit its type ({first_error(error)}); please report it with the log"
+    return {"stage": "record", "class": "ValidationError", "reason": reason, "log": str(setting.log)}
 
 
 def _other_environment(setting: Setting, calibration: SessionCalibration) -> dict[str, str] | None:

@@ -76,9 +76,13 @@ class Devices(Record):
 
 
 class RefusedMeter(Record):
-    """A meter that could not be opened, and why."""
+    """A meter that could not be opened, or a device that it could not read, and why.
+
+    device: its name for the meter; None where the reason is about a part that has no name
+    """
 
     meter: str
+    device: str | None = None
     reason: str
 
 
