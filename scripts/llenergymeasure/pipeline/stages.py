@@ -118,32 +118,13 @@ def run_warmup(
                 continue
             entry = setting.plan.experiments[experiment_id]
             prompts = setting.prompts.of(entry)
-            outputs: list[dict[str, Any]] = []
-            calibrated: dict[str, Any]
             if (known := not_loaded or prompts["failure"]) is not None:
                 _stop_if_asked(setting, experiment_id, known)
                 calibrated = {"status": "failed", "failure": known}
                 journal.append({"record": {"experiment_id": experiment_id, **calibrated}, "outputs": []})
                 continue
             _check(setting)
-            try:
-                reply = manager.ask(
-                    {
-                        "do": "warmup",
-                        "config": entry.config,
-                        "min_window_s": setting.min_window_s,
-                        "energy_resolution": setting.energy_resolution,
-                        "prompts_digest": prompts["digest"],
-                    }
-                )
-                outputs = reply.pop("outputs")
-                calibrated = {"status": "ok", "failure": None, **reply}
-                # Before the journal keeps it: a record that does not fit would end every later call, too.
-                CalibratedExperiment.from_plain(calibrated)
-            except Refused as refused:
-                calibrated = {"status": "failed", "failure": refused.failure}
-            except ValidationError as error:
-                outputs, calibrated = [], {"status": "failed", "failure": _misfit(setting, calibrated, error)}
+            calibrated, outputs = _warm_up(setting, manager, entry.config, prompts["digest"])
             _count(setting, experiment_id, calibrated["failure"])
             calibrated["startup_s"] = manager.startup_s
             journal.append({"record": {"experiment_id": experiment_id, **calibrated}, "outputs": outputs})
@@ -165,6 +146,33 @@ def run_warmup(
     )
     rows = [{"experiment_id": entry["record"]["experiment_id"], **row} for entry in entries for row in entry["outputs"]]
     return calibration, rows
+
+
+def _warm_up(
+    setting: Setting, manager: Manager, config: Mapping[str, Any], prompts_digest: str | None
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The calibration of one experiment, and its outputs; a failure where the worker refuses or its reply does not fit.
+
+    A reply is checked before the journal keeps it: one that does not fit would end every later call, too.
+    """
+    order = {
+        "do": "warmup",
+        "config": config,
+        "min_window_s": setting.min_window_s,
+        "energy_resolution": setting.energy_resolution,
+        "prompts_digest": prompts_digest,
+    }
+    try:
+        reply = manager.ask(order)
+    except Refused as refused:
+        return {"status": "failed", "failure": refused.failure}, []
+    outputs = reply.pop("outputs")
+    calibrated = {"status": "ok", "failure": None, **reply}
+    try:
+        CalibratedExperiment.from_plain(calibrated)
+    except ValidationError as error:
+        return {"status": "failed", "failure": _misfit(setting, calibrated, error)}, []
+    return calibrated, outputs
 
 
 def run_measure(
