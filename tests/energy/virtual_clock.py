@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-# A thread that starts or ends does not notify the clock; sleepers look again after so many real seconds.
+# The clock is not notified when a thread starts or ends: sleepers check again after this many real seconds.
 LOOK_AGAIN_S = 0.002
 
 

@@ -135,7 +135,7 @@ def run_warmup(
         session_id=session_id,
         setup_id=session.setup_id,
         fingerprint=setting.environment["fingerprint"],
-        # Of the last process, where a job was interrupted.
+        # If a job was interrupted, the start-up time is that of the last process.
         startup_s=records[-1].get("startup_s", 0.0),
         experiments={
             entry["experiment_id"]: CalibratedExperiment.from_plain(

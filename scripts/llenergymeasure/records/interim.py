@@ -1,4 +1,4 @@
-"""interim/<replicates>.json: how well a figure is known after so many replicates, and whether the study goes on."""
+"""interim/<replicates>.json: the precision of a figure after this many replicates, and whether the study continues."""
 
 from __future__ import annotations
 

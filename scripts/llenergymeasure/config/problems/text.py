@@ -32,7 +32,7 @@ def show(value: Any) -> str:
 
 
 def shortened(text: str, characters: int) -> str:
-    """The text, with an ellipsis for what does not fit into so many characters."""
+    """The text, cut to this many characters; an ellipsis replaces the rest."""
     return text if len(text) <= characters else text[: characters - 1] + "…"
 
 

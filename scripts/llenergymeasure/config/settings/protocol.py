@@ -8,12 +8,13 @@ from pydantic import Field
 
 from llenergymeasure.config.settings.base import Config
 from llenergymeasure.records.meters import METERS, opened_only_when_named, read_at_intervals
+from llenergymeasure.records.plan import Design
 
 if TYPE_CHECKING:
     Meter = str
 else:
     Meter = Literal[tuple(METERS)]
-Order = Literal["randomised", "sequential", "interleaved", "reverse", "williams"]
+Order = Design
 TargetMetric = Literal[
     "energy_per_output_token_j",
     "energy_per_request_j",

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from llenergymeasure.config.problems.text import first_few
+from llenergymeasure.config.problems.text import counted, first_few
 from llenergymeasure.engine.failure import ExperimentFailure
 from llenergymeasure.records.finding import warning
 
@@ -74,7 +74,7 @@ def _parameters(names: list[Any]) -> str:
 
 
 def _count(names: list[Any], noun: str) -> str:
-    return f"{len(names)} {noun}{'' if len(names) == 1 else 's'}"
+    return counted(len(names), noun)
 
 
 def _are(names: list[Any]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from llenergymeasure.config import Study, study_from_mapping, study_without_experiments
 from llenergymeasure.config.problems.problem import first_of_each_kind
+from llenergymeasure.config.problems.text import counted
 from llenergymeasure.config.settings.model_ref import ModelRef
 from llenergymeasure.config.study.study import DEFAULT_LOCK
 from llenergymeasure.models.here import why_missing
@@ -201,4 +202,4 @@ def _warnings(study: Study, index: PlanIndex, paths: StudyPaths) -> list[str]:
     if not lines:
         return []
     count = len(doubts) + len(problems)
-    return [f"{study.name}: {count} warning{'' if count == 1 else 's'}; the study runs anyway", *lines]
+    return [f"{study.name}: {counted(count, 'warning')}; the study runs anyway", *lines]

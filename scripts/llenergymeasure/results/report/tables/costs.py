@@ -12,6 +12,7 @@ from llenergymeasure.results.report.experiments import Experiment
 from llenergymeasure.results.report.formatting import Scale
 from llenergymeasure.results.report.tables.cells import FigureRow, Head, estimate_cell
 from llenergymeasure.results.tables.costs import FIGURES, cost_estimate
+from llenergymeasure.results.tables.empty_cells import float_or_none
 
 # Figure → head, unit (the study's currency where empty), and how it is computed.
 _TITLES = {
@@ -38,9 +39,9 @@ def cost_table(costs: pd.DataFrame, ranked: Sequence[Experiment], numbers: Mappi
     # Prices are the study's, and the same in every row.
     first = rows[ranked[0].experiment_id]
     prices = {
-        "emissions_kg": _number(first["grid_intensity_kg_per_kwh"]),
-        "electricity_price": _number(first["electricity_price_per_kwh"]),
-        "machine_price": _number(first["machine_price_per_hour"]),
+        "emissions_kg": float_or_none(first["grid_intensity_kg_per_kwh"]),
+        "electricity_price": float_or_none(first["electricity_price_per_kwh"]),
+        "machine_price": float_or_none(first["machine_price_per_hour"]),
     }
     figures = [figure for figure in FIGURES if prices[figure] is not None]
     if not figures:
@@ -79,7 +80,3 @@ def _describe_prices(prices: Mapping[str, float | None], row: Mapping[Any, Any])
     if prices["emissions_kg"] is not None or prices["electricity_price"] is not None:
         texts.append(f"PUE {row['pue']:g}")
     return texts
-
-
-def _number(value: Any) -> float | None:
-    return None if pd.isna(value) else float(value)
