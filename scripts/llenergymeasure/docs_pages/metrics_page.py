@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
+from llenergymeasure.docs_pages.page_file import write_file
 from llenergymeasure.docs_pages.schema import ROOT
 from llenergymeasure.records.derived_columns import FILES
 from llenergymeasure.records.metrics import METRICS, QUANTITIES, Metric
@@ -67,8 +67,7 @@ def _table(title: str, columns: Mapping[str, str]) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    target = Path(arguments[0]) if arguments else PAGE
-    target.write_text(page(), encoding="utf-8")
+    write_file(page(), PAGE, arguments)
 
 
 if __name__ == "__main__":

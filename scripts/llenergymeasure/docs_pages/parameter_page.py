@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from pathlib import Path
 
 from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.settings.decoder import DecoderSettings
@@ -17,6 +16,7 @@ from llenergymeasure.config.settings.pytorch import PyTorchSettings
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.setting_paths import leaves
 from llenergymeasure.config.settings.type_words import wanted, when_not_set
+from llenergymeasure.docs_pages.page_file import write_file
 from llenergymeasure.docs_pages.schema import ROOT
 from llenergymeasure.engine.evidence import PROBES
 
@@ -144,9 +144,7 @@ def _anchor(path: str) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    target = Path(arguments[0]) if arguments else PAGE
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page(), encoding="utf-8")
+    write_file(page(), PAGE, arguments)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any
 from llenergymeasure.config.settings.experiment import ExperimentSettings
 from llenergymeasure.config.settings.setting_paths import PASSTHROUGH, leaves, open_sections, sections
 from llenergymeasure.config.settings.study_config import StudyConfig
+from llenergymeasure.docs_pages.page_file import write_file
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA_FILE = ROOT / "workflow" / "schemas" / "study.schema.json"
@@ -101,9 +102,7 @@ def _open(wrap: Any) -> Json:
 
 
 def main(arguments: list[str]) -> None:
-    target = Path(arguments[0]) if arguments else SCHEMA_FILE
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(schema_text(), encoding="utf-8")
+    write_file(schema_text(), SCHEMA_FILE, arguments)
 
 
 if __name__ == "__main__":
