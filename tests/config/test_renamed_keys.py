@@ -13,6 +13,7 @@ from llenergymeasure.config.study.renamed_keys import RENAMED, RENAMED_VALUES
 Refuse = Callable[..., list[str]]
 HEAD = "study: a\ndefaults:\n  model: 'random:llama'\n"
 WARMUP = "was renamed in version 0.2.0: write warmup.temperature_timeout_s [renamed-key]"
+PER_SESSION = "was renamed in version 0.2.0: write measurement.experiments_per_session [renamed-key]"
 
 
 @pytest.mark.parametrize(
@@ -32,9 +33,11 @@ WARMUP = "was renamed in version 0.2.0: write warmup.temperature_timeout_s [rena
         ),
         (
             "measurement:\n  experiments_per_batch: 5\n",
-            "study.yaml:5: measurement.experiments_per_batch: was renamed in version 0.2.0: "
-            "write measurement.experiments_per_session [renamed-key]",
+            f"study.yaml:5: measurement.experiments_per_batch: {PER_SESSION}",
         ),
+        ("  experiments_per_batch: 5\n", f"study.yaml:4: defaults.experiments_per_batch: {PER_SESSION}"),
+        ("experiments_per_batch: 5\n", f"study.yaml:4: experiments_per_batch: {PER_SESSION}"),
+        ("defaults.warmup.max_s: 5\n", f"study.yaml:4: defaults.warmup.max_s: {WARMUP}"),
     ],
 )
 def test_an_old_key_names_the_new_one_and_the_place(refuse: Refuse, text: str, line: str) -> None:

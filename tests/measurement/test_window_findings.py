@@ -14,9 +14,9 @@ from llenergymeasure.energy.uncertainty import Component
 from llenergymeasure.engine.evidence import Observation
 from llenergymeasure.measurement.calibration import Calibration
 from llenergymeasure.measurement.measurement_record import phase_warnings
-from llenergymeasure.measurement.thermal import Thermal
 from llenergymeasure.measurement.validity import logits_not_finite
 from llenergymeasure.measurement.window_findings import window_findings
+from llenergymeasure.records.measurement import ThermalRecord
 
 PLAN = Calibration(
     warmup_passes=3,
@@ -33,7 +33,7 @@ PLAN = Calibration(
     energy_resolution=0.01,
     resolution_window_s=8.0,
 )
-THERMAL = Thermal(target_c=60.0, start_c=55.0, cooled_s=0.0, extra_passes=0, window_c=60.0, within_band=True)
+THERMAL = ThermalRecord(target_c=60.0, start_c=55.0, cooled_s=0.0, extra_passes=0, window_c=60.0, within_band=True)
 
 
 def window(seconds: float = 10.0, *, edge_j: float = 1.0, lost: str | None = None) -> Window:
@@ -48,7 +48,7 @@ def window(seconds: float = 10.0, *, edge_j: float = 1.0, lost: str | None = Non
 def codes(
     found: Window,
     plan: Calibration = PLAN,
-    thermal: Thermal = THERMAL,
+    thermal: ThermalRecord = THERMAL,
     *,
     pass_cv: float = 0.0,
     frames_seen: int = 0,
@@ -73,7 +73,7 @@ def test_a_window_as_it_should_be_has_none() -> None:
         (lambda: codes(window(7.9)), {"window-too-short": "suspect"}),
         (lambda: codes(window(), replace(PLAN, stable=False)), {"warmup-not-stable": "suspect"}),
         (
-            lambda: codes(window(), thermal=replace(THERMAL, window_c=70.0, within_band=False)),
+            lambda: codes(window(), thermal=THERMAL.model_copy(update={"window_c": 70.0, "within_band": False})),
             {"temperature-out-of-band": "suspect"},
         ),
         (lambda: codes(window(), pass_cv=0.11), {"window-not-stable": "suspect"}),

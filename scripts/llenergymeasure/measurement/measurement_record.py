@@ -50,7 +50,7 @@ def measurement_record(
         "generation_config": plain_settings(observation.generation_config),
         "attention_kernels": attention_kernels_part(observation),
         "calibration": calibration_part(measurement.plan),
-        "thermal": warmed.thermal.to_dict(),
+        "thermal": warmed.thermal.model_dump(),
         "graph_passes": warmed.graph_passes,
         "conditions": conditions_part(measurement),
         "snapshot": snapshot_part(snapshot),

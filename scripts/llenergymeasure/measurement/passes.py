@@ -16,8 +16,9 @@ from llenergymeasure.engine.generation.generation import Generator, Request
 from llenergymeasure.engine.loading.compilation import counts, since
 from llenergymeasure.engine.replicas import Group
 from llenergymeasure.measurement.calibration import Calibration, passes_for
-from llenergymeasure.measurement.thermal import Thermal, cool_down, heat_up, within_band
+from llenergymeasure.measurement.thermal import cool_down, heat_up, within_band
 from llenergymeasure.measurement.windows import Windows
+from llenergymeasure.records.measurement import ThermalRecord
 
 # CUDA graphs are tied to the addresses of a cache. Those come back after a few passes; where they do not, the window's
 # own count says so.
@@ -29,7 +30,7 @@ class Warmed:
     """A warm-up: its window, how it came to its temperature, and the passes that CUDA graphs needed after it."""
 
     window: Window
-    thermal: Thermal
+    thermal: ThermalRecord
     graph_passes: int
 
 
@@ -116,7 +117,7 @@ class Passes:
         # The last pass before the window: closing the warm-up's own window let the device wait for a tick.
         self.run(1, prefill_only=True)
         self.generator.take_raw()
-        thermal = Thermal(
+        thermal = ThermalRecord(
             target_c=target_c,
             start_c=start_c,
             cooled_s=cooled_s,

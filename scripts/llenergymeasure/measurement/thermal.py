@@ -4,31 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
 
 from llenergymeasure.config import WarmupConfig
 from llenergymeasure.measurement.calibration import Reading
 
 POLL_S = 0.5
-
-
-@dataclass(frozen=True)
-class Thermal:
-    """How a trial came to its temperature. °C of the hottest device, None where no device reports it; seconds.
-
-    target_c: where the calibration's warm-up ended; window_c: where this window began
-    """
-
-    target_c: float | None
-    start_c: float | None
-    cooled_s: float
-    extra_passes: int
-    window_c: float | None
-    within_band: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def cool_down(target_c: float | None, warmup: WarmupConfig, reading: Reading) -> tuple[float | None, float]:

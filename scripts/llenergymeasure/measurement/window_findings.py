@@ -8,9 +8,9 @@ from llenergymeasure.energy import Window, primary_energy
 from llenergymeasure.energy.ledger import NO_SOURCE
 from llenergymeasure.engine.evidence import Observation
 from llenergymeasure.measurement.calibration import Calibration
-from llenergymeasure.measurement.thermal import Thermal
 from llenergymeasure.measurement.window_length import reached
 from llenergymeasure.records.finding import Finding
+from llenergymeasure.records.measurement import ThermalRecord
 
 # A window this much shorter than the study asked for was sized by passes that took longer.
 SHORT_WINDOW = 0.8
@@ -19,7 +19,7 @@ UNSTABLE_CV = 0.1
 
 
 def window_findings(
-    plan: Calibration, window: Window, thermal: Thermal, metrics: dict[str, Any], observation: Observation
+    plan: Calibration, window: Window, thermal: ThermalRecord, metrics: dict[str, Any], observation: Observation
 ) -> list[Finding]:
     """Findings on the length, the steadiness, the energy and the compiled code of the full window."""
     return [
@@ -70,7 +70,7 @@ def _too_short(plan: Calibration, window: Window) -> list[Finding]:
     return [Finding("window-too-short", message)]
 
 
-def _not_steady(plan: Calibration, thermal: Thermal, pass_cv: float | None) -> list[Finding]:
+def _not_steady(plan: Calibration, thermal: ThermalRecord, pass_cv: float | None) -> list[Finding]:
     findings = []
     if not plan.stable:
         message = f"latency or temperature was still varying after {plan.warmup_passes} warm-up passes"

@@ -115,7 +115,10 @@ class UsedCalibration(Record):
 
 
 class ThermalRecord(Record):
-    """How a trial reached its temperature. °C of the hottest device, None where no device reports it; seconds."""
+    """How a trial reached its temperature. °C of the hottest device, None where no device reports it; seconds.
+
+    target_c: where the calibration's warm-up ended; window_c: where this window began
+    """
 
     target_c: float | None
     start_c: float | None

@@ -44,8 +44,12 @@ def present_path(path: str) -> str:
 
 
 def renamed_key(path: str, place: str) -> Problem | None:
-    """The problem with an old key at a place of the study; None for any other path."""
-    new = RENAMED.get(path)
+    """The problem with an old key at a place of the study; None for any other path.
+
+    An old key counts in the wrong section too: under `defaults.`, or without its own section before it.
+    """
+    key = path.removeprefix("defaults.")
+    new = next((new for old, new in RENAMED.items() if old == key or old.endswith(f".{key}")), None)
     if new is None:
         return None
     message = f"was renamed in version {new.version}: write {new.path}"

@@ -27,6 +27,7 @@ from llenergymeasure.pipeline.plan.plan import ID_DIGITS
 from llenergymeasure.pipeline.provenance.provenance import FOLDER, RESOLVED
 from llenergymeasure.records.plan import Plan, PlanError, read_plan
 from llenergymeasure.records.storage.layout import Layout
+from llenergymeasure.records.storage.parsing import first_error
 
 FROM = "from"
 USAGE = "snakemake rerun --cores N --config from=results/<study>"
@@ -58,7 +59,7 @@ def study_config(folder: Path, name: str) -> StudyConfig:
     except StudyError as error:
         raise RerunError(str(error)) from error
     except ValidationError as error:
-        raise RerunError(f"{path}: {_first(error)}") from error
+        raise RerunError(f"{path}: {first_error(error)}") from error
 
 
 def plan_in(folder: Path) -> Plan:
@@ -87,7 +88,7 @@ def points_in(folder: Path, plan: Plan, pins: Pins) -> list[Point]:
         try:
             config = ExperimentConfig.model_validate(entry.config)
         except ValidationError as error:
-            raise RerunError(f"{folder}/plan.json: experiment {show(name)}: {_first(error)}") from error
+            raise RerunError(f"{folder}/plan.json: experiment {show(name)}: {first_error(error)}") from error
         if (compute_config_hash(config)[:ID_DIGITS], compute_setup_hash(config)[:ID_DIGITS]) != (
             name,
             entry.setup_id,
@@ -132,9 +133,3 @@ def is_name(name: Any) -> bool:
     except ValidationError:
         return False
     return True
-
-
-def _first(error: ValidationError) -> str:
-    detail = error.errors(include_url=False)[0]
-    path = ".".join(str(part) for part in detail["loc"])
-    return f"{path}: {detail['msg']}" if path else str(detail["msg"])
