@@ -103,7 +103,7 @@ def _write(root: Path) -> int:
 
 
 def _write_plan_and_setups(folder: StudyFolder) -> None:
-    from llenergymeasure.records.plan import write_plan
+    from llenergymeasure.records.study.plan import write_plan
 
     write_plan(folder.plan, folder.root / "plan.json")
     for setup_id in folder.plan.setup_ids:

@@ -78,7 +78,7 @@ def _held(spread: float, level: float) -> tuple[float, float]:
 
 def _plan() -> Any:
     """A plan of one experiment that stops by itself."""
-    from llenergymeasure.records.plan import Plan, PlannedExperiment, Session, Stopping
+    from llenergymeasure.records.study.plan import Plan, PlannedExperiment, Session, Stopping
 
     return Plan(
         study="simulated",

@@ -11,4 +11,4 @@ from llenergymeasure.records.storage.atomic import write_json
 folder = Path(snakemake.input.model)
 with run_job(snakemake, f"prompts · {folder.name}", StudyError, SnapshotError):
     record = check_prompts(planned(snakemake), folder, log=Path(snakemake.log[0]))
-    write_json(record, Path(snakemake.output.record))
+    write_json(record.to_plain(), Path(snakemake.output.record))

@@ -10,4 +10,4 @@ from llenergymeasure.records.storage.atomic import write_json
 
 with run_job(snakemake, "validate · every experiment against the installed libraries", StudyError, RecordError):
     tell_what_changed(snakemake)
-    write_json(validate_plan(planned(snakemake)), Path(snakemake.output.record))
+    write_json(validate_plan(planned(snakemake)).to_plain(), Path(snakemake.output.record))

@@ -9,7 +9,7 @@ import pytest
 
 from llenergymeasure.config import Study, study_from_mapping
 from llenergymeasure.pipeline.plan.plan import plan_from_study
-from llenergymeasure.records.plan import Plan
+from llenergymeasure.records.study.plan import Plan
 
 Refuse = Callable[..., list[str]]
 MODEL = "random:llama?hidden_size=64&seed=7"

@@ -12,7 +12,7 @@ from llenergymeasure.config import load_study
 from llenergymeasure.pipeline.plan.plan import plan_from_study
 from llenergymeasure.pipeline.plan.plan_index import index_from_plan
 from llenergymeasure.pipeline.provenance.provenance import keep_provenance
-from llenergymeasure.records.plan import Plan, write_plan
+from llenergymeasure.records.study.plan import Plan, write_plan
 
 MATRIX = {"pytorch.attn_implementation": ["sdpa", "eager"], "pytorch.batch_size": [1, 2]}
 

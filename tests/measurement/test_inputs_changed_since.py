@@ -9,7 +9,7 @@ from harness import study
 from llenergymeasure.config.study.study import study_from_mapping
 from llenergymeasure.pipeline.plan.plan import plan_from_study
 from llenergymeasure.pipeline.run.changed_inputs import changed_inputs
-from llenergymeasure.records.plan import Plan
+from llenergymeasure.records.study.plan import Plan
 
 FILES = {"source": "file", "column": "text"}
 STUDY = study(

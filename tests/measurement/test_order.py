@@ -10,7 +10,7 @@ from measurement.test_plan import draw
 
 from llenergymeasure.pipeline.plan.order import block_order, williams_square
 from llenergymeasure.pipeline.plan.plan import replicate_order
-from llenergymeasure.records.plan import Stopping
+from llenergymeasure.records.study.plan import Stopping
 
 NAMES = ["a", "b", "c", "d", "e"]
 

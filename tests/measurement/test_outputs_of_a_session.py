@@ -16,19 +16,27 @@ from llenergymeasure.models.snapshot import materialise
 from llenergymeasure.pipeline.placement import Placement
 from llenergymeasure.pipeline.plan.plan import plan_from_study
 from llenergymeasure.pipeline.plan.prompt_sets import prompt_set
-from llenergymeasure.pipeline.prompt_check import CheckedPrompts
 from llenergymeasure.pipeline.provenance.environment import describe_environment
 from llenergymeasure.pipeline.run_limits import RunLimits
 from llenergymeasure.pipeline.stages import Setting, run_measure, run_warmup
 from llenergymeasure.records.calibration import SessionCalibration
-from llenergymeasure.records.plan import Plan
+from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.storage.journal import Journal
+from llenergymeasure.records.study.checks import CheckedSet, PromptCheck
+from llenergymeasure.records.study.plan import Plan
 
 
-def unchecked(plan: Plan) -> CheckedPrompts:
+def unchecked(plan: Plan) -> PromptCheck:
     """Of prompts that could not be checked before."""
     entries = plan.experiments.values()
-    return CheckedPrompts({"sets": {prompt_set(entry)[0]: {"digest": None, "failure": None} for entry in entries}})
+    return PromptCheck(
+        schema_version=SCHEMA_VERSION,
+        model="m",
+        content_digest="d",
+        embedding_rows=None,
+        sets={prompt_set(entry)[0]: CheckedSet(digest=None, failure=None, experiments=1) for entry in entries},
+        problems=(),
+    )
 
 
 @pytest.fixture(scope="module")

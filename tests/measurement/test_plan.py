@@ -11,7 +11,7 @@ import pytest
 
 from llenergymeasure.config import study_from_mapping
 from llenergymeasure.pipeline.plan.plan import draw_plan, plan_from_study, replicate_order
-from llenergymeasure.records.plan import Plan, PlanError, read_plan, write_plan
+from llenergymeasure.records.study.plan import Plan, PlanError, read_plan, write_plan
 
 
 class Config:

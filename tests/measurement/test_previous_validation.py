@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from llenergymeasure.pipeline.run.previous_validation import previous_problems
+from llenergymeasure.records.schema import SCHEMA_VERSION
 
 FOUND = {
     "severity": "warning",
@@ -23,7 +24,7 @@ FOUND = {
 
 def record(folder: Path, **changes: object) -> Path:
     path = folder / "validation.json"
-    path.write_text(json.dumps({"schema_version": 1, "plan_digest": "d", "problems": [FOUND], **changes}))
+    path.write_text(json.dumps({"schema_version": SCHEMA_VERSION, "plan_digest": "d", "problems": [FOUND], **changes}))
     return path
 
 

@@ -18,8 +18,9 @@ from llenergymeasure.measurement.prompts.prompts import build_prompts
 from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.snapshot import Snapshot, materialise
 from llenergymeasure.pipeline.plan.plan import plan_from_study
-from llenergymeasure.pipeline.prompt_check import CheckedPrompts, check_prompts
-from llenergymeasure.records.plan import Plan
+from llenergymeasure.pipeline.prompt_check import check_prompts, checked_prompts
+from llenergymeasure.records.study.checks import CheckedSet, PromptCheck
+from llenergymeasure.records.study.plan import Plan
 
 LOOPS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}{{ messages[0].content }}"
 GROWS = (
@@ -47,7 +48,7 @@ class Bench:
         ref = parse_model_ref(str(self.folder))
         return materialise(ref, None, self.root / "snapshots" / ref.key(None), lock=ModelsLock())
 
-    def check(self, plan: Plan, **more: Any) -> dict[str, Any]:
+    def check(self, plan: Plan, **more: Any) -> PromptCheck:
         return check_prompts(plan, self.snapshot().path, log=self.root / "log", **more)
 
 
@@ -59,19 +60,16 @@ def bench(tmp_path: Path, snapshot: Path) -> Bench:
 def test_every_set_is_checked_once_and_its_digest_is_that_of_the_worker(bench: Bench) -> None:
     plan = bench.plan({"pytorch": {"batch_size": 1}}, {"pytorch": {"batch_size": 2}}, {"n_prompts": 2})
     record = bench.check(plan)
-    assert sorted(item["experiments"] for item in record["sets"].values()) == [1, 2]
-    assert record["problems"] == []
-    assert record["embedding_rows"] == 300
+    assert sorted(item.experiments for item in record.sets.values()) == [1, 2]
+    assert record.problems == ()
+    assert record.embedding_rows == 300
     tokenizer = AutoTokenizer.from_pretrained(bench.folder, padding_side="left")
     for entry in plan.experiments.values():
         config = study_from_mapping({"study": "s", "defaults": entry.config}).expand()[0]
         given = {"max_input_tokens": config.max_input_tokens, "tokenizer": tokenizer, "seed": config.random_seed}
         wanted = build_prompts(config.dataset, n=config.n_prompts, **given)  # type: ignore[arg-type]
-        assert CheckedPrompts(record).of(entry) == {
-            "digest": wanted.digest,
-            "failure": None,
-            "experiments": 2 if config.n_prompts == 3 else 1,
-        }
+        experiments = 2 if config.n_prompts == 3 else 1
+        assert checked_prompts(record, entry) == CheckedSet(digest=wanted.digest, failure=None, experiments=experiments)
 
 
 @pytest.mark.parametrize(
@@ -82,12 +80,13 @@ def test_a_template_that_loops_or_fills_memory_ends_in_a_line(bench: Bench, temp
     (bench.folder / "chat_template.jinja").write_text(template, encoding="utf-8")
     plan = bench.plan({"dataset": {"chat_template": True}}, {"dataset": {"chat_template": False}}, invalid="skip")
     record = bench.check(plan, prompt_s=2 if template == LOOPS else 60)
-    bad, good = (CheckedPrompts(record).of(entry) for entry in plan.experiments.values())
-    assert what in bad["failure"]["reason"]
-    assert "\n" not in bad["failure"]["reason"]
-    assert (bad["failure"]["stage"], bad["failure"]["class"]) == ("prompts", "PromptError")
-    assert good["failure"] is None
-    assert good["digest"]
+    bad, good = (checked_prompts(record, entry) for entry in plan.experiments.values())
+    assert bad.failure is not None
+    assert what in bad.failure.reason
+    assert "\n" not in bad.failure.reason
+    assert (bad.failure.stage, bad.failure.error_class) == ("prompts", "PromptError")
+    assert good.failure is None
+    assert good.digest
 
 
 def test_a_template_that_drops_the_text_ends_the_study_before_anything_is_loaded(bench: Bench) -> None:
@@ -113,17 +112,17 @@ def test_padding_outside_the_embedding_is_a_warning(bench: Bench) -> None:
     tokenizer.add_special_tokens({"additional_special_tokens": [f"<turn{place}>" for place in range(60)]})
     tokenizer.add_special_tokens({"pad_token": "[PAD]"})
     tokenizer.save_pretrained(bench.folder)
-    (problem,) = bench.check(bench.plan())["problems"]
-    assert problem["severity"] == "warning"
-    assert "padding token '[PAD]' has the id" in problem["message"]
-    assert "batches are padded with id" in problem["message"]
+    (problem,) = bench.check(bench.plan()).problems
+    assert problem.severity == "warning"
+    assert "padding token '[PAD]' has the id" in problem.message
+    assert "batches are padded with id" in problem.message
 
 
 def test_a_tokenizer_that_cannot_be_read_is_left_to_the_load(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
     (bench.folder / "tokenizer.json").write_text("{", encoding="utf-8")
     plan = bench.plan()
-    (found,) = bench.check(plan)["sets"].values()
-    assert (found["digest"], found["failure"]) == (None, None)
+    (checked,) = bench.check(plan).sets.values()
+    assert (checked.digest, checked.failure) == (None, None)
     assert "the tokenizer cannot be read, so no prompt is checked: " in capfd.readouterr().err
 
 

@@ -13,6 +13,7 @@ from llenergymeasure.pipeline import stages
 from llenergymeasure.records.calibration import CalibratedExperiment
 from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.storage.journal import Journal
+from llenergymeasure.records.study.checks import CheckedSet
 
 NAMES = ("first", "second")
 
@@ -46,6 +47,8 @@ def setting(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(stages, "replicate_order", lambda *_: NAMES)
     for name, answer in (("_require_contents", {}), ("_check", None), ("_count", None)):
         monkeypatch.setattr(stages, name, lambda *_, answer=answer: answer)
+    unchecked = CheckedSet(digest=None, failure=None, experiments=1)
+    monkeypatch.setattr(stages, "checked_prompts", lambda *_: unchecked)
     session = SimpleNamespace(setup_id="a" * 12, experiments=NAMES)
     plan = SimpleNamespace(
         session=lambda _: session,
@@ -56,7 +59,7 @@ def setting(monkeypatch: pytest.MonkeyPatch) -> Any:
         plan=plan,
         order=lambda _: SimpleNamespace(config={"pytorch": {}}),
         compile_cache=Path("compile-cache"),
-        prompts=SimpleNamespace(of=lambda _: {"failure": None, "digest": None}),
+        prompts=None,
         environment=environment(),
         log=Path("job.log"),
         min_window_s=1.0,

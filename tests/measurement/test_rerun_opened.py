@@ -25,8 +25,9 @@ from llenergymeasure.pipeline.provenance.rerun_record import (
 )
 from llenergymeasure.pipeline.provenance.rerun_source import RerunError
 from llenergymeasure.records.measurement import MeasurementRecord
-from llenergymeasure.records.plan import Plan, write_plan
 from llenergymeasure.records.schema import SCHEMA_VERSION
+from llenergymeasure.records.study.plan import Plan, write_plan
+from llenergymeasure.records.study.provenance import InstalledEnvironment
 
 OLD = Path("results/quick")
 
@@ -145,7 +146,7 @@ def rename_session(record: dict[str, Any]) -> None:
         (lambda record: first_entry(record)["config"].update(n_prompts=4), "has another id here"),
         (
             lambda record: first_entry(record)["config"].update(n_prompts="4"),
-            "n_prompts: Input should be a valid integer",
+            "n_prompts = '4': Input should be a valid integer",
         ),
         (lambda record: first_entry(record)["config"].update(extra=4), "extra"),
         (lambda record: first_entry(record).update(setup_id="0" * 12), "has another id here"),
@@ -282,25 +283,33 @@ def test_the_record_of_a_rerun_says_what_was_different_then(tmp_path: Path) -> N
     plan = begun(OLD)
     environments = OLD / "provenance" / "environments"
     environments.mkdir()
-    kept = {"schema_version": 1, "python": "3.11.7", "packages": {"torch": "2.12.0", "zlib": "1"}}
-    (environments / f"{'f' * 16}.json").write_text(json.dumps(kept), "utf-8")
+    packages = {"torch": "2.12.0", "zlib": "1"}
+    kept = InstalledEnvironment(
+        schema_version=SCHEMA_VERSION,
+        fingerprint="f" * 16,
+        python="3.11.7",
+        machine="x86_64",
+        lock=None,
+        packages=packages,
+    )
+    (environments / f"{kept.fingerprint}.json").write_text(json.dumps(kept.to_plain()), "utf-8")
     lines = OLD / "sessions" / plan.sessions[0].session_id / "1" / "measurements.jsonl"
     lines.parent.mkdir(parents=True)
     lines.write_text(json.dumps(measured_record(plan)) + "\n", "utf-8")
     of = describe(OLD, plan)
-    assert of["machines"] == ["Old CPU"]
-    assert str(tmp_path) not in json.dumps(of)
-    of["git_commit"] = "a" * 40
-    assert changes(of, ENVIRONMENT, kept["packages"], []) == ""
+    assert of.machines == ("Old CPU",)
+    assert str(tmp_path) not in json.dumps(of.to_plain())
+    of = of.model_copy(update={"git_commit": "a" * 40})
+    assert changes(of, ENVIRONMENT, packages, []) == ""
     # A board that was there then too, and was not measured, is not another machine.
-    assert changes(of, ENVIRONMENT, kept["packages"], ["A board"]) == ""
+    assert changes(of, ENVIRONMENT, packages, ["A board"]) == ""
     now = {"fingerprint": "0" * 16, "cpu": "New CPU", "git_commit": "b" * 40}
     differences = changes(of, now, {"torch": "2.13.0", "zlib": "2"}, [])
     assert differences.startswith("unlike quick, this rerun measures ")
     assert "torch 2.12.0 → 2.13.0, zlib 1 → 2" in differences
     assert "New CPU instead of Old CPU" in differences
     assert "bbbbbbbbbbbb instead of aaaaaaaaaaaa" in differences
-    of["machines"] = ["NVIDIA A100"]
+    of = of.model_copy(update={"machines": ("NVIDIA A100",)})
     assert "NVIDIA H100 instead of NVIDIA A100" in changes(of, ENVIRONMENT, {}, ["NVIDIA H100"])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from llenergymeasure.pipeline.run_limits import OUTCOMES, RUN, RunLimits, StudyStopped, begin_run
-from llenergymeasure.records.plan import Protocol
+from llenergymeasure.records.study.plan import Protocol
 
 FAILURE = {"stage": "load", "class": "ImportError", "reason": "no kernel", "log": "results/s/logs/x.log"}
 

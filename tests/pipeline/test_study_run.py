@@ -20,7 +20,7 @@ from llenergymeasure.pipeline.run.call import Machine, SnakemakeCall, targets_on
 from llenergymeasure.pipeline.run.mistakes import mistakes_end_the_call
 from llenergymeasure.pipeline.run.study_run import StudyRun
 from llenergymeasure.processes import inherited
-from llenergymeasure.records.plan import PlanError, read_plan
+from llenergymeasure.records.study.plan import PlanError, read_plan
 
 MATRIX = {"pytorch.attn_implementation": ["sdpa", "eager"], "pytorch.batch_size": [1, 2]}
 STUDY = study(matrix=MATRIX, measurement={"replicates": 2, "min_window_s": 0.3})

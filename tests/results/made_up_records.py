@@ -8,8 +8,8 @@ from typing import Any
 from record_parts import environment
 
 from llenergymeasure.records.measurement import MeasurementRecord
-from llenergymeasure.records.plan import Plan, PlannedExperiment, Session, Stopping
 from llenergymeasure.records.schema import SCHEMA_VERSION
+from llenergymeasure.records.study.plan import Plan, PlannedExperiment, Session, Stopping
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 
 

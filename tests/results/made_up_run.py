@@ -10,8 +10,8 @@ from typing import Any
 from record_parts import environment, evidence, ledger_entry, phases, prompts, settings_as_run
 
 from llenergymeasure.records.metrics import METRICS
-from llenergymeasure.records.plan import Plan
 from llenergymeasure.records.schema import SCHEMA_VERSION
+from llenergymeasure.records.study.plan import Plan
 
 ESTIMATED = "estimated:codecarbon"
 NO_TRACE = "the meter gives no trace of the window"

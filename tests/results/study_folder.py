@@ -16,9 +16,9 @@ from record_parts import environment, ledger_entry
 
 from llenergymeasure.config import CostsConfig, study_from_mapping
 from llenergymeasure.pipeline.plan.plan import plan_from_study
-from llenergymeasure.records.plan import Plan, write_plan
 from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.storage.files import REQUESTS
+from llenergymeasure.records.study.plan import Plan, write_plan
 from llenergymeasure.results.reading.read import StudyResults, read_loads, read_plan, read_study
 from llenergymeasure.results.tables.aggregate import aggregate
 from llenergymeasure.results.tables.costs import write_costs

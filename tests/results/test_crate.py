@@ -17,6 +17,7 @@ from llenergymeasure.pipeline.provenance.environment import fingerprint, install
 from llenergymeasure.pipeline.provenance.provenance import keep_environment, keep_provenance
 from llenergymeasure.pipeline.provenance.rerun_record import keep_rerun_of
 from llenergymeasure.records.metrics import METRICS, SUMMARY_METRICS
+from llenergymeasure.records.study.provenance import Call
 from llenergymeasure.results.crate.crate import NO_LICENSE, write_crate
 from llenergymeasure.results.crate.file_catalogue import described_files
 from llenergymeasure.results.reading.errors import ResultsError
@@ -115,9 +116,20 @@ def test_a_local_model_is_named_without_its_path(tmp_path: Path) -> None:
     made = study_folder(tmp_path / "study", defaults={"model": "/srv/secret/my-model", "precision": "fp32"}).write()
     calls = made.root / "provenance" / "calls.jsonl"
     calls.parent.mkdir()
-    with pytest.raises(ResultsError, match=r"calls\.jsonl is not whole"):
-        write_crate(made.root)
-    calls.write_text('{"started": "2026-01-01T00:00:00+00:00", "git_commit": null, "git_dirty": null}\n', "utf-8")
+    for text, fault in ((None, "cannot be read"), ("", "is empty"), ("{", "is not whole"), ("{}", "lacks started")):
+        if text is not None:
+            calls.write_text(text, "utf-8")
+        with pytest.raises(ResultsError, match=rf"calls\.jsonl(:1)? {fault}.*; delete .*calls\.jsonl and run again"):
+            write_crate(made.root)
+    call = Call(
+        started="2026-01-01T00:00:00+00:00",
+        plan_digest="d",
+        git_commit=None,
+        git_dirty=None,
+        snakemake="9",
+        python="3",
+    )
+    calls.write_text(f"{json.dumps(call.to_plain())}\n", "utf-8")
     write_crate(made.root)
     text = (made.root / "ro-crate-metadata.json").read_text("utf-8")
     assert "/srv" not in text

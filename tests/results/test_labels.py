@@ -7,7 +7,7 @@ from typing import Any
 from made_up_records import made_up_plan
 
 from llenergymeasure.records.labels import as_text, configuration_parts, setup_parts
-from llenergymeasure.records.plan import Plan
+from llenergymeasure.records.study.plan import Plan
 
 
 def plan(*axes: dict[str, Any], setups: str = "") -> Plan:

@@ -11,10 +11,10 @@ from study_folder import StudyFolder, study_folder
 
 from llenergymeasure.pipeline.provenance.rerun_source import RerunError, plan_in
 from llenergymeasure.records.measurement import MeasurementRecord
-from llenergymeasure.records.plan import PlanError, read_plan
 from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.setup import LoadRecord
 from llenergymeasure.records.storage.layout import Layout
+from llenergymeasure.records.study.plan import PlanError, read_plan
 from llenergymeasure.results.reading.errors import ResultsError
 
 COMMIT = "ab" * 20

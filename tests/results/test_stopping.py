@@ -9,8 +9,8 @@ from scipy import stats
 
 from llenergymeasure.records.calibration import CalibratedExperiment, SessionCalibration
 from llenergymeasure.records.measurement import MeasurementRecord
-from llenergymeasure.records.plan import Plan, Stopping
 from llenergymeasure.records.schema import SCHEMA_VERSION
+from llenergymeasure.records.study.plan import Plan, Stopping
 from llenergymeasure.results.statistics.sequential import nominal_level
 from llenergymeasure.results.tables.interim import in_words, interim_analysis
 

@@ -21,7 +21,6 @@ from llenergymeasure.pipeline.board_draw import Draw
 from llenergymeasure.pipeline.placement import NoDevice, Placement, claim
 from llenergymeasure.pipeline.plan.plan_index import PlanIndex, read_index, read_piece
 from llenergymeasure.pipeline.progress import Progress
-from llenergymeasure.pipeline.prompt_check import CheckedPrompts
 from llenergymeasure.pipeline.provenance.environment import describe_environment, fingerprint, installed_packages
 from llenergymeasure.pipeline.provenance.provenance import keep_environment
 from llenergymeasure.pipeline.provenance.rerun_record import changes, read_rerun_of
@@ -30,10 +29,11 @@ from llenergymeasure.pipeline.run_lock import AlreadyRunning, hold
 from llenergymeasure.pipeline.stages import Report, Setting
 from llenergymeasure.processes.inherited import models_lock, snakemake_pid
 from llenergymeasure.processes.lifeline import end_with
-from llenergymeasure.records.plan import Plan, read_plan
 from llenergymeasure.records.storage.journal import Journal
 from llenergymeasure.records.storage.outputs import read_outputs
-from llenergymeasure.records.storage.parsing import read_object
+from llenergymeasure.records.storage.parsing import read_record
+from llenergymeasure.records.study.checks import PromptCheck
+from llenergymeasure.records.study.plan import Plan, read_plan
 
 HANDOVER_S = 20.0
 
@@ -86,7 +86,7 @@ def setting_from_job(snakemake: Any, piece: Plan, placement: Placement) -> Setti
         plan=piece,
         snapshots={role: Path(path) for role, path in snakemake.input.items() if role in ROLES},
         quantized=next((Path(path) for role, path in snakemake.input.items() if role == "quantized"), None),
-        prompts=CheckedPrompts(read_object(Path(snakemake.input.prompts))),
+        prompts=read_record(PromptCheck, Path(snakemake.input.prompts)),
         compile_cache=Path(compile_cache),
         min_window_s=piece.protocol.min_window_s,
         energy_resolution=piece.protocol.energy_resolution,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,9 +11,10 @@ from llenergymeasure.config.problems.text import printable
 from llenergymeasure.pipeline.plan.plan_index import PlanIndex
 from llenergymeasure.records.calibration import SessionCalibration
 from llenergymeasure.records.measurement import MeasurementRecord
-from llenergymeasure.records.plan import Plan
+from llenergymeasure.records.storage.journal import journalled_ids
 from llenergymeasure.records.storage.layout import Layout
 from llenergymeasure.records.storage.parsing import read_record
+from llenergymeasure.records.study.plan import Plan
 
 # The calibrated durations of this many sessions are read; the other sessions are assumed to be like them.
 SAMPLED_SESSIONS = 20
@@ -135,7 +135,4 @@ def remaining(left_s: float | None, done: int, total: int) -> str:
 
 def _journalled(folder: Path) -> Iterator[str]:
     for path in folder.glob("*.jsonl"):
-        with path.open(encoding="utf-8") as lines:
-            for line in lines:
-                if line.endswith("\n"):
-                    yield json.loads(line)["record"]["experiment_id"]
+        yield from journalled_ids(path)

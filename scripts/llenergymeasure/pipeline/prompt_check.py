@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,8 +19,10 @@ from llenergymeasure.models.embedded.embedding import embedding_rows
 from llenergymeasure.models.snapshot import Snapshot, read_snapshot
 from llenergymeasure.pipeline.plan.inputs import require_content
 from llenergymeasure.pipeline.plan.prompt_sets import prompt_set, prompt_sets
-from llenergymeasure.records.plan import Plan, PlannedExperiment
 from llenergymeasure.records.schema import SCHEMA_VERSION
+from llenergymeasure.records.study.checks import CheckedSet, ProblemRecord, PromptCheck
+from llenergymeasure.records.study.plan import Plan, PlannedExperiment
+from llenergymeasure.records.validity import Failure
 
 WORKER = "llenergymeasure.measurement.prompts.worker"
 # To import the libraries and read a tokenizer; and to render and encode one prompt.
@@ -29,7 +30,7 @@ OPEN_S = 600.0
 PROMPT_S = 20.0
 
 
-def check_prompts(plan: Plan, folder: Path, *, log: Path, prompt_s: float = PROMPT_S) -> dict[str, Any]:
+def check_prompts(plan: Plan, folder: Path, *, log: Path, prompt_s: float = PROMPT_S) -> PromptCheck:
     """Render and encode every prompt that the plan has for the model of the snapshot in `folder`; a record of it.
 
     Raises:
@@ -45,13 +46,14 @@ def check_prompts(plan: Plan, folder: Path, *, log: Path, prompt_s: float = PROM
     snapshot = read_snapshot(folder)
     (first, *_) = entries.values()
     require_content(snapshot, first.inputs.get("model"))
-    sets, problems = {}, []
+    sets: dict[str, CheckedSet] = {}
+    problems: list[Problem] = []
     with _Reading(snapshot, first, log, prompt_s) as reading:
         for set_id, entry in entries.items():
-            checked = reading.check(prompt_set(entry)[1])
-            sets[set_id] = {**checked, "experiments": counts[set_id]}
-            if checked["failure"] is not None:
-                problems.append(_problem(PROMPTS_UNFIT, snapshot, checked["failure"]["reason"]))
+            checked = reading.check(prompt_set(entry)[1], counts[set_id])
+            sets[set_id] = checked
+            if checked.failure is not None:
+                problems.append(_problem(PROMPTS_UNFIT, snapshot, checked.failure.reason))
     if reading.warning is not None:
         problems.append(_problem(PADDING_REPLACED, snapshot, reading.warning))
     errors = [problem for problem in problems if problem.severity == "error"]
@@ -59,29 +61,19 @@ def check_prompts(plan: Plan, folder: Path, *, log: Path, prompt_s: float = PROM
         raise StudyError(errors)
     for problem in problems:
         print(f"{problem.severity}: {problem.render()}", file=sys.stderr)
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "model": snapshot.model,
-        "content_digest": snapshot.content_digest,
-        "embedding_rows": reading.rows,
-        "sets": sets,
-        "problems": [problem.to_dict() for problem in problems],
-    }
+    return PromptCheck(
+        schema_version=SCHEMA_VERSION,
+        model=snapshot.model,
+        content_digest=snapshot.content_digest,
+        embedding_rows=reading.rows,
+        sets=sets,
+        problems=tuple(ProblemRecord(**problem.to_dict()) for problem in problems),
+    )
 
 
-@dataclass(frozen=True)
-class CheckedPrompts:
-    """What the record says, for the stages that come after."""
-
-    record: Mapping[str, Any]
-
-    def of(self, entry: PlannedExperiment) -> Mapping[str, Any]:
-        """`digest` and `failure` of an experiment's prompts; both None where they could not be checked.
-
-        entry: the experiment in the plan
-        """
-        checked: Mapping[str, Any] = self.record["sets"][prompt_set(entry)[0]]
-        return checked
+def checked_prompts(record: PromptCheck, entry: PlannedExperiment) -> CheckedSet:
+    """The prompts of an experiment of the plan, as the record has them."""
+    return record.sets[prompt_set(entry)[0]]
 
 
 def _problem(check: Check, snapshot: Snapshot, message: str) -> Problem:
@@ -113,16 +105,16 @@ class _Reading:
         if self._worker is not None:
             self._worker.kill()
 
-    def check(self, content: Mapping[str, Any]) -> dict[str, Any]:
-        """`digest` of the set's prompts, or the `failure` that its experiments end with."""
+    def check(self, content: Mapping[str, Any], experiments: int) -> CheckedSet:
+        """The set's record. experiments: how many use it"""
         try:
             self._fetch(content)
             reply = self._ask(content)
         except PromptError as error:
-            return self._refused(str(error))
+            return self._refused(str(error), experiments)
         if "refused" in reply:
-            return self._refused(reply["refused"])
-        return {"digest": reply.get("digest"), "failure": None}
+            return self._refused(reply["refused"], experiments)
+        return CheckedSet(digest=reply.get("digest"), failure=None, experiments=experiments)
 
     def _fetch(self, content: Mapping[str, Any]) -> None:
         """Fetch the texts here: the process that reads them stays offline."""
@@ -163,6 +155,8 @@ class _Reading:
                 print(f"the tokenizer cannot be read, so no prompt is checked: {self._unreadable}", file=sys.stderr)
         return self._worker
 
-    def _refused(self, reason: str) -> dict[str, Any]:
-        failure = {"stage": "prompts", "class": "PromptError", "reason": reason, "log": str(self._log)}
-        return {"digest": None, "failure": failure}
+    def _refused(self, reason: str, experiments: int) -> CheckedSet:
+        failure = Failure.from_plain(
+            {"stage": "prompts", "class": "PromptError", "reason": reason, "log": str(self._log)}
+        )
+        return CheckedSet(digest=None, failure=failure, experiments=experiments)

@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from llenergymeasure.records.plan import Protocol
 from llenergymeasure.records.storage.atomic import write_json
+from llenergymeasure.records.storage.parsing import parse, read_record
+from llenergymeasure.records.study.plan import Protocol
+from llenergymeasure.records.study.run import Outcome, RunBegin
 
 RUN = "run.json"
 OUTCOMES = "outcomes.jsonl"
@@ -28,8 +30,7 @@ def begin_run(folder: Path) -> None:
     """A new run of Snakemake: its clock starts, and no failure is counted yet."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OUTCOMES).unlink(missing_ok=True)
-    # Wall-clock time: on a cluster the jobs' machines share no other.
-    write_json({"started_unix_s": time.time()}, folder / RUN)
+    write_json(RunBegin(started_unix_s=time.time()).to_plain(), folder / RUN)
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class RunLimits:
         """Raises StudyStopped when the run's time is over."""
         if self.timeout_s is None:
             return
-        started = json.loads((self.folder / RUN).read_text(encoding="utf-8"))["started_unix_s"]
+        started = read_record(RunBegin, self.folder / RUN).started_unix_s
         if time.time() - started >= self.timeout_s:
             raise StudyStopped(
                 f"measurement.study_timeout_s: {self.timeout_s:g} s are over; what was measured is kept, and the next "
@@ -59,7 +60,8 @@ class RunLimits:
         """Count an experiment or a setup that was tried. Raises StudyStopped after too many failures in a row."""
         if self.most_failures is None:
             return
-        line = json.dumps({"what": what, "failure": None if failure is None else dict(failure)}) + "\n"
+        outcome = Outcome.from_plain({"what": what, "failure": failure})
+        line = json.dumps(outcome.to_plain()) + "\n"
         path = self.folder / OUTCOMES
         # One write per line: jobs that run side by side do not cut each other's lines.
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -78,11 +80,13 @@ class RunLimits:
         # What follows the last line end is a line that another job is writing.
         whole, _, _ = path.read_bytes().rpartition(b"\n")
         last = whole.splitlines()[-self.most_failures :]
-        failures = [json.loads(line)["failure"] for line in last]
-        if len(failures) == self.most_failures and all(failures):
-            reason = f"{failures[-1]['stage']}: {failures[-1]['class']}: {failures[-1]['reason']}"
+        outcomes = [parse(Outcome, line, path) for line in last]
+        failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]
+        if len(failures) == self.most_failures:
+            latest = failures[-1]
+            reason = f"{latest.stage}: {latest.error_class}: {latest.reason}"
             raise StudyStopped(
                 f"measurement.max_consecutive_failures: {self.most_failures} in a row failed, the last in {reason} "
-                f"(log: {failures[-1]['log']}); repair the cause and call again. What is recorded as failed stays "
+                f"(log: {latest.log}); repair the cause and call again. What is recorded as failed stays "
                 "so until you delete its session's folder"
             )

@@ -15,16 +15,17 @@ from llenergymeasure.measurement.worker.manager import Damaged, LoadOrder, Manag
 from llenergymeasure.models.snapshot import SnapshotError, read_snapshot
 from llenergymeasure.pipeline.plan.inputs import require_content
 from llenergymeasure.pipeline.plan.plan import replicate_order
-from llenergymeasure.pipeline.prompt_check import CheckedPrompts
+from llenergymeasure.pipeline.prompt_check import checked_prompts
 from llenergymeasure.pipeline.run_limits import RunLimits, StudyStopped
 from llenergymeasure.records.calibration import CalibratedExperiment, SessionCalibration
 from llenergymeasure.records.finding import warning
 from llenergymeasure.records.measurement import MeasurementRecord
-from llenergymeasure.records.plan import Plan
 from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.setup import LoadRecord
 from llenergymeasure.records.storage.journal import Journal
 from llenergymeasure.records.storage.parsing import first_error
+from llenergymeasure.records.study.checks import PromptCheck
+from llenergymeasure.records.study.plan import Plan
 from llenergymeasure.records.validity import Failure
 
 # What an entry of the warm-up's journal has besides the calibration.
@@ -40,7 +41,7 @@ class Setting:
     plan: Plan
     snapshots: dict[str, Path]
     quantized: Path | None
-    prompts: CheckedPrompts
+    prompts: PromptCheck
     compile_cache: Path
     min_window_s: float
     energy_resolution: float
@@ -111,20 +112,20 @@ def run_warmup(
     """
     _require_contents(setting)
     session = setting.plan.session(session_id)
-    not_loaded = None if load_failure is None else load_failure.to_plain()
     with Manager(setting.order(session.setup_id), setting.log) as manager:
         for experiment_id in session.experiments:
             if experiment_id in journal:
                 continue
             entry = setting.plan.experiments[experiment_id]
-            prompts = setting.prompts.of(entry)
-            if (known := not_loaded or prompts["failure"]) is not None:
-                _stop_if_asked(setting, experiment_id, known)
-                calibrated = {"status": "failed", "failure": known}
-                journal.append({"record": {"experiment_id": experiment_id, **calibrated}, "outputs": []})
+            prompts = checked_prompts(setting.prompts, entry)
+            if (known := load_failure or prompts.failure) is not None:
+                failure = known.to_plain()
+                _stop_if_asked(setting, experiment_id, failure)
+                record = {"experiment_id": experiment_id, "status": "failed", "failure": failure}
+                journal.append({"record": record, "outputs": []})
                 continue
             _check(setting)
-            calibrated, outputs = _warm_up(setting, manager, entry.config, prompts["digest"])
+            calibrated, outputs = _warm_up(setting, manager, entry.config, prompts.digest)
             _count(setting, experiment_id, calibrated["failure"])
             calibrated["startup_s"] = manager.startup_s
             journal.append({"record": {"experiment_id": experiment_id, **calibrated}, "outputs": outputs})

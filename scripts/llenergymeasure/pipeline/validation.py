@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 from llenergymeasure.config import DatasetConfig, ExperimentConfig, StudyError
 from llenergymeasure.config.problems.problem import Problem
@@ -13,11 +12,12 @@ from llenergymeasure.config.problems.text import counted
 from llenergymeasure.engine.check import check_experiment
 from llenergymeasure.measurement.prompts.datasets import check_dataset, fetch_texts
 from llenergymeasure.measurement.prompts.errors import PromptError
-from llenergymeasure.records.plan import Plan
 from llenergymeasure.records.schema import SCHEMA_VERSION
+from llenergymeasure.records.study.checks import CountedProblem, ValidationRecord
+from llenergymeasure.records.study.plan import Plan
 
 
-def validate_plan(plan: Plan) -> dict[str, Any]:
+def validate_plan(plan: Plan) -> ValidationRecord:
     """The problems of the plan, for validation.json.
 
     Raises:
@@ -46,11 +46,11 @@ def validate_plan(plan: Plan) -> dict[str, Any]:
         f"{counted(len(plan.duplicates), 'duplicate')} merged, {len(plan.skipped)} skipped",
         file=sys.stderr,
     )
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "plan_digest": plan.digest,
-        "problems": [{**problem.to_dict(), "experiments": count} for problem, count in problems.items()],
-    }
+    return ValidationRecord(
+        schema_version=SCHEMA_VERSION,
+        plan_digest=plan.digest,
+        problems=tuple(CountedProblem(**problem.to_dict(), experiments=count) for problem, count in problems.items()),
+    )
 
 
 def _dataset_problems(dataset: DatasetConfig, n: int, seed: int) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llenergymeasure.records.plan import Plan
+from llenergymeasure.records.study.plan import Plan
 
 Part = tuple[str, str]
 

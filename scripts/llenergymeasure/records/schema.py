@@ -31,7 +31,7 @@ def other_schema(path: Path, record: Any, advice: str | None = None) -> str | No
         return None
     written = record["schema_version"]
     study = _study_folder(path)
-    commit = _commit(study)
+    commit = last_commit(study)
     older = isinstance(written, int) and written < SCHEMA_VERSION
     writer = f"llenergymeasure {FIRST_RELEASE}" if older else "another llenergymeasure"
     at = f" at commit {commit[:12]}" if commit else ""
@@ -60,8 +60,8 @@ def _study_folder(path: Path) -> Path:
     return next((folder for folder in path.parents if any((folder / mark).exists() for mark in marks)), path.parent)
 
 
-def _commit(study: Path) -> str | None:
-    """The pipeline's commit in the last call that the study's folder records."""
+def last_commit(study: Path) -> str | None:
+    """The pipeline's commit in the last call that the study's folder records, whatever its schema; None if unknown."""
     try:
         last = (study / "provenance" / "calls.jsonl").read_text(encoding="utf-8").splitlines()[-1]
         commit = json.loads(last)["git_commit"]

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from llenergymeasure.config.settings.base import Config
 from llenergymeasure.records.meters import METERS, opened_only_when_named, read_at_intervals
-from llenergymeasure.records.plan import Design
+from llenergymeasure.records.study.plan import Design
 
 if TYPE_CHECKING:
     Meter = str

@@ -20,7 +20,9 @@ from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.files import content_digest, hash_file
 from llenergymeasure.models.folder import taken_files
 from llenergymeasure.models.snapshot import Snapshot, read_snapshot
+from llenergymeasure.records.setup import LoadRecord
 from llenergymeasure.records.storage.atomic import write_json
+from llenergymeasure.records.storage.parsing import BrokenRecord, read_record
 
 DATASET = "dataset"
 # A file that was written this recently may be written again within the resolution of its time stamp.
@@ -121,10 +123,10 @@ def was_loaded(record: Path, planned: Mapping[str, str]) -> bool:
     if not planned:
         return True
     try:
-        weights = json.loads(record.read_text(encoding="utf-8"))["weights"]
-        return all(weights.get(role) == digest for role, digest in planned.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        weights = read_record(LoadRecord, record).weights
+    except BrokenRecord:
         return False
+    return all(weights.get(role) == digest for role, digest in planned.items())
 
 
 def _read(cache_file: Path) -> dict[str, list[Any]]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from llenergymeasure.config.settings.protocol import MeasurementConfig, Order
 from llenergymeasure.pipeline.plan.order import block_order
 from llenergymeasure.records.labels import labels
-from llenergymeasure.records.plan import Plan, PlannedExperiment, Protocol, Session, Stopping, digest_of_value
+from llenergymeasure.records.study.plan import Plan, PlannedExperiment, Protocol, Session, Stopping, digest_of_value
 
 if TYPE_CHECKING:
     from llenergymeasure.config import Study

@@ -17,9 +17,9 @@ from llenergymeasure.config.settings.quantization_key import quantized_key
 from llenergymeasure.config.settings.sources import ROLES, SourceIntent, sources_of
 from llenergymeasure.pipeline.plan.prompt_sets import prompts_digests
 from llenergymeasure.records.labels import as_text, setup_parts
-from llenergymeasure.records.plan import Plan, PlanError, read_plan, write_plan
 from llenergymeasure.records.schema import SCHEMA_VERSION, other_schema
 from llenergymeasure.records.storage.atomic import write_json
+from llenergymeasure.records.study.plan import Plan, PlanError, read_plan, write_plan
 
 INDEX = "index.json"
 PLAIN = (

@@ -12,7 +12,7 @@ from typing import Any
 from llenergymeasure.config.settings.sources import sources_of
 from llenergymeasure.pipeline.plan.inputs import DATASET
 from llenergymeasure.pipeline.plan.plan import ID_DIGITS
-from llenergymeasure.records.plan import Plan, PlannedExperiment, digest_of_value
+from llenergymeasure.records.study.plan import Plan, PlannedExperiment, digest_of_value
 
 # Settings of an experiment that decide what its prompts are.
 _SETTINGS = ("dataset", "n_prompts", "max_input_tokens", "random_seed")

@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from llenergymeasure.config.settings.model_ref import normalised_distribution
+from llenergymeasure.records.study.provenance import InstalledLock
 
 # The locks that hold all that measuring needs.
 LOCKS = ("cuda13", "cuda12", "cpu")
@@ -28,8 +28,9 @@ class Locked:
     sha256: str
     different: Mapping[str, tuple[str, str]]
 
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": self.path.name, "sha256": self.sha256, "different": dict(self.different)}
+    @property
+    def record(self) -> InstalledLock:
+        return InstalledLock(name=self.path.name, sha256=self.sha256, different=dict(self.different))
 
 
 def nearest_lock(packages: Mapping[str, str], folder: Path) -> Locked | None:

@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -29,8 +28,10 @@ from llenergymeasure.pipeline.plan.plan_index import PlanIndex
 from llenergymeasure.pipeline.provenance.environment import describe_commit, installed_packages
 from llenergymeasure.pipeline.provenance.installed_lock import nearest_lock
 from llenergymeasure.processes.inherited import environments_folder
+from llenergymeasure.records.record import Record
 from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.storage.atomic import write_bytes
+from llenergymeasure.records.study.provenance import Call, InstalledEnvironment
 
 FOLDER = "provenance"
 RESOLVED = "resolved.yaml"
@@ -51,15 +52,15 @@ def keep_provenance(
     keep(folder / RESOLVED, resolved_text(study.config).encode("utf-8"))
     hub = {(source.name, source.revision) for source in index.sources() if source.ref.kind == "hub"}
     write_lock(read_lock(lock).only(hub), folder / LOCK)
-    call = {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "plan_digest": index.digest,
+    call = Call(
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        plan_digest=index.digest,
         **describe_commit(root),
-        "snakemake": metadata.version("snakemake"),
-        "python": platform.python_version(),
-    }
+        snakemake=metadata.version("snakemake"),
+        python=platform.python_version(),
+    )
     with (folder / CALLS).open("a", encoding="utf-8") as calls:
-        calls.write(json.dumps(call) + "\n")
+        calls.write(json.dumps(call.to_plain()) + "\n")
 
 
 def keep_environment(results: Path, fingerprint: str) -> None:
@@ -72,17 +73,17 @@ def keep_environment(results: Path, fingerprint: str) -> None:
     packages = installed_packages()
     place = environments_folder()
     locked = None if place is None else nearest_lock(packages, place / "locks")
-    record = {
-        "schema_version": SCHEMA_VERSION,
-        "fingerprint": fingerprint,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "lock": None if locked is None else locked.to_dict(),
-        "packages": packages,
-    }
+    environment = InstalledEnvironment(
+        schema_version=SCHEMA_VERSION,
+        fingerprint=fingerprint,
+        python=platform.python_version(),
+        machine=platform.machine(),
+        lock=None if locked is None else locked.record,
+        packages=packages,
+    )
     if locked is not None:
         keep(folder / f"{locked.path.stem}-{locked.sha256[:12]}.txt", locked.path.read_bytes())
-    keep_record(path, record)
+    keep_record(path, environment)
 
 
 def written_in(results: Path) -> list[Path]:
@@ -109,8 +110,8 @@ def keep(path: Path, content: bytes) -> None:
     write_bytes(content, path)
 
 
-def keep_record(path: Path, record: Mapping[str, Any]) -> None:
-    keep(path, (json.dumps(record, indent=1) + "\n").encode("utf-8"))
+def keep_record(path: Path, record: Record) -> None:
+    keep(path, (json.dumps(record.to_plain(), indent=1) + "\n").encode("utf-8"))
 
 
 def _keep_written(folder: Path, contents: Sequence[bytes]) -> None:

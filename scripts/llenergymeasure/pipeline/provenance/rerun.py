@@ -28,8 +28,8 @@ from llenergymeasure.pipeline.provenance.rerun_source import (
     points_in,
     study_config,
 )
-from llenergymeasure.records.plan import Plan
 from llenergymeasure.records.storage.layout import Layout
+from llenergymeasure.records.study.plan import Plan
 
 NAME = "study"
 _SUFFIX = "-rerun"
@@ -146,6 +146,6 @@ def _check_target(asked: Asked, before: Plan) -> None:
         repeated = read_rerun_of(results)
     except RecordError as error:
         raise RerunError(str(error)) from error
-    if repeated is None or repeated.get("plan_digest") != before.digest:
-        held = "another study" if repeated is None else f"a rerun of {repeated.get('study')} with another plan"
+    if repeated is None or repeated.plan_digest != before.digest:
+        held = "another study" if repeated is None else f"a rerun of {repeated.study} with another plan"
         raise RerunError(f"{results} holds {held}; give the new results another name: {NAME}=…")

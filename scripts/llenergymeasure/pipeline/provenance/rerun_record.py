@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from llenergymeasure.config.problems.text import printable
 from llenergymeasure.pipeline.provenance.environment import PACKAGES
-from llenergymeasure.pipeline.provenance.provenance import CALLS, ENVIRONMENTS, FOLDER, RERUN_OF, keep_record
+from llenergymeasure.pipeline.provenance.provenance import ENVIRONMENTS, FOLDER, RERUN_OF, keep_record
 from llenergymeasure.records.measurement import MeasurementRecord
-from llenergymeasure.records.plan import Plan
-from llenergymeasure.records.schema import SCHEMA_VERSION, other_schema
+from llenergymeasure.records.schema import SCHEMA_VERSION, last_commit
 from llenergymeasure.records.storage.layout import Layout
-from llenergymeasure.records.storage.parsing import BrokenRecord, parse
+from llenergymeasure.records.storage.parsing import BrokenRecord, OtherSchema, parse, read_record
+from llenergymeasure.records.study.plan import Plan
+from llenergymeasure.records.study.provenance import InstalledEnvironment, RerunOf
 
 # This many packages are named; the environments' files hold all.
 NAMED = 4
@@ -24,20 +25,17 @@ class RecordError(Exception):
     """The record cannot be read; one line."""
 
 
-def describe(folder: Path, plan: Plan) -> dict[str, Any]:
-    """The record of a rerun of `plan`, whose results are in `folder`. It holds no path of this machine.
-
-    environments: fingerprint → package → version; machines: names of the devices that were measured
-    """
+def describe(folder: Path, plan: Plan) -> RerunOf:
+    """The record of a rerun of `plan`, whose results are in `folder`. RecordError where those cannot be read."""
     machines = dict.fromkeys(name for session in plan.sessions for name in _machines(folder, session.session_id))
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "study": plan.study,
-        "plan_digest": plan.digest,
-        "git_commit": _last_commit(folder / FOLDER / CALLS),
-        "environments": _environments(folder / FOLDER / ENVIRONMENTS),
-        "machines": list(machines),
-    }
+    return RerunOf(
+        schema_version=SCHEMA_VERSION,
+        study=plan.study,
+        plan_digest=plan.digest,
+        git_commit=last_commit(folder),
+        environments=_environments(folder / FOLDER / ENVIRONMENTS),
+        machines=tuple(machines),
+    )
 
 
 def keep_rerun_of(results: Path, folder: Path, plan: Plan) -> None:
@@ -49,41 +47,39 @@ def keep_rerun_of(results: Path, folder: Path, plan: Plan) -> None:
     keep_record(path, describe(folder, plan))
 
 
-def read_rerun_of(results: Path) -> dict[str, Any] | None:
+def read_rerun_of(results: Path) -> RerunOf | None:
     """None where the results are not those of a rerun. RecordError where the record cannot be read."""
     path = results / FOLDER / RERUN_OF
     if not path.exists():
         return None
-    record = _read(path)
-    if (refusal := other_schema(path, record)) is not None:
-        raise RecordError(refusal)
-    if not isinstance(record, dict) or "schema_version" not in record:
-        raise RecordError(f"{path} is not a record of a rerun that this version can read; move the folder away")
-    return record
+    try:
+        return read_record(RerunOf, path)
+    except OtherSchema as error:
+        raise RecordError(str(error)) from error
+    except BrokenRecord as error:
+        raise RecordError(f"{error}; it is not a record of a rerun; move the folder away") from error
 
 
 def changes(
-    repeated: Mapping[str, Any], environment: Mapping[str, Any], packages: Mapping[str, str], boards: Sequence[str]
+    repeated: RerunOf, environment: Mapping[str, Any], packages: Mapping[str, str], boards: Sequence[str]
 ) -> str:
     """One line on what differs from then. Empty where no difference is known.
 
     boards: names of the accelerators this machine has
     """
     differences = []
-    if repeated["environments"] and environment["fingerprint"] not in repeated["environments"]:
-        before = next(iter(repeated["environments"].values()))
+    if repeated.environments and environment["fingerprint"] not in repeated.environments:
+        before = next(iter(repeated.environments.values()))
         differences.append(f"with other packages ({_differences(before, packages) or 'other versions of Python'})")
-    if repeated["machines"] and not set(repeated["machines"]) <= {*boards, environment["cpu"]}:
+    if repeated.machines and not set(repeated.machines) <= {*boards, environment["cpu"]}:
         here = ", ".join(dict.fromkeys(boards)) or environment["cpu"]
-        differences.append(f"on another machine ({here} instead of {', '.join(repeated['machines'])})")
+        differences.append(f"on another machine ({here} instead of {', '.join(repeated.machines)})")
     commit = environment["git_commit"]
-    if repeated["git_commit"] and commit and commit != repeated["git_commit"]:
-        differences.append(
-            f"with another commit of the pipeline ({commit[:12]} instead of {repeated['git_commit'][:12]})"
-        )
+    if repeated.git_commit and commit and commit != repeated.git_commit:
+        differences.append(f"with another commit of the pipeline ({commit[:12]} instead of {repeated.git_commit[:12]})")
     if not differences:
         return ""
-    return printable(f"unlike {repeated['study']}, this rerun measures {', '.join(differences)}")
+    return printable(f"unlike {repeated.study}, this rerun measures {', '.join(differences)}")
 
 
 def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
@@ -96,13 +92,9 @@ def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
 
 
 def _environments(folder: Path) -> dict[str, dict[str, str]]:
-    environments = {}
-    for path in sorted(folder.glob("*.json")):
-        record = _read(path)
-        packages = record.get("packages") if isinstance(record, dict) else None
-        if isinstance(packages, dict):
-            environments[path.stem] = {str(name): str(version) for name, version in packages.items()}
-    return environments
+    files = sorted(folder.glob("*.json"))
+    with _record_errors():
+        return {path.stem: read_record(InstalledEnvironment, path).packages for path in files}
 
 
 def _machines(folder: Path, session_id: str) -> tuple[str, ...]:
@@ -112,27 +104,15 @@ def _machines(folder: Path, session_id: str) -> tuple[str, ...]:
         return ()
     with path.open("rb") as lines:
         first = next(lines, b"")
-    try:
+    with _record_errors():
         record = parse(MeasurementRecord, first, path)
-    except BrokenRecord as error:
-        raise RecordError(str(error)) from error
     cpu = record.environment.cpu
     return (cpu,) if record.devices is None else record.devices.names(cpu)
 
 
-def _last_commit(path: Path) -> str | None:
-    if not path.exists():
-        return None
+@contextmanager
+def _record_errors() -> Iterator[None]:
     try:
-        call = json.loads(path.read_text(encoding="utf-8").splitlines()[-1])
-        commit = call["git_commit"]
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
-        return None
-    return commit if isinstance(commit, str) else None
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise RecordError(f"{path} cannot be read ({type(error).__name__}: {error})") from error
+        yield
+    except BrokenRecord as error:
+        raise RecordError(str(error)) from error

@@ -25,9 +25,9 @@ from llenergymeasure.config.study.pins import Pins
 from llenergymeasure.config.study.study_file import read_study_file
 from llenergymeasure.pipeline.plan.plan import ID_DIGITS
 from llenergymeasure.pipeline.provenance.provenance import FOLDER, RESOLVED
-from llenergymeasure.records.plan import Plan, PlanError, read_plan
 from llenergymeasure.records.storage.layout import Layout
 from llenergymeasure.records.storage.parsing import first_error
+from llenergymeasure.records.study.plan import Plan, PlanError, read_plan
 
 FROM = "from"
 USAGE = "snakemake rerun --cores N --config from=results/<study>"

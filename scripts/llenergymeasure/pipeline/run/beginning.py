@@ -15,7 +15,7 @@ from llenergymeasure.pipeline.provenance.rerun_record import keep_rerun_of
 from llenergymeasure.pipeline.run.study_run import StudyRun
 from llenergymeasure.pipeline.run_limits import begin_run
 from llenergymeasure.pipeline.run_lock import hold
-from llenergymeasure.records.plan import write_plan
+from llenergymeasure.records.study.plan import write_plan
 
 
 def check_devices(run: StudyRun) -> None:

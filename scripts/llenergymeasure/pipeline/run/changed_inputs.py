@@ -11,8 +11,8 @@ from llenergymeasure.config.problems.text import first_few
 from llenergymeasure.config.settings.sources import sources_of
 from llenergymeasure.pipeline.plan.inputs import DATASET
 from llenergymeasure.pipeline.plan.plan import InputsOf
-from llenergymeasure.records.plan import Plan
 from llenergymeasure.records.storage.layout import Layout
+from llenergymeasure.records.study.plan import Plan
 
 _SHOWN_SESSIONS = 3
 

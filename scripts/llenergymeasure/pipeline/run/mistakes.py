@@ -11,7 +11,7 @@ from llenergymeasure.pipeline.placement import NoDevice
 from llenergymeasure.pipeline.provenance.rerun_record import RecordError
 from llenergymeasure.pipeline.provenance.rerun_source import RerunError
 from llenergymeasure.pipeline.run_lock import AlreadyRunning
-from llenergymeasure.records.plan import PlanError
+from llenergymeasure.records.study.plan import PlanError
 
 MISTAKES = (StudyError, PlanError, RerunError, RecordError, NoDevice, AlreadyRunning)
 

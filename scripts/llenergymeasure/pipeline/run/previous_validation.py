@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from llenergymeasure.config.problems.problem import Problem
+from llenergymeasure.records.storage.parsing import BrokenRecord, read_record
+from llenergymeasure.records.study.checks import CountedProblem, ValidationRecord
 
 
 def previous_problems(path: Path, plan_digest: str, experiments: int) -> list[Problem]:
@@ -16,15 +17,15 @@ def previous_problems(path: Path, plan_digest: str, experiments: int) -> list[Pr
     if not path.exists():
         return []
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record["plan_digest"] != plan_digest:
-            return []
-        return [_counted(dict(item), experiments) for item in record["problems"]]
-    except (OSError, ValueError, KeyError, TypeError):
+        validation = read_record(ValidationRecord, path)
+    except BrokenRecord:
         # Nothing depends on it: the job writes it again where it is needed.
         return []
+    if validation.plan_digest != plan_digest:
+        return []
+    return [_with_count(problem, experiments) for problem in validation.problems]
 
 
-def _counted(item: dict[str, object], experiments: int) -> Problem:
-    count = item.pop("experiments")
-    return Problem(**{**item, "message": f"{item['message']} ({count} of {experiments} experiments)"})  # type: ignore[arg-type]
+def _with_count(problem: CountedProblem, experiments: int) -> Problem:
+    message = f"{problem.message} ({problem.experiments} of {experiments} experiments)"
+    return Problem(problem.severity, problem.path, message, problem.hint, problem.rule, problem.file, problem.line)

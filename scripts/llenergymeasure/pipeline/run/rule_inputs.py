@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from llenergymeasure.pipeline.plan.inputs import was_loaded
 from llenergymeasure.pipeline.plan.plan_index import PlanIndex
 from llenergymeasure.pipeline.run.paths import StudyPaths
+from llenergymeasure.records.storage.parsing import read_record
+from llenergymeasure.records.study.interim import InterimAnalysis
 
 Wildcards = Mapping[str, str]
 """Snakemake's wildcards of a job, by name."""
@@ -83,6 +84,6 @@ class RuleInputs:
         replicates = self._index.replicates
         if self._index.stopping is None:
             return replicates
-        while not json.loads(Path(interim_record(replicates)).read_text(encoding="utf-8"))["done"]:
+        while not read_record(InterimAnalysis, Path(interim_record(replicates))).done:
             replicates += 1
         return replicates

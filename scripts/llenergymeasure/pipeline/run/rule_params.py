@@ -12,7 +12,7 @@ from llenergymeasure.config.settings.quantization_key import quantizing_intent
 from llenergymeasure.config.settings.sources import SourceIntent
 from llenergymeasure.models.recipe import model_recipe
 from llenergymeasure.pipeline.plan.plan_index import PlanIndex, read_piece
-from llenergymeasure.records.plan import Plan
+from llenergymeasure.records.study.plan import Plan
 
 
 class RuleParams:

@@ -29,8 +29,8 @@ from llenergymeasure.pipeline.run.rule_inputs import RuleInputs
 from llenergymeasure.pipeline.run.rule_params import RuleParams
 from llenergymeasure.pipeline.run.shares import Shares
 from llenergymeasure.processes.inherited import tell_jobs
-from llenergymeasure.records.plan import Plan, PlanError, read_plan
 from llenergymeasure.records.schema import refuse_other_schema
+from llenergymeasure.records.study.plan import Plan, PlanError, read_plan
 
 
 @dataclass(frozen=True)

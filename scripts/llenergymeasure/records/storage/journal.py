@@ -13,6 +13,14 @@ from pathlib import Path
 from typing import Any
 
 
+def journalled_ids(path: Path) -> Iterator[str]:
+    """The experiment of each entry, for another process than the one that writes: it leaves an unfinished line."""
+    with path.open("rb") as lines:
+        for line in lines:
+            if line.endswith(b"\n"):
+                yield json.loads(line)["record"]["experiment_id"]
+
+
 class Journal:
     """Append-only entries {record, requests, power}; reopening the journal drops a line that a crash cut off."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -29,17 +29,6 @@ def read_record(kind: type[AnyRecord], path: Path) -> AnyRecord:
     except OSError as error:
         raise BrokenRecord(f"{path} cannot be read ({error})") from error
     return parse(kind, text, path)
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object of no kind of ours. BrokenRecord where it cannot be read, or is another value."""
-    try:
-        record = from_json(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise BrokenRecord(f"{path} is not whole ({error})") from error
-    if not isinstance(record, dict):
-        raise BrokenRecord(f"{path} is not a record")
-    return record
 
 
 def parse(kind: type[AnyRecord], text: bytes, path: Path, line: int | None = None) -> AnyRecord:

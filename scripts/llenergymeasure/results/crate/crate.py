@@ -17,12 +17,13 @@ from rocrate.rocrate import ROCrate
 
 from llenergymeasure.config.settings.sources import SourceIntent, sources_of
 from llenergymeasure.records.metrics import METRICS, SUMMARY_METRICS
-from llenergymeasure.records.plan import Plan
 from llenergymeasure.records.storage.atomic import write_text
 from llenergymeasure.records.storage.layout import CRATE, Layout
+from llenergymeasure.records.study.plan import Plan
+from llenergymeasure.records.study.provenance import Call, InstalledEnvironment, RerunOf
 from llenergymeasure.results.crate.file_catalogue import described_files
 from llenergymeasure.results.reading.errors import ResultsError
-from llenergymeasure.results.reading.read import read_json, read_plan
+from llenergymeasure.results.reading.read import read_file, read_lines, read_plan
 
 PROFILE = "https://w3id.org/ro/wfrun/process/0.6"
 NO_LICENSE = "No licence is stated. Whoever publishes these results names one."
@@ -66,7 +67,7 @@ def describe_crate(folder: Path) -> dict[str, Any]:
         "CreateAction",
         name=f"Measuring the study {plan.study}",
         description=f"provenance/calls.jsonl lists the calls of snakemake, {len(calls)} in all",
-        startTime=calls[0]["started"],
+        startTime=calls[0].started,
         endTime=datetime.now(UTC).isoformat(timespec="seconds"),
         actionStatus="http://schema.org/CompletedActionStatus",
         instrument=_pipelines(crate, folder, calls),
@@ -75,14 +76,14 @@ def describe_crate(folder: Path) -> dict[str, Any]:
     )
     root["mentions"] = [action]
     if layout.rerun_of.exists():
-        repeated = read_json(layout.rerun_of)
+        repeated = read_file(RerunOf, layout.rerun_of)
         root["isBasedOn"] = [
             _add(
                 crate,
                 "#rerun-of",
                 "CreativeWork",
-                name=f"The study {repeated['study']}, which this one measures again",
-                identifier=repeated["plan_digest"],
+                name=f"The study {repeated.study}, which this one measures again",
+                identifier=repeated.plan_digest,
             )
         ]
     metadata: dict[str, Any] = crate.metadata.generate()
@@ -107,7 +108,7 @@ def _files(crate: ROCrate, folder: Path, described: Mapping[str, str]) -> dict[s
     return entities
 
 
-def _pipelines(crate: ROCrate, folder: Path, calls: Sequence[Mapping[str, Any]]) -> list[Any]:
+def _pipelines(crate: ROCrate, folder: Path, calls: Sequence[Call]) -> list[Any]:
     """The pipeline, once per commit that it ran from."""
     language = crate.add(
         ComputerLanguage(
@@ -119,7 +120,7 @@ def _pipelines(crate: ROCrate, folder: Path, calls: Sequence[Mapping[str, Any]])
     packages = _packages(crate, Layout(folder).environments)
     commits: dict[str | None, bool] = {}
     for call in calls:
-        commits[call["git_commit"]] = commits.get(call["git_commit"], False) or bool(call["git_dirty"])
+        commits[call.git_commit] = commits.get(call.git_commit, False) or bool(call.git_dirty)
     return [
         _add(
             crate,
@@ -140,9 +141,9 @@ def _packages(crate: ROCrate, folder: Path) -> list[Any]:
     """Python and every distribution, over all environments that measured."""
     versions: dict[tuple[str, str], None] = {}
     for path in sorted(folder.glob("*.json")):
-        record = read_json(path)
-        versions[("Python", record["python"])] = None
-        versions.update(dict.fromkeys(record["packages"].items()))
+        environment = read_file(InstalledEnvironment, path)
+        versions[("Python", environment.python)] = None
+        versions.update(dict.fromkeys(environment.packages.items()))
     return [
         _add(
             crate,
@@ -196,11 +197,8 @@ def _add(crate: ROCrate, at: str, kind: str | list[str], /, **properties: Any) -
     return crate.add(ContextEntity(crate, at, properties={"@type": kind, **properties}))
 
 
-def _calls(path: Path) -> list[dict[str, Any]]:
-    try:
-        calls = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"{path} is not whole ({error}); delete it and run again") from error
+def _calls(path: Path) -> list[Call]:
+    calls = [call for _, call in read_lines(Call, path, f"delete {path} and run again")]
     if not calls:
         raise ResultsError(f"{path} is empty; delete it and run again")
     return calls

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Self
 
-from llenergymeasure.records.interim import InterimAnalysis
-from llenergymeasure.records.plan import Plan
+from llenergymeasure.records.study.interim import InterimAnalysis
+from llenergymeasure.records.study.plan import Plan
 from llenergymeasure.results.statistics.estimates import CONFIDENCE
 
 

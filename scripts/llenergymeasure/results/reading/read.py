@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import pandas as pd
 
-from llenergymeasure.records import plan as plan_file
-from llenergymeasure.records.interim import InterimAnalysis
 from llenergymeasure.records.measurement import MeasurementRecord
-from llenergymeasure.records.plan import Plan, PlanError
 from llenergymeasure.records.setup import LoadRecord
 from llenergymeasure.records.storage.parsing import (
     AnyRecord,
     BrokenRecord,
     OtherSchema,
     parse,
-    read_object,
     read_record,
 )
+from llenergymeasure.records.study import plan as plan_file
+from llenergymeasure.records.study.interim import InterimAnalysis
+from llenergymeasure.records.study.plan import Plan, PlanError
 from llenergymeasure.results.reading.compact import CompactRecord, Keeper
 from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
@@ -125,7 +124,7 @@ class Lines:
         missing = {name: set(replicates) for name in sessions}
         inputs = SameInputs()
         for path in self._paths:
-            for number, record in _lines(path):
+            for number, record in read_lines(MeasurementRecord, path, f"delete {path.parent} and run again"):
                 name, replicate = record.experiment_id, record.replicate
                 if sessions.get(name) != record.session_id or replicate not in replicates:
                     self.left_out += 1
@@ -185,23 +184,18 @@ def read_file(kind: type[AnyRecord], path: Path) -> AnyRecord:
         raise _unusable(error, "delete it and run again") from error
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object of no kind of ours. ResultsError where it cannot be used."""
-    try:
-        return read_object(path)
-    except BrokenRecord as error:
-        raise _unusable(error, "delete it and run again") from error
+def read_lines(kind: type[AnyRecord], path: Path, advice: str) -> Iterator[tuple[int, AnyRecord]]:
+    """The records of a file with one per line, each with the number of its line.
 
-
-def _lines(path: Path) -> Iterator[tuple[int, MeasurementRecord]]:
-    advice = f"delete {path.parent} and run again"
+    ResultsError where the file cannot be used; advice: what to do then
+    """
     try:
         text = path.read_bytes()
     except OSError as error:
         raise ResultsError(f"{path} cannot be read ({error}); {advice}") from error
     for number, line in enumerate(text.splitlines(), start=1):
         try:
-            record = parse(MeasurementRecord, line, path, number)
+            record = parse(kind, line, path, number)
         except BrokenRecord as error:
             raise _unusable(error, advice) from error
         yield number, record

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llenergymeasure.records.calibration import SessionCalibration
-from llenergymeasure.records.interim import Ended, InterimAnalysis, InterimEstimate
 from llenergymeasure.records.measurement import MeasurementRecord
-from llenergymeasure.records.plan import Plan
 from llenergymeasure.records.schema import SCHEMA_VERSION
+from llenergymeasure.records.study.interim import Ended, InterimAnalysis, InterimEstimate
+from llenergymeasure.records.study.plan import Plan
 from llenergymeasure.results.statistics.estimates import estimate
 from llenergymeasure.results.statistics.sequential import nominal_level
 

@@ -11,7 +11,7 @@ import pandas as pd
 from llenergymeasure.records.labels import value_label
 from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.metrics import ENERGY_METRICS, METRICS
-from llenergymeasure.records.plan import Plan
+from llenergymeasure.records.study.plan import Plan
 from llenergymeasure.results.statistics.instrument import instrument
 from llenergymeasure.results.tables.output_match import OUTPUT_MATCH_KINDS, run_columns
 

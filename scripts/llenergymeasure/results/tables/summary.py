@@ -21,8 +21,8 @@ from llenergymeasure.records.metrics import (
     SUMMARY_METRICS,
     TAIL_COLUMNS,
 )
-from llenergymeasure.records.plan import PlannedExperiment
 from llenergymeasure.records.setup import LoadRecord
+from llenergymeasure.records.study.plan import PlannedExperiment
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.statistics.columns import Estimates, Groups, expanded_of_means
 from llenergymeasure.results.statistics.ratios import RATIO_COLUMNS, ratio_columns
