@@ -122,8 +122,8 @@ def test_padding_outside_the_embedding_is_a_warning(bench: Bench) -> None:
 def test_a_tokenizer_that_cannot_be_read_is_left_to_the_load(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
     (bench.folder / "tokenizer.json").write_text("{", encoding="utf-8")
     plan = bench.plan()
-    (found,) = bench.check(plan)["sets"].values()
-    assert (found["digest"], found["failure"]) == (None, None)
+    (prompt_set,) = bench.check(plan)["sets"].values()
+    assert (prompt_set["digest"], prompt_set["failure"]) == (None, None)
     assert "the tokenizer cannot be read, so no prompt is checked: " in capfd.readouterr().err
 
 
