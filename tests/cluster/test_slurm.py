@@ -55,13 +55,13 @@ def test_a_study_runs_through_the_profile_and_survives_a_killed_worker_and_a_can
     with (tmp_path / "out.log").open("wb") as log:
         running = subprocess.Popen(_command(tmp_path), cwd=tmp_path, stdout=log, stderr=subprocess.STDOUT)
         try:
-            seen = _disturb(cluster, pipeline, running)
+            jobs = _disturb(cluster, pipeline, running)
             assert running.wait(timeout=PATIENCE_S) == 0, (tmp_path / "out.log").read_text() + cluster.log()
         finally:
             running.kill()
 
-    asked = {name: job for name, job in seen.items() if name.startswith(("rule_load", "rule_warmup", "rule_measure"))}
-    assert len(asked) == 9, sorted(seen)
+    asked = {name: job for name, job in jobs.items() if name.startswith(("rule_load", "rule_warmup", "rule_measure"))}
+    assert len(asked) == 9, sorted(jobs)
     assert all("gpu:1" in job["gres"] for job in asked.values())
     assert {job["shared"] for job in asked.values()} == {"NO"}, "each has its node to itself"
     # Every experiment has one line; the killed worker's is a failure that says so, and nothing else is lost.
@@ -69,7 +69,7 @@ def test_a_study_runs_through_the_profile_and_survives_a_killed_worker_and_a_can
     assert len(records) == len(pipeline.records()) == 12
     failed = [record for record in records.values() if record["status"] != "ok"]
     assert [record["failure"]["class"] for record in failed] == ["WorkerDied"]
-    cut, kept = seen["kept"]["session"], seen["kept"]["records"]
+    cut, kept = jobs["kept"]["session"], jobs["kept"]["records"]
     assert kept and all(records[name] == record for name, record in kept.items())
     assert {records[name]["worker_pid"] for name in kept}.isdisjoint(
         record["worker_pid"] for name, record in records.items() if record["session_id"] == cut and name not in kept
@@ -129,13 +129,13 @@ def _write_profile(folder: Path) -> None:
 
 def _disturb(cluster: slurm.Slurm, pipeline: Pipeline, running: subprocess.Popen[bytes]) -> dict[str, dict]:
     """Kill the first measuring worker, cancel the second measuring job when it has a record; what SLURM was asked."""
-    seen: dict[str, dict] = {}
+    jobs: dict[str, dict] = {}
     killed: str | None = None
     replicates = pipeline.results() / "sessions"
     end = time.monotonic() + PATIENCE_S
     while running.poll() is None and time.monotonic() < end:
         for job in cluster.jobs():
-            seen[job["comment"]] = job
+            jobs[job["comment"]] = job
         # Of replicates: a warm-up keeps one too, one folder higher.
         journals = {path.parents[2].name: path.parents[1] for path in replicates.glob("*/*/.journal/*.jsonl")}
         for session, folder in journals.items():
@@ -143,12 +143,12 @@ def _disturb(cluster: slurm.Slurm, pipeline: Pipeline, running: subprocess.Popen
             if killed is None and worker is not None:
                 os.kill(worker, signal.SIGKILL)
                 killed = session
-            elif "kept" not in seen and session != killed and (kept := _journaled(folder)):
+            elif "kept" not in jobs and session != killed and (kept := _journaled(folder)):
                 subprocess.run(["scancel", _measuring(cluster, session)], check=True)
-                seen["kept"] = {"session": session, "records": kept}
+                jobs["kept"] = {"session": session, "records": kept}
         time.sleep(0.2)
-    assert killed is not None and "kept" in seen, (pipeline.directory / "out.log").read_text() + cluster.log()
-    return seen
+    assert killed is not None and "kept" in jobs, (pipeline.directory / "out.log").read_text() + cluster.log()
+    return jobs
 
 
 def _worker_of(session: str) -> int | None:

@@ -44,10 +44,10 @@ def test_recordings_after_the_third_pass_are_counted_and_unknown_where_nothing_c
 def test_a_whole_pass_is_timed_after_the_one_that_makes_the_plans(monkeypatch: pytest.MonkeyPatch) -> None:
     took_s = iter([0.5, 4.2, 0.1, 0.8])
     monkeypatch.setattr(StaticGenerator, "pass_seconds", lambda *_: next(took_s))
-    found = decoding.prefill_only(REHEARSAL)
-    assert (found["forwards_of_prefill"], found["forwards_of_all"]) == (1, REHEARSAL.decode_tokens)
-    assert (found["prefill_s"], found["first_all_s"], found["all_s"]) == (0.1, 4.2, 0.8)
-    assert found["step_s"] == pytest.approx(0.7 / 7)
+    figures = decoding.prefill_only(REHEARSAL)
+    assert (figures["forwards_of_prefill"], figures["forwards_of_all"]) == (1, REHEARSAL.decode_tokens)
+    assert (figures["prefill_s"], figures["first_all_s"], figures["all_s"]) == (0.1, 4.2, 0.8)
+    assert figures["step_s"] == pytest.approx(0.7 / 7)
 
 
 @pytest.fixture
@@ -71,8 +71,8 @@ def test_the_collector_runs_after_the_first_static_pass_only(ran: list[int], mon
     collected, taken, take = list[int](), list[int](), StaticGenerator.take_raw
     monkeypatch.setattr(decoding, "gc", SimpleNamespace(collect=lambda: collected.append(len(ran))))
     monkeypatch.setattr(StaticGenerator, "take_raw", lambda self: (taken.append(len(ran)), take(self))[1])
-    found = decoding.graphs(AS_A_BOARD)
-    assert len(found["passes"]) == decoding.STATIC_PASSES
+    figures = decoding.graphs(AS_A_BOARD)
+    assert len(figures["passes"]) == decoding.STATIC_PASSES
     assert (collected, taken) == ([1], [decoding.STATIC_PASSES // 2 + 1, decoding.STATIC_PASSES])
 
 

@@ -36,24 +36,24 @@ def readings(lag_s: float, *, tick_s: float = TICK_S, decay_s: float = 0.0) -> l
     for step in range(int((END_S - 99.0) / fine_s) + 1):
         joules[step] = drawn
         drawn += watts(99.0 + step * fine_s, decay_s) * fine_s
-    found, time_s, jitter = [], 101.0, random.Random(0)
+    polls, time_s, jitter = [], 101.0, random.Random(0)
     while time_s < END_S:
         tick = int((time_s - 100.0) / tick_s) * tick_s + 100.0
         shown = joules[round((tick - lag_s - 99.0) / fine_s)]
-        found.append(Reading(time_s, 1e6 + shown, watts(time_s, decay_s)))
+        polls.append(Reading(time_s, 1e6 + shown, watts(time_s, decay_s)))
         time_s += POLL_S * jitter.uniform(0.5, 1.5)
-    return found
+    return polls
 
 
 @pytest.mark.parametrize("lag_s", [0.0, 0.02, 0.05, 0.1, 0.25])
 @pytest.mark.parametrize("tick_s", [0.02, 0.1])
 def test_the_lag_of_a_counter_is_found(lag_s: float, tick_s: float) -> None:
-    found = counter_lag.lags(readings(lag_s, tick_s=tick_s), BUSY_S)
-    assert [*found["lag_up_s"], *found["lag_down_s"]] == pytest.approx([lag_s] * 4, abs=0.004)
-    assert found["largest_lag_s"] == pytest.approx(lag_s, abs=0.004)
-    assert found["lag_of_power_s"] == pytest.approx([0.0] * 4, abs=0.004)
-    assert (found["idle_w"], found["busy_w"]) == pytest.approx((IDLE_W, BUSY_W), rel=0.01)
-    assert (found["idle_by_power_w"], found["busy_by_power_w"]) == (IDLE_W, BUSY_W)
+    lags = counter_lag.lags(readings(lag_s, tick_s=tick_s), BUSY_S)
+    assert [*lags["lag_up_s"], *lags["lag_down_s"]] == pytest.approx([lag_s] * 4, abs=0.004)
+    assert lags["largest_lag_s"] == pytest.approx(lag_s, abs=0.004)
+    assert lags["lag_of_power_s"] == pytest.approx([0.0] * 4, abs=0.004)
+    assert (lags["idle_w"], lags["busy_w"]) == pytest.approx((IDLE_W, BUSY_W), rel=0.01)
+    assert (lags["idle_by_power_w"], lags["busy_by_power_w"]) == (IDLE_W, BUSY_W)
 
 
 def test_a_load_that_does_not_show_is_not_a_lag_of_zero() -> None:
@@ -105,28 +105,28 @@ def test_the_standard_error_of_a_median_is_that_of_normal_values() -> None:
 
 
 def test_long_steps_are_counted_in_windows_and_outside() -> None:
-    found = sampler_cost.describe_steps([0.01] * 6 + [0.0131, 0.05], [0.01] * 7 + [0.0129])
-    assert (found["long_steps_inside"], found["long_steps_outside"]) == (0.25, 0.0)
-    found = sampler_cost.describe_steps([0.011] * 4, [0.01] * 8)
-    assert (found["step_inside_s"], found["step_outside_s"]) == (0.011, 0.01)
+    steps = sampler_cost.describe_steps([0.01] * 6 + [0.0131, 0.05], [0.01] * 7 + [0.0129])
+    assert (steps["long_steps_inside"], steps["long_steps_outside"]) == (0.25, 0.0)
+    steps = sampler_cost.describe_steps([0.011] * 4, [0.01] * 8)
+    assert (steps["step_inside_s"], steps["step_outside_s"]) == (0.011, 0.01)
 
 
 def test_a_ramp_of_the_board_is_in_both_lags_and_not_beyond_the_power() -> None:
-    ramp = [Reading(each.time_s + 0.1, each.counter_j, each.power_w) for each in readings(0.0)]
-    found = counter_lag.lags(ramp, BUSY_S)
-    assert found["largest_lag_s"] == pytest.approx(0.1, abs=0.005)
-    assert abs(found["largest_lag_beyond_power_s"]) < 0.006
+    ramp = [Reading(reading.time_s + 0.1, reading.counter_j, reading.power_w) for reading in readings(0.0)]
+    lags = counter_lag.lags(ramp, BUSY_S)
+    assert lags["largest_lag_s"] == pytest.approx(0.1, abs=0.005)
+    assert abs(lags["largest_lag_beyond_power_s"]) < 0.006
     late = counter_lag.lags(readings(0.1), BUSY_S)
     assert late["largest_lag_beyond_power_s"] == pytest.approx(0.1, abs=0.005)
 
 
 def test_the_intercept_is_the_time_by_which_windows_are_off() -> None:
     rows = windows_of(lambda time_s: 300.0 * time_s, 0.05)
-    found = window_lengths.fit_line(rows)
-    assert (found["watts"], found["intercept_s"], found["intercept_j"]) == pytest.approx((300.0, 0.05, 15.0), abs=1e-4)
-    assert found["drift_w_per_s"] == pytest.approx(0.0, abs=1e-4)
-    assert found["intercept_standard_error_s"] == pytest.approx(0.0, abs=1e-5)
-    assert found["watts_by_length"]["1.0"] == pytest.approx(315.0)
+    line = window_lengths.fit_line(rows)
+    assert (line["watts"], line["intercept_s"], line["intercept_j"]) == pytest.approx((300.0, 0.05, 15.0), abs=1e-4)
+    assert line["drift_w_per_s"] == pytest.approx(0.0, abs=1e-4)
+    assert line["intercept_standard_error_s"] == pytest.approx(0.0, abs=1e-5)
+    assert line["watts_by_length"]["1.0"] == pytest.approx(315.0)
     rows[2]["joules"] += 6.0
     assert window_lengths.fit_line(rows)["intercept_standard_error_s"] > 0.003
 

@@ -16,8 +16,8 @@ from llenergymeasure.measurement.window_findings import compiler_findings
 
 
 def calls(milliseconds: float) -> dict[str, Any]:
-    each = {"least_ms": 0.01, "median_ms": milliseconds, "most_ms": 30.0}
-    return {"calls": {"counter": each, "power": dict(each)}, "steps": {}}
+    latency = {"least_ms": 0.01, "median_ms": milliseconds, "most_ms": 30.0}
+    return {"calls": {"counter": latency, "power": dict(latency)}, "steps": {}}
 
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -49,11 +49,14 @@ def parts(**changes: Any) -> dict[str, Any]:
         for step in (question, *rest[:-1]):
             place = place[step]
         place[rest[-1]] = value
-    return {name: {"state": "done", "reason": None, "seconds": 1.0, "figures": each} for name, each in figures.items()}
+    return {
+        name: {"state": "done", "reason": None, "seconds": 1.0, "figures": part_figures}
+        for name, part_figures in figures.items()
+    }
 
 
-def verdict_of(name: str, found: dict[str, Any], *, rehearsal: bool = False) -> Verdict:
-    (verdict,) = [item for item in judge(found, rehearsal=rehearsal) if item.name == name]
+def verdict_of(name: str, board_parts: dict[str, Any], *, rehearsal: bool = False) -> Verdict:
+    (verdict,) = [item for item in judge(board_parts, rehearsal=rehearsal) if item.name == name]
     return verdict
 
 
@@ -111,35 +114,35 @@ def test_every_limit_is_tried_above() -> None:
 
 
 def test_slow_calls_are_handled_where_the_sampler_costs_nothing() -> None:
-    found = verdict_of("nvml-latency", parts(nvml_calls__loaded__calls__counter__median_ms=8.0))
-    assert (found.verdict, found.figure) == ("handled", 8.0)
-    assert found.reason and "1%" in found.reason
+    verdict = verdict_of("nvml-latency", parts(nvml_calls__loaded__calls__counter__median_ms=8.0))
+    assert (verdict.verdict, verdict.figure) == ("handled", 8.0)
+    assert verdict.reason and "1%" in verdict.reason
 
 
 def test_late_recordings_are_handled_where_no_window_of_a_whole_study_saw_one() -> None:
     late = {"decoding__graphs__recorded_after_third_pass": 2}
     assert verdict_of("graphs-recorded", parts(**late)).verdict == "handled"
     assert verdict_of("graphs-recorded", parts(**late, study__study__records=5)).verdict == "fail"
-    seen = {"study__study__codes": {GRAPH_IN_WINDOW: 1}}
-    assert verdict_of("graphs-recorded", parts(**late, **seen)).verdict == "fail"
+    recorded = {"study__study__codes": {GRAPH_IN_WINDOW: 1}}
+    assert verdict_of("graphs-recorded", parts(**late, **recorded)).verdict == "fail"
 
 
 def test_the_finding_that_says_so_is_the_records_own() -> None:
-    seen: Any = SimpleNamespace(window_counts={"graphs_recorded": 1}, compile_counts={})
-    assert [finding.code for finding in compiler_findings(seen)] == [GRAPH_IN_WINDOW]
+    observation: Any = SimpleNamespace(window_counts={"graphs_recorded": 1}, compile_counts={})
+    assert [finding.code for finding in compiler_findings(observation)] == [GRAPH_IN_WINDOW]
 
 
 def test_a_lag_is_handled_where_windows_show_no_bias() -> None:
-    found = verdict_of("counter-lag", parts(counter_lag__step_response__largest_lag_s=0.1))
-    assert (found.verdict, found.figure) == ("handled", 0.1)
+    verdict = verdict_of("counter-lag", parts(counter_lag__step_response__largest_lag_s=0.1))
+    assert (verdict.verdict, verdict.figure) == ("handled", 0.1)
 
 
 def test_a_lag_is_handled_where_the_power_reading_follows_as_late() -> None:
     ramp = {"counter_lag__step_response__largest_lag_s": 0.2, "window_lengths__windows__intercept_s": 0.03}
     assert verdict_of("counter-lag", parts(**ramp)).verdict == "fail"
-    found = verdict_of("counter-lag", parts(**ramp, counter_lag__step_response__largest_lag_beyond_power_s=-0.02))
-    assert (found.verdict, found.figure) == ("handled", 0.2)
-    assert found.reason and "power reading" in found.reason
+    verdict = verdict_of("counter-lag", parts(**ramp, counter_lag__step_response__largest_lag_beyond_power_s=-0.02))
+    assert (verdict.verdict, verdict.figure) == ("handled", 0.2)
+    assert verdict.reason and "power reading" in verdict.reason
 
 
 @pytest.mark.parametrize(
@@ -148,10 +151,10 @@ def test_a_lag_is_handled_where_the_power_reading_follows_as_late() -> None:
 )
 def test_an_intercept_that_scatters_past_its_limit_is_unknown(intercept_s: float, error_s: float, verdict: str) -> None:
     changes = {"intercept_s": intercept_s, "intercept_standard_error_s": error_s}
-    found = parts(**{f"window_lengths__windows__{name}": value for name, value in changes.items()})
-    assert verdict_of("window-intercept", found).verdict == verdict
-    found["counter-lag"]["figures"]["step_response"]["largest_lag_s"] = 0.1
-    assert verdict_of("counter-lag", found).verdict == ("handled" if verdict == "pass" else "fail")
+    board_parts = parts(**{f"window_lengths__windows__{name}": value for name, value in changes.items()})
+    assert verdict_of("window-intercept", board_parts).verdict == verdict
+    board_parts["counter-lag"]["figures"]["step_response"]["largest_lag_s"] = 0.1
+    assert verdict_of("counter-lag", board_parts).verdict == ("handled" if verdict == "pass" else "fail")
 
 
 @pytest.mark.parametrize("measured", [0, 4])
@@ -159,20 +162,20 @@ def test_a_study_that_was_stopped_for_its_time_is_unknown_and_not_a_failure(meas
     names = ("records", "ok_and_valid", "by_counter")
     stopped = {f"study__study__{name}": measured for name in names} | {"study__study__stopped": True}
     for name in ("records-valid", "energy-source"):
-        found = verdict_of(name, parts(**stopped))
-        assert found.verdict == "unknown" and found.reason
-        assert f"no time left for {6 - measured} of 6 records" in found.reason
+        verdict = verdict_of(name, parts(**stopped))
+        assert verdict.verdict == "unknown" and verdict.reason
+        assert f"no time left for {6 - measured} of 6 records" in verdict.reason
 
 
 @pytest.mark.parametrize("answer", [{"error": "ValueError: no"}, {}, None])
 def test_a_figure_that_is_missing_is_unknown_and_no_pass(answer: dict[str, Any] | None) -> None:
-    found = parts()
-    found["study"] |= {
+    board_parts = parts()
+    board_parts["study"] |= {
         "state": "stopped",
         "reason": "killed after 330 s",
         "figures": {"study": answer} if answer is not None else {},
     }
-    verdicts = judge(found, rehearsal=False)
+    verdicts = judge(board_parts, rehearsal=False)
     unknown = {verdict.name: verdict.reason for verdict in verdicts if verdict.verdict == "unknown"}
     assert set(unknown) == {"records-valid", "energy-source", "joules-repeat", "static-cheaper"}
     assert all("study" in (reason or "") for reason in unknown.values())
@@ -182,17 +185,17 @@ def test_a_figure_that_is_missing_is_unknown_and_no_pass(answer: dict[str, Any] 
 @pytest.mark.parametrize("rehearsal", [False, True])
 def test_a_part_that_was_not_asked_for_leaves_its_limits_unknown(rehearsal: bool) -> None:
     only = ["board", "sampler-cost"]
-    found = {name: entry for name, entry in parts().items() if name in only} | not_asked_for(only)
-    verdicts = judge(found, rehearsal=rehearsal)
+    board_parts = {name: entry for name, entry in parts().items() if name in only} | not_asked_for(only)
+    verdicts = judge(board_parts, rehearsal=rehearsal)
     assert {verdict.verdict for verdict in verdicts} == {"unknown"}
     assert all((verdict.reason or "").endswith(": not asked for") for verdict in verdicts)
     assert not all_hold(verdicts, rehearsal=rehearsal)
 
 
 def test_a_figure_beyond_its_limit_is_not_a_failure_where_what_could_handle_it_was_not_asked_for() -> None:
-    found = parts(nvml_calls__loaded__calls__counter__median_ms=8.0)
-    found |= not_asked_for([name for name in found if name != "sampler-cost"])
-    verdict = verdict_of("nvml-latency", found)
+    board_parts = parts(nvml_calls__loaded__calls__counter__median_ms=8.0)
+    board_parts |= not_asked_for([name for name in board_parts if name != "sampler-cost"])
+    verdict = verdict_of("nvml-latency", board_parts)
     assert (verdict.verdict, verdict.figure, verdict.reason) == ("unknown", 8.0, "sampler-cost: not asked for")
 
 
@@ -210,16 +213,16 @@ def test_a_rehearsal_passes_no_limit_that_needs_a_board() -> None:
 
 
 def test_the_table_shows_every_limit_and_figure_and_a_rehearsal_in_its_first_line() -> None:
-    found = parts(study__study__ok_and_valid=5)
-    content = {"board": "H100", "rehearsal": False, "only": None, "seconds": 500.0, "parts": found}
-    shown = table(content, judge(found, rehearsal=False))
+    board_parts = parts(study__study__ok_and_valid=5)
+    content = {"board": "H100", "rehearsal": False, "only": None, "seconds": 500.0, "parts": board_parts}
+    shown = table(content, judge(board_parts, rehearsal=False))
     assert shown.startswith("acceptance of H100\n")
     assert all(limit.what in shown for limit in LIMITS) and all(words in shown for words, _ in FIGURES)
-    (line,) = [each for each in shown.splitlines() if "records of the study that are ok" in each]
+    (line,) = [row for row in shown.splitlines() if "records of the study that are ok" in row]
     assert line.split()[:4] == ["fail", "5", "=", "6"]
     assert table({**content, "rehearsal": True}, []).startswith("REHEARSAL")
     only = ["study", "sampler-cost"]
-    partial = table({**content, "only": only, "parts": found | not_asked_for(only)}, [])
+    partial = table({**content, "only": only, "parts": board_parts | not_asked_for(only)}, [])
     assert partial.startswith("acceptance of H100; partial, only study, sampler-cost\n")
     assert all((words in partial) == (place[0] in only) for words, place in FIGURES)
 
@@ -227,15 +230,15 @@ def test_the_table_shows_every_limit_and_figure_and_a_rehearsal_in_its_first_lin
 def test_the_table_shows_figures_in_one_short_line_each() -> None:
     held = {"sw_power_cap": {"counter_per_s": 991037489.7, "share_of_samples": 1.0}}
     held |= {name: {"counter_per_s": None, "share_of_samples": 0.0} for name in ("hw_slowdown", "sync_boost")}
-    found = parts()
-    found["nvml-calls"]["figures"]["loaded"]["throttling"] = held
-    found["study"]["figures"]["study"] |= {
+    board_parts = parts()
+    board_parts["nvml-calls"]["figures"]["loaded"]["throttling"] = held
+    board_parts["study"]["figures"]["study"] |= {
         "jobs": [{"rule": "validate", "ended_s": 16.5, "seconds": 16.5}, {"rule": "model", "seconds": 47.2}],
         "codes": {},
         "stopped": True,
     }
-    found["decoding"]["figures"]["attention"] = {"padded": ["a_kernel" * 10] * 5}
-    shown = table({"board": "H100", "rehearsal": False, "only": None, "seconds": 500.0, "parts": found}, [])
+    board_parts["decoding"]["figures"]["attention"] = {"padded": ["a_kernel" * 10] * 5}
+    shown = table({"board": "H100", "rehearsal": False, "only": None, "seconds": 500.0, "parts": board_parts}, [])
     lines = {line.split("  ")[0]: line.rsplit("  ", 1)[-1] for line in shown.splitlines()}
     assert lines["what holds the clocks down, under load"] == (
         "sw_power_cap 0.991 s/s by counter (ns), 1.000 of samples"

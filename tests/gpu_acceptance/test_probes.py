@@ -49,10 +49,10 @@ print(json.dumps(window_lengths.windows(dataclasses.replace(REHEARSAL, lengths_s
 """
     done = run(["-c", program], driver, SIM_NVML_CONTROL=str(orders))
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert [row["power_limited"] for row in found["windows"]] == [1.0] * 4
-    assert found["power_limited"] == 1.0
-    assert found["share_of_limit"] == pytest.approx(80.0 / 400.0, rel=0.1)
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert [row["power_limited"] for row in figures["windows"]] == [1.0] * 4
+    assert figures["power_limited"] == 1.0
+    assert figures["share_of_limit"] == pytest.approx(80.0 / 400.0, rel=0.1)
 
 
 def run(program: list[str], driver: dict[str, str], **simulated: str) -> subprocess.CompletedProcess[str]:
@@ -93,10 +93,12 @@ def test_the_rise_of_a_counter_of_throttling_is_beside_the_share_of_samples(
     orders = tmp_path / "orders"
     done = run(["-c", THROTTLED.format(orders=str(orders))], driver, SIM_NVML_CONTROL=str(orders))
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["sw_power_cap"]["share_of_samples"] == 1.0
-    assert found["sw_power_cap"]["counter_per_s"] == pytest.approx(0.5e9, rel=0.1), "0.5 s in a second, in nanoseconds"
-    assert found["sw_thermal_slowdown"] == {"counter_per_s": 0.0, "share_of_samples": 0.0}
+    throttling = json.loads(done.stdout)
+    assert throttling["sw_power_cap"]["share_of_samples"] == 1.0
+    assert throttling["sw_power_cap"]["counter_per_s"] == pytest.approx(0.5e9, rel=0.1), (
+        "0.5 s in a second, in nanoseconds"
+    )
+    assert throttling["sw_thermal_slowdown"] == {"counter_per_s": 0.0, "share_of_samples": 0.0}
 
 
 def test_counters_of_throttling_that_the_driver_lacks_are_not_an_error(driver: dict[str, str], tmp_path: Path) -> None:

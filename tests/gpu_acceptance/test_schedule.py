@@ -50,27 +50,27 @@ def alive(folder: Path) -> bool:
 
 
 def test_a_part_that_hangs_is_stopped_and_the_next_one_runs(tmp_path: Path) -> None:
-    found = run(tmp_path, part("hangs", ANSWER + HANG, limit_s=1.0), part("works", ANSWER))["parts"]
-    assert found["hangs"]["state"] == "stopped" and "killed after 1 s" in found["hangs"]["reason"]
-    assert found["hangs"]["figures"] == {"a": 1}, "what it had answered is kept"
-    assert 1.0 <= found["hangs"]["seconds"] < 1.0 + GRACE_S
-    assert found["works"]["state"] == "done" and found["works"]["figures"] == {"a": 1}
+    entries = run(tmp_path, part("hangs", ANSWER + HANG, limit_s=1.0), part("works", ANSWER))["parts"]
+    assert entries["hangs"]["state"] == "stopped" and "killed after 1 s" in entries["hangs"]["reason"]
+    assert entries["hangs"]["figures"] == {"a": 1}, "what it had answered is kept"
+    assert 1.0 <= entries["hangs"]["seconds"] < 1.0 + GRACE_S
+    assert entries["works"]["state"] == "done" and entries["works"]["figures"] == {"a": 1}
 
 
 @pytest.mark.parametrize(
     "program", ["raise SystemExit(3)", "import os; os.abort()", "1 / 0", "import os, signal; os.kill(os.getpid(), 9)"]
 )
 def test_a_part_that_crashes_costs_the_next_one_nothing(tmp_path: Path, program: str) -> None:
-    found = run(tmp_path, part("crashes", ANSWER + program), part("works", ANSWER))["parts"]
-    assert found["crashes"]["state"] == "failed" and "exit code" in found["crashes"]["reason"]
-    assert found["crashes"]["figures"] == {"a": 1}
-    assert found["works"]["state"] == "done"
+    entries = run(tmp_path, part("crashes", ANSWER + program), part("works", ANSWER))["parts"]
+    assert entries["crashes"]["state"] == "failed" and "exit code" in entries["crashes"]["reason"]
+    assert entries["crashes"]["figures"] == {"a": 1}
+    assert entries["works"]["state"] == "done"
 
 
 def test_a_part_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     begun_s = time.monotonic()
-    found = run(tmp_path, part("deaf", DEAF + HANG, limit_s=1.0))["parts"]
-    assert found["deaf"]["state"] == "stopped"
+    entries = run(tmp_path, part("deaf", DEAF + HANG, limit_s=1.0))["parts"]
+    assert entries["deaf"]["state"] == "stopped"
     assert time.monotonic() - begun_s < 1.0 + GRACE_S + VANISH_S
 
 
@@ -78,9 +78,9 @@ def test_a_part_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     ("after", "state"), [("", "done"), (DEAF + HANG, "stopped"), ("raise SystemExit(1)", "failed")]
 )
 def test_a_worker_that_a_part_leaves_behind_is_killed(tmp_path: Path, after: str, state: str) -> None:
-    found = run(tmp_path, part("leaves", ANSWER + WORKER + after, limit_s=2.0))["parts"]
-    assert found["leaves"]["state"] == state
-    assert "1 processes that it left behind were killed" in found["leaves"]["reason"]
+    entries = run(tmp_path, part("leaves", ANSWER + WORKER + after, limit_s=2.0))["parts"]
+    assert entries["leaves"]["state"] == state
+    assert "1 processes that it left behind were killed" in entries["leaves"]["reason"]
     assert not alive(tmp_path)
 
 
@@ -88,10 +88,10 @@ def test_it_ends_in_time_and_says_what_it_had_no_time_for(tmp_path: Path) -> Non
     total_s = CLOSING_S + GRACE_S + VANISH_S + 3.0
     begun_s = time.monotonic()
     parts = [part("hangs", DEAF + HANG, expected_s=3.0), part("next", ANSWER), part("last", ANSWER, expected_s=30.0)]
-    found = run(tmp_path, *parts, total_s=total_s)["parts"]
+    entries = run(tmp_path, *parts, total_s=total_s)["parts"]
     assert time.monotonic() - begun_s < total_s
-    assert [found[name]["state"] for name in ("hangs", "next", "last")] == ["stopped", "no time left", "no time left"]
-    assert "30 s on a board" in found["last"]["reason"]
+    assert [entries[name]["state"] for name in ("hangs", "next", "last")] == ["stopped", "no time left", "no time left"]
+    assert "30 s on a board" in entries["last"]["reason"]
 
 
 def test_the_process_ends_in_time_even_where_its_own_work_hangs(tmp_path: Path) -> None:
@@ -116,8 +116,13 @@ run(Path({str(tmp_path)!r}), part("first", ANSWER), part("second", ANSWER), tota
 def test_the_file_is_written_after_each_part_and_named_by_the_board(tmp_path: Path) -> None:
     named = "import json, os; open(os.environ['LLENERGYMEASURE_ACCEPTANCE_FIGURES'], 'w').write("
     named += "json.dumps({'board': {'name': 'NVIDIA H100 80GB HBM3'}}))\n"
-    seen = "import os; open('seen', 'w').write(' '.join(sorted(os.listdir('.'))))\n"
-    run(tmp_path, part("first", ANSWER), part("second", seen + named), part("third", seen.replace("'seen'", "'later'")))
+    listing = "import os; open('seen', 'w').write(' '.join(sorted(os.listdir('.'))))\n"
+    run(
+        tmp_path,
+        part("first", ANSWER),
+        part("second", listing + named),
+        part("third", listing.replace("'seen'", "'later'")),
+    )
     assert "unknown-board.json" in (tmp_path / "seen").read_text()
     assert "nvidia-h100-80gb-hbm3.json" in (tmp_path / "later").read_text()
     assert [path.name for path in tmp_path.glob("*.json")] == ["nvidia-h100-80gb-hbm3.json"]
@@ -125,8 +130,8 @@ def test_the_file_is_written_after_each_part_and_named_by_the_board(tmp_path: Pa
 
 def test_a_partial_run_is_written_to_a_file_of_its_own_and_says_what_was_asked_for(tmp_path: Path) -> None:
     (tmp_path / "unknown-board.json").write_text("of a whole run", encoding="utf-8")
-    found = run(tmp_path, part("board", ANSWER), only=["board"], total_s=30.0)
-    assert (found["only"], found["total_s"]) == (["board"], 30.0)
+    document = run(tmp_path, part("board", ANSWER), only=["board"], total_s=30.0)
+    assert (document["only"], document["total_s"]) == (["board"], 30.0)
     assert (tmp_path / "unknown-board-partial.json").exists()
     assert (tmp_path / "unknown-board.json").read_text(encoding="utf-8") == "of a whole run"
     assert run(tmp_path, part("board", ANSWER))["only"] is None
@@ -135,7 +140,7 @@ def test_a_partial_run_is_written_to_a_file_of_its_own_and_says_what_was_asked_f
 def test_only_the_parts_that_were_asked_for_run_after_those_that_every_run_needs(tmp_path: Path) -> None:
     wheels = [tmp_path / "pydantic-1-py3-none-any.whl", tmp_path / "transformers-1-py3-none-any.whl"]
     only = part_names("sampler-cost, nvml-calls", wheels)
-    names = [each.name for each in choose_parts(tmp_path, wheels, rehearsal=False, only=only)]
+    names = [chosen.name for chosen in choose_parts(tmp_path, wheels, rehearsal=False, only=only)]
     assert names == ["install-packages", "install-library", "board", "nvml-calls", "sampler-cost"]
     assert not set(not_asked_for(only)) & set(names)
     assert {*not_asked_for(only), *only} == {name for name, *_ in PARTS}
@@ -163,9 +168,9 @@ def test_what_cannot_be_asked_for_is_refused_in_one_line(options: list[str], sai
 
 def test_where_a_required_part_fails_nothing_that_follows_is_begun(tmp_path: Path) -> None:
     board = Part("board", 1.0, 20.0, (sys.executable, "-S", "-c", "raise SystemExit(1)"), required=True)
-    found = run(tmp_path, board, part("next", ANSWER))["parts"]
-    assert (found["next"]["state"], found["next"]["figures"]) == ("not on this machine", {})
-    assert found["next"]["reason"] == "board failed"
+    entries = run(tmp_path, board, part("next", ANSWER))["parts"]
+    assert (entries["next"]["state"], entries["next"]["figures"]) == ("not on this machine", {})
+    assert entries["next"]["reason"] == "board failed"
 
 
 SLOW_TORCH = (
@@ -184,18 +189,20 @@ def test_a_board_that_answered_is_looked_at_though_torch_took_too_long(
     tmp_path: Path, board: dict[str, str], next_one: str
 ) -> None:
     command = (sys.executable, "-S", "-c", SLOW_TORCH.format(board=board))
-    found = run(tmp_path, Part("board", 1.0, 1.0, command, (), True, "board"), part("next", ANSWER))["parts"]
-    assert (found["board"]["state"], found["next"]["state"]) == ("stopped", next_one)
+    entries = run(tmp_path, Part("board", 1.0, 1.0, command, (), True, "board"), part("next", ANSWER))["parts"]
+    assert (entries["board"]["state"], entries["next"]["state"]) == ("stopped", next_one)
 
 
 def test_packages_that_cannot_be_installed_stop_what_needs_them(tmp_path: Path) -> None:
     wheels = [tmp_path / "broken-1-py3-none-any.whl", tmp_path / "tokenizers-1-py3-none-any.whl"]
-    installs = [each for each in choose_parts(tmp_path, wheels, rehearsal=False) if each.name.startswith("install-")]
-    assert len(installs) == 2 and all(each.required for each in installs)
+    installs = [
+        chosen for chosen in choose_parts(tmp_path, wheels, rehearsal=False) if chosen.name.startswith("install-")
+    ]
+    assert len(installs) == 2 and all(install.required for install in installs)
 
 
 def test_the_board_gets_the_time_of_a_cold_disk() -> None:
-    (board,) = [each for each in choose_parts(Path(), [], rehearsal=False) if each.required]
+    (board,) = [chosen for chosen in choose_parts(Path(), [], rehearsal=False) if chosen.required]
     assert (board.name, board.limit_s, board.enough) == ("board", 180, "board")
     assert allowance(choose_parts(Path(), [], rehearsal=False), 565) > 60
 
@@ -208,8 +215,8 @@ def test_processes_that_cannot_be_read_do_not_hold_up_the_end(tmp_path: Path, mo
 
     monkeypatch.setattr(processes, "_marked", hang)  # /proc/PID/environ of a process that hangs in the driver
     begun_s = time.monotonic()
-    found = run(tmp_path, part("works", ANSWER), part("next", ANSWER))["parts"]
-    assert {name: entry["state"] for name, entry in found.items()} == {"works": "done", "next": "done"}
+    entries = run(tmp_path, part("works", ANSWER), part("next", ANSWER))["parts"]
+    assert {name: entry["state"] for name, entry in entries.items()} == {"works": "done", "next": "done"}
     assert time.monotonic() - begun_s < 3 * VANISH_S + 5.0
 
 

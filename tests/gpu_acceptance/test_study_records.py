@@ -46,13 +46,13 @@ def six(**changes: Any) -> list[dict[str, Any]]:
 
 
 def test_the_records_of_a_study_are_counted_and_compared() -> None:
-    found = records.study_figures(six(), [{"status": "ok", "memory": {"resident_bytes": 2_000_000}, "energy": []}])
-    assert (found["records"], found["ok_and_valid"]) == (6, 6)
-    assert found["static_over_dynamic"] == pytest.approx(0.8)
-    assert found["joules_cv"] == pytest.approx(0.0014, abs=1e-4)
-    assert found["speed_cv"] == 0
-    assert len(found["experiments"]) == 3
-    first = found["experiments"]["attn_implementation=sdpa batch_size=1"][0]
+    figures = records.study_figures(six(), [{"status": "ok", "memory": {"resident_bytes": 2_000_000}, "energy": []}])
+    assert (figures["records"], figures["ok_and_valid"]) == (6, 6)
+    assert figures["static_over_dynamic"] == pytest.approx(0.8)
+    assert figures["joules_cv"] == pytest.approx(0.0014, abs=1e-4)
+    assert figures["speed_cv"] == 0
+    assert len(figures["experiments"]) == 3
+    first = figures["experiments"]["attn_implementation=sdpa batch_size=1"][0]
     assert first["cache_left_bytes"] == 1_000_000 and first["expanded95_share"] == [0.05]
 
 
@@ -61,30 +61,30 @@ def test_a_doubtful_or_failed_record_is_not_counted_as_valid() -> None:
     lines[0] |= {"validity": {"verdict": "suspect", "reasons": [{"code": "throttled"}]}}
     lines[1] |= {"status": "failed", "failure": {"error_class": "OutOfMemory"}, "validity": None, "metrics": None}
     lines[2] |= {"metrics": {records.JOULES: None}}
-    found = records.study_figures(lines, [])
-    assert found["ok_and_valid"] == 4
-    assert found["codes"] == {"throttled": 1, "failed: OutOfMemory": 1}
-    assert found["static_over_dynamic"] == pytest.approx(0.8, rel=0.01)
+    figures = records.study_figures(lines, [])
+    assert figures["ok_and_valid"] == 4
+    assert figures["codes"] == {"throttled": 1, "failed: OutOfMemory": 1}
+    assert figures["static_over_dynamic"] == pytest.approx(0.8, rel=0.01)
 
 
 def test_a_line_that_cannot_be_read_costs_the_others_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "sessions" / "a" / "1"
     folder.mkdir(parents=True)
-    lines = [json.dumps(each) for each in six()]
+    lines = [json.dumps(entry) for entry in six()]
     whole = "\n".join([lines[0], lines[1][:50], "[]", *lines[2:], ""]).encode() + b"\xff{"
     (folder / "measurements.jsonl").write_bytes(whole)
     (tmp_path / "setups" / "b").mkdir(parents=True)
     (tmp_path / "setups" / "b" / "load.json").write_text("{", encoding="utf-8")
-    (found, unreadable), (loads, lost) = records.read_records(tmp_path), records.read_loads(tmp_path)
-    assert (len(found), unreadable, loads, lost) == (5, 3, [], 1)
-    figures = records.study_figures(found, loads, unreadable + lost)
+    (readable, unreadable), (loads, lost) = records.read_records(tmp_path), records.read_loads(tmp_path)
+    assert (len(readable), unreadable, loads, lost) == (5, 3, [], 1)
+    figures = records.study_figures(readable, loads, unreadable + lost)
     assert (figures["records"], figures["ok_and_valid"], figures["unreadable"]) == (5, 5, 4)
 
 
 def test_a_record_that_failed_before_its_settings_were_known_is_shown() -> None:
     failed = {"replicate": 1, "status": "failed", "failure": {"error_class": "X"}, "config": {"model": "m"}}
-    found = records.study_figures([*six(), failed], [])
-    assert (found["records"], found["ok_and_valid"], found["codes"]) == (7, 6, {"failed: X": 1})
+    figures = records.study_figures([*six(), failed], [])
+    assert (figures["records"], figures["ok_and_valid"], figures["codes"]) == (7, 6, {"failed: X": 1})
 
 
 def test_replicates_vary_by_the_worst_experiment_and_pooled() -> None:
@@ -92,9 +92,9 @@ def test_replicates_vary_by_the_worst_experiment_and_pooled() -> None:
     lines = [
         record(turn, values[turn - 1], cache=None, rows=rows) for rows, values in joules.items() for turn in (1, 2)
     ]
-    found = records.study_figures(lines, [])
-    assert found["joules_cv"] == pytest.approx(0.0140, abs=1e-4)
-    assert found["joules_cv_pooled"] == pytest.approx(found["joules_cv"] / math.sqrt(2))
+    figures = records.study_figures(lines, [])
+    assert figures["joules_cv"] == pytest.approx(0.0140, abs=1e-4)
+    assert figures["joules_cv_pooled"] == pytest.approx(figures["joules_cv"] / math.sqrt(2))
 
 
 def test_energy_that_is_not_of_the_counter_is_counted() -> None:
@@ -124,8 +124,8 @@ def test_a_test_that_takes_too_long_is_interrupted_and_the_others_are_reported(t
     begun_s = time.monotonic()
     assert not evidence_tests.run_tests([*command, "--rootdir", str(tmp_path), "-c", "/dev/null"], 6.0)
     assert time.monotonic() - begun_s < 6.0 + evidence_tests.ENDING_S + 1.0
-    found = evidence_tests.outcomes(report.read_text(encoding="utf-8"))
-    assert found == {"passed": 1, "not_passed": {"one": "stopped: the time was over"}}
+    outcomes = evidence_tests.outcomes(report.read_text(encoding="utf-8"))
+    assert outcomes == {"passed": 1, "not_passed": {"one": "stopped: the time was over"}}
     assert evidence_tests.run_tests([*command, "--rootdir", str(tmp_path), "-c", "/dev/null", "-k", "first"], 60.0)
 
 
@@ -145,8 +145,8 @@ def test_what_carried_packages_require_and_lack_is_said(monkeypatch: pytest.Monk
 
 
 def test_a_study_that_left_nothing_gives_no_ratio() -> None:
-    found = records.study_figures([], [])
-    assert (found["ok_and_valid"], found["joules_cv"], found["static_over_dynamic"]) == (0, None, None)
+    figures = records.study_figures([], [])
+    assert (figures["ok_and_valid"], figures["joules_cv"], figures["static_over_dynamic"]) == (0, None, None)
 
 
 def test_the_tests_of_evidence_are_read_from_their_report() -> None:

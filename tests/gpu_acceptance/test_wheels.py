@@ -17,8 +17,8 @@ def names() -> list[str]:
 def made(folder: Path, name: str, files: dict[str, str]) -> Path:
     path = folder / name
     with zipfile.ZipFile(path, "w") as archive:
-        for each, text in files.items():
-            archive.writestr(each, text)
+        for member, text in files.items():
+            archive.writestr(member, text)
     return path
 
 

@@ -106,7 +106,7 @@ class TestTheChoiceOfBuiltInPrompts:
         assert Counter(kind for kind, _ in rows) == dict.fromkeys(KINDS, 3)
         for kind in KINDS:
             everything = sorted(len(text) for _, text in read_texts(DatasetConfig(kinds=[kind]), 20, 0).rows)
-            chosen = sorted(len(text) for found, text in rows if found == kind)
+            chosen = sorted(len(text) for kind_of_row, text in rows if kind_of_row == kind)
             assert chosen[0] <= everything[len(everything) // 2] <= chosen[2]
         assert len({kind for kind, _ in rows[:9]}) == 9
 

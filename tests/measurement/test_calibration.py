@@ -65,63 +65,69 @@ def sized(
 
 def test_warm_up_continues_until_the_last_latencies_are_flat() -> None:
     warmup = WarmupConfig(cv_threshold=0.05, cv_window=4)
-    seen = warm_up(giving(9, 5, 2, 1.0, 1.01, 0.99, 1.0), warmup, no_sensor)
-    assert seen.latencies_s == (9, 5, 2, 1.0, 1.01, 0.99, 1.0)
-    assert seen.temperatures_c == (None,) * 7
-    assert seen.stable
+    trajectory = warm_up(giving(9, 5, 2, 1.0, 1.01, 0.99, 1.0), warmup, no_sensor)
+    assert trajectory.latencies_s == (9, 5, 2, 1.0, 1.01, 0.99, 1.0)
+    assert trajectory.temperatures_c == (None,) * 7
+    assert trajectory.stable
 
 
 def test_warm_up_gives_up_and_says_so() -> None:
-    seen = warm_up(giving(*[1, 2] * 50), WarmupConfig(max_passes=6), no_sensor)
-    assert len(seen.latencies_s) == 6
-    assert not seen.stable
+    trajectory = warm_up(giving(*[1, 2] * 50), WarmupConfig(max_passes=6), no_sensor)
+    assert len(trajectory.latencies_s) == 6
+    assert not trajectory.stable
 
 
 def test_a_fixed_count_is_taken_at_its_word() -> None:
-    seen = warm_up(giving(9, 1), WarmupConfig(passes=2), no_sensor)
-    assert seen.latencies_s == (9, 1)
-    assert seen.stable
+    trajectory = warm_up(giving(9, 1), WarmupConfig(passes=2), no_sensor)
+    assert trajectory.latencies_s == (9, 1)
+    assert trajectory.stable
 
 
 def test_flat_latencies_are_not_enough_while_the_device_still_warms_up() -> None:
     device = Heating()
-    seen = warm_up(device.run_pass, WarmupConfig(temperature_drift_c=2.0, temperature_window_s=10.0), device.reading)
-    assert seen.stable
-    assert len(seen.latencies_s) > WarmupConfig().max_passes
-    last = [value for value, at_s in zip(seen.temperatures_c, seen.elapsed_s, strict=True) if at_s >= device.now_s - 10]
+    trajectory = warm_up(
+        device.run_pass, WarmupConfig(temperature_drift_c=2.0, temperature_window_s=10.0), device.reading
+    )
+    assert trajectory.stable
+    assert len(trajectory.latencies_s) > WarmupConfig().max_passes
+    last = [
+        value
+        for value, at_s in zip(trajectory.temperatures_c, trajectory.elapsed_s, strict=True)
+        if at_s >= device.now_s - 10
+    ]
     assert max(last) - min(last) <= 2.0  # type: ignore[type-var, operator]
-    assert seen.elapsed_s[-1] == device.now_s
+    assert trajectory.elapsed_s[-1] == device.now_s
 
 
 def test_a_temperature_that_never_settles_is_given_up_after_the_timeout() -> None:
     device = Heating(swing_c=9.0)
-    seen = warm_up(device.run_pass, WarmupConfig(temperature_timeout_s=50.0), device.reading)
-    assert not seen.stable
-    assert seen.elapsed_s[-1] == 50.0
+    trajectory = warm_up(device.run_pass, WarmupConfig(temperature_timeout_s=50.0), device.reading)
+    assert not trajectory.stable
+    assert trajectory.elapsed_s[-1] == 50.0
 
 
 def test_calibration_sizes_windows_by_the_warm_passes_not_the_cold_ones() -> None:
-    found = sized(giving(60, 0.5), giving(30, 0.1), WarmupConfig(cv_window=3), 10)
-    assert found.pass_s == 0.5
-    assert found.measured_passes == 20
-    assert found.prefill_passes == 50
-    assert found.latencies_s == (60, 0.5, 0.5, 0.5)
-    assert found.resolution_window_s is None
-    assert Calibration.from_dict(json.loads(json.dumps(found.to_dict()))) == found
-    assert found.expected_s == pytest.approx((4 + 20) * 0.5 + (50 + 1) * 0.1)
+    calibration = sized(giving(60, 0.5), giving(30, 0.1), WarmupConfig(cv_window=3), 10)
+    assert calibration.pass_s == 0.5
+    assert calibration.measured_passes == 20
+    assert calibration.prefill_passes == 50
+    assert calibration.latencies_s == (60, 0.5, 0.5, 0.5)
+    assert calibration.resolution_window_s is None
+    assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict()))) == calibration
+    assert calibration.expected_s == pytest.approx((4 + 20) * 0.5 + (50 + 1) * 0.1)
 
 
 def test_a_single_warm_up_pass_is_not_what_windows_are_sized_by() -> None:
-    found = sized(giving(60, 0.5), giving(0.1), WarmupConfig(passes=1), 10)
-    assert found.warmup_passes == 1
-    assert found.pass_s == 0.5
-    assert found.measured_passes == 20
+    calibration = sized(giving(60, 0.5), giving(0.1), WarmupConfig(passes=1), 10)
+    assert calibration.warmup_passes == 1
+    assert calibration.pass_s == 0.5
+    assert calibration.measured_passes == 20
 
 
 def test_no_warm_up_at_all_still_calibrates() -> None:
-    found = sized(giving(0.5), giving(0.1), WarmupConfig(passes=0), 1)
-    assert found.warmup_passes == 0
-    assert found.measured_passes == 2
+    calibration = sized(giving(0.5), giving(0.1), WarmupConfig(passes=0), 1)
+    assert calibration.warmup_passes == 0
+    assert calibration.measured_passes == 2
 
 
 def test_windows_are_long_enough_for_the_meter() -> None:
@@ -132,12 +138,12 @@ def test_windows_are_long_enough_for_the_meter() -> None:
         # 200 W, and an edge that is uncertain by 100 ms of it.
         return PhaseEnergy(200.0, "measured:x", None, (Component("edge", 20 / math.sqrt(12), "edge"),), 1.0)
 
-    found = sized(giving(0.5), giving(0.1), WarmupConfig(passes=1), 1, trial)
+    calibration = sized(giving(0.5), giving(0.1), WarmupConfig(passes=1), 1, trial)
     assert asked == [2]
     # U = 1.96·20/√12 J = 11.3 J is 0.8 % of 1414 J, which 200 W take 7.07 s for.
-    assert found.resolution_window_s == pytest.approx(7.072, abs=1e-3)
-    assert found.measured_passes == 15
-    assert found.prefill_passes == 71
+    assert calibration.resolution_window_s == pytest.approx(7.072, abs=1e-3)
+    assert calibration.measured_passes == 15
+    assert calibration.prefill_passes == 71
     # A trial as long as the shortest window that is allowed, ten seconds at most.
     for min_window_s, passes in ((4.0, 8), (60.0, 20)):
         sized(giving(0.5), giving(0.1), WarmupConfig(passes=1), min_window_s, trial)

@@ -51,16 +51,16 @@ def _no_managers_left() -> Iterator[None]:
 class Observed(Passes):
     """The instrumented pass is a plain one: what it looks for does not matter here."""
 
-    def observed(self, seen: Any) -> None:  # noqa: ARG002
+    def observed(self, observation: Any) -> None:  # noqa: ARG002
         self.run(1)
 
 
 def warmed(work: Work, group: Group) -> tuple[int, int]:
     """Passes after a warm-up of three until none recorded a graph, and those that did when the window opens."""
     passes = Observed(work, group, Host(), Windows(no_meters(), group))  # type: ignore[arg-type]
-    seen: Any = SimpleNamespace(began=counts())
-    found = passes.warm(WarmupConfig(), PLAN, seen)
-    return found.graph_passes, passes.window("generate", 2, PASS_S).counts["graphs_recorded"]
+    observation: Any = SimpleNamespace(began=counts())
+    warmup = passes.warm(WarmupConfig(), PLAN, observation)
+    return warmup.graph_passes, passes.window("generate", 2, PASS_S).counts["graphs_recorded"]
 
 
 @pytest.mark.parametrize(
@@ -83,17 +83,17 @@ def test_passes_that_always_record_are_given_up_and_seen_in_the_window() -> None
 
 def test_processes_continue_together() -> None:
     values: list[Any] = [None, None]
-    found: dict[int, tuple[int, int]] = {}
+    counts_by_rank: dict[int, tuple[int, int]] = {}
     works: dict[int, Work] = {}
 
     def process(rank: int) -> None:
         works[rank] = Recording(5 if rank else 0)
-        found[rank] = warmed(works[rank], Thread(rank, values))
+        counts_by_rank[rank] = warmed(works[rank], Thread(rank, values))
 
     threads = [threading.Thread(target=process, args=(rank,)) for rank in (0, 1)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(10)
-    assert found == {0: (3, 0), 1: (3, 0)}
+    assert counts_by_rank == {0: (3, 0), 1: (3, 0)}
     assert works[0].done == works[1].done

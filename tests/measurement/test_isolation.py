@@ -58,7 +58,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Pair]]:
     """Experiment → round → the records in the shared process and in its own."""
     folder = tmp_path_factory.mktemp("isolation")
     snapshot = materialise(parse_model_ref(MODEL), None, folder / "model", lock=ModelsLock()).path
-    found: dict[str, list[Pair]] = {name: [] for name in EXPERIMENTS}
+    rounds: dict[str, list[Pair]] = {name: [] for name in EXPERIMENTS}
     with processes(snapshot, folder / "log", 1) as (manager,):
         calibrated = dict(calibrations(manager))
     for round_number in range(ROUNDS):
@@ -68,8 +68,8 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Pair]]:
             for name, own in reversed(list(zip(EXPERIMENTS, alone, strict=True))):
                 order = [shared, own] if round_number % 2 else [own, shared]
                 records = {id(manager): measure(manager, name, calibrated[name]) for manager in order}
-                found[name].append((records[id(shared)], records[id(own)]))
-    return found
+                rounds[name].append((records[id(shared)], records[id(own)]))
+    return rounds
 
 
 def calibrations(manager: Manager) -> Iterator[tuple[str, dict[str, Any]]]:

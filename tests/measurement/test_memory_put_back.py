@@ -45,10 +45,10 @@ def test_state_goes_before_memory_is_released_and_before_the_reference_is_scored
         spy(loaded_session, "calibrate")
         spy(measuring, "compute_metrics")
         spy(reference_score, "mean_logprob")
-        found = loaded.warmup(config=intent, min_window_s=0.05, energy_resolution=0.5)
+        calibration = loaded.warmup(config=intent, min_window_s=0.05, energy_resolution=0.5)
         warmed = steps[steps.index("calibrate") + 1 :]
-        reference = {"experiment_id": "x", "outputs": found["outputs"]}
-        loaded.measure(config=intent, calibration=found, reference=reference)
+        reference = {"experiment_id": "x", "outputs": calibration["outputs"]}
+        loaded.measure(config=intent, calibration=calibration, reference=reference)
         measured = steps[steps.index("compute_metrics") + 1 :]
     finally:
         session.close()

@@ -71,13 +71,13 @@ def test_a_small_experiment_after_a_big_one_is_as_if_it_were_alone(snapshot: Pat
 
 def rounds(watch: MemoryWatch, *, hoarding: list[bytes]) -> list[list[str]]:
     """Three experiments, each of which keeps what it is given; the codes of their warnings."""
-    found = []
+    codes = []
     for _ in range(3):
         watch.begin()
         watch.open_window()
-        found.append([warning["code"] for warning in watch.warnings()])
+        codes.append([warning["code"] for warning in watch.warnings()])
         hoarding.append(b"\x01" * (2 * FOR_GOOD_BYTES))
-    return found
+    return codes
 
 
 def test_an_experiment_that_leaves_memory_behind_is_pointed_out() -> None:

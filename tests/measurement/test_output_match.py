@@ -27,8 +27,8 @@ def reference(*outputs: list[int], prompts: list[list[int]] = PROMPTS) -> dict[s
 
 
 def test_the_same_tokens_are_identical() -> None:
-    found = compare_outputs(reference([5, 6, 7], [8]), PROMPTS, [(5, 6, 7), (8,)])
-    assert found == {
+    comparison = compare_outputs(reference([5, 6, 7], [8]), PROMPTS, [(5, 6, 7), (8,)])
+    assert comparison == {
         "reference": "theirs",
         "comparable": True,
         "reason": None,
@@ -44,17 +44,17 @@ def test_the_same_tokens_are_identical() -> None:
 
 
 def test_the_earliest_difference_of_all_requests_counts() -> None:
-    found = compare_outputs(reference([5, 6, 7, 8], [5, 6, 7, 8]), PROMPTS, [[5, 6, 7, 9], [5, 0, 7, 8]])
-    assert found["identical"] is False
-    assert found["identical_requests"] == 0
-    assert found["first_difference"] == 1
+    comparison = compare_outputs(reference([5, 6, 7, 8], [5, 6, 7, 8]), PROMPTS, [[5, 6, 7, 9], [5, 0, 7, 8]])
+    assert comparison["identical"] is False
+    assert comparison["identical_requests"] == 0
+    assert comparison["first_difference"] == 1
     # A token that agrees again behind a difference is equal.
-    assert found["equal_token_share"] == pytest.approx(6 / 8)
+    assert comparison["equal_token_share"] == pytest.approx(6 / 8)
 
 
 def test_a_difference_in_the_first_token_has_index_zero() -> None:
-    found = compare_outputs(reference([5], [6]), PROMPTS, [[5], [7]])
-    assert (found["identical"], found["first_difference"], found["identical_requests"]) == (False, 0, 1)
+    comparison = compare_outputs(reference([5], [6]), PROMPTS, [[5], [7]])
+    assert (comparison["identical"], comparison["first_difference"], comparison["identical_requests"]) == (False, 0, 1)
 
 
 @pytest.mark.parametrize(("one", "other"), [([1, 2], [1, 2, 3, 4]), ([1, 2, 3, 4], [1, 2])])
@@ -70,19 +70,19 @@ def test_outputs_without_tokens_are_the_same() -> None:
 
 def test_other_prompts_are_not_compared_and_the_reason_says_so() -> None:
     for mine, words in (([[1, 2], [4]], "1 of 2 have other tokens, the first is number 1"), ([[1, 2]], "1, the ref")):
-        found = compare_outputs(reference([5], [6]), mine, [[5]] * len(mine))
-        assert found["comparable"] is False
-        assert "other prompts" in found["reason"]
-        assert words in found["reason"]
-        figures = set(found) - {"reference", "comparable", "reason"}
-        assert {found[name] for name in figures} == {None}
+        comparison = compare_outputs(reference([5], [6]), mine, [[5]] * len(mine))
+        assert comparison["comparable"] is False
+        assert "other prompts" in comparison["reason"]
+        assert words in comparison["reason"]
+        figures = set(comparison) - {"reference", "comparable", "reason"}
+        assert {comparison[name] for name in figures} == {None}
 
 
 def test_a_reference_that_failed_is_named_as_the_reason() -> None:
-    found = compare_outputs(reference(), PROMPTS, [[5], [6]])
-    assert found["comparable"] is False
-    assert "the reference experiment failed" in found["reason"]
-    assert found["identical"] is None
+    comparison = compare_outputs(reference(), PROMPTS, [[5], [6]])
+    assert comparison["comparable"] is False
+    assert "the reference experiment failed" in comparison["reason"]
+    assert comparison["identical"] is None
 
 
 def test_outputs_survive_the_file_and_a_failed_experiment_has_none(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def request(pass_index: int, request_index: int, *output_ids: int) -> Request:
 
 
 def test_passes_with_the_same_outputs_give_no_warning() -> None:
-    assert varying_outputs([request(each, place, 5, 6, place) for each in range(3) for place in range(2)]) == []
+    assert varying_outputs([request(turn, place, 5, 6, place) for turn in range(3) for place in range(2)]) == []
 
 
 def test_passes_with_different_outputs_give_a_warning() -> None:

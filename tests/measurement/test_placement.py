@@ -153,10 +153,10 @@ def test_one_worker_gets_what_its_setup_claims_and_the_machine_to_itself(machine
         assert second["devices"] == [] and second["seen"]["visible"] is None
 
 
-@pytest.mark.parametrize(("used", "seen"), [(1, 1), (3, 3), (8, 8), (None, 8), (0, 1)])
-def test_a_setup_sees_as_many_as_it_claims_by_uuid(machine: Machine, used: int | None, seen: int) -> None:
+@pytest.mark.parametrize(("used", "visible"), [(1, 1), (3, 3), (8, 8), (None, 8), (0, 1)])
+def test_a_setup_sees_as_many_as_it_claims_by_uuid(machine: Machine, used: int | None, visible: int) -> None:
     with machine.claimed(1, used, workers=1, boards=8) as (_, placed):
-        assert len(set(placed["devices"])) == seen and set(placed["devices"]) <= set(UUIDS)
+        assert len(set(placed["devices"])) == visible and set(placed["devices"]) <= set(UUIDS)
         assert placed["seen"]["visible"] == ",".join(placed["devices"])
 
 

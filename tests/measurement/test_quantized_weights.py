@@ -142,7 +142,7 @@ def test_where_weights_cannot_be_kept_the_record_says_why(changes: dict[str, Any
     intent = config(**changes)
     assert quantized_key(intent) is None
     model = ExperimentConfig.model_validate(intent)
-    found = choose_weights(model, read_snapshot(snapshot), None).to_dict()
-    assert found is not None and found["read_from"] is None
-    assert found["reason"] == why_not_kept(model)
-    assert says in found["reason"]
+    choice = choose_weights(model, read_snapshot(snapshot), None).to_dict()
+    assert choice is not None and choice["read_from"] is None
+    assert choice["reason"] == why_not_kept(model)
+    assert says in choice["reason"]

@@ -59,8 +59,8 @@ def test_data_parallel_processes_answer_as_one_does(alone: dict[str, Any], share
 
 def test_every_prompt_is_generated_once_per_pass_whoever_has_it(shared: dict[str, Any]) -> None:
     passes = shared["calibration"]["measured_passes"]
-    seen = [(row["pass_index"], row["request_index"]) for row in shared["requests"]]
-    assert seen == [(place, request) for place in range(passes) for request in range(5)]
+    indices = [(row["pass_index"], row["request_index"]) for row in shared["requests"]]
+    assert indices == [(place, request) for place in range(passes) for request in range(5)]
     # Three prompts make two batches in one process, two make one in the other.
     first = {row["request_index"]: row["batch_index"] for row in shared["requests"][:5]}
     assert first == {0: 0, 1: 0, 2: 1, 3: 2, 4: 2}
@@ -83,7 +83,7 @@ def test_energy_and_time_are_those_of_one_window_over_all_processes(shared: dict
 
 
 def test_memory_is_counted_in_every_process(alone: dict[str, Any], shared: dict[str, Any]) -> None:
-    one, two = (each["load"]["memory"]["resident_bytes"] for each in (alone, shared))
+    one, two = (run["load"]["memory"]["resident_bytes"] for run in (alone, shared))
     assert two == 2 * one
     assert shared["record"]["metrics"]["peak_memory_bytes"] > 1.5 * alone["record"]["metrics"]["peak_memory_bytes"]
 

@@ -58,12 +58,12 @@ def tamper(change: Callable[[dict[str, Any]], None]) -> None:
 
 def test_the_plan_is_the_same_under_another_name() -> None:
     before = begun(OLD, costs={"pue": 1.5})
-    found = reopened()
-    assert found.plan.study == found.study.name == "quick-rerun"
-    assert {**found.plan.to_dict(), "study": "quick"} == before.to_dict()
-    assert found.study.config.costs.pue == 1.5
-    assert found.study.measurement.min_window_s == 0.3
-    assert not found.finished
+    rerun = reopened()
+    assert rerun.plan.study == rerun.study.name == "quick-rerun"
+    assert {**rerun.plan.to_dict(), "study": "quick"} == before.to_dict()
+    assert rerun.study.config.costs.pue == 1.5
+    assert rerun.study.measurement.min_window_s == 0.3
+    assert not rerun.finished
     # What was repeated can be repeated.
     assert reopened(study="by-another-name").plan.study == "by-another-name"
 
@@ -74,8 +74,8 @@ def test_a_plan_that_grew_keeps_its_sessions_and_its_order() -> None:
     plan = plan_from_study(load_study("other/quick.yaml"), existing=first)
     assert len(plan.sessions) == 2
     write_plan(plan, Path("other/quick/plan.json"))
-    found = open_rerun(asked_for({"from": "other/quick"}))
-    assert (found.plan.sessions, found.plan.order) == (plan.sessions, plan.order)
+    rerun = open_rerun(asked_for({"from": "other/quick"}))
+    assert (rerun.plan.sessions, rerun.plan.order) == (plan.sessions, plan.order)
 
 
 @pytest.mark.parametrize(
@@ -211,11 +211,11 @@ def test_the_pins_of_hub_models_come_along_and_no_others() -> None:
     write_lock(ModelsLock(models={"org/mine": {"main": mine, "old": other}, "org/other": {"main": other}}), lock)
     begun(OLD, defaults={"model": "org/mine"}, lock=lock)
     lock.unlink()
-    found = reopened()
-    assert yaml.safe_load(found.lock.read_text("utf-8"))["models"] == {"org/mine": {"main": mine.model_dump()}}
+    rerun = reopened()
+    assert yaml.safe_load(rerun.lock.read_text("utf-8"))["models"] == {"org/mine": {"main": mine.model_dump()}}
     tamper(lambda record: first_entry(record)["config"]["pytorch"].update(revision="main"))
     assert "has another id here" in refused()
-    found.lock.write_text("models: 3\n", "utf-8")
+    rerun.lock.write_text("models: 3\n", "utf-8")
     assert "provenance/models.lock.yaml: models" in refused()
 
 

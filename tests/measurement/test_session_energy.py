@@ -87,8 +87,8 @@ def measured(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def record(measured: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = measured["record"]
-    return found
+    measurement: dict[str, Any] = measured["record"]
+    return measurement
 
 
 def ledger(record: dict[str, Any]) -> list[LedgerEntry]:
@@ -110,10 +110,10 @@ def test_every_phase_is_in_the_ledger_with_a_budget(measured: dict[str, Any], re
 def test_the_ledger_holds_what_was_drawn(record: dict[str, Any]) -> None:
     powers = {"idle": IDLE_W, "idle_resident": IDLE_W, "warmup": WORKING_W, "generate": WORKING_W, "prefill": WORKING_W}
     for phase, watts in powers.items():
-        found = primary_energy(ledger(record), phase)
-        assert found.energy_j is not None
+        energy = primary_energy(ledger(record), phase)
+        assert energy.energy_j is not None
         # The made-up counters are moved by a thread of this very process, which the model keeps waiting.
-        assert found.energy_j / found.duration_s == pytest.approx(watts, rel=0.08), phase
+        assert energy.energy_j / energy.duration_s == pytest.approx(watts, rel=0.08), phase
 
 
 def test_net_is_gross_less_the_idle_power(record: dict[str, Any]) -> None:
@@ -193,7 +193,7 @@ def test_a_meter_that_fails_in_the_window_leaves_a_reason_and_no_number(measured
     broken = measured["broken"]
     assert broken["status"] == "ok"
     assert broken["validity"]["verdict"] == "suspect"
-    reasons = [each["message"] for each in broken["validity"]["reasons"] if each["code"] == "energy-missing"]
+    reasons = [finding["message"] for finding in broken["validity"]["reasons"] if finding["code"] == "energy-missing"]
     assert [reason.split(": the counter jumped")[0] for reason in reasons] == [
         "package-0 ram in phase generate",
         "package-0 ram in phase prefill",
@@ -209,13 +209,13 @@ def test_a_meter_that_fails_in_the_window_leaves_a_reason_and_no_number(measured
 
 def test_the_next_measurement_is_whole_again(measured: dict[str, Any]) -> None:
     after = measured["after"]
-    assert "energy-missing" not in {each["code"] for each in after["validity"]["reasons"]}
+    assert "energy-missing" not in {finding["code"] for finding in after["validity"]["reasons"]}
     assert after["metrics"]["average_power_w"] == pytest.approx(WORKING_W, rel=0.08)
 
 
 def test_an_idle_window_that_failed_is_reported_and_the_other_one_counts(measured: dict[str, Any]) -> None:
     after = measured["after"]
-    (reason,) = (each for each in after["validity"]["reasons"] if each["code"] == "baseline-missing")
+    (reason,) = (finding for finding in after["validity"]["reasons"] if finding["code"] == "baseline-missing")
     assert reason["severity"] == "suspect" and "package-0 ram: the counter jumped" in reason["message"]
     assert after["metrics"]["baseline_power_w"] == pytest.approx(IDLE_W, rel=0.08)
     assert reason["message"] in {warning["message"] for warning in after["warnings"]}

@@ -32,20 +32,20 @@ def settled(powers_w: Sequence[float | None], clocks_mhz: Sequence[float] = (), 
 
 
 def test_two_successive_seconds_have_to_agree() -> None:
-    found = settled([300.0, 150.0, 104.0, 101.5, 100.0, 90.0])
-    assert found.settled is True
+    outcome = settled([300.0, 150.0, 104.0, 101.5, 100.0, 90.0])
+    assert outcome.settled is True
     # 104 and 101.5 W lie 2.5 % apart, 101.5 and 100 W 1.5 %.
-    assert found.powers_w == (300.0, 150.0, 104.0, 101.5, 100.0)
+    assert outcome.powers_w == (300.0, 150.0, 104.0, 101.5, 100.0)
 
 
 def test_power_that_never_settles_is_given_up_and_reported() -> None:
     swinging = [100.0 + 10 * (step % 2) for step in range(25)]
-    found = settled(swinging)
-    assert found.settled is False and len(found.powers_w) == settling.MOST_S == 20
+    outcome = settled(swinging)
+    assert outcome.settled is False and len(outcome.powers_w) == settling.MOST_S == 20
     # The meters take their time around each second.
     assert len(settled(swinging, took_s=1.5).powers_w) == 14
     window = Window(RESIDENT, 0.0)
-    window.facts["settling"] = found.to_dict()
+    window.facts["settling"] = outcome.to_dict()
     (finding,) = baseline_findings([window])
     assert (finding.code, finding.severity) == ("baseline-not-settled", "suspect")
     assert "from 100 W to 110 W, 100 W a second before" in finding.message
@@ -55,24 +55,24 @@ def test_power_that_never_settles_is_given_up_and_reported() -> None:
 
 def test_a_clock_that_still_falls_has_not_settled() -> None:
     """Power within 2 %, the clock 20 % lower: the next second will be another one."""
-    found = settled([100.0, 60.0, 59.5, 50.0, 50.0], [1980, 1500, 1200, 345, 345])
-    assert found.settled is True
-    assert found.powers_w == (100.0, 60.0, 59.5, 50.0, 50.0)
-    assert found.to_dict()["sm_clocks_mhz"] == [{"GPU-1": mhz} for mhz in (1980, 1500, 1200, 345, 345)]
+    outcome = settled([100.0, 60.0, 59.5, 50.0, 50.0], [1980, 1500, 1200, 345, 345])
+    assert outcome.settled is True
+    assert outcome.powers_w == (100.0, 60.0, 59.5, 50.0, 50.0)
+    assert outcome.to_dict()["sm_clocks_mhz"] == [{"GPU-1": mhz} for mhz in (1980, 1500, 1200, 345, 345)]
 
 
 def test_a_plateau_at_the_clocks_of_the_work_is_not_rest() -> None:
     """Clocks held for two seconds at a steady 120 W, then let go."""
-    found = settled([120.0, 120.0, 70.0, 70.0], [1980, 1980, 345, 345])
-    assert (found.settled, found.powers_w) == (True, (120.0, 120.0, 70.0, 70.0))
+    outcome = settled([120.0, 120.0, 70.0, 70.0], [1980, 1980, 345, 345])
+    assert (outcome.settled, outcome.powers_w) == (True, (120.0, 120.0, 70.0, 70.0))
     # A board that never lets them fall needs one second more.
     assert len(settled([120.0] * 5, [1980] * 5).powers_w) == 3
 
 
 def test_without_a_measurement_nobody_waits() -> None:
-    found = settled([None])
-    assert (found.settled, found.powers_w) == (None, ())
-    assert found.reason == "no meter here measures power"
+    outcome = settled([None])
+    assert (outcome.settled, outcome.powers_w) == (None, ())
+    assert outcome.reason == "no meter here measures power"
 
 
 @contextmanager
@@ -105,10 +105,10 @@ def test_the_baseline_after_work_is_that_of_the_idle_machine(tmp_path: Path, mon
         stop_working()
         windows.idle(intent(1.0), RESIDENT)
         (idle,) = windows.baselines(window.start_monotonic_s)
-        found = primary_energy(idle.entries, RESIDENT)
-        assert found.energy_j is not None
+        energy = primary_energy(idle.entries, RESIDENT)
+        assert energy.energy_j is not None
         # Begun at once, a second of it would have held 70 W · 0.57 more.
-        assert found.energy_j / found.duration_s == pytest.approx(30.0, rel=0.05)
+        assert energy.energy_j / energy.duration_s == pytest.approx(30.0, rel=0.05)
         settling = idle.facts["settling"]
         assert settling["settled"] is True
         assert 3.0 < settling["waited_s"] == pytest.approx(idle.start_monotonic_s - window.end_monotonic_s, abs=1.0)

@@ -137,15 +137,15 @@ def test_what_transformers_compiles_is_not_taken_for_torch_compile(
 ) -> None:
     compiles(True)
     records = measured(snapshot, experiment("static"), experiment("dynamic"), experiment("static"))
-    seen = [record["evidence"]["pytorch.torch_compile"] for record in records]
-    assert [entry["verdict"] for entry in seen] == ["applied"] * 3, seen
-    assert [entry["effective"] for entry in seen] == [False] * 3
-    said = ["transformers compiled its decoding step" in entry["observed"] for entry in seen]
+    evidence = [record["evidence"]["pytorch.torch_compile"] for record in records]
+    assert [entry["verdict"] for entry in evidence] == ["applied"] * 3, evidence
+    assert [entry["effective"] for entry in evidence] == [False] * 3
+    said = ["transformers compiled its decoding step" in entry["observed"] for entry in evidence]
     assert said == [True, False, True]
-    assert "frames_compiled: 0," in seen[1]["observed"]
-    assert "frames_compiled: 0," not in seen[0]["observed"]
+    assert "frames_compiled: 0," in evidence[1]["observed"]
+    assert "frames_compiled: 0," not in evidence[0]["observed"]
     # The same experiment, compiled as often whatever was before it.
-    assert seen[0]["observed"] == seen[2]["observed"]
+    assert evidence[0]["observed"] == evidence[2]["observed"]
     assert not [record for record in records if record["validity"]["verdict"] == "invalid"]
 
 

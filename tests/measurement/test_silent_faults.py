@@ -44,13 +44,13 @@ def measured(folder: Path, **changes: Any) -> Done:
     try:
         loaded = session.load(config=intent, snapshots={"model": str(made.path)}, compile_cache=None)
         load = loaded.describe_load()
-        found = loaded.warmup(config=intent, min_window_s=0.05, energy_resolution=0.5)
-        reference = {"experiment_id": "x", "outputs": found["outputs"]}
-        done = loaded.measure(config=intent, calibration=found, reference=reference)
+        calibration = loaded.warmup(config=intent, min_window_s=0.05, energy_resolution=0.5)
+        reference = {"experiment_id": "x", "outputs": calibration["outputs"]}
+        done = loaded.measure(config=intent, calibration=calibration, reference=reference)
     finally:
         session.close()
     json.dumps([load, done["record"]], allow_nan=False)
-    return Done(load, done["record"], done["requests"], [row["output_ids"] for row in found["outputs"]])
+    return Done(load, done["record"], done["requests"], [row["output_ids"] for row in calibration["outputs"]])
 
 
 def test_a_model_of_nan_is_invalid_however_fast_it_is(tmp_path: Path) -> None:

@@ -36,9 +36,9 @@ class Device:
 
 @pytest.fixture
 def device(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Device:
-    found = Device(request.param)
-    monkeypatch.setattr(thermal.time, "sleep", found.sleep)
-    return found
+    simulated = Device(request.param)
+    monkeypatch.setattr(thermal.time, "sleep", simulated.sleep)
+    return simulated
 
 
 @pytest.mark.parametrize("device", [64.0], indirect=True)
@@ -83,9 +83,9 @@ def test_an_ignored_setting_is_invalid() -> None:
         "decoder.top_k": {"requested": 5, "observed": "50 tokens kept", "verdict": "ignored"},
         "precision": {"requested": "fp32", "observed": "float32", "verdict": "applied"},
     }
-    (found,) = ignored_settings(evidence)
-    assert (found.code, found.severity) == ("setting-ignored", "invalid")
-    assert "decoder.top_k = 5" in found.message and "50 tokens kept" in found.message
+    (finding,) = ignored_settings(evidence)
+    assert (finding.code, finding.severity) == ("setting-ignored", "invalid")
+    assert "decoder.top_k = 5" in finding.message and "50 tokens kept" in finding.message
 
 
 def test_a_warning_is_not_a_reason_of_a_verdict() -> None:

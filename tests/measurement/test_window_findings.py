@@ -37,16 +37,16 @@ THERMAL = ThermalRecord(target_c=60.0, start_c=55.0, cooled_s=0.0, extra_passes=
 
 
 def window(seconds: float = 10.0, *, edge_j: float = 1.0, lost: str | None = None) -> Window:
-    found = Window("generate", 100.0)
-    found.end_monotonic_s = 100.0 + seconds
+    generate_window = Window("generate", 100.0)
+    generate_window.end_monotonic_s = 100.0 + seconds
     span, source = Span("generate", 100.0, 100.0 + seconds), "measured:nvml-total-energy"
     entry = span.known("GPU-a", "gpu", source, 300 * seconds, [Component("edge", edge_j, "edge")])
-    found.take(Finished([entry if lost is None else span.unknown("GPU-a", "gpu", source, lost)]))
-    return found
+    generate_window.take(Finished([entry if lost is None else span.unknown("GPU-a", "gpu", source, lost)]))
+    return generate_window
 
 
 def codes(
-    found: Window,
+    generate_window: Window,
     plan: Calibration = PLAN,
     thermal: ThermalRecord = THERMAL,
     *,
@@ -55,11 +55,11 @@ def codes(
     graphs_recorded: int = 0,
     recompile_limits: int = 0,
 ) -> dict[str, str]:
-    seen: Any = SimpleNamespace(
+    observation: Any = SimpleNamespace(
         window_counts={"frames_seen": frames_seen, "graphs_recorded": graphs_recorded},
         compile_counts={"recompile_limits": recompile_limits},
     )
-    findings = window_findings(plan, found, thermal, {"pass_cv": pass_cv}, cast(Observation, seen))
+    findings = window_findings(plan, generate_window, thermal, {"pass_cv": pass_cv}, cast(Observation, observation))
     return {finding.code: finding.severity for finding in findings}
 
 
@@ -68,7 +68,7 @@ def test_a_window_as_it_should_be_has_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("fault_codes", "expected"),
     [
         (lambda: codes(window(7.9)), {"window-too-short": "suspect"}),
         (lambda: codes(window(), replace(PLAN, stable=False)), {"warmup-not-stable": "suspect"}),
@@ -86,8 +86,8 @@ def test_a_window_as_it_should_be_has_none() -> None:
         (lambda: codes(window(), recompile_limits=1), {"compiler-gave-up": "suspect"}),
     ],
 )
-def test_each_fault_has_its_finding(found: Any, expected: dict[str, str]) -> None:
-    assert found() == expected
+def test_each_fault_has_its_finding(fault_codes: Any, expected: dict[str, str]) -> None:
+    assert fault_codes() == expected
 
 
 def test_phases_that_contradict_each_other_are_a_warning() -> None:

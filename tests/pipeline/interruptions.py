@@ -54,11 +54,11 @@ class Running:
 
     def wait_for(self, what: Callable[[], object]) -> object:
         end = time.monotonic() + PATIENCE_S
-        while not (found := what()):
+        while not (value := what()):
             assert time.monotonic() < end, self.output
             assert self.process.poll() is None, self.output
             time.sleep(0.05)
-        return found
+        return value
 
     def wait_for_process(self, name: str) -> psutil.Process:
         self.wait_for(lambda: self.find(name))
@@ -98,14 +98,14 @@ def command_of(process: psutil.Process) -> list[str]:
 
 def still_there(pipeline: Pipeline) -> list[psutil.Process]:
     """Processes that work in the study's folder, whoever their parent is by now."""
-    found = []
+    processes = []
     for process in psutil.process_iter():
         try:
             if Path(process.cwd()).is_relative_to(pipeline.directory) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
+                processes.append(process)
         except (psutil.Error, OSError):
             continue
-    return found
+    return processes
 
 
 def assert_all_end(pipeline: Pipeline, *, within_s: float = 30) -> None:

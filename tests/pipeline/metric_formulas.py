@@ -21,7 +21,7 @@ def raw_quantities(record: dict[str, Any], requests_file: Path) -> dict[str, Any
     rows = table[(table["experiment_id"] == record["experiment_id"]) & (table["replicate"] == record["replicate"])]
     one_pass = rows[rows["pass_index"] == 0]
     start_s, end_s = _edges(record, "generate")
-    found = {
+    quantities = {
         "gross_j": _joules(record, "generate", start_s),
         "window_s": end_s - start_s,
         "prefill_j": _joules(record, "prefill", _edges(record, "prefill")[0]),
@@ -33,8 +33,8 @@ def raw_quantities(record: dict[str, Any], requests_file: Path) -> dict[str, Any
         "request_tpot_s": [sum(gaps) / len(gaps) for gaps in rows["itl_s"]],
         **{name: list(rows[name]) for name in OF_A_REQUEST},
     }
-    assert set(found) == set(QUANTITIES)
-    return found
+    assert set(quantities) == set(QUANTITIES)
+    return quantities
 
 
 def evaluate(metric: str, quantities: dict[str, Any]) -> float:

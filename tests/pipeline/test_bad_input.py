@@ -56,11 +56,11 @@ def test_every_mistake_has_its_line(pipeline: Pipeline) -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.output
     lines = [line for line in done.output.splitlines() if line.startswith("study.yaml:")]
-    found = {re.match(r"study\.yaml:(\d+): ([\w.\[\]]+):", line).groups(): line for line in lines}  # type: ignore[union-attr]
-    assert "batch_size" in found["5", "defaults.pytorch.batchsize"]
-    assert "max_output_tokens" in found["6", "defaults.max_output_token"]
-    assert "decoder.temperature" in next(line for key, line in found.items() if "temprature" in key[1])
-    assert next(key for key in found if "replicates" in key[1])[0] == "11"
+    messages = {re.match(r"study\.yaml:(\d+): ([\w.\[\]]+):", line).groups(): line for line in lines}  # type: ignore[union-attr]
+    assert "batch_size" in messages["5", "defaults.pytorch.batchsize"]
+    assert "max_output_tokens" in messages["6", "defaults.max_output_token"]
+    assert "decoder.temperature" in next(line for key, line in messages.items() if "temprature" in key[1])
+    assert next(key for key in messages if "replicates" in key[1])[0] == "11"
     assert not (pipeline.directory / "results").exists()
 
 

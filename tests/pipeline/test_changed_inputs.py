@@ -80,17 +80,17 @@ def kind_of(config: dict[str, Any]) -> str:
 def measured_with(pipeline: Pipeline) -> dict[str, tuple[str, set[str], set[str], set[int]]]:
     """Of each experiment in the tables: its session, digests of prompts and of all weights, and worker processes."""
     experiments = pipeline.plan()["experiments"]
-    found: dict[str, tuple[str, set[str], set[str], set[int]]] = {}
+    provenance: dict[str, tuple[str, set[str], set[str], set[int]]] = {}
     for record in pipeline.records():
         entry = experiments[record["experiment_id"]]
         if record["session_id"] == entry["session_id"]:
-            _, prompts, weights, pids = found.setdefault(
+            _, prompts, weights, pids = provenance.setdefault(
                 kind_of(record["config"]), (record["session_id"], set(), set(), set())
             )
             prompts.add(record["prompts"]["digest"])
             weights.add(json.dumps(record["weights"]))
             pids.add(record["worker_pid"])
-    return found
+    return provenance
 
 
 @contextmanager

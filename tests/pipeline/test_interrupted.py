@@ -46,10 +46,10 @@ def test_the_next_call_does_what_is_missing(pipeline: Pipeline, how: str) -> Non
     interrupted(pipeline, "aggregate", how, jobs=LEFT["measure"])
     assert_finished(pipeline, LEFT["aggregate"], kept)
     calibration = json.loads(next(pipeline.results().glob("sessions/*/calibration.json")).read_text("utf-8"))
-    for name, found in calibration["experiments"].items():
-        assert found["status"] == "ok"
+    for name, entry in calibration["experiments"].items():
+        assert entry["status"] == "ok"
         if name in warmed:
-            assert found.items() <= warmed[name].items()
+            assert entry.items() <= warmed[name].items()
 
 
 @pytest.mark.slow
@@ -96,7 +96,7 @@ def test_a_killed_worker_is_a_failure_that_can_be_measured_again(pipeline: Pipel
             assert_all_end(pipeline)
         assert_whole(pipeline)
         failed = [record["failure"] for record in pipeline.records() if record["status"] == "failed"]
-        assert [(found["stage"], found["class"]) for found in failed] == [(stage, "WorkerDied")] * failures
+        assert [(failure["stage"], failure["class"]) for failure in failed] == [(stage, "WorkerDied")] * failures
         assert len(pipeline.records()) == 3
         assert pipeline.snakemake("-n").jobs == {}
         # As results/README.md says.

@@ -65,7 +65,7 @@ def test_each_setup_sees_the_gpus_that_it_claims_of_a_server_with_eight(
     # Not `validate`, which would ask torch for GPUs; the worker is simulated as well.
     done = pipeline.snakemake("results/quick/summary.csv", **eight, PYTHONPATH=str(HOOK))
     assert done.returncode == 0, done.output
-    seen: dict[int, list[str]] = {1: [], 4: []}
+    first_boards: dict[int, list[str]] = {1: [], 4: []}
     for record in pipeline.records():
         claimed = record["config"]["pytorch"]["devices"] or 1
         placed = record["environment"]["placement"]
@@ -75,9 +75,9 @@ def test_each_setup_sees_the_gpus_that_it_claims_of_a_server_with_eight(
             "CUDA_VISIBLE_DEVICES": ",".join(placed["devices"]),
             "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         }
-        seen[claimed] += placed["devices"][:1]
+        first_boards[claimed] += placed["devices"][:1]
     # Not the first board, and another one in the next replicate; the same for both setups.
-    assert len(set(seen[1])) == 2 and seen[1] == seen[4]
+    assert len(set(first_boards[1])) == 2 and first_boards[1] == first_boards[4]
 
 
 @pytest.mark.parametrize(
@@ -180,9 +180,9 @@ def workers_of(running: Running) -> list[psutil.Process]:
     """The workers, without what they have just forked to run something else."""
     if running.process.poll() is not None:
         return []
-    found = running.find(WORKER)
-    pids = {process.pid for process in found}
-    return [process for process in found if parent_of(process) not in pids]
+    workers = running.find(WORKER)
+    pids = {process.pid for process in workers}
+    return [process for process in workers if parent_of(process) not in pids]
 
 
 def parent_of(process: psutil.Process) -> int | None:

@@ -29,7 +29,7 @@ def test_it_continues_up_to_the_maximum(precise: tuple[Pipeline, str]) -> None:
     pipeline, output = precise
     assert sorted(record["replicate"] for record in pipeline.records()) == [1, 2, 3, 4]
     interim = [json.loads((pipeline.results() / "interim" / f"{number}.json").read_text()) for number in (3, 4)]
-    assert [found["reason"] for found in interim] == [None, "max_replicates"]
+    assert [analysis["reason"] for analysis in interim] == [None, "max_replicates"]
     assert "after 3 replicates the widest 95 % interval of e2e_latency_s is" in output
     assert "replicate 4 of at most 4" in output
 

@@ -321,9 +321,9 @@ def as_run() -> dict[str, Any]:
 
 def meters() -> dict[str, Any]:
     # A meter may say of itself what it likes: here, which devices its process sees.
-    seen = {name: os.environ.get(name) for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")}
+    environment = {name: os.environ.get(name) for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")}
     return {
-        "meters": [{"meter": "nvml", "environment": seen}],
+        "meters": [{"meter": "nvml", "environment": environment}],
         "devices": [{"meter": "nvml", "name": "Simulated GPU"}],
         "refused": [],
     }

@@ -52,22 +52,22 @@ def nearest_choice(field: FieldInfo, value: Any) -> str | None:
 
 def options(field: FieldInfo) -> list[Any] | None:
     """The values that a setting is limited to; None where it is not limited to a list."""
-    found: list[Any] = []
+    choices: list[Any] = []
     for kind in _members(field.annotation):
         if kind is bool:
-            found += [True, False]
+            choices += [True, False]
         elif get_origin(kind) is Literal:
-            found += get_args(kind)
+            choices += get_args(kind)
         elif kind is not type(None):
             return None
-    return found
+    return choices
 
 
 def _constraints(field: FieldInfo) -> list[Any]:
-    found: list[Any] = []
+    constraints: list[Any] = []
     for item in field.metadata:
-        found += item if isinstance(item, annotated_types.GroupedMetadata) else [item]
-    return found
+        constraints += item if isinstance(item, annotated_types.GroupedMetadata) else [item]
+    return constraints
 
 
 def _members(annotation: Any) -> list[Any]:

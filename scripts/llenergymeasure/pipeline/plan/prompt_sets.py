@@ -40,4 +40,6 @@ def prompts_digests(plan: Plan) -> dict[str, str]:
     ids: dict[str, set[str]] = {}
     for key, set_id, _ in prompt_sets(plan):
         ids.setdefault(key, set()).add(set_id)
-    return {key: hashlib.sha256("".join(sorted(found)).encode()).hexdigest()[:ID_DIGITS] for key, found in ids.items()}
+    return {
+        key: hashlib.sha256("".join(sorted(set_ids)).encode()).hexdigest()[:ID_DIGITS] for key, set_ids in ids.items()
+    }
