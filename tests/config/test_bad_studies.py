@@ -113,9 +113,9 @@ def test_nearest_name(refuse: Refuse, written: str, meant: str) -> None:
     ],
 )
 def test_each_mistake_is_one_line(refuse: Refuse, text: str, rule: str, line: int | None) -> None:
-    (found,) = refuse(text.lstrip("\n"))
-    assert found.endswith(f"[{rule}]")
-    assert found.startswith(f"study.yaml:{line}: " if line else "study.yaml: "), found
+    (message,) = refuse(text.lstrip("\n"))
+    assert message.endswith(f"[{rule}]")
+    assert message.startswith(f"study.yaml:{line}: " if line else "study.yaml: "), message
 
 
 def test_missing_file_and_wrong_encoding(tmp_path: Path) -> None:
@@ -251,9 +251,9 @@ def test_a_williams_design_that_is_not_balanced_is_a_warning(
         f"{HEAD}matrix: {{pytorch.batch_size: {batch_sizes}}}\n"
         f"measurement: {{order: williams, replicates: {replicates}}}\n"
     )
-    found = [item for item in study.expansion().warnings if item.rule == "order-unbalanced"]
-    assert [item.path for item in found] == ([] if needed is None else ["measurement.order"])
-    assert all(f"balanced after {needed} replicates, not after {replicates}" in item.message for item in found)
+    warnings = [item for item in study.expansion().warnings if item.rule == "order-unbalanced"]
+    assert [item.path for item in warnings] == ([] if needed is None else ["measurement.order"])
+    assert all(f"balanced after {needed} replicates, not after {replicates}" in item.message for item in warnings)
 
 
 def test_a_job_on_a_node_reads_a_study_without_its_experiments(monkeypatch: pytest.MonkeyPatch) -> None:

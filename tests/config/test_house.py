@@ -40,8 +40,8 @@ def test_every_package_has_its_layer() -> None:
 
 
 def test_imports_point_down(graph: grimp.ImportGraph) -> None:
-    found = graph.find_illegal_dependencies_for_layers(LAYERS, containers={PACKAGE})
-    assert {(dependency.importer, dependency.imported) for dependency in found} == set()
+    dependencies = graph.find_illegal_dependencies_for_layers(LAYERS, containers={PACKAGE})
+    assert {(dependency.importer, dependency.imported) for dependency in dependencies} == set()
 
 
 def test_no_files_import_each_other_in_a_circle(graph: grimp.ImportGraph) -> None:

@@ -77,12 +77,12 @@ def test_unknown_keywords_get_the_nearest_name() -> None:
     config = ExperimentConfig(
         **MODEL, passthrough_kwargs={"generate": {"epsilon_cutoffp": 0.9}, "compile": {"epsilon_cutoff": 1}}
     )
-    found = check_passthrough(config, ACCEPTED)
-    assert [(item.path, item.rule) for item in found] == [
+    problems = check_passthrough(config, ACCEPTED)
+    assert [(item.path, item.rule) for item in problems] == [
         ("passthrough_kwargs.generate.epsilon_cutoffp", "passthrough-unknown"),
         ("passthrough_kwargs.compile.epsilon_cutoff", "passthrough-unknown"),
     ]
-    assert found[0].hint == "did you mean epsilon_cutoff?"
+    assert problems[0].hint == "did you mean epsilon_cutoff?"
 
 
 def test_compile_mode_and_backend_are_checked_against_the_installed_torch() -> None:

@@ -181,10 +181,10 @@ def measure(meters: MeterSet, order: dict[str, Any]) -> dict[str, Any]:
     return {
         "entries": [entry.to_dict() for entry in window.entries],
         "primary": as_dict(primary_energy(window.entries, window.phase)),
-        "intervals": [asdict(each) for each in window.intervals],
+        "intervals": [asdict(interval) for interval in window.intervals],
         # Other tests keep this machine busy; test_host_watch.py has the finding that says so.
-        "foreign": [each.to_dict() for each in window.findings if each.code == "foreign-cpu-load"],
-        "findings": [each.to_dict() for each in window.findings if each.code != "foreign-cpu-load"],
+        "foreign": [finding.to_dict() for finding in window.findings if finding.code == "foreign-cpu-load"],
+        "findings": [finding.to_dict() for finding in window.findings if finding.code != "foreign-cpu-load"],
         "facts": window.facts,
         "start": window.start_monotonic_s,
         "end": window.end_monotonic_s,
@@ -200,13 +200,13 @@ def measure(meters: MeterSet, order: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def as_dict(found: PhaseEnergy) -> dict[str, Any]:
+def as_dict(phase_energy: PhaseEnergy) -> dict[str, Any]:
     return {
-        "energy_j": found.energy_j,
-        "standard_uncertainty_j": found.standard_uncertainty_j,
-        "expanded_uncertainty_j": found.expanded_uncertainty_j,
-        "source": found.source,
-        "reason": found.reason,
+        "energy_j": phase_energy.energy_j,
+        "standard_uncertainty_j": phase_energy.standard_uncertainty_j,
+        "expanded_uncertainty_j": phase_energy.expanded_uncertainty_j,
+        "source": phase_energy.source,
+        "reason": phase_energy.reason,
     }
 
 

@@ -63,7 +63,7 @@ def test_its_own_settings_files_change_nothing_and_are_pointed_out(machine: Run,
     assert "force_ram_power" in warning["message"] and "pue" in warning["message"]
     assert answer["describe"]["devices"] == plain["describe"]["devices"]
     powers = [
-        by_domain(each["windows"][0])["ram"]["energy_j"] / each["windows"][0]["duration"] for each in (plain, answer)
+        by_domain(reply["windows"][0])["ram"]["energy_j"] / reply["windows"][0]["duration"] for reply in (plain, answer)
     ]
     assert powers[1] == pytest.approx(powers[0], rel=1e-3)
     assert answer["new_files"] == []

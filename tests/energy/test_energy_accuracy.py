@@ -33,13 +33,13 @@ def errors(rows: Sequence[Row], name: str = "energy_j") -> list[float]:
 
 
 def test_the_counter_is_right_to_half_a_percent(rows: list[Row], slow: list[Row]) -> None:
-    for found in (errors(of(rows, "counter")), errors(slow)):
-        right_to_half_a_percent(found)
+    for deviations in (errors(of(rows, "counter")), errors(slow)):
+        right_to_half_a_percent(deviations)
 
 
-def right_to_half_a_percent(found: list[float]) -> None:
-    assert statistics.median(found) <= 0.005
-    assert statistics.quantiles(found, n=20)[-1] <= 0.015  # of 48 windows; the benchmark holds 400 against 1 %
+def right_to_half_a_percent(deviations: list[float]) -> None:
+    assert statistics.median(deviations) <= 0.005
+    assert statistics.quantiles(deviations, n=20)[-1] <= 0.015  # of 48 windows; the benchmark holds 400 against 1 %
 
 
 def test_the_intervals_cover_the_true_value(rows: list[Row], slow: list[Row]) -> None:
@@ -64,10 +64,10 @@ def test_it_beats_polling_and_plain_differences(rows: list[Row]) -> None:
 
 @pytest.mark.parametrize("way", ["average", "instant"])
 def test_boards_without_a_counter_come_close(rows: list[Row], way: str) -> None:
-    found = of(rows, way)
-    assert statistics.median(errors(found)) < 0.005
-    assert statistics.fmean(errors(found)) < statistics.fmean(errors(of(rows, "counter"), "polled_j")) / 2
-    assert sum(abs(row.energy_j - row.truth_j) > row.expanded_j for row in found) <= 7
+    windows = of(rows, way)
+    assert statistics.median(errors(windows)) < 0.005
+    assert statistics.fmean(errors(windows)) < statistics.fmean(errors(of(rows, "counter"), "polled_j")) / 2
+    assert sum(abs(row.energy_j - row.truth_j) > row.expanded_j for row in windows) <= 7
 
 
 @pytest.mark.parametrize(("latency_s", "lag_s"), [(0.0, 0.0), (0.005, 0.05), (0.0, 0.1)])
@@ -75,17 +75,17 @@ def test_windows_without_work_around_them_say_what_a_lag_may_do(
     driver_folders: dict[str, Path], latency_s: float, lag_s: float
 ) -> None:
     """Power steps at their edges: the interval is wider, and covers the truth."""
-    found = measure_all(
+    windows = measure_all(
         driver_folders["full"], TRACES, (0.02, 0.1), ["counter"], around=False, latency_s=latency_s, lag_s=lag_s
     )
-    assert sum(abs(row.energy_j / row.gain - row.truth_j) > row.expanded_without_gain_j for row in found) <= 7
+    assert sum(abs(row.energy_j / row.gain - row.truth_j) > row.expanded_without_gain_j for row in windows) <= 7
 
 
 def test_a_lag_leaves_no_bias_where_the_same_work_runs_around_the_window(driver_folders: dict[str, Path]) -> None:
-    found = measure_all(
+    windows = measure_all(
         driver_folders["full"], TRACES, [0.02], ["counter"], duty=1.0, noise=0.0, duration_s=10.0, lag_s=0.1
     )
-    assert abs(statistics.fmean(row.energy_j / row.gain / row.truth_j - 1 for row in found)) < 0.001
+    assert abs(statistics.fmean(row.energy_j / row.gain / row.truth_j - 1 for row in windows)) < 0.001
 
 
 def test_pieces_add_up_and_checks_agree(rows: list[Row]) -> None:
@@ -103,7 +103,7 @@ def test_pieces_add_up_and_checks_agree(rows: list[Row]) -> None:
 @pytest.mark.parametrize("period_s", [0.02, 0.1])
 def test_the_edges_alone_cost_a_thousandth(driver_folders: dict[str, Path], period_s: float) -> None:
     """With a sensor that misses nothing, what is left is the time between the edges and the ticks."""
-    found = measure_all(
+    windows = measure_all(
         driver_folders["full"],
         range(300, 308),
         [period_s],
@@ -113,13 +113,13 @@ def test_the_edges_alone_cost_a_thousandth(driver_folders: dict[str, Path], peri
         duration_s=5.0,
         naive=True,
     )
-    assert statistics.median(errors(found)) < 0.001
-    assert statistics.fmean(errors(found)) < statistics.fmean(errors(found, "differenced_j")) / 2
+    assert statistics.median(errors(windows)) < 0.001
+    assert statistics.fmean(errors(windows)) < statistics.fmean(errors(windows, "differenced_j")) / 2
 
 
 def test_irregular_ticks_do_not_give_false_confidence(driver_folders: dict[str, Path]) -> None:
     """Without a grid of ticks the noise comes from the power readings; edges alone would cover a third of windows."""
-    found = measure_all(
+    windows = measure_all(
         driver_folders["full"],
         range(300, 308),
         (0.02, 0.1),
@@ -128,27 +128,27 @@ def test_irregular_ticks_do_not_give_false_confidence(driver_folders: dict[str, 
         fields="instant",
         duration_s=15.0,
     )
-    assert statistics.median(errors(found)) < 0.005
-    missed = sum(abs(row.energy_j / row.gain - row.truth_j) > row.expanded_without_gain_j for row in found)
+    assert statistics.median(errors(windows)) < 0.005
+    missed = sum(abs(row.energy_j / row.gain - row.truth_j) > row.expanded_without_gain_j for row in windows)
     assert missed <= 3  # of 16, by binomial chance once in 100 such tests where 95 % hold
-    assert statistics.median(row.expanded_without_gain_j / row.truth_j for row in found) < 0.03
+    assert statistics.median(row.expanded_without_gain_j / row.truth_j for row in windows) < 0.03
 
 
 def test_where_the_sensor_looks_and_how_little_changes_nothing(driver_folders: dict[str, Path]) -> None:
     """The budget takes it that the first quarter of a period is seen; boards may do otherwise."""
     for sensor in ({"seen_at": 1.0}, {"duty": 0.1}, {"duty": 0.5, "seen_at": 0.5}):
-        found = measure_all(driver_folders["full"], range(300, 312), [0.1], ["counter"], duration_s=10.0, **sensor)
-        assert statistics.median(errors(found)) < 0.008
-        missed = sum(abs(row.energy_j / row.gain - row.truth_j) > row.expanded_without_gain_j for row in found)
+        windows = measure_all(driver_folders["full"], range(300, 312), [0.1], ["counter"], duration_s=10.0, **sensor)
+        assert statistics.median(errors(windows)) < 0.008
+        missed = sum(abs(row.energy_j / row.gain - row.truth_j) > row.expanded_without_gain_j for row in windows)
         assert missed <= 3, sensor
 
 
 def test_a_slow_or_odd_sampler_changes_little(driver_folders: dict[str, Path]) -> None:
     """Samples as far apart as the ticks, and further: the edges stay, only the scatter is seen less well."""
     for interval_s in (0.1, 0.5):
-        found = measure_all(driver_folders["full"], range(300, 306), [0.1], ["counter"], power_interval_s=interval_s)
-        assert statistics.median(errors(found)) < 0.008
-        assert all(abs(row.energy_j - row.truth_j) <= 1.2 * row.expanded_j for row in found)
+        windows = measure_all(driver_folders["full"], range(300, 306), [0.1], ["counter"], power_interval_s=interval_s)
+        assert statistics.median(errors(windows)) < 0.008
+        assert all(abs(row.energy_j - row.truth_j) <= 1.2 * row.expanded_j for row in windows)
 
 
 def test_a_trace_knows_its_energy() -> None:

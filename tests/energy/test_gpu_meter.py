@@ -27,11 +27,11 @@ def test_work_costs_more_than_idling_and_the_board_is_torchs() -> None:
             while time.perf_counter() < end_s:
                 matrix @ matrix
                 torch.cuda.synchronize()
-        found = primary_energy(window.entries, "generate")
-        assert found.reason is None and found.source is not None and found.source.startswith("measured:nvml")
-        assert found.energy_j is not None and found.standard_uncertainty_j is not None and idle.energy_j is not None
-        assert found.energy_j / window.duration_s > 1.2 * idle.energy_j / idle.duration_s
-        assert 0.02 < found.standard_uncertainty_j / found.energy_j < 0.2
+        energy = primary_energy(window.entries, "generate")
+        assert energy.reason is None and energy.source is not None and energy.source.startswith("measured:nvml")
+        assert energy.energy_j is not None and energy.standard_uncertainty_j is not None and idle.energy_j is not None
+        assert energy.energy_j / window.duration_s > 1.2 * idle.energy_j / idle.duration_s
+        assert 0.02 < energy.standard_uncertainty_j / energy.energy_j < 0.2
         period_s = meters.describe()["devices"][0]["counter_update_period_s"]
         assert period_s is None or 0.005 < period_s < 0.5
         trace = meters.trace()

@@ -33,8 +33,8 @@ def entry(
     return span.known(device, domain, source, energy_j, budget)
 
 
-def brief(found: PhaseEnergy) -> tuple[float | None, float | None, str | None, str | None]:
-    return found.energy_j, found.standard_uncertainty_j, found.source, found.reason
+def brief(phase_energy: PhaseEnergy) -> tuple[float | None, float | None, str | None, str | None]:
+    return phase_energy.energy_j, phase_energy.standard_uncertainty_j, phase_energy.source, phase_energy.reason
 
 
 def test_measured_wins_over_estimated_and_is_not_added_to_it() -> None:

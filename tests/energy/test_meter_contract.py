@@ -30,7 +30,7 @@ def meter(request: pytest.FixtureRequest) -> tuple[str, Run]:
 def test_contract(meter: tuple[str, Run]) -> None:
     name, run = meter
     seconds = (0.5, LONG_S, LONG_S)
-    orders = [{"seconds": seconds[0], "phase": "idle"}, *({"seconds": each} for each in seconds[1:])]
+    orders = [{"seconds": seconds[0], "phase": "idle"}, *({"seconds": duration_s} for duration_s in seconds[1:])]
     answer = run({"meters": [name], "windows": orders})
 
     # A record takes what the meter says of itself.
@@ -52,7 +52,7 @@ def test_contract(meter: tuple[str, Run]) -> None:
         assert window["duration"] - asked_s < 0.15
     # Another program beside it makes the same work take more processor time: the quieter of two windows counts.
     assert min(window["cpu"] / window["duration"] for window in answer["windows"][1:]) < 0.01
-    assert [each["meter"] for each in answer["describe"]["meters"]] == [name]
+    assert [description["meter"] for description in answer["describe"]["meters"]] == [name]
     assert answer["describe"]["devices"]
     assert answer["warnings"] == []
     assert answer["new_files"] == []

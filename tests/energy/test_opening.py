@@ -26,13 +26,13 @@ def test_every_meter_that_works_and_a_reason_for_the_others(machine: Run) -> Non
     answer = machine({"windows": [{"seconds": 0.1}]}, LD_LIBRARY_PATH="")
     if answer["describe"]["refused"] == []:
         pytest.skip("this machine has a GPU")
-    refused = {each["meter"]: each["reason"] for each in answer["describe"]["refused"]}
+    refused = {refusal["meter"]: refusal["reason"] for refusal in answer["describe"]["refused"]}
     if "rapl" not in refused:
         pytest.skip("this machine has RAPL")
     assert refused.keys() == {"nvml", "rapl"}
     assert "NVML" in refused["nvml"]
     assert "powercap" in refused["rapl"]
-    assert [each["meter"] for each in answer["describe"]["meters"]] == ["codecarbon"]
+    assert [meter["meter"] for meter in answer["describe"]["meters"]] == ["codecarbon"]
     assert answer["windows"][0]["primary"]["source"] == "estimated:codecarbon"
 
 

@@ -51,11 +51,11 @@ class Opened:
 
 @contextmanager
 def opened(interval_s: float = 0.02, **settings: Any) -> Iterator[Opened]:
-    found = Opened(interval_s, **settings)
+    open_meter = Opened(interval_s, **settings)
     try:
-        yield found
+        yield open_meter
     finally:
-        found.set.close()
+        open_meter.set.close()
 
 
 def by_domain(window: Window) -> dict[str, LedgerEntry]:
@@ -94,7 +94,7 @@ def test_the_platform_is_a_fact_and_in_no_sum(root: Path) -> None:
     assert len(window.entries) == 2
     (fact,) = window.facts["rapl"]["psys"]
     assert fact["energy_j"] == pytest.approx(200 * window.duration_s, rel=0.05)
-    assert {each["domain"]: each["metered"] for each in described} == {"cpu": True, "ram": True, "psys": False}
+    assert {device["domain"]: device["metered"] for device in described} == {"cpu": True, "ram": True, "psys": False}
 
 
 def test_every_socket_has_its_own_entries(root: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_reader_that_dies_is_reported_and_the_edges_still_count(root: Path, mo
     assert len(window.intervals) == 1
     assert [warning["code"] for warning in warnings] == ["rapl-reader-died"]
     assert "no more threads" in warnings[0]["message"]
-    assert [(each.code, each.severity) for each in window.findings if each.code != "foreign-cpu-load"] == [
+    assert [(finding.code, finding.severity) for finding in window.findings if finding.code != "foreign-cpu-load"] == [
         ("trace-incomplete", "suspect")
     ]
     assert again.findings == []

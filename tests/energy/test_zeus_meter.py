@@ -64,8 +64,8 @@ def test_a_counter_that_fails_or_runs_backwards_leaves_a_reason(gpu_machine: Run
 
 def test_it_is_never_opened_unasked(gpu_machine: Run) -> None:
     answer = gpu_machine({"windows": [{"seconds": 0.1}]})
-    assert "zeus" not in [each["meter"] for each in answer["describe"]["meters"]]
-    assert "zeus" not in [each["meter"] for each in answer["describe"]["refused"]]
+    assert "zeus" not in [meter["meter"] for meter in answer["describe"]["meters"]]
+    assert "zeus" not in [refusal["meter"] for refusal in answer["describe"]["refused"]]
 
 
 def test_where_it_is_not_installed_the_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

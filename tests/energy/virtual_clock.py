@@ -74,7 +74,9 @@ class VirtualClock:
 
     def _wake_next(self) -> None:
         """Everybody sleeps: wake one whose predicate has come true, else the earliest, at its time."""
-        chosen = next((each for each in self._sleepers if each.predicate is not None and each.predicate()), None)
+        chosen = next(
+            (sleeper for sleeper in self._sleepers if sleeper.predicate is not None and sleeper.predicate()), None
+        )
         if chosen is None:
             chosen = self._sleepers[0]
             if chosen.wake_s == float("inf"):
@@ -87,4 +89,4 @@ class VirtualClock:
 
     def _threads(self) -> int:
         main = threading.main_thread()
-        return sum(each is main or each.name.startswith(self._names) for each in threading.enumerate())
+        return sum(thread is main or thread.name.startswith(self._names) for thread in threading.enumerate())

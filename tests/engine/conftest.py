@@ -68,12 +68,12 @@ class Runner:
         loaded = load_model(config, Sources(**{role: Source(item.path) for role, item in snapshots.items()}))
         ids = [loaded.tokenizer(text)["input_ids"][: config.max_input_tokens] for text in prompts]
         generator = generator_for(config, loaded, ids)
-        seen = Observation(loaded=loaded, snapshots=snapshots, fixed_output=config.fixed_output)
-        observe(seen, generator)
-        seen.replicas = [seen.replica()]
+        observation = Observation(loaded=loaded, snapshots=snapshots, fixed_output=config.fixed_output)
+        observe(observation, generator)
+        observation.replicas = [observation.replica()]
         torch.set_num_threads(threads)
         generator.close()
-        return Run(config, loaded, generator, seen)
+        return Run(config, loaded, generator, observation)
 
     def config_of(self, *, model: str = TINY, **settings: Any) -> ExperimentConfig:
         settings = {**QUICK["defaults"], "model": model, "max_output_tokens": 8, **settings}

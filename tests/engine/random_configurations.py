@@ -69,11 +69,11 @@ class Drawn:
 @cache
 def choices() -> Mapping[str, tuple[Any, ...]]:
     """Dotted path → the values to draw from, for every parameter that declares some or is limited to some."""
-    found: dict[str, tuple[Any, ...]] = {}
+    values_by_path: dict[str, tuple[Any, ...]] = {}
     for path in introspection.get_all_params():
         tried, limited = introspection.get_param_test_values(path), introspection.get_param_options(path) or []
-        found[path] = (*tried, *(value for value in limited if not same_as_any(value, tried)))
-    return {path: values for path, values in found.items() if values}
+        values_by_path[path] = (*tried, *(value for value in limited if not same_as_any(value, tried)))
+    return {path: values for path, values in values_by_path.items() if values}
 
 
 def valid(settings: Settings) -> ExperimentConfig | None:
@@ -118,9 +118,9 @@ class Sampler:
             for settings in sorted(affordable, key=self._worth, reverse=True):
                 config = valid(settings)
                 if config is not None:
-                    found = Drawn(settings, config)
-                    self._note(found)
-                    return found
+                    configuration = Drawn(settings, config)
+                    self._note(configuration)
+                    return configuration
 
     def _worth(self, settings: Settings) -> int:
         """Pairs that would be new, and parameters that were not yet set often enough."""
@@ -128,12 +128,12 @@ class Sampler:
             AT_ONCE * (self._parameters[path] < LEAST) for path in settings if path in choices()
         )
 
-    def _note(self, found: Drawn) -> None:
-        self.drawn.append(found)
-        self.uncovered.difference_update(_pairs(found.settings))
-        for path in found.parameters:
+    def _note(self, configuration: Drawn) -> None:
+        self.drawn.append(configuration)
+        self.uncovered.difference_update(_pairs(configuration.settings))
+        for path in configuration.parameters:
             self._parameters[path] += 1
-            self._values[path, repr(found.settings[path])] += 1
+            self._values[path, repr(configuration.settings[path])] += 1
 
     def _within_quotas(self, settings: Settings) -> Settings | None:
         earlier = [item.settings for item in self.drawn if item.settings["model"] == settings["model"]]
@@ -160,8 +160,8 @@ class Sampler:
     def _can_be_set(self, pair: Pair, model: str) -> bool:
         if pair not in self._possible | self.impossible:
             tries = (self._filled(model, sorted(pair)) for _ in range(TRIES))
-            found = any(valid(settings) is not None for settings in tries)
-            (self._possible if found else self.impossible).add(pair)
+            possible = any(valid(settings) is not None for settings in tries)
+            (self._possible if possible else self.impossible).add(pair)
             self.uncovered -= self.impossible
         return pair in self._possible
 

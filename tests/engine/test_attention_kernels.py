@@ -159,6 +159,6 @@ def test_the_picked_operator_is_named_once_and_the_one_that_picks_is_not() -> No
         "aten::_scaled_dot_product_flash_attention",
         "flash_attn::" + "x" * 200,
     ]
-    found = kernels._attention_names(called)
-    assert found[:2] == ("aten::_scaled_dot_product_flash_attention", "aten::_flash_attention_forward")
-    assert len(found) == 3 and max(map(len, found)) <= kernels.LONGEST_NAME
+    names = kernels._attention_names(called)
+    assert names[:2] == ("aten::_scaled_dot_product_flash_attention", "aten::_flash_attention_forward")
+    assert len(names) == 3 and max(map(len, names)) <= kernels.LONGEST_NAME

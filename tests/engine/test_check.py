@@ -33,23 +33,23 @@ def test_usual_settings_are_fine() -> None:
 
 
 def test_what_the_library_would_ignore_is_a_warning_that_names_the_setting() -> None:
-    (found,) = problems(decoder=GREEDY, **passed("generate", epsilon_cutoff=0.3))
-    assert (found.severity, found.rule) == ("warning", "library-ignores")
-    assert found.path == "passthrough_kwargs.generate.epsilon_cutoff"
-    assert "only used in sample-based generation" in found.message
+    (problem,) = problems(decoder=GREEDY, **passed("generate", epsilon_cutoff=0.3))
+    assert (problem.severity, problem.rule) == ("warning", "library-ignores")
+    assert problem.path == "passthrough_kwargs.generate.epsilon_cutoff"
+    assert "only used in sample-based generation" in problem.message
 
 
 def test_each_ignored_setting_is_a_warning_of_its_own() -> None:
-    found = problems(decoder=GREEDY, **passed("generate", epsilon_cutoff=0.3, eta_cutoff=0.3))
-    assert sorted(problem.path for problem in found) == [
+    warnings = problems(decoder=GREEDY, **passed("generate", epsilon_cutoff=0.3, eta_cutoff=0.3))
+    assert sorted(problem.path for problem in warnings) == [
         *("passthrough_kwargs.generate.epsilon_cutoff", "passthrough_kwargs.generate.eta_cutoff")
     ]
 
 
 def test_what_the_library_refuses_is_an_error_that_names_the_setting() -> None:
-    (found,) = problems(**passed("generate", assistant_ensemble_weight=2.0))
-    assert (found.severity, found.rule) == ("error", "library-refuses")
-    assert found.path == "passthrough_kwargs.generate.assistant_ensemble_weight"
+    (problem,) = problems(**passed("generate", assistant_ensemble_weight=2.0))
+    assert (problem.severity, problem.rule) == ("error", "library-refuses")
+    assert problem.path == "passthrough_kwargs.generate.assistant_ensemble_weight"
 
 
 def test_a_rule_that_only_a_new_version_has_applies(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,39 +58,39 @@ def test_a_rule_that_only_a_new_version_has_applies(monkeypatch: pytest.MonkeyPa
             raise ValueError("Invalid: \n- `num_beams`: three beams will have no effect.\nAnd so on.")
 
     monkeypatch.setattr(transformers.GenerationConfig, "validate", validate)
-    (found,) = problems(decoder=GREEDY, pytorch={"num_beams": 3})
-    assert (found.severity, found.path) == ("warning", "pytorch.num_beams")
-    assert "three beams will have no effect" in found.message
+    (problem,) = problems(decoder=GREEDY, pytorch={"num_beams": 3})
+    assert (problem.severity, problem.path) == ("warning", "pytorch.num_beams")
+    assert "three beams will have no effect" in problem.message
     assert problems(decoder=GREEDY, pytorch={"num_beams": 2}) == []
 
 
 def test_bitsandbytes_is_asked() -> None:
-    (found,) = problems(pytorch={"load_in_8bit": True}, **passed("bitsandbytes", llm_int8_threshold="high"))
-    assert (found.severity, found.rule) == ("error", "library-refuses")
-    assert found.path == "passthrough_kwargs.bitsandbytes.llm_int8_threshold"
+    (problem,) = problems(pytorch={"load_in_8bit": True}, **passed("bitsandbytes", llm_int8_threshold="high"))
+    assert (problem.severity, problem.rule) == ("error", "library-refuses")
+    assert problem.path == "passthrough_kwargs.bitsandbytes.llm_int8_threshold"
 
 
 def test_torch_is_asked() -> None:
     compiled = {"torch_compile": True, "torch_compile_mode": "default"}
-    (found,) = problems(pytorch=compiled, **passed("compile", options={"max_autotune": True}))
-    assert (found.severity, found.rule) == ("error", "library-refuses")
-    assert "mode" in found.message and "options" in found.message
+    (problem,) = problems(pytorch=compiled, **passed("compile", options={"max_autotune": True}))
+    assert (problem.severity, problem.rule) == ("error", "library-refuses")
+    assert "mode" in problem.message and "options" in problem.message
 
 
 def test_an_unknown_keyword_is_named_once() -> None:
-    (found,) = problems(**passed("generate", epsilon_cutof=0.3))
-    assert found.rule == "passthrough-unknown"
-    assert "epsilon_cutoff" in (found.hint or "")
+    (problem,) = problems(**passed("generate", epsilon_cutof=0.3))
+    assert problem.rule == "passthrough-unknown"
+    assert "epsilon_cutoff" in (problem.hint or "")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a CUDA device")
 def test_a_setting_this_machine_cannot_do_is_a_warning() -> None:
-    (found,) = problems(pytorch={"cache_implementation": "offloaded"})
-    assert (found.severity, found.rule, found.path) == (
+    (problem,) = problems(pytorch={"cache_implementation": "offloaded"})
+    assert (problem.severity, problem.rule, problem.path) == (
         *("warning", "requirement-unmet"),
         "pytorch.cache_implementation",
     )
-    assert "needs a CUDA device" in found.message and "no CUDA device here" in found.message
+    assert "needs a CUDA device" in problem.message and "no CUDA device here" in problem.message
     assert problems(pytorch={"cache_implementation": "dynamic"}) == []
 
 
@@ -100,5 +100,5 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *rest: None if name == "optimum.quanto" else find(name, *rest)
     )
-    (found,) = problems(pytorch={"cache_implementation": "quantized"})
-    assert "optimum.quanto is not installed here" in found.message
+    (problem,) = problems(pytorch={"cache_implementation": "quantized"})
+    assert "optimum.quanto is not installed here" in problem.message

@@ -43,8 +43,8 @@ def test_recorded_graphs_are_counted_over_trees_and_devices(recorded: Callable[.
     before = counts()
     recorded(0, decode=[node(), node(head=[node()])], prefill=[node()])
     recorded(1, decode=[node(head=[node(), node(), node()])])
-    found = since(before)
-    assert (found["graphs_recorded"], found["graphs_recorded_again"]) == (8, 3)
+    increments = since(before)
+    assert (increments["graphs_recorded"], increments["graphs_recorded_again"]) == (8, 3)
     # A device whose manager was given up, as `torch._dynamo.reset` does, takes its graphs along.
     cudagraph_trees.get_obj(cudagraph_trees.local, "tree_manager_containers")[0].tree_manager = None
     assert since(before)["graphs_recorded"] == 4

@@ -31,17 +31,17 @@ def on(*devices: str, given: Any = None) -> Any:
     ],
 )
 def test_the_gpus_that_hold_parameters_are_counted(places: tuple[str, ...], requested: int, agrees: bool) -> None:
-    found = PROBES["devices"](on(*places), requested)
-    assert found.effective == len([place for place in places if place != "cpu"])
-    assert found.agrees is agrees and found.observed.startswith("parameters on ")
+    probe_result = PROBES["devices"](on(*places), requested)
+    assert probe_result.effective == len([place for place in places if place != "cpu"])
+    assert probe_result.agrees is agrees and probe_result.observed.startswith("parameters on ")
 
 
 def test_a_model_on_several_boards_is_said_to_be_split() -> None:
-    found = PROBES["device_map"](on("cuda:0", "cuda:1", given="auto"), None)
-    assert found.observed.startswith(
+    probe_result = PROBES["device_map"](on("cuda:0", "cuda:1", given="auto"), None)
+    assert probe_result.observed.startswith(
         "split over 2 boards, which work one after the other: parameters on cuda:0, cuda:1"
     )
-    assert found.effective == "auto"
+    assert probe_result.effective == "auto"
     assert "split" not in PROBES["device_map"](on("cuda:0", given={"": 0}), None).observed
 
 

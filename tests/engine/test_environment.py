@@ -36,8 +36,8 @@ def described(*before: Path) -> list[Any]:
         check=True,
         env={**os.environ, "PYTHONPATH": path},
     )
-    found: list[Any] = json.loads(done.stdout)
-    return found
+    description: list[Any] = json.loads(done.stdout)
+    return description
 
 
 def test_what_lies_before_the_environment_is_what_is_named(tmp_path: Path) -> None:
@@ -56,8 +56,8 @@ def test_what_lies_before_the_environment_is_what_is_named(tmp_path: Path) -> No
 def test_of_two_distributions_of_one_name_the_first_counts(tmp_path: Path) -> None:
     for place, version in (("first", "2.0"), ("second", "1.0")):
         (tmp_path / place / f"Some_Package-{version}.dist-info").mkdir(parents=True)
-    found = metadata_folders([str(tmp_path / "first"), str(tmp_path / "second")])
-    assert found == {"some-package": "Some_Package-2.0.dist-info"}
+    folders = metadata_folders([str(tmp_path / "first"), str(tmp_path / "second")])
+    assert folders == {"some-package": "Some_Package-2.0.dist-info"}
 
 
 def test_every_package_of_the_environment_is_named() -> None:

@@ -44,8 +44,8 @@ def claimed(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_sizes_are_read_from_the_headers(run: Runner) -> None:
-    found = run()
-    parameters = sum(item.numel() for item in found.loaded.model.parameters())
+    experiment = run()
+    parameters = sum(item.numel() for item in experiment.loaded.model.parameters())
     tensors = list(stored_tensors(run.snapshot().path))
     assert stored_bytes(tensors, torch.float32) == 4 * parameters
     assert stored_bytes(tensors, torch.bfloat16) == 2 * parameters

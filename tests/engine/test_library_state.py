@@ -36,8 +36,8 @@ def rotary_model(kind: str) -> Any:
 def logits(model: Any, length: int) -> torch.Tensor:
     ids = torch.arange(length)[None] % 100
     with torch.no_grad():
-        found: torch.Tensor = model(ids).logits
-    return found
+        scores: torch.Tensor = model(ids).logits
+    return scores
 
 
 @pytest.mark.parametrize("kind", ["dynamic", "longrope"])

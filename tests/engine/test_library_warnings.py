@@ -36,10 +36,10 @@ def test_number_and_length_are_bounded() -> None:
     with library_warnings() as kept:
         for number in range(MESSAGES + 5):
             logger.warning("%d %s", number, "x" * 10_000)
-    found = kept.to_list()
-    assert len(found) == MESSAGES + 1
-    assert max(len(item["message"]) for item in found) == CHARACTERS
-    assert found[-1]["message"] == "5 further warnings of the libraries are in the log only"
+    entries = kept.to_list()
+    assert len(entries) == MESSAGES + 1
+    assert max(len(item["message"]) for item in entries) == CHARACTERS
+    assert entries[-1]["message"] == "5 further warnings of the libraries are in the log only"
 
 
 def test_a_record_whose_arguments_do_not_fit_is_kept_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,9 +26,9 @@ def locks(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("torch", "name"), [("2.0", "cuda13.txt"), ("1.9", "cuda12.txt"), ("2.0+cpu", "cpu.txt")])
 def test_the_lock_that_was_installed_from_is_named_with_its_hash(locks: Path, torch: str, name: str) -> None:
-    found = nearest_lock({"torch": torch, "other-thing": "1.5", "more": "3"}, locks)
-    assert found is not None
-    assert found.to_dict() == {
+    lock = nearest_lock({"torch": torch, "other-thing": "1.5", "more": "3"}, locks)
+    assert lock is not None
+    assert lock.to_dict() == {
         "name": name,
         "sha256": hashlib.sha256((locks / name).read_bytes()).hexdigest(),
         "different": {},
@@ -36,10 +36,10 @@ def test_the_lock_that_was_installed_from_is_named_with_its_hash(locks: Path, to
 
 
 def test_what_was_put_over_it_is_named(locks: Path) -> None:
-    found = nearest_lock({"torch": "2.0", "other-thing": "1.6"}, locks)
-    assert found is not None
-    assert found.path.name == "cuda13.txt"
-    assert found.different == {"other-thing": ("1.5", "1.6")}
+    lock = nearest_lock({"torch": "2.0", "other-thing": "1.6"}, locks)
+    assert lock is not None
+    assert lock.path.name == "cuda13.txt"
+    assert lock.different == {"other-thing": ("1.5", "1.6")}
 
 
 def test_no_lock_no_answer(tmp_path: Path) -> None:
@@ -50,8 +50,8 @@ def test_the_real_locks_are_read() -> None:
     packages = installed_packages()
     assert packages["pydantic"]
     assert packages["huggingface-hub"]
-    found = nearest_lock(packages, LOCKS)
-    assert found is not None
+    lock = nearest_lock(packages, LOCKS)
+    assert lock is not None
     # The tests also run with another version laid over the environment, and then the lock is not what is there.
-    _, there = found.different.get("transformers", ("", packages["transformers"]))
+    _, there = lock.different.get("transformers", ("", packages["transformers"]))
     assert there == packages["transformers"] == transformers.__version__

@@ -30,9 +30,9 @@ def warnings_of(done: Run) -> list[dict[str, str]]:
 
 
 def said(done: Run) -> list[str]:
-    found = warnings_of(done)
-    assert {item["code"] for item in found} <= {"model-setting"}
-    return [item["message"] for item in found]
+    warnings = warnings_of(done)
+    assert {item["code"] for item in warnings} <= {"model-setting"}
+    return [item["message"] for item in warnings]
 
 
 @pytest.mark.parametrize(
@@ -238,9 +238,9 @@ def test_outputs_that_the_tokenizers_end_token_does_not_end(
     run: Runner, tmp_path: Path, fields: dict[str, Any], message: str
 ) -> None:
     folder = str(model_folder(tmp_path / "endless", generation_config=fields))
-    (found,) = warnings_of(run(model=folder, **FREE))
+    (warning,) = warnings_of(run(model=folder, **FREE))
     way_out = "set passthrough_kwargs.generate.eos_token_id, or fixed_output: true"
-    assert found == {"code": "end-token", "message": message + way_out}
+    assert warning == {"code": "end-token", "message": message + way_out}
     assert warnings_of(run(model=folder)) == []
     assert warnings_of(run(model=folder, **FREE, passthrough_kwargs={"generate": {"eos_token_id": 9}})) == []
 

@@ -22,14 +22,16 @@ ANSWERS = [[1, 2, 3, 4], [40, 41], [30]]
 
 def one_by_one(model: Any, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> float:
     """Each token from a call of its own: the ids before it, nothing else, and the softmax by hand."""
-    found = []
+    log_probabilities = []
     for prompt, answer in zip(prompts, answers, strict=True):
         for place, token in enumerate(answer):
             before = torch.tensor([[*prompt, *answer[:place]]])
             with torch.no_grad():
                 logits = model(input_ids=before).logits[0, -1].double()
-            found.append(float(logits[token] - torch.log(torch.exp(logits - logits.max()).sum()) - logits.max()))
-    return sum(found) / len(found)
+            log_probabilities.append(
+                float(logits[token] - torch.log(torch.exp(logits - logits.max()).sum()) - logits.max())
+            )
+    return sum(log_probabilities) / len(log_probabilities)
 
 
 def score(model: Any, prompts: Any, answers: Any, batch_size: int) -> float:
@@ -44,9 +46,9 @@ def test_agrees_with_a_loop_over_tokens_whatever_the_padding(run: Runner, batch_
     assert len({len(ids) for ids in prompts}) == 3
     # Answers of different lengths too.
     answers = [output[: 8 - 3 * place] for place, output in enumerate(done.outputs)]
-    found = score(done.loaded.model, prompts, answers, batch_size)
-    assert found == pytest.approx(one_by_one(done.loaded.model, prompts, answers), abs=1e-4)
-    assert found < 0
+    mean_log_probability = score(done.loaded.model, prompts, answers, batch_size)
+    assert mean_log_probability == pytest.approx(one_by_one(done.loaded.model, prompts, answers), abs=1e-4)
+    assert mean_log_probability < 0
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])

@@ -130,8 +130,8 @@ def test_every_piece_of_wiring_is_missed_when_it_is_gone(run: Runner, function: 
     assert tried
     for mutant in tried:
         with mutant.alive():
-            found = caught(run, mutant.removed)
-        print(f"{mutant.name}  →  {found}")
-        if found is None:
+            failed_case = caught(run, mutant.removed)
+        print(f"{mutant.name}  →  {failed_case}")
+        if failed_case is None:
             survivors.append(mutant.name)
     assert not survivors

@@ -24,10 +24,10 @@ REQUIREMENT = re.compile(r"^(?P<name>[A-Za-z0-9_.-]+)==(?P<version>[^\s;]+)(?P<r
 def locked(name: str) -> dict[str, tuple[str, str]]:
     """Package → version and the rest of its entry."""
     text = (LOCKS / f"{name}.txt").read_text(encoding="utf-8")
-    found = {_plain(item["name"]): (item["version"], item["rest"]) for item in REQUIREMENT.finditer(text)}
+    packages = {_plain(item["name"]): (item["version"], item["rest"]) for item in REQUIREMENT.finditer(text)}
     unread = [line for line in REQUIREMENT.sub("", text).splitlines() if line.strip() and not line.startswith("#")]
     assert not unread, f"{name}.txt holds more than packages: {unread[:3]}"
-    return found
+    return packages
 
 
 @pytest.mark.parametrize("name", ["cuda13", "cuda12", "cpu", "light", "dev"])
@@ -45,8 +45,8 @@ def test_the_locks_hold_what_the_requirements_ask_for(name: str, source: str) ->
     text = (ENVS / source).read_text(encoding="utf-8")
     wanted = {_plain(item["name"]): item["version"] for item in REQUIREMENT.finditer(text)}
     assert wanted
-    found = {package: packages[package][0].removesuffix("+cpu") for package in wanted}
-    assert found == wanted, "run `make locks`"
+    versions = {package: packages[package][0].removesuffix("+cpu") for package in wanted}
+    assert versions == wanted, "run `make locks`"
 
 
 def test_the_locks_agree_with_each_other() -> None:
@@ -64,10 +64,10 @@ def test_the_cuda_locks_are_for_the_cuda_that_they_name(name: str, package: str)
     packages = locked(name)
     assert package in packages
     other = {"cuda13": "-cu12", "cuda12": "-cu13"}[name]
-    assert not [found for found in packages if found.endswith(other)]
+    assert not [pinned for pinned in packages if pinned.endswith(other)]
     # The builds of torch differ, and so do the packages that they bring along; nothing else.
-    mine = {found: version for found, (version, _) in packages.items() if not BUILD.match(f"{found}==")}
-    whole = {found: version for found, (version, _) in locked("cuda13").items() if not BUILD.match(f"{found}==")}
+    mine = {pinned: version for pinned, (version, _) in packages.items() if not BUILD.match(f"{pinned}==")}
+    whole = {pinned: version for pinned, (version, _) in locked("cuda13").items() if not BUILD.match(f"{pinned}==")}
     assert mine == whole
 
 
@@ -115,8 +115,8 @@ def test_conda_brings_python_and_pip_and_the_post_deploy_script_names_the_locks_
     script = (ENVS / f"{environment}.post-deploy.sh").read_text(encoding="utf-8")
     named = dict(reversed(line.split()) for line in script.splitlines() if re.fullmatch(r"[0-9a-f]{64}  \S+", line))
     assert set(named) == ({"light.txt"} if environment == "light" else {"cuda13.txt", "cuda12.txt", "cpu.txt"})
-    found = {name: hashlib.sha256((LOCKS / name).read_bytes()).hexdigest() for name in named}
-    assert found == named, "run `make locks`"
+    hashes = {name: hashlib.sha256((LOCKS / name).read_bytes()).hexdigest() for name in named}
+    assert hashes == named, "run `make locks`"
 
 
 def _plain(name: str) -> str:

@@ -31,8 +31,8 @@ def test_the_server_speaks_what_the_stock_client_understands(
     hub: HubServer, commit: str, tmp_path: Path, tiny_files: dict[str, bytes]
 ) -> None:
     for path in (WEIGHTS, "config.json"):
-        found = hf_hub_download("org/tiny", path, revision="main", endpoint=hub.endpoint, local_dir=tmp_path)
-        assert Path(found).read_bytes() == tiny_files[path]
+        local_path = hf_hub_download("org/tiny", path, revision="main", endpoint=hub.endpoint, local_dir=tmp_path)
+        assert Path(local_path).read_bytes() == tiny_files[path]
     assert hub.of(WEIGHTS, "HEAD")
     assert HfApi(endpoint=hub.endpoint).model_info("org/tiny").sha == commit
 

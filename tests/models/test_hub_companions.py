@@ -93,19 +93,19 @@ def test_code_drafts_and_adapters_are_pinned_fetched_and_used(
     assert pipeline.snakemake("pin").returncode == 0
     done = pipeline.snakemake()
     assert done.returncode == 0, done.output
-    found = by_model(pipeline)
+    records = by_model(pipeline)
 
-    trusted = found["org/own", None]
+    trusted = records["org/own", None]
     code = trusted["evidence"]["pytorch.trust_remote_code"]
     assert (trusted["status"], code["verdict"], code["effective"]) == ("ok", "default", True)
     assert "modeling_own.OwnForCausalLM" in code["observed"]
 
-    untrusted = found["org/own", False]
+    untrusted = records["org/own", False]
     assert untrusted["status"] == "failed"
     assert untrusted["failure"]["stage"] == "load"
     assert "contains custom code" in untrusted["failure"]["reason"]
 
-    evidence = found["org/tiny", True]["evidence"]
+    evidence = records["org/tiny", True]["evidence"]
     expected = {
         "pytorch.revision": commit,
         "pytorch.assistant_revision": own,
@@ -143,7 +143,7 @@ def test_a_folders_code_runs_only_when_the_study_asks_for_it(pipeline: Pipeline,
     pipeline.write(study(experiments=entries, defaults={}))
     done = pipeline.snakemake()
     assert done.returncode == 0, done.output
-    found = by_model(pipeline)
-    assert found["./own", None]["status"] == "failed"
-    assert "contains custom code" in found["./own", None]["failure"]["reason"]
-    assert found["./own", True]["evidence"]["pytorch.trust_remote_code"]["verdict"] == "applied"
+    records = by_model(pipeline)
+    assert records["./own", None]["status"] == "failed"
+    assert "contains custom code" in records["./own", None]["failure"]["reason"]
+    assert records["./own", True]["evidence"]["pytorch.trust_remote_code"]["verdict"] == "applied"

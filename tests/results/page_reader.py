@@ -25,20 +25,20 @@ class Node:
 
     def all(self, tag: str, **attributes: str) -> list[Node]:
         """Descendants of that tag whose attributes hold these words (class_ for class)."""
-        found = []
+        nodes = []
         for child in self.children:
             if isinstance(child, Node):
                 wanted = {name.rstrip("_"): value for name, value in attributes.items()}
                 if child.tag == tag and all(
                     value in (child.attributes.get(name) or "").split() for name, value in wanted.items()
                 ):
-                    found.append(child)
-                found += child.all(tag, **attributes)
-        return found
+                    nodes.append(child)
+                nodes += child.all(tag, **attributes)
+        return nodes
 
     def section(self, name: str) -> Node:
-        (found,) = self.all("section", id=name)
-        return found
+        (node,) = self.all("section", id=name)
+        return node
 
     def table(self) -> list[list[str]]:
         """Cells of all rows of the first table below."""

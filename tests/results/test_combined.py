@@ -42,13 +42,13 @@ def test_a_column_of_experiments_gives_the_same_as_one_after_the_other() -> None
     values, random, gain, other = (rng.uniform(0.5, 1.0, 12) * scale for scale in (1.0, 0.01, 0.03, 0.02))
     values[9:] = math.nan  # one value is left of the third
     groups = Groups(names, pd.Series(owners))
-    found = expanded_of_means(groups, values, random, gain, other, 0.97)
+    expanded = expanded_of_means(groups, values, random, gain, other, 0.97)
     for place in range(3):
-        mine = [each for each in range(4 * place, 4 * place + 4) if not math.isnan(values[each])]
+        mine = [index for index in range(4 * place, 4 * place + 4) if not math.isnan(values[index])]
         one = expanded_of_mean(
-            *([float(column[each]) for each in mine] for column in (values, random, gain, other)), 0.97
+            *([float(column[index]) for index in mine] for column in (values, random, gain, other)), 0.97
         )
-        assert found[place] == pytest.approx(one, rel=1e-6)
+        assert expanded[place] == pytest.approx(one, rel=1e-6)
 
 
 def test_without_a_stated_uncertainty_there_is_no_interval() -> None:

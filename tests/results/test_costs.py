@@ -62,7 +62,7 @@ def test_a_country_has_its_own_figure_and_source(tmp_path: Path) -> None:
     results = folder_with(tmp_path, CostsConfig(country_iso_code="DEU")).results()
     assert set(results.costs["grid_intensity_kg_per_kwh"]) == {0.38095}
     assert results.costs["grid_intensity_source"].str.contains("DEU, codecarbon .*, 2023").all()
-    (note,) = [each.text for each in read_page(render(results)).section("costs").all("p")]
+    (note,) = [paragraph.text for paragraph in read_page(render(results)).section("costs").all("p")]
     assert "DEU, codecarbon" in note and "PUE 1" in note
 
 

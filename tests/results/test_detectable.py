@@ -43,13 +43,13 @@ def test_it_is_found_in_80_percent_with_the_intervals_that_decide(
     for _ in range(15):
         analysis = study(rng, 6)
         stated += [it.change for it in detectable(analysis, compared(analysis)) if it.same_session == same_session]
-    found, studies = 0, 150
+    detections, studies = 0, 150
     for _ in range(studies):
         analysis = study(rng, 6, {other: 1 + float(np.median(stated))})
         ratio = ratios_from_comparisons(analysis, compared(analysis), list(analysis.values)[1:], REFERENCE)[other]
-        found += bool(ratio.distinguishable)
+        detections += bool(ratio.distinguishable)
     # Three standard errors of 150 draws are 10 %. With Student's value for a single comparison about half are found.
-    assert 0.7 <= found / studies <= 0.9
+    assert 0.7 <= detections / studies <= 0.9
 
 
 def test_more_configurations_ask_for_a_larger_difference_and_more_replicates() -> None:

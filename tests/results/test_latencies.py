@@ -23,11 +23,11 @@ def raw(folder: StudyFolder, name: str, metric: str, replicates: set[int]) -> li
 
 def test_quantiles_are_over_all_requests_and_all_intervals(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study")
-    found = folder.results().latencies
+    latencies = folder.results().latencies
     for name in folder.ids:
         for metric, count in (("ttft_s", 24), ("itl_s", 24 * 15), ("e2e_latency_s", 24)):
             values = raw(folder, name, metric, {1, 2, 3})
-            mine = found[name][metric]
+            mine = latencies[name][metric]
             assert mine.n == len(values) == count
             expected = np.percentile(values, [5, 25, 50, 75, 95, 99])
             assert [mine.p5, mine.p25, mine.p50, mine.p75, mine.p95, mine.p99] == pytest.approx(list(expected))
@@ -40,11 +40,11 @@ def test_requests_of_invalid_and_failed_runs_do_not_count(tmp_path: Path) -> Non
     folder.change(1, 1, fail("measure", "WorkerLost", "killed"))
     for replicate in (1, 2, 3):
         folder.change(2, replicate, ignore("pytorch.batch_size", "other rows"))
-    found = folder.results().latencies
+    latencies = folder.results().latencies
     values = raw(folder, folder.ids[0], "ttft_s", {1, 3})
-    assert (found[folder.ids[0]]["ttft_s"].n, found[folder.ids[0]]["ttft_s"].p50) == (16, np.median(values))
-    assert found[folder.ids[1]]["ttft_s"].n == 16
-    assert folder.ids[2] not in found
+    assert (latencies[folder.ids[0]]["ttft_s"].n, latencies[folder.ids[0]]["ttft_s"].p50) == (16, np.median(values))
+    assert latencies[folder.ids[1]]["ttft_s"].n == 16
+    assert folder.ids[2] not in latencies
 
 
 def test_single_tokens_have_no_interval_between_two(tmp_path: Path) -> None:
@@ -53,5 +53,5 @@ def test_single_tokens_have_no_interval_between_two(tmp_path: Path) -> None:
     for experiment in range(4):
         for replicate in (1, 2, 3):
             folder.change(experiment, replicate, lambda record: record["metrics"].update(tpot_s=None))
-    found = folder.write().aggregate().read().latencies
-    assert set(found[folder.ids[0]]) == {"ttft_s", "e2e_latency_s"}
+    latencies = folder.write().aggregate().read().latencies
+    assert set(latencies[folder.ids[0]]) == {"ttft_s", "e2e_latency_s"}

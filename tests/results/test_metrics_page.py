@@ -37,11 +37,11 @@ def test_every_formula_is_made_of_what_the_page_explains() -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
-    found = study_folder(tmp_path_factory.mktemp("page") / "study", source=MEASURED)
-    found.results()
+    study = study_folder(tmp_path_factory.mktemp("page") / "study", source=MEASURED)
+    study.results()
     # What it repeats may be anything; itself will do.
-    write_comparison(found.root, found.root, found.root / "comparison.csv")
-    return found
+    write_comparison(study.root, study.root, study.root / "comparison.csv")
+    return study
 
 
 def tables(folder: StudyFolder) -> list[list[str]]:

@@ -24,12 +24,13 @@ def replicates(draw: np.random.Generator, count: int, requests: int) -> list[np.
 
 def test_of_three_replicates_every_resample_there_is_counts() -> None:
     parts = replicates(np.random.default_rng(1), 3, 120)
-    found = percentile(parts, 0.95, 0.95)
-    assert (found.n, found.mean) == (360, pytest.approx(np.quantile(np.concatenate(parts), 0.95)))
+    estimate = percentile(parts, 0.95, 0.95)
+    assert (estimate.n, estimate.mean) == (360, pytest.approx(np.quantile(np.concatenate(parts), 0.95)))
     resamples = [
-        np.quantile(np.concatenate([parts[each] for each in chosen]), 0.95) for chosen in product(range(3), repeat=3)
+        np.quantile(np.concatenate([parts[replicate] for replicate in chosen]), 0.95)
+        for chosen in product(range(3), repeat=3)
     ]
-    assert found.half_width == pytest.approx(stats.t.ppf(0.975, 2) * np.std(resamples) * (3 / 2) ** 0.5)
+    assert estimate.half_width == pytest.approx(stats.t.ppf(0.975, 2) * np.std(resamples) * (3 / 2) ** 0.5)
 
 
 @pytest.mark.parametrize(("count", "share"), [(3, 0.5), (3, 0.95), (8, 0.95)])
@@ -38,9 +39,9 @@ def test_intervals_cover_the_true_percentile(count: int, share: float) -> None:
     true = np.exp(stats.norm.ppf(share) * np.hypot(0.05, 0.2))
     held = 0
     for _ in range(400):
-        found = percentile(replicates(draw, count, 100), share, 0.95)
-        assert found.low is not None and found.high is not None
-        held += found.low <= true <= found.high
+        estimate = percentile(replicates(draw, count, 100), share, 0.95)
+        assert estimate.low is not None and estimate.high is not None
+        held += estimate.low <= true <= estimate.high
     # By chance alone 92.8 % to 97.2 % of 400; a percentile of 100 requests is itself a little off.
     assert 0.92 <= held / 400 <= 0.98
 

@@ -111,11 +111,11 @@ def test_the_front_is_what_nobody_beats_in_both() -> None:
 def test_a_figure_of_very_many_has_the_front_and_some_of_the_others() -> None:
     generator = random.Random(5)
     items = [experiment(str(number), [generator.uniform(1, 9)], [generator.uniform(1, 9)]) for number in range(2500)]
-    found = scatter(items, {item.experiment_id: item.experiment_id for item in items}, MEASURED)
-    assert found is not None
+    figure = scatter(items, {item.experiment_id: item.experiment_id for item in items}, MEASURED)
+    assert figure is not None
     front = {item.experiment_id for item in pareto_front(items)}
-    assert {point.number for point in found.points if point.on_front} == front
-    assert 800 < len(found.points) <= POINTS + len(front)
-    assert found.left_out == len(items) - len(found.points)
-    assert not found.intervals
-    assert all(point.across is None and point.along is None for point in found.points)
+    assert {point.number for point in figure.points if point.on_front} == front
+    assert 800 < len(figure.points) <= POINTS + len(front)
+    assert figure.left_out == len(items) - len(figure.points)
+    assert not figure.intervals
+    assert all(point.across is None and point.along is None for point in figure.points)

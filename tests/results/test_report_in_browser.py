@@ -116,12 +116,12 @@ def test_everything_is_inside_the_page_and_visible(tmp_path: Path) -> None:
     """
     page, console = browse(with_probe(html, probe), tmp_path / "profile")
     assert console == ""
-    found = json.loads(page.all("body")[0].attributes["data-probe"] or "")
-    assert found["overflow"] == 0
-    assert found["outside"] == 0
-    assert found["points"] == 4
-    assert len(found["bars"]) == 8
-    assert min(found["bars"]) > 20
+    layout = json.loads(page.all("body")[0].attributes["data-probe"] or "")
+    assert layout["overflow"] == 0
+    assert layout["outside"] == 0
+    assert layout["points"] == 4
+    assert len(layout["bars"]) == 8
+    assert min(layout["bars"]) > 20
 
 
 def test_a_click_on_a_head_sorts(tmp_path: Path) -> None:

@@ -122,9 +122,9 @@ def test_the_interval_of_a_ratio_covers_the_true_value_as_often_as_it_says(sprea
     for _ in range(600):
         old = simulated(rng, 10.0, spreads[0], 3, 2)
         new = simulated(rng, 8.0, spreads[1], 4, 2)
-        found = rerun_ratio(old, new, "e0", 0.95)
-        assert found.low is not None and found.high is not None
-        held += found.low <= 0.8 <= found.high
+        ratio = rerun_ratio(old, new, "e0", 0.95)
+        assert ratio.low is not None and ratio.high is not None
+        held += ratio.low <= 0.8 <= ratio.high
     assert 0.93 <= held / 600 <= 0.97
 
 
@@ -134,11 +134,11 @@ def test_intervals_hold_for_all_experiments_of_a_metric_at_once(tmp_path: Path) 
     runs = [pd.read_parquet(folder.root / "runs.parquet") for folder in vars(pair).values()]
     sides = [analyse_metric(table, SPEED, None, 0.95) for table in runs]
     for row in rows.to_dict("records"):
-        found = rerun_ratio(sides[0], sides[1], row["experiment_id"], 0.95 ** (1 / 6))
-        assert (row["ratio"], row["ratio_ci95_low"]) == pytest.approx((found.value, found.low))
+        ratio = rerun_ratio(sides[0], sides[1], row["experiment_id"], 0.95 ** (1 / 6))
+        assert (row["ratio"], row["ratio_ci95_low"]) == pytest.approx((ratio.value, ratio.low))
         alone = rerun_ratio(sides[0], sides[1], row["experiment_id"], 0.95)
-        assert alone.low is not None and found.low is not None
-        assert found.low < alone.low < 1
+        assert alone.low is not None and ratio.low is not None
+        assert ratio.low < alone.low < 1
 
 
 def test_one_replicate_gives_a_ratio_without_interval(tmp_path: Path) -> None:

@@ -143,8 +143,8 @@ def test_energy_from_another_source_is_not_called_cheaper(folder: StudyFolder) -
 def test_the_ranking_has_a_marker(folder: StudyFolder) -> None:
     head, _, *rows = page_from_folder(folder).section("ranking").table()
     column = head.index("Same output")
-    found = {row[1]: row[column] for row in rows}
-    assert found == {
+    markers = {row[1]: row[column] for row in rows}
+    assert markers == {
         "batch_size1": "yes",
         "batch_size4": "yes",
         "load_in_8bittrue batch_size1": "from token 3",

@@ -21,19 +21,19 @@ from llenergymeasure.results.statistics.split_plot import analyse
 
 def test_variances_between_and_within_processes_come_out() -> None:
     rng = np.random.default_rng(1)
-    found = [simulated(rng, setups=4, settings=4, replicates=5).variances for _ in range(300)]
-    assert all(each is not None for each in found)
-    assert np.mean([each.residual for each in found if each]) == pytest.approx(0.005**2, rel=0.05)
+    estimates = [simulated(rng, setups=4, settings=4, replicates=5).variances for _ in range(300)]
+    assert all(variances is not None for variances in estimates)
+    assert np.mean([variances.residual for variances in estimates if variances]) == pytest.approx(0.005**2, rel=0.05)
     # Not cut off at 0, the estimate has no bias; with these variances it never is.
-    assert np.mean([each.process for each in found if each]) == pytest.approx(0.01**2, rel=0.08)
-    assert {(each.between_df, each.within_df) for each in found if each} == {(16, 48)}
+    assert np.mean([variances.process for variances in estimates if variances]) == pytest.approx(0.01**2, rel=0.08)
+    assert {(variances.between_df, variances.within_df) for variances in estimates if variances} == {(16, 48)}
 
 
 def test_figures_that_are_missing_leave_them_unbiased() -> None:
     rng = np.random.default_rng(2)
-    found = [simulated(rng, setups=4, settings=4, replicates=6, missing=0.3).variances for _ in range(300)]
-    assert np.mean([each.residual for each in found if each]) == pytest.approx(0.005**2, rel=0.05)
-    assert np.mean([each.process for each in found if each]) == pytest.approx(0.01**2, rel=0.1)
+    estimates = [simulated(rng, setups=4, settings=4, replicates=6, missing=0.3).variances for _ in range(300)]
+    assert np.mean([variances.residual for variances in estimates if variances]) == pytest.approx(0.005**2, rel=0.05)
+    assert np.mean([variances.process for variances in estimates if variances]) == pytest.approx(0.01**2, rel=0.1)
 
 
 def test_the_process_cancels_within_a_session_and_not_between() -> None:
@@ -48,16 +48,16 @@ def test_the_process_cancels_within_a_session_and_not_between() -> None:
 def test_one_experiment_per_session_is_the_two_sample_t_test() -> None:
     one, two = [101.0, 99.5, 103.0, 100.0], [108.0, 109.5, 106.0, 107.0]
     values = {"a": dict(enumerate(one)), "b": dict(enumerate(two))}
-    found = ratios_to(analyse(values, {"a": "x", "b": "y"}), "a", ["b"])["b"]
-    assert found.low is not None and found.high is not None
+    ratio = ratios_to(analyse(values, {"a": "x", "b": "y"}), "a", ["b"])["b"]
+    assert ratio.low is not None and ratio.high is not None
     expected = stats.ttest_ind(np.log(two), np.log(one)).confidence_interval(0.95)
-    assert (math.log(found.low), math.log(found.high)) == pytest.approx((expected.low, expected.high))
+    assert (math.log(ratio.low), math.log(ratio.high)) == pytest.approx((expected.low, expected.high))
 
 
 def test_one_replicate_has_a_ratio_and_no_interval() -> None:
     analysis = analyse({"a": {1: 2.0}, "b": {1: 3.0}}, {"a": "x", "b": "x"})
-    found = ratios_to(analysis, "a", ["b"])["b"]
-    assert (found.value, found.low, found.high) == (pytest.approx(1.5), None, None)
+    ratio = ratios_to(analysis, "a", ["b"])["b"]
+    assert (ratio.value, ratio.low, ratio.high) == (pytest.approx(1.5), None, None)
 
 
 @pytest.mark.parametrize(("setups", "settings"), [(1, 4), (4, 1), (3, 3)])
@@ -67,8 +67,10 @@ def test_all_intervals_to_the_reference_hold_at_once_in_95_percent(setups: int, 
     for _ in range(studies):
         analysis = simulated(rng, setups=setups, settings=settings, replicates=4)
         others = [name for name in analysis.values if name != "l0s0"]
-        found = ratios_to(analysis, "l0s0", others).values()
-        held += all(each.low is not None and each.high is not None and each.low <= 1 <= each.high for each in found)
+        ratios = ratios_to(analysis, "l0s0", others).values()
+        held += all(
+            ratio.low is not None and ratio.high is not None and ratio.low <= 1 <= ratio.high for ratio in ratios
+        )
     # 95 % ± 3 standard errors of 200 draws.
     assert 0.904 <= held / studies <= 0.996
 
@@ -103,12 +105,12 @@ def test_more_comparisons_make_wider_intervals_but_not_as_wide_as_bonferroni() -
 def test_of_very_many_pairs_only_those_with_the_first_are_made_and_agree() -> None:
     analysis = simulated(np.random.default_rng(11), setups=6, settings=6, replicates=3)
     first, *others = analysis.values
-    found = comparisons_among(analysis, [first, *others])
+    comparisons = comparisons_among(analysis, [first, *others])
     every = _comparisons(analysis, [(other, one) for one, other in combinations(analysis.values, 2)])
-    assert found is not None and every is not None
-    assert len(found.differences) < 2 * len(others) < len(every.differences) == 630
-    assert found.critical == every.critical
-    assert {each.same_session for each in found.differences} == {True, False}
-    assert ratios_from_comparisons(analysis, found, others, first) == ratios_from_comparisons(
+    assert comparisons is not None and every is not None
+    assert len(comparisons.differences) < 2 * len(others) < len(every.differences) == 630
+    assert comparisons.critical == every.critical
+    assert {difference.same_session for difference in comparisons.differences} == {True, False}
+    assert ratios_from_comparisons(analysis, comparisons, others, first) == ratios_from_comparisons(
         analysis, every, others, first
     )

@@ -12,11 +12,11 @@ from llenergymeasure.results.statistics.estimates import Estimate, estimate
 
 def test_student_interval_of_three_values() -> None:
     # s = 1, t(0.975, 2) = 4.302653 from a printed table, so the half width is 4.302653 / √3.
-    found = estimate([1.0, 2.0, 3.0])
-    assert (found.n, found.mean) == (3, 2.0)
-    assert found.low == pytest.approx(2 - 4.302653 / math.sqrt(3), abs=1e-6)
-    assert found.high == pytest.approx(2 + 4.302653 / math.sqrt(3), abs=1e-6)
-    assert found.half_width == pytest.approx(2.484138, abs=1e-6)
+    interval = estimate([1.0, 2.0, 3.0])
+    assert (interval.n, interval.mean) == (3, 2.0)
+    assert interval.low == pytest.approx(2 - 4.302653 / math.sqrt(3), abs=1e-6)
+    assert interval.high == pytest.approx(2 + 4.302653 / math.sqrt(3), abs=1e-6)
+    assert interval.half_width == pytest.approx(2.484138, abs=1e-6)
 
 
 def test_one_value_has_no_interval() -> None:
@@ -32,5 +32,5 @@ def test_unknown_values_are_omitted_and_counted(hole: float | None) -> None:
 
 def test_the_interval_covers_the_true_value_19_times_of_20() -> None:
     draws = np.random.default_rng(1).normal(50.0, 4.0, size=(2000, 3))
-    hits = sum(found.low <= 50.0 <= found.high for found in map(estimate, draws.tolist()))  # type: ignore[operator]
+    hits = sum(interval.low <= 50.0 <= interval.high for interval in map(estimate, draws.tolist()))  # type: ignore[operator]
     assert 0.935 < hits / 2000 < 0.965

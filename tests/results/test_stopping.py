@@ -48,19 +48,19 @@ SHAKY: list[float | None] = [1.0, 1.2, 0.8]
 
 
 def test_it_ends_when_every_experiment_is_precise_enough() -> None:
-    found = interim_analysis(plan(), 3, records(STEADY, STEADY), CALIBRATIONS)
-    assert (found.done, found.reason) == (True, "precise")
+    analysis = interim_analysis(plan(), 3, records(STEADY, STEADY), CALIBRATIONS)
+    assert (analysis.done, analysis.reason) == (True, "precise")
     level = nominal_level(3, 6)
     half = stats.t.ppf((1 + level) / 2, 2) * 0.001 / 3**0.5
-    assert found.widest == pytest.approx(half, rel=1e-9)
-    assert "precise enough" in in_words(found)
+    assert analysis.widest == pytest.approx(half, rel=1e-9)
+    assert "precise enough" in in_words(analysis)
 
 
 def test_it_continues_while_one_experiment_is_not_precise_enough() -> None:
-    found = interim_analysis(plan(), 3, records(STEADY, SHAKY), CALIBRATIONS)
-    assert (found.done, found.reason) == (False, None)
-    assert found.widest is not None and found.widest > 0.05
-    assert "another replicate is measured" in in_words(found)
+    analysis = interim_analysis(plan(), 3, records(STEADY, SHAKY), CALIBRATIONS)
+    assert (analysis.done, analysis.reason) == (False, None)
+    assert analysis.widest is not None and analysis.widest > 0.05
+    assert "another replicate is measured" in in_words(analysis)
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def test_it_continues_while_one_experiment_is_not_precise_enough() -> None:
 )
 def test_it_ends_at_the_maximum_of_replicates(replicates: int, budget_s: float | None, reason: str | None) -> None:
     # A replicate takes 4 + 10 + 6 s, so the fourth ends at 80 s.
-    found = interim_analysis(plan(budget_s=budget_s), replicates, records(SHAKY, SHAKY), CALIBRATIONS)
-    assert found.reason == reason
-    assert found.done is (reason is not None)
+    analysis = interim_analysis(plan(budget_s=budget_s), replicates, records(SHAKY, SHAKY), CALIBRATIONS)
+    assert analysis.reason == reason
+    assert analysis.done is (reason is not None)
 
 
 def test_a_failed_experiment_does_not_count_and_one_replicate_has_no_precision() -> None:

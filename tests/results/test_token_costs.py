@@ -39,7 +39,7 @@ def runs(
     lengths: list[tuple[int, int]], *, replicates: int = 4, noise: float = 0.0, curve: float = 0.0
 ) -> pd.DataFrame:
     rng = random.Random(3)
-    found = []
+    rows = []
     for replicate in range(1, replicates + 1):
         for number, (prompt, output) in enumerate(lengths):
 
@@ -47,7 +47,7 @@ def runs(
                 energy_j = REQUEST_J + PROMPT_J * prompt + OUTPUT_J * output_tokens + curve * prompt**2
                 return energy_j * (1 + rng.gauss(0, noise))
 
-            found.append(
+            rows.append(
                 {
                     "experiment_id": f"e{number}",
                     "replicate": replicate,
@@ -60,19 +60,19 @@ def runs(
                     "prefill_energy_j": cost(1),
                 }
             )
-    return pd.DataFrame(found)
+    return pd.DataFrame(rows)
 
 
 LENGTHS = [(64, 16), (512, 16), (64, 128), (512, 128)]
 
 
 def test_true_costs_come_out() -> None:
-    (found,) = token_costs(plan(LENGTHS), runs(LENGTHS))
-    assert found.reason is None and found.linear
-    assert found.experiments == ("e0", "e1", "e2", "e3")
-    assert found.prompt_token_j.mean == pytest.approx(PROMPT_J)
-    assert found.output_token_j.mean == pytest.approx(OUTPUT_J)
-    assert found.request_j.mean == pytest.approx(REQUEST_J)
+    (costs,) = token_costs(plan(LENGTHS), runs(LENGTHS))
+    assert costs.reason is None and costs.linear
+    assert costs.experiments == ("e0", "e1", "e2", "e3")
+    assert costs.prompt_token_j.mean == pytest.approx(PROMPT_J)
+    assert costs.output_token_j.mean == pytest.approx(OUTPUT_J)
+    assert costs.request_j.mean == pytest.approx(REQUEST_J)
 
 
 def test_intervals_cover_the_true_value() -> None:
@@ -82,38 +82,38 @@ def test_intervals_cover_the_true_value() -> None:
         noisy = runs(LENGTHS)
         for name in ("energy_per_request_j", "prefill_energy_j"):
             noisy[name] *= [1 + rng.gauss(0, 0.01) for _ in range(len(noisy))]
-        (found,) = token_costs(plan(LENGTHS), noisy)
-        assert found.output_token_j.low is not None and found.output_token_j.high is not None
-        held += found.output_token_j.low <= OUTPUT_J <= found.output_token_j.high
+        (costs,) = token_costs(plan(LENGTHS), noisy)
+        assert costs.output_token_j.low is not None and costs.output_token_j.high is not None
+        held += costs.output_token_j.low <= OUTPUT_J <= costs.output_token_j.high
     assert held >= 34
 
 
 def test_a_cost_that_is_not_a_straight_line_is_reported_as_such() -> None:
     lengths = [(64, 16), (256, 16), (1024, 16)]
-    (found,) = token_costs(plan(lengths), runs(lengths, curve=1e-3))
-    assert not found.linear
-    assert found.largest_miss is not None and found.largest_miss > 0.1
+    (costs,) = token_costs(plan(lengths), runs(lengths, curve=1e-3))
+    assert not costs.linear
+    assert costs.largest_miss is not None and costs.largest_miss > 0.1
 
 
 def test_costs_that_cannot_be_separated_are_not_estimated() -> None:
     assert token_costs(plan(LENGTHS[:1]), runs(LENGTHS[:1])) == []
     same_prompts = [(64, 16), (64, 128)]
-    (found,) = token_costs(plan(same_prompts), runs(same_prompts))
-    assert found.prompt_token_j.mean is None
-    assert "cannot be separated" in str(found.reason)
+    (costs,) = token_costs(plan(same_prompts), runs(same_prompts))
+    assert costs.prompt_token_j.mean is None
+    assert "cannot be separated" in str(costs.reason)
 
 
 def test_only_lengths_may_differ_and_only_one_source() -> None:
     drawn = plan(LENGTHS)
     config = {**drawn.experiments["e3"].config, "model": "another"}
     drawn = replace(drawn, experiments={**drawn.experiments, "e3": replace(drawn.experiments["e3"], config=config)})
-    (found,) = token_costs(drawn, runs(LENGTHS))
-    assert found.experiments == ("e0", "e1", "e2")
+    (costs,) = token_costs(drawn, runs(LENGTHS))
+    assert costs.experiments == ("e0", "e1", "e2")
     mixed = runs(LENGTHS)
     mixed.loc[0, "energy_source"] = "estimated:codecarbon"
-    (found,) = token_costs(plan(LENGTHS), mixed)
-    assert found.prompt_token_j.mean is None
-    assert found.reason == "energy comes from several sources"
+    (costs,) = token_costs(plan(LENGTHS), mixed)
+    assert costs.prompt_token_j.mean is None
+    assert costs.reason == "energy comes from several sources"
 
 
 def test_the_file_holds_every_set_and_why_one_has_no_figure(tmp_path: Path) -> None:
