@@ -34,16 +34,16 @@ class Run:
     config: ExperimentConfig
     loaded: LoadedModel
     generator: Generator
-    seen: Observation
+    observation: Observation
 
     @property
     def outputs(self) -> list[tuple[int, ...]]:
-        assert self.seen.generated is not None
-        return [row.output_ids for row in self.seen.generated.rows]
+        assert self.observation.generated is not None
+        return [row.output_ids for row in self.observation.generated.rows]
 
     @property
     def evidence(self) -> dict[str, dict[str, Any]]:
-        return collect(self.config, self.seen)
+        return collect(self.config, self.observation)
 
 
 class Runner:

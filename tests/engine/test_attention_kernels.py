@@ -26,8 +26,8 @@ FLASH, MATH = "aten::_scaled_dot_product_flash_attention_for_cpu", "aten::_scale
 def test_the_operator_that_was_picked_is_in_the_evidence(run: Runner, backend: SDPBackend, name: str) -> None:
     with sdpa_kernel(backend):
         done = run(pytorch={"attn_implementation": "sdpa"})
-    assert done.seen.heard is not None
-    assert done.seen.heard.attention_kernels == (name,)
+    assert done.observation.heard is not None
+    assert done.observation.heard.attention_kernels == (name,)
     entry = done.evidence["pytorch.attn_implementation"]
     assert f"a decoding step ran {name}" in entry["observed"]
     assert entry["verdict"] == "applied"
@@ -44,14 +44,14 @@ def test_the_operator_that_was_picked_is_in_the_evidence(run: Runner, backend: S
     ids=str,
 )
 def test_every_way_of_decoding_has_a_step_to_profile(run: Runner, pytorch: dict[str, Any]) -> None:
-    heard = run(pytorch=pytorch).seen.heard
+    heard = run(pytorch=pytorch).observation.heard
     assert heard is not None and heard.attention_kernels
 
 
 def test_eager_attention_runs_no_fused_kernel(run: Runner) -> None:
     done = run(pytorch={"attn_implementation": "eager"})
-    assert done.seen.heard is not None
-    assert done.seen.heard.attention_kernels == ()
+    assert done.observation.heard is not None
+    assert done.observation.heard.attention_kernels == ()
     assert "a decoding step ran no fused attention" in done.evidence["pytorch.attn_implementation"]["observed"]
 
 
@@ -60,18 +60,18 @@ def test_compiled_code_is_profiled_once_it_is_compiled_and_compiled_no_more_ofte
 ) -> None:
     asked = {"torch_compile": True, "torch_compile_backend": "eager"}
     profiled = run(pytorch=asked)
-    assert profiled.seen.heard is not None and profiled.seen.heard.attention_kernels
+    assert profiled.observation.heard is not None and profiled.observation.heard.attention_kernels
     monkeypatch.setattr(StepProfile, "before_forward", lambda *_: None)
     plain = run(pytorch=asked)
-    assert plain.seen.heard is not None and plain.seen.heard.attention_kernels is None
-    assert plain.seen.compile_counts == profiled.seen.compile_counts
+    assert plain.observation.heard is not None and plain.observation.heard.attention_kernels is None
+    assert plain.observation.compile_counts == profiled.observation.compile_counts
     assert plain.outputs == profiled.outputs
 
 
 def test_a_pass_without_that_many_steps_names_none(run: Runner) -> None:
     done = run(max_output_tokens=1)
-    assert done.seen.heard is not None
-    assert done.seen.heard.attention_kernels is None
+    assert done.observation.heard is not None
+    assert done.observation.heard.attention_kernels is None
 
 
 class Decoder:
@@ -112,9 +112,9 @@ def test_compiled_code_that_calls_no_attention_operator_is_not_said_to_run_none(
         assert step.names is None
     assert step.reason is not None and step.reason.startswith("compiled code called no attention operator")
     done = run(pytorch={"attn_implementation": "sdpa"})
-    assert done.seen.heard is not None
-    done.seen.heard.attention_kernels, done.seen.heard.attention_kernels_reason = None, step.reason
-    observed = collect(done.config, done.seen)["pytorch.attn_implementation"]["observed"]
+    assert done.observation.heard is not None
+    done.observation.heard.attention_kernels, done.observation.heard.attention_kernels_reason = None, step.reason
+    observed = collect(done.config, done.observation)["pytorch.attn_implementation"]["observed"]
     assert "which kernels ran is not known: compiled code" in observed
 
 

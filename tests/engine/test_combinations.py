@@ -108,8 +108,8 @@ def test_transformers_compiles_on_accelerators_only_and_the_evidence_says_so(run
     generator.keywords["compile_config"]._compile_all_devices = True  # type: ignore[index]
     from llenergymeasure.engine.evidence import observe
 
-    observe(asked.seen, generator)
-    entry = collect(asked.config, asked.seen)["pytorch.compile_config"]
+    observe(asked.observation, generator)
+    entry = collect(asked.config, asked.observation)["pytorch.compile_config"]
     assert entry["verdict"] == "applied", entry
 
 
@@ -131,7 +131,7 @@ def test_a_keyword_that_is_passed_through_says_which_call_took_it(run: Runner) -
 
 def test_a_passed_keyword_that_generation_does_not_hold_is_ignored(run: Runner) -> None:
     done = run(decoder=SAMPLING, passthrough_kwargs={"generate": {"epsilon_cutoff": 0.0003}})
-    done.seen.generation_config.epsilon_cutoff = None
+    done.observation.generation_config.epsilon_cutoff = None
     assert done.evidence["passthrough_kwargs.generate.epsilon_cutoff"]["verdict"] == "ignored"
 
 

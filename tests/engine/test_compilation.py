@@ -73,7 +73,7 @@ def reduced(run: Runner) -> Run:
     """Asks for `reduce-overhead`. To wrap the call is enough for what it holds; to compile it would take a minute."""
     done = run()
     done.loaded.model.compile(mode="reduce-overhead")
-    done.seen.compile_counts = {**done.seen.compile_counts, "frames_compiled": 3}
+    done.observation.compile_counts = {**done.observation.compile_counts, "frames_compiled": 3}
     return replace(done, config=run.config_of(pytorch=REDUCED))
 
 
@@ -85,9 +85,9 @@ def test_a_mode_with_graphs_is_applied_where_graphs_were_recorded_and_none_refus
 ) -> None:
     monkeypatch.setattr(Host, "replays_graphs", True)
     # The counts that a CUDA device would have left.
-    counted = {**reduced.seen.compile_counts, "graphs_recorded": graphs, "cudagraph_skips": skips}
-    reduced.seen.compile_counts = counted
-    entry = collect(reduced.config, reduced.seen)["pytorch.torch_compile_mode"]
+    counted = {**reduced.observation.compile_counts, "graphs_recorded": graphs, "cudagraph_skips": skips}
+    reduced.observation.compile_counts = counted
+    entry = collect(reduced.config, reduced.observation)["pytorch.torch_compile_mode"]
     assert entry["verdict"] == verdict, entry
     assert f"{graphs} CUDA graphs recorded, {skips} refused" in entry["observed"]
 
@@ -98,10 +98,14 @@ def test_graphs_that_a_thread_of_the_library_records_cannot_be_counted(
 ) -> None:
     """As under continuous batching: none are seen, and that does not prove that there are none."""
     monkeypatch.setattr(Host, "replays_graphs", True)
-    assert reduced.seen.generated is not None
-    reduced.seen.generated.inference = None
-    reduced.seen.compile_counts = {**reduced.seen.compile_counts, "graphs_recorded": 0, "cudagraph_skips": skips}
-    entry = collect(reduced.config, reduced.seen)["pytorch.torch_compile_mode"]
+    assert reduced.observation.generated is not None
+    reduced.observation.generated.inference = None
+    reduced.observation.compile_counts = {
+        **reduced.observation.compile_counts,
+        "graphs_recorded": 0,
+        "cudagraph_skips": skips,
+    }
+    entry = collect(reduced.config, reduced.observation)["pytorch.torch_compile_mode"]
     assert entry["verdict"] == verdict, entry
     if not skips:
         assert "recorded in a thread of the library, where they cannot be counted" in entry["observed"]
@@ -118,10 +122,10 @@ def test_a_function_that_the_compiler_gave_up_is_not_compiled(run: Runner) -> No
     asked = {"torch_compile": True, "torch_compile_backend": "eager"}
     with torch._dynamo.config.patch(recompile_limit=1):
         given_up = run(pytorch=asked, passthrough_kwargs={"compile": {"dynamic": False}})
-    assert given_up.seen.compile_counts["recompile_limits"] > 0
+    assert given_up.observation.compile_counts["recompile_limits"] > 0
     entry = given_up.evidence["pytorch.torch_compile"]
     assert entry["verdict"] == "ignored", entry
     assert "recompile_limits: " in entry["observed"]
     whole = run(pytorch=asked)
-    assert whole.seen.compile_counts["recompile_limits"] == 0
+    assert whole.observation.compile_counts["recompile_limits"] == 0
     assert whole.evidence["pytorch.torch_compile"]["verdict"] == "applied"

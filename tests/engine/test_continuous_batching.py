@@ -48,9 +48,9 @@ def test_the_options_have_the_names_of_the_installed_library(
 def test_an_attention_that_the_library_takes_instead_is_seen(run: Runner) -> None:
     """It puts the model's own back when its manager ends, so the one in between is what counts."""
     done = run(pytorch=ASKED)
-    assert done.seen.generated is not None
-    assert done.seen.generated.attention in ("sdpa", "paged|sdpa")
+    assert done.observation.generated is not None
+    assert done.observation.generated.attention in ("sdpa", "paged|sdpa")
     assert done.evidence["pytorch.attn_implementation"]["verdict"] == "applied"
-    done.seen.generated.attention = "flash_attention_2"
-    entry = collect(done.config, done.seen)["pytorch.attn_implementation"]
+    done.observation.generated.attention = "flash_attention_2"
+    entry = collect(done.config, done.observation)["pytorch.attn_implementation"]
     assert (entry["verdict"], entry["effective"]) == ("ignored", "flash_attention_2")

@@ -53,7 +53,7 @@ def test_a_setting_that_was_lost_is_ignored(run: Runner, path: str, settings: di
         pytest.skip("this processor's kernel multiplies in bfloat16, asked or not")
     asked = run.config_of(**settings)
     lost = run(lost=path, **settings)
-    entry = collect(asked, lost.seen)[path]
+    entry = collect(asked, lost.observation)[path]
     assert entry["verdict"] == "ignored", entry
     assert entry["observed"]
 
@@ -95,7 +95,7 @@ def test_quantization_that_is_turned_off_is_off(run: Runner, width: str) -> None
     ],
 )
 def test_a_plain_run_does_not_pass_for_more(run: Runner, plain: Run, path: str, claimed: dict[str, Any]) -> None:
-    entry = collect(run.config_of(**claimed), plain.seen)[path]
+    entry = collect(run.config_of(**claimed), plain.observation)[path]
     assert entry["verdict"] == "ignored", entry
 
 

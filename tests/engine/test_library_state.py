@@ -67,7 +67,7 @@ def test_the_draft_model_guesses_as_many_tokens_as_at_first(run: Runner) -> None
 
 def test_the_compiler_forgets_the_shapes_of_the_experiment_before(run: Runner) -> None:
     done = run(pytorch={"torch_compile": True, "torch_compile_backend": "eager"})
-    compiled = done.seen.compile_counts["frames_compiled"]
+    compiled = done.observation.compile_counts["frames_compiled"]
     assert compiled > 0
     again = Observation(loaded=done.loaded)
     observe(again, done.generator)

@@ -67,7 +67,7 @@ def test_what_is_said_once_in_a_process_is_in_the_record_of_every_experiment(run
     """A prompt beyond the model's positions: the library reminds once, whoever asks next."""
     folder = str(model_folder(tmp_path / "short", config={"max_position_embeddings": 16}))
     for _ in range(2):
-        said = run(LONG, model=folder).seen.library_warnings
+        said = run(LONG, model=folder).observation.library_warnings
         assert [item["code"] for item in said] == ["library-warning"]
         assert "exceeded the model's predefined maximum length (16)" in said[0]["message"]
     assert transformers_logging.get_verbosity() == logging.WARNING

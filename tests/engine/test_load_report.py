@@ -120,7 +120,7 @@ def test_quantized_weights_that_are_read_back_are_checked_too(run: Runner, tmp_p
     from llenergymeasure.models.snapshot import read_snapshot
 
     four_bit = run(pytorch={"load_in_4bit": True})
-    base = read_snapshot(four_bit.seen.snapshots["model"].path)  # type: ignore[attr-defined]
+    base = read_snapshot(four_bit.observation.snapshots["model"].path)  # type: ignore[attr-defined]
     kept = tmp_path / "kept"
     kept.mkdir()
     fresh = load_model(four_bit.config, Sources(Source(base.path)))
@@ -159,7 +159,7 @@ def test_a_checkpoint_that_bitsandbytes_quantized_shows_its_method(run: Runner, 
     from llenergymeasure.models.snapshot import read_snapshot
 
     plain = run()
-    base = read_snapshot(plain.seen.snapshots["model"].path)  # type: ignore[attr-defined]
+    base = read_snapshot(plain.observation.snapshots["model"].path)  # type: ignore[attr-defined]
     fresh = load_model(run.config_of(pytorch={"load_in_4bit": True}), Sources(Source(base.path)))
     folder = tmp_path / "bnb"
     folder.mkdir()

@@ -34,7 +34,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_nan_is_seen_however_tokens_are_generated(run: Runner, broken: str, way: str) -> None:
-    heard = run(model=broken, pytorch=WAYS[way]).seen.heard
+    heard = run(model=broken, pytorch=WAYS[way]).observation.heard
     assert heard is not None
     assert heard.logits.bad_rows > 0
 
@@ -42,9 +42,9 @@ def test_nan_is_seen_however_tokens_are_generated(run: Runner, broken: str, way:
 @pytest.mark.parametrize("way", WAYS)
 def test_a_sound_model_has_no_such_row_and_generates_what_it_did(run: Runner, way: str) -> None:
     done = run(pytorch=WAYS[way])
-    assert done.seen.heard is not None
-    assert done.seen.heard.logits.rows > 0
-    assert done.seen.heard.logits.bad_rows == 0
+    assert done.observation.heard is not None
+    assert done.observation.heard.logits.rows > 0
+    assert done.observation.heard.logits.bad_rows == 0
     done.generator.run_pass()
     plain = [request.row.output_ids for request in done.generator.read(done.generator.take_raw())]
     done.generator.close()
@@ -53,8 +53,8 @@ def test_a_sound_model_has_no_such_row_and_generates_what_it_did(run: Runner, wa
 
 def test_processors_that_ban_tokens_are_not_a_fault_of_the_model(run: Runner) -> None:
     done = run(decoder={"do_sample": True, "top_k": 2}, passthrough_kwargs={"generate": {"suppress_tokens": [5, 6]}})
-    assert done.seen.heard is not None
-    assert done.seen.heard.logits.bad_rows == 0
+    assert done.observation.heard is not None
+    assert done.observation.heard.logits.bad_rows == 0
 
 
 def test_rows_with_nan_or_plus_infinity_count_and_single_minus_infinities_do_not() -> None:

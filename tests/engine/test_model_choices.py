@@ -26,7 +26,7 @@ def with_file(run: Runner, folder: Path, fields: dict[str, Any], **settings: Any
 
 
 def warnings_of(done: Run) -> list[dict[str, str]]:
-    return choice_warnings(done.config, done.seen)
+    return choice_warnings(done.config, done.observation)
 
 
 def said(done: Run) -> list[str]:
@@ -147,7 +147,7 @@ def test_settings_that_are_objects_in_the_library_are_plain_in_the_evidence(
 def test_numbers_that_json_does_not_have_are_text_in_the_evidence(run: Runner, tmp_path: Path) -> None:
     done = with_file(run, tmp_path, {"max_time": float("inf")}, **FREE)
     assert done.evidence["generation_config.json: max_time"]["effective"] == "inf"
-    json.dumps([done.evidence, plain_settings(done.seen.generation_config)], allow_nan=False)
+    json.dumps([done.evidence, plain_settings(done.observation.generation_config)], allow_nan=False)
 
 
 def test_the_least_length_of_the_models_file_is_in_force(run: Runner, tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_limits_of_the_models_file_do_not_flood_the_log_of_a_window(
         logger.removeHandler(handler)
     done.generator.close()
     assert [record.getMessage() for record in heard] == []
-    assert list(done.seen.library_warnings) == []
+    assert list(done.observation.library_warnings) == []
 
 
 def test_what_generate_batch_does_not_read_is_ignored_and_not_unverifiable(run: Runner) -> None:

@@ -119,7 +119,7 @@ def test_a_local_model_is_named_without_its_path(tmp_path: Path) -> None:
     for text, fault in ((None, "cannot be read"), ("", "is empty"), ("{", "is not whole"), ("{}", "lacks started")):
         if text is not None:
             calls.write_text(text, "utf-8")
-        with pytest.raises(ResultsError, match=rf"calls\.jsonl(:1)? {fault}.*; delete .*calls\.jsonl and run again"):
+        with pytest.raises(ResultsError, match=rf"calls\.jsonl(:1)? {fault}.*; delete it and run again"):
             write_crate(made.root)
     call = Call(
         started="2026-01-01T00:00:00+00:00",

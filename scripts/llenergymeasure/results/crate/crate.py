@@ -198,7 +198,7 @@ def _add(crate: ROCrate, at: str, kind: str | list[str], /, **properties: Any) -
 
 
 def _calls(path: Path) -> list[Call]:
-    calls = [call for _, call in read_lines(Call, path, f"delete {path} and run again")]
+    calls = [call for _, call in read_lines(Call, path, "delete it and run again")]
     if not calls:
         raise ResultsError(f"{path} is empty; delete it and run again")
     return calls
