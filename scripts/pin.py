@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from llenergymeasure.config import study_from_mapping
-from llenergymeasure.config.settings.sources import sources_of
+from llenergymeasure.config.settings.sources import sources_from_intent
 from llenergymeasure.models.errors import PinError
 from llenergymeasure.models.hub.pin import resolve_pins
 from llenergymeasure.pipeline.jobs import run_job
@@ -12,7 +12,7 @@ from llenergymeasure.pipeline.jobs import run_job
 with run_job(snakemake, "pin · branch names to commits", PinError):
     lock = Path(snakemake.params.lock)
     experiments = study_from_mapping(snakemake.config, lock_path=lock, require_pins=False).expand()
-    sources = [source for config in experiments for source in sources_of(config.model_dump())]
+    sources = [source for config in experiments for source in sources_from_intent(config.model_dump())]
     hub = [source for source in sources if source.ref.kind == "hub"]
     report = resolve_pins(
         [(source.name, source.revision) for source in hub],

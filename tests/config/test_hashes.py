@@ -156,7 +156,7 @@ def test_every_setting_changes_the_id_and_setup_settings_the_setup_id(path: str)
     assert compute_config_hash(before) != compute_config_hash(after)
     # Experiments that share a process share its meters and its idle baseline.
     is_setup = path == "model" or path.startswith(("energy.", "baseline."))
-    is_setup |= path in parameters() and parameters()[path].level == "load"
+    is_setup |= path in parameters() and parameters()[path].level == "setup"
     assert (compute_setup_hash(before) != compute_setup_hash(after)) is is_setup
 
 

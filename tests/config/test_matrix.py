@@ -207,7 +207,7 @@ def test_id_collisions_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     from llenergymeasure.config.study import expansion
 
     digests: Callable[..., str] = lambda settings: "0" * 12 + f"{settings['n_prompts']:052d}"  # noqa: E731
-    monkeypatch.setattr(expansion, "config_hash_of", digests)
+    monkeypatch.setattr(expansion, "config_hash_from_settings", digests)
     with pytest.raises(StudyError, match="share the id 000000000000"):
         study(matrix={"n_prompts": [10, 20]})
 

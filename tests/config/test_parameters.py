@@ -96,8 +96,8 @@ def test_cache_names_are_what_the_installed_library_accepts() -> None:
 
 
 def test_setup_level() -> None:
-    load = {path for path, item in parameters().items() if item.level == "load"}
-    assert load == {
+    declared = {path for path, item in parameters().items() if item.level == "setup"}
+    assert declared == {
         *("precision", "cpu_threads", "pytorch.attn_implementation", "pytorch.device_map", "pytorch.max_memory"),
         *("pytorch.revision", "pytorch.trust_remote_code", "pytorch.num_processes", "pytorch.devices"),
         *("pytorch.adapter", "pytorch.adapter_revision", "pytorch.allow_tf32", "pytorch.inference_mode"),

@@ -15,7 +15,7 @@ from llenergymeasure.config.rules.checked import UNCHECKED
 from llenergymeasure.config.settings.parameter import LibraryChoice
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.setting_paths import leaves
-from llenergymeasure.config.settings.sources import sources_of
+from llenergymeasure.config.settings.sources import sources_from_intent
 from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.engine.evidence import Observation, collect, observe
 from llenergymeasure.engine.generation.generation import Generator
@@ -60,7 +60,9 @@ class Runner:
         config = self.config_of(model=model, **settings)
         if lost is not None:
             config = without(config, lost)
-        snapshots = {source.role: self._made(source.role, source.name) for source in sources_of(config.model_dump())}
+        snapshots = {
+            source.role: self._made(source.role, source.name) for source in sources_from_intent(config.model_dump())
+        }
         threads = torch.get_num_threads()
         torch.manual_seed(12345)
         torch._dynamo.reset()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llenergymeasure.results.report.formatting import percent, scale_of, significant, unit_scale
+from llenergymeasure.results.report.formatting import choose_scale, percent, significant, unit_scale
 from llenergymeasure.results.statistics.estimates import Estimate
 
 
@@ -38,20 +38,20 @@ def test_three_significant_digits(value: float, text: str) -> None:
     ],
 )
 def test_as_many_digits_as_the_interval_allows(mean: float, half: float, texts: tuple[str, str]) -> None:
-    scale = scale_of("throughput_output_tokens_per_s", [mean])
+    scale = choose_scale("throughput_output_tokens_per_s", [mean])
     assert scale.estimate(Estimate(3, mean, mean - half, mean + half)) == texts
 
 
 def test_one_replicate_shows_no_interval() -> None:
-    assert scale_of("tpot_s", [0.0193]).estimate(Estimate(1, 0.0193, None, None)) == ("19.3", None)
+    assert choose_scale("tpot_s", [0.0193]).estimate(Estimate(1, 0.0193, None, None)) == ("19.3", None)
 
 
 def test_a_column_has_one_prefix() -> None:
-    assert scale_of("ttft_s", [0.1, 0.2, 1.5]).unit == "ms"
-    assert scale_of("energy_per_output_token_j", [0.1, None, 0.3]).unit == "mJ/output token"
-    assert scale_of("peak_memory_bytes", [4e8, 6e8]).unit == "MB"
-    assert scale_of("peak_memory_bytes", [1.5]).unit == "B"
-    assert scale_of("throughput_output_tokens_per_s", [1e6]).unit == "output tokens/s"
+    assert choose_scale("ttft_s", [0.1, 0.2, 1.5]).unit == "ms"
+    assert choose_scale("energy_per_output_token_j", [0.1, None, 0.3]).unit == "mJ/output token"
+    assert choose_scale("peak_memory_bytes", [4e8, 6e8]).unit == "MB"
+    assert choose_scale("peak_memory_bytes", [1.5]).unit == "B"
+    assert choose_scale("throughput_output_tokens_per_s", [1e6]).unit == "output tokens/s"
     assert unit_scale("s", [4000.0]).unit == "s"
     assert unit_scale("J", []).unit == "J"
     assert unit_scale("s", [0.25]).value(0.25) == "250"

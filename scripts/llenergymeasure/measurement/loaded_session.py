@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llenergymeasure.config import ExperimentConfig
+from llenergymeasure.config.settings.parameter import Level
 from llenergymeasure.engine.evidence import Observation, choice_warnings, collect, worst_evidence
 from llenergymeasure.engine.failure import refused_by
 from llenergymeasure.engine.generation.generation import Generator
@@ -60,7 +61,7 @@ class LoadedSession:
 
     def describe_load(self) -> dict[str, Any]:
         """Cost, memory and evidence of the load."""
-        evidence = self._evidence(self.intent, self._observation(), level="load")
+        evidence = self._evidence(self.intent, self._observation(), level="setup")
         return load_record(
             self.loaded,
             self.group,
@@ -100,7 +101,7 @@ class LoadedSession:
             self._passes(generator).run(1)
         observation.count()
         generator.close()
-        return compile_record(window, observation.compile_counts, self._evidence(intent, observation, level="load"))
+        return compile_record(window, observation.compile_counts, self._evidence(intent, observation, level="setup"))
 
     def warmup(
         self,
@@ -215,7 +216,7 @@ class LoadedSession:
         )
 
     def _evidence(
-        self, intent: ExperimentConfig, observation: Observation, *, level: str | None = None
+        self, intent: ExperimentConfig, observation: Observation, *, level: Level | None = None
     ) -> dict[str, dict[str, Any]]:
         """The worst verdict of all processes: a setting that one of them ignored is ignored."""
         observation.replicas = self.group.gather(observation.replica())

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from llenergymeasure.config.problems.catalogue import COSTS_COUNTRY_UNKNOWN, COSTS_TWO_GRIDS, COSTS_WITHOUT_CURRENCY
 from llenergymeasure.config.problems.problem import Problem
-from llenergymeasure.config.settings.costs import CostsConfig, intensity_of
+from llenergymeasure.config.settings.costs import CostsConfig, intensity_from_costs
 
 
 def costs_problems(costs: CostsConfig) -> Iterator[Problem]:
@@ -17,7 +17,7 @@ def costs_problems(costs: CostsConfig) -> Iterator[Problem]:
             "is set together with costs.country_iso_code, which has its own intensity",
         )
     try:
-        intensity_of(costs)
+        intensity_from_costs(costs)
     except LookupError as error:
         yield COSTS_COUNTRY_UNKNOWN.problem("costs.country_iso_code", f"is {costs.country_iso_code!r}: {error}")
     for name in ("electricity_price_per_kwh", "machine_price_per_hour"):

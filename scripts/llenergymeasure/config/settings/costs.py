@@ -34,7 +34,7 @@ class CostsConfig(Config):
     """Three-letter ISO 4217 code of the prices' currency."""
 
 
-def intensity_of(costs: CostsConfig) -> GridIntensity | None:
+def intensity_from_costs(costs: CostsConfig) -> GridIntensity | None:
     """The country's or the stated intensity; None where neither is set. LookupError as in `country_intensity`."""
     if costs.grid_intensity_kg_per_kwh is not None:
         return GridIntensity(costs.grid_intensity_kg_per_kwh, "as stated in the study")

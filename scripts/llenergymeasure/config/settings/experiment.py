@@ -60,7 +60,7 @@ class ExperimentSettings(Config):
         parameter(
             target="from_pretrained",
             keyword="dtype",
-            level="load",
+            level="setup",
             library_default=LibraryChoice("the type in which the weights are stored"),
             evidence="dtype",
             test_values=("fp32", "fp16", "bf16"),
@@ -123,7 +123,7 @@ class ExperimentSettings(Config):
         parameter(
             target="runtime",
             keyword="torch.set_num_threads",
-            level="load",
+            level="setup",
             library_default=LibraryChoice("one thread per physical core"),
             evidence="cpu_threads",
             test_values=(1, 2),

@@ -24,20 +24,20 @@ def compute_config_hash(config: ExperimentSettings) -> str:
 
     `decoder.preset` is not part of it: a preset and the values it stands for are the same experiment.
     """
-    return config_hash_of(flatten(config))
+    return config_hash_from_settings(flatten(config))
 
 
 def compute_setup_hash(config: ExperimentSettings) -> str:
     """SHA-256, 64 hexadecimal digits, of what experiments in one process have in common: model, loading, meters."""
-    return setup_hash_of(flatten(config))
+    return setup_hash_from_settings(flatten(config))
 
 
-def config_hash_of(settings: Mapping[str, Any]) -> str:
+def config_hash_from_settings(settings: Mapping[str, Any]) -> str:
     """`compute_config_hash` of a flattened experiment."""
     return hash_of_settings({path: value for path, value in settings.items() if path != "decoder.preset"})
 
 
-def setup_hash_of(settings: Mapping[str, Any]) -> str:
+def setup_hash_from_settings(settings: Mapping[str, Any]) -> str:
     """`compute_setup_hash` of a flattened experiment."""
     passed = {path: settings[path] for path in _open_paths(settings) if path.startswith(_PASSED)}
     return hash_of_settings({path: settings[path] for path in _setup_paths()} | passed)
@@ -56,7 +56,7 @@ def hash_of_settings(flat: Mapping[str, Any]) -> str:
 
 @cache
 def _setup_paths() -> frozenset[str]:
-    declared = (path for path, item in parameters().items() if item.level == "load")
+    declared = (path for path, item in parameters().items() if item.level == "setup")
     # A process opens its meters and measures its idle baseline once, so its experiments must agree on them.
     per_process = (path for path in leaves() if path.startswith(("energy.", "baseline.")))
     return frozenset({"model", *declared, *per_process})

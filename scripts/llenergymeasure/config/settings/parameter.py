@@ -10,7 +10,7 @@ from llenergymeasure.config.problems.problem import Severity
 from llenergymeasure.config.problems.text import show
 
 Target = Literal["from_pretrained", "bitsandbytes", "distributed", "load_adapter", "generate", "compile", "runtime"]
-Level = Literal["load", "generation"]
+Level = Literal["setup", "generation"]
 
 
 def same_as_any(value: Any, others: Iterable[Any]) -> bool:

@@ -13,7 +13,7 @@ from llenergymeasure.config.settings.experiment import ExperimentSettings
 from llenergymeasure.config.settings.hashes import ID_DIGITS, hash_of_settings
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.setting_paths import PASSTHROUGH, flatten, nest
-from llenergymeasure.config.settings.sources import sources_of
+from llenergymeasure.config.settings.sources import sources_from_intent
 
 _TARGETS = ("from_pretrained", "bitsandbytes")
 _WITHOUT_EFFECT = {"pytorch.attn_implementation"}
@@ -59,6 +59,6 @@ def quantized_key(setup_config: Mapping[str, Any]) -> str | None:
     intent = quantizing_intent(setup_config)
     if intent is None:
         return None
-    (model,) = (source for source in sources_of(intent) if source.role == "model")
+    (model,) = (source for source in sources_from_intent(intent) if source.role == "model")
     recipe = hash_of_settings(flatten(ExperimentSettings.model_validate(intent)))[:ID_DIGITS]
     return f"{model.key}.quantized-{recipe}"

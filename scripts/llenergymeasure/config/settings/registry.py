@@ -32,10 +32,10 @@ def requested(config: ExperimentSettings) -> dict[str, Any]:
 
     A sampler setting with greedy decoding asks for nothing (the rules refuse one that would), so it is not included.
     """
-    return requested_of(flatten(config))
+    return requested_from_values(flatten(config))
 
 
-def requested_of(values: Mapping[str, Any]) -> dict[str, Any]:
+def requested_from_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """`requested` of a flattened experiment."""
     greedy = values["decoder.do_sample"] is False
     sampling = _sampling_only()

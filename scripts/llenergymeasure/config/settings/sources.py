@@ -34,7 +34,7 @@ class SourceIntent:
         return self.ref.key(self.revision)
 
 
-def sources_of(intent: Mapping[str, Any]) -> list[SourceIntent]:
+def sources_from_intent(intent: Mapping[str, Any]) -> list[SourceIntent]:
     """The sources in an experiment's nested settings (`ExperimentSettings.model_dump()`, plan.json)."""
     return [
         SourceIntent(role, _at(intent, name), _at(intent, revision))

@@ -83,7 +83,7 @@ def value_problems(error: ValidationError, flat: Mapping[str, Any]) -> list[Prob
     """One problem per leaf: its value, and what is expected."""
     by_path: dict[str, Problem] = {}
     for item in error.errors(include_url=False):
-        path = _leaf_of(item["loc"])
+        path = _leaf_from_location(item["loc"])
         leaf = leaves().get(path)
         if item["type"] == "missing":
             by_path[path] = MISSING_KEY.problem(path, "is missing", "write for example org/name or ./folder")
@@ -118,7 +118,7 @@ def _remark(field: Any, value: Any) -> str:
     return ""
 
 
-def _leaf_of(location: tuple[int | str, ...]) -> str:
+def _leaf_from_location(location: tuple[int | str, ...]) -> str:
     """pydantic adds list positions and members of unions to a location; the leaf is the path that the user wrote."""
     head = str(location[0]) if location else ""
     if head not in sections() or len(location) == 1:

@@ -10,7 +10,7 @@ from llenergymeasure.config.problems.catalogue import POINTS_ALIKE
 from llenergymeasure.config.problems.problem import Problem
 from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.rules.checked import ExperimentConfig
-from llenergymeasure.config.settings.registry import parameters, requested_of
+from llenergymeasure.config.settings.registry import parameters, requested_from_values
 from llenergymeasure.config.settings.setting_paths import flatten
 from llenergymeasure.config.study.matrix import RawPoint
 from llenergymeasure.config.study.points import Point
@@ -49,7 +49,7 @@ def _effect(config: ExperimentConfig) -> str:
     """The values in force for every setting, as text; equal for experiments that do the same."""
     settings = flatten(config)
     settings.pop("decoder.preset")
-    return repr({**settings, **_library_defaults(), **requested_of(settings)})
+    return repr({**settings, **_library_defaults(), **requested_from_values(settings)})
 
 
 @cache

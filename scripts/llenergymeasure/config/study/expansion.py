@@ -17,7 +17,12 @@ from llenergymeasure.config.problems.catalogue import (
 from llenergymeasure.config.problems.problem import Problem
 from llenergymeasure.config.rules.checked import ExperimentConfig
 from llenergymeasure.config.rules.rulebook import rules
-from llenergymeasure.config.settings.hashes import ID_DIGITS, compute_config_hash, config_hash_of, setup_hash_of
+from llenergymeasure.config.settings.hashes import (
+    ID_DIGITS,
+    compute_config_hash,
+    config_hash_from_settings,
+    setup_hash_from_settings,
+)
 from llenergymeasure.config.settings.setting_paths import flatten
 from llenergymeasure.config.study.build import build
 from llenergymeasure.config.study.equivalent import points_alike
@@ -203,8 +208,8 @@ def _with_ids(
 
     for raw, config, asked in valid:
         settings = flatten(config)
-        experiment_id = short("experiment", config_hash_of(settings))
-        setup_id = short("setup", setup_hash_of(settings))
+        experiment_id = short("experiment", config_hash_from_settings(settings))
+        setup_id = short("setup", setup_hash_from_settings(settings))
         values = {name: _axis_value(name, raw, asked, by_path) for name in names}
         if experiment_id in points:
             duplicates.append({"experiment_id": experiment_id, "axes": values})

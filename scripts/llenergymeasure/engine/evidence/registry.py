@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llenergymeasure.config import ExperimentConfig
+from llenergymeasure.config.settings.parameter import Level
 from llenergymeasure.config.settings.registry import parameters, requested
 from llenergymeasure.config.settings.setting_paths import PASSTHROUGH
 from llenergymeasure.engine.evidence.model_choices import quantization_evidence, with_choices
@@ -42,7 +43,7 @@ def probe(*names: str) -> Callable[[Probe], Probe]:
 
 
 def collect(
-    config: ExperimentConfig, observation: Observation, *, level: str | None = None
+    config: ExperimentConfig, observation: Observation, *, level: Level | None = None
 ) -> dict[str, dict[str, Any]]:
     """Evidence for every declared parameter (of one level, if given): dotted path → requested … verdict.
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from llenergymeasure.config.devices import devices_claimed
 from llenergymeasure.config.settings.quantization_key import quantized_key
-from llenergymeasure.config.settings.sources import ROLES, SourceIntent, sources_of
+from llenergymeasure.config.settings.sources import ROLES, SourceIntent, sources_from_intent
 from llenergymeasure.pipeline.plan.prompt_sets import prompts_digests
 from llenergymeasure.records.labels import as_text, setup_parts
 from llenergymeasure.records.schema import SCHEMA_VERSION, other_schema
@@ -126,7 +126,7 @@ def index_from_plan(plan: Plan, *, pinned: bool = True) -> PlanIndex:
         setups={
             setup_id: IndexedSetup(
                 as_text(parts[setup_id]),
-                tuple(sources_of(plan.setup_config(setup_id))),
+                tuple(sources_from_intent(plan.setup_config(setup_id))),
                 devices_claimed(plan.setup_config(setup_id)["pytorch"]),
                 quantized_key(plan.setup_config(setup_id)) if pinned else None,
                 folder_digests(plan, setup_id),

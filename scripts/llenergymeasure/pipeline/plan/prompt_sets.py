@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from llenergymeasure.config.settings.sources import sources_of
+from llenergymeasure.config.settings.sources import sources_from_intent
 from llenergymeasure.pipeline.plan.inputs import DATASET
 from llenergymeasure.pipeline.plan.plan import ID_DIGITS
 from llenergymeasure.records.study.plan import Plan, PlannedExperiment, digest_of_value
@@ -31,7 +31,7 @@ def prompt_set(entry: PlannedExperiment) -> tuple[str, dict[str, Any]]:
 def prompt_sets(plan: Plan) -> Iterator[tuple[str, str, PlannedExperiment]]:
     """(folder name of the model's snapshot, id of the set, the experiment's entry) per experiment."""
     for entry in plan.experiments.values():
-        model = next(source for source in sources_of(entry.config) if source.role == "model")
+        model = next(source for source in sources_from_intent(entry.config) if source.role == "model")
         yield model.key, prompt_set(entry)[0], entry
 
 

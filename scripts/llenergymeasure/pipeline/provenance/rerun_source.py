@@ -20,7 +20,7 @@ from llenergymeasure.config import (
     compute_setup_hash,
 )
 from llenergymeasure.config.problems.text import printable, show
-from llenergymeasure.config.settings.sources import sources_of
+from llenergymeasure.config.settings.sources import sources_from_intent
 from llenergymeasure.config.study.pins import Pins
 from llenergymeasure.config.study.study_file import read_study_file
 from llenergymeasure.pipeline.plan.plan import ID_DIGITS
@@ -103,7 +103,7 @@ def points_in(folder: Path, plan: Plan, pins: Pins) -> list[Point]:
         _, problems = pins.apply(config)
         if problems:
             raise RerunError(f"{folder}: {problems[0].render()}")
-        for source in sources_of(config.model_dump()):
+        for source in sources_from_intent(config.model_dump()):
             source.ref.check_revision(source.revision)
         _check_here(folder, config, present)
         points.append(Point(name, entry.setup_id, config, entry.axes))
@@ -112,7 +112,7 @@ def points_in(folder: Path, plan: Plan, pins: Pins) -> list[Point]:
 
 def _check_here(folder: Path, config: ExperimentConfig, present: set[str]) -> None:
     """RerunError where a model folder or data file is not here: a results folder does not contain those."""
-    for source in sources_of(config.model_dump()):
+    for source in sources_from_intent(config.model_dump()):
         if source.ref.kind == "folder" and source.name not in present:
             if not Path(source.ref.path).expanduser().is_dir():
                 raise RerunError(

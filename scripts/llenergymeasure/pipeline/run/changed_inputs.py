@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llenergymeasure.config.problems.text import first_few
-from llenergymeasure.config.settings.sources import sources_of
+from llenergymeasure.config.settings.sources import sources_from_intent
 from llenergymeasure.pipeline.plan.inputs import DATASET
 from llenergymeasure.pipeline.plan.plan import InputsOf
 from llenergymeasure.records.storage.layout import Layout
@@ -49,7 +49,10 @@ def with_inputs(plan: Plan, inputs: InputsOf) -> Plan:
 
 
 def _names(config: Mapping[str, Any]) -> dict[str, str]:
-    return {DATASET: str(config["dataset"]["path"]), **{source.role: source.name for source in sources_of(config)}}
+    return {
+        DATASET: str(config["dataset"]["path"]),
+        **{source.role: source.name for source in sources_from_intent(config)},
+    }
 
 
 def _line(name: str, ids: list[str], before: Plan, results: Path) -> str:

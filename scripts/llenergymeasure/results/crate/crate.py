@@ -15,7 +15,7 @@ from typing import Any
 from rocrate.model import ComputerLanguage, ContextEntity
 from rocrate.rocrate import ROCrate
 
-from llenergymeasure.config.settings.sources import SourceIntent, sources_of
+from llenergymeasure.config.settings.sources import SourceIntent, sources_from_intent
 from llenergymeasure.records.metrics import METRICS, SUMMARY_METRICS
 from llenergymeasure.records.storage.atomic import write_text
 from llenergymeasure.records.storage.layout import CRATE, Layout
@@ -159,7 +159,7 @@ def _packages(crate: ROCrate, folder: Path) -> list[Any]:
 
 def _models(crate: ROCrate, plan: Plan) -> list[Any]:
     sources: Iterable[SourceIntent] = dict.fromkeys(
-        source for entry in plan.experiments.values() for source in sources_of(entry.config)
+        source for entry in plan.experiments.values() for source in sources_from_intent(entry.config)
     )
     by_key = {source.key: source for source in sources}
     return [

@@ -45,7 +45,7 @@ class Scale:
         return rounded(mean, places), rounded(half, places) if wide_enough else significant(half, 1)
 
 
-def scale_of(metric: str, values: Iterable[float | None]) -> Scale:
+def choose_scale(metric: str, values: Iterable[float | None]) -> Scale:
     """The prefix that suits the median of the known values of a metric."""
     declared = METRICS[metric]
     if declared.symbol is None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment
-from llenergymeasure.results.report.formatting import describe_interval, percent, scale_of
+from llenergymeasure.results.report.formatting import choose_scale, describe_interval, percent
 from llenergymeasure.results.report.ranking import Best, Group, best
 
 
@@ -54,7 +54,7 @@ def describe_comparison(winner: Best) -> str:
 
 def _headline(title: str, winner: Best, source: str | None) -> Headline:
     experiment, estimate = winner.first, winner.first.estimates[winner.metric]
-    scale = scale_of(winner.metric, [estimate.mean])
+    scale = choose_scale(winner.metric, [estimate.mean])
     text, _ = scale.estimate(estimate)
     interval = describe_interval(estimate, scale)
     if winner.metric in experiment.expanded95:

@@ -11,7 +11,7 @@ from llenergymeasure.config.problems.text import counted, first_few, printable, 
 from llenergymeasure.results.reading.read import StudyResults
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment, describe_source
 from llenergymeasure.results.report.findings import group_by_code
-from llenergymeasure.results.report.formatting import scale_of
+from llenergymeasure.results.report.formatting import choose_scale
 from llenergymeasure.results.report.headlines import describe_comparison
 from llenergymeasure.results.report.ranking import Best, best, groups_by_source
 from llenergymeasure.results.report.study_reading import experiments_from_study
@@ -66,7 +66,7 @@ def _describe_best(winner: Best | None) -> str:
         return "unknown: nothing was measured"
     experiment, estimate = winner.first, winner.first.estimates[winner.metric]
     assert estimate.mean is not None
-    scale = scale_of(winner.metric, [estimate.mean])
+    scale = choose_scale(winner.metric, [estimate.mean])
     if estimate.low is None or estimate.high is None:
         spread = "one replicate, no interval"
     else:

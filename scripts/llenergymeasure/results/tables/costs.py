@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from llenergymeasure.config import CostsConfig
-from llenergymeasure.config.settings.costs import intensity_of
+from llenergymeasure.config.settings.costs import intensity_from_costs
 from llenergymeasure.results.report.experiments import ENERGY, SPEED
 from llenergymeasure.results.statistics.estimates import Estimate
 from llenergymeasure.results.tables.empty_cells import float_or_none, text_or_none
@@ -50,7 +50,7 @@ def cost_estimate(row: Mapping[Hashable, Any], figure: str) -> Estimate:
 
 
 def _row(row: Mapping[Hashable, Any], costs: CostsConfig) -> dict[str, Any]:
-    intensity = intensity_of(costs)
+    intensity = intensity_from_costs(costs)
     kwh = [_times(value, TOKENS / JOULES_PER_KWH * costs.pue) for value in _energy(row)]
     hours = [None if value is None else TOKENS / value / SECONDS_PER_HOUR for value in _speed(row)]
     figures = {

@@ -52,7 +52,7 @@ class CompilationSettings(Config):
         parameter(
             target="runtime",
             keyword="model.compile",
-            level="load",
+            level="setup",
             library_default=False,
             evidence="compile",
             requires=(Requirement(compiler="always"),),
@@ -67,7 +67,7 @@ class CompilationSettings(Config):
         parameter(
             target="compile",
             keyword="mode",
-            level="load",
+            level="setup",
             library_default="default",
             evidence="compile_mode",
             relations=(
@@ -91,7 +91,7 @@ class CompilationSettings(Config):
         parameter(
             target="compile",
             keyword="backend",
-            level="load",
+            level="setup",
             library_default="inductor",
             evidence="compile_backend",
             relations=(_needs_compile("compile-backend-needs-compile"),),

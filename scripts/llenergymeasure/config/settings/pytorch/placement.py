@@ -54,7 +54,7 @@ class PlacementSettings(Config):
         parameter(
             target="runtime",
             keyword="CUDA_VISIBLE_DEVICES of the worker",
-            level="load",
+            level="setup",
             library_default=LibraryChoice(
                 "1; all visible GPUs for an automatic device_map, a mapping or max_memory; one per process of "
                 "num_processes or tp_size"
@@ -87,7 +87,7 @@ class PlacementSettings(Config):
         parameter(
             target="from_pretrained",
             keyword="device_map",
-            level="load",
+            level="setup",
             library_default=LibraryChoice(
                 "this pipeline passes cuda:0 (the one GPU that the setup claims), auto with more than one in "
                 "pytorch.devices, and the CPU without a GPU"
@@ -107,7 +107,7 @@ class PlacementSettings(Config):
         parameter(
             target="from_pretrained",
             keyword="max_memory",
-            level="load",
+            level="setup",
             library_default=LibraryChoice("all memory of every GPU that the setup claims"),
             evidence="max_memory",
             test_values=({"cpu": "8GiB"},),
@@ -121,7 +121,7 @@ class PlacementSettings(Config):
         parameter(
             target="runtime",
             keyword="processes of accelerate's PartialState",
-            level="load",
+            level="setup",
             library_default=1,
             evidence="replicas",
             relations=(
@@ -151,7 +151,7 @@ class PlacementSettings(Config):
         parameter(
             target="distributed",
             keyword="tp_plan",
-            level="load",
+            level="setup",
             library_default=LibraryChoice("the model's own plan, if tp_size asks for one"),
             evidence="tp_plan",
             relations=(
@@ -173,7 +173,7 @@ class PlacementSettings(Config):
         parameter(
             target="distributed",
             keyword="tp_size",
-            level="load",
+            level="setup",
             library_default=1,
             evidence="tp_size",
             relations=(

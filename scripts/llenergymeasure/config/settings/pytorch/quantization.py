@@ -25,7 +25,7 @@ class QuantizationSettings(Config):
         parameter(
             target="bitsandbytes",
             keyword="load_in_4bit",
-            level="load",
+            level="setup",
             library_default=False,
             evidence="quantization",
             relations=(
@@ -47,7 +47,7 @@ class QuantizationSettings(Config):
         parameter(
             target="bitsandbytes",
             keyword="load_in_8bit",
-            level="load",
+            level="setup",
             library_default=False,
             evidence="quantization_8bit",
             test_values=(True,),
@@ -60,7 +60,7 @@ class QuantizationSettings(Config):
         parameter(
             target="bitsandbytes",
             keyword="bnb_4bit_compute_dtype",
-            level="load",
+            level="setup",
             library_default="float32",
             evidence="quant_compute_dtype",
             relations=(_needs_4bit("bnb-compute-dtype-needs-4bit"),),
@@ -74,7 +74,7 @@ class QuantizationSettings(Config):
         parameter(
             target="bitsandbytes",
             keyword="bnb_4bit_quant_type",
-            level="load",
+            level="setup",
             library_default="fp4",
             evidence="quant_type",
             relations=(_needs_4bit("bnb-quant-type-needs-4bit"),),
@@ -88,7 +88,7 @@ class QuantizationSettings(Config):
         parameter(
             target="bitsandbytes",
             keyword="bnb_4bit_use_double_quant",
-            level="load",
+            level="setup",
             library_default=False,
             evidence="quant_double",
             relations=(_needs_4bit("bnb-double-quant-needs-4bit"),),

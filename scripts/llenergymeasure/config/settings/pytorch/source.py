@@ -25,7 +25,7 @@ class SourceSettings(Config):
         parameter(
             target="from_pretrained",
             keyword="attn_implementation",
-            level="load",
+            level="setup",
             library_default=LibraryChoice("sdpa if the architecture supports it, else eager"),
             evidence="attention",
             requires=(
@@ -43,7 +43,7 @@ class SourceSettings(Config):
         parameter(
             target="from_pretrained",
             keyword="revision",
-            level="load",
+            level="setup",
             library_default=LibraryChoice("main, pinned by the lock file to a commit"),
             evidence="revision",
             untried="needs a model that has revisions",
@@ -56,7 +56,7 @@ class SourceSettings(Config):
         parameter(
             target="from_pretrained",
             keyword="trust_remote_code",
-            level="load",
+            level="setup",
             library_default=LibraryChoice("allowed for a snapshot whose files are in the lock, refused otherwise"),
             evidence="remote_code",
             test_values=(True, False),
@@ -71,7 +71,7 @@ class SourceSettings(Config):
         parameter(
             target="load_adapter",
             keyword="peft_model_id",
-            level="load",
+            level="setup",
             library_default=LibraryChoice("no adapter"),
             evidence="adapter",
             requires=(Requirement(package="peft"),),
@@ -87,7 +87,7 @@ class SourceSettings(Config):
         parameter(
             target="load_adapter",
             keyword="revision",
-            level="load",
+            level="setup",
             library_default=LibraryChoice("main, pinned by the lock file to a commit"),
             evidence="adapter_revision",
             untried="needs an adapter on a hub",
@@ -108,7 +108,7 @@ class SourceSettings(Config):
         parameter(
             target="runtime",
             keyword="torch.backends.cuda.matmul.allow_tf32",
-            level="load",
+            level="setup",
             library_default=False,
             evidence="tf32",
             requires=(Requirement(cuda_capability=(8, 0)),),
@@ -122,7 +122,7 @@ class SourceSettings(Config):
         parameter(
             target="runtime",
             keyword="torch.inference_mode",
-            level="load",
+            level="setup",
             library_default=False,
             evidence="inference_mode",
             test_values=(True, False),

@@ -73,7 +73,7 @@ class SpeculationSettings(Config):
         parameter(
             target="generate",
             keyword="assistant_model",
-            level="load",
+            level="setup",
             library_default=LibraryChoice("no draft model"),
             evidence="assistant",
             relations=(
@@ -98,7 +98,7 @@ class SpeculationSettings(Config):
         parameter(
             target="runtime",
             keyword="revision of the draft model",
-            level="load",
+            level="setup",
             library_default=LibraryChoice("main, pinned by the lock file to a commit"),
             evidence="assistant_revision",
             relations=(

@@ -11,7 +11,7 @@ from llenergymeasure.energy.sampling.window_thread import WindowThread
 
 
 @dataclass(frozen=True)
-class Look:
+class Reading:
     """All counters at one moment: `time_s` is the middle of the reading, which took `took_s` seconds.
 
     values: microjoules by zone label, or why there are none
@@ -22,7 +22,7 @@ class Look:
     values: Mapping[str, int | str]
 
 
-def look(zones: Sequence[Zone], clock: Clock) -> Look:
+def read_zones(zones: Sequence[Zone], clock: Clock) -> Reading:
     """Read the counters now."""
     before_s = clock.now_s()
     values: dict[str, int | str] = {}
@@ -32,19 +32,19 @@ def look(zones: Sequence[Zone], clock: Clock) -> Look:
         except (OSError, ValueError) as error:
             values[zone.label] = why_unreadable(error)
     after_s = clock.now_s()
-    return Look((before_s + after_s) / 2, after_s - before_s, values)
+    return Reading((before_s + after_s) / 2, after_s - before_s, values)
 
 
 @dataclass
 class _Window:
-    """The looks of one window, in order."""
+    """The readings of one window, in order."""
 
-    looks: list[Look]
+    readings: list[Reading]
     over: bool = False
 
 
 class CounterReader:
-    """Looks between `start` and `stop` every `interval_s` seconds, and sleeps otherwise."""
+    """Reads between `start` and `stop` every `interval_s` seconds, and sleeps otherwise."""
 
     def __init__(self, zones: Sequence[Zone], interval_s: float, clock: Clock) -> None:
         self._zones = zones
@@ -54,22 +54,21 @@ class CounterReader:
 
     @property
     def death(self) -> str | None:
-        """Why no more looks came in this window; None where they did."""
+        """Why no more readings came in this window; None where they did."""
         return self._thread.death
 
     def start(self) -> None:
-        """A first look, taken here and now; the thread takes the next one an interval later."""
+        """A first reading, taken here and now; the thread takes the next one an interval later."""
         with self._thread.changed:
-            self._thread.open(_Window([look(self._zones, self._clock)]))
+            self._thread.open(_Window([read_zones(self._zones, self._clock)]))
 
-    def stop(self) -> list[Look]:
-        """The last look, taken here and now, and all before it since `start`."""
+    def stop(self) -> list[Reading]:
+        """The last reading, taken here and now, and all before it since `start`."""
         with self._thread.changed:
-            # A look of the thread's that is under way is dropped: of two looks at once, nobody knows which one read
-            # first.
+            # A reading of the thread's that is under way is dropped: of two at once, nobody knows which one read first.
             window = self._thread.shut()
-            last = look(self._zones, self._clock)
-        return [*(window.looks if window is not None else ()), last]
+            last = read_zones(self._zones, self._clock)
+        return [*(window.readings if window is not None else ()), last]
 
     def close(self) -> None:
         """Let the thread end."""
@@ -84,8 +83,8 @@ class CounterReader:
                 left_s = max(0.0, due_s - self._clock.now_s())
                 if self._clock.wait_for(changed, lambda: window.over, left_s):
                     return
-            taken = look(self._zones, self._clock)
+            taken = read_zones(self._zones, self._clock)
             with changed:
                 if window.over:
                     return
-                window.looks.append(taken)
+                window.readings.append(taken)

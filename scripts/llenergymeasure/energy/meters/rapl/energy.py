@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from llenergymeasure.energy.ledger import LedgerEntry, Span
-from llenergymeasure.energy.meters.rapl.counter_reader import Look
+from llenergymeasure.energy.meters.rapl.counter_reader import Reading
 from llenergymeasure.energy.meters.rapl.powercap import Zone
 from llenergymeasure.energy.uncertainty import Component, rectangular
 
@@ -51,22 +51,22 @@ def longest_gap_s(zone: Zone) -> float:
     return zone.range_uj / 1e6 / HIGHEST_W - LATE_S
 
 
-def split_window(zone: Zone, looks: Sequence[Look]) -> list[Piece]:
+def split_window(zone: Zone, readings: Sequence[Reading]) -> list[Piece]:
     """The window in pieces, from reading to reading, without the readings that failed.
 
     Raises:
         Implausible: the first or the last reading failed, a gap hides a wrap, or the counter jumped.
     """
-    for edge, at_edge in (("start", looks[0]), ("end", looks[-1])):
+    for edge, at_edge in (("start", readings[0]), ("end", readings[-1])):
         value = at_edge.values[zone.label]
         if isinstance(value, str):
             raise Implausible(f"reading the counter failed at the {edge} of the window: {value}")
-    return list(_pieces(zone, looks))
+    return list(_pieces(zone, readings))
 
 
-def _pieces(zone: Zone, looks: Sequence[Look]) -> Iterator[Piece]:
-    readings = [(look.time_s, value) for look in looks if isinstance(value := look.values[zone.label], int)]
-    for (start_s, earlier_uj), (end_s, later_uj) in pairwise(readings):
+def _pieces(zone: Zone, readings: Sequence[Reading]) -> Iterator[Piece]:
+    usable = [(taken.time_s, value) for taken in readings if isinstance(value := taken.values[zone.label], int)]
+    for (start_s, earlier_uj), (end_s, later_uj) in pairwise(usable):
         gap_s = end_s - start_s
         if gap_s > longest_gap_s(zone):
             raise Implausible(
@@ -85,7 +85,7 @@ def _pieces(zone: Zone, looks: Sequence[Look]) -> Iterator[Piece]:
         yield Piece(start_s, end_s, step_uj / 1e6)
 
 
-def rapl_entry(span: Span, zone: Zone, looks: Sequence[Look], period_s: float) -> LedgerEntry:
+def rapl_entry(span: Span, zone: Zone, readings: Sequence[Reading], period_s: float) -> LedgerEntry:
     """The ledger entry of one zone.
 
     The readings are taken a moment off the window's edges, behind the other meters; that time is carried with the mean
@@ -93,7 +93,7 @@ def rapl_entry(span: Span, zone: Zone, looks: Sequence[Look], period_s: float) -
     update: at both edges alike, so the two lags cancel on average and each leaves T·P/√12.
     """
     try:
-        pieces = split_window(zone, looks)
+        pieces = split_window(zone, readings)
     except Implausible as implausible:
         return span.unknown(zone.device, zone.domain, SOURCE, str(implausible))
     counted_j = math.fsum(piece.energy_j for piece in pieces)
@@ -108,7 +108,7 @@ def rapl_entry(span: Span, zone: Zone, looks: Sequence[Look], period_s: float) -
     energy_j = power_w * span.duration_s
     offsets_s = (pieces[0].start_s - span.start_s, span.end_s - pieces[-1].end_s)
     off_s = math.hypot(*(rectangular(2 * offset_s) for offset_s in offsets_s))
-    reading_s = math.hypot(rectangular(looks[0].took_s), rectangular(looks[-1].took_s))
+    reading_s = math.hypot(rectangular(readings[0].took_s), rectangular(readings[-1].took_s))
     bound = GAIN_BOUNDS[zone.domain]
     components = [
         Component(

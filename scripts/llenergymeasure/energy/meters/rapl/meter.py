@@ -12,7 +12,7 @@ from typing import Any
 from llenergymeasure.energy.findings import trace_incomplete
 from llenergymeasure.energy.ledger import Finished, Interval, Span
 from llenergymeasure.energy.meter import MeterContext, MeterUnavailable
-from llenergymeasure.energy.meters.rapl.counter_reader import CounterReader, Look, look
+from llenergymeasure.energy.meters.rapl.counter_reader import CounterReader, Reading, read_zones
 from llenergymeasure.energy.meters.rapl.energy import (
     SOURCE,
     Implausible,
@@ -70,12 +70,12 @@ def _why_none(refused: Sequence[tuple[str, str]]) -> str:
 
 def _update_periods(zones: Sequence[Zone], context: MeterContext) -> dict[str, float]:
     """Seconds between updates by zone; zones whose counter stood still are missing."""
-    latest = look(zones, context.clock)
+    latest = read_zones(zones, context.clock)
     moved_s: dict[str, list[float]] = {zone.label: [] for zone in zones}
     deadline_s = latest.time_s + CHARACTERISE_S
     while latest.time_s < deadline_s and any(len(times_s) <= CHARACTERISE_STEPS for times_s in moved_s.values()):
         context.clock.sleep(POLL_S)
-        previous, latest = latest, look(zones, context.clock)
+        previous, latest = latest, read_zones(zones, context.clock)
         for label, value in latest.values.items():
             if value != previous.values[label]:
                 moved_s[label].append(latest.time_s)
@@ -110,7 +110,7 @@ class RaplMeter:
         # Twice as often as the fastest counter can wrap around.
         self._interval_s = min(context.power_interval_s, *(longest_gap_s(zone) / 2 for zone in zones))
         self._reader = CounterReader(zones, self._interval_s, context.clock)
-        self._looks: list[Look] = []
+        self._readings: list[Reading] = []
         self._rows: list[dict[str, Any]] = []
 
     @property
@@ -132,12 +132,12 @@ class RaplMeter:
         self._reader.start()
 
     def end(self) -> None:
-        self._looks = self._reader.stop()
+        self._readings = self._reader.stop()
 
     def finish(self, span: Span) -> Finished:
         trouble = self._judge(span.phase)
-        entries = [rapl_entry(span, zone, self._looks, self._periods_s[zone.label]) for zone in self._zones]
-        pieces = {zone.label: _pieces_or_none(zone, self._looks) for zone in self._zones}
+        entries = [rapl_entry(span, zone, self._readings, self._periods_s[zone.label]) for zone in self._zones]
+        pieces = {zone.label: _pieces_or_none(zone, self._readings) for zone in self._zones}
         for zone in self._zones:
             self._rows += [_row(span.phase, zone, piece) for piece in pieces[zone.label] or ()]
         return Finished(
@@ -154,11 +154,12 @@ class RaplMeter:
             trouble = f"the power trace of phase {phase} is incomplete: {self._reader.death}"
             self._warn("rapl-reader-died", trouble)
         for zone in self._zones:
-            errors = [error for taken in self._looks if isinstance(error := taken.values[zone.label], str)]
+            errors = [error for taken in self._readings if isinstance(error := taken.values[zone.label], str)]
             if errors:
                 self._warn(
                     "rapl-read-failed",
-                    f"{zone.label}: {len(errors)} of {len(self._looks)} readings failed in phase {phase}: {errors[0]}",
+                    f"{zone.label}: {len(errors)} of {len(self._readings)} readings failed in phase {phase}: "
+                    f"{errors[0]}",
                 )
         return trouble
 
@@ -179,7 +180,7 @@ class RaplMeter:
     def _platform_fact(self, zone: Zone) -> dict[str, Any]:
         """The whole platform's energy contains the packages' energy, so it is not part of any sum."""
         try:
-            pieces = split_window(zone, self._looks)
+            pieces = split_window(zone, self._readings)
         except Implausible as implausible:
             return {"energy_j": None, "reason": str(implausible)}
         return {"energy_j": math.fsum(piece.energy_j for piece in pieces), "reason": None}
@@ -211,9 +212,9 @@ class RaplMeter:
         self._reader.close()
 
 
-def _pieces_or_none(zone: Zone, looks: Sequence[Look]) -> list[Piece] | None:
+def _pieces_or_none(zone: Zone, readings: Sequence[Reading]) -> list[Piece] | None:
     try:
-        return split_window(zone, looks)
+        return split_window(zone, readings)
     except Implausible:
         return None  # the zone's entry has the reason
 

@@ -11,7 +11,7 @@ from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment
 from llenergymeasure.results.report.figures.axis import Axis, linear_axis
 from llenergymeasure.results.report.figures.name_placement import Box, Name, place_name
 from llenergymeasure.results.report.figures.rows import ROWS
-from llenergymeasure.results.report.formatting import Scale, describe_estimate, scale_of
+from llenergymeasure.results.report.formatting import Scale, choose_scale, describe_estimate
 from llenergymeasure.results.report.ranking import pareto_front
 from llenergymeasure.results.statistics.estimates import Estimate
 
@@ -139,7 +139,7 @@ def scatter(experiments: Sequence[Experiment], numbers: Mapping[str, str], sourc
 
 
 def _plot(drawn: Sequence[Experiment]) -> _Plot:
-    scale = scale_of(ENERGY, [experiment.mean(ENERGY) for experiment in drawn])
+    scale = choose_scale(ENERGY, [experiment.mean(ENERGY) for experiment in drawn])
     kind = "ESTIMATED energy" if drawn[0].estimated else "Energy"
     joules = scale.unit.removesuffix("/output token")
     return _Plot(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from llenergymeasure.records.metrics import METRICS
 from llenergymeasure.results.report.experiments import Agreement, Experiment
-from llenergymeasure.results.report.formatting import percent, scale_of
+from llenergymeasure.results.report.formatting import choose_scale, percent
 from llenergymeasure.results.report.tables.cells import Cell, Head, estimate_cell
 
 COLUMNS = (
@@ -42,7 +42,7 @@ def phase_table(experiments: Sequence[Experiment], numbers: Mapping[str, str]) -
     known = [experiment for experiment in experiments if experiment.mean("energy_per_request_j") is not None]
     if not known:
         return None
-    scales = {name: scale_of(name, [experiment.mean(name) for experiment in known]) for name in COLUMNS}
+    scales = {name: choose_scale(name, [experiment.mean(name) for experiment in known]) for name in COLUMNS}
     return PhaseTable(
         heads=[Head(METRICS[name].label, scales[name].unit, METRICS[name].definition) for name in COLUMNS],
         rows=[

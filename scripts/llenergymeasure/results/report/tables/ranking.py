@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from llenergymeasure.records.metrics import METRICS
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment
-from llenergymeasure.results.report.formatting import Scale, describe_estimate, scale_of
+from llenergymeasure.results.report.formatting import Scale, choose_scale, describe_estimate
 from llenergymeasure.results.report.ranking import Group
 from llenergymeasure.results.report.tables.cells import Cell, Head, unknown_cell
 from llenergymeasure.results.report.truncation import shown
@@ -84,7 +84,7 @@ def _group(
 
 def _scales(experiments: Sequence[Experiment]) -> dict[str, Scale]:
     """One prefix per column; gross and net joules share theirs, so that they can be compared at a glance."""
-    scales = {name: scale_of(name, [experiment.mean(name) for experiment in experiments]) for name in RANKING}
+    scales = {name: choose_scale(name, [experiment.mean(name) for experiment in experiments]) for name in RANKING}
     scales[NET_ENERGY] = scales[ENERGY]
     return scales
 

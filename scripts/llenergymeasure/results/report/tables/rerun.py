@@ -10,7 +10,7 @@ import pandas as pd
 
 from llenergymeasure.records.metrics import ENERGY_METRICS, METRICS
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment, is_estimated
-from llenergymeasure.results.report.formatting import scale_of, significant
+from llenergymeasure.results.report.formatting import choose_scale, significant
 from llenergymeasure.results.report.tables.cells import Cell, Head, unknown_cell
 from llenergymeasure.results.statistics.estimates import Ratio
 
@@ -94,7 +94,7 @@ def _differences(comparison: pd.DataFrame) -> list[str]:
 def _cell(row: Mapping[Any, Any], metric: str) -> Cell:
     if pd.isna(row["ratio"]):
         return unknown_cell(str(row["reason"]))
-    scale = scale_of(metric, [row["old_mean"]])
+    scale = choose_scale(metric, [row["old_mean"]])
     guess = metric in ENERGY_METRICS and is_estimated(row["new_energy_source"])
     title = f"{scale.value(row['old_mean'])} {scale.unit}, then {scale.value(row['new_mean'])} {scale.unit}"
     value = float(row["ratio"])
