@@ -55,7 +55,7 @@ causes a warning (`model-setting`) with the key that overrides it. It is also in
 parameter, or in one of its own such as `generation_config.json: suppress_tokens`. A checkpoint that is quantized has
 the entry `config.json: quantization_config`.
 
-Parameters of the **load** decide how the model is loaded: another value is another setup in a process of its own.
+Parameters of the **setup** decide how the model is loaded: another value is another setup in a process of its own.
 Parameters of the **generation** vary between experiments that share a loaded model. Settings that have no parameter
 here go through `passthrough_kwargs`; they are checked against the library's signatures, and their evidence says which
 call accepted them.
