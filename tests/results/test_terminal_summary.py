@@ -1,13 +1,16 @@
-"""The summary: five lines, whatever happened."""
+"""What the terminal says: one line per run, and a summary of five lines, whatever happened."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from made_up_run import ESTIMATED
 from record_changes import fail, ignore, warn, without_energy
 from study_folder import MEASURED, StudyFolder, study_folder
 
+from llenergymeasure.pipeline.progress import outcome
+from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.results.report.terminal_summary import five_lines
 
 REPORT = Path("results/study/report.html")
@@ -55,6 +58,19 @@ def test_failures_come_with_reasons(tmp_path: Path) -> None:
     assert "1 failed, 1 invalid, 1 warning; " in failures
     assert "load: ImportError: no flash attention" in failures
     assert "pytorch.batch_size = 1 did not take effect" in failures
+
+
+def test_the_line_of_a_run_says_why_it_is_invalid(tmp_path: Path) -> None:
+    folder = study_folder(tmp_path / "study")
+    reasons = [{"code": "ecc-errors", "severity": "invalid", "message": "2 uncorrected memory errors"}]
+    folder.change(0, 1, lambda run: run.update(status="invalid", validity={"verdict": "invalid", "reasons": reasons}))
+    record = next(record for record in _records(folder.write()) if record.status == "invalid")
+    assert outcome(record).endswith("INVALID: 2 uncorrected memory errors")
+
+
+def _records(folder: StudyFolder) -> Iterator[MeasurementRecord]:
+    for path in folder.measurements():
+        yield from map(MeasurementRecord.model_validate_json, path.read_bytes().splitlines())
 
 
 def test_a_study_in_which_everything_failed_has_a_summary(tmp_path: Path) -> None:
