@@ -129,4 +129,4 @@ def test_passes_with_different_outputs_give_a_warning() -> None:
     requests = [request(0, 0, 5, 6), request(0, 1, 7, 8), request(1, 0, 5, 6), request(1, 1, 7, 9)]
     (warning,) = varying_outputs(requests)
     assert warning["code"] == "outputs-vary"
-    assert warning["message"].startswith("1 of 2 requests have another output in a later pass, with the same seed")
+    assert warning["message"].startswith("1 of 2 requests have a different output in a later pass, with the same seed")

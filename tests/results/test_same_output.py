@@ -113,11 +113,11 @@ def test_a_cheaper_setting_that_changes_the_output_is_marked_everywhere(folder: 
     page = page_from_folder(folder)
     section = page.section("same-output")
     (badge,) = section.all("span", class_="badge")[1:]
-    assert badge.text == "CHEAPER, OTHER OUTPUT"
+    assert badge.text == "CHEAPER, DIFFERENT OUTPUT"
     assert [row[0] for row in section.table() if "CHEAPER" in row[1]] == ["load_in_8bittrue batch_size4"]
-    assert "1 configuration needs less energy per token than the reference and gives another output" in section.text
+    assert "1 configuration needs less energy per token than the reference and gives a different output" in section.text
     (best,) = (card for card in page.all("div", class_="card") if "Best by energy" in card.text)
-    assert "Another output: its tokens differ from the reference's from token 3" in best.text
+    assert "Different output: its tokens differ from the reference's from token 3" in best.text
     energy = five_lines(folder.read(), Path("report.html")).splitlines()[1]
     assert "load_in_8bit=true batch_size=4" in energy
     assert "its output differs from the reference's from token 3" in energy
@@ -127,7 +127,7 @@ def test_a_cheaper_setting_with_the_same_output_is_not_marked(folder: StudyFolde
     costs(folder, 1, 1e-3)
     page = page_from_folder(folder)
     assert "CHEAPER" not in page.text
-    assert "Another output" not in page.text
+    assert "Different output" not in page.text
     assert "its output" not in five_lines(folder.read(), Path("report.html"))
 
 
@@ -204,4 +204,4 @@ def test_a_run_that_was_compared_with_another_reference_does_not_count(folder: S
     row = rows_of(folder.write().aggregate())[1]
     assert (row["output_match_identical"], row["output_match_reference_logprob"]) == ("", "")
     table = read_page(render(folder.read())).section("same-output").table()
-    assert table[2][1] == "not compared: the record does not hold a comparison with this reference"
+    assert table[2][1] == "not compared: the record has no comparison with this reference"

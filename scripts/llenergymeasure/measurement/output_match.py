@@ -70,8 +70,8 @@ def varying_outputs(requests: Sequence[Request]) -> list[dict[str, str]]:
     if not varying:
         return []
     message = (
-        f"{varying} of {len(digests)} requests have another output in a later pass, with the same seed: generation is "
-        "not deterministic here, and an output that differs from the reference's may differ for that alone"
+        f"{varying} of {len(digests)} requests have a different output in a later pass, with the same seed: generation "
+        "is not deterministic here, which alone can make an output differ from the reference's"
     )
     return [warning("outputs-vary", message)]
 

@@ -57,7 +57,7 @@ def _machine(record: CompactRecord) -> Iterator[tuple[str, str]]:
         yield name, version or "not installed"
     if environment.libraries is not None:
         for name, version in environment.libraries.to_plain().items():
-            yield LIBRARIES[name], version or "torch is built without"
+            yield LIBRARIES[name], version or "not in this build of torch"
 
 
 def _material(record: CompactRecord) -> Iterator[tuple[str, str]]:

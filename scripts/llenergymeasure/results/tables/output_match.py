@@ -11,7 +11,7 @@ from llenergymeasure.results.reading.compact import CompactRecord
 from llenergymeasure.results.tables.empty_cells import none_if_nan
 
 NO_RECORD = "no replicate gave figures"
-NOT_COMPARED = "the record does not hold a comparison with this reference"
+NOT_COMPARED = "the record has no comparison with this reference"
 
 # These columns come after all others, in runs and in the summary.
 OUTPUT_MATCH_KINDS = {

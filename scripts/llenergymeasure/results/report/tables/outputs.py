@@ -12,7 +12,7 @@ from llenergymeasure.results.report.truncation import MOST, Shown, shown
 
 @dataclass(frozen=True)
 class OutputRow:
-    """cheaper: the means say that it needs less energy than the reference, and it gives another output."""
+    """cheaper: the means say that it needs less energy than the reference, and it gives a different output."""
 
     experiment: Experiment
     is_reference: bool
@@ -41,7 +41,7 @@ class OutputTable:
 
     @property
     def first(self) -> Shown[OutputRow]:
-        """Of very many the reference, then those that are cheaper and give another output."""
+        """Of very many the reference, then those that are cheaper and give a different output."""
         if len(self.rows) <= MOST:
             return shown(self.rows)
         return shown(sorted(self.rows, key=lambda row: (not row.is_reference, not row.cheaper)))

@@ -22,8 +22,11 @@ from llenergymeasure.results.statistics.simultaneous import comparisons_among, c
 
 # Kinds of components in the order of the columns: head, and what it is.
 KINDS = {
-    "edge": ("Edges", "Where the window begins and ends: one tick of the counter, and its timing."),
-    "rate": ("Sampling", "What a meter between two readings, or a sensor that samples part of the time, does not see."),
+    "edge": (
+        "Edges",
+        "Where the window begins and ends: the lag of the counter, the length of its ticks, and their timing.",
+    ),
+    "rate": ("Sampling", "What a meter misses between two readings, or a sensor that samples only part of the time."),
     "baseline": ("Baseline", "Noise and drift of the idle power that is subtracted; zero where energy is gross."),
     "gain": ("Gain", "Scale of the sensor. It is the same in all runs, so more replicates do not reduce it."),
 }

@@ -14,7 +14,7 @@ from llenergymeasure.results.report.tables.cells import Cell, Head, unknown_cell
 from llenergymeasure.results.report.truncation import shown
 from llenergymeasure.results.tables.load_cost import Joules
 
-FAILED, NOT_RECORDED = "the load failed", "the record of the setup does not have it"
+FAILED, NOT_RECORDED = "loading failed", "the record of the setup does not have it"
 NOT_COMPILED = Cell("–", None, "nothing was compiled", None)
 
 

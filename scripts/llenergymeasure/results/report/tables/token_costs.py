@@ -71,4 +71,4 @@ def _describe_fit(cost: TokenCosts) -> str:
     if cost.largest_miss is None:
         return cost.reason or ""
     miss = f"farthest window {percent(cost.largest_miss)} off the line"
-    return miss if cost.linear else f"{miss}: the cost is not a straight line of the lengths"
+    return miss if cost.linear else f"{miss}: the cost is not a linear function of the lengths"
