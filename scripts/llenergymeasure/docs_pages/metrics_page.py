@@ -23,8 +23,8 @@ Every figure of the result tables, with its denominator. The names contain the u
 in joules, memory in bytes. A figure that is not known is empty, never 0; `unknown` in `measurements.jsonl` says why.
 [methodology.md](methodology.md) explains windows, energy and uncertainty.
 
-A name with **output token** divides by output tokens only: generated tokens up to and with the first
-end-of-sequence token. Prompt tokens and padding are never in that denominator. `summary.*` has the mean over
+A name with **output token** divides by output tokens only: generated tokens up to and including the
+first end-of-sequence token. Prompt tokens and padding are never in that denominator. `summary.*` has the mean over
 replicates and its 95 % interval (`_ci95_low`, `_ci95_high`).
 
 ## What the formulas are made of
@@ -38,7 +38,7 @@ replicates and its 95 % interval (`_ci95_low`, `_ci95_high`).
 
 _OTHERS = """## Figures of several runs, and of setups
 
-`_mean`, `_ci95_low` and `_ci95_high` behind a name are its mean and its 95 % interval.
+A name followed by `_mean`, `_ci95_low` or `_ci95_high` is the mean of the figure, or an end of its 95 % interval.
 """
 
 
@@ -58,12 +58,13 @@ def _section(metric: Metric) -> str:
         if metric.energy
         else ""
     )
-    return f"### `{metric.name}`\n\n{metric.label}, in {metric.unit}. {metric.definition}{better}{source}\n{formula}"
+    unit = "a ratio" if metric.unit == "ratio" else f"in {metric.unit}"
+    return f"### `{metric.name}`\n\n{metric.label}, {unit}. {metric.definition}{better}{source}\n{formula}"
 
 
 def _table(title: str, columns: Mapping[str, str]) -> str:
     rows = "".join(f"| `{name}` | {text} |\n" for name, text in columns.items())
-    return f"\n### {title}\n\n| column | what it is, and over what |\n|---|---|\n{rows}"
+    return f"\n### {title}\n\n| column | what it is, and its denominator |\n|---|---|\n{rows}"
 
 
 def main(arguments: list[str]) -> None:

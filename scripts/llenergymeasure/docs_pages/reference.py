@@ -156,7 +156,7 @@ def _findings(*severities: Severity) -> str:
     """The kinds of finding with these severities, the worst first."""
     kinds = [(code, kind) for severity in severities for code, kind in FINDINGS.items() if kind.severity == severity]
     rows = [[f"`{code}`", kind.severity, kind.meaning, kind.advice] for code, kind in kinds]
-    return _table(["code", "verdict", "when", "what to do"], rows)
+    return _table(["code", "severity", "when", "what to do"], rows)
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

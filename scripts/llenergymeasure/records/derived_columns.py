@@ -9,23 +9,23 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "<metric>_u_random": "of one run: standard uncertainty from what is new in each window (edges, noise, "
         "baseline), in the metric's unit",
         "<metric>_u_gain": "of one run: standard uncertainty from the largest gain of a device, in the metric's unit",
-        "<metric>_u_other_gains": "of one run: the same for the gains of further devices, in quadrature",
+        "<metric>_u_other_gains": "of one run: the same for the gains of the other devices, in quadrature",
         "<metric>_n": "number of replicates in the mean",
         "<metric>_expanded95": "half width of the 95 % interval of the mean, instrument included, in the metric's unit",
-        "<metric>_ratio": "geometric mean over replicates, over that of the reference; `_ci95_low`, `_ci95_high` hold "
-        "for all experiments at once",
+        "<metric>_ratio": "geometric mean over replicates, divided by that of the reference; `_ci95_low`, `_ci95_high` "
+        "hold for all experiments at once",
         "replicates": "valid replicates",
         "warnings": "warnings of all replicates: each kind counts once per replicate",
-        "load_s": "seconds of loading: from_pretrained until the devices are done, once per setup",
+        "load_s": "seconds of loading: from_pretrained until the devices have finished, once per setup",
         "load_energy_j": "gross joules of loading, all devices, from one kind of source",
         "compile_s": "seconds of the first generation of a setup that compiles, once per setup; empty where it "
         "does not compile",
         "compile_energy_j": "gross joules of compiling",
         "resident_bytes": "bytes of parameters and buffers after loading, over all processes",
-        "output_match_first_difference": "index of the first output token that is not the reference's, over "
-        "all requests of one pass, from 0",
-        "output_match_equal_token_share": "positions with the reference's token, over the positions of the longer "
-        "output",
+        "output_match_first_difference": "index, from 0, of the first output token that differs from the "
+        "reference's, over all requests of one pass",
+        "output_match_equal_token_share": "positions with the reference's token, divided by the positions of the "
+        "longer output",
         "output_match_reference_logprob": "mean natural log-probability of the reference's output tokens, over those "
         "tokens",
     },
@@ -41,11 +41,11 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "largest": "largest value",
     },
     "`token_costs.csv`: one row per set of experiments that differ only in lengths": {
-        "energy_per_prompt_token_j": "J per further prompt token of a request",
-        "energy_per_output_token_j": "J per further output token of a request",
+        "energy_per_prompt_token_j": "J per additional prompt token of a request",
+        "energy_per_output_token_j": "J per additional output token of a request",
         "energy_per_request_j": "J per request, whatever its length",
         "replicates": "replicates, each with its own fit; the mean and its interval are over them",
-        "largest_miss": "largest distance between the energy of a window and the fitted one, over the former",
+        "largest_miss": "largest difference between the energy of a window and the fitted one, divided by the former",
     },
     "`costs.csv`: one row per experiment": {
         "emissions_kg_per_million_output_tokens": "kg CO₂e per million output tokens",
@@ -53,18 +53,18 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "tokens",
         "machine_price_per_million_output_tokens": "price of the machine's time, in `currency`, per million output "
         "tokens",
-        "pue": "energy of the facility over that of its machines, as stated",
-        "grid_intensity_kg_per_kwh": "kg CO₂e per kilowatt-hour, as stated or of the country",
-        "electricity_price_per_kwh": "`currency` per kilowatt-hour, as stated",
-        "machine_price_per_hour": "`currency` per hour, as stated",
+        "pue": "energy of the facility divided by that of its machines, as the study states it",
+        "grid_intensity_kg_per_kwh": "kg CO₂e per kilowatt-hour, as the study states it, or the country's",
+        "electricity_price_per_kwh": "`currency` per kilowatt-hour, as the study states it",
+        "machine_price_per_hour": "`currency` per hour, as the study states it",
     },
     "`comparison.csv` of a rerun: one row per experiment and metric": {
         "old": "`_mean` of the repeated study, over its valid replicates, in the metric's unit",
         "old_n": "number of replicates in this mean",
         "new": "`_mean` of the rerun",
         "new_n": "number of replicates in this mean",
-        "ratio": "geometric mean over the rerun's replicates, over that of the study it repeats; `_ci95_low`, "
-        "`_ci95_high` hold for all experiments of the metric at once",
+        "ratio": "geometric mean over the rerun's replicates, divided by that of the study it repeats; "
+        "`_ci95_low`, `_ci95_high` hold for all experiments of the metric at once",
     },
 }
 # Many of them have columns with their intervals.

@@ -41,7 +41,7 @@ FINDINGS: dict[str, Kind] = {
     "logits-not-finite": Kind(
         INVALID,
         "the model's logits in the first warm-up pass contain NaN or infinity: its output is meaningless",
-        "set `precision: bf16` or `fp32`, or another attention; check the model's weights",
+        "set `precision: bf16` or `fp32`, or another `attn_implementation`; check the model's weights",
     ),
     "recompiled-in-window": Kind(
         INVALID,
@@ -87,15 +87,15 @@ FINDINGS: dict[str, Kind] = {
     ),
     "foreign-processes": Kind(
         SUSPECT,
-        "a process that is not ours kept the device's SMs busy for over 2 % of the window; where the driver does not "
-        "report who used them, such a process had a compute context",
+        "a process that the study did not start kept the device's SMs busy for over 2 % of the window; where the "
+        "driver does not report who used them, such a process had a compute context",
         "end the other process, or reserve the device, and run again",
     ),
     "foreign-cpu-load": Kind(
         SUSPECT,
-        "other programs kept more than a quarter of a core busy on the host over the window, and the host's work is in "
-        "the energy, or no GPU does the work; for the energy of a GPU alone, only where they also left less than one "
-        "core free of those this process may run on",
+        "other programs kept more than a quarter of a core busy on the host during the window, and the energy includes "
+        "the host, or the host generates; where only the energy of GPUs counts, only if they also left less than one "
+        "core free of those that this process may use",
         "end the other programs, or reserve the machine, and run again",
     ),
     "governor-changed": Kind(
@@ -127,7 +127,7 @@ FINDINGS: dict[str, Kind] = {
     ),
     "baseline-not-settled": Kind(
         SUSPECT,
-        "power still varied 20 s after the work before an idle window ended: net figures are too low where it was "
+        "power still varied 20 s after the work that came before an idle window: net figures are too low if it was "
         "falling",
         "quote gross figures, or measure on a machine that does nothing else",
     ),
@@ -149,7 +149,7 @@ FINDINGS: dict[str, Kind] = {
     "prefill-energy-negative": Kind(
         SUSPECT,
         "the split of the trace gives a negative prefill energy",
-        "use the prefill of its own window (`prefill_energy_j`); longer prompts make the trace's figure better",
+        "use the figure of the prefill window (`prefill_energy_j`); longer prompts improve the figure of the trace",
     ),
     "window-too-short": Kind(
         SUSPECT,
@@ -179,27 +179,27 @@ FINDINGS: dict[str, Kind] = {
     # Warnings: the figures stand.
     "phases-disagree": Kind(
         WARNING,
-        "the prefill energy of its own window and that of the trace differ beyond their uncertainties",
-        "quote the window's figure; the trace's needs prefills of several sensor periods",
+        "the prefill energies from the prefill window and from the trace differ beyond their uncertainties",
+        "quote the figure of the window; the trace needs prefills that last several periods of the sensor",
     ),
     "outputs-vary": Kind(
         WARNING,
-        "a later pass gave another output for a prompt, although it began with the same seed",
-        "kernels are not deterministic there: an output may differ from the reference's for that reason alone",
+        "a later pass gave a different output for a prompt, although it began with the same seed",
+        "do not blame a setting for a different output: the kernels are not deterministic, which alone can change it",
     ),
     "padding-replaced": Kind(
         WARNING,
-        "the tokenizer's padding id lies outside the model's embedding, so another id pads",
-        "nothing, for masked padding; give the model a tokenizer that fits it",
+        "the tokenizer's padding id has no row in the model's embedding, so another id is used for padding",
+        "nothing, because padding is masked; or give the model a tokenizer that fits it",
     ),
     "memory-left-behind": Kind(
         WARNING,
-        "the experiment before in the same process left memory behind",
+        "the previous experiment in the same process left memory behind",
         "set `measurement.isolation: experiment` where the memory figure matters",
     ),
     "peak-of-the-process": Kind(
         WARNING,
-        "the system does not let a process reset its peak memory: the figure is the peak since the process began",
+        "the system does not let a process reset its peak memory: the figure is the peak since the process started",
         "measure on Linux with /proc/self/clear_refs, or read the peak as an upper bound",
     ),
     "state-left-behind": Kind(
@@ -219,7 +219,7 @@ FINDINGS: dict[str, Kind] = {
     ),
     "weights-unexpected": Kind(
         WARNING,
-        "the files hold parameters that the model does not have; the library ignored them",
+        "the files contain parameters that the model does not have; the library ignored them",
         "check that the model's class and the files belong together",
     ),
     "library-warning": Kind(
@@ -235,7 +235,7 @@ FINDINGS: dict[str, Kind] = {
     "end-token": Kind(
         WARNING,
         "no end token can end the output, so every request generates as many tokens as it may",
-        "set `stop_strings` or use another model if you do not want that",
+        "set `passthrough_kwargs.generate.stop_strings`, or use another model, if outputs should end earlier",
     ),
     "environment-changed": Kind(
         WARNING,
@@ -245,7 +245,7 @@ FINDINGS: dict[str, Kind] = {
     "neighbours-on-node": Kind(
         WARNING,
         "other GPUs of the machine were measured at the same time: they share its power and cooling",
-        "measure with one worker (`--resources gpu=...`) where the machine's limits matter",
+        "set `measurement.exclusive_node: true` where the machine's limits matter",
     ),
     "gpu-not-used": Kind(
         WARNING,
@@ -270,7 +270,8 @@ FINDINGS: dict[str, Kind] = {
     ),
     "processes-hidden": Kind(
         WARNING,
-        "the driver does not show the processes of the board, so other programs cannot be distinguished from ours",
+        "the driver does not show the processes of the board, so other programs cannot be distinguished from the "
+        "study's",
         "share the host's process namespace with the container (`--pid=host`)",
     ),
     "nvml-counter-refused": Kind(
@@ -301,7 +302,7 @@ FINDINGS: dict[str, Kind] = {
     "power-read-failed": Kind(
         WARNING,
         "some readings of power failed",
-        "update the driver where it happens often",
+        "update the driver if it happens often",
     ),
     "rapl-reader-died": Kind(
         WARNING,
@@ -321,7 +322,7 @@ FINDINGS: dict[str, Kind] = {
     "codecarbon-failed": Kind(
         WARNING,
         "codecarbon logged a failure",
-        "read the message; its estimate may lack a part",
+        "read the message; a part of the estimate may be missing",
     ),
     "codecarbon-settings-ignored": Kind(
         WARNING,

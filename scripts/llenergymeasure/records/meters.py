@@ -71,7 +71,7 @@ _ENTRIES = (
     MeterEntry(
         "zeus",
         f"{_HERE}.zeus:open_zeus",
-        "AMD GPUs, Jetson, and whatever else Zeus reads and no meter above does",
+        "AMD GPUs, Jetson, and other devices that Zeus reads and no meter above does",
         (
             Source(
                 "measured:zeus",

@@ -36,8 +36,8 @@ _ALL = (
         "throughput_output_tokens_per_s",
         "Throughput",
         "output tokens/s",
-        "Output tokens of the window over its length. Output tokens are generated tokens up to and with the first "
-        "end-of-sequence token; prompt and padding tokens do not count.",
+        "Output tokens of the window over its length. Output tokens are generated tokens up to and including the "
+        "first end-of-sequence token; prompt and padding tokens do not count.",
         True,
         contract=True,
         formula="sum(output_tokens) / window_s",
@@ -68,7 +68,7 @@ _ALL = (
         "prefill_energy_j",
         "Prefill energy",
         "J/request",
-        "Gross energy, over requests, of a window of its own whose passes end after the first token.",
+        "Gross energy of a separate window, whose passes end after the first token, over its requests.",
         False,
         symbol="J",
         energy=True,
@@ -91,7 +91,7 @@ _ALL = (
         "TTFT",
         "s",
         "Time to first token: from handing a batch to generate() until its first token, mean over requests. "
-        "Tokenising lies outside.",
+        "It does not include tokenising.",
         False,
         symbol="s",
         contract=True,
@@ -152,8 +152,8 @@ _ALL = (
         "net_energy_per_output_token_j",
         "Net energy per output token",
         "J/output token",
-        "As energy per output token, less the idle power with the model resident times the window's length. "
-        "Unknown where the source gives one power, at work and idle: a fixed estimate.",
+        "Like energy per output token, minus the idle power with the model resident times the window's length. "
+        "Unknown where the source gives the same power at work and idle: a fixed estimate.",
         False,
         symbol="J",
         energy=True,
@@ -163,8 +163,8 @@ _ALL = (
         "net_energy_per_request_j",
         "Net energy per request",
         "J/request",
-        "As energy per request, less the idle power with the model resident times the window's length. "
-        "Unknown where the source gives one power, at work and idle: a fixed estimate.",
+        "Like energy per request, minus the idle power with the model resident times the window's length. "
+        "Unknown where the source gives the same power at work and idle: a fixed estimate.",
         False,
         symbol="J",
         energy=True,
@@ -174,8 +174,8 @@ _ALL = (
         "baseline_power_w",
         "Baseline power",
         "W",
-        "Power of the idle devices with context and weights resident: between the idle windows before and after the "
-        "measured one, in its middle.",
+        "Power of the idle devices with context and weights resident, interpolated from the idle windows before and "
+        "after the measured one to its middle.",
         None,
         symbol="W",
         energy=True,
@@ -244,7 +244,7 @@ _ALL = (
         "padded_tokens",
         "Padding",
         "tokens",
-        "Padding left of prompts and behind the end of outputs.",
+        "Padding before prompts and after the end of outputs.",
         None,
         formula="sum(padded_tokens)",
     ),
@@ -260,17 +260,17 @@ _ALL = (
 # What the formulas are made of: name → what it is and which file holds it.
 QUANTITIES = {
     "gross_j": "energy of the window `generate`, all devices, of one kind of source (`energy` in measurements.jsonl)",
-    "window_s": "length of that window: both come from the same two moments of one monotonic clock",
+    "window_s": "length of that window, between the same two moments of one monotonic clock",
     "prefill_j": "energy of the window `prefill`, whose passes end after the first token",
-    "baseline_w": "idle power with context and weights resident, between the idle windows on either side of the "
-    "measured one, interpolated to its middle",
+    "baseline_w": "idle power with context and weights resident, interpolated from the idle windows before and after "
+    "the measured one to its middle",
     "requests": "rows of the window in requests.parquet: prompts × passes",
     "prompts": "prompts in one pass",
     "prompt_tokens": "prompt tokens in one pass, without padding",
     "prefill_passes": "passes of the window `prefill` (`calibration` in measurements.jsonl)",
-    "output_tokens": "of each request: generated tokens up to and with the first end-of-sequence token",
+    "output_tokens": "of each request: generated tokens up to and including the first end-of-sequence token",
     "input_tokens": "of each request: prompt tokens, without padding",
-    "padded_tokens": "of each request: padding left of the prompt and behind the end of the output",
+    "padded_tokens": "of each request: padding before the prompt and after the end of the output",
     "ttft_s": "of each request: from handing its batch to generate() to its first token",
     "request_tpot_s": "of each request: (last token − first token) / (output tokens − 1)",
     "e2e_latency_s": "of each request: from handing its batch to generate() to its return",

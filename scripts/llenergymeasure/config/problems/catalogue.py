@@ -67,7 +67,10 @@ COSTS_TWO_GRIDS = Check(
     "costs-two-grids", "error", "`costs` with both a country and a grid intensity", "keep one of the two"
 )
 COSTS_WITHOUT_CURRENCY = Check(
-    "costs-without-currency", "error", "a price in `costs` without a currency", "add for example costs.currency: EUR"
+    "costs-without-currency",
+    "error",
+    "a price in `costs` without a currency",
+    "add a currency, for example costs.currency: EUR",
 )
 COSTS_COUNTRY_UNKNOWN = Check(
     "costs-country-unknown",

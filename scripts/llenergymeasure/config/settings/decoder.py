@@ -88,7 +88,7 @@ class DecoderSettings(Config):
             test_values=(0, 10, 50),
         ),
     ] = 50
-    """Sample from this many most likely tokens; 0 means from all."""
+    """Sample from this many of the most likely tokens; 0 means from all."""
 
     top_p: Annotated[
         float,

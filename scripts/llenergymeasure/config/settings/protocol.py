@@ -92,7 +92,7 @@ class MeasurementConfig(Config):
     target_relative_ci: Annotated[float | None, Field(gt=0.0, lt=1.0)] = None
     """Replicates are added until the 95 % interval of `target_metric` is within ± this share of the mean in every
     experiment (0.01: ± 1 %). The interval is corrected for the interim analysis after each replicate. It covers the
-    spread of replicates, and not the error of the meter's gain, which more replicates do not reduce."""
+    spread of replicates, but not the error of the meter's gain, which more replicates do not reduce."""
 
     target_metric: TargetMetric = "energy_per_output_token_j"
     """The metric that `target_relative_ci` refers to."""
@@ -107,8 +107,8 @@ class MeasurementConfig(Config):
     order: Order = "randomised"
     """The measuring order of the model setups, and of the experiments within a setup. randomised: blocks of one
     replicate of everything, each block shuffled; interleaved: the same blocks in the study's order; reverse: every
-    second block backwards; williams: blocks in which each one follows each other equally often (balanced after as many
-    replicates as there are members, or twice as many if that number is odd); sequential: all replicates of a setup
+    second block backwards; williams: blocks in which each member follows every other equally often (balanced after as
+    many replicates as there are members, or twice as many if that number is odd); sequential: all replicates of a setup
     before the next, so that drift is confounded with the setup."""
 
     isolation: Literal["setup", "experiment"] = "setup"
@@ -133,8 +133,8 @@ class MeasurementConfig(Config):
     resumes there. Not set: no limit."""
 
     max_consecutive_failures: Annotated[int | None, Field(ge=1)] = None
-    """After this many failed experiments in a row, across sessions, the call ends with an error and does not record
-    failures to the end of the study. Not set: it goes on."""
+    """After this many failed experiments in a row, across sessions, the call ends with an error, instead of
+    recording failures to the end of the study. Not set: the call goes on."""
 
     exclusive_node: bool = False
     """Measure this study on one GPU at a time, even where the machine measures on several (`--resources gpu=N`): no

@@ -36,10 +36,10 @@ SNAPSHOT = Entry(
 )
 QUANTIZED = Entry(
     "<name>@<revision>.quantized-<hash>/",
-    "its weights as bitsandbytes quantized them, for all setups and studies that quantize alike; or the reason why "
-    "each process quantizes for itself",
+    "its weights as bitsandbytes quantized them, for all setups and studies that quantize in the same way; or the "
+    "reason why each process quantizes for itself",
 )
-MODEL_LOGS = Entry("logs/", "what making them printed")
+MODEL_LOGS = Entry("logs/", "what the jobs that made them printed")
 MODELS = (SNAPSHOT, QUANTIZED, MODEL_LOGS)
 
 # Of one study, in results/<study>/.
@@ -51,7 +51,7 @@ PIECES = Entry(
 VALIDATION = Entry("validation.json", "what the machine and the libraries refuse or warn about, before anything runs")
 PROMPTS = Entry(
     "prompts/<name>@<revision>.json",
-    "of each model: whether its tokenizer and chat template read every prompt of the study, their digests, and the "
+    "per model: whether its tokenizer and chat template read every prompt of the study, their digests, and the "
     "rows of the embedding",
 )
 LOAD = Entry("setups/<setup_id>/load.json", "what loading (and compiling) cost, with evidence")
@@ -63,8 +63,8 @@ COMPILE_CACHE = Entry(
 CALIBRATION = Entry("sessions/<session_id>/calibration.json", "warm-up trajectory, number of passes per window")
 OUTPUTS = Entry(
     "sessions/<session_id>/outputs.parquet",
-    "prompt and output tokens of each request in the warm-up's first pass; none of an experiment whose logits were not "
-    "finite",
+    "prompt and output tokens of each request in the warm-up's first pass; none for an experiment whose logits were "
+    "not finite",
 )
 MEASUREMENTS = Entry(
     "sessions/<session_id>/<replicate>/measurements.jsonl",
@@ -82,29 +82,29 @@ RUNS = Entry("runs.parquet", "one row per experiment and replicate")
 SUMMARY = Entry("summary.csv", "one row per experiment: mean and 95 % interval", beside=("summary.parquet",))
 INTERIM = Entry(
     "interim/<replicates>.json",
-    "of a study with `target_relative_ci`: how precise its figure was after that many replicates, and why the study "
+    "in a study with `target_relative_ci`: how precise its figure was after that many replicates, and why the study "
     "continued or ended",
 )
 LATENCIES = Entry(
     "latencies.csv",
-    "percentiles of TTFT, inter-token latency and end-to-end latency over all requests, the median, 95th and 99th with "
-    "intervals",
+    "percentiles of TTFT, inter-token latency and end-to-end latency over all requests; the median, 95th and 99th "
+    "with intervals",
 )
 TOKEN_COSTS = Entry(
     "token_costs.csv",
-    "what a prompt token, an output token and a request cost, for experiments that differ in lengths alone; no rows "
-    "where none do",
+    "what a prompt token, an output token and a request cost, for experiments that differ only in lengths; no rows "
+    "if there are none",
 )
-COSTS = Entry("costs.csv", "carbon and money for a million output tokens, from the figures that `costs` states")
+COSTS = Entry("costs.csv", "carbon and money per million output tokens, from the figures that `costs` states")
 REPORT = Entry(
     "report.html",
-    "the page to read, and the summary in five lines; for a study with hundreds of configurations, the first 200 rows "
-    "of each table, and the file that has the rest",
+    "the page to read, and the summary in five lines; in a study with hundreds of configurations, each table shows 200 "
+    "rows and names the file that has the rest",
     beside=("summary.txt",),
 )
 COMPARISON = Entry(
     "comparison.csv",
-    "of a rerun: each experiment and metric against the study it repeats, with ratios and intervals",
+    "in a rerun: each experiment and metric against the study it repeats, with ratios and intervals",
 )
 WRITTEN = Entry(
     "provenance/study.yaml",
@@ -122,15 +122,16 @@ CALLS = Entry(
 )
 ENVIRONMENTS = Entry(
     "provenance/environments/",
-    "every environment it was measured with: all packages, and the lock it was installed from",
+    "every environment that the study was measured with: all packages, and the lock it was installed from",
 )
 RERUN_OF = Entry(
     "provenance/rerun_of.json",
-    "of a rerun: the study that it repeats, and the packages and machine which that was measured with",
+    "in a rerun: the study that it repeats, with the packages and the machine of that study",
 )
 CRATE = Entry(
     "ro-crate-metadata.json",
-    "all of this for machines, as [RO-Crate](https://www.researchobject.org/ro-crate/) 1.3, Process Run Crate 0.6",
+    "a machine-readable description of all files, as [RO-Crate](https://www.researchobject.org/ro-crate/) 1.3, Process "
+    "Run Crate 0.6",
 )
 LOGS = Entry("logs/", "what a job's libraries printed, often nothing")
 STUDY = (
