@@ -16,7 +16,7 @@ help:
 	@echo "make bench                   the measured claims, each with its ratio"
 	@echo "make gpu-acceptance          whether one NVIDIA GPU does what the pipeline assumes, in 570 s; JSON in OUT"
 	@echo "make gpu-wheels              collect in .whl/ the packages that a GPU machine without a network lacks for that"
-	@echo "make pages                   write the generated pages again: docs/, config/README.md, the schema"
+	@echo "make pages                   write the generated pages again: docs/, config/ and results/README.md, the schema"
 	@echo "make locks                   resolve envs/requirements*.txt into envs/locks/, with hashes"
 	@echo "make clean                   remove .venv and the caches; results stay"
 	@echo "make lint / make format      ruff, snakefmt, snakemake --lint, mypy"
@@ -43,7 +43,7 @@ gpu-acceptance:
 gpu-wheels:
 	$(PYTHON) -m benchmarks.gpu.wheels
 
-# Everything that is generated from the code, written again: docs/, config/README.md, the schema.
+# Everything that is generated from the code, written again: docs/, config/README.md, results/README.md, the schema.
 pages: .venv/.dev
 	PYTHONPATH=scripts $(BIN)/python -m llenergymeasure.docs_pages
 	PYTHONPATH=scripts:. $(BIN)/python -m benchmarks.gpu.page

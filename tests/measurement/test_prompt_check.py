@@ -141,5 +141,5 @@ def test_a_snapshot_of_other_files_than_planned(bench: Bench) -> None:
     plan = bench.plan()
     (entry,) = plan.experiments.values()
     entry.inputs["model"] = "0" * 64  # type: ignore[index]
-    with pytest.raises(SnapshotError, match=r"does not hold what .* held when this call began"):
+    with pytest.raises(SnapshotError, match=r"does not contain what .* contained when this call began"):
         bench.check(plan)

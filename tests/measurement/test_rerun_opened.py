@@ -99,7 +99,7 @@ def test_the_resolved_study_is_a_study_that_gives_the_same_plan(measurement: dic
         ({"from": None}, "--config from: is null"),
         ({"from": " "}, "results folder of a study"),
         ({"from": "results/nothing"}, "there is no folder results/nothing"),
-        ({"from": "results"}, "results does not hold plan.json"),
+        ({"from": "results"}, "results does not contain plan.json"),
         ({"study": "../quick"}, "which cannot name the new results"),
         ({"study": 7}, "which cannot name the new results"),
         ({"study": "quick"}, "results/quick is what would be measured again"),
@@ -186,7 +186,7 @@ def test_provenance_is_needed_and_checked() -> None:
     path.write_text(yaml.safe_dump({**kept, "costs": {"pue": 0.1}}), "utf-8")
     assert f"{path}: costs.pue" in refused()
     path.write_text("- a\n", "utf-8")
-    assert "does not hold a study" in refused()
+    assert "does not contain a study" in refused()
     path.write_text("a: [", "utf-8")
     assert "is not YAML" in refused()
     path.unlink()
@@ -229,14 +229,14 @@ def test_new_results_are_never_mixed_with_others() -> None:
     before = begun(OLD)
     new = Path("results/quick-rerun")
     begun(new)
-    assert "results/quick-rerun holds another study" in refused()
+    assert "results/quick-rerun contains another study" in refused()
     assert reopened(study="free").plan.study == "free"
     keep_rerun_of(new, OLD, before)
     # The same rerun continues.
     assert reopened().plan.study == "quick-rerun"
     begun(OLD, measurement={"replicates": 3})
     message = refused()
-    assert "holds a rerun of quick with another plan" in message
+    assert "contains a rerun of quick with another plan" in message
     assert "study=" in message
     (new / "provenance" / "rerun_of.json").write_text("[]", "utf-8")
     assert "not a record of a rerun" in refused()

@@ -38,7 +38,7 @@ def test_a_study_whose_time_is_over_continues_in_the_next_call(pipeline: Pipelin
     pipeline.write(whole)
     done = pipeline.snakemake()
     assert done.returncode == 1
-    assert "measurement.study_timeout_s: 0.001 s are over; what was measured is kept" in done.output
+    assert "measurement.study_timeout_s: 0.001 s have passed; what was measured is kept" in done.output
     assert "Traceback (most recent call last)" not in done.output
     assert not list(pipeline.results().glob("setups/*/load.json"))
 

@@ -116,4 +116,4 @@ def test_a_study_is_repeated_from_its_results_alone(tmp_path: Path) -> None:
     assert second.snakemake("validate", "--force").returncode == 0
     done = second.snakemake("rerun", *FROM, configfile=None)
     assert done.returncode == 1
-    assert "results/quick-rerun holds a rerun of quick with another plan" in done.output
+    assert "results/quick-rerun contains a rerun of quick with another plan" in done.output

@@ -193,7 +193,7 @@ def test_a_node_reads_the_index_and_expands_nothing() -> None:
 
 
 def test_a_node_without_a_plan_says_so() -> None:
-    with pytest.raises(PlanError, match="results/quick/plan does not hold an index"):
+    with pytest.raises(PlanError, match="results/quick/plan does not contain an index"):
         opened(is_main_process=False)
 
 

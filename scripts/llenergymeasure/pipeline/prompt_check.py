@@ -136,7 +136,7 @@ class _Reading:
             self._worker = None
             why = f"takes longer than {self._prompt_s:g} s" if lost.error_class == "Timeout" else f"fails ({lost})"
             raise PromptError(
-                f"{place}: rendering and encoding it {why}; set dataset.chat_template: false, or take another model"
+                f"{place}: rendering and encoding it {why}; set dataset.chat_template: false, or use another model"
             ) from lost
 
     def _open(self) -> WorkerProcess | None:

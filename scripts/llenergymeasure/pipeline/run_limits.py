@@ -52,8 +52,8 @@ class RunLimits:
         started = read_record(RunBegin, self.folder / RUN).started_unix_s
         if time.time() - started >= self.timeout_s:
             raise StudyStopped(
-                f"measurement.study_timeout_s: {self.timeout_s:g} s are over; what was measured is kept, and the next "
-                "call continues from here"
+                f"measurement.study_timeout_s: {self.timeout_s:g} s have passed; what was measured is kept, and the "
+                "next call continues from here"
             )
 
     def note(self, what: str, failure: Mapping[str, str] | None) -> None:
@@ -87,6 +87,6 @@ class RunLimits:
             reason = f"{latest.stage}: {latest.error_class}: {latest.reason}"
             raise StudyStopped(
                 f"measurement.max_consecutive_failures: {self.most_failures} in a row failed, the last in {reason} "
-                f"(log: {latest.log}); repair the cause and call again. What is recorded as failed stays "
-                "so until you delete its session's folder"
+                f"(log: {latest.log}); remove the cause and call again. What is recorded as failed stays "
+                "failed until you delete its session's folder"
             )

@@ -56,7 +56,7 @@ def _obtain(name: str, commit: str, path: str, folder: Path, expected: _Expected
         raise SnapshotError(
             f"{name}@{commit}: {path} is not the file the {expected.authority} describes "
             f"(SHA-256 {file_hash.sha256[:12]}…, {file_hash.size} bytes); "
-            "if a second download ends the same, do not use it"
+            "if a second download gives the same file, do not use this model"
         )
     return file_hash
 
@@ -95,5 +95,6 @@ def _check_space(folder: Path, size_bytes: int, model: str) -> None:
     free = shutil.disk_usage(folder).free
     if size_bytes - present > free:
         raise SnapshotError(
-            f"{model} needs {size_bytes - present} bytes more in {folder.parent}, where {free} are free"
+            f"{model} needs {size_bytes - present} more bytes in {folder.parent}, where only {free} are free; "
+            "make room there"
         )

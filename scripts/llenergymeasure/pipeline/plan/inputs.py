@@ -112,7 +112,7 @@ def require_content(snapshot: Snapshot, planned: str | None) -> None:
     """
     if planned is not None and snapshot.content_digest != planned:
         raise SnapshotError(
-            f"{snapshot.path} does not hold what {snapshot.model} held when this call began (content "
+            f"{snapshot.path} does not contain what {snapshot.model} contained when this call began (content "
             f"{snapshot.content_digest[:12]}, planned {planned[:12]}); run again; if this line "
             f"appears again, delete {snapshot.path} first"
         )

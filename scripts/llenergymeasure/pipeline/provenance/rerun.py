@@ -148,4 +148,4 @@ def _check_target(asked: Asked, before: Plan) -> None:
         raise RerunError(str(error)) from error
     if repeated is None or repeated.plan_digest != before.digest:
         held = "another study" if repeated is None else f"a rerun of {repeated.study} with another plan"
-        raise RerunError(f"{results} holds {held}; give the new results another name: {NAME}=…")
+        raise RerunError(f"{results} contains {held}; give the new results another name: {NAME}=…")

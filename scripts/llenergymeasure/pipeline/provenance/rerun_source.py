@@ -54,7 +54,7 @@ def study_config(folder: Path, name: str) -> StudyConfig:
     try:
         content = read_study_file(path).content
         if not isinstance(content, dict):
-            raise RerunError(f"{path}: does not hold a study")
+            raise RerunError(f"{path}: does not contain a study")
         return StudyConfig.model_validate({**content, "study": name})
     except StudyError as error:
         raise RerunError(str(error)) from error
@@ -71,7 +71,9 @@ def plan_in(folder: Path) -> Plan:
     except PlanError as error:
         raise RerunError(str(error)) from error
     if plan is None:
-        raise RerunError(f"--config {FROM}: {folder} does not hold plan.json; expected: the results folder of a study")
+        raise RerunError(
+            f"--config {FROM}: {folder} does not contain plan.json; expected: the results folder of a study"
+        )
     if not is_name(plan.study):
         raise RerunError(f"{folder}/plan.json: not a plan: its study is {show(plan.study)}")
     return plan

@@ -138,7 +138,7 @@ def _open_on_node(call: SnakemakeCall, asked: Asked | None) -> StudyRun:
     paths = StudyPaths(study.name)
     index = read_index(Path(paths.pieces))
     if index is None:
-        raise PlanError(f"{paths.pieces} does not hold an index: Snakemake writes it before the first job starts")
+        raise PlanError(f"{paths.pieces} does not contain an index: Snakemake writes it before the first job starts")
     models_lock = DEFAULT_LOCK if asked is None else Path(paths.models_lock)
     return StudyRun(call, study, index, _input_digests(), models_lock)
 
