@@ -29,7 +29,7 @@ _HEAD = """# Parameters
 Every setting of the libraries that a study can vary, the call it is passed to, and **how we know that it took effect**.
 
 A setting that is accepted is not yet a setting that is used: `torch.compile(model)` before `model.generate()` compiles
-nothing, a `top_p` without sampling is dropped with a line in a log, a `prompt_lookup_num_tokens` beside beams is
+nothing, a `top_p` without sampling is dropped with a line in a log, a `prompt_lookup_num_tokens` with beams is
 ignored. So each run first makes one instrumented pass, outside every measured window, with the measured prompts and
 keywords. It records what really happened: the logits before and after each processor, the shape of each forward pass,
 the class of the cache, the modules in memory. The result is in `measurements.jsonl`, in the block `evidence`, and in
@@ -100,13 +100,13 @@ def _details(item: Parameter) -> str:
         f"- **Seen by** {_sentence(inspect.cleandoc(PROBES[item.evidence].__doc__ or ''))}",
     ]
     for requirement in item.requires:
-        lines.append(f"- {_sentence(requirement.text()).replace('needs', '**needs**', 1)}")
+        lines.append(f"- {_needs_in_bold(requirement.text())}")
     for relation in item.relations:
         verb = "Needs" if relation.kind == "needs" else "Clashes with"
         tail = "" if relation.severity == "error" else " (a warning)"
         lines.append(f"- **{verb}** `{relation.other.text()}`{tail}: {relation.because}.")
     if item.untried:
-        lines.append(f"- {_sentence(item.untried).replace('needs', '**Needs**', 1)}")
+        lines.append(f"- {_needs_in_bold(item.untried)}")
     if item.test_values:
         lines.append(f"- **Worth trying:** {', '.join(f'`{show(value)}`' for value in item.test_values)}.")
     return "\n".join(lines) + "\n"
@@ -136,6 +136,13 @@ def _sentence(text: str) -> str:
     """One line; the first letter stays as it is after a bold word."""
     line = " ".join(text.split())
     return line if line.endswith(".") else f"{line}."
+
+
+def _needs_in_bold(text: str) -> str:
+    """A requirement as a sentence; a capital letter begins it."""
+    sentence = _sentence(text)
+    bold = "**Needs**" if sentence.startswith("needs") else "**needs**"
+    return sentence.replace("needs", bold, 1)
 
 
 def _anchor(path: str) -> str:

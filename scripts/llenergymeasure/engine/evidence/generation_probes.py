@@ -228,7 +228,7 @@ def prefill_chunks(observation: Observation, requested: Any) -> ProbeResult:
 
 @probe("prompt_lookup")
 def prompt_lookup(observation: Observation, requested: Any) -> ProbeResult:
-    """The guesser that generation asked, and how many of its tokens were proposed and accepted."""
+    """The candidate generator that was used, and how many of its tokens were proposed and accepted."""
     return _guesses(observation, requested, "PromptLookupCandidateGenerator")
 
 

@@ -161,7 +161,7 @@ def _single(values: list[Any], requested: Any, what: str) -> ProbeResult:
 @probe("compile")
 def compiled(observation: Observation, requested: Any) -> ProbeResult:
     """The model's own compiled call, and the frames compiled since the experiment began, none of which the compiler
-    gave up. What transformers compiles by itself, over a static cache, goes by another call."""
+    gave up. What transformers compiles by itself, over a static cache, is called differently."""
     counted = dict(observation.compile_counts)
     if not counted:
         return ProbeResult(None, "nothing was generated yet", None)

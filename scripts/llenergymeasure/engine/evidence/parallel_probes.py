@@ -102,7 +102,7 @@ def replicas(observation: Observation, requested: Any) -> ProbeResult:
 
 @probe("tp_size")
 def tp_size(observation: Observation, requested: Any) -> ProbeResult:
-    """Processes among which the model's divided weights lie."""
+    """The processes among which the model's weights are divided."""
     ranks = tensor_parallel_ranks(observation)
     divided, whole = _divided(observation)
     return ProbeResult(

@@ -110,7 +110,7 @@ def do_sample(observation: Observation, requested: Any) -> ProbeResult:
 
 @probe("random_seed")
 def random_seed(observation: Observation, requested: Any) -> ProbeResult:
-    """The seed that torch's generator of random numbers held when the pass was over (`torch.initial_seed`)."""
+    """The seed of torch's random number generator after the pass (`torch.initial_seed`)."""
     if observation.seed is None:
         return NOT_RUN
     return ProbeResult(observation.seed, "torch.initial_seed() after the pass", observation.seed == requested)
