@@ -20,7 +20,7 @@ def test_time_counts_from_the_beginning_of_the_call(tmp_path: Path) -> None:
     limits.check_time()
     started = json.loads((tmp_path / RUN).read_text(encoding="utf-8"))["started_unix_s"]
     (tmp_path / RUN).write_text(json.dumps({"started_unix_s": started - 101}), encoding="utf-8")
-    with pytest.raises(StudyStopped, match=r"study_timeout_s: 100 s are over.*next call continues") as stopped:
+    with pytest.raises(StudyStopped, match=r"study_timeout_s: 100 s have passed.*next call continues") as stopped:
         limits.check_time()
     assert "\n" not in str(stopped.value)
     begin_run(tmp_path)

@@ -61,7 +61,7 @@ def test_what_is_not_a_record_is_not_a_snapshot(tmp_path: Path, text: str) -> No
     (tmp_path / "snapshot.json").write_text(text)
     with pytest.raises(SnapshotError, match="is not a snapshot record"):
         read_snapshot(tmp_path)
-    with pytest.raises(SnapshotError, match="holds no snapshot"):
+    with pytest.raises(SnapshotError, match="does not contain a snapshot"):
         read_snapshot(tmp_path / "none")
 
 

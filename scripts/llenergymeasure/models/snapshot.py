@@ -160,7 +160,7 @@ def read_snapshot(folder: Path) -> Snapshot:
             notes=content["notes"],
         )
     except OSError as error:
-        raise SnapshotError(f"{folder} holds no snapshot ({RECORD} cannot be read); make it again") from error
+        raise SnapshotError(f"{folder} does not contain a snapshot ({RECORD} cannot be read); make it again") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SnapshotError(f"{folder}/{RECORD} is not a snapshot record; delete {folder}") from error
     if version != SNAPSHOT_SCHEMA:

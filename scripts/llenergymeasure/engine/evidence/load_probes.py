@@ -186,7 +186,7 @@ def compile_mode(observation: Observation, requested: Any) -> ProbeResult:
     held = _compiler_options(observation.model)
     frames = observation.compile_counts.get("frames_compiled", 0)
     if held is None:
-        return ProbeResult(None, "the compiled call holds no options of inductor", None if frames else False)
+        return ProbeResult(None, "the compiled call has no options of inductor", None if frames else False)
     wanted = torch._inductor.list_mode_options(requested) if requested not in (None, "default") else {}
     # The library writes some names with a dash that the configuration has with an underscore.
     in_force = {name: held.get(name.replace("-", "_")) for name in wanted}
@@ -288,7 +288,7 @@ def remote_code(observation: Observation, requested: Any) -> ProbeResult:
     observed = f"model class {kind.__module__}.{kind.__name__}"
     snapshot = observation.snapshot("model")
     if requested and not loaded and not (snapshot and snapshot.has_code):
-        return ProbeResult(loaded, f"{observed}; the snapshot holds no code, so there was none to trust", None)
+        return ProbeResult(loaded, f"{observed}; the snapshot contains no code, so there was none to trust", None)
     return ProbeResult(loaded, observed, loaded == bool(requested))
 
 
