@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 import yaml
 from harness import ROOT, TINY, study
 from measurement.rerun_folder import begun
+from results.record_parts import environment
 
 from llenergymeasure.config import StudyError
 from llenergymeasure.config.settings.model_ref import parse_model_ref
@@ -20,6 +20,10 @@ from llenergymeasure.pipeline.run.call import Machine, SnakemakeCall, targets_on
 from llenergymeasure.pipeline.run.mistakes import mistakes_end_the_call
 from llenergymeasure.pipeline.run.study_run import StudyRun
 from llenergymeasure.processes import inherited
+from llenergymeasure.records.schema import SCHEMA_VERSION
+from llenergymeasure.records.setup import LoadRecord
+from llenergymeasure.records.storage.atomic import write_json
+from llenergymeasure.records.study.interim import InterimAnalysis
 from llenergymeasure.records.study.plan import PlanError, read_plan
 
 MATRIX = {"pytorch.attn_implementation": ["sdpa", "eager"], "pytorch.batch_size": [1, 2]}
@@ -30,6 +34,36 @@ FROM = {"from": "results/quick"}
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+
+
+def interim(replicates: int, *, done: bool) -> InterimAnalysis:
+    return InterimAnalysis(
+        schema_version=SCHEMA_VERSION,
+        replicates=replicates,
+        metric="energy_per_output_token_j",
+        target_relative_ci=0.05,
+        nominal_level=0.98,
+        widest=None,
+        experiments=(),
+        replicate_s=1.0,
+        done=done,
+        reason="precise" if done else None,
+    )
+
+
+def failed_load(setup_id: str, weights: dict[str, str]) -> LoadRecord:
+    failure = {"stage": "load", "class": "Error", "reason": "made up", "log": "log"}
+    return LoadRecord.from_plain(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "setup_id": setup_id,
+            "config": {},
+            "environment": environment(),
+            "weights": weights,
+            "status": "failed",
+            "failure": failure,
+        }
+    )
 
 
 def opened(config: dict[str, Any] | None = None, **call: Any) -> StudyRun:
@@ -241,9 +275,9 @@ def test_a_study_that_names_a_precision_continues_until_an_interim_analysis_ends
 
     def interim_record(replicates: int) -> str:
         asked.append(replicates)
-        record = Path(f"{replicates}.json")
-        record.write_text(json.dumps({"done": replicates == 5}), encoding="utf-8")
-        return str(record)
+        path = Path(f"{replicates}.json")
+        write_json(interim(replicates, done=replicates == 5).to_plain(), path)
+        return str(path)
 
     assert len(run.inputs.of_all_replicates(run.paths.requests, interim_record)) == 5
     assert asked == [3, 4, 5]
@@ -258,11 +292,14 @@ def test_a_setup_is_loaded_again_where_its_folder_has_other_weights() -> None:
     ((setup_id, setup),) = run.index.setups.items()
     assert run.params.snapshot_recipe({"key": setup.model_key})["content"] == setup.contents["model"]
     assert run.params.setup_contents({"setup_id": setup_id}) == setup.contents
-    record = Path(run.paths.load_record.format(setup_id=setup_id))
-    record.parent.mkdir(parents=True)
-    record.write_text(json.dumps({"weights": dict(setup.contents)}), encoding="utf-8")
+    path = Path(run.paths.load_record.format(setup_id=setup_id))
+    assert not run.inputs.loaded_as_planned(setup_id)
+    path.parent.mkdir(parents=True)
+    write_json(failed_load(setup_id, dict(setup.contents)).to_plain(), path)
     assert run.inputs.loaded_as_planned(setup_id)
-    record.write_text(json.dumps({"weights": {"model": "0" * 64}}), encoding="utf-8")
+    write_json(failed_load(setup_id, {"model": "0" * 64}).to_plain(), path)
+    assert not run.inputs.loaded_as_planned(setup_id)
+    path.write_text("{", encoding="utf-8")
     assert not run.inputs.loaded_as_planned(setup_id)
 
 
