@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 from measurement.experiments import config
+from results.record_parts import failed_load
 
 from llenergymeasure.config.settings.model_ref import parse_model_ref
 from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.models.snapshot import materialise
 from llenergymeasure.pipeline.plan import inputs
 from llenergymeasure.pipeline.plan.inputs import InputDigests, was_loaded
+from llenergymeasure.records.storage.atomic import write_json
 
 
 class Desk:
@@ -139,9 +141,9 @@ def test_a_broken_cache_is_ignored(desk: Desk) -> None:
 
 
 def test_a_load_record_says_what_was_loaded(tmp_path: Path) -> None:
-    record = tmp_path / "load.json"
-    assert was_loaded(record, {})
-    assert not was_loaded(record, {"model": "a"})
-    record.write_text('{"weights": {"model": "a", "adapter": "b"}}', encoding="utf-8")
-    assert was_loaded(record, {"adapter": "b"})
-    assert not was_loaded(record, {"adapter": "c"})
+    path = tmp_path / "load.json"
+    assert was_loaded(path, {})
+    assert not was_loaded(path, {"model": "a"})
+    write_json(failed_load("0" * 12, {"model": "a", "adapter": "b"}).to_plain(), path)
+    assert was_loaded(path, {"adapter": "b"})
+    assert not was_loaded(path, {"adapter": "c"})

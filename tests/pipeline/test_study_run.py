@@ -10,7 +10,7 @@ import pytest
 import yaml
 from harness import ROOT, TINY, study
 from measurement.rerun_folder import begun
-from results.record_parts import environment
+from results.record_parts import failed_load
 
 from llenergymeasure.config import StudyError
 from llenergymeasure.config.settings.model_ref import parse_model_ref
@@ -21,7 +21,6 @@ from llenergymeasure.pipeline.run.mistakes import mistakes_end_the_call
 from llenergymeasure.pipeline.run.study_run import StudyRun
 from llenergymeasure.processes import inherited
 from llenergymeasure.records.schema import SCHEMA_VERSION
-from llenergymeasure.records.setup import LoadRecord
 from llenergymeasure.records.storage.atomic import write_json
 from llenergymeasure.records.study.interim import InterimAnalysis
 from llenergymeasure.records.study.plan import PlanError, read_plan
@@ -48,21 +47,6 @@ def interim(replicates: int, *, done: bool) -> InterimAnalysis:
         replicate_s=1.0,
         done=done,
         reason="precise" if done else None,
-    )
-
-
-def failed_load(setup_id: str, weights: dict[str, str]) -> LoadRecord:
-    failure = {"stage": "load", "class": "Error", "reason": "made up", "log": "log"}
-    return LoadRecord.from_plain(
-        {
-            "schema_version": SCHEMA_VERSION,
-            "setup_id": setup_id,
-            "config": {},
-            "environment": environment(),
-            "weights": weights,
-            "status": "failed",
-            "failure": failure,
-        }
     )
 
 

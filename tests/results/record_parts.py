@@ -7,6 +7,8 @@ from typing import Any
 
 from llenergymeasure.energy.ledger import Span
 from llenergymeasure.records.ledger import Component
+from llenergymeasure.records.schema import SCHEMA_VERSION
+from llenergymeasure.records.setup import LoadRecord
 
 
 def ledger_entry(phase: str, source: str, energy_j: float, duration_s: float, uncertainty: float) -> dict[str, Any]:
@@ -41,6 +43,22 @@ def environment() -> dict[str, Any]:
         "placement": {"workers": 1, "devices": [], "drawn": [], "cores": [], "alone": True},
         "libraries": {"cuda": None, "cudnn": None, "nccl": None},
     }
+
+
+def failed_load(setup_id: str, weights: dict[str, str]) -> LoadRecord:
+    """The record of a setup that could not be loaded. weights: digests by role"""
+    failure = {"stage": "load", "class": "Error", "reason": "made up", "log": "log"}
+    return LoadRecord.from_plain(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "setup_id": setup_id,
+            "config": {},
+            "environment": environment(),
+            "weights": weights,
+            "status": "failed",
+            "failure": failure,
+        }
+    )
 
 
 def phases(*, agrees: bool) -> dict[str, Any]:
