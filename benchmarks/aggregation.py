@@ -28,16 +28,18 @@ SETUPS, SETTINGS, REPLICATES, REQUESTS, TOKENS = 500, 20, 3, 100, 16
 LINE_BYTES = 34_000
 LIMIT_S, LIMIT_BYTES = 30.0, 2 * 2**30
 AGGREGATE = """
-import json, resource, sys, time
+import resource, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from llenergymeasure.results.tables.aggregate import aggregate
+from llenergymeasure.records.storage.layout import Layout
 from llenergymeasure.results.reading.read import read_loads, read_plan
 root = Path(sys.argv[2])
-drawn = json.loads((root / "plan.json").read_text())
-paths = [root / "sessions" / session / str(number) / "measurements.jsonl" for session, number in drawn["order"]]
-plan = read_plan(root / "plan.json", paths, [])
-setups = [root / "setups" / name / "load.json" for name in dict.fromkeys(b["setup_id"] for b in drawn["sessions"])]
+layout = Layout(root)
+drawn = read_plan(layout.plan, [], [])
+paths = [layout.measurements(session, number) for session, number in drawn.order]
+plan = read_plan(layout.plan, paths, [])
+setups = [layout.load(name) for name in drawn.setup_ids]
 names = ("summary.csv", "summary.parquet", "runs.parquet", "latencies.csv", "token_costs.csv")
 csv, parquet, runs, latencies, token_costs = (root / name for name in names)
 aggregate(plan, paths, read_loads(plan, setups), csv=csv, parquet=parquet, runs=runs, latencies=latencies,

@@ -17,7 +17,6 @@ The processor: processor seconds of Snakemake and the measuring job's script, re
 from __future__ import annotations
 
 import itertools
-import json
 import statistics
 import subprocess
 import sys
@@ -36,6 +35,8 @@ import yaml
 
 from benchmarks.optimum_environment import versions
 from benchmarks.small_model import ROOT, small_model
+from llenergymeasure.records.measurement import MeasurementRecord
+from llenergymeasure.results.reading.read import read_lines
 
 EXPERIMENT_LIMIT_S, PROCESS_LIMIT, CPU_LIMIT = 0.2, 1.3, 0.02
 PAIRS = 5
@@ -147,9 +148,9 @@ def _study(model: Path) -> tuple[float, Share]:
         if running.returncode != 0:
             raise RuntimeError(said)
         paths = list(Path(folder).glob("results/overhead/sessions/*/1/measurements.jsonl"))
-        records = [json.loads(line) for line in paths[0].read_text(encoding="utf-8").splitlines()]
-    if any(record["status"] == "failed" for record in records):
-        raise RuntimeError(f"not every experiment was measured: {[record['failure'] for record in records]}")
+        records = [record for _, record in read_lines(MeasurementRecord, paths[0], "run again")]
+    if failures := [record.failure for record in records if record.failure is not None]:
+        raise RuntimeError(f"not every experiment was measured: {failures}")
     windows = _windows(records)
     measured = [(start_s, end_s) for start_s, end_s, phase in windows if phase in ("generate", "prefill")]
     window_s = sum(end_s - start_s for start_s, end_s in measured)
@@ -157,12 +158,13 @@ def _study(model: Path) -> tuple[float, Share]:
     return _beside_s(records, windows), cpu
 
 
-def _beside_s(records: Sequence[dict[str, Any]], windows: Sequence[tuple[float, float, str]]) -> float:
+def _beside_s(records: Sequence[MeasurementRecord], windows: Sequence[tuple[float, float, str]]) -> float:
     begins = [start_s for start_s, _, phase in windows if phase == "warmup"]
     gaps = []
     for record, (start_s, next_s) in zip(records[:-1], itertools.pairwise(begins), strict=True):
         inside_s = sum(end_s - begin_s for begin_s, end_s, _ in windows if start_s <= begin_s < next_s)
-        gaps.append(next_s - start_s - inside_s - record["calibration"]["prefill_pass_s"])
+        assert record.calibration is not None
+        gaps.append(next_s - start_s - inside_s - record.calibration.prefill_pass_s)
     return statistics.fmean(gaps)
 
 
@@ -210,10 +212,10 @@ def _sampled(pid: int) -> Iterator[Usage]:
         thread.join()
 
 
-def _windows(records: Sequence[dict[str, Any]]) -> list[tuple[float, float, str]]:
+def _windows(records: Sequence[MeasurementRecord]) -> list[tuple[float, float, str]]:
     """Start, end and phase of every window in the records' ledgers, once each."""
-    entries = [entry for record in records for entry in record["energy"]]
-    return sorted({(entry["start_monotonic_s"], entry["end_monotonic_s"], entry["phase"]) for entry in entries})
+    entries = [entry for record in records for entry in record.energy]
+    return sorted({(entry.start_monotonic_s, entry.end_monotonic_s, entry.phase) for entry in entries})
 
 
 def _experiment(model: Path, size: int, *, baseline: bool) -> dict[str, Any]:

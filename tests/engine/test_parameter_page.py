@@ -55,7 +55,7 @@ def test_a_declaration_lacks_no_part(path: str) -> None:
     text = page()
     assert f"### {path}\n" in text
     (section,) = [part for part in text.split("\n### ") if part.startswith(f"{path}\n")]
-    for part in ("**Takes**", "**Passed to**", "**Not set:**", "**Seen by**"):
+    for part in ("**Takes**", "**Passed to**", "**Not set:**", "**Observed:**"):
         assert part in section
 
 

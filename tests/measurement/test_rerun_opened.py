@@ -319,5 +319,13 @@ def test_a_broken_record_is_one_line() -> None:
     lines = OLD / "sessions" / plan.sessions[0].session_id / "1" / "measurements.jsonl"
     lines.parent.mkdir(parents=True)
     lines.write_text('{"environment": ', "utf-8")
-    with pytest.raises(RecordError, match=r"measurements\.jsonl is not whole"):
+    with pytest.raises(RecordError, match=r"measurements\.jsonl is not whole .*; delete this file and call again$"):
         describe(OLD, plan)
+    lines.unlink()
+    environment = OLD / "provenance" / "environments" / "a.json"
+    environment.parent.mkdir()
+    for text in ("{}", '{"schema_version": 3}'):
+        environment.write_text(text, "utf-8")
+        with pytest.raises(RecordError, match=r"a\.json .*; delete this file and call again$") as error:
+            describe(OLD, plan)
+        assert "move" not in str(error.value)

@@ -73,3 +73,16 @@ def test_a_line_that_another_job_is_writing_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / OUTCOMES).open("a", encoding="utf-8") as other:
         other.write('{"what": "half of')
     limits.check_failures()
+
+
+@pytest.mark.parametrize("name", [RUN, OUTCOMES])
+def test_a_broken_file_is_written_again_by_the_next_call(tmp_path: Path, name: str) -> None:
+    begin_run(tmp_path)
+    (tmp_path / name).write_text("{\n", encoding="utf-8")
+    limits = RunLimits(tmp_path, timeout_s=1.0 if name == RUN else None, most_failures=1)
+    with pytest.raises(StudyStopped, match=rf"{name} is not whole .*; call again$"):
+        limits.check_time()
+        limits.check_failures()
+    begin_run(tmp_path)
+    limits.check_time()
+    limits.check_failures()

@@ -268,6 +268,13 @@ def test_a_study_that_names_a_precision_continues_until_an_interim_analysis_ends
     assert run.inputs.last_interim(interim_record) == ["results/quick/interim/5.json"]
 
 
+def test_a_broken_interim_analysis_is_one_line_with_what_to_do() -> None:
+    run = opened(study(measurement={"replicates": 3, "target_relative_ci": 0.05, "max_replicates": 9}))
+    Path("3.json").write_text("{", encoding="utf-8")
+    with pytest.raises(PlanError, match=r"^3\.json is not whole .*; delete it and run again$"):
+        run.inputs.last_interim(lambda replicates: f"{replicates}.json")
+
+
 def test_a_setup_is_loaded_again_where_its_folder_has_other_weights() -> None:
     Path("mine").mkdir()
     Path("mine/config.json").write_text("{}", encoding="utf-8")

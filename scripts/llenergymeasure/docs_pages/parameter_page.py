@@ -97,7 +97,7 @@ def _details(item: Parameter) -> str:
         f"{item.description}\n",
         f"- **Takes** {wanted(leaves()[item.path].field)}.",
         f"- **Passed to** {_handed_to(item)}, a parameter of the {item.level}. **Not set:** {when_not_set(item)}.",
-        f"- **Seen by** {_sentence(inspect.cleandoc(PROBES[item.evidence].__doc__ or ''))}",
+        f"- **Observed:** {_sentence(inspect.cleandoc(PROBES[item.evidence].__doc__ or ''))}",
     ]
     for requirement in item.requires:
         lines.append(f"- {_needs_in_bold(requirement.text())}")

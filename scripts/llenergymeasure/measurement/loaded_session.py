@@ -147,7 +147,7 @@ class LoadedSession:
         intent = ExperimentConfig.model_validate(config)
         self.loaded.state.reset()
         self.memory.begin()
-        generator, prompts = self._generator(intent, calibration.get("prompts_digest"))
+        generator, prompts = self._generator(intent, calibration["prompts_digest"])
         report, outputs = self._measure(intent, Calibration.from_dict(calibration), generator, prompts)
         # Only now: no window is open, the trace has ended, and the next experiment warms up for itself.
         match = compare_outputs(reference, [prompt.input_ids for prompt in prompts.prompts], outputs)

@@ -15,7 +15,6 @@ from llenergymeasure.records.storage.journal import journalled_ids
 from llenergymeasure.records.storage.layout import Layout
 from llenergymeasure.records.storage.parsing import read_record
 from llenergymeasure.records.study.plan import Plan
-from llenergymeasure.results.tables.runs import why_invalid
 
 # The calibrated durations of this many sessions are read; the other sessions are assumed to be like them.
 SAMPLED_SESSIONS = 20
@@ -120,7 +119,7 @@ def outcome(record: MeasurementRecord) -> str:
     else:
         parts.append(f"{joules:.3g} J/output token ({record.energy_source})")
     if record.status == "invalid":
-        parts.append(f"INVALID: {why_invalid(record)}")
+        parts.append(f"INVALID: {record.why_invalid}")
     return " · ".join(parts)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from llenergymeasure.measurement.worker.manager import Damaged, LoadOrder, Manager, Refused
 from llenergymeasure.models.quantized import empty_folder, publish_quantized, publish_refusal
 from llenergymeasure.models.snapshot import Snapshot, SnapshotError, read_snapshot
+from llenergymeasure.records.setup import LoadMemory
 
 
 def run_quantize(
@@ -37,7 +38,7 @@ def run_quantize(
     cost = {
         "quantizing": {
             "load_s": loaded["load_s"],
-            "load_peak_bytes": loaded["memory"]["load_peak_bytes"],
+            "load_peak_bytes": LoadMemory.from_plain(loaded["memory"]).load_peak_bytes,
             "energy": loaded["energy"],
         },
         "reading": {name: kept[name] for name in ("load_s", "load_peak_bytes", "energy")},

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from llenergymeasure.records.storage.atomic import write_json
-from llenergymeasure.records.storage.parsing import parse, read_record
+from llenergymeasure.records.storage.parsing import BrokenRecord, parse, read_record
 from llenergymeasure.records.study.plan import Protocol
 from llenergymeasure.records.study.run import Outcome, RunBegin
 
@@ -49,7 +50,8 @@ class RunLimits:
         """Raises StudyStopped when the run's time is over."""
         if self.timeout_s is None:
             return
-        started = read_record(RunBegin, self.folder / RUN).started_unix_s
+        with _broken_files():
+            started = read_record(RunBegin, self.folder / RUN).started_unix_s
         if time.time() - started >= self.timeout_s:
             raise StudyStopped(
                 f"measurement.study_timeout_s: {self.timeout_s:g} s have passed; what was measured is kept, and the "
@@ -80,7 +82,8 @@ class RunLimits:
         # What follows the last line end is a line that another job is writing.
         whole, _, _ = path.read_bytes().rpartition(b"\n")
         last = whole.splitlines()[-self.most_failures :]
-        outcomes = [parse(Outcome, line, path) for line in last]
+        with _broken_files():
+            outcomes = [parse(Outcome, line, path) for line in last]
         failures = [outcome.failure for outcome in outcomes if outcome.failure is not None]
         if len(failures) == self.most_failures:
             latest = failures[-1]
@@ -90,3 +93,12 @@ class RunLimits:
                 f"(log: {latest.log}); remove the cause and call again. What is recorded as failed stays "
                 "failed until you delete its session's folder"
             )
+
+
+@contextmanager
+def _broken_files() -> Iterator[None]:
+    """Every call writes these files again."""
+    try:
+        yield
+    except BrokenRecord as error:
+        raise StudyStopped(f"{error}; call again") from error

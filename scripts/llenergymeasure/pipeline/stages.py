@@ -17,7 +17,7 @@ from llenergymeasure.pipeline.plan.inputs import require_content
 from llenergymeasure.pipeline.plan.plan import replicate_order
 from llenergymeasure.pipeline.prompt_check import checked_prompts
 from llenergymeasure.pipeline.run_limits import RunLimits, StudyStopped
-from llenergymeasure.records.calibration import CalibratedExperiment, SessionCalibration
+from llenergymeasure.records.calibration import CalibratedExperiment, SessionCalibration, WarmedUp
 from llenergymeasure.records.finding import warning
 from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.schema import SCHEMA_VERSION
@@ -27,9 +27,6 @@ from llenergymeasure.records.storage.parsing import first_error
 from llenergymeasure.records.study.checks import PromptCheck
 from llenergymeasure.records.study.plan import Plan
 from llenergymeasure.records.validity import Failure
-
-# What an entry of the warm-up's journal has besides the calibration.
-HEAD = ("experiment_id", "startup_s")
 
 Report = Callable[[MeasurementRecord], None]
 
@@ -121,37 +118,38 @@ def run_warmup(
             if (known := load_failure or prompts.failure) is not None:
                 failure = known.to_plain()
                 _stop_if_asked(setting, experiment_id, failure)
-                record = {"experiment_id": experiment_id, "status": "failed", "failure": failure}
-                journal.append({"record": record, "outputs": []})
+                calibrated = CalibratedExperiment(status="failed", failure=known)
+                journal.append(_warm_up_entry(experiment_id, calibrated, None, []))
                 continue
             _check(setting)
             calibrated, outputs = _warm_up(setting, manager, entry.config, prompts.digest)
-            _count(setting, experiment_id, calibrated["failure"])
-            calibrated["startup_s"] = manager.startup_s
-            journal.append({"record": {"experiment_id": experiment_id, **calibrated}, "outputs": outputs})
-    entries = list(journal.entries())
-    records = [entry["record"] for entry in entries]
+            _count(setting, experiment_id, None if calibrated.failure is None else calibrated.failure.to_plain())
+            journal.append(_warm_up_entry(experiment_id, calibrated, manager.startup_s, outputs))
+    entries = [(WarmedUp.from_plain(entry["record"]), entry["outputs"]) for entry in journal.entries()]
+    last, _ = entries[-1]
     calibration = SessionCalibration(
         schema_version=SCHEMA_VERSION,
         session_id=session_id,
         setup_id=session.setup_id,
         fingerprint=setting.environment["fingerprint"],
         # If a job was interrupted, the start-up time is that of the last process.
-        startup_s=records[-1].get("startup_s", 0.0),
-        experiments={
-            entry["experiment_id"]: CalibratedExperiment.from_plain(
-                {name: value for name, value in entry.items() if name not in HEAD}
-            )
-            for entry in records
-        },
+        startup_s=last.startup_s or 0.0,
+        experiments={warmed.experiment_id: warmed.calibrated for warmed, _ in entries},
     )
-    rows = [{"experiment_id": entry["record"]["experiment_id"], **row} for entry in entries for row in entry["outputs"]]
+    rows = [{"experiment_id": warmed.experiment_id, **row} for warmed, outputs in entries for row in outputs]
     return calibration, rows
+
+
+def _warm_up_entry(
+    experiment_id: str, calibrated: CalibratedExperiment, startup_s: float | None, outputs: list[dict[str, Any]]
+) -> dict[str, Any]:
+    warmed = WarmedUp.from_plain({**calibrated.to_plain(), "experiment_id": experiment_id, "startup_s": startup_s})
+    return {"record": warmed.to_plain(), "outputs": outputs}
 
 
 def _warm_up(
     setting: Setting, manager: Manager, config: Mapping[str, Any], prompts_digest: str | None
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+) -> tuple[CalibratedExperiment, list[dict[str, Any]]]:
     """The calibration of one experiment, and its outputs; a failure where the worker refuses or its reply does not fit.
 
     A reply is checked before the journal keeps it: one that does not fit would end every later call, too.
@@ -166,14 +164,14 @@ def _warm_up(
     try:
         reply = manager.ask(order)
     except Refused as refused:
-        return {"status": "failed", "failure": refused.failure}, []
+        return CalibratedExperiment.from_plain({"status": "failed", "failure": refused.failure}), []
     outputs = reply.pop("outputs")
-    calibrated = {"status": "ok", "failure": None, **reply}
+    whole = {"status": "ok", "failure": None, **reply}
     try:
-        CalibratedExperiment.from_plain(calibrated)
+        return CalibratedExperiment.from_plain(whole), outputs
     except ValidationError as error:
-        return {"status": "failed", "failure": _misfit(setting, calibrated, error)}, []
-    return calibrated, outputs
+        failure = _misfit(setting, whole, error)
+        return CalibratedExperiment.from_plain({"status": "failed", "failure": failure}), []
 
 
 def run_measure(
@@ -210,14 +208,13 @@ def run_measure(
                 "environment": setting.environment,
                 "weights": weights,
             }
-            calibrated = calibration.experiments[experiment_id].to_plain()
-            failure = calibrated["failure"]
+            calibrated = calibration.experiments[experiment_id]
+            failure = None if calibrated.failure is None else calibrated.failure.to_plain()
             if failure is None:
                 _check(setting)
                 try:
-                    reply = manager.ask(
-                        {"do": "measure", "config": config, "calibration": calibrated, "reference": reference}
-                    )
+                    order = {"config": config, "calibration": calibrated.to_plain(), "reference": reference}
+                    reply = manager.ask({"do": "measure", **order})
                     head["environment"] = _with_libraries(setting, dict(manager.loaded))
                     if reply["scoring_failed"]:
                         manager.replace_worker()

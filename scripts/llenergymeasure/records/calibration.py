@@ -36,6 +36,20 @@ class CalibratedExperiment(Record):
     prompts_digest: str | None = None
 
 
+class WarmedUp(CalibratedExperiment):
+    """An experiment's entry in the journal of the warm-up. startup_s: of the process that warmed it up, if one did."""
+
+    experiment_id: str
+    startup_s: float | None = None
+
+    @property
+    def calibrated(self) -> CalibratedExperiment:
+        """The part that calibration.json has of it."""
+        return CalibratedExperiment.from_plain(
+            {name: value for name, value in self.to_plain().items() if name in CalibratedExperiment.model_fields}
+        )
+
+
 class SessionCalibration(Record):
     """The calibration of one session. `startup_s`: from starting the last worker until the model was loaded."""
 

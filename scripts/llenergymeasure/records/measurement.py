@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from llenergymeasure.records.evidence import SettingEvidence
+from llenergymeasure.records.labels import value_label
 from llenergymeasure.records.ledger import Distribution, Kind, LedgerEntry
 from llenergymeasure.records.machine import Devices, EnvironmentRecord, Meters
 from llenergymeasure.records.record import Record
@@ -223,6 +224,21 @@ class MeasurementRecord(MeasurementHead):
     devices: Devices | None
     memory: MemoryRecord | None
     meters: Meters | None
+
+    @property
+    def why_invalid(self) -> str:
+        """Which settings did not take effect, with what was observed instead; or what else makes the run invalid."""
+        ignored = [
+            f"{path} = {value_label(entry.requested)} did not take effect ({entry.observed})"
+            for path, entry in self.evidence.items()
+            if entry.verdict == "ignored"
+        ]
+        others = [
+            reason.message
+            for reason in (() if self.validity is None else self.validity.reasons)
+            if reason.severity == "invalid" and reason.code != "setting-ignored"
+        ]
+        return "; ".join([*ignored, *others])
 
     @classmethod
     def failed(cls, head: Mapping[str, Any], failure: Mapping[str, str]) -> Self:

@@ -56,7 +56,7 @@ def counted(number: int, noun: str) -> str:
 def first_line(error: BaseException) -> str:
     """The gist of a library's error: its first line that says something, or else its class."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    return printable(lines[0]) if lines else type(error).__name__
 
 
 def printable(text: str) -> str:

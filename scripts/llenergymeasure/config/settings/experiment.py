@@ -20,7 +20,7 @@ def _plain(options: dict[str, Any]) -> dict[str, Any]:
     try:
         json.dumps(options, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"holds a value that is not plain YAML; {error}") from error
+        raise ValueError(f"contains a value that is not plain YAML; {error}") from error
     return options
 
 

@@ -131,7 +131,7 @@ def _check(
 
 def _check_mapping(content: Any, name: str | None) -> None:
     if not isinstance(content, dict) or not content:
-        message = "is empty" if not content else f"holds {show(content)}, not a mapping"
+        message = "is empty" if not content else f"contains {show(content)}, not a mapping"
         hint = "write a study; config/README.md shows one"
         raise StudyError([Problem("error", "", message, hint, UNREADABLE.id, name)])
 

@@ -194,7 +194,7 @@ def compile_mode(observation: Observation, requested: Any) -> ProbeResult:
     agrees = in_force == wanted and frames > 0 and replayed
     shown = ", ".join(f"{name} = {value}" for name, value in in_force.items()) or "no option of a mode"
     return ProbeResult(
-        requested if agrees else None, f"the compiled call holds {shown}; {frames} frames compiled{graphs}", agrees
+        requested if agrees else None, f"the compiled call has {shown}; {frames} frames compiled{graphs}", agrees
     )
 
 
@@ -220,7 +220,7 @@ def compile_backend(observation: Observation, requested: Any) -> ProbeResult:
     if name is None:
         return ProbeResult(None, "the model has no compiled call", False)
     return ProbeResult(
-        name, f"the compiled call holds {name}; {frames} frames compiled", name == requested and frames > 0
+        name, f"the compiled call has {name}; {frames} frames compiled", name == requested and frames > 0
     )
 
 

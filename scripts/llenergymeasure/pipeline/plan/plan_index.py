@@ -6,7 +6,6 @@ what a job reads does not grow with its study, and nothing is expanded twice. pl
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,21 +16,13 @@ from llenergymeasure.config.settings.quantization_key import quantized_key
 from llenergymeasure.config.settings.sources import ROLES, SourceIntent, sources_from_intent
 from llenergymeasure.pipeline.plan.prompt_sets import prompts_digests
 from llenergymeasure.records.labels import as_text, setup_parts
-from llenergymeasure.records.schema import SCHEMA_VERSION, other_schema
+from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.storage.atomic import write_json
-from llenergymeasure.records.study.plan import Plan, PlanError, read_plan, write_plan
+from llenergymeasure.records.storage.parsing import BrokenRecord, OtherSchema, read_record
+from llenergymeasure.records.study.index import IndexRecord, SessionRecord, SetupRecord
+from llenergymeasure.records.study.plan import Plan, PlanError, Stopping, read_plan, write_plan
 
 INDEX = "index.json"
-PLAIN = (
-    "digest",
-    "replicates",
-    "most_replicates",
-    "stopping",
-    "reference",
-    "reference_session",
-    "exclusive_node",
-    "prompts",
-)
 
 
 @dataclass(frozen=True)
@@ -71,7 +62,7 @@ class PlanIndex:
     digest: str
     replicates: int
     most_replicates: int
-    stopping: Mapping[str, Any] | None
+    stopping: Stopping | None
     reference: str
     reference_session: str
     exclusive_node: bool
@@ -119,7 +110,7 @@ def index_from_plan(plan: Plan, *, pinned: bool = True) -> PlanIndex:
         digest=plan.digest,
         replicates=plan.replicates,
         most_replicates=plan.most_replicates,
-        stopping=None if plan.stopping is None else asdict(plan.stopping),
+        stopping=plan.stopping,
         reference=plan.reference,
         reference_session=plan.reference_session,
         exclusive_node=plan.protocol.exclusive_node,
@@ -166,7 +157,7 @@ def write_pieces(plan: Plan, folder: Path) -> None:
         for path in (folder / kind).glob("*.json"):
             if path.stem not in pieces:
                 path.unlink()
-    write_json({"schema_version": SCHEMA_VERSION, **_index_record(plan)}, folder / INDEX)
+    write_json(_index_record(index_from_plan(plan)).to_plain(), folder / INDEX)
 
 
 def read_index(folder: Path) -> PlanIndex | None:
@@ -175,29 +166,35 @@ def read_index(folder: Path) -> PlanIndex | None:
     if not path.exists():
         return None
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if (refusal := other_schema(path, record)) is not None:
-            raise PlanError(refusal)
-        record.pop("schema_version")
-        return PlanIndex(
-            **{
-                **record,
-                "setups": {
-                    name: IndexedSetup(
-                        item["label"],
-                        tuple(SourceIntent(**source) for source in item["sources"]),
-                        item["devices"],
-                        item["quantized"],
-                        item["contents"],
-                    )
-                    for name, item in record["setups"].items()
-                },
-                "sessions": {name: IndexedSession(*item) for name, item in record["sessions"].items()},
-                "order": [(session_id, replicate) for session_id, replicate in record["order"]],
-            }
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise PlanError(f"{path}: not an index ({type(error).__name__}: {error}); delete it and run again") from error
+        record = read_record(IndexRecord, path)
+    except OtherSchema as error:
+        raise PlanError(str(error)) from error
+    except BrokenRecord as error:
+        raise PlanError(f"{error}; delete it and run again") from error
+    return PlanIndex(
+        digest=record.digest,
+        replicates=record.replicates,
+        most_replicates=record.most_replicates,
+        stopping=record.stopping,
+        reference=record.reference,
+        reference_session=record.reference_session,
+        exclusive_node=record.exclusive_node,
+        setups={
+            name: IndexedSetup(
+                setup.label,
+                tuple(SourceIntent(source.role, source.name, source.revision) for source in setup.sources),
+                setup.devices,
+                setup.quantized,
+                setup.contents,
+            )
+            for name, setup in record.setups.items()
+        },
+        sessions={
+            name: IndexedSession(session.setup_id, session.experiments) for name, session in record.sessions.items()
+        },
+        prompts=record.prompts,
+        order=record.order,
+    )
 
 
 def read_piece(folder: Path, kind: str, name: str) -> Plan:
@@ -221,11 +218,21 @@ def _only(plan: Plan, members: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def _index_record(plan: Plan) -> dict[str, Any]:
-    index = index_from_plan(plan)
-    return {
-        **{name: getattr(index, name) for name in PLAIN},
-        "setups": {name: asdict(setup) for name, setup in index.setups.items()},
-        "sessions": {name: [session.setup_id, session.experiments] for name, session in index.sessions.items()},
-        "order": index.order,
-    }
+def _index_record(index: PlanIndex) -> IndexRecord:
+    return IndexRecord(
+        schema_version=SCHEMA_VERSION,
+        digest=index.digest,
+        replicates=index.replicates,
+        most_replicates=index.most_replicates,
+        stopping=index.stopping,
+        reference=index.reference,
+        reference_session=index.reference_session,
+        exclusive_node=index.exclusive_node,
+        setups={name: SetupRecord.from_plain(asdict(setup)) for name, setup in index.setups.items()},
+        sessions={
+            name: SessionRecord(setup_id=session.setup_id, experiments=session.experiments)
+            for name, session in index.sessions.items()
+        },
+        prompts=dict(index.prompts),
+        order=tuple(index.order),
+    )

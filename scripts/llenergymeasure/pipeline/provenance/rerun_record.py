@@ -92,9 +92,11 @@ def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> str:
 
 
 def _environments(folder: Path) -> dict[str, dict[str, str]]:
-    files = sorted(folder.glob("*.json"))
-    with _record_errors():
-        return {path.stem: read_record(InstalledEnvironment, path).packages for path in files}
+    packages = {}
+    for path in sorted(folder.glob("*.json")):
+        with _usable(path):
+            packages[path.stem] = read_record(InstalledEnvironment, path).packages
+    return packages
 
 
 def _machines(folder: Path, session_id: str) -> tuple[str, ...]:
@@ -104,15 +106,18 @@ def _machines(folder: Path, session_id: str) -> tuple[str, ...]:
         return ()
     with path.open("rb") as lines:
         first = next(lines, b"")
-    with _record_errors():
+    with _usable(path):
         record = parse(MeasurementRecord, first, path)
     cpu = record.environment.cpu
     return (cpu,) if record.devices is None else record.devices.names(cpu)
 
 
 @contextmanager
-def _record_errors() -> Iterator[None]:
+def _usable(path: Path) -> Iterator[None]:
+    """Say what to do about a file of a folder that is only read: a rerun can do without it."""
     try:
         yield
+    except OtherSchema as error:
+        raise RecordError(f"{path} is of another schema version; delete this file and call again") from error
     except BrokenRecord as error:
-        raise RecordError(str(error)) from error
+        raise RecordError(f"{error}; delete this file and call again") from error

@@ -8,8 +8,9 @@ from pathlib import Path
 from llenergymeasure.pipeline.plan.inputs import was_loaded
 from llenergymeasure.pipeline.plan.plan_index import PlanIndex
 from llenergymeasure.pipeline.run.paths import StudyPaths
-from llenergymeasure.records.storage.parsing import read_record
+from llenergymeasure.records.storage.parsing import BrokenRecord, read_record
 from llenergymeasure.records.study.interim import InterimAnalysis
+from llenergymeasure.records.study.plan import PlanError
 
 Wildcards = Mapping[str, str]
 """Snakemake's wildcards of a job, by name."""
@@ -84,6 +85,13 @@ class RuleInputs:
         replicates = self._index.replicates
         if self._index.stopping is None:
             return replicates
-        while not read_record(InterimAnalysis, Path(interim_record(replicates))).done:
+        while not _read_interim(Path(interim_record(replicates))).done:
             replicates += 1
         return replicates
+
+
+def _read_interim(path: Path) -> InterimAnalysis:
+    try:
+        return read_record(InterimAnalysis, path)
+    except BrokenRecord as error:
+        raise PlanError(f"{error}; delete it and run again") from error

@@ -130,7 +130,7 @@ class Lines:
                     self.left_out += 1
                 elif replicate not in missing[name]:
                     raise ResultsError(
-                        f"{path}:{number} holds experiment {name}, replicate {replicate} a second time; "
+                        f"{path}:{number} contains experiment {name}, replicate {replicate} a second time; "
                         f"delete {path.parent} and run again"
                     )
                 else:

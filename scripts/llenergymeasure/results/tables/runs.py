@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from llenergymeasure.records.labels import value_label
 from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.metrics import ENERGY_METRICS, METRICS
 from llenergymeasure.records.study.plan import Plan
@@ -49,7 +48,7 @@ def run_row(record: MeasurementRecord) -> dict[str, Any]:
         "status": record.status,
         "failure_stage": failure and failure.stage,
         "failure_class": failure and failure.error_class,
-        "failure_reason": why_invalid(record) if record.status == "invalid" else failure and failure.reason,
+        "failure_reason": record.why_invalid if record.status == "invalid" else failure and failure.reason,
         "log": failure and failure.log,
         "energy_source": record.energy_source,
         "evidence_ok": _evidence_ok(record),
@@ -75,21 +74,6 @@ def runs_table(plan: Plan, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     places = {name: place for place, name in enumerate(plan.experiments)}
     order = table["experiment_id"].map(places).to_frame("place").assign(replicate=table["replicate"])
     return table.loc[order.sort_values(["place", "replicate"]).index].reset_index(drop=True)
-
-
-def why_invalid(record: MeasurementRecord) -> str:
-    """Which settings did not take effect, with what was observed instead; or what else makes the run invalid."""
-    ignored = [
-        f"{path} = {value_label(entry.requested)} did not take effect ({entry.observed})"
-        for path, entry in record.evidence.items()
-        if entry.verdict == "ignored"
-    ]
-    others = [
-        reason.message
-        for reason in (() if record.validity is None else record.validity.reasons)
-        if reason.severity == "invalid" and reason.code != "setting-ignored"
-    ]
-    return "; ".join([*ignored, *others])
 
 
 def _kind(name: str) -> Any:

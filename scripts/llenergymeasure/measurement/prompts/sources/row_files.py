@@ -36,7 +36,7 @@ def first_rows(path: Path, label: str, column: str, n: int, *, kind: str) -> Tex
         raise PromptError(f"{label} cannot be read ({error.strerror or error})") from error
     for where, value in values:
         if not isinstance(value, str):
-            raise PromptError(f"{label}, {where}: column {column!r} holds {_describe_value(value)}, not text")
+            raise PromptError(f"{label}, {where}: column {column!r} contains {_describe_value(value)}, not text")
         if not value.strip():
             raise PromptError(f"{label}, {where}: column {column!r} is empty")
         _check_characters(value, f"{label}, {where}: column {column!r}")
