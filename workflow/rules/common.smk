@@ -29,9 +29,10 @@ def measured(path):
 
     This returns a function, so that only a job that needs these thousands of names makes them.
     """
-    return lambda wildcards: RUN.inputs.of_all_replicates(path, interim_record)
+    return mistakes_end_the_call()(lambda wildcards: RUN.inputs.of_all_replicates(path, interim_record))
 
 
+@mistakes_end_the_call()
 def interim_files(wildcards):
     return RUN.inputs.last_interim(interim_record)
 
