@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from measurement.rerun_folder import begun
+from pipeline.provenance.rerun_folder import begun
 
 from llenergymeasure.config import load_study
 from llenergymeasure.config.study.lock import FileHash, ModelsLock, Pin, write_lock

@@ -6,7 +6,7 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from measurement.test_plan import draw
+from pipeline.plan.test_plan import draw
 
 from llenergymeasure.pipeline.plan.order import block_order, williams_square
 from llenergymeasure.pipeline.plan.plan import replicate_order

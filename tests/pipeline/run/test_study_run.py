@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from harness import ROOT, TINY, study
-from measurement.rerun_folder import begun
+from pipeline.provenance.rerun_folder import begun
 from results.record_parts import failed_load
 
 from llenergymeasure.config import StudyError
