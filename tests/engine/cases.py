@@ -120,9 +120,9 @@ PASSED: list[tuple[str, dict[str, Any]]] = [
 
 ELSEWHERE = {
     "pytorch.devices": "tests/engine/test_device_probes.py, tests/pipeline/test_many_gpus.py",
-    "pytorch.num_processes": "tests/measurement/test_replicas.py",
-    "pytorch.tp_size": "tests/measurement/test_replicas.py",
-    "pytorch.tp_plan": "tests/measurement/test_replicas.py",
+    "pytorch.num_processes": "tests/measurement/worker/test_replicas.py",
+    "pytorch.tp_size": "tests/measurement/worker/test_replicas.py",
+    "pytorch.tp_plan": "tests/measurement/worker/test_replicas.py",
     "pytorch.revision": "tests/models/test_hub_study.py",
     "pytorch.assistant_revision": "tests/models/test_hub_study.py",
     "pytorch.adapter_revision": "tests/models/test_hub_study.py",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from small_tokenizers import CHAT, CHAT_TOKENS, Letters, build, jsonl, make_tokenizer, said
+from measurement.prompts.small_tokenizers import CHAT, CHAT_TOKENS, Letters, build, jsonl, make_tokenizer, said
 from transformers import PreTrainedTokenizerFast
 
 from llenergymeasure.config import DatasetConfig

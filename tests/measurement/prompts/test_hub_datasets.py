@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow
 import pytest
-from dataset_hub import DatasetHub
+from measurement.prompts.dataset_hub import DatasetHub
 from pyarrow import parquet
 from transformers import PreTrainedTokenizerFast
 
@@ -21,7 +21,7 @@ from llenergymeasure.config import DatasetConfig
 from llenergymeasure.measurement.prompts.datasets import check_dataset, read_texts
 from llenergymeasure.measurement.prompts.prompts import PromptError, build_prompts
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_tokenizers import build, jsonl, said
+from measurement.prompts.small_tokenizers import build, jsonl, said
 from transformers import PreTrainedTokenizerFast
 
 from llenergymeasure.config import DatasetConfig

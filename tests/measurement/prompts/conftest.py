@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from small_tokenizers import CHAT, make_tokenizer
+from measurement.prompts.small_tokenizers import CHAT, make_tokenizer
 from transformers import PreTrainedTokenizerFast
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from measurement.test_prompts import CHAT, build, jsonl, make_tokenizer, said
+from measurement.prompts.test_prompts import CHAT, build, jsonl, make_tokenizer, said
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 

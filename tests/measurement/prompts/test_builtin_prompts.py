@@ -12,7 +12,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from small_tokenizers import build, said
+from measurement.prompts.small_tokenizers import build, said
 from transformers import PreTrainedTokenizerFast
 
 from llenergymeasure.config import DatasetConfig
@@ -20,7 +20,7 @@ from llenergymeasure.measurement.prompts.datasets import check_dataset, read_tex
 from llenergymeasure.measurement.prompts.prompts import PromptError
 from llenergymeasure.measurement.prompts.sources.builtin import BUILTIN
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 KINDS = {
