@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from made_up_run import ESTIMATED
-from record_changes import fail, ignore, warn, without_energy
-from study_folder import MEASURED, StudyFolder, study_folder
+from results.made_up_run import ESTIMATED
+from results.record_changes import fail, ignore, warn, without_energy
+from results.study_folder import MEASURED, StudyFolder, study_folder
 
 from llenergymeasure.pipeline.progress import outcome
 from llenergymeasure.records.measurement import MeasurementRecord

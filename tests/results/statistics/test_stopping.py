@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_up_records import made_up_plan, made_up_record
+from results.made_up_records import made_up_plan, made_up_record
 from scipy import stats
 
 from llenergymeasure.records.calibration import CalibratedExperiment, SessionCalibration

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from made_up_run import ESTIMATED
-from page_reader import page_from_folder, read_page
-from record_changes import fail
-from study_folder import MEASURED, StudyFolder, study_folder
+from results.made_up_run import ESTIMATED
+from results.page_reader import page_from_folder, read_page
+from results.record_changes import fail
+from results.study_folder import MEASURED, StudyFolder, study_folder
 
 from llenergymeasure.results.report.page import render
 from llenergymeasure.results.report.terminal_summary import five_lines

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from harness import ROOT
-from study_folder import MEASURED, StudyFolder, study_folder
+from results.study_folder import MEASURED, StudyFolder, study_folder
 
 from llenergymeasure.docs_pages.metrics_page import page
 from llenergymeasure.records.derived_columns import FILES, SUFFIXES

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from made_up_run import ESTIMATED
-from record_changes import doubt, fail, ignore, warn
-from record_parts import prompts
-from study_folder import MEASURED, StudyFolder, study_folder
+from results.made_up_run import ESTIMATED
+from results.record_changes import doubt, fail, ignore, warn
+from results.record_parts import prompts
+from results.study_folder import MEASURED, StudyFolder, study_folder
 
 from llenergymeasure.results.reading.errors import ResultsError
 

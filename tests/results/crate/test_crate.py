@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from harness import ROOT
+from results.study_folder import StudyFolder, study_folder
 from rocrate.rocrate import ROCrate
-from study_folder import StudyFolder, study_folder
 
 from llenergymeasure.config import load_study
 from llenergymeasure.pipeline.plan.plan_index import index_from_plan

@@ -7,8 +7,8 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from results.statistics.simulated_studies import simulated
 from scipy import stats
-from simulated_studies import simulated
 
 from llenergymeasure.results.statistics.simultaneous import (
     _comparisons,

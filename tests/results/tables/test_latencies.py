@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from record_changes import fail, ignore
-from study_folder import StudyFolder, study_folder
+from results.record_changes import fail, ignore
+from results.study_folder import StudyFolder, study_folder
 
 
 def raw(folder: StudyFolder, name: str, metric: str, replicates: set[int]) -> list[float]:

@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from page_reader import Node, read_page
-from study_folder import study_folder
+from results.page_reader import Node, read_page
+from results.study_folder import study_folder
 
 from llenergymeasure.results.report.page import write_report
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from study_folder import StudyFolder, study_folder
+from results.study_folder import StudyFolder, study_folder
 
 from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.results.reading.errors import ResultsError

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from page_reader import read_page
+from results.page_reader import read_page
+from results.study_folder import study_folder
 from scipy import stats
-from study_folder import study_folder
 
 from llenergymeasure.results.report.page import render
 from llenergymeasure.results.statistics.percentiles import percentile

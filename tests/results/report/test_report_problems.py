@@ -6,9 +6,9 @@ import json
 import re
 from pathlib import Path
 
-from page_reader import page_from_folder, read_page
-from record_changes import fail, ignore, warn
-from study_folder import study_folder
+from results.page_reader import page_from_folder, read_page
+from results.record_changes import fail, ignore, warn
+from results.study_folder import study_folder
 
 from llenergymeasure.records.findings import FINDINGS
 from llenergymeasure.results.report.page import render

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from simulated_studies import simulated
+from results.statistics.simulated_studies import simulated
 
 from llenergymeasure.results.statistics.power import WANTED, detectable
 from llenergymeasure.results.statistics.simultaneous import (

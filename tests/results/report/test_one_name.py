@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from page_reader import read_page
-from study_folder import study_folder
+from results.page_reader import read_page
+from results.study_folder import study_folder
 
 from llenergymeasure.pipeline.plan.plan_index import index_from_plan, read_piece, write_pieces
 from llenergymeasure.pipeline.progress import Progress

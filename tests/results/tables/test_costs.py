@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from page_reader import read_page
-from record_changes import without_energy
-from study_folder import MEASURED, StudyFolder, study_folder
+from results.page_reader import read_page
+from results.record_changes import without_energy
+from results.study_folder import MEASURED, StudyFolder, study_folder
 
 from llenergymeasure.config import CostsConfig
 from llenergymeasure.results.report.page import render

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from made_up_records import made_up_plan
+from results.made_up_records import made_up_plan
 
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.tables.token_costs import token_costs, write_token_costs

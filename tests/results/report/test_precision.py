@@ -8,11 +8,11 @@ import statistics
 from pathlib import Path
 
 import pytest
-from made_up_run import ESTIMATED
-from page_reader import read_page
-from record_changes import doubt
+from results.made_up_run import ESTIMATED
+from results.page_reader import read_page
+from results.record_changes import doubt
+from results.study_folder import MEASURED, StudyFolder, study_folder
 from scipy import stats
-from study_folder import MEASURED, StudyFolder, study_folder
 
 from llenergymeasure.records.findings import FINDINGS
 from llenergymeasure.results.report.page import render

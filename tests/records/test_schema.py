@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from study_folder import StudyFolder, study_folder
+from results.study_folder import StudyFolder, study_folder
 
 from llenergymeasure.pipeline.provenance.rerun_source import RerunError, plan_in
 from llenergymeasure.records.measurement import MeasurementRecord

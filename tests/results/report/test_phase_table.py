@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from page_reader import Node, read_page
-from record_changes import without_energy
-from study_folder import MEASURED, StudyFolder, study_folder
+from results.page_reader import Node, read_page
+from results.record_changes import without_energy
+from results.study_folder import MEASURED, StudyFolder, study_folder
 
 from llenergymeasure.results.report.page import render
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from made_up_records import made_up_plan
+from results.made_up_records import made_up_plan
 
 from llenergymeasure.records.labels import as_text, configuration_parts, setup_parts
 from llenergymeasure.records.study.plan import Plan

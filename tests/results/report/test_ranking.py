@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from made_up_run import ESTIMATED
-from study_folder import MEASURED
+from results.made_up_run import ESTIMATED
+from results.study_folder import MEASURED
 
 from llenergymeasure.records.metrics import METRICS, SUMMARY_METRICS
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment

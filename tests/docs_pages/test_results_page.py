@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness import ROOT
-from study_folder import study_folder
+from results.study_folder import study_folder
 
 from llenergymeasure.docs_pages.results_page import page
 from llenergymeasure.pipeline.run.paths import StudyPaths

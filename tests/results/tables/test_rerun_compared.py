@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from page_reader import read_page
-from record_changes import fail, without_energy
-from study_folder import MEASURED, StudyFolder, study_folder
+from results.page_reader import read_page
+from results.record_changes import fail, without_energy
+from results.study_folder import MEASURED, StudyFolder, study_folder
 
 from llenergymeasure.records.metrics import CONTRACT_METRICS, METRICS
 from llenergymeasure.results.reading.errors import ResultsError

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from made_up_run import ESTIMATED
-from page_reader import page_from_folder, read_page
-from record_changes import doubt, fail, ignore, warn, without_energy
-from study_folder import MEASURED, study_folder
+from results.made_up_run import ESTIMATED
+from results.page_reader import page_from_folder, read_page
+from results.record_changes import doubt, fail, ignore, warn, without_energy
+from results.study_folder import MEASURED, study_folder
 
 from llenergymeasure.records.metrics import METRICS
 from llenergymeasure.results.report.page import render

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from page_reader import read_page
-from record_changes import fail
-from study_folder import study_folder
+from results.page_reader import read_page
+from results.record_changes import fail
+from results.study_folder import study_folder
 
 from llenergymeasure.results.report.page import render, write_report
 
