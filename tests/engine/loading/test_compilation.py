@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import torch
+from engine.conftest import Run, Runner
 from torch._inductor import cudagraph_trees
 
-from engine.conftest import Run, Runner
 from llenergymeasure.engine.devices import Host
 from llenergymeasure.engine.evidence import collect
 from llenergymeasure.engine.loading.compilation import counts, since

@@ -6,8 +6,8 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from engine.evidence.random_configurations import LEAST, PLAIN, Quota, Sampler, Settings, choices
 
-from engine.random_configurations import LEAST, PLAIN, Quota, Sampler, Settings, choices
 from llenergymeasure.config import introspection
 from llenergymeasure.config.settings.setting_paths import flatten
 from llenergymeasure.config.study.build import build

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from engine.conftest import Runner
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.profiler import ProfilerActivity, profile
 
-from engine.conftest import Runner
 from llenergymeasure.engine.evidence import collect, kernels
 from llenergymeasure.engine.evidence.kernels import StepProfile
 from llenergymeasure.engine.evidence.listening import Heard, listen

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-
 from engine.cases import FREE, SAMPLING, TINY_DRAFT, undone_here
 from engine.conftest import ADAPTER, Runner
+
 from llenergymeasure.engine.evidence import collect
 from llenergymeasure.engine.failure import ExperimentFailure
 

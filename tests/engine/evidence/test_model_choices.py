@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from edited_models import model_folder
-
 from engine.cases import TINY_DRAFT
 from engine.conftest import Run, Runner
+
 from llenergymeasure.engine.evidence import choice_warnings
 from llenergymeasure.engine.failure import ExperimentFailure
 from llenergymeasure.measurement.measurement_record import plain_settings

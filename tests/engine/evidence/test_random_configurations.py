@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 import torch
-
-import llenergymeasure
 from engine.cases import undone_here
 from engine.conftest import Runner
-from engine.random_configurations import Drawn, Quota, Sampler, Settings
+from engine.evidence.random_configurations import Drawn, Quota, Sampler, Settings
+
+import llenergymeasure
 from llenergymeasure.engine.failure import ExperimentFailure
 
 SEED = 11

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from engine.cases import CASES, ELSEWHERE, ONE_KERNEL, PASSED
 from engine.conftest import Runner
-from engine.mutants import Mutant, mutants
+from engine.evidence.mutants import Mutant, mutants
+
 from llenergymeasure.config.settings import registry
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.sources import ROLES

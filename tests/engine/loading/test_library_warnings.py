@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from edited_models import model_folder
+from engine.conftest import Runner
 from transformers.utils import logging as transformers_logging
 
-from engine.conftest import Runner
 from llenergymeasure.engine.loading.library_warnings import CHARACTERS, MESSAGES, library_warnings
 
 LONG = ["A prompt that is longer than the sixteen positions of that model."]

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
+from engine.conftest import PROMPTS, Run
 from transformers import GPT2Config, GPT2LMHeadModel, MambaConfig, MambaForCausalLM
 
-from engine.conftest import PROMPTS, Run
 from llenergymeasure.engine.failure import ExperimentFailure
 from llenergymeasure.engine.generation.scoring import mean_logprob
 from llenergymeasure.engine.loading.compilation import counts, since

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-
 from engine.conftest import Runner
+
 from llenergymeasure.engine.evidence import collect
 from llenergymeasure.engine.generation import keywords
 from llenergymeasure.engine.generation.keywords import continuous_options, page_option

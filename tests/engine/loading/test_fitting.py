@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import torch
+from engine.conftest import Runner
 from transformers import AutoModelForCausalLM
 from transformers.integrations import accelerate as placing
 
-from engine.conftest import Runner
 from llenergymeasure.engine.devices import Host
 from llenergymeasure.engine.failure import ExperimentFailure
 from llenergymeasure.engine.loading import load, model_files

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from engine.conftest import Runner
+
 from llenergymeasure.engine.failure import ExperimentFailure
 from llenergymeasure.engine.loading.compilation import counts, since
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from edited_models import model_folder
-
 from engine.conftest import Run, Runner
+
 from llenergymeasure.engine.failure import ExperimentFailure
 
 TWO = ["A short one.", "A prompt that is quite a bit longer than that."]

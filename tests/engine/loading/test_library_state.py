@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
+from engine.cases import TINY_DRAFT
+from engine.conftest import Runner
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.cache_utils import StaticLayer
 
-from engine.cases import TINY_DRAFT
-from engine.conftest import Runner
 from llenergymeasure.engine.evidence import Observation, observe
 from llenergymeasure.engine.loading.library_state import LibraryState
 

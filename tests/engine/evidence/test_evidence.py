@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from engine.cases import CASES, ELSEWHERE, ONE_KERNEL, SAMPLING, undone_here
 from engine.conftest import Run, Runner
+
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.engine.evidence import PROBES, collect
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-
 from engine.conftest import Runner
+
 from llenergymeasure.engine.evidence import PROBES
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 from edited_models import model_folder, rewrite, without
-from harness import TINY
-
 from engine.cases import TINY_DRAFT
 from engine.conftest import Runner
+from harness import TINY
+
 from llenergymeasure.engine.failure import ExperimentFailure
 
 SMALL = "hidden_size=32&intermediate_size=64&num_hidden_layers=2&num_attention_heads=2&vocab_size=300"

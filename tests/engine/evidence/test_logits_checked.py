@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 from edited_models import filled, model_folder, rewrite
-
 from engine.cases import TINY_DRAFT
 from engine.conftest import Runner
+
 from llenergymeasure.engine.evidence.finite_logits import FiniteLogits
 
 WAYS: dict[str, dict[str, Any]] = {

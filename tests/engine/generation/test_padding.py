@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from engine.conftest import Runner
 from harness import TINY
 from transformers import AutoTokenizer
 
-from engine.conftest import Runner
 from llenergymeasure.config.settings.model_ref import parse_model_ref
 from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.engine.generation.padding import embedding_rows, pad_token, padding_replaced
