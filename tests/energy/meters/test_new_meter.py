@@ -45,7 +45,7 @@ def with_toy(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the config and the pages say in a process where the toy's entry is in the catalogue."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(NAMED)],
-        env={"PYTHONPATH": f"{ROOT / 'scripts'}:{Path(__file__).parent}"},
+        env={"PYTHONPATH": f"{ROOT / 'scripts'}:{Path(__file__).parents[1]}"},
         cwd=tmp_path_factory.mktemp("empty"),
         capture_output=True,
         text=True,

@@ -126,7 +126,7 @@ except MeterUnavailable as refusal:
 
 
 def run_rigged(body: str) -> list[str]:
-    scripts = str(Path(__file__).parents[2] / "scripts")
+    scripts = str(Path(__file__).parents[3] / "scripts")
     code = RIGGED.format(scripts=scripts, module="ram", body=body)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stderr == ""
