@@ -20,9 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "results")]
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
-from study_folder import MEASURED, StudyFolder, study_folder  # noqa: E402
+from results.study_folder import MEASURED, StudyFolder, study_folder  # noqa: E402
 
 SETUPS, SETTINGS, REPLICATES, REQUESTS, TOKENS = 500, 20, 3, 100, 16
 LINE_BYTES = 34_000

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "results")]
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
 STUDIES = 500
 REPLICATES = 10
@@ -43,7 +43,7 @@ def main() -> bool:
 
 def _share(one: str, effect: float, setups: int, settings: int) -> float:
     """Share of studies in which `one` is distinguishable from the reference, l0s0."""
-    from simulated_studies import simulated
+    from results.statistics.simulated_studies import simulated
 
     from llenergymeasure.results.statistics.simultaneous import ratios_to
 

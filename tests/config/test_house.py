@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from harness import ROOT
 
 PACKAGE = "llenergymeasure"
 SOURCE = ROOT / "scripts" / PACKAGE
+TESTS = ROOT / "tests"
 # From the top down: a package imports those below it, never those above.
 LAYERS = (
     "pipeline",
@@ -52,13 +55,16 @@ def test_no_files_import_each_other_in_a_circle(graph: grimp.ImportGraph) -> Non
     assert circles == []
 
 
-def test_folders_are_small() -> None:
-    files = {path.parent for path in SOURCE.rglob("*.py")}
-    counts = {
-        str(folder.relative_to(SOURCE)): sum(1 for path in folder.glob("*.py") if path.name != "__init__.py")
-        for folder in files
-    }
-    assert {name: count for name, count in counts.items() if count > MOST_FILES} == {}
+@pytest.mark.parametrize("root", [SOURCE, TESTS], ids=["source", "tests"])
+def test_folders_are_small(root: Path) -> None:
+    folders = Counter(path.parent for path in root.rglob("*.py") if path.name != "__init__.py")
+    assert {str(folder): count for folder, count in folders.items() if count > MOST_FILES} == {}
+
+
+def test_every_folder_of_tests_is_run() -> None:
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
+    folders = {f"tests/{path.relative_to(TESTS).parts[0]}" for path in TESTS.rglob("test_*.py")}
+    assert folders == set(options["testpaths"])
 
 
 def test_files_are_short() -> None:

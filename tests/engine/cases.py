@@ -119,16 +119,16 @@ PASSED: list[tuple[str, dict[str, Any]]] = [
 """Keywords that are passed through: no probe looks for their effect, but it is seen that the call got them."""
 
 ELSEWHERE = {
-    "pytorch.devices": "tests/engine/test_device_probes.py, tests/pipeline/test_many_gpus.py",
-    "pytorch.num_processes": "tests/measurement/test_replicas.py",
-    "pytorch.tp_size": "tests/measurement/test_replicas.py",
-    "pytorch.tp_plan": "tests/measurement/test_replicas.py",
+    "pytorch.devices": "tests/engine/evidence/test_device_probes.py, tests/pipeline/test_many_gpus.py",
+    "pytorch.num_processes": "tests/measurement/worker/test_replicas.py",
+    "pytorch.tp_size": "tests/measurement/worker/test_replicas.py",
+    "pytorch.tp_plan": "tests/measurement/worker/test_replicas.py",
     "pytorch.revision": "tests/models/test_hub_study.py",
     "pytorch.assistant_revision": "tests/models/test_hub_study.py",
     "pytorch.adapter_revision": "tests/models/test_hub_study.py",
     "pytorch.trust_remote_code": "tests/models/test_hub_study.py",
     "pytorch.torch_compile_mode": "tests/pipeline/test_compiled.py",
-    "pytorch.compile_config": "tests/engine/test_evidence.py, tests/gpu/test_gpu_study.py",
+    "pytorch.compile_config": "tests/engine/evidence/test_evidence.py, tests/gpu/test_gpu_study.py",
     "pytorch.allow_tf32": "tests/gpu/test_gpu_study.py",
 }
 """Parameters whose effect takes several processes, a hub, a compiler or a GPU, and where it is tried."""

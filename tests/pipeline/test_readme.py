@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from harness import ROOT, Pipeline
-from measurement.rerun_folder import begun_from
+from pipeline.provenance.rerun_folder import begun_from
 
 PAGES = (ROOT / "README.md", ROOT / "config" / "README.md", ROOT / "docs" / "running.md")
 FENCED = r"^```{}\n(.*?)^```"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from harness import Pipeline, study
-from measurement.rerun_folder import begun
+from pipeline.provenance.rerun_folder import begun
 from rocrate.rocrate import ROCrate
 
 FROM = ("--config", "from=results/quick")

@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from record_parts import environment, evidence, ledger_entry, phases, prompts, settings_as_run
+from results.record_parts import environment, evidence, ledger_entry, phases, prompts, settings_as_run
 
 from llenergymeasure.records.metrics import METRICS
 from llenergymeasure.records.schema import SCHEMA_VERSION

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-from study_folder import StudyFolder
+from results.study_folder import StudyFolder
 
 from llenergymeasure.results.report.page import render
 

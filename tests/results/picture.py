@@ -1,6 +1,6 @@
 """README's picture of a report, with simulated figures. In the repository's root, where Chromium is installed:
 
-PYTHONPATH=scripts:tests:tests/results .venv/bin/python tests/results/picture.py
+PYTHONPATH=scripts:tests .venv/bin/python tests/results/picture.py
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from harness import ROOT
-from study_folder import MEASURED, study_folder
-from test_report_in_browser import CHROMIUM
+from results.report.test_report_in_browser import CHROMIUM
+from results.study_folder import MEASURED, study_folder
 
 from llenergymeasure.results.report.page import write_report
 

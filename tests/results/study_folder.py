@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from made_up_run import ESTIMATED, MadeUpRun
-from record_changes import Change
-from record_parts import environment, ledger_entry
+from results.made_up_run import ESTIMATED, MadeUpRun
+from results.record_changes import Change
+from results.record_parts import environment, ledger_entry
 
 from llenergymeasure.config import CostsConfig, study_from_mapping
 from llenergymeasure.pipeline.plan.plan import plan_from_study

@@ -1,0 +1,136 @@
+"""Prompts from a dataset on a hub."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pytest
+from measurement.prompts.dataset_hub import DatasetHub
+from pyarrow import parquet
+from transformers import PreTrainedTokenizerFast
+
+from llenergymeasure.config import DatasetConfig
+from llenergymeasure.measurement.prompts.datasets import check_dataset, read_texts
+from llenergymeasure.measurement.prompts.prompts import PromptError, build_prompts
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def hub() -> Iterator[DatasetHub]:
+    with DatasetHub() as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+class TestAHubDataset:
+    COMMIT = DatasetHub.COMMIT
+
+    def dataset(self, path: str = "data/train.parquet", **more: Any) -> DatasetConfig:
+        given = {"name": "org/set", "revision": self.COMMIT, "column": "text", **more}
+        return DatasetConfig(source="hub", path=path, **given)
+
+    @pytest.fixture
+    def table(self, tmp_path: Path) -> Path:
+        path = tmp_path / "blob"  # a cache may store it under any name
+        parquet.write_table(pyarrow.table({"id": [1, 2, 3], "text": ["one", "two", None]}), path)
+        return path
+
+    def test_is_fetched_at_its_commit(self, table: Path, plain: PreTrainedTokenizerFast) -> None:
+        asked = []
+
+        def fetch(*what: str) -> Path:
+            asked.append(what)
+            return table
+
+        made = build_prompts(self.dataset(), n=2, max_input_tokens=99, tokenizer=plain, seed=0, fetch_dataset=fetch)
+        assert asked == [("org/set", self.COMMIT, "data/train.parquet")]
+        assert [prompt.text for prompt in made.prompts] == ["one", "two"]
+        assert made.description["name"] == "org/set"
+        assert made.description["revision"] == self.COMMIT
+        assert made.description["file_sha256"] == hashlib.sha256(table.read_bytes()).hexdigest()
+
+    def test_the_rules_for_columns_hold(self, table: Path, tmp_path: Path) -> None:
+        with pytest.raises(PromptError, match=r"org/set/data/train\.parquet, row 3: column 'text' holds null"):
+            read_texts(self.dataset(), 3, 0, lambda *_: table)
+        with pytest.raises(PromptError, match=r"no column 'txt'; did you mean 'text'\? \(there are: id, text\)"):
+            read_texts(self.dataset(column="txt"), 1, 0, lambda *_: table)
+        with pytest.raises(PromptError, match="column 'id' holds a number"):
+            read_texts(self.dataset(column="id"), 1, 0, lambda *_: table)
+        (tmp_path / "broken").write_bytes(b"not parquet at all")
+        with pytest.raises(PromptError, match="is not a Parquet file"):
+            read_texts(self.dataset(), 1, 0, lambda *_: tmp_path / "broken")
+
+    @pytest.mark.parametrize("path", ["../secret.jsonl", "/etc/secret.jsonl", "a/../../b.csv", "train.arrow"])
+    def test_its_path_is_checked_without_a_network(self, path: str) -> None:
+        check_dataset(self.dataset(), 10)
+        with pytest.raises(PromptError, match=r"dataset\.path"):
+            check_dataset(self.dataset(path), 10)
+        with pytest.raises(PromptError, match=r"dataset\.path"):
+            read_texts(self.dataset(path), 10, 0, lambda *_: pytest.fail("was fetched"))
+
+    def fetch_in_a_process(self, hub: DatasetHub, cache: Path, dataset: DatasetConfig, **more: str) -> str:
+        """What the default way of fetching gives: the texts, or the error. huggingface_hub reads its
+        environment when it is imported."""
+        program = (
+            "import sys\n"
+            "from llenergymeasure.config import DatasetConfig\n"
+            "from llenergymeasure.measurement.prompts.datasets import read_texts\n"
+            "from llenergymeasure.measurement.prompts.errors import PromptError\n"
+            "try:\n"
+            "    print([text for _, text in read_texts(DatasetConfig.model_validate_json(sys.argv[1]), 2, 0).rows])\n"
+            "except PromptError as error:\n"
+            "    print('PromptError:', error)\n"
+        )
+        environment = {
+            **os.environ,
+            "HF_ENDPOINT": hub.endpoint,
+            "HF_HOME": str(cache),
+            "HF_HUB_DISABLE_XET": "1",
+            "PYTHONPATH": str(ROOT / "scripts"),
+            **more,
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", program, dataset.model_dump_json()],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def test_from_a_hub_once_and_then_from_the_cache(self, hub: DatasetHub, tmp_path: Path) -> None:
+        dataset, offline = self.dataset("p.jsonl"), {"HF_HUB_OFFLINE": "1"}
+        refused = self.fetch_in_a_process(hub, tmp_path, dataset, **offline)
+        assert refused.startswith("PromptError: p.jsonl of dataset org/set@aaaaaaaaaaaa is not in the local cache")
+        assert hub.asked == []
+        assert self.fetch_in_a_process(hub, tmp_path, dataset) == "['one', 'two']"
+        assert f"/datasets/org/set/resolve/{self.COMMIT}/p.jsonl" in hub.asked
+        hub.asked.clear()
+        assert self.fetch_in_a_process(hub, tmp_path, dataset, **offline) == "['one', 'two']"
+        assert hub.asked == []
+
+    @pytest.mark.parametrize(
+        ("path", "more", "what"),
+        [
+            ("q.jsonl", {}, "has no file q.jsonl"),
+            ("p.jsonl", {"revision": "b" * 40}, "has no commit bbbbbbbb"),
+            ("p.jsonl", {"name": "org/none"}, "there is no dataset org/none"),
+        ],
+    )
+    def test_what_a_hub_does_not_have(
+        self, hub: DatasetHub, tmp_path: Path, path: str, more: dict[str, str], what: str
+    ) -> None:
+        answer = self.fetch_in_a_process(hub, tmp_path, self.dataset(path, **more))
+        assert answer.startswith("PromptError: ")
+        assert what in answer

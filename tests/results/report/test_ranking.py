@@ -1,0 +1,121 @@
+"""Best, second best, and the Pareto front."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from results.made_up_run import ESTIMATED
+from results.study_folder import MEASURED
+
+from llenergymeasure.records.metrics import METRICS, SUMMARY_METRICS
+from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment
+from llenergymeasure.results.report.figures.energy_throughput import POINTS, scatter
+from llenergymeasure.results.report.ranking import best, groups_by_source, pareto_front
+from llenergymeasure.results.statistics.estimates import estimate
+from llenergymeasure.results.tables.output_match import Comparison
+
+
+def experiment(
+    name: str,
+    energy: list[float],
+    speed: list[float],
+    *,
+    source: str | None = MEASURED,
+    status: str = "ok",
+) -> Experiment:
+    values = {**{metric: [] for metric in METRICS}, ENERGY: energy, SPEED: speed}
+    numbered = {metric: dict(enumerate(figures, 1)) for metric, figures in values.items()}
+    return Experiment(
+        experiment_id=name,
+        setup_id="load",
+        parts=[("name", name)],
+        status=status,
+        reason=None,
+        replicates=len(speed),
+        energy_source=source,
+        meter_uncertainty=0.02,
+        output_digest=None,
+        comparison=Comparison(None, None, None, None, None, "made without", "made without"),
+        estimates={metric: estimate(values[metric]) for metric in SUMMARY_METRICS},
+        values=numbered,
+        unknown={metric: "made without" for metric in SUMMARY_METRICS if not values[metric]},
+        session_id="session",
+        expanded95={},
+        level=0.95,
+    )
+
+
+def test_least_energy_and_most_tokens_win() -> None:
+    few = experiment("few", [1.0, 1.1, 1.05], [10.0, 10.1, 10.2])
+    fast = experiment("fast", [2.0, 2.1, 2.05], [20.0, 20.1, 20.2])
+    by_energy, by_speed = best([fast, few], ENERGY), best([fast, few], SPEED)
+    assert by_energy is not None
+    assert by_speed is not None
+    assert (by_energy.first.label, by_speed.first.label) == ("name=few", "name=fast")
+    assert by_energy.ratio is not None
+    assert by_energy.ratio.value == pytest.approx(1.95, abs=0.01)
+    assert by_energy.ratio.distinguishable is True
+
+
+def test_nothing_to_rank_and_nothing_to_compare_with() -> None:
+    assert best([], ENERGY) is None
+    assert best([experiment("blind", [], [5.0], source=None)], ENERGY) is None
+    alone = best([experiment("alone", [1.0], [5.0])], ENERGY)
+    assert alone is not None
+    assert alone.second is None
+
+
+def test_sources_are_ranked_apart_and_measured_ones_first() -> None:
+    items = [
+        experiment("guess", [0.1], [1.0], source=ESTIMATED),
+        experiment("dear", [9.0], [1.0]),
+        experiment("slow", [], [1.0], source=None),
+        experiment("cheap", [5.0], [1.0]),
+        experiment("broken", [0.01], [99.0], status="invalid"),
+        experiment("quick", [], [2.0], source=None),
+        experiment("partly", [7.0], [1.0], status="partial"),
+    ]
+    groups = groups_by_source(items)
+    assert [(group.source, [item.experiment_id for item in group.experiments]) for group in groups] == [
+        (MEASURED, ["cheap", "partly", "dear"]),
+        (ESTIMATED, ["guess"]),
+        (None, ["quick", "slow"]),
+    ]
+    assert [group.estimated for group in groups] == [False, True, False]
+
+
+def test_a_sum_with_an_estimate_in_it_counts_as_estimated() -> None:
+    assert experiment("sum", [1.0], [1.0], source=f"{ESTIMATED}+estimated:other").estimated
+    assert not experiment("sum", [1.0], [1.0], source=f"{MEASURED}+measured:rapl").estimated
+
+
+def test_the_front_is_what_nobody_beats_in_both() -> None:
+    generator = random.Random(3)
+    items = [
+        experiment(str(number), [generator.choice([1.0, 2.0, 3.0, 4.0])], [generator.choice([5.0, 6.0, 7.0, 8.0])])
+        for number in range(60)
+    ]
+    front = pareto_front(items)
+    points = {(item.values[ENERGY][1], item.values[SPEED][1]) for item in items}
+    expected = {
+        (energy, speed)
+        for energy, speed in points
+        if not any(e <= energy and s >= speed and (e, s) != (energy, speed) for e, s in points)
+    }
+    assert {(item.values[ENERGY][1], item.values[SPEED][1]) for item in front} == expected
+    speeds = [item.values[SPEED][1] for item in front]
+    assert speeds == sorted(speeds)
+
+
+def test_a_figure_of_very_many_has_the_front_and_some_of_the_others() -> None:
+    generator = random.Random(5)
+    items = [experiment(str(number), [generator.uniform(1, 9)], [generator.uniform(1, 9)]) for number in range(2500)]
+    figure = scatter(items, {item.experiment_id: item.experiment_id for item in items}, MEASURED)
+    assert figure is not None
+    front = {item.experiment_id for item in pareto_front(items)}
+    assert {point.number for point in figure.points if point.on_front} == front
+    assert 800 < len(figure.points) <= POINTS + len(front)
+    assert figure.left_out == len(items) - len(figure.points)
+    assert not figure.intervals
+    assert all(point.across is None and point.along is None for point in figure.points)
