@@ -28,7 +28,7 @@ def locks(tmp_path: Path) -> Path:
 def test_the_lock_that_was_installed_from_is_named_with_its_hash(locks: Path, torch: str, name: str) -> None:
     lock = nearest_lock({"torch": torch, "other-thing": "1.5", "more": "3"}, locks)
     assert lock is not None
-    assert lock.to_dict() == {
+    assert lock.record.to_plain() == {
         "name": name,
         "sha256": hashlib.sha256((locks / name).read_bytes()).hexdigest(),
         "different": {},
