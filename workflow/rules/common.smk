@@ -29,7 +29,9 @@ def measured(path):
 
     This returns a function, so that only a job that needs these thousands of names makes them.
     """
-    return mistakes_end_the_call()(lambda wildcards: RUN.inputs.of_all_replicates(path, interim_record))
+    return mistakes_end_the_call()(
+        lambda wildcards: RUN.inputs.of_all_replicates(path, interim_record)
+    )
 
 
 @mistakes_end_the_call()
