@@ -4,7 +4,7 @@ CORES ?= $(shell nproc 2>/dev/null || echo 2)
 STUDY ?=
 BIN := .venv/bin
 
-.PHONY: run test test-all test-cluster lint format bench gpu-acceptance gpu-wheels pages locks clean help
+.PHONY: run test test-all test-cluster lint lint-types lint-style format bench gpu-acceptance gpu-wheels pages locks clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -49,10 +49,15 @@ pages: .venv/.dev
 	PYTHONPATH=scripts:. $(BIN)/python -m benchmarks.gpu.page
 
 lint: .venv/.dev
+	@$(MAKE) --no-print-directory --output-sync --jobs 2 lint-types lint-style
+
+lint-types:
+	$(BIN)/mypy
+
+lint-style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 
 format: .venv/.dev

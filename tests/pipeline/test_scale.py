@@ -54,10 +54,10 @@ def check_results(results: Path, setups: int, settings: int, failed: int) -> Non
 
 
 def test_two_hundred_simulated_experiments(pipeline: Pipeline) -> None:
-    pipeline.write(of_many(4, 50))
+    pipeline.write(of_many(2, 100))
     done = run_simulated(pipeline, *SIDE_BY_SIDE)
-    assert done.jobs["measure"] == done.jobs["warmup"] == done.jobs["load"] == 4
-    check_results(pipeline.results(), 4, 50, failed=1)
+    assert done.jobs["measure"] == done.jobs["warmup"] == done.jobs["load"] == 2
+    check_results(pipeline.results(), 2, 100, failed=1)
     assert "simulated: out of memory" in (pipeline.results() / "summary.txt").read_text(encoding="utf-8")
     # A deleted replicate is measured alone.
     next((pipeline.results() / "sessions").glob("*/1/measurements.jsonl")).unlink()

@@ -1,4 +1,4 @@
-"""A study that continues until its figure is precise enough. Real Snakemake, a random tiny model."""
+"""A study that continues until its figure is precise enough. Real Snakemake; only the worker is simulated."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import json
 import pandas as pd
 import pytest
 from harness import Pipeline, study
+from pipeline.test_scale import run_simulated
 
 from llenergymeasure.results.statistics.estimates import estimate
 from llenergymeasure.results.statistics.sequential import nominal_level
 
 METRIC = "e2e_latency_s"
+# The simulated worker fails without a batch size.
+BATCH = {"pytorch": {"batch_size": 2}}
 SETTINGS = {"target_metric": METRIC, "replicates": 3, "max_replicates": 4}
 
 
@@ -19,10 +22,8 @@ SETTINGS = {"target_metric": METRIC, "replicates": 3, "max_replicates": 4}
 def precise(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pipeline, str]:
     """One that wants more precision than four replicates give, and what the terminal showed."""
     pipeline = Pipeline(tmp_path_factory.mktemp("sequential"))
-    pipeline.write(study(measurement={**SETTINGS, "target_relative_ci": 1e-6}))
-    done = pipeline.snakemake()
-    assert done.returncode == 0, done.output
-    return pipeline, done.output
+    pipeline.write(study(defaults=BATCH, measurement={**SETTINGS, "target_relative_ci": 1e-6}))
+    return pipeline, run_simulated(pipeline).output
 
 
 def test_it_continues_up_to_the_maximum(precise: tuple[Pipeline, str]) -> None:
@@ -56,12 +57,10 @@ def test_a_second_run_has_nothing_to_do(precise: tuple[Pipeline, str]) -> None:
     assert "Nothing to be done" in done.output
 
 
-@pytest.mark.slow
 def test_a_coarser_target_is_analysed_again_without_new_measurements(precise: tuple[Pipeline, str]) -> None:
     pipeline, _ = precise
-    pipeline.write(study(measurement={**SETTINGS, "target_relative_ci": 0.99}))
-    done = pipeline.snakemake()
-    assert done.returncode == 0, done.output
+    pipeline.write(study(defaults=BATCH, measurement={**SETTINGS, "target_relative_ci": 0.99}))
+    done = run_simulated(pipeline)
     assert not {"measure", "warmup", "load"} & set(done.jobs)
     assert json.loads((pipeline.results() / "interim" / "3.json").read_text())["reason"] == "precise"
     assert pd.read_csv(pipeline.results() / "summary.csv").iloc[0]["replicates"] == 3

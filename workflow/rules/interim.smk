@@ -15,6 +15,6 @@ checkpoint interim:
         "../../envs/light.yaml"
     params:
         plan=RUN.paths.plan,
-        stopping=RUN.index.stopping,
+        stopping=RUN.params.stopping,
     script:
         "../../scripts/interim.py"

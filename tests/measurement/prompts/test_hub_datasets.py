@@ -60,11 +60,11 @@ class TestAHubDataset:
         assert made.description["file_sha256"] == hashlib.sha256(table.read_bytes()).hexdigest()
 
     def test_the_rules_for_columns_hold(self, table: Path, tmp_path: Path) -> None:
-        with pytest.raises(PromptError, match=r"org/set/data/train\.parquet, row 3: column 'text' holds null"):
+        with pytest.raises(PromptError, match=r"org/set/data/train\.parquet, row 3: column 'text' contains null"):
             read_texts(self.dataset(), 3, 0, lambda *_: table)
         with pytest.raises(PromptError, match=r"no column 'txt'; did you mean 'text'\? \(there are: id, text\)"):
             read_texts(self.dataset(column="txt"), 1, 0, lambda *_: table)
-        with pytest.raises(PromptError, match="column 'id' holds a number"):
+        with pytest.raises(PromptError, match="column 'id' contains a number"):
             read_texts(self.dataset(column="id"), 1, 0, lambda *_: table)
         (tmp_path / "broken").write_bytes(b"not parquet at all")
         with pytest.raises(PromptError, match="is not a Parquet file"):

@@ -1,8 +1,12 @@
-"""The parameters of rules: a job runs again where they differ from those that its outputs were made with."""
+"""The parameters of rules: a job runs again where they differ from those that its outputs were made with.
+
+They are plain data: Snakemake 9.27 compares no others.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cached_property
 from importlib.metadata import distributions
 from pathlib import Path
@@ -47,6 +51,11 @@ class RuleParams:
     def setup_contents(self, wildcards: Mapping[str, str]) -> Mapping[str, str]:
         """Digests by role: a folder with other weights under the same name is loaded again."""
         return self._index.setups[wildcards["setup_id"]].contents
+
+    @property
+    def stopping(self) -> dict[str, Any] | None:
+        """When a study that names a precision ends; None for other studies."""
+        return None if self._index.stopping is None else asdict(self._index.stopping)
 
     def prompts_digest(self, wildcards: Mapping[str, str]) -> str:
         return self._index.prompts[wildcards["key"]]
