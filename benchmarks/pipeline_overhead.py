@@ -35,6 +35,9 @@ import yaml
 
 from benchmarks.optimum_environment import versions
 from benchmarks.small_model import ROOT, small_model
+
+sys.path.insert(0, str(ROOT / "scripts"))
+
 from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.results.reading.read import read_lines
 

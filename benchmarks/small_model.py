@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,17 +18,20 @@ def small_model() -> Path:
     sys.path.insert(0, str(ROOT / "scripts"))
     from llenergymeasure.config.settings.model_ref import parse_model_ref
     from llenergymeasure.config.study.lock import ModelsLock
-    from llenergymeasure.models.snapshot import materialise
+    from llenergymeasure.models.snapshot import RECORD, materialise
 
     reference = parse_model_ref(MODEL)
     revision = importlib.metadata.version(reference.distribution)
     folder = BENCH / "models" / reference.key(revision)
     if not folder.exists():
-        making = folder.with_name(f".{folder.name}")
+        converted = folder.with_name(f".{folder.name}")
         folder.parent.mkdir(parents=True, exist_ok=True)
-        materialise(reference, revision, making, lock=ModelsLock())
-        _tell_older_versions(making)
-        making.rename(folder)
+        materialise(reference, revision, converted, lock=ModelsLock())
+        _tell_older_versions(converted)
+        (converted / RECORD).unlink()
+        # A snapshot of its own, with the hashes of the files as they are now: workers verify them.
+        materialise(parse_model_ref(str(converted)), None, folder, lock=ModelsLock())
+        shutil.rmtree(converted)
     return folder
 
 
