@@ -19,6 +19,9 @@ TINY = (
     "random:llama?hidden_size=64&intermediate_size=128&num_hidden_layers=2"
     "&num_attention_heads=4&num_key_value_heads=2&vocab_size=300"
 )
+# What a call of Snakemake gets, for jobs that ask a simulated worker.
+SIMULATED = {"PYTHONPATH": str(ROOT / "tests/simulated/hook")}
+
 QUICK: dict[str, Any] = {
     "study": "quick",
     "defaults": {

@@ -10,13 +10,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from harness import ROOT, TINY, Done, Pipeline, study
+from harness import SIMULATED, TINY, Done, Pipeline, study
 
 from llenergymeasure.config.settings.model_ref import parse_model_ref
 from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.models.snapshot import materialise
 
-HOOK = ROOT / "tests/simulated/hook"
 REPLICATES = 2
 
 
@@ -66,7 +65,7 @@ STUDY: dict[str, Any] = study(
 
 
 def call(pipeline: Pipeline, *arguments: str) -> Done:
-    done = pipeline.snakemake(*arguments, PYTHONPATH=str(HOOK))
+    done = pipeline.snakemake(*arguments, **SIMULATED)
     assert done.returncode == 0, done.output[-4000:]
     return done
 

@@ -15,13 +15,12 @@ from typing import Any
 import psutil
 import pytest
 from energy.simulated_gpus import build_driver, uuid
-from harness import ROOT, Pipeline, study
+from harness import SIMULATED, Pipeline, study
 from pipeline.interruptions import WORKER, Running, assert_all_end, journalled, started
 
 TWO_SETUPS = {"pytorch.attn_implementation": ["sdpa", "eager"], "pytorch.batch_size": [1, 2]}
 # torch sees no simulated board: the study has to say that it is to measure on the processor.
 ON_PROCESSOR = {"pytorch": {"device_map": "cpu"}}
-HOOK = ROOT / "tests/simulated/hook"
 Window = tuple[float, float]
 
 
@@ -63,7 +62,7 @@ def test_each_setup_sees_the_gpus_that_it_claims_of_a_server_with_eight(
     )
     eight = {**boards, "SIM_NVML_POWER_W": ",".join(["200"] * 8), "SIM_NVML_CORES": ""}
     # Not `validate`, which would ask torch for GPUs; the worker is simulated as well.
-    done = pipeline.snakemake("results/quick/summary.csv", **eight, PYTHONPATH=str(HOOK))
+    done = pipeline.snakemake("results/quick/summary.csv", **eight, **SIMULATED)
     assert done.returncode == 0, done.output
     first_boards: dict[int, list[str]] = {1: [], 4: []}
     for record in pipeline.records():

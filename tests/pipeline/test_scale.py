@@ -9,9 +9,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from harness import ROOT, Done, Pipeline, study
+from harness import SIMULATED, Done, Pipeline, study
 
-HOOK = ROOT / "tests/simulated/hook"
 SETTINGS = 20
 # The simulated device is nobody's to claim, so jobs run side by side.
 SIDE_BY_SIDE = ["--set-resources"]
@@ -29,7 +28,7 @@ def of_many(setups: int, settings: int) -> dict[str, Any]:
 
 
 def run_simulated(pipeline: Pipeline, *arguments: str, timeout_s: float = 580) -> Done:
-    done = pipeline.snakemake(*arguments, timeout_s=timeout_s, PYTHONPATH=str(HOOK))
+    done = pipeline.snakemake(*arguments, timeout_s=timeout_s, **SIMULATED)
     assert done.returncode == 0, done.output[-4000:]
     return done
 

@@ -6,8 +6,7 @@ import json
 
 import pandas as pd
 import pytest
-from harness import Pipeline, study
-from pipeline.test_scale import run_simulated
+from harness import SIMULATED, Pipeline, study
 
 from llenergymeasure.results.statistics.estimates import estimate
 from llenergymeasure.results.statistics.sequential import nominal_level
@@ -23,7 +22,9 @@ def precise(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pipeline, str]:
     """One that wants more precision than four replicates give, and what the terminal showed."""
     pipeline = Pipeline(tmp_path_factory.mktemp("sequential"))
     pipeline.write(study(defaults=BATCH, measurement={**SETTINGS, "target_relative_ci": 1e-6}))
-    return pipeline, run_simulated(pipeline).output
+    done = pipeline.snakemake(**SIMULATED)
+    assert done.returncode == 0, done.output
+    return pipeline, done.output
 
 
 def test_it_continues_up_to_the_maximum(precise: tuple[Pipeline, str]) -> None:
@@ -60,7 +61,8 @@ def test_a_second_run_has_nothing_to_do(precise: tuple[Pipeline, str]) -> None:
 def test_a_coarser_target_is_analysed_again_without_new_measurements(precise: tuple[Pipeline, str]) -> None:
     pipeline, _ = precise
     pipeline.write(study(defaults=BATCH, measurement={**SETTINGS, "target_relative_ci": 0.99}))
-    done = run_simulated(pipeline)
+    done = pipeline.snakemake(**SIMULATED)
+    assert done.returncode == 0, done.output
     assert not {"measure", "warmup", "load"} & set(done.jobs)
     assert json.loads((pipeline.results() / "interim" / "3.json").read_text())["reason"] == "precise"
     assert pd.read_csv(pipeline.results() / "summary.csv").iloc[0]["replicates"] == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from results.record_parts import environment
@@ -10,6 +11,7 @@ from results.record_parts import environment
 from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.study.plan import Plan, PlannedExperiment, Session, Stopping
+from llenergymeasure.records.validity import Failure
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 
 
@@ -49,7 +51,7 @@ def made_up_record(experiment_id: str, metrics: Mapping[str, float] | None) -> M
         "environment": environment(),
         "weights": {},
     }
-    failure = {"stage": "measure", "class": "Error", "reason": "made up", "log": "log"}
+    failure = Failure.of("measure", "Error", "made up", Path("log"))
     record = MeasurementRecord.failed(head, failure)
     if metrics is None:
         return record

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from llenergymeasure.records.measurement import MeasurementHead, MeasurementRecord
 from llenergymeasure.records.metrics import METRICS
+from llenergymeasure.records.validity import Failure
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -16,7 +18,7 @@ def fail(stage: str, error_class: str, reason: str) -> Change:
 
     def change(record: dict[str, Any]) -> None:
         head = {name: record[name] for name in MeasurementHead.model_fields}
-        failure = {"stage": stage, "class": error_class, "reason": reason, "log": f"results/logs/{stage}.log"}
+        failure = Failure.of(stage, error_class, reason, Path(f"results/logs/{stage}.log"))
         record.clear()
         record.update(MeasurementRecord.failed(head, failure).to_plain())
 

@@ -156,7 +156,5 @@ class _Reading:
         return self._worker
 
     def _refused(self, reason: str, experiments: int) -> CheckedSet:
-        failure = Failure.from_plain(
-            {"stage": "prompts", "class": "PromptError", "reason": reason, "log": str(self._log)}
-        )
+        failure = Failure.of("prompts", "PromptError", reason, self._log)
         return CheckedSet(digest=None, failure=failure, experiments=experiments)

@@ -30,11 +30,11 @@ def run_quantize(
             kept = manager.ask({"do": "keep_quantized", "config": intent, "folder": str(work)})
     except Damaged as damaged:
         shutil.rmtree(work)
-        raise SnapshotError(damaged.failure["reason"]) from damaged
+        raise SnapshotError(damaged.failure.reason) from damaged
     except Refused as refused:
         shutil.rmtree(work)
         failure = refused.failure
-        return _refused(base, destination, f"{failure['class']}: {failure['reason']} (log: {failure['log']})")
+        return _refused(base, destination, f"{failure.error_class}: {failure.reason} (log: {failure.log})")
     cost = {
         "quantizing": {
             "load_s": loaded["load_s"],

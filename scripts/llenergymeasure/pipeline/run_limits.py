@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from llenergymeasure.records.storage.atomic import write_json
 from llenergymeasure.records.storage.parsing import BrokenRecord, parse, read_record
 from llenergymeasure.records.study.plan import Protocol
 from llenergymeasure.records.study.run import Outcome, RunBegin
+from llenergymeasure.records.validity import Failure
 
 RUN = "run.json"
 OUTCOMES = "outcomes.jsonl"
@@ -58,12 +59,11 @@ class RunLimits:
                 "next call continues from here"
             )
 
-    def note(self, what: str, failure: Mapping[str, str] | None) -> None:
+    def note(self, what: str, failure: Failure | None) -> None:
         """Count an experiment or a setup that was tried. Raises StudyStopped after too many failures in a row."""
         if self.most_failures is None:
             return
-        outcome = Outcome.from_plain({"what": what, "failure": failure})
-        line = json.dumps(outcome.to_plain()) + "\n"
+        line = json.dumps(Outcome(what=what, failure=failure).to_plain()) + "\n"
         path = self.folder / OUTCOMES
         # One write per line: jobs that run side by side do not cut each other's lines.
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -101,4 +101,4 @@ def _broken_files() -> Iterator[None]:
     try:
         yield
     except BrokenRecord as error:
-        raise StudyStopped(f"{error}; call again") from error
+        raise StudyStopped(error.advise("call again")) from error

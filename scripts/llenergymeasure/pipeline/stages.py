@@ -86,16 +86,17 @@ def run_load(setting: Setting, setup_id: str) -> LoadRecord:
                 record["compile"] = compiled
         except Damaged as damaged:
             # Record nothing: the next call loads the snapshot that was made again.
-            raise SnapshotError(damaged.failure["reason"]) from damaged
+            raise SnapshotError(damaged.failure.reason) from damaged
         except Refused as refused:
             _count(setting, setup_id, refused.failure)
-            return LoadRecord.from_plain({**head, "status": "failed", "failure": refused.failure})
+            return LoadRecord.from_plain({**head, "status": "failed", "failure": refused.failure.to_plain()})
     whole = {**head, "status": "ok", "failure": None, **record}
     try:
         load_record = LoadRecord.from_plain(whole)
     except ValidationError as error:
-        load_record = LoadRecord.from_plain({**head, "status": "failed", "failure": _misfit(setting, whole, error)})
-    _count(setting, setup_id, None if load_record.failure is None else load_record.failure.to_plain())
+        failure = _misfit(setting, whole, error)
+        load_record = LoadRecord.from_plain({**head, "status": "failed", "failure": failure.to_plain()})
+    _count(setting, setup_id, load_record.failure)
     return load_record
 
 
@@ -115,15 +116,14 @@ def run_warmup(
                 continue
             entry = setting.plan.experiments[experiment_id]
             prompts = checked_prompts(setting.prompts, entry)
-            if (known := load_failure or prompts.failure) is not None:
-                failure = known.to_plain()
+            if (failure := load_failure or prompts.failure) is not None:
                 _stop_if_asked(setting, experiment_id, failure)
-                calibrated = CalibratedExperiment(status="failed", failure=known)
+                calibrated = CalibratedExperiment(status="failed", failure=failure)
                 journal.append(_warm_up_entry(experiment_id, calibrated, None, []))
                 continue
             _check(setting)
             calibrated, outputs = _warm_up(setting, manager, entry.config, prompts.digest)
-            _count(setting, experiment_id, None if calibrated.failure is None else calibrated.failure.to_plain())
+            _count(setting, experiment_id, calibrated.failure)
             journal.append(_warm_up_entry(experiment_id, calibrated, manager.startup_s, outputs))
     entries = [(WarmedUp.from_plain(entry["record"]), entry["outputs"]) for entry in journal.entries()]
     last, _ = entries[-1]
@@ -164,14 +164,13 @@ def _warm_up(
     try:
         reply = manager.ask(order)
     except Refused as refused:
-        return CalibratedExperiment.from_plain({"status": "failed", "failure": refused.failure}), []
+        return CalibratedExperiment(status="failed", failure=refused.failure), []
     outputs = reply.pop("outputs")
     whole = {"status": "ok", "failure": None, **reply}
     try:
         return CalibratedExperiment.from_plain(whole), outputs
     except ValidationError as error:
-        failure = _misfit(setting, whole, error)
-        return CalibratedExperiment.from_plain({"status": "failed", "failure": failure}), []
+        return CalibratedExperiment(status="failed", failure=_misfit(setting, whole, error)), []
 
 
 def run_measure(
@@ -209,7 +208,7 @@ def run_measure(
                 "weights": weights,
             }
             calibrated = calibration.experiments[experiment_id]
-            failure = None if calibrated.failure is None else calibrated.failure.to_plain()
+            failure = calibrated.failure
             if failure is None:
                 _check(setting)
                 try:
@@ -242,14 +241,14 @@ def _measurement_record(
         return MeasurementRecord.failed(head, _misfit(setting, whole, error))
 
 
-def _misfit(setting: Setting, record: Mapping[str, Any], error: ValidationError) -> dict[str, str]:
+def _misfit(setting: Setting, record: Mapping[str, Any], error: ValidationError) -> Failure:
     """The failure of an experiment whose record does not fit its type: a mistake of this program.
 
     The log keeps the record, so that what was measured is not lost, and the other experiments go on.
     """
     print(f"this record does not fit its type: {json.dumps(record, default=str)}", file=sys.stderr, flush=True)
     reason = f"the record does not fit its type ({first_error(error)}); please report it with the log"
-    return {"stage": "record", "class": "ValidationError", "reason": reason, "log": str(setting.log)}
+    return Failure.of("record", "ValidationError", reason, setting.log)
 
 
 def _other_environment(setting: Setting, calibration: SessionCalibration) -> dict[str, str] | None:
@@ -284,15 +283,15 @@ def _check(setting: Setting) -> None:
     setting.limits.check_failures()
 
 
-def _count(setting: Setting, what: str, failure: dict[str, str] | None) -> None:
+def _count(setting: Setting, what: str, failure: Failure | None) -> None:
     """Count an experiment or a setup that was tried."""
     _stop_if_asked(setting, what, failure)
     setting.limits.note(what, failure)
 
 
-def _stop_if_asked(setting: Setting, what: str, failure: dict[str, str] | None) -> None:
+def _stop_if_asked(setting: Setting, what: str, failure: Failure | None) -> None:
     if failure is not None and setting.stop_on_failure:
         raise StudyStopped(
-            f"{what} failed in stage {failure['stage']}: {failure['class']}: {failure['reason']} "
-            f"(log: {failure['log']}; on_failure: stop)"
+            f"{what} failed in stage {failure.stage}: {failure.error_class}: {failure.reason} "
+            f"(log: {failure.log}; on_failure: stop)"
         )

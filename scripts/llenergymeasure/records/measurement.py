@@ -241,10 +241,18 @@ class MeasurementRecord(MeasurementHead):
         return "; ".join([*ignored, *others])
 
     @classmethod
-    def failed(cls, head: Mapping[str, Any], failure: Mapping[str, str]) -> Self:
+    def failed(cls, head: Mapping[str, Any], failure: Failure) -> Self:
         """The record of an experiment that gave no figures. head: the keys of `MeasurementHead`."""
         unknown: dict[str, Any] = dict.fromkeys(cls.model_fields)
         empty: dict[str, Any] = {name: {} for name in ("evidence", "metrics", "unknown", "budget")}
         return cls.from_plain(
-            {**unknown, **empty, "energy": [], "warnings": [], **head, "status": "failed", "failure": failure}
+            {
+                **unknown,
+                **empty,
+                "energy": [],
+                "warnings": [],
+                **head,
+                "status": "failed",
+                "failure": failure.to_plain(),
+            }
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
 from pydantic import Field
 
@@ -18,6 +19,10 @@ class Failure(Record):
     error_class: str = Field(alias="class")
     reason: str
     log: str
+
+    @classmethod
+    def of(cls, stage: str, error_class: str, reason: str, log: Path) -> Self:
+        return cls.from_plain({"stage": stage, "class": error_class, "reason": reason, "log": str(log)})
 
 
 class WarningRecord(Record):

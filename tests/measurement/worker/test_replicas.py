@@ -110,7 +110,7 @@ def test_a_replica_that_is_killed_fails_the_experiment_and_leaves_nobody_behind(
         os.kill(replica.pid, signal.SIGKILL)
         with pytest.raises(Refused) as refused:
             manager.ask({"do": "warmup", "config": intent, "min_window_s": 0.1, "energy_resolution": 0.01})
-    assert refused.value.failure["stage"] == "replicas"
+    assert refused.value.failure.stage == "replicas"
     deadline = time.monotonic() + 10
     while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -137,7 +137,7 @@ def test_a_replica_that_dies_before_it_joins_is_not_waited_for(snapshot: Path, t
     ):
         manager.load()
     killing.join()
-    assert refused.value.failure["class"] == "WorkerDied"
+    assert refused.value.failure.error_class == "WorkerDied"
     assert "a process of this experiment ended with exit code -9" in (tmp_path / "log").read_text(encoding="utf-8")
 
 
@@ -149,4 +149,4 @@ def test_what_fails_in_every_process_is_one_failure(snapshot: Path, tmp_path: Pa
         pytest.raises(Refused) as refused,
     ):
         manager.load()
-    assert refused.value.failure["class"] == "ImportError"
+    assert refused.value.failure.error_class == "ImportError"

@@ -43,8 +43,8 @@ def test_a_killed_worker_costs_one_experiment_and_the_next_gets_a_new_one(snapsh
         kill_soon(manager, 1.0)
         with pytest.raises(Refused, match="SIGKILL") as refused:
             manager.ask({"do": "warmup", "config": config(**ENDLESS), "min_window_s": 0.1, "energy_resolution": 0.01})
-        assert refused.value.failure["class"] == "WorkerDied"
-        assert refused.value.failure["stage"] == "warmup"
+        assert refused.value.failure.error_class == "WorkerDied"
+        assert refused.value.failure.stage == "warmup"
         answer = manager.ask({"do": "warmup", "config": config(), "min_window_s": 0.1, "energy_resolution": 0.01})
         assert answer["warmup_passes"] == 1
         second = manager.loaded["worker_pid"]
@@ -69,7 +69,7 @@ def test_no_worker_loads_files_that_are_not_those_of_the_snapshot(snapshot: Path
         for _ in range(2):
             with pytest.raises(Damaged, match=r"model\.safetensors has changed") as refused:
                 manager.ask(message)
-            assert (refused.value.failure["stage"], refused.value.failure["class"]) == ("load", "SnapshotError")
+            assert (refused.value.failure.stage, refused.value.failure.error_class) == ("load", "SnapshotError")
         assert manager._worker is None
 
 
@@ -84,7 +84,7 @@ def test_a_worker_measures_the_prompts_that_were_checked(snapshot: Path, tmp_pat
         for asked in ({**message, "prompts_digest": "0" * 64}, measure):
             with pytest.raises(Refused, match="the prompts are not those that were checked") as refused:
                 manager.ask(asked)
-            assert (refused.value.failure["stage"], refused.value.failure["class"]) == ("prompts", "PromptError")
+            assert (refused.value.failure.stage, refused.value.failure.error_class) == ("prompts", "PromptError")
 
 
 def test_an_experiment_that_takes_too_long_is_ended(snapshot: Path, tmp_path: Path) -> None:
@@ -107,8 +107,8 @@ def test_what_the_library_refuses_is_a_failure_and_what_we_break_is_not(snapshot
                     "energy_resolution": 0.01,
                 }
             )
-        assert refused.value.failure["stage"] == "generate"
-        assert "\n" not in refused.value.failure["reason"]
+        assert refused.value.failure.stage == "generate"
+        assert "\n" not in refused.value.failure.reason
         with pytest.raises(WorkerBug, match="energy_resolution"):
             manager.ask({"do": "warmup", "config": config()})
 

@@ -10,8 +10,9 @@ import pytest
 
 from llenergymeasure.pipeline.run_limits import OUTCOMES, RUN, RunLimits, StudyStopped, begin_run
 from llenergymeasure.records.study.plan import Protocol
+from llenergymeasure.records.validity import Failure
 
-FAILURE = {"stage": "load", "class": "ImportError", "reason": "no kernel", "log": "results/s/logs/x.log"}
+FAILURE = Failure.of("load", "ImportError", "no kernel", Path("results/s/logs/x.log"))
 
 
 def test_time_counts_from_the_beginning_of_the_call(tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ def test_jobs_side_by_side_do_not_cut_each_others_lines(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     lines = (tmp_path / OUTCOMES).read_text(encoding="utf-8").splitlines()
-    assert len(lines) == 200 and all(json.loads(line)["failure"] == FAILURE for line in lines)
+    assert len(lines) == 200 and all(json.loads(line)["failure"] == FAILURE.to_plain() for line in lines)
 
 
 def test_a_line_that_another_job_is_writing_is_not_read(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.study.plan import Plan, write_plan
 from llenergymeasure.records.study.provenance import InstalledEnvironment
+from llenergymeasure.records.validity import Failure
 
 OLD = Path("results/quick")
 
@@ -275,7 +276,7 @@ def measured_record(plan: Plan) -> dict[str, Any]:
         "environment": ENVIRONMENT,
         "weights": {},
     }
-    failure = {"stage": "measure", "class": "Error", "reason": "made up", "log": "log"}
+    failure = Failure.of("measure", "Error", "made up", Path("log"))
     return {**MeasurementRecord.failed(head, failure).to_plain(), "devices": {"kind": "cpu"}}
 
 

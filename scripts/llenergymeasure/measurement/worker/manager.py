@@ -15,6 +15,7 @@ from typing import Any
 
 from llenergymeasure.measurement.worker.client import WorkerLost, WorkerProcess
 from llenergymeasure.models.snapshot import SnapshotError, verify_snapshot
+from llenergymeasure.records.validity import Failure
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,10 @@ class LoadOrder:
 
 
 class Refused(Exception):
-    """An experiment failed; `failure` is {stage, class, reason, log}."""
+    """An experiment failed; `failure` says why."""
 
-    def __init__(self, failure: dict[str, str]) -> None:
-        super().__init__(failure["reason"])
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.reason)
         self.failure = failure
 
 
@@ -106,8 +107,7 @@ class Manager:
                 for folder in (*self._order.snapshots.values(), *filter(None, [self._order.quantized])):
                     verify_snapshot(folder)
             except SnapshotError as error:
-                failure = {"stage": "load", "class": "SnapshotError", "reason": str(error), "log": str(self._log)}
-                self._damaged = Damaged(failure)
+                self._damaged = Damaged(Failure.of("load", "SnapshotError", str(error), self._log))
         if self._damaged is not None:
             raise self._damaged
 
@@ -117,12 +117,9 @@ class Manager:
             answer = self._worker.request(message, timeout_s=self._order.timeout_s)
         except WorkerLost as lost:
             self._worker = None
-            reason = str(lost)
-            raise Refused(
-                {"stage": stage, "class": lost.error_class, "reason": reason, "log": str(self._log)}
-            ) from lost
+            raise Refused(Failure.of(stage, lost.error_class, str(lost), self._log)) from lost
         if "failure" in answer:
             self.replace_worker()
-            raise Refused({**answer["failure"], "log": str(self._log)})
+            raise Refused(Failure.from_plain({**answer["failure"], "log": str(self._log)}))
         done: dict[str, Any] = answer["done"]
         return done

@@ -6,8 +6,9 @@ what a job reads does not grow with its study, and nothing is expanded twice. pl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,16 @@ from llenergymeasure.config.settings.quantization_key import quantized_key
 from llenergymeasure.config.settings.sources import ROLES, SourceIntent, sources_from_intent
 from llenergymeasure.pipeline.plan.prompt_sets import prompts_digests
 from llenergymeasure.records.labels import as_text, setup_parts
-from llenergymeasure.records.schema import SCHEMA_VERSION
+from llenergymeasure.records.record import Record
+from llenergymeasure.records.schema import SCHEMA_VERSION, SchemaVersion
 from llenergymeasure.records.storage.atomic import write_json
-from llenergymeasure.records.storage.parsing import BrokenRecord, OtherSchema, read_record
-from llenergymeasure.records.study.index import IndexRecord, SessionRecord, SetupRecord
+from llenergymeasure.records.storage.parsing import BrokenRecord, read_record
 from llenergymeasure.records.study.plan import Plan, PlanError, Stopping, read_plan, write_plan
 
 INDEX = "index.json"
 
 
-@dataclass(frozen=True)
-class IndexedSetup:
+class IndexedSetup(Record):
     """How a setup differs from the others in words, where its weights come from, and how many devices it claims.
 
     devices: None where the library spreads the model over all that are visible; 0 on the processor
@@ -38,7 +38,7 @@ class IndexedSetup:
     sources: tuple[SourceIntent, ...]
     devices: int | None
     quantized: str | None
-    contents: Mapping[str, str]
+    contents: dict[str, str]
 
     @property
     def model_key(self) -> str:
@@ -46,19 +46,20 @@ class IndexedSetup:
         return next(source.key for source in self.sources if source.role == "model")
 
 
-@dataclass(frozen=True)
-class IndexedSession:
+class IndexedSession(Record):
+    """experiments: how many it has"""
+
     setup_id: str
     experiments: int
 
 
-@dataclass(frozen=True)
-class PlanIndex:
+class PlanIndex(Record):
     """All that the rules and a job's progress need to know about a plan; `digest` is the plan's.
 
     prompts: folder name of a model's snapshot → digest of the prompt sets that its tokenizer has to read
     """
 
+    schema_version: SchemaVersion
     digest: str
     replicates: int
     most_replicates: int
@@ -66,18 +67,18 @@ class PlanIndex:
     reference: str
     reference_session: str
     exclusive_node: bool
-    setups: Mapping[str, IndexedSetup]
-    sessions: Mapping[str, IndexedSession]
-    prompts: Mapping[str, str]
-    order: Sequence[tuple[str, int]]
-    _positions: dict[tuple[str, int], int] = field(default_factory=dict, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        self._positions.update((entry, position) for position, entry in enumerate(self.order))
+    setups: dict[str, IndexedSetup]
+    sessions: dict[str, IndexedSession]
+    prompts: dict[str, str]
+    order: tuple[tuple[str, int], ...]
 
     def position(self, session_id: str, replicate: int) -> int:
         """Place of one job in the measuring order, 0 first."""
         return self._positions[session_id, replicate]
+
+    @cached_property
+    def _positions(self) -> dict[tuple[str, int], int]:
+        return {entry: position for position, entry in enumerate(self.order)}
 
     def sources(self) -> list[SourceIntent]:
         """Every model, assistant and adapter of all setups, once."""
@@ -107,6 +108,7 @@ def index_from_plan(plan: Plan, *, pinned: bool = True) -> PlanIndex:
     """
     parts = setup_parts(plan)
     return PlanIndex(
+        schema_version=SCHEMA_VERSION,
         digest=plan.digest,
         replicates=plan.replicates,
         most_replicates=plan.most_replicates,
@@ -116,19 +118,20 @@ def index_from_plan(plan: Plan, *, pinned: bool = True) -> PlanIndex:
         exclusive_node=plan.protocol.exclusive_node,
         setups={
             setup_id: IndexedSetup(
-                as_text(parts[setup_id]),
-                tuple(sources_from_intent(plan.setup_config(setup_id))),
-                devices_claimed(plan.setup_config(setup_id)["pytorch"]),
-                quantized_key(plan.setup_config(setup_id)) if pinned else None,
-                folder_digests(plan, setup_id),
+                label=as_text(parts[setup_id]),
+                sources=tuple(sources_from_intent(plan.setup_config(setup_id))),
+                devices=devices_claimed(plan.setup_config(setup_id)["pytorch"]),
+                quantized=quantized_key(plan.setup_config(setup_id)) if pinned else None,
+                contents=folder_digests(plan, setup_id),
             )
             for setup_id in plan.setup_ids
         },
         prompts=prompts_digests(plan) if pinned else {},
         sessions={
-            session.session_id: IndexedSession(session.setup_id, len(session.experiments)) for session in plan.sessions
+            session.session_id: IndexedSession(setup_id=session.setup_id, experiments=len(session.experiments))
+            for session in plan.sessions
         },
-        order=plan.order,
+        order=tuple(plan.order),
     )
 
 
@@ -157,7 +160,7 @@ def write_pieces(plan: Plan, folder: Path) -> None:
         for path in (folder / kind).glob("*.json"):
             if path.stem not in pieces:
                 path.unlink()
-    write_json(_index_record(index_from_plan(plan)).to_plain(), folder / INDEX)
+    write_json(index_from_plan(plan).to_plain(), folder / INDEX)
 
 
 def read_index(folder: Path) -> PlanIndex | None:
@@ -166,35 +169,9 @@ def read_index(folder: Path) -> PlanIndex | None:
     if not path.exists():
         return None
     try:
-        record = read_record(IndexRecord, path)
-    except OtherSchema as error:
-        raise PlanError(str(error)) from error
+        return read_record(PlanIndex, path)
     except BrokenRecord as error:
-        raise PlanError(f"{error}; delete it and run again") from error
-    return PlanIndex(
-        digest=record.digest,
-        replicates=record.replicates,
-        most_replicates=record.most_replicates,
-        stopping=record.stopping,
-        reference=record.reference,
-        reference_session=record.reference_session,
-        exclusive_node=record.exclusive_node,
-        setups={
-            name: IndexedSetup(
-                setup.label,
-                tuple(SourceIntent(source.role, source.name, source.revision) for source in setup.sources),
-                setup.devices,
-                setup.quantized,
-                setup.contents,
-            )
-            for name, setup in record.setups.items()
-        },
-        sessions={
-            name: IndexedSession(session.setup_id, session.experiments) for name, session in record.sessions.items()
-        },
-        prompts=record.prompts,
-        order=record.order,
-    )
+        raise PlanError(error.advise("delete it and run again")) from error
 
 
 def read_piece(folder: Path, kind: str, name: str) -> Plan:
@@ -216,23 +193,3 @@ def _only(plan: Plan, members: Iterable[str]) -> dict[str, Any]:
         "skipped": (),
         "warnings": (),
     }
-
-
-def _index_record(index: PlanIndex) -> IndexRecord:
-    return IndexRecord(
-        schema_version=SCHEMA_VERSION,
-        digest=index.digest,
-        replicates=index.replicates,
-        most_replicates=index.most_replicates,
-        stopping=index.stopping,
-        reference=index.reference,
-        reference_session=index.reference_session,
-        exclusive_node=index.exclusive_node,
-        setups={name: SetupRecord.from_plain(asdict(setup)) for name, setup in index.setups.items()},
-        sessions={
-            name: SessionRecord(setup_id=session.setup_id, experiments=session.experiments)
-            for name, session in index.sessions.items()
-        },
-        prompts=dict(index.prompts),
-        order=tuple(index.order),
-    )

@@ -54,10 +54,8 @@ def read_rerun_of(results: Path) -> RerunOf | None:
         return None
     try:
         return read_record(RerunOf, path)
-    except OtherSchema as error:
-        raise RecordError(str(error)) from error
     except BrokenRecord as error:
-        raise RecordError(f"{error}; it is not a record of a rerun; move the folder away") from error
+        raise RecordError(error.advise("it is not a record of a rerun; move the folder away")) from error
 
 
 def changes(

@@ -94,4 +94,4 @@ def _read_interim(path: Path) -> InterimAnalysis:
     try:
         return read_record(InterimAnalysis, path)
     except BrokenRecord as error:
-        raise PlanError(f"{error}; delete it and run again") from error
+        raise PlanError(error.advise("delete it and run again")) from error

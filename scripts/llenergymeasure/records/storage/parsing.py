@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -17,9 +17,17 @@ AnyRecord = TypeVar("AnyRecord", bound=Record)
 class BrokenRecord(Exception):
     """A file of results cannot be used; the message names the file and says what is wrong."""
 
+    says_what_to_do: ClassVar[bool] = False
+
+    def advise(self, advice: str) -> str:
+        """The message with what to do about the file, where it does not say so itself."""
+        return str(self) if self.says_what_to_do else f"{self}; {advice}"
+
 
 class OtherSchema(BrokenRecord):
     """Another version of this program wrote the file; the message also says what to do."""
+
+    says_what_to_do = True
 
 
 def read_record(kind: type[AnyRecord], path: Path) -> AnyRecord:

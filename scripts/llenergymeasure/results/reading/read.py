@@ -14,7 +14,6 @@ from llenergymeasure.records.setup import LoadRecord
 from llenergymeasure.records.storage.parsing import (
     AnyRecord,
     BrokenRecord,
-    OtherSchema,
     parse,
     read_record,
 )
@@ -181,7 +180,7 @@ def read_file(kind: type[AnyRecord], path: Path) -> AnyRecord:
     try:
         return read_record(kind, path)
     except BrokenRecord as error:
-        raise _unusable(error, "delete it and run again") from error
+        raise ResultsError(error.advise("delete it and run again")) from error
 
 
 def read_lines(kind: type[AnyRecord], path: Path, advice: str) -> Iterator[tuple[int, AnyRecord]]:
@@ -197,13 +196,8 @@ def read_lines(kind: type[AnyRecord], path: Path, advice: str) -> Iterator[tuple
         try:
             record = parse(kind, line, path, number)
         except BrokenRecord as error:
-            raise _unusable(error, advice) from error
+            raise ResultsError(error.advise(advice)) from error
         yield number, record
-
-
-def _unusable(error: BrokenRecord, advice: str) -> ResultsError:
-    # Measuring one job again does not repair what another version wrote; the message says what to do.
-    return ResultsError(str(error) if isinstance(error, OtherSchema) else f"{error}; {advice}")
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
