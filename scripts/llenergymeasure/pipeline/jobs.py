@@ -25,7 +25,7 @@ from llenergymeasure.pipeline.provenance.environment import describe_environment
 from llenergymeasure.pipeline.provenance.provenance import keep_environment
 from llenergymeasure.pipeline.provenance.rerun_record import changes, read_rerun_of
 from llenergymeasure.pipeline.run_limits import RunLimits, StudyStopped
-from llenergymeasure.pipeline.run_lock import AlreadyRunning, hold
+from llenergymeasure.pipeline.run_lock import AlreadyRunning, NoLock, hold
 from llenergymeasure.pipeline.stages import Report, Setting
 from llenergymeasure.processes.inherited import models_lock, snakemake_pid
 from llenergymeasure.processes.lifeline import end_with
@@ -49,7 +49,7 @@ def run_job(snakemake: Any, title: str, *expected: type[Exception]) -> Iterator[
     if pid is not None:
         end_with(pid)
     print(title, file=sys.stderr, flush=True)
-    known: tuple[type[Exception], ...] = (StudyStopped, WorkerStopped, NoDevice, AlreadyRunning, *expected)
+    known: tuple[type[Exception], ...] = (StudyStopped, WorkerStopped, NoDevice, AlreadyRunning, NoLock, *expected)
     try:
         yield
     except KeyboardInterrupt:
