@@ -90,6 +90,7 @@ def setting_from_job(snakemake: Any, piece: Plan, placement: Placement) -> Setti
         compile_cache=Path(compile_cache),
         min_window_s=piece.protocol.min_window_s,
         energy_resolution=piece.protocol.energy_resolution,
+        foreign_load=piece.protocol.foreign_load,
         timeout_s=piece.protocol.experiment_timeout_s,
         stop_on_failure=piece.protocol.on_failure == "stop",
         environment={
