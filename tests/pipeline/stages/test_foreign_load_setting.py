@@ -23,7 +23,7 @@ class Opened(Exception):
 def test_from_the_study_to_the_meters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = plan_from_study(study_from_mapping(study(measurement={"foreign_load": 0.3})), existing=None)
     others: Any = dict.fromkeys(
-        "quantized prompts min_window_s energy_resolution environment limits neighbours".split()
+        ["quantized", "prompts", "min_window_s", "energy_resolution", "environment", "limits", "neighbours"]
     )
     setting = Setting(
         plan=plan,
