@@ -10,7 +10,7 @@ from typing import Any
 
 from llenergymeasure.pipeline.provenance.rerun_source import FROM
 
-PIN, REPLAN, RERUN = "pin", "replan", "rerun"
+DOCTOR, PIN, REPLAN, RERUN = "doctor", "pin", "replan", "rerun"
 DEFAULT_STUDY = Path("config/config.yaml")
 
 
@@ -76,12 +76,12 @@ class SnakemakeCall:
 
 
 def targets_on_command_line() -> frozenset[str]:
-    """Those of PIN, REPLAN and RERUN that the command line names.
+    """Those of DOCTOR, PIN, REPLAN and RERUN that the command line names.
 
     Read from `sys.argv`, because Snakemake includes the Snakefile before it knows its targets, and they decide how the
     study is read.
     """
-    return frozenset({PIN, REPLAN, RERUN}.intersection(sys.argv[1:]))
+    return frozenset({DOCTOR, PIN, REPLAN, RERUN}.intersection(sys.argv[1:]))
 
 
 def shorten(path: Path) -> Path:
