@@ -3,7 +3,7 @@
 set -euo pipefail
 locks="${LLENERGYMEASURE_ENVS:?is set by the Snakefile}/locks"
 (cd "$locks" && sha256sum --check --quiet <<'HASHES'
-a70da45df9ed7f945de557ff9d2ac5bf3623f04ff20a70aa04984483ccac97c9  light.txt
+88ef67635233bc7a1e1a115d52af74c034bea28840bcce6ac4db40f8a67b3ba3  light.txt
 HASHES
 )
 python -m pip install --require-hashes -r "$locks/light.txt"

@@ -25,7 +25,7 @@ from llenergymeasure.pipeline.provenance.environment import describe_environment
 from llenergymeasure.pipeline.provenance.provenance import keep_environment
 from llenergymeasure.pipeline.provenance.rerun_record import changes, read_rerun_of
 from llenergymeasure.pipeline.run_limits import RunLimits, StudyStopped
-from llenergymeasure.pipeline.run_lock import AlreadyRunning, hold
+from llenergymeasure.pipeline.run_lock import AlreadyRunning, NoLock, hold
 from llenergymeasure.pipeline.stages import Report, Setting
 from llenergymeasure.processes.inherited import models_lock, snakemake_pid
 from llenergymeasure.processes.lifeline import end_with
@@ -49,7 +49,7 @@ def run_job(snakemake: Any, title: str, *expected: type[Exception]) -> Iterator[
     if pid is not None:
         end_with(pid)
     print(title, file=sys.stderr, flush=True)
-    known: tuple[type[Exception], ...] = (StudyStopped, WorkerStopped, NoDevice, AlreadyRunning, *expected)
+    known: tuple[type[Exception], ...] = (StudyStopped, WorkerStopped, NoDevice, AlreadyRunning, NoLock, *expected)
     try:
         yield
     except KeyboardInterrupt:
@@ -90,6 +90,7 @@ def setting_from_job(snakemake: Any, piece: Plan, placement: Placement) -> Setti
         compile_cache=Path(compile_cache),
         min_window_s=piece.protocol.min_window_s,
         energy_resolution=piece.protocol.energy_resolution,
+        foreign_load=piece.protocol.foreign_load,
         timeout_s=piece.protocol.experiment_timeout_s,
         stop_on_failure=piece.protocol.on_failure == "stop",
         environment={
