@@ -41,7 +41,7 @@ def test_git_that_is_not_installed(checkout: Path, monkeypatch: pytest.MonkeyPat
 def test_a_run_records_and_prints_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(provenance, "why_no_commit", lambda root: "git is not installed")
+    monkeypatch.setattr(provenance, "why_no_commit", lambda _: "git is not installed")
     results = tmp_path / "study"
     begun(results)
     assert "the results will not name the pipeline's commit: git is not installed" in capsys.readouterr().err
