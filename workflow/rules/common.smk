@@ -71,7 +71,7 @@ with mistakes_end_the_call(), without_garbage_collection():
     RUN = StudyRun.open(
         SnakemakeCall(
             config=config,
-            root=CHECKOUT,
+            root=checkout(),
             config_files=tuple(map(Path, workflow.overwrite_configfiles)),
             has_own_study=workflow.modifier.skip_configfile,
             targets=targets_on_command_line(),

@@ -8,22 +8,25 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-# Of this file, not of the Snakefile that was called: that may be another one, with this pipeline as a module.
-CHECKOUT = Path(
-    workflow.current_basedir.get_path_or_uri(secret_free=True), "../.."
-).resolve()
 
-if not (CHECKOUT / "scripts").is_dir():
+def checkout():
+    """The pipeline's folder. Snakemake may have been called with another Snakefile, which has this one as a module."""
+    rules = workflow.current_basedir.get_path_or_uri(secret_free=True)
+    return Path(rules, "../..").resolve()
+
+
+if not (checkout() / "scripts").is_dir():
     raise WorkflowError(
         "llenergymeasure is used as a module from a place that is not on this machine's disk, so its scripts are not at "
         "hand: clone it, and write module: snakefile: path/to/the/clone/Snakefile"
     )
-if {"{", "}"} & set(str(CHECKOUT)):
+if {"{", "}"} & set(str(checkout())):
     raise WorkflowError(
-        f"the folder of the pipeline, {CHECKOUT}, has braces in its path, which Snakemake reads as a wildcard: rename it"
+        f"the folder of the pipeline, {checkout()}, has braces in its path, which Snakemake reads as a wildcard: rename it"
     )
-sys.path.insert(0, str(CHECKOUT / "scripts"))
+sys.path.insert(0, str(checkout() / "scripts"))
 
+from llenergymeasure.config.study.command_line import read_nested_values
 from llenergymeasure.config.study.study import check_readable
 from llenergymeasure.pipeline.run.call import DEFAULT_STUDY, shorten
 from llenergymeasure.pipeline.run.mistakes import mistakes_end_the_call
@@ -36,6 +39,10 @@ if (
     and not workflow.modifier.skip_configfile
 ):
     with mistakes_end_the_call():
-        check_readable(shorten(CHECKOUT / DEFAULT_STUDY))
+        check_readable(shorten(checkout() / DEFAULT_STUDY))
 
-    configfile: str(CHECKOUT / DEFAULT_STUDY)
+    configfile: str(checkout() / DEFAULT_STUDY)
+
+
+if not workflow.modifier.skip_configfile:
+    read_nested_values(config, workflow.config_settings.config)
