@@ -5,7 +5,16 @@ The models under settings/ are shapes: each checks its own values. Whether setti
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pydantic import BaseModel, ConfigDict
+
+
+@dataclass(frozen=True)
+class InWords:
+    """What a field with a pattern accepts, in words, inside its `Annotated`: for messages and pages."""
+
+    text: str
 
 
 class Config(BaseModel):

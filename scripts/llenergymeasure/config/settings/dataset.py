@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from llenergymeasure.config.settings.base import Config
+from llenergymeasure.config.settings.base import Config, InWords
 
 
 class DatasetSettings(Config):
@@ -24,10 +24,20 @@ class DatasetSettings(Config):
     tokens: Annotated[int | None, Field(ge=1)] = None
     """synthetic: the exact number of tokens of every prompt. No chat template is applied."""
 
-    name: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$")] = None
+    name: Annotated[
+        str | None,
+        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$"),
+        InWords("a dataset's full name, org/name"),
+    ] = None
     """hub: the dataset as `org/name`."""
 
-    revision: Annotated[str | None, Field(pattern=r"^[0-9a-f]{40}$")] = None
+    revision: Annotated[
+        str | None,
+        Field(pattern=r"^[0-9a-f]{40}$"),
+        InWords(
+            "a commit of 40 hexadecimal digits (the dataset's page on the hub has it, under Files, in the history)"
+        ),
+    ] = None
     """hub: the 40-character commit of the dataset."""
 
     kinds: Annotated[list[str] | None, Field(min_length=1)] = None
