@@ -18,7 +18,7 @@ from pyarrow import parquet
 from transformers import PreTrainedTokenizerFast
 
 from llenergymeasure.config import DatasetConfig
-from llenergymeasure.measurement.prompts.datasets import check_dataset, read_texts
+from llenergymeasure.measurement.prompts.datasets import check_dataset, read_rows
 from llenergymeasure.measurement.prompts.prompts import PromptError, build_prompts
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -61,14 +61,14 @@ class TestAHubDataset:
 
     def test_the_rules_for_columns_hold(self, table: Path, tmp_path: Path) -> None:
         with pytest.raises(PromptError, match=r"org/set/data/train\.parquet, row 3: column 'text' contains null"):
-            read_texts(self.dataset(), 3, 0, lambda *_: table)
+            read_rows(self.dataset(), 3, 0, lambda *_: table)
         with pytest.raises(PromptError, match=r"no column 'txt'; did you mean 'text'\? \(there are: id, text\)"):
-            read_texts(self.dataset(column="txt"), 1, 0, lambda *_: table)
+            read_rows(self.dataset(column="txt"), 1, 0, lambda *_: table)
         with pytest.raises(PromptError, match="column 'id' contains a number"):
-            read_texts(self.dataset(column="id"), 1, 0, lambda *_: table)
+            read_rows(self.dataset(column="id"), 1, 0, lambda *_: table)
         (tmp_path / "broken").write_bytes(b"not parquet at all")
         with pytest.raises(PromptError, match="is not a Parquet file"):
-            read_texts(self.dataset(), 1, 0, lambda *_: tmp_path / "broken")
+            read_rows(self.dataset(), 1, 0, lambda *_: tmp_path / "broken")
 
     @pytest.mark.parametrize("path", ["../secret.jsonl", "/etc/secret.jsonl", "a/../../b.csv", "train.arrow"])
     def test_its_path_is_checked_without_a_network(self, path: str) -> None:
@@ -76,7 +76,7 @@ class TestAHubDataset:
         with pytest.raises(PromptError, match=r"dataset\.path"):
             check_dataset(self.dataset(path), 10)
         with pytest.raises(PromptError, match=r"dataset\.path"):
-            read_texts(self.dataset(path), 10, 0, lambda *_: pytest.fail("was fetched"))
+            read_rows(self.dataset(path), 10, 0, lambda *_: pytest.fail("was fetched"))
 
     def fetch_in_a_process(self, hub: DatasetHub, cache: Path, dataset: DatasetConfig, **more: str) -> str:
         """What the default way of fetching gives: the texts, or the error. huggingface_hub reads its
@@ -84,10 +84,10 @@ class TestAHubDataset:
         program = (
             "import sys\n"
             "from llenergymeasure.config import DatasetConfig\n"
-            "from llenergymeasure.measurement.prompts.datasets import read_texts\n"
+            "from llenergymeasure.measurement.prompts.datasets import read_rows\n"
             "from llenergymeasure.measurement.prompts.errors import PromptError\n"
             "try:\n"
-            "    print([text for _, text in read_texts(DatasetConfig.model_validate_json(sys.argv[1]), 2, 0).rows])\n"
+            "    print([row.text for row in read_rows(DatasetConfig.model_validate_json(sys.argv[1]), 2, 0)])\n"
             "except PromptError as error:\n"
             "    print('PromptError:', error)\n"
         )
