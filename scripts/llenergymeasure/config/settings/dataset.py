@@ -71,7 +71,7 @@ class DatasetSettings(Config):
         Field(min_length=1),
         parameter(
             target="runtime",
-            keyword="a first message of the role system for the chat template",
+            keyword="first of the messages of apply_chat_template",
             level="generation",
             library_default=LibraryChoice("the chat template's own, if it has one"),
             evidence="system_prompt",
@@ -87,7 +87,7 @@ class DatasetSettings(Config):
         AfterValidator(plain_mapping),
         parameter(
             target="runtime",
-            keyword="keywords of tokenizer.apply_chat_template",
+            keyword="keywords of apply_chat_template",
             level="generation",
             library_default=LibraryChoice("the chat template's own values"),
             evidence="chat_template_kwargs",
