@@ -41,7 +41,6 @@ DATASET_CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
             {**ROWS, "dataset.chat_template": True, **more},
         )
         for more in (
-            {"dataset.column": None, "dataset.messages": "turns"},
             {"dataset.system_prompt": "Be brief."},
             {"dataset.chat_template_kwargs": {"enable_thinking": False}},
         )

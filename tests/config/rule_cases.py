@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from config.dataset_rule_cases import DATASET_CASES
+from dataset_rule_cases import DATASET_CASES
 
 GREEDY = {"decoder.do_sample": False}
 BEAMS = {"pytorch.num_beams": 4, **GREEDY}

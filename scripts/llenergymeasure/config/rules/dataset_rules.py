@@ -24,7 +24,7 @@ _READ: Mapping[str, tuple[str, ...]] = {
     "hub": ("name", "revision", "config", "split", *_OF_ROWS),
 }
 _KEYS = tuple(dict.fromkeys(key for keys in _READ.values() for key in keys))
-_NEED_TEMPLATE = ("messages", "system_prompt", "chat_template_kwargs")
+_NEED_TEMPLATE = ("system_prompt", "chat_template_kwargs")
 
 
 @rule(
@@ -131,7 +131,7 @@ def path_inside(value: Values) -> str | None:
     "dataset.source",
     "dataset.chat_template",
     *(f"dataset.{name}" for name in _NEED_TEMPLATE),
-    says="`messages`, `system_prompt` or `chat_template_kwargs` with `dataset.chat_template: false`",
+    says="`system_prompt` or `chat_template_kwargs` with `dataset.chat_template: false`",
     fix="remove chat_template: false, or the other key",
 )
 def needs_template(value: Values) -> str | None:

@@ -34,7 +34,7 @@ class DatasetSettings(Config):
 
     messages: Annotated[str | None, Field(min_length=1)] = None
     """file, hub: in place of `column`, the column that holds a conversation: a list of messages {role, content}, the
-    last one from the user. It goes through the model's chat template whole."""
+    last one from the user. It goes through the model's chat template whole, and only its last message is truncated."""
 
     tokens: Annotated[int | None, Field(ge=1)] = None
     """synthetic: the exact number of tokens of every prompt. No chat template is applied."""

@@ -101,8 +101,9 @@ def _too_few(name: str, n: int, kept: int, others: Sequence[int], limits: Limits
     asked = f"n_prompts: {n} prompts asked for, but"
     if not others:
         return PromptError(f"{asked} {name} has {kept} rows")
+    few = f"only {kept}" if kept else "none"
     return PromptError(
-        f"{asked} of the {kept + len(others)} rows of {name} only {kept} have {limits.in_words()} tokens (the others "
+        f"{asked} of the {kept + len(others)} rows of {name} {few} have {limits.in_words()} tokens (the others "
         f"have {min(others)} to {max(others)}); lower n_prompts, or change dataset.min_tokens or dataset.max_tokens"
     )
 

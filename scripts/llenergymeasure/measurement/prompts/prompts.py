@@ -21,7 +21,7 @@ from llenergymeasure.measurement.prompts.encoding import (
     require_known_ids,
     take_prompts,
 )
-from llenergymeasure.measurement.prompts.errors import PromptError
+from llenergymeasure.measurement.prompts.errors import NotRendered, PromptError
 from llenergymeasure.measurement.prompts.prompt_set import Prompt, PromptSet, make_prompt, make_prompt_set
 from llenergymeasure.measurement.prompts.sources.source import Fetch, Message, TokenSource
 from llenergymeasure.measurement.prompts.template_keywords import changed_prompts, require_names
@@ -108,25 +108,32 @@ def _template(dataset: DatasetConfig, tokenizer: PreTrainedTokenizerBase) -> Cha
     """The model's template; None where none is applied. PromptError where the data set needs one, and there is none."""
     source = choose_template(tokenizer) if dataset.chat_template else None
     if source is None:
-        for key in ("messages", "system_prompt", "chat_template_kwargs"):
+        for key in ("system_prompt", "chat_template_kwargs"):
             if getattr(dataset, key) is not None:
                 raise PromptError(
                     f"dataset.{key}: needs a chat template, and the model's tokenizer has none; remove the key, or use "
                     "a model that has one"
                 )
         return None
-    template = ChatTemplate(
-        tokenizer, source, dataset.chat_template_kwargs, with_system=dataset.system_prompt is not None
-    )
-    require_names(tokenizer, template)
-    return template
+    keywords = dataset.chat_template_kwargs or {}
+    require_names(tokenizer, source, keywords)
+    return ChatTemplate(tokenizer, source, keywords, with_system=dataset.system_prompt is not None)
 
 
 def _render(tokenizer: PreTrainedTokenizerBase, template: ChatTemplate | None) -> Render:
     if template is None:
-        return lambda messages: encode(tokenizer, messages[-1]["content"], add_special_tokens=True)
+        return lambda messages: encode(tokenizer, _only_text(messages), add_special_tokens=True)
     # A template writes the special tokens itself.
     return lambda messages: encode(tokenizer, template.write(messages), add_special_tokens=False)
+
+
+def _only_text(messages: Sequence[Message]) -> str:
+    if len(messages) > 1:
+        raise NotRendered(
+            f"it has {len(messages)} messages, and without a chat template nothing tells them apart; use a model that "
+            "has one, and no chat_template: false"
+        )
+    return str(messages[0]["content"])
 
 
 def _describe_template(dataset: DatasetConfig, template: ChatTemplate | None) -> str | None:

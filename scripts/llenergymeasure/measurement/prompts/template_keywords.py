@@ -29,11 +29,11 @@ _GENERATION_TAG = re.compile(r"{%-?\s*(end)?generation\s*-?%}")
 _ALWAYS_GIVEN = {"messages", "add_generation_prompt", "raise_exception", "strftime_now"}
 
 
-def require_names(tokenizer: PreTrainedTokenizerBase, template: ChatTemplate) -> None:
+def require_names(tokenizer: PreTrainedTokenizerBase, template: str, keywords: Iterable[str]) -> None:
     """PromptError for a keyword that the measurement itself sets, or that the template never reads."""
     reserved = {*inspect.signature(tokenizer.apply_chat_template).parameters, "messages"} - _FOR_TEMPLATES
-    read = variables(template.source)
-    for name in template.keywords:
+    read = variables(template)
+    for name in keywords:
         if name in reserved:
             raise PromptError(f"{KEY}.{name}: is an argument of apply_chat_template that is set already; remove it")
         if name not in read:
