@@ -18,6 +18,7 @@ def test_every_engine_setting_is_declared() -> None:
     expected = {f"pytorch.{name}" for name in PyTorchConfig.model_fields}
     expected |= {f"decoder.{name}" for name in DecoderConfig.model_fields if name != "preset"}
     expected |= {"precision", "max_input_tokens", "max_output_tokens", "random_seed", "cpu_threads"}
+    expected |= {"dataset.system_prompt", "dataset.chat_template_kwargs"}
     assert set(parameters()) == expected
 
 

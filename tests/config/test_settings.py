@@ -202,7 +202,7 @@ def test_decoder_refuses(name: str, value: Any) -> None:
         ("energy", {"meters": []}),
         ("energy", {"meters": ["wattmeter"]}),
         ("warmup", {"cv_window": 1}),
-        ("dataset", {"source": "hub", "name": "a/b", "revision": "main", "path": "x", "column": "y"}),
+        ("dataset", {"source": "hub", "name": "a/b", "revision": "../x", "path": "x", "column": "y"}),
         ("passthrough_kwargs", {"generate": {"epsilon_cutoff": float("nan")}}),
         ("passthrough_kwargs", {"generate": {"epsilon_cutoff": object()}}),
     ],

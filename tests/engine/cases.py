@@ -119,6 +119,8 @@ PASSED: list[tuple[str, dict[str, Any]]] = [
 """Keywords that are passed through: no probe looks for their effect, but it is seen that the call got them."""
 
 ELSEWHERE = {
+    "dataset.system_prompt": "tests/measurement/prompts/test_template_evidence.py",
+    "dataset.chat_template_kwargs": "tests/measurement/prompts/test_template_evidence.py",
     "pytorch.devices": "tests/engine/evidence/test_device_probes.py, tests/pipeline/test_many_gpus.py",
     "pytorch.num_processes": "tests/measurement/worker/test_replicas.py",
     "pytorch.tp_size": "tests/measurement/worker/test_replicas.py",
@@ -131,4 +133,4 @@ ELSEWHERE = {
     "pytorch.compile_config": "tests/engine/evidence/test_evidence.py, tests/gpu/test_gpu_study.py",
     "pytorch.allow_tf32": "tests/gpu/test_gpu_study.py",
 }
-"""Parameters whose effect takes several processes, a hub, a compiler or a GPU, and where it is tried."""
+"""Parameters whose effect takes a chat template, processes, a hub, a compiler or a GPU, and where it is tried."""

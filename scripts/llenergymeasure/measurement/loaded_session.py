@@ -172,6 +172,7 @@ class LoadedSession:
         earlier_warnings = len(meters.warnings)
         observation = self._observation()
         observation.fixed_output = intent.fixed_output
+        observation.changed_prompts = prompts.changed_prompts
         passes = self._passes(generator)
         ran = run_windows(passes, plan, intent.warmup, observation, self.memory)
         self.windows.idle(intent, RESIDENT)

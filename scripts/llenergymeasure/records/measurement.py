@@ -80,15 +80,22 @@ class PromptSource(Record):
     source: str
     name: str | None
     revision: str | None
-    path: str | None
+    path: str | tuple[str, ...] | None
     column: str | None
+    messages: str | None
     file_sha256: str | None
     n: int
     kinds: dict[str, int]
     input_tokens: TokenCounts
     truncated: int
+    skipped: int
+    sample_seed: int | None
+    min_tokens: int | None
+    max_tokens: int | None
     chat_template: str | None
     message_content: str | None
+    system_prompt: str | None
+    chat_template_kwargs: dict[str, Any] | None
 
 
 class PromptsRecord(PromptSource):

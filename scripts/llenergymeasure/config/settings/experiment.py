@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from llenergymeasure.config.settings.base import Config
+from llenergymeasure.config.settings.base import Config, plain_mapping
 from llenergymeasure.config.settings.dataset import DatasetSettings
 from llenergymeasure.config.settings.decoder import DecoderSettings
 from llenergymeasure.config.settings.model_ref import model_name
@@ -15,16 +14,7 @@ from llenergymeasure.config.settings.parameter import LibraryChoice, parameter
 from llenergymeasure.config.settings.protocol import BaselineSettings, EnergySettings, WarmupSettings
 from llenergymeasure.config.settings.pytorch import PyTorchSettings
 
-
-def _plain(options: dict[str, Any]) -> dict[str, Any]:
-    try:
-        json.dumps(options, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"contains a value that is not plain YAML; {error}") from error
-    return options
-
-
-Options = Annotated[dict[str, Any], AfterValidator(_plain)]
+Options = Annotated[dict[str, Any], AfterValidator(plain_mapping)]
 
 
 class PassthroughConfig(Config):

@@ -63,6 +63,8 @@ class Observation:
     generated: Instrumented | None = None
     fixed_output: bool = True
     seed: int | None = None
+    # How many prompts have another text with each keyword of the chat template than without it.
+    changed_prompts: Mapping[str, int] = field(default_factory=dict)
     replicas: Sequence[Replica] = ()
     # What the libraries logged while the instrumented pass ran, as {code, message}.
     library_warnings: Sequence[dict[str, str]] = ()

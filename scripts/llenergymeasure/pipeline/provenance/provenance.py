@@ -2,7 +2,7 @@
 
     provenance/study.yaml           the study's file, as the user wrote it (study-1.yaml, … where there were several)
     provenance/resolved.yaml        the study as it ran: file and command line together, with every default
-    provenance/models.lock.yaml     the pins of its hub models, with the hashes of their files
+    provenance/models.lock.yaml     the pins of its models and data sets on a hub, with hashes of their files
     provenance/calls.jsonl          one line per call of Snakemake that ran jobs: when, with which pipeline
     provenance/environments/        every environment it was measured with, and the lock that one was installed from
     provenance/rerun_of.json        in a rerun: what it repeats
@@ -52,7 +52,7 @@ def keep_provenance(
     _keep_written(folder, [path.read_bytes() for path in written])
     keep(folder / RESOLVED, resolved_text(study.config).encode("utf-8"))
     hub = {(source.name, source.revision) for source in index.sources() if source.ref.kind == "hub"}
-    write_lock(read_lock(lock).only(hub), folder / LOCK)
+    write_lock(read_lock(lock).only(hub, index.datasets), folder / LOCK)
     problem = why_no_commit(root)
     if problem is not None:
         print(f"the results will not name the pipeline's commit: {problem}", file=sys.stderr)
