@@ -34,6 +34,7 @@ __all__ = [
     "publish",
     "publish_refusal",
     "read_snapshot",
+    "refused_since",
     "verify_snapshot",
 ]
 
@@ -186,6 +187,15 @@ def read_snapshot(folder: Path) -> Snapshot:
     if not all(safe_relative_path(path) for path in snapshot.files):
         raise SnapshotError(f"{folder}/{RECORD} names files outside the folder; delete {folder}")
     return snapshot
+
+
+def refused_since(folder: Path) -> int | None:
+    """When the model of that folder could not be had: ns, a new number for each attempt; None for any other folder."""
+    try:
+        since = (folder / RECORD).stat().st_mtime_ns
+        return since if read_snapshot(folder).refused is not None else None
+    except (OSError, SnapshotError):
+        return None
 
 
 def verify_snapshot(folder: Path) -> Snapshot:
