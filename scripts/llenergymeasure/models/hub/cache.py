@@ -13,8 +13,8 @@ import re
 import shutil
 from pathlib import Path
 
-from huggingface_hub import constants, snapshot_download, try_to_load_from_cache
-from huggingface_hub.errors import LocalEntryNotFoundError
+from huggingface_hub import constants, try_to_load_from_cache
+from huggingface_hub.file_download import repo_folder_name
 
 _LARGE, _SMALL = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{40}")
 
@@ -25,15 +25,17 @@ def cached_file(name: str, commit: str, path: str) -> Path | None:
     return Path(file) if isinstance(file, str) else None
 
 
+def snapshot_folder(name: str, commit: str) -> Path:
+    """Where the cache keeps a commit of a model. It need not exist."""
+    return Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=name, repo_type="model"), "snapshots", commit)
+
+
 def cached_blobs(name: str, commit: str) -> dict[str, tuple[int, str]]:
     """Size in bytes and name of the blob, of each file that the cache has of a commit. Asks no hub.
 
     A blob has the name that the hub gave it: SHA-256 for large files, git blob id for small ones.
     """
-    try:
-        folder = Path(snapshot_download(name, revision=commit, local_files_only=True))
-    except (LocalEntryNotFoundError, OSError):
-        return {}
+    folder = snapshot_folder(name, commit)
     links = [path for path in folder.rglob("*") if path.is_symlink() and path.is_file()]
     blobs = {path.relative_to(folder).as_posix(): (path.stat().st_size, path.readlink().name) for path in links}
     return {path: blob for path, blob in blobs.items() if _LARGE.fullmatch(blob[1]) or _SMALL.fullmatch(blob[1])}
