@@ -44,6 +44,8 @@ def check_prompts(plan: Plan, folder: Path, *, log: Path, prompt_s: float = PROM
             counts[set_id] += 1
             entries.setdefault(set_id, entry)
     snapshot = read_snapshot(folder)
+    if snapshot.refused is not None:
+        return _unread(snapshot, counts)
     (first, *_) = entries.values()
     require_content(snapshot, first.inputs.get("model"))
     sets: dict[str, CheckedSet] = {}
@@ -68,6 +70,18 @@ def check_prompts(plan: Plan, folder: Path, *, log: Path, prompt_s: float = PROM
         embedding_rows=reading.rows,
         sets=sets,
         problems=tuple(ProblemRecord(**problem.to_dict()) for problem in problems),
+    )
+
+
+def _unread(snapshot: Snapshot, counts: Mapping[str, int]) -> PromptCheck:
+    """The record of a model that could not be had: loading it fails with the reason."""
+    return PromptCheck(
+        schema_version=SCHEMA_VERSION,
+        model=snapshot.model,
+        content_digest=snapshot.content_digest,
+        embedding_rows=None,
+        sets={set_id: CheckedSet(digest=None, failure=None, experiments=count) for set_id, count in counts.items()},
+        problems=(),
     )
 
 

@@ -12,6 +12,7 @@ from llenergymeasure.config.problems.text import counted
 from llenergymeasure.engine.check import check_experiment
 from llenergymeasure.measurement.prompts.datasets import check_dataset, fetch_rows
 from llenergymeasure.measurement.prompts.errors import PromptError
+from llenergymeasure.pipeline.model_check import ModelCheck
 from llenergymeasure.pipeline.pinned_data import fetch_pinned
 from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.study.checks import CountedProblem, ValidationRecord
@@ -26,10 +27,12 @@ def validate_plan(plan: Plan) -> ValidationRecord:
             `invalid: skip` such an experiment stays in the plan and is recorded as failed.
     """
     problems: Counter[Problem] = Counter()
+    models = ModelCheck(plan.protocol.on_failure)
     datasets: dict[str, list[Problem]] = {}
     for entry in plan.experiments.values():
         config = ExperimentConfig.model_validate(entry.config)
         problems.update(check_experiment(config))
+        problems.update(models.problems(entry.config))
         key = f"{config.dataset.model_dump_json()} {config.n_prompts} {config.random_seed}"
         if key not in datasets:
             datasets[key] = list(_dataset_problems(config.dataset, config.n_prompts, config.random_seed))

@@ -115,6 +115,13 @@ MODEL_MISSING = Check(
     "a model folder that does not exist, or a package without that file",
     "correct the name, or add the files",
 )
+MODEL_UNUSABLE = Check(
+    "model-unusable",
+    "warning",
+    "a model whose files cannot be used: no safetensors weights, no tokenizer, a file that is not whole, or a "
+    "tokenizer whose package is not installed",
+    "its experiments are recorded as failed (with on_failure: stop the study ends here)",
+)
 LOCK_UNREADABLE = Check("lock-unreadable", "error", "the lock file of the models cannot be read", "run `snakemake pin`")
 PASSTHROUGH_SETTING = Check(
     "passthrough-names-setting",

@@ -18,9 +18,10 @@ from llenergymeasure.config.study.lock import (
     write_lock,
 )
 from llenergymeasure.models.errors import PinError, SnapshotError
-from llenergymeasure.models.files import git_blob_id, hash_file, select, select_adapter
+from llenergymeasure.models.files import git_blob_id, hash_file
 from llenergymeasure.models.hub.api import RemoteFile, download, list_repository
 from llenergymeasure.models.hub.datasets import pin_dataset
+from llenergymeasure.models.selection import select, select_adapter
 
 
 def resolve_pins(
@@ -73,8 +74,15 @@ def _pin(name: str, revision: str, *, is_adapter: bool) -> Pin:
     except ValueError as error:
         raise SnapshotError(str(error)) from error
     commit, files = list_repository(name, revision)
-    wanted = select_adapter(files, model=name) if is_adapter else select(files, model=name, allow_code=True)
     with tempfile.TemporaryDirectory() as folder:
+
+        def read(path: str) -> bytes:
+            return _download(name, commit, path, files[path], Path(folder)).read_bytes()
+
+        if is_adapter:
+            wanted = select_adapter(files, model=name)
+        else:
+            wanted = select(files, model=name, allow_code=True, read=read)
         hashes = {path: _hash(name, commit, path, files[path], Path(folder)) for path in wanted}
     return Pin(commit=commit, files=hashes)
 
@@ -82,11 +90,18 @@ def _pin(name: str, revision: str, *, is_adapter: bool) -> Pin:
 def _hash(name: str, commit: str, path: str, remote: RemoteFile, folder: Path) -> FileHash:
     if remote.sha256:
         return FileHash(sha256=remote.sha256, size=remote.size)
+    return hash_file(_download(name, commit, path, remote, folder))
+
+
+def _download(name: str, commit: str, path: str, remote: RemoteFile, folder: Path) -> Path:
+    """A file that is as the hub lists it. SnapshotError where it is not."""
     target = folder / path
-    download(name, commit, path, target, size=remote.size)
-    if git_blob_id(target) != remote.blob_id:
-        raise SnapshotError(f"{name}@{commit}: {path} is not the file the hub lists; try again")
-    return hash_file(target)
+    for again in (False, True):
+        download(name, commit, path, target, size=remote.size, again=again)
+        listed = remote.sha256 or remote.blob_id
+        if listed == (hash_file(target).sha256 if remote.sha256 else git_blob_id(target)):
+            return target
+    raise SnapshotError(f"{name}@{commit}: {path} is not the file the hub lists; try again")
 
 
 def _dataset_change(name: str, before: DatasetPin | None, now: DatasetPin) -> str:

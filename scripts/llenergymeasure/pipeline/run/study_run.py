@@ -102,6 +102,7 @@ class StudyRun:
             # The pins of a rerun are in its new results.
             models_lock=Path(self.paths.models_lock) if self.call.repeats else self.models_lock,
             experiment_timeout_s=self.study.measurement.experiment_timeout_s,
+            stop_on_failure=self.study.config.on_failure == "stop",
         )
 
 
