@@ -36,6 +36,16 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"pytorch.load_in_4bit": True, "pytorch.load_in_8bit": True},
         {"pytorch.load_in_4bit": False, "pytorch.load_in_8bit": True},
     ),
+    (
+        "quantization-config-or-4bit",
+        {"pytorch.quantization_config": {"quant_method": "fp8"}, "pytorch.load_in_4bit": True},
+        {"pytorch.quantization_config": {"quant_method": "fp8"}, "pytorch.load_in_4bit": False},
+    ),
+    (
+        "quantization-config-or-8bit",
+        {"pytorch.quantization_config": {"quant_method": "fp8"}, "pytorch.load_in_8bit": True},
+        {"pytorch.quantization_config": {"quant_method": "fp8"}},
+    ),
     ("bnb-compute-dtype-needs-4bit", {"pytorch.bnb_4bit_compute_dtype": "float16"}, {"pytorch.load_in_8bit": True}),
     (
         "bnb-quant-type-needs-4bit",

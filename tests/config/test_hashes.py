@@ -58,6 +58,7 @@ CHANGES: dict[str, Any] = {
     "pytorch.trust_remote_code": True,
     "pytorch.num_processes": 1,
     "pytorch.devices": 7,
+    "pytorch.quantization_config": {"quant_method": "fp8"},
     "pytorch.batching": "continuous",
     "pytorch.prefill_chunk_size": 7,
     "pytorch.assistant_model": "org/draft",

@@ -118,7 +118,7 @@ def test_the_audit_names_every_setting() -> None:
     beyond = {
         *("batching", "prefill_chunk_size", "assistant_model", "assistant_revision", "compile_config"),
         *("tp_plan", "tp_size", "adapter", "adapter_revision", "allow_tf32", "inference_mode"),
-        "devices",
+        *("devices", "quantization_config"),
     }
     assert set(PyTorchConfig.model_fields) == audited | beyond
 

@@ -36,6 +36,10 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("pytorch.batch_size", {"pytorch": {"batching": "continuous", "batch_size": 2}}),
     ("pytorch.attn_implementation", {"pytorch": {"attn_implementation": "eager"}}),
     ("pytorch.inference_mode", {"pytorch": {"inference_mode": True}}),
+    (
+        "pytorch.quantization_config",
+        {"pytorch": {"quantization_config": {"quant_method": "quanto", "weights": "int8"}}},
+    ),
     ("pytorch.load_in_8bit", {"pytorch": {"load_in_8bit": True}}),
     ("pytorch.load_in_4bit", {"pytorch": FOUR_BIT}),
     ("pytorch.bnb_4bit_quant_type", {"pytorch": {**FOUR_BIT, "bnb_4bit_quant_type": "nf4"}}),

@@ -178,6 +178,29 @@ class QuantizedRecord(Record):
     cost: dict[str, Any] | None
 
 
+class WeightGroup(Record):
+    """Linear layers and fused experts of one class that store their weights alike.
+
+    weights: their number in the architecture without quantization
+    code_bits: per weight, without scales; stored_bits: per weight, with everything the layers hold but their biases
+    """
+
+    layers: int
+    weights: int
+    layer_class: str
+    weight_class: str
+    dtypes: tuple[str, ...]
+    code_bits: float
+    stored_bits: float
+
+
+class WeightStorage(Record):
+    """How the weights are stored in memory: when they were loaded, and after the measured window."""
+
+    at_load: tuple[WeightGroup, ...]
+    after_window: tuple[WeightGroup, ...]
+
+
 class Conditions(Record):
     """What the meters noted beside the energy, by window; each meter and watcher has facts of its own."""
 
@@ -231,6 +254,7 @@ class MeasurementRecord(MeasurementHead):
     devices: Devices | None
     memory: MemoryRecord | None
     meters: Meters | None
+    weight_storage: WeightStorage | None = None
 
     @property
     def why_invalid(self) -> str:

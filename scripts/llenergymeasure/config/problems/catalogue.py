@@ -182,6 +182,12 @@ LIBRARY_REFUSES = Check(
     "settings that the installed transformers, bitsandbytes or torch refuses",
     "follow what the library says",
 )
+QUANTIZATION_CLASH = Check(
+    "quantization-clash",
+    "error",
+    "a quantization that the model's checkpoint does not take: it is quantized already, or has to be",
+    "remove the setting for this model, or use another checkpoint",
+)
 LIBRARY_IGNORES = Check(
     "library-ignores",
     "warning",

@@ -23,7 +23,6 @@ from llenergymeasure.config.settings.setting_paths import PASSTHROUGH
 _ALIASES: Mapping[str, Mapping[str, str]] = {
     "from_pretrained": {
         "torch_dtype": "precision",
-        "quantization_config": "pytorch.load_in_4bit or pytorch.load_in_8bit",
         "pretrained_model_name_or_path": "model",
         "gguf_file": "model",
         "_attn_implementation": "pytorch.attn_implementation",

@@ -9,8 +9,10 @@ from llenergymeasure.engine.evidence import (
     load_probes,
     parallel_probes,
     prompt_probes,
+    quantization_probes,
     sampler_probes,
 )
+from llenergymeasure.engine.evidence.checkpoint_weights import checkpoint_warnings
 from llenergymeasure.engine.evidence.model_choices import choice_warnings
 from llenergymeasure.engine.evidence.observe import Observation, observe
 from llenergymeasure.engine.evidence.registry import PROBES, ProbeResult, collect, worst_evidence
@@ -19,6 +21,7 @@ __all__ = [
     "PROBES",
     "Observation",
     "ProbeResult",
+    "checkpoint_warnings",
     "choice_warnings",
     "collect",
     "generation_probes",
@@ -26,6 +29,7 @@ __all__ = [
     "observe",
     "parallel_probes",
     "prompt_probes",
+    "quantization_probes",
     "sampler_probes",
     "worst_evidence",
 ]

@@ -24,6 +24,8 @@ PACKAGES = (
     "bitsandbytes",
     "peft",
     "optimum-quanto",
+    "torchao",
+    "compressed-tensors",
     "codecarbon",
     "nvidia-ml-py",
     "tokenizers",
