@@ -3,6 +3,7 @@
 snakemake --cores N                         measures config/config.yaml
 snakemake --cores N --configfile my.yaml    measures that study instead
 snakemake validate --cores 1                only checks the study and writes its plan
+snakemake estimate --cores 1                prints what the study will take: jobs, hours, memory, disk, kWh
 snakemake pin --cores 1                     resolves branch names to commits in config/models.lock.yaml
 snakemake replan --cores 1                  draws a new plan, as if nothing had been measured yet
 snakemake rerun --cores N --config from=results/<study>    measures a study again, from what its results contain
@@ -18,6 +19,7 @@ min_version("9.17")
 include: "workflow/rules/study_file.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/validate.smk"
+include: "workflow/rules/estimate.smk"
 include: "workflow/rules/model.smk"
 include: "workflow/rules/prompts.smk"
 include: "workflow/rules/quantize.smk"
@@ -39,6 +41,7 @@ from llenergymeasure.pipeline.run.failed_jobs import FailedJobs
 # On a cluster these run where Snakemake does: a moment each, and pins need the network that nodes often lack.
 localrules:
     all,
+    estimate,
     pin,
     replan,
     rerun,
