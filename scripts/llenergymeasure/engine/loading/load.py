@@ -127,6 +127,7 @@ def load_keywords(config: ExperimentConfig, *, has_code: bool, group: Group | No
     given["trust_remote_code"] = has_code and given.get("trust_remote_code") is not False
     given["use_safetensors"] = True
     given.update(config.passthrough_kwargs.from_pretrained)
+    given.pop("quantization_config", None)
     quantization = quantization_asked(config)
     if quantization is not None:
         given["quantization_config"] = quantization
