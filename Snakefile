@@ -12,7 +12,7 @@ from snakemake.logging import logger
 from snakemake.settings.types import Quietness
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.17")
 
 
 include: "workflow/rules/study_file.smk"
@@ -70,7 +70,7 @@ rule rerun:
 
 onstart:
     # profiles/default tells Snakemake to say nothing about jobs, and with that nothing about why one failed.
-    if Quietness.RULES in workflow.output_settings.quiet:
+    if Quietness.RULES in (workflow.output_settings.quiet or ()):
         logger.addHandler(FailedJobs(logger, Path.cwd()))
     with mistakes_end_the_call():
         check_devices(RUN)

@@ -6,9 +6,9 @@ locks="${LLENERGYMEASURE_ENVS:?is set by the Snakefile}/locks"
 # Where it is not set, the driver of this machine decides.
 lock="${LLENERGYMEASURE_TORCH:-$(python "$LLENERGYMEASURE_ENVS/choose_lock.py" --cuda)}.txt"
 (cd "$locks" && grep " $lock$" <<'HASHES' | sha256sum --check --quiet
-ac5c84ef3a69d201dfb18bb9dfc225d868f296e813029cfe0bd40c13ebc93841  cuda13.txt
-79cddb8557afad2e75b860b550fe68b0890160c759c3ea5100fda91ec05bb1d8  cuda12.txt
-eff5900cbdb7fe9972869c2655dc8c6d4e68c32cbc3aca907fd946fc9d3ff5e7  cpu.txt
+1016238985ceb7f44ec81055b599121dd70c6501d3c466cc9d3e039007ac8d39  cuda13.txt
+1e2d5b267cf8cb0f317b341817db95a7cfd476591bae7e7d89a32c6606d13c4e  cuda12.txt
+05c9740609df86965e239cb7eb409742356ec2d077ee94ed289a22b021d4e972  cpu.txt
 HASHES
 )
 python -m pip install --require-hashes -r "$locks/$lock"

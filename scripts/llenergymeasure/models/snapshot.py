@@ -5,13 +5,12 @@ Model and tokenizer come from the same snapshot, so they cannot be of different 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from llenergymeasure.models.errors import DestinationError, SnapshotError
 from llenergymeasure.models.files import RECORD, content_digest, hash_file, list_folder
 from llenergymeasure.models.selection import code_files
 from llenergymeasure.models.sources import Request, source_for
+from llenergymeasure.processes.file_lock import exclusive
 
 __all__ = [
     "RECORD",
@@ -148,21 +148,10 @@ def publish_refusal(ref: ModelRef, revision: str | None, destination: Path, reas
     return refusal
 
 
-@contextmanager
-def _alone(destination: Path) -> Iterator[None]:
+def _alone(destination: Path) -> AbstractContextManager[None]:
     """Hold the lock of a destination: of two studies that need one model at the same time, the second waits for it."""
     destination.parent.mkdir(parents=True, exist_ok=True)
-    path = destination.with_name(f".{destination.name}.lock")
-    while True:
-        with path.open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            # The holder before has removed the file, and a third study may have created a new one.
-            if path.exists() and path.samefile(f"/proc/self/fd/{lock.fileno()}"):
-                try:
-                    yield
-                finally:
-                    path.unlink(missing_ok=True)
-                return
+    return exclusive(destination.with_name(f".{destination.name}.lock"))
 
 
 def read_snapshot(folder: Path) -> Snapshot:

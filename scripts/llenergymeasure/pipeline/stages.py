@@ -43,6 +43,7 @@ class Setting:
     compile_cache: Path
     min_window_s: float
     energy_resolution: float
+    foreign_load: float
     timeout_s: float
     stop_on_failure: bool
     environment: dict[str, Any]
@@ -56,6 +57,7 @@ class Setting:
             snapshots=self.snapshots,
             compile_cache=self.compile_cache,
             timeout_s=self.timeout_s,
+            foreign_load=self.foreign_load,
             quantized=self.quantized,
         )
 

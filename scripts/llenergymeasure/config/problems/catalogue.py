@@ -97,6 +97,12 @@ MODEL_UNPINNED = Check(
     "a hub model without a 40-character commit or an entry in the lock file",
     "run `snakemake pin --cores 1` (with the same --configfile) and commit config/models.lock.yaml",
 )
+DATASET_UNPINNED = Check(
+    "dataset-unpinned",
+    "error",
+    "a hub data set without an entry in the lock file, or without the path of a file at a 40-character commit",
+    "run `snakemake pin --cores 1` (with the same --configfile) and commit config/models.lock.yaml",
+)
 MODEL_UNAVAILABLE = Check(
     "model-unavailable",
     "error",
@@ -175,6 +181,12 @@ LIBRARY_REFUSES = Check(
     "error",
     "settings that the installed transformers, bitsandbytes or torch refuses",
     "follow what the library says",
+)
+QUANTIZATION_CLASH = Check(
+    "quantization-clash",
+    "error",
+    "a quantization that the model's checkpoint does not take: it is quantized already, or has to be",
+    "remove the setting for this model, or use another checkpoint",
 )
 LIBRARY_IGNORES = Check(
     "library-ignores",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from llenergymeasure.config.settings.base import Config
+from llenergymeasure.config.settings.base import Config, plain_mapping
 from llenergymeasure.config.settings.dataset import DatasetSettings
 from llenergymeasure.config.settings.decoder import DecoderSettings
 from llenergymeasure.config.settings.model_ref import model_name
@@ -17,16 +16,7 @@ from llenergymeasure.config.settings.protocol import BaselineSettings, EnergySet
 from llenergymeasure.config.settings.pytorch import PyTorchSettings
 from llenergymeasure.config.settings.sources import split_revisions
 
-
-def _plain(options: dict[str, Any]) -> dict[str, Any]:
-    try:
-        json.dumps(options, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"contains a value that is not plain YAML; {error}") from error
-    return options
-
-
-Options = Annotated[dict[str, Any], AfterValidator(_plain)]
+Options = Annotated[dict[str, Any], AfterValidator(plain_mapping)]
 
 
 class PassthroughConfig(Config):

@@ -1,4 +1,4 @@
-"""`snakemake pin`: resolve branch and tag names to commits and write every file's hash into the lock."""
+"""`snakemake pin`: resolve branch and tag names, and splits, to commits and write every file's hash into the lock."""
 
 from __future__ import annotations
 
@@ -7,18 +7,32 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from llenergymeasure.config.settings.model_ref import parse_model_ref
-from llenergymeasure.config.study.lock import DEFAULT_REVISION, FileHash, LockError, Pin, read_lock, write_lock
+from llenergymeasure.config.study.lock import (
+    DEFAULT_REVISION,
+    DatasetAsked,
+    DatasetPin,
+    FileHash,
+    LockError,
+    Pin,
+    read_lock,
+    write_lock,
+)
 from llenergymeasure.models.errors import PinError, SnapshotError
 from llenergymeasure.models.files import git_blob_id, hash_file
 from llenergymeasure.models.hub.api import RemoteFile, download, list_repository
+from llenergymeasure.models.hub.datasets import pin_dataset
 from llenergymeasure.models.selection import select, select_adapter
 
 
 def resolve_pins(
-    models: Iterable[tuple[str, str | None]], lock_path: Path, *, adapters: Collection[str] = ()
+    models: Iterable[tuple[str, str | None]],
+    lock_path: Path,
+    *,
+    adapters: Collection[str] = (),
+    datasets: Iterable[tuple[str, DatasetAsked]] = (),
 ) -> list[str]:
-    """Pin every (org/name, revision) and write the lock; other entries are kept. One report line per model.
-    `adapters` names those that are LoRA adapters.
+    """Pin every (org/name, revision) and every data set, and write the lock; other entries are kept. One report line
+    each. `adapters` names those models that are LoRA adapters.
 
     The hub states the SHA-256 of large files; small ones are downloaded and hashed, Python files among them,
     so that only the code that was there when the model was pinned can run. All or nothing: PinError (one line per
@@ -38,6 +52,14 @@ def resolve_pins(
             continue
         report.append(_change(name, revision, lock.models.get(name, {}).get(revision), pin))
         lock = lock.with_pin(name, revision, pin)
+    for name, asked in dict.fromkeys(datasets):
+        try:
+            dataset = pin_dataset(name, asked)
+        except SnapshotError as error:
+            problems.append(str(error))
+            continue
+        report.append(_dataset_change(name, lock.dataset(name, asked), dataset))
+        lock = lock.with_dataset(name, dataset)
     if problems:
         raise PinError(problems)
     if report:
@@ -80,6 +102,13 @@ def _download(name: str, commit: str, path: str, remote: RemoteFile, folder: Pat
         if listed == (hash_file(target).sha256 if remote.sha256 else git_blob_id(target)):
             return target
     raise SnapshotError(f"{name}@{commit}: {path} is not the file the hub lists; try again")
+
+
+def _dataset_change(name: str, before: DatasetPin | None, now: DatasetPin) -> str:
+    of = f", config {now.config}" if now.config else ""
+    what = f"data set {name}{of}{f', split {now.split}' if now.split else ''}"
+    was = None if before is None else Pin(commit=before.commit, files=before.files)
+    return _change(what, now.revision, was, Pin(commit=now.commit, files=now.files))
 
 
 def _change(name: str, revision: str, before: Pin | None, now: Pin) -> str:

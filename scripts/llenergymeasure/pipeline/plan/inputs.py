@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from llenergymeasure.config.settings.dataset import local_file
 from llenergymeasure.config.settings.sources import SourceIntent, sources_from_intent
 from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.files import content_digest, hash_file, list_folder
@@ -55,7 +56,7 @@ class InputDigests:
         digests: dict[str, str | None] = {}
         dataset = intent["dataset"]
         if dataset["source"] == "file" and dataset["path"] is not None:
-            digests[DATASET] = self._of_file(Path(dataset["path"]).absolute())
+            digests[DATASET] = self._of_file(local_file(dataset["path"]).absolute())
         for source in sources_from_intent(intent):
             if source.ref.kind == "folder":
                 digests[source.role] = self._of_folder(source)

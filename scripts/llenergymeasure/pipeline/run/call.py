@@ -43,6 +43,7 @@ class SnakemakeCall:
     config: the study's settings, as Snakemake merged them from files and command line
     root: the pipeline's checkout
     config_files: those of `--configfile`; each overrides the ones before it
+    has_own_study: another Snakefile has this pipeline as a module, and gives it the study's settings
     targets: those of PIN, REPLAN and RERUN that the user named
     is_main_process: False on a cluster's node, where Snakemake reads the Snakefile for one job
     """
@@ -50,6 +51,7 @@ class SnakemakeCall:
     config: Mapping[str, Any]
     root: Path
     config_files: tuple[Path, ...] = ()
+    has_own_study: bool = False
     targets: frozenset[str] = frozenset()
     is_main_process: bool = True
     machine: Machine = field(default_factory=Machine)
@@ -71,8 +73,10 @@ class SnakemakeCall:
 
     @property
     def study_files(self) -> tuple[Path, ...]:
-        """The files in which the study is written."""
-        return self.config_files or (self.root / DEFAULT_STUDY,)
+        """The files in which the study is written. Empty where a Snakefile gives it."""
+        if self.config_files or self.has_own_study:
+            return self.config_files
+        return (self.root / DEFAULT_STUDY,)
 
 
 def targets_on_command_line() -> frozenset[str]:

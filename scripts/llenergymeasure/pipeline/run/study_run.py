@@ -162,7 +162,7 @@ def _open_rerun(call: SnakemakeCall, asked: Asked) -> StudyRun:
 def _open_study(call: SnakemakeCall) -> StudyRun:
     study = study_from_mapping(
         call.config,
-        source=shorten(call.study_files[-1]),
+        source=shorten(call.study_files[-1]) if call.study_files else None,
         lock_path=DEFAULT_LOCK,
         require_pins=not call.pins,
         missing=_why_no_snapshot,
