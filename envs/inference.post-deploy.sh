@@ -6,9 +6,9 @@ locks="${LLENERGYMEASURE_ENVS:?is set by the Snakefile}/locks"
 # Where it is not set, the driver of this machine decides.
 lock="${LLENERGYMEASURE_TORCH:-$(python "$LLENERGYMEASURE_ENVS/choose_lock.py" --cuda)}.txt"
 (cd "$locks" && grep " $lock$" <<'HASHES' | sha256sum --check --quiet
-1016238985ceb7f44ec81055b599121dd70c6501d3c466cc9d3e039007ac8d39  cuda13.txt
-1e2d5b267cf8cb0f317b341817db95a7cfd476591bae7e7d89a32c6606d13c4e  cuda12.txt
-05c9740609df86965e239cb7eb409742356ec2d077ee94ed289a22b021d4e972  cpu.txt
+76858c2ee2af5dca4021e6bb1f194d17bef1b3fb875481c89a2e317fc1da0eab  cuda13.txt
+57b18995595951016ae8f156d6f8f2fecdf14659c4cff40e35c89cfcb99801ee  cuda12.txt
+048033edaeb3f568b677c47ed0df56480389718e9cd601c155b2e3fc62151010  cpu.txt
 HASHES
 )
 python -m pip install --require-hashes -r "$locks/$lock"
