@@ -20,4 +20,5 @@ with run_job(snakemake, f"model · {made_from['model']}", SnapshotError, LockErr
         lock=read_lock(models_lock()),
         allow_code=not is_adapter,
         is_adapter=is_adapter,
+        log=Path(snakemake.log[0]),
     )

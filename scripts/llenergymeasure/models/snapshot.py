@@ -30,11 +30,12 @@ __all__ = [
     "SNAPSHOT_SCHEMA",
     "Snapshot",
     "SnapshotError",
+    "is_refused",
     "materialise",
     "publish",
     "publish_refusal",
     "read_snapshot",
-    "refused_since",
+    "refusals",
     "verify_snapshot",
 ]
 
@@ -141,6 +142,7 @@ def publish_refusal(ref: ModelRef, revision: str | None, destination: Path, reas
             shutil.rmtree(work, ignore_errors=True)
             work.mkdir()
             publish(refusal, work)
+            _counter(destination).write_text(str(refusals(destination) + 1), encoding="ascii")
     except OSError as error:
         raise DestinationError(f"{ref.text}: cannot write {destination} ({first_line(error)})") from error
     return refusal
@@ -178,13 +180,24 @@ def read_snapshot(folder: Path) -> Snapshot:
     return snapshot
 
 
-def refused_since(folder: Path) -> int | None:
-    """When the model of that folder could not be had: ns, a new number for each attempt; None for any other folder."""
+def is_refused(folder: Path) -> bool:
+    """Whether the model of that folder could not be had."""
     try:
-        since = (folder / RECORD).stat().st_mtime_ns
-        return since if read_snapshot(folder).refused is not None else None
-    except (OSError, SnapshotError):
-        return None
+        return read_snapshot(folder).refused is not None
+    except SnapshotError:
+        return False
+
+
+def refusals(folder: Path) -> int:
+    """How often the model of that folder could not be had. Stays when it can be had later."""
+    try:
+        return int(_counter(folder).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
+def _counter(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.refusals")
 
 
 def verify_snapshot(folder: Path) -> Snapshot:

@@ -21,7 +21,14 @@ STAGE = "model"
 
 
 def run_model(
-    ref: ModelRef, revision: str | None, destination: Path, *, lock: ModelsLock, allow_code: bool, is_adapter: bool
+    ref: ModelRef,
+    revision: str | None,
+    destination: Path,
+    *,
+    lock: ModelsLock,
+    allow_code: bool,
+    is_adapter: bool,
+    log: Path,
 ) -> Snapshot:
     """Make the snapshot. Where the model cannot be had, record why: its experiments fail, and the others go on.
 
@@ -35,6 +42,8 @@ def run_model(
         if stop_on_failure() or SHARED_CACHE in os.environ:
             raise
         print(f"{error} (the experiments that need it are recorded as failed)", file=sys.stderr, flush=True)
+        with log.open("a", encoding="utf-8") as lines:
+            print(error, file=lines)
         return publish_refusal(ref, revision, destination, str(error))
 
 

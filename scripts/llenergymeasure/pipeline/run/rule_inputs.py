@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from llenergymeasure.models.snapshot import refused_since
+from llenergymeasure.models.snapshot import is_refused
 from llenergymeasure.pipeline.plan.inputs import was_loaded
 from llenergymeasure.pipeline.plan.plan_index import PlanIndex
 from llenergymeasure.pipeline.run.paths import StudyPaths
@@ -46,7 +46,7 @@ class RuleInputs:
         Never where a model of it could not be had: each call tries again to get one from a hub.
         """
         setup = self._index.setups[setup_id]
-        if any(refused_since(Path(self._paths.snapshot.format(key=source.key))) for source in setup.sources):
+        if any(is_refused(Path(self._paths.snapshot.format(key=source.key))) for source in setup.sources):
             return False
         record = Path(self._paths.load_record.format(setup_id=setup_id))
         return was_loaded(record, setup.contents)
