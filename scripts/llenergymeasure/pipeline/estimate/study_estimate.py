@@ -12,9 +12,9 @@ from llenergymeasure.config.devices import devices_claimed
 from llenergymeasure.config.settings.quantization_key import quantized_key
 from llenergymeasure.config.settings.sources import SourceIntent, sources_from_intent
 from llenergymeasure.config.study.lock import ModelsLock
-from llenergymeasure.measurement.prompts.datasets import SOURCES, read_texts
+from llenergymeasure.measurement.prompts.datasets import SOURCES, read_rows
 from llenergymeasure.measurement.prompts.errors import PromptError
-from llenergymeasure.measurement.prompts.sources.source import TextSource
+from llenergymeasure.measurement.prompts.sources.source import RowSource
 from llenergymeasure.models.memory.estimate import MemoryEstimate
 from llenergymeasure.models.memory.experiment import estimate_experiment, weight_bytes
 from llenergymeasure.pipeline.estimate.durations import Guess, calibrated_replicate_s, guess_experiment, idle_s, start_s
@@ -211,12 +211,13 @@ def prompt_tokens(config: ExperimentConfig) -> float:
     if config.dataset.tokens is not None:
         return min(config.dataset.tokens, most)
     source = SOURCES[config.dataset.source]
-    if not isinstance(source, TextSource) or not source.local:
+    if not isinstance(source, RowSource) or not source.local:
         return most
     try:
-        texts = read_texts(config.dataset, config.n_prompts, config.random_seed).rows
+        rows = read_rows(config.dataset, config.n_prompts, config.random_seed)
     except PromptError:
         return most
     characters = 1 if config.model.startswith("random:") else CHARACTERS_PER_TOKEN
-    lengths = [min(len(str(row[-1])) / characters + TEMPLATE_TOKENS, most) for row in texts]
+    written = [sum(len(str(message["content"])) for message in row.messages) for row in rows]
+    lengths = [min(length / characters + TEMPLATE_TOKENS, most) for length in written]
     return sum(lengths) / len(lengths)
