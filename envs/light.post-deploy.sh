@@ -3,7 +3,7 @@
 set -euo pipefail
 locks="${LLENERGYMEASURE_ENVS:?is set by the Snakefile}/locks"
 (cd "$locks" && sha256sum --check --quiet <<'HASHES'
-88ef67635233bc7a1e1a115d52af74c034bea28840bcce6ac4db40f8a67b3ba3  light.txt
+f70ea3cba6d0621a0502934228b91d1e6f810a44d15013eb2ea3dd7945682133  light.txt
 HASHES
 )
 python -m pip install --require-hashes -r "$locks/light.txt"

@@ -30,6 +30,14 @@ class ExperimentFailure(Exception):
         return self.stage, self.error_class, self.reason, self.trace
 
 
+class KeyRefused(ValueError):
+    """A key of a mapping that is handed to a library: what is wrong with it, and what to write instead."""
+
+    def __init__(self, key: str, message: str, hint: str) -> None:
+        super().__init__(f"{message}; {hint}")
+        self.key, self.message, self.hint = key, message, hint
+
+
 def library_call(stage: str) -> AbstractContextManager[None]:
     """Whatever is raised inside comes from a library that was asked to do what the experiment wants."""
     return refused_by(stage, Exception)

@@ -33,9 +33,13 @@ from llenergymeasure.records.storage.journal import Journal
 from llenergymeasure.records.storage.outputs import read_outputs
 from llenergymeasure.records.storage.parsing import read_record
 from llenergymeasure.records.study.checks import PromptCheck
-from llenergymeasure.records.study.plan import Plan, read_plan
+from llenergymeasure.records.study.plan import Plan, PlanError, read_plan
 
 HANDOVER_S = 20.0
+_AS_A_MODULE = (
+    "a Snakefile that uses this one as a module has to call its onstart (docs/running.md shows how; with include, it "
+    "must not define one of its own)"
+)
 
 
 @contextmanager
@@ -49,7 +53,15 @@ def run_job(snakemake: Any, title: str, *expected: type[Exception]) -> Iterator[
     if pid is not None:
         end_with(pid)
     print(title, file=sys.stderr, flush=True)
-    known: tuple[type[Exception], ...] = (StudyStopped, WorkerStopped, NoDevice, AlreadyRunning, NoLock, *expected)
+    known: tuple[type[Exception], ...] = (
+        StudyStopped,
+        WorkerStopped,
+        NoDevice,
+        AlreadyRunning,
+        NoLock,
+        PlanError,
+        *expected,
+    )
     try:
         yield
     except KeyboardInterrupt:
@@ -122,9 +134,11 @@ def tell_what_changed(snakemake: Any) -> None:
 
 
 def planned(snakemake: Any) -> Plan:
-    """The whole plan, for jobs of the whole study."""
-    plan = read_plan(Path(snakemake.params.plan))
-    assert plan is not None, "Snakemake writes the plan before the first job starts"
+    """The whole plan, for jobs of the whole study. PlanError where Snakemake did not write it before the first job."""
+    path = Path(snakemake.params.plan)
+    plan = read_plan(path)
+    if plan is None:
+        raise PlanError(f"{path} was not written: {_AS_A_MODULE}")
     return plan
 
 

@@ -216,6 +216,11 @@ FINDINGS: dict[str, Kind] = {
         "the library undid the checkpoint's quantization",
         "install what the checkpoint's method needs, or name an unquantized model",
     ),
+    "checkpoint-decompressed": Kind(
+        WARNING,
+        "the checkpoint's quantization was undone in the first forward pass: the weights are unpacked in memory",
+        "use a method that computes with packed weights here, or read the figures as those of the unpacked model",
+    ),
     "weights-unexpected": Kind(
         WARNING,
         "the files contain parameters that the model does not have; the library ignored them",

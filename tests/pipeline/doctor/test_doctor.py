@@ -17,7 +17,7 @@ from llenergymeasure.pipeline.doctor.configured import read_configured
 from llenergymeasure.pipeline.doctor.doctor import print_doctor
 from llenergymeasure.pipeline.doctor.table import Row, Status
 
-SECTIONS = ("software_rows", "gpu_rows", "energy_rows", "storage_rows", "hub_rows", "cluster_rows")
+SECTIONS = ("model_rows", "software_rows", "gpu_rows", "energy_rows", "storage_rows", "hub_rows", "cluster_rows")
 # In the light environment there are no such packages.
 LIGHT = """
 import sys

@@ -6,18 +6,19 @@ import errno
 import fcntl
 import os
 import shutil
-from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
+from huggingface_hub import constants
 
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.study.lock import FileHash, ModelsLock, Pin, write_lock
 from llenergymeasure.pipeline.doctor import storage
 from llenergymeasure.pipeline.doctor.configured import Configured
-from llenergymeasure.pipeline.doctor.storage import locking_row, memory_row, room_row
+from llenergymeasure.pipeline.doctor.models import model_rows, models_not_made
+from llenergymeasure.pipeline.doctor.storage import locking_row, memory_row, room_rows
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 # For the other process: what the test does to this one.
@@ -71,29 +72,81 @@ def test_where_nothing_can_be_locked_it_is_a_problem(tmp_path: Path, monkeypatch
     assert "start one at a time" in row.advice
 
 
+@pytest.fixture
+def eight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Configured:
+    """A study of a pinned model of 16 GB; neither the cache nor the results hold any of it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    pin = Pin(
+        commit=COMMIT,
+        files={
+            "config.json": FileHash(sha256="0" * 64, size=1000),
+            "model.safetensors": FileHash(sha256="0" * 64, size=16_000_000_000),
+        },
+    )
+    (tmp_path / "config").mkdir()
+    write_lock(ModelsLock(models={"org/eight": {"main": pin}}), tmp_path / "config" / "models.lock.yaml")
+    config = ExperimentConfig.model_validate({"model": "org/eight", "pytorch": {"revision": COMMIT}})
+    return Configured([config, config])
+
+
+def free_room(monkeypatch: pytest.MonkeyPatch, free: float) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=100e9, used=0, free=free))
+
+
 @pytest.mark.parametrize(
     ("free", "status"), [(15e9, "problem"), (17e9, "warning"), (90e9, "ok")], ids=["less", "just enough", "enough"]
 )
 def test_the_models_still_to_fetch_need_room(
-    free: float, status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    free: float, status: str, eight: Configured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(100e9, 0, free))
-    pin = Pin(commit=COMMIT, files={"model.safetensors": FileHash(sha256="0" * 64, size=16_000_000_000)})
-    (tmp_path / "config").mkdir()
-    write_lock(ModelsLock(models={"org/eight": {"main": pin}}), tmp_path / "config" / "models.lock.yaml")
-    config = ExperimentConfig.model_validate({"model": "org/eight", "pytorch": {"revision": COMMIT}})
-    row = room_row(Configured([config, config]))
+    free_room(monkeypatch, free)
+    (row,) = room_rows(eight)
     assert row.status == status
-    assert "still to fetch need 16.0 GB" in row.found
-    (tmp_path / "results" / "models" / config_key(config)).mkdir(parents=True)
-    assert "still to fetch" not in room_row(Configured([config])).found
+    assert row.found.endswith("; the study's models need 16.0 GB more")
 
 
-def config_key(config: ExperimentConfig) -> str:
-    (source,) = Configured([config]).sources()
-    return source.key
+def test_a_model_in_the_cache_needs_no_room_beside_it(
+    eight: Configured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free_room(monkeypatch, 90e9)
+    snapshot = tmp_path / "cache" / "models--org--eight" / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (snapshot / "model.safetensors").write_text("")
+    (row,) = room_rows(eight)
+    assert row.found.endswith("need 0.0 GB more")
+    (snapshot / "config.json").write_text("")
+    assert not models_not_made(eight)[0].to_download
+    (row,) = room_rows(eight)
+    assert "more" not in row.found
+
+
+def test_a_cache_on_another_disk_needs_room_there_too(eight: Configured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between file systems files are copied."""
+    free_room(monkeypatch, 15e9)
+    monkeypatch.setattr(storage, "_cache_folder", lambda: Path("/proc"))
+    results, cache = room_rows(eight)
+    assert (results.status, cache.status) == ("problem", "problem")
+    assert "`snakemake --directory`" in results.advice and "HF_HOME" in cache.advice
+
+
+def test_a_model_that_is_made_needs_no_more(eight: Configured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free_room(monkeypatch, 90e9)
+    (source,) = eight.sources()
+    (tmp_path / "results" / "models" / source.key).mkdir(parents=True)
+    (row,) = room_rows(eight)
+    assert row.status == "ok" and "more" not in row.found
+
+
+def test_a_model_that_files_here_rule_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "config.json").write_text("{}")
+    config = ExperimentConfig.model_validate({"model": "./broken"})
+    (row,) = model_rows(Configured([config]))
+    assert row.status == "warning" and "broken" in row.found
+    (row,) = model_rows(Configured([config], stops_on_failure=True))
+    assert row.status == "problem"
 
 
 @pytest.mark.parametrize(

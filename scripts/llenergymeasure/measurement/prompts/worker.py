@@ -77,12 +77,21 @@ class Reader:
             tokenizer=self._tokenizer,
             seed=wanted["random_seed"],
             embedding_rows=self._rows,
+            fetch_dataset=self._fetch,
             watch=self._say,
         )
         planned, read = wanted["data_sha256"], prompts.description["file_sha256"]
         if planned is not None and read != planned:
             raise PromptError(f"{wanted['dataset']['path']} has changed since this call began; call again")
         return {"digest": prompts.digest, "description": prompts.description}
+
+    def _fetch(self, name: str, commit: str, path: str) -> Path:
+        """Have the manager get a file of a data set: this process stays offline."""
+        send(self._connection, {"fetch": [name, commit, path]})
+        reply = receive(self._connection)
+        if "refused" in reply:
+            raise PromptError(reply["refused"])
+        return Path(reply["file"])
 
     def _say(self, place: str) -> None:
         """Tell which prompt comes next, and wait for leave: from here the manager's clock runs."""

@@ -26,6 +26,7 @@ class Configured:
 
     experiments: list[ExperimentConfig] = field(default_factory=list)
     foreign_load: float = FOREIGN_LOAD
+    stops_on_failure: bool = False
 
     @property
     def energy(self) -> EnergyConfig:
@@ -87,4 +88,4 @@ def _study(config: Mapping[str, Any], source: Path, *, require_pins: bool) -> St
 
 
 def _configured(study: Study) -> Configured:
-    return Configured(study.expand(), study.measurement.foreign_load)
+    return Configured(study.expand(), study.measurement.foreign_load, study.config.on_failure == "stop")

@@ -13,6 +13,7 @@ from llenergymeasure.pipeline.doctor.configured import read_configured
 from llenergymeasure.pipeline.doctor.energy import energy_rows
 from llenergymeasure.pipeline.doctor.gpus import gpu_rows
 from llenergymeasure.pipeline.doctor.hub import hub_rows
+from llenergymeasure.pipeline.doctor.models import model_rows
 from llenergymeasure.pipeline.doctor.software import software_rows
 from llenergymeasure.pipeline.doctor.storage import storage_rows
 from llenergymeasure.pipeline.doctor.table import Row, render
@@ -37,6 +38,7 @@ def print_doctor(config: Mapping[str, Any], config_files: Sequence[Path], *, con
 def _rows(config: Mapping[str, Any], source: Path, *, conda_measures: bool) -> Iterator[Row]:
     configured, row = read_configured(config, source)
     yield row
+    yield from _whatever_happens("models", model_rows(configured))
     yield from _whatever_happens("software", software_rows(configured, ROOT, conda_measures=conda_measures))
     yield from _whatever_happens("GPUs", gpu_rows(configured))
     yield from _whatever_happens("energy", energy_rows(configured))

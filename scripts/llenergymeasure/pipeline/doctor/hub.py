@@ -10,28 +10,24 @@ from urllib.parse import urlsplit
 
 from llenergymeasure.config.problems.text import counted, first_few, first_line
 from llenergymeasure.pipeline.doctor.configured import Configured
+from llenergymeasure.pipeline.doctor.models import models_not_made
 from llenergymeasure.pipeline.doctor.table import Row
-from llenergymeasure.pipeline.run.paths import StudyPaths
 
 OFFLINE = "HF_HUB_OFFLINE"
 CONNECT_TIMEOUT_S = 2.0
 
 
 def hub_rows(configured: Configured) -> Iterator[Row]:
-    missing = [
-        source.name
-        for source in configured.sources()
-        if source.ref.kind == "hub" and not Path(StudyPaths.snapshot.format(key=source.key)).exists()
-    ]
+    missing = [model.name for model in models_not_made(configured) if model.to_download]
     try:
-        from huggingface_hub import constants
+        from huggingface_hub import constants, is_offline_mode
 
         from llenergymeasure.models.hub.api import endpoint
     except ImportError as error:
         found = f"huggingface_hub cannot be imported here: {first_line(error)}{_wanted(missing)}"
         yield Row("hub", found, "warning" if missing else "ok")
         return
-    if constants.is_offline_mode():
+    if is_offline_mode():
         advice = f"unset {OFFLINE}, or run `snakemake --until model` where there is a network" if missing else ""
         found = f"{OFFLINE} is set: nothing is downloaded"
         yield Row("hub", f"{found}{_wanted(missing)}", "warning" if missing else "ok", advice)

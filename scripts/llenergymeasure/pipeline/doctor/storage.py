@@ -13,11 +13,10 @@ from pathlib import Path
 import psutil
 
 from llenergymeasure.config.problems.text import first_line
-from llenergymeasure.config.study.lock import LockError, read_lock
-from llenergymeasure.config.study.study import DEFAULT_LOCK
 from llenergymeasure.pipeline.doctor.configured import Configured
-from llenergymeasure.pipeline.doctor.table import Row, Status
-from llenergymeasure.pipeline.run.paths import MODELS, StudyPaths
+from llenergymeasure.pipeline.doctor.models import models_not_made
+from llenergymeasure.pipeline.doctor.table import Row
+from llenergymeasure.pipeline.run.paths import MODELS
 from llenergymeasure.processes.file_lock import FileLock
 from llenergymeasure.processes.package_path import python_path
 
@@ -51,7 +50,7 @@ _KEPT_OUT = {
 
 def storage_rows(configured: Configured) -> Iterator[Row]:
     yield memory_row()
-    yield room_row(configured)
+    yield from room_rows(configured)
     yield locking_row(RESULTS)
 
 
@@ -92,34 +91,36 @@ def _lines(path: Path) -> list[str]:
         return []
 
 
-def room_row(configured: Configured) -> Row:
-    folder = _nearest_folder(RESULTS)
+def room_rows(configured: Configured) -> Iterator[Row]:
+    """Downloads go to the Hugging Face cache, and snapshots link to it where both are on one disk."""
+    models = models_not_made(configured)
+    results, cache = _nearest_folder(RESULTS), _cache_folder()
+    missing = sum(model.missing_bytes for model in models)
+    apart = cache is not None and cache.stat().st_dev != results.stat().st_dev
+    needed = sum(model.size_bytes for model in models) if apart else missing
+    yield _room("disk", RESULTS.resolve(), results, needed, "run Snakemake on another disk: `snakemake --directory`")
+    if cache is not None and apart:
+        yield _room("disk of the cache", cache, cache, missing, "set HF_HOME to a folder on another disk")
+
+
+def _room(what: str, place: Path, folder: Path, needed: int, remedy: str) -> Row:
     free = shutil.disk_usage(folder).free
-    found = f"{free / 1e9:.0f} GB free for {RESULTS.resolve()}"
-    needed = _still_to_fetch(configured)
-    status: Status = "ok"
-    advice = ""
-    if needed > free:
-        status, advice = "problem", "make room, or run Snakemake on another disk: `snakemake --directory <folder>`"
-    elif free - needed < LITTLE_BYTES:
-        status, advice = "warning", "models and results need room: use a disk with more, by `--directory <folder>`"
+    found = f"{free / 1e9:.0f} GB free for {place}"
     if needed:
-        found += f"; the study's models that are still to fetch need {needed / 1e9:.1f} GB"
-    return Row("disk", found, status, advice)
+        found += f"; the study's models need {needed / 1e9:.1f} GB more"
+    if needed > free:
+        return Row(what, found, "problem", f"make room, or {remedy}")
+    if free - needed < LITTLE_BYTES:
+        return Row(what, found, "warning", f"models and results need room: make some, or {remedy}")
+    return Row(what, found)
 
 
-def _still_to_fetch(configured: Configured) -> int:
-    """Bytes of the pinned hub models that are not in results/models."""
+def _cache_folder() -> Path | None:
     try:
-        lock = read_lock(DEFAULT_LOCK)
-    except LockError:
-        return 0
-    return sum(
-        file.size
-        for source in configured.sources()
-        if source.ref.kind == "hub" and not Path(StudyPaths.snapshot.format(key=source.key)).exists()
-        for file in (lock.files(source.ref.name, str(source.revision)) or {}).values()
-    )
+        from llenergymeasure.models.hub.cache import cache_folder
+    except ImportError:
+        return None
+    return cache_folder()
 
 
 def _nearest_folder(path: Path) -> Path:

@@ -1,0 +1,168 @@
+"""Peak memory of a generation, estimated before anything is loaded. Every figure is an estimate, not a measurement.
+
+The model computes one batch at a time: it reads all prompts of the batch at once, then one token per sequence and
+step. Weights and cache follow from files and formulas; what one pass needs beside them is fitted to peaks on an H100
+and on a CPU (tests/models/memory).
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from llenergymeasure.models.memory.kv_cache import cache_shape
+
+# Of the estimate: by this share may what a pass needs beside weights and cache be wrong.
+WORKSPACE_SHARE = 0.5
+# Where the formulas do not cover a model's cache, by this share may its size be wrong.
+UNSURE_SHARE = 1.0
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes that one process needs at most, all of them estimated.
+
+    weights: as they are in memory; cache: keys, values and states of all sequences at the end
+    workspace: what the largest pass needs beside them; logits: scores of the next token
+    low, high: where the truth may be; unsure: why they are far apart, None where the formulas cover the model
+    """
+
+    weights: int
+    cache: int
+    workspace: int
+    logits: int
+    total: int
+    low: int
+    high: int
+    unsure: str | None = None
+
+    @property
+    def least(self) -> int:
+        """Weights and cache alone: a device with less cannot run it."""
+        return self.weights + (0 if self.unsure else self.cache)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is generated at once.
+
+    sequences: of one batch, counted with its beams; prompt_tokens: of the longest prompt; new_tokens: of each
+    item_bytes: of the model's number format; cache_bits: of a quantized cache, None where it is not quantized
+    static: the cache is allocated whole at once; cached: there is a cache
+    """
+
+    sequences: int
+    prompt_tokens: int
+    new_tokens: int
+    item_bytes: int
+    attention: str = "sdpa"
+    static: bool = False
+    cached: bool = True
+    cache_bits: int | None = None
+
+
+def estimate_memory(model_config: Any, weight_bytes: int, work: Work) -> MemoryEstimate:
+    """Peak memory of a model of transformers with that configuration.
+
+    model_config: a `PreTrainedConfig`; weight_bytes: see `resident_bytes`
+    """
+    text = model_config.get_text_config(decoder=True)
+    shape = cache_shape(model_config)
+    tokens = max(work.prompt_tokens + work.new_tokens - 1, 1)
+    item = work.item_bytes if work.cache_bits is None else _quantized_bytes(work.cache_bits)
+
+    def cached(count: int) -> int:
+        return work.sequences * shape.bytes(count, item, static=work.static) if work.cached else 0
+
+    whole = cached(tokens)
+    prefill_cache = whole if work.static else cached(work.prompt_tokens)
+    read = tokens if not work.cached else work.prompt_tokens
+    logits = work.sequences * int(text.vocab_size) * (work.item_bytes + 4)
+    every = _vocabulary_bytes(model_config, text, work, read)
+    prefill = prefill_cache + _pass_bytes(model_config, text, work, read, tokens if work.static else read) + every
+    decode = (
+        whole
+        + _pass_bytes(model_config, text, work, 1, tokens)
+        + work.sequences * shape.largest_per_token * tokens * item
+    )
+    beside = round(max(prefill, decode)) - whole
+    workspace = max(beside, 0)
+    total = weight_bytes + whole + workspace + logits
+    wrong = round(WORKSPACE_SHARE * (workspace + logits) + (UNSURE_SHARE * whole if shape.unsure else 0))
+    return MemoryEstimate(
+        weights=weight_bytes,
+        cache=whole,
+        workspace=workspace,
+        logits=logits,
+        total=total,
+        low=max(total - wrong, weight_bytes),
+        high=total + wrong,
+        unsure=shape.unsure,
+    )
+
+
+def _pass_bytes(model_config: Any, text: Any, work: Work, queries: int, keys: int) -> int:
+    """What one pass over `queries` tokens per sequence holds beside weights and cache, in its largest layer."""
+    hidden = int(text.hidden_size)
+    heads = _number(text, "num_attention_heads", "n_head")
+    attention = 4 * max(heads * _number(text, "head_dim"), hidden) * work.item_bytes
+    tokens = work.sequences * queries
+    if work.attention == "eager":
+        attention += heads * keys * _score_bytes(model_config, work.item_bytes)
+    mask = tokens * keys if queries > 1 else 0
+    return tokens * (4 * hidden * work.item_bytes + max(3 * _inner_width(text) * work.item_bytes, attention)) + mask
+
+
+def _score_bytes(model_config: Any, item_bytes: int) -> int:
+    """Bytes per score in eager attention: the product and its masked copy, then the softmax.
+
+    Most architectures compute the softmax in float32 and copy it to the number format.
+    """
+    kind = _model_class(model_config)
+    eager = getattr(sys.modules.get(getattr(kind, "__module__", "")), "eager_attention_forward", None)
+    in_format = eager is not None and "float32" not in inspect.getsource(eager)
+    return 2 * item_bytes if in_format else 2 * item_bytes + 4 + (item_bytes if item_bytes < 4 else 0)
+
+
+def _inner_width(text: Any) -> int:
+    """Numbers per token in the widest part of a feed-forward layer; of experts, those that one token takes."""
+    dense = _number(text, "intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size", "decoder_ffn_dim")
+    taken = _number(text, "num_experts_per_tok", "num_experts_per_token", "moe_topk")
+    width = _number(text, "moe_intermediate_size") or (dense if taken else 0)
+    shared = _number(text, "shared_expert_intermediate_size") or width * _number(text, "n_shared_experts")
+    return max(dense, taken * width + shared) or 4 * int(text.hidden_size)
+
+
+def _vocabulary_bytes(model_config: Any, text: Any, work: Work, read: int) -> int:
+    """Scores over the vocabulary for every token of the prompts, where the model's class computes them all."""
+    if _scores_last_alone(model_config):
+        return 0
+    return work.sequences * read * int(text.vocab_size) * work.item_bytes
+
+
+def _scores_last_alone(model_config: Any) -> bool:
+    """Whether the class takes `logits_to_keep`, with which the library asks for the last token's scores alone."""
+    kind = _model_class(model_config)
+    return kind is None or "logits_to_keep" in inspect.signature(kind.forward).parameters
+
+
+def _model_class(model_config: Any) -> Any | None:
+    """The library's class for the configuration; None where it has none."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    return MODEL_FOR_CAUSAL_LM_MAPPING.get(type(model_config), None)
+
+
+def _quantized_bytes(bits: int) -> float:
+    """Per number of a quantized cache: its bits, and two numbers of 2 bytes per group of 64."""
+    return bits / 8 + 4 / 64
+
+
+def _number(text: Any, *names: str) -> int:
+    for name in names:
+        value = getattr(text, name, None)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+    return 0
