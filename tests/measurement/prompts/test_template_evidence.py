@@ -35,7 +35,7 @@ def decoded(tokenizer: PreTrainedTokenizerFast, made: PromptSet) -> list[str]:
 
 def probed(path: str, tokenizer: PreTrainedTokenizerFast, made: PromptSet, requested: Any) -> ProbeResult:
     generated = Instrumented(prompt_ids=[prompt.input_ids for prompt in made.prompts])
-    loaded: Any = SimpleNamespace(tokenizer=tokenizer)
+    loaded: Any = SimpleNamespace(tokenizer=tokenizer, storage_at_load=())
     observation = Observation(loaded=loaded, generated=generated, changed_prompts=made.changed_prompts)
     return PROBES[path](observation, requested)
 

@@ -25,6 +25,7 @@ class DatasetSettings(Config):
         | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
         | None,
         Field(),
+        InWords("the name of a file, or a list of such names"),
     ] = None
     """file: a JSONL, JSON, CSV or Parquet file, relative to the directory Snakemake runs in; hub: a file of the data
     set, or several that are read one after the other."""
