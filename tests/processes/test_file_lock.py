@@ -101,6 +101,17 @@ def test_one_holds_the_next_is_refused_and_a_killed_holder_does_not_block(tmp_pa
     assert [file.name for file in tmp_path.iterdir()] == ["lock"]
 
 
+def test_a_killed_holder_that_nobody_has_waited_for_does_not_block(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with contender(path, "real") as first:
+        assert holds(first)
+        first.kill()
+        begun = time.monotonic()
+        with contender(path, "real", LEASE_S="60") as second:
+            assert holds(second)
+            assert time.monotonic() - begun < 30
+
+
 def test_a_killed_holder_is_seen_where_two_files_cannot_be_exchanged(tmp_path: Path) -> None:
     """As on NFS and Lustre, where filelock leaves the marker of a dead process."""
     with contender(tmp_path / "lock", "ENOSYS") as first:

@@ -25,7 +25,15 @@ from functools import cache
 from pathlib import Path
 
 import psutil
-from filelock import LeaseCompromise, MarkerSoftFileLock, OwnerRecord, SoftFileLease, Timeout, UnixFileLock
+from filelock import (
+    LeaseCompromise,
+    LeaseSettingsMismatch,
+    MarkerSoftFileLock,
+    OwnerRecord,
+    SoftFileLease,
+    Timeout,
+    UnixFileLock,
+)
 
 LEASE_S = 60.0
 LOOK_AGAIN_S = 0.2
@@ -97,7 +105,8 @@ class FileLock:
     def _take_marker(self) -> bool:
         try:
             self._lease.acquire(blocking=False)
-        except Timeout:
+        except (Timeout, LeaseSettingsMismatch):
+            # The latter: the marker is of a version with another lease.
             return False
         return True
 
@@ -159,7 +168,13 @@ def _has_ended(owner: OwnerRecord) -> bool:
     """Whether a process of this machine is gone; False for one of another machine, or of another container here."""
     own = _own_record()
     here = owner.hostname == own.hostname and _boot(owner) == _boot(own)
-    return here and not psutil.pid_exists(owner.pid)
+    if not here:
+        return False
+    try:
+        # One that nobody has waited for yet, as in a container without an init, holds nothing any more.
+        return psutil.Process(owner.pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _boot(owner: OwnerRecord) -> int | None:
