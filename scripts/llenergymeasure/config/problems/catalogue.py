@@ -176,6 +176,30 @@ PADDING_REPLACED = Check(
     "a padding token that has no row in the model's embedding; another id is used for padding, and is masked",
     "put the model's own tokenizer into its folder",
 )
+POSITIONS_MISSING = Check(
+    "positions-missing",
+    "error",
+    "prompt and output together are longer than the model's table of positions: generation would fail",
+    "lower max_output_tokens or max_input_tokens, or use shorter texts (dataset)",
+)
+POSITIONS_UNTRAINED = Check(
+    "positions-untrained",
+    "warning",
+    "prompt and output together are longer than the model was made for: it runs, and what it writes is undefined",
+    "lower max_output_tokens or max_input_tokens, or use shorter texts (dataset)",
+)
+MEMORY_TOO_SMALL = Check(
+    "memory-too-small",
+    "error",
+    "a model whose weights and key-value cache alone are larger than the memory of its device",
+    "lower pytorch.batch_size, max_input_tokens or max_output_tokens, quantize, or use more or larger GPUs",
+)
+MEMORY_NEARLY_FULL = Check(
+    "memory-nearly-full",
+    "warning",
+    "an experiment whose estimated peak is close to the memory of its device, or above it",
+    "lower pytorch.batch_size, max_input_tokens or max_output_tokens if it runs out of memory",
+)
 LIBRARY_REFUSES = Check(
     "library-refuses",
     "error",

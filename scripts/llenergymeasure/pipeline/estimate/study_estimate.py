@@ -178,7 +178,10 @@ class Estimator:
             weights = sum(entry["data_offsets"][1] for _, entry in facts.tensors or ())
             return SetupMemory(setup_id, None, device, devices, weights or None)
         try:
-            estimates = [estimate_experiment(config, facts.config, facts.tensors) for config in configs]
+            estimates = [
+                estimate_experiment(config, facts.config, facts.tensors, on_processor=device is self._processor)
+                for config in configs
+            ]
         except (AttributeError, TypeError, ValueError):
             # Configurations of a model's own code need not have the fields that those of the library have.
             return SetupMemory(setup_id, None, device, devices)
