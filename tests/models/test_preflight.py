@@ -139,6 +139,7 @@ def test_shards_of_any_name_are_a_model(tiny_folder: Path, tmp_path: Path, make:
     assert why(folder) is None
     snapshot = make(str(folder))
     assert {path for path in snapshot.files if path.endswith(".safetensors")} == set(names)
+    assert snapshot.notes["unread_weights"] == WEIGHTS
     # Plain transformers reads the same tensors from the snapshot.
     from transformers import AutoModelForCausalLM
 

@@ -55,7 +55,7 @@ def _reader(folder: Path, path: str) -> tuple[str, dict[str, str]]:
 
 
 def _class(folder: Path) -> str:
-    """The class that tokenizer_config.json asks for; empty where it asks for none. Others read tekken.json themselves."""
+    """The class that tokenizer_config.json asks for; empty where there is no such file."""
     try:
         return str(json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("tokenizer_class"))
     except (OSError, ValueError, AttributeError):
