@@ -39,6 +39,23 @@ def test_an_unpinned_model_names_the_remedy(refuse: Refuse) -> None:
     assert "run `snakemake pin --cores 1`" in line and line.endswith("[model-unpinned]")
 
 
+def test_a_name_may_carry_its_revision(load: Load, refuse: Refuse, lock: Path) -> None:
+    text = "study: a\nmatrix:\n  model: [org/name, org/name@main, org/name@v2]\n"
+    experiments = load(text, lock_path=lock).expand()
+    # The same model in two spellings is measured once.
+    assert [(config.model, config.pytorch.revision) for config in experiments] == [
+        ("org/name", MAIN),
+        ("org/name", OTHER),
+    ]
+    (line,) = refuse("study: a\ndefaults:\n  model: org/name@v3\n", lock_path=lock)
+    assert "org/name at 'v3' is not pinned" in line
+    (line,) = refuse("study: a\ndefaults:\n  model: org/name@v2\n  pytorch: {revision: main}\n", lock_path=lock)
+    assert "'org/name@v2' is not a hub name with a revision" in line and "keep one of the two" in line
+    adapter = "study: a\ndefaults:\n  model: org/name\n  pytorch: {adapter: org/name@v2}\n"
+    (config,) = load(adapter, lock_path=lock).expand()
+    assert (config.pytorch.adapter, config.pytorch.adapter_revision) == ("org/name", OTHER)
+
+
 def test_many_points_of_an_unpinned_model_are_one_line(refuse: Refuse) -> None:
     assert len(refuse(hub("matrix: {n_prompts: [1, 2, 3]}\n"))) == 1
 
