@@ -14,13 +14,7 @@ from llenergymeasure.config import DatasetConfig
 from llenergymeasure.measurement.prompts.errors import PromptError
 from llenergymeasure.measurement.prompts.sources.conversation import check_characters, conversation
 from llenergymeasure.measurement.prompts.sources.formats import describe_value, require_format
-from llenergymeasure.measurement.prompts.sources.source import (
-    Row,
-    Rows,
-    Wanted,
-    row_from_text,
-    with_system_prompt,
-)
+from llenergymeasure.measurement.prompts.sources.source import Row, Rows, Wanted, user_message
 
 Value = tuple[str, Any]
 """(where it is, e.g. "a.jsonl, line 3", and the value of the wanted column)."""
@@ -74,11 +68,11 @@ def _row(dataset: DatasetConfig, column: str, place: str, value: Any) -> Row:
         messages = conversation(value, where)
         if dataset.system_prompt is not None and messages[0]["role"] == "system":
             raise PromptError(f"{where} has a system message of its own; remove dataset.system_prompt")
-        return Row(dataset.source, with_system_prompt(messages, dataset.system_prompt), place)
+        return Row(dataset.source, messages, place, dataset.system_prompt)
     if not isinstance(value, str):
         advice = "; for a conversation, write dataset.messages in place of column" if isinstance(value, list) else ""
         raise PromptError(f"{where} contains {describe_value(value)}, not text{advice}")
     if not value.strip():
         raise PromptError(f"{where} is empty")
     check_characters(value, where)
-    return row_from_text(dataset.source, value, place, dataset.system_prompt)
+    return Row(dataset.source, (user_message(value),), place, dataset.system_prompt)
