@@ -43,6 +43,17 @@ class TestASample:
         assert texts(dataset, 20)[:7] == texts(dataset, 7)
         assert sorted(texts(dataset, 20)) == sorted(f"prompt {number}" for number in range(20))
 
+    def test_is_read_again_where_the_rows_that_fit_are_rare(
+        self, tmp_path: Path, plain: PreTrainedTokenizerFast
+    ) -> None:
+        lengths = [50 if number % 10 else 5 for number in range(100)]
+        dataset = by_length(tmp_path / "a.jsonl", lengths, sample_seed=2, max_tokens=5)
+        made = build(dataset, plain, n=10)
+        assert {prompt.text for prompt in made.prompts} == {"x" * 5}
+        assert made.description["skipped"] <= 90
+        with pytest.raises(PromptError, match=r"of the 100 rows of .* only 10 have 5 or fewer tokens"):
+            build(dataset, plain, n=11)
+
     def test_every_row_is_as_likely_as_every_other(self, tmp_path: Path) -> None:
         counts = Counter(
             text for seed in range(160) for text in texts(numbered(tmp_path / "a.jsonl", count=8, sample_seed=seed), 2)

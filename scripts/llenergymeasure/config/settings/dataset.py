@@ -34,10 +34,10 @@ class DatasetSettings(Config):
     tokens: Annotated[int | None, Field(ge=1)] = None
     """synthetic: the exact number of tokens of every prompt. No chat template is applied."""
 
-    name: Annotated[str | None, Field(pattern=_NAME)] = None
+    name: Annotated[str | None, Field(pattern=_NAME, examples=["org/name"])] = None
     """hub: the data set as `org/name`."""
 
-    revision: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$")] = None
+    revision: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$", examples=["main"])] = None
     """hub: branch, tag or 40-character commit of the data set. Not set: main, pinned by the lock file to a commit."""
 
     config: Annotated[str | None, Field(min_length=1)] = None

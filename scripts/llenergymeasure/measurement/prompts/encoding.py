@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 Render = Callable[[Sequence[Message]], list[int]]
 """Messages -> the ids of the whole prompt: template or special tokens included."""
 
-Watch = Callable[[str], None]
-"""Called with a prompt's place before its text is rendered, and before the chat template is tried out."""
+Watch = Callable[[str | None], None]
+"""Called with a prompt's place before its text is rendered, and before the chat template is tried out; with None before
+the next row is read, which may take as long as the file is large."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def take_prompts(
                 length = _own_tokens(row, tokenizer)
                 if not limits.allow(length):
                     lengths.append(length)
+                    watch(None)
                     continue
             text, ids = row.text, watched(row.text)
             if len(ids) > max_input_tokens:
@@ -96,6 +98,7 @@ def take_prompts(
             raise PromptError(f"{row.place}: {error}") from error
         if not ids:
             raise PromptError(f"{row.place}: the tokenizer makes no tokens of {text[:40]!r}")
+        watch(None)
         taken.prompts.append(make_prompt(len(taken.prompts), row.kind, text, ids))
         taken.messages.append(row.with_text(text))
         taken.places.append(row.place)

@@ -73,10 +73,10 @@ class Rows:
     digests: dict[str, str] = field(default_factory=dict)
 
     def begin(self) -> str:
-        """Open what has the rows, and read the first: its place. PromptError where there is none."""
-        (first,) = self.first(1)
-        self.rows = chain([first], self.rows)
-        return first.place
+        """Open what has the rows, and read the first: its place. Without rows, their name."""
+        first = list(islice(self.rows, 1))
+        self.rows = chain(first, self.rows)
+        return first[0].place if first else self.name
 
     def first(self, n: int) -> list[Row]:
         """PromptError where there are fewer."""
