@@ -51,10 +51,8 @@ class Row:
 
     def with_text(self, text: str) -> tuple[Message, ...]:
         """All messages, the study's system prompt among them, with another text in the last one."""
-        messages = (*self.own[:-1], {**self.own[-1], "content": text})
-        return (
-            messages if self.system_prompt is None else ({"role": "system", "content": self.system_prompt}, *messages)
-        )
+        before = () if self.system_prompt is None else ({"role": "system", "content": self.system_prompt},)
+        return (*before, *self.own[:-1], {**self.own[-1], "content": text})
 
 
 def user_message(text: str) -> Message:
