@@ -193,8 +193,8 @@ class _Reading:
                     # The process that reads prompts stays offline. Which files it needs shows as it reads.
                     reply = worker.request(_fetched(*reply["fetch"]), timeout_s=OPEN_S)
                     continue
-                place = reply["at"]
-                reply = worker.request({"do": "go on"}, timeout_s=self._prompt_s)
+                place = reply["at"] or "the prompts"
+                reply = worker.request({"do": "go on"}, timeout_s=self._prompt_s if reply["at"] else OPEN_S)
             return reply
         except WorkerLost as lost:
             self._worker = None

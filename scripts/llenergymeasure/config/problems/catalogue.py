@@ -167,8 +167,9 @@ PROMPTS_UNFIT = Check(
     "prompts-unfit",
     "error",
     "a prompt whose text the chat template drops, that takes too much time or memory to render, that the tokenizer "
-    "cannot read, or whose token ids have no row in the model's embedding",
-    "change the text, set dataset.chat_template: false, or use the model's own tokenizer",
+    "cannot read, or whose token ids have no row in the model's embedding; a system prompt that the template does not "
+    "print, or a keyword that it does not read; too few rows of the allowed lengths",
+    "change the text, set dataset.chat_template: false, or use the model's own tokenizer; or do what the message says",
 )
 PADDING_REPLACED = Check(
     "padding-replaced",

@@ -110,9 +110,9 @@ class Reader:
             raise PromptError(reply["refused"])
         return Path(reply["file"])
 
-    def _say(self, place: str) -> None:
+    def _say(self, place: str | None) -> None:
         """Tell which prompt comes next, and wait for leave: from here the manager's clock runs."""
-        self._place = place
+        self._place = place or "the prompts"
         send(self._connection, {"at": place})
         receive(self._connection)
 
