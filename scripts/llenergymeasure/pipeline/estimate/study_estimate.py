@@ -221,6 +221,6 @@ def prompt_tokens(config: ExperimentConfig) -> float:
     except PromptError:
         return most
     characters = 1 if config.model.startswith("random:") else CHARACTERS_PER_TOKEN
-    written = [sum(len(str(message["content"])) for message in row.messages) for row in rows]
+    written = [sum(len(str(message["content"])) for message in row.with_text(row.text)) for row in rows]
     lengths = [min(length / characters + TEMPLATE_TOKENS, most) for length in written]
     return sum(lengths) / len(lengths)
