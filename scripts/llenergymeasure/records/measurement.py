@@ -200,6 +200,20 @@ class WeightStorage(Record):
     at_load: tuple[WeightGroup, ...]
     after_window: tuple[WeightGroup, ...]
 
+    @property
+    def code_bits(self) -> float:
+        """Mean over the weights, after the measured window, without scales."""
+        return self._mean("code_bits")
+
+    @property
+    def stored_bits(self) -> float:
+        """Mean over the weights, after the measured window, with scales."""
+        return self._mean("stored_bits")
+
+    def _mean(self, name: str) -> float:
+        weights = sum(group.weights for group in self.after_window)
+        return float(sum(getattr(group, name) * group.weights for group in self.after_window) / weights)
+
 
 class Conditions(Record):
     """What the meters noted beside the energy, by window; each meter and watcher has facts of its own."""

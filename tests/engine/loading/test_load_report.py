@@ -69,7 +69,7 @@ def test_quantized_weights_that_nobody_calls_so_are_a_failure(run: Runner, tmp_p
         return {**tensors, **integers}
 
     rewrite(folder / "model.safetensors", quantized)
-    with pytest.raises(ExperimentFailure, match="IntegerWeights") as caught:
+    with pytest.raises(ExperimentFailure, match="UnscaledWeights") as caught:
         run(model=str(folder))
     assert caught.value.reason.startswith("6 parameters of the model are stored as integers: ")
     assert "down_proj.weight (I8)" in caught.value.reason

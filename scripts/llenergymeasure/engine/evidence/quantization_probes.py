@@ -33,13 +33,16 @@ def quantization_config(observation: Observation, requested: Any) -> ProbeResult
     """Bits that each weight takes in memory, with and without scales, by class and types of the layers: when the model
     was loaded, and again after the measured window. The architecture without quantization says how many weights there
     are; every layer must have the method's width, except those that the study skips and the output head. The library's
-    configuration must hold the study's values."""
+    configuration must hold the study's values. With `dequantize` no layer may be quantized."""
     held = held_quantization(observation)
     observed = _both(observation)
     if requested is None:
         method = None if held is None else _plain(held.quant_method)
         return ProbeResult(method, observed, None)
-    wrong = [*_lost(held, requested), *_wrong(observation, held)]
+    if requested.get("dequantize"):
+        wrong = _still_quantized(observation)
+    else:
+        wrong = [*_lost(held, requested), *_wrong(observation, held)]
     observed = "; ".join([*wrong, observed])
     return ProbeResult(None if wrong else requested, observed, not wrong)
 
@@ -93,13 +96,19 @@ def _wrong(observation: Observation, held: Any | None) -> list[str]:
         # The checkpoint's files say which layers are quantized; what counts is that these stay so.
         free += [layer.name for layer in observation.loaded.storage_at_load if layer.code_bits >= NOT_QUANTIZED]
     wanted = Wanted(quantized_width(held), skipped_layers(held), free)
-    moments: list[tuple[str, Any]] = [("when loaded", observation.loaded.storage_at_load)]
-    moments.append(("now", observation.storage))
+    moments = {"when loaded": observation.loaded.storage_at_load, "now": observation.storage}
     said: dict[str, str] = {}
-    for moment, layers in moments:
+    for moment, layers in moments.items():
         for words in objections(wanted, layers, names):
             said.setdefault(words, f"{moment}, {words}")
     return list(said.values())
+
+
+def _still_quantized(observation: Observation) -> list[str]:
+    """What speaks against weights that are dequantized: the library has then forgotten all about the quantization."""
+    layers = [*observation.loaded.storage_at_load, *observation.storage]
+    narrow = {layer.name: layer for layer in layers if layer.code_bits < NOT_QUANTIZED}
+    return [f"{len(narrow)} layers are still quantized"] if narrow else []
 
 
 def _lost(held: Any | None, requested: Mapping[str, Any]) -> Iterator[str]:

@@ -127,6 +127,7 @@ def load_keywords(config: ExperimentConfig, *, has_code: bool, group: Group | No
     given["trust_remote_code"] = has_code and given.get("trust_remote_code") is not False
     given["use_safetensors"] = True
     given.update(config.passthrough_kwargs.from_pretrained)
+    given.pop("quantization_config", None)
     quantization = quantization_asked(config)
     if quantization is not None:
         given["quantization_config"] = quantization
@@ -162,8 +163,6 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
     # Before `LibraryState`: this changes the models, and the state is what they hold when an experiment begins.
     defaults = take_defaults(model, read.files)
     its_defaults = None if read.assistant_files is None else take_defaults(read.assistant, read.assistant_files)
-    if config.pytorch.attn_implementation is not None:
-        _refuse_fallback(model, config.pytorch.attn_implementation, defaults)
     asked = compile_keywords(config)
     if asked is not None:
         compile_in_place(model, asked)
@@ -326,13 +325,3 @@ def _prepare_quantizer(
     if declared is not None and (lacking := missing_package(method)) is not None:
         raise ExperimentFailure("load", "MissingPackage", f"the checkpoint is quantized, and {lacking}")
     import_packages(method)
-
-
-def _refuse_fallback(model: Any, wanted: str, defaults: ModelDefaults) -> None:
-    used = model.config._attn_implementation
-    if used != wanted:
-        named = defaults.attention
-        why = f": the model's config.json sets {named[0]}; remove that key" if named is not None else ""
-        raise ExperimentFailure(
-            "load", "AttentionFallback", f"the study asks for attention {wanted!r}, the library uses {used!r}{why}"
-        )

@@ -10,7 +10,7 @@ from typing import Any
 
 from llenergymeasure.pipeline.provenance.rerun_source import FROM
 
-PIN, REPLAN, RERUN = "pin", "replan", "rerun"
+DOCTOR, ESTIMATE, PIN, REPLAN, RERUN = "doctor", "estimate", "pin", "replan", "rerun"
 DEFAULT_STUDY = Path("config/config.yaml")
 
 
@@ -44,7 +44,7 @@ class SnakemakeCall:
     root: the pipeline's checkout
     config_files: those of `--configfile`; each overrides the ones before it
     has_own_study: another Snakefile has this pipeline as a module, and gives it the study's settings
-    targets: those of PIN, REPLAN and RERUN that the user named
+    targets: those of ESTIMATE, PIN, REPLAN and RERUN that the user named
     is_main_process: False on a cluster's node, where Snakemake reads the Snakefile for one job
     """
 
@@ -67,6 +67,11 @@ class SnakemakeCall:
         return REPLAN in self.targets
 
     @property
+    def measures(self) -> bool:
+        """Whether devices are needed. An estimate, or a new plan, may be wanted on a machine without them."""
+        return self.targets.isdisjoint({ESTIMATE, PIN, REPLAN})
+
+    @property
     def repeats(self) -> bool:
         """The study is the one in a results folder."""
         return FROM in self.config
@@ -80,12 +85,12 @@ class SnakemakeCall:
 
 
 def targets_on_command_line() -> frozenset[str]:
-    """Those of PIN, REPLAN and RERUN that the command line names.
+    """Those of DOCTOR, ESTIMATE, PIN, REPLAN and RERUN that the command line names.
 
     Read from `sys.argv`, because Snakemake includes the Snakefile before it knows its targets, and they decide how the
     study is read.
     """
-    return frozenset({PIN, REPLAN, RERUN}.intersection(sys.argv[1:]))
+    return frozenset({DOCTOR, ESTIMATE, PIN, REPLAN, RERUN}.intersection(sys.argv[1:]))
 
 
 def shorten(path: Path) -> Path:

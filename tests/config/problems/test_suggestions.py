@@ -96,13 +96,13 @@ def test_the_other_names_lead_to_settings() -> None:
         ("costs: {currency: euro, country_iso_code: DEU}\n", "expected: three capital letters, such as EUR"),
         ("invalid: skipp\n", "expected: one of stop, skip (did you mean skip?)"),
         (
-            "include:\n  - dataset: {source: hub, name: a/b, revision: main}\n",
-            "expected: a commit of 40 hexadecimal digits",
+            "include:\n  - dataset: {source: hub, name: a/b, revision: a b}\n",
+            "expected: a branch, a tag or a commit",
         ),
-        ("include:\n  - dataset: {source: hub, name: squad}\n", "expected: a dataset's full name, org/name"),
+        ("include:\n  - dataset: {source: hub, name: squad}\n", "expected: a data set's full name, org/name"),
         (
             "include:\n  - dataset: {source: file, path: 2026}\n",
-            "expected: text, not empty (YAML reads this as a number;",
+            "expected: the name of a file, or a list of such names",
         ),
     ],
 )
