@@ -121,7 +121,7 @@ def test_a_gated_model_is_recorded_and_measured_once_it_can_be_had(
     monkeypatch.setenv("HF_HOME", str(home))
     monkeypatch.delenv("HF_TOKEN")
     measured(pipeline)
-    assert statuses(pipeline)["org/open"]["status"] == "ok"
+    assert statuses(pipeline)["org/open"]["status"] == "ok", statuses(pipeline)
     reason = statuses(pipeline)["org/gated"]["failure_reason"]
     assert "org/gated is gated: accept its terms" in reason and "set HF_TOKEN or run `hf auth login`" in reason
 
