@@ -110,6 +110,15 @@ def test_calibrations_replace_the_guess() -> None:
     assert rows(result)["energy"].startswith(f"{720 * 400 / 3.6e6:.3g} kWh")
 
 
+def test_a_calibration_that_cannot_be_read_is_named() -> None:
+    plan = planned()
+    path = Layout(Path("results/quick")).calibration(plan.sessions[0].session_id)
+    path.parent.mkdir(parents=True)
+    path.write_text("{}", encoding="utf-8")
+    table = rows(estimate(plan))
+    assert table["time"].endswith("(guess within a factor of 3)") and "a calibration: results/quick" in table["unknown"]
+
+
 def test_what_is_measured_is_not_left() -> None:
     plan = planned()
     for session_id, replicate in plan.order[:-1]:
