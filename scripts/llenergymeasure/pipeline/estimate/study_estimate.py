@@ -179,7 +179,10 @@ class Estimator:
             weights = sum(entry["data_offsets"][1] for _, entry in facts.tensors or ())
             return SetupMemory(setup_id, None, device, devices, weights or None)
         try:
-            estimates = [estimate_experiment(config, facts.config, facts.tensors) for config in configs]
+            estimates = [
+                estimate_experiment(config, facts.config, facts.tensors, on_processor=device is self._processor)
+                for config in configs
+            ]
         except (AttributeError, TypeError, ValueError):
             # Configurations of a model's own code need not have the fields that those of the library have.
             return SetupMemory(setup_id, None, device, devices)
@@ -219,6 +222,6 @@ def prompt_tokens(config: ExperimentConfig) -> float:
     except PromptError:
         return most
     characters = 1 if config.model.startswith("random:") else CHARACTERS_PER_TOKEN
-    written = [sum(len(str(message["content"])) for message in row.messages) for row in rows]
+    written = [sum(len(str(message["content"])) for message in row.with_text(row.text)) for row in rows]
     lengths = [min(length / characters + TEMPLATE_TOKENS, most) for length in written]
     return sum(lengths) / len(lengths)

@@ -10,7 +10,7 @@ from typing import Any
 
 from llenergymeasure.pipeline.provenance.rerun_source import FROM
 
-ESTIMATE, PIN, REPLAN, RERUN = "estimate", "pin", "replan", "rerun"
+DOCTOR, ESTIMATE, PIN, REPLAN, RERUN = "doctor", "estimate", "pin", "replan", "rerun"
 DEFAULT_STUDY = Path("config/config.yaml")
 
 
@@ -85,12 +85,12 @@ class SnakemakeCall:
 
 
 def targets_on_command_line() -> frozenset[str]:
-    """Those of ESTIMATE, PIN, REPLAN and RERUN that the command line names.
+    """Those of DOCTOR, ESTIMATE, PIN, REPLAN and RERUN that the command line names.
 
     Read from `sys.argv`, because Snakemake includes the Snakefile before it knows its targets, and they decide how the
     study is read.
     """
-    return frozenset({ESTIMATE, PIN, REPLAN, RERUN}.intersection(sys.argv[1:]))
+    return frozenset({DOCTOR, ESTIMATE, PIN, REPLAN, RERUN}.intersection(sys.argv[1:]))
 
 
 def shorten(path: Path) -> Path:

@@ -165,7 +165,7 @@ def _open_study(call: SnakemakeCall) -> StudyRun:
         source=shorten(call.study_files[-1]) if call.study_files else None,
         lock_path=DEFAULT_LOCK,
         require_pins=not call.pins,
-        missing=_why_no_snapshot,
+        missing=why_no_snapshot,
     )
     paths = StudyPaths(study.name)
     digests = _input_digests()
@@ -185,7 +185,7 @@ def _input_digests() -> InputDigests:
     return InputDigests(Path(StudyPaths.digests), Path(MODELS))
 
 
-def _why_no_snapshot(ref: ModelRef, revision: str | None) -> str | None:
+def why_no_snapshot(ref: ModelRef, revision: str | None) -> str | None:
     """Why a model is not available here. A snapshot outlives what it was made from."""
     made = Path(StudyPaths.snapshot.format(key=ref.key(revision))).exists()
     return None if made else why_missing(ref, revision)
