@@ -159,7 +159,16 @@ def test_without_a_gpu_the_estimate_is_for_the_processor_and_says_so() -> None:
 @pytest.mark.parametrize(("gigabytes", "verdict"), [(20, "fits"), (80, "may not fit"), (90, "does not fit")])
 def test_memory_is_compared_with_what_is_there(gigabytes: int, verdict: str) -> None:
     total = gigabytes * 10**9
-    need = MemoryEstimate(total, 0, 0, 0, total, low=total - 5 * 10**9, high=total + 5 * 10**9)
+    need = MemoryEstimate(
+        weights=total,
+        cache=0,
+        workspace=0,
+        logits=0,
+        runtime=0,
+        total=total,
+        low=total - 5 * 10**9,
+        high=total + 5 * 10**9,
+    )
     result = estimate(planned())
     setups = tuple(replace(setup, estimate=need) for setup in result.memory)
     text = rows(replace(result, memory=setups))["memory"]
