@@ -115,13 +115,15 @@ def test_a_gated_model_is_recorded_and_measured_once_it_can_be_had(
     hub.repositories["org/open"], hub.repositories["org/gated"] = Repository(), Repository(gated=True)
     for repository in hub.repositories.values():
         repository.commit("main", tiny_files)
-    pipeline.write(study(matrix={"model": ["org/open", "org/gated"]}))
+    # The simulated worker needs a size of batches.
+    batches = {"pytorch": {"batch_size": 1}}
+    pipeline.write(study(defaults=batches, matrix={"model": ["org/open", "org/gated"]}))
     assert pipeline.snakemake("pin").returncode == 0
     home = Path(pipeline.directory / "empty-cache")
     monkeypatch.setenv("HF_HOME", str(home))
     monkeypatch.delenv("HF_TOKEN")
     measured(pipeline)
-    assert statuses(pipeline)["org/open"]["status"] == "ok"
+    assert statuses(pipeline)["org/open"]["status"] == "ok", statuses(pipeline)
     reason = statuses(pipeline)["org/gated"]["failure_reason"]
     assert "org/gated is gated: accept its terms" in reason and "set HF_TOKEN or run `hf auth login`" in reason
 

@@ -82,9 +82,7 @@ def metered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Row]]:
 def test_a_guess_is_a_warning_with_what_gives_the_right_to_measure(metered: Callable[..., dict[str, Row]]) -> None:
     row = metered(GUESS, RAM_GUESS)["energy of the host"]
     assert row.status == "warning"
-    assert row.found == (
-        "cpu 40.0 W, ram 40.0 W in this second, estimated:codecarbon: joules of this machine are a guess"
-    )
+    assert row.found == ("cpu 40 W, ram 40 W in this second, estimated:codecarbon: joules of this machine are a guess")
     assert f"{COUNTER} may be read by root only" in row.advice
     assert "`sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj`" in row.advice and "zeusd" in row.advice
 
@@ -93,11 +91,10 @@ def test_what_is_measured_is_no_warning_and_a_guess_beside_it_is_in_no_sum(
     metered: Callable[..., dict[str, Row]],
 ) -> None:
     rows = metered(GPU, GUESS)
-    assert rows["energy of GPUs"] == Row(
-        "energy of GPUs", "gpu 40.0 W in this second, measured:nvml-total-energy", "ok"
-    )
+    assert rows["energy of GPUs"] == Row("energy of GPUs", "gpu 40 W in this second, measured:nvml-total-energy", "ok")
     assert rows["energy of the host"].status == "ok" and "in no sum" in rows["energy of the host"].found
-    assert metered(CPU)["energy of the host"].found == "cpu 40.0 W in this second, measured:rapl"
+    assert metered(GPU, GPU, GPU)["energy of GPUs"].found.startswith("3 × gpu 40 W in this second")
+    assert metered(CPU)["energy of the host"].found == "cpu 40 W in this second, measured:rapl"
 
 
 def test_a_meter_without_a_figure_says_why(metered: Callable[..., dict[str, Row]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
@@ -16,6 +17,7 @@ from llenergymeasure.records.findings import FINDINGS
 
 WINDOW_S = 1.0
 PHASE = "doctor"
+_SHOWN_DEVICES = 8
 _GPUS, _HOST = "energy of GPUs", "energy of the host"
 
 
@@ -52,8 +54,9 @@ def _energy(what: str, source: str, entries: list[LedgerEntry], refusals: dict[s
     unknown = [entry for entry in entries if entry.energy_j is None]
     if unknown:
         return Row(what, f"{source}: {unknown[0].device}: {unknown[0].reason}", "warning", _how_to_measure(refusals))
-    watts = [f"{entry.domain} {(entry.energy_j or 0.0) / entry.duration_s:.1f} W" for entry in entries]
-    found = f"{first_few(watts, 8)} in this second, {source}"
+    watts = Counter(f"{entry.domain} {(entry.energy_j or 0.0) / entry.duration_s:.0f} W" for entry in entries)
+    devices = [f"{count} × {text}" if count > 1 else text for text, count in watts.items()]
+    found = f"{first_few(devices, _SHOWN_DEVICES)} in this second, {source}"
     if not source.startswith(ESTIMATED):
         return Row(what, found)
     if measured:

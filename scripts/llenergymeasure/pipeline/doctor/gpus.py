@@ -47,8 +47,10 @@ def gpu_rows(configured: Configured) -> Iterator[Row]:
     problems = device_problems(boards, os.environ, configured.claims())
     for problem in problems:
         yield Row("GPUs of the study", problem, "problem")
-    if not problems:
-        for note in notes(boards):
+    # Boards with MIG have said so in their own rows.
+    shown = [board.uuid for board in listed.boards if board.mig_enabled]
+    for note in [] if problems else notes(boards):
+        if not note.startswith(tuple(f"{uuid} " for uuid in shown)):
             yield Row("choice of GPUs", note, "warning", "name GPUs by UUID in CUDA_VISIBLE_DEVICES, or use whole GPUs")
 
 
