@@ -4,7 +4,7 @@ snakemake --cores N                         measures config/config.yaml
 snakemake --cores N --configfile my.yaml    measures that study instead
 snakemake validate --cores 1                only checks the study and writes its plan
 snakemake estimate --cores 1                prints what the study will take: jobs, hours, memory, disk, kWh
-snakemake pin --cores 1                     resolves branch names to commits in config/models.lock.yaml
+snakemake pin --cores 1                     resolves branch names and splits to commits in config/models.lock.yaml
 snakemake replan --cores 1                  draws a new plan, as if nothing had been measured yet
 snakemake doctor                            says what this machine has and lacks for the study, and what to do
 snakemake rerun --cores N --config from=results/<study>    measures a study again, from what its results contain

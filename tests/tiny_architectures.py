@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from typing import Any
+from urllib.parse import quote
 
 from transformers import AutoConfig, PreTrainedConfig
 
@@ -92,3 +94,9 @@ def tiny_config(architecture: str) -> PreTrainedConfig:
     """Its configuration: two layers of 64 numbers, 300 tokens, 256 positions."""
     config: PreTrainedConfig = AutoConfig.for_model(architecture, **tiny_fields(architecture), **SPECIAL_TOKENS)
     return config
+
+
+def tiny_name(architecture: str, **more: Any) -> str:
+    """Its name as a model of a study, whose weights are drawn."""
+    given = {**tiny_fields(architecture), **more}
+    return f"random:{architecture}?" + "&".join(f"{name}={quote(json.dumps(value))}" for name, value in given.items())

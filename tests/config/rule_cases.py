@@ -264,6 +264,11 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"pytorch.attn_implementation": "flash_attention_2", "precision": "fp32"},
         {"pytorch.attn_implementation": "flash_attention_2", "precision": "fp16"},
     ),
+    (
+        "paged-attention-needs-continuous",
+        {"pytorch.attn_implementation": "paged|eager"},
+        {"pytorch.attn_implementation": "paged|eager", "pytorch.batching": "continuous"},
+    ),
     ("batch-above-prompts", {"pytorch.batch_size": 101}, {"pytorch.batch_size": 100}),
     ("sampler-needs-sampling", {"decoder.temperature": 0.7, **GREEDY}, {"decoder.top_k": 50, **GREEDY}),
     ("min-p-needs-sampling", {"decoder.min_p": 0.1, **GREEDY}, {"decoder.min_p": 0.1}),

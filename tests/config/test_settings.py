@@ -25,7 +25,10 @@ MODEL = "random:llama?seed=7"
 
 ACCEPTED: list[tuple[str, list[Any]]] = [
     ("batch_size", [1, 64]),
-    ("attn_implementation", ["sdpa", "flash_attention_2", "flash_attention_3", "eager"]),
+    (
+        "attn_implementation",
+        ["sdpa", "eager", "flex_attention", "flash_attention_4", f"kernels-community/x@{'a' * 40}:f"],
+    ),
     ("torch_compile", [True, False]),
     ("load_in_4bit", [True, False]),
     ("load_in_8bit", [True, False]),
@@ -53,7 +56,7 @@ ACCEPTED: list[tuple[str, list[Any]]] = [
 ]
 REFUSED: list[tuple[str, list[Any]]] = [
     ("batch_size", [0, -1, True, "8", 1.5]),
-    ("attn_implementation", ["flash", 1]),
+    ("attn_implementation", ["SDPA", "kernels-community/x", "kernels-community/x@main", f"me/x@{'a' * 40}", "a b", 1]),
     ("torch_compile", [1, "true", "yes"]),
     ("torch_compile_mode", [1, ""]),
     ("load_in_4bit", [1, 0]),

@@ -3,7 +3,8 @@
 What huggingface_hub asks: `GET /api/models/<id>/revision/<rev>?blobs=true` for the commit and the files with
 size, git blob id and (large files) SHA-256; `GET /api/models/<id>/tree/<rev>` for the same as a list;
 `GET|HEAD /<id>/resolve/<rev>/<path>`, answered with the bytes for small files and with a redirect to storage at
-another origin for large ones; ranges; errors named in `X-Error-Code`.
+another origin for large ones; ranges; errors named in `X-Error-Code`. Data sets lie at `/api/datasets/<id>` and
+`/datasets/<id>`; here they are repositories named `datasets/<id>`.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Repository:
 
 
 def is_large(path: str) -> bool:
-    return path.endswith((".safetensors", ".bin"))
+    return path.endswith((".safetensors", ".bin", ".parquet"))
 
 
 class HubServer:
@@ -120,6 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.command, "/".join(parts), self.headers.get("Range"), self.headers.get("Authorization")
         )
         self.hub.requests.append(self.entry)
+        own = 3 if "datasets" in parts[:2] else 2  # parts of a repository's name
         if mishap := next(
             (some for end, some in self.hub.answers.items() if some and self.entry.path.endswith(end)), None
         ):
@@ -128,13 +130,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._error(401, "", "Invalid credentials in Authorization header")
         elif parts[:2] == ["api", "models"] and "tree" in parts:
             self._tree("/".join(parts[2:4]), parts[5])
-        elif parts[:2] == ["api", "models"]:
-            name, _, rest = "/".join(parts[2:]).partition("/revision/")
+        elif parts[0] == "api" and parts[1] in ("models", "datasets"):
+            name, _, rest = "/".join(parts[4 - own :]).partition("/revision/")
             self._info(name, rest or "main")
         elif parts[0] == "storage":
-            self._file("/".join(parts[1:3]), parts[3], "/".join(parts[4:]))
-        elif len(parts) > 4 and parts[2] == "resolve":
-            self._resolve("/".join(parts[:2]), parts[3], "/".join(parts[4:]))
+            self._file("/".join(parts[1 : own + 1]), parts[own + 1], "/".join(parts[own + 2 :]))
+        elif len(parts) > own + 2 and parts[own] == "resolve":
+            self._resolve("/".join(parts[:own]), parts[own + 1], "/".join(parts[own + 2 :]))
         else:
             self._error(404, "EntryNotFound", "no such page")
 
@@ -156,7 +158,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         commit, files = snapshot
         siblings = [_sibling(path, data) for path, data in sorted(files.items())]
-        body = json.dumps({"_id": "0", "id": name, "sha": commit, "siblings": siblings, "tags": []}).encode()
+        body = json.dumps(
+            {"_id": "0", "id": name.removeprefix("datasets/"), "sha": commit, "siblings": siblings, "tags": []}
+        ).encode()
         self._send(200, {"Content-Type": "application/json"}, body)
 
     def _tree(self, name: str, revision: str) -> None:

@@ -65,9 +65,9 @@ def test_a_file_that_is_not_the_pinned_one_stops_before_anything_is_loaded(pipel
 
 @pytest.mark.slow
 def test_a_rerun_elsewhere_fetches_the_model_by_the_pins_in_the_results(
-    pipeline: Pipeline, hub: HubServer, commit: str, tmp_path: Path
+    pipeline: Pipeline, hub: HubServer, commit: str, tmp_path: Path, cache: Path
 ) -> None:
-    pipeline.write(study(defaults={"model": "org/tiny"}))
+    pipeline.write(study(defaults={"model": "org/tiny"}, on_failure="stop"))
     assert pipeline.snakemake("pin").returncode == 0
     assert pipeline.snakemake("validate").returncode == 0
     elsewhere = Pipeline(tmp_path / "elsewhere")
@@ -75,6 +75,7 @@ def test_a_rerun_elsewhere_fetches_the_model_by_the_pins_in_the_results(
     snapshot = f"results/models/org--tiny@{commit}"
     again = ("--config", "from=results/quick")
 
+    shutil.rmtree(cache)
     asked = len(hub.requests)
     done = elsewhere.snakemake(snapshot, *again, configfile=None)
     assert done.returncode == 0, done.output
@@ -114,13 +115,15 @@ def test_a_gated_model_is_recorded_and_measured_once_it_can_be_had(
     hub.repositories["org/open"], hub.repositories["org/gated"] = Repository(), Repository(gated=True)
     for repository in hub.repositories.values():
         repository.commit("main", tiny_files)
-    pipeline.write(study(matrix={"model": ["org/open", "org/gated"]}))
+    # The simulated worker needs a size of batches.
+    batches = {"pytorch": {"batch_size": 1}}
+    pipeline.write(study(defaults=batches, matrix={"model": ["org/open", "org/gated"]}))
     assert pipeline.snakemake("pin").returncode == 0
     home = Path(pipeline.directory / "empty-cache")
     monkeypatch.setenv("HF_HOME", str(home))
     monkeypatch.delenv("HF_TOKEN")
     measured(pipeline)
-    assert statuses(pipeline)["org/open"]["status"] == "ok"
+    assert statuses(pipeline)["org/open"]["status"] == "ok", statuses(pipeline)
     reason = statuses(pipeline)["org/gated"]["failure_reason"]
     assert "org/gated is gated: accept its terms" in reason and "set HF_TOKEN or run `hf auth login`" in reason
 

@@ -33,11 +33,6 @@ def dangle(path: Path) -> None:
     path.symlink_to("/nowhere/at-all.json")
 
 
-def unreadable(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
 SPOILED: list[tuple[str, Callable[[Path], None], str]] = [
     (WEIGHTS, lfs_pointer, f"{WEIGHTS} is a git-lfs pointer, not the file: run git lfs pull"),
     ("tokenizer.json", lfs_pointer, "tokenizer.json is a git-lfs pointer"),
@@ -102,6 +97,8 @@ def test_tokenizers_that_need_no_package(tiny_folder: Path, tmp_path: Path, monk
     (folder / "tokenizer.json").rename(folder / "tekken.json")
     monkeypatch.setattr(tokenizer_files, "_installed", lambda _: False)
     assert why(folder) is None
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "MistralCommonBackend"}')
+    assert "a Mistral file (tekken.json)" in str(why(folder)) and "pip install mistral-common" in str(why(folder))
 
 
 def test_a_pinned_hub_model_is_judged_by_lock_and_cache(
@@ -142,6 +139,7 @@ def test_shards_of_any_name_are_a_model(tiny_folder: Path, tmp_path: Path, make:
     assert why(folder) is None
     snapshot = make(str(folder))
     assert {path for path in snapshot.files if path.endswith(".safetensors")} == set(names)
+    assert snapshot.notes["unread_weights"] == WEIGHTS
     # Plain transformers reads the same tensors from the snapshot.
     from transformers import AutoModelForCausalLM
 

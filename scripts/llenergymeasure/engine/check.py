@@ -19,6 +19,7 @@ from llenergymeasure.config.problems.problem import Problem
 from llenergymeasure.config.rules.passthrough import check_passthrough, check_torch_compile
 from llenergymeasure.config.settings.registry import keywords, parameters, requested
 from llenergymeasure.config.settings.setting_paths import PASSTHROUGH
+from llenergymeasure.engine.attention_check import attention_problems
 from llenergymeasure.engine.failure import one_line
 from llenergymeasure.engine.generation.keywords import continuous_options, generate_keywords
 from llenergymeasure.engine.loading.load import compile_keywords
@@ -44,6 +45,7 @@ def check_experiment(config: ExperimentConfig) -> list[Problem]:
 
 
 def _asked(config: ExperimentConfig) -> Iterator[Problem]:
+    yield from attention_problems(config)
     yield from _generation(config)
     yield from _quantization(config)
     yield from _compilation(config)

@@ -11,6 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.settings.protocol import FOREIGN_LOAD
 from llenergymeasure.energy import MeterSet, MeterUnavailable, no_meters, open_meters
@@ -41,9 +43,14 @@ class Session:
         self._commands: dict[str, Callable[..., dict[str, Any]]] = {"load": self._load}
 
     def perform(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Do what the manager asks: `do` names the command, the rest are its arguments."""
+        """Do what the manager asks: `do` names the command, the rest are its arguments.
+
+        ExperimentFailure for whatever a library refuses. An error of the device is reported at a later call, perhaps
+        one of this package's own, and the process cannot use the device any more: it is the experiment's failure too.
+        """
         arguments = {name: value for name, value in message.items() if name != "do"}
-        return self._commands[message["do"]](**arguments)
+        with refused_by(message["do"], torch.AcceleratorError):
+            return self._commands[message["do"]](**arguments)
 
     def load(
         self,

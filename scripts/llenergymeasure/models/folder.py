@@ -17,7 +17,7 @@ from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.models.completeness import check_complete
 from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.files import hash_folder, list_folder, read_small
-from llenergymeasure.models.selection import select_for
+from llenergymeasure.models.selection import select_for, unread_weights
 from llenergymeasure.models.sources import Fetched, Request
 
 RESUMES = False
@@ -35,7 +35,8 @@ def fetch(request: Request) -> Fetched:
             _link((origin / path).resolve(), target)
         else:
             shutil.copyfile(origin / path, target)
-    return Fetched(hash_folder(request.folder), {"weights": "linked"})
+    notes = {"weights": "linked", **unread_weights(list_folder(origin), paths)}
+    return Fetched(hash_folder(request.folder), notes)
 
 
 def find_folder(ref: ModelRef) -> Path:

@@ -26,11 +26,10 @@ Read = Callable[[str], bytes]
 
 @dataclass(frozen=True)
 class Weights:
-    """index: the file that names the shards; None where there is one weights file. unread: a file that stays out."""
+    """index: the file that names the shards; None where there is one weights file."""
 
     files: tuple[str, ...]
     index: str | None = None
-    unread: str | None = None
 
 
 def select_for(request: Any, paths: Iterable[str], read: Read) -> list[str]:
@@ -71,7 +70,7 @@ def select_weights(paths: Collection[str], *, model: str, read: Read) -> Weights
     """The weights files: the shards of an index that is complete, else the single file.
 
     transformers prefers a single file beside an index. It may be a leftover, and what it lacks would be drawn at
-    random, so the complete set that the index names is taken here, and `unread` is the single file.
+    random, so the complete set that the index names is taken here.
     """
     single, index = _names(paths, model, read)
     if index in paths:
@@ -80,13 +79,20 @@ def select_weights(paths: Collection[str], *, model: str, read: Read) -> Weights
             missing = [shard for shard in shards if shard not in paths]
             if missing:
                 raise SnapshotError(_missing_shard(model, index, missing, paths))
-            return Weights(shards, index, single if single in paths and single not in shards else None)
+            return Weights(shards, index)
         except SnapshotError:
             if single not in paths:
                 raise
     if single in paths:
         return Weights((single,))
     raise SnapshotError(_why_no_weights(model, paths))
+
+
+def unread_weights(paths: Collection[str], taken: Collection[str]) -> dict[str, str]:
+    """A note for the snapshot's record, where a single weights file lies beside the shards that are taken."""
+    by_index = any(path.endswith(".safetensors.index.json") for path in taken)
+    unread = by_index and SINGLE_WEIGHTS in paths and SINGLE_WEIGHTS not in taken
+    return {"unread_weights": SINGLE_WEIGHTS} if unread else {}
 
 
 def code_files(paths: Iterable[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,10 +19,11 @@ TOKENIZER_FILES = (
 # Import name → requirement, for what pip installs.
 _PIECES = {"sentencepiece": "sentencepiece", "google.protobuf": "protobuf"}
 _TIKTOKEN = {"tiktoken": "tiktoken"}
+_MISTRAL = {"mistral_common": "mistral-common"}
 
 
 def has_tokenizer(paths: Collection[str]) -> bool:
-    return any(name in paths for name in TOKENIZER_FILES) or any(_is_tiktoken(path) for path in paths)
+    return any(name in paths for name in TOKENIZER_FILES) or any(path.endswith(".tiktoken") for path in paths)
 
 
 def missing_package(folder: Path, paths: Collection[str]) -> str | None:
@@ -32,19 +34,32 @@ def missing_package(folder: Path, paths: Collection[str]) -> str | None:
     if "tokenizer.json" in paths:
         return None
     for path in sorted(paths):
-        if path.endswith(".model") or _is_tiktoken(path):
-            needs = _TIKTOKEN if _is_tiktoken(path) or not _is_sentencepiece(folder / path) else _PIECES
-            if missing := [requirement for module, requirement in needs.items() if not _installed(module)]:
-                kind = "tiktoken" if needs is _TIKTOKEN else "SentencePiece"
-                return (
-                    f"its tokenizer is a {kind} file ({path}) without tokenizer.json, and {' and '.join(missing)} "
-                    f"{'is' if len(missing) == 1 else 'are'} not installed: run pip install {' '.join(needs.values())}"
-                )
+        kind, needs = _reader(folder, path)
+        if missing := [requirement for module, requirement in needs.items() if not _installed(module)]:
+            return (
+                f"its tokenizer is a {kind} file ({path}) without tokenizer.json, and {' and '.join(missing)} "
+                f"{'is' if len(missing) == 1 else 'are'} not installed: run pip install {' '.join(needs.values())}"
+            )
     return None
 
 
-def _is_tiktoken(path: str) -> bool:
-    return path.endswith(".tiktoken") or path == "tiktoken.model"
+def _reader(folder: Path, path: str) -> tuple[str, dict[str, str]]:
+    """The kind of a tokenizer's file, and what reads it: import name → requirement. Nothing for any other file."""
+    if path.endswith(".tiktoken") or path == "tiktoken.model":
+        return "tiktoken", _TIKTOKEN
+    if path.endswith(".model"):
+        return ("SentencePiece", _PIECES) if _is_sentencepiece(folder / path) else ("tiktoken", _TIKTOKEN)
+    if path == "tekken.json" and _class(folder).startswith("MistralCommon"):
+        return "Mistral", _MISTRAL
+    return "", {}
+
+
+def _class(folder: Path) -> str:
+    """The class that tokenizer_config.json asks for; empty where there is no such file."""
+    try:
+        return str(json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("tokenizer_class"))
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 def _is_sentencepiece(path: Path) -> bool:

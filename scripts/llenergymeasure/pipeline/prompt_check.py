@@ -16,11 +16,13 @@ from llenergymeasure.measurement.prompts.errors import PromptError
 from llenergymeasure.measurement.worker.client import WorkerLost, WorkerProcess
 from llenergymeasure.models.embedded.embedding import embedding_rows
 from llenergymeasure.models.snapshot import Snapshot, read_snapshot
+from llenergymeasure.pipeline.context_check import context_doubt
 from llenergymeasure.pipeline.pinned_data import fetch_pinned
 from llenergymeasure.pipeline.plan.inputs import require_content
 from llenergymeasure.pipeline.plan.prompt_sets import prompt_set, prompt_sets
+from llenergymeasure.records.finding import warning
 from llenergymeasure.records.schema import SCHEMA_VERSION
-from llenergymeasure.records.study.checks import CheckedSet, ProblemRecord, PromptCheck
+from llenergymeasure.records.study.checks import CheckedSet, ModelPositions, ProblemRecord, PromptCheck
 from llenergymeasure.records.study.plan import Plan, PlannedExperiment
 from llenergymeasure.records.validity import Failure
 
@@ -58,6 +60,7 @@ def check_prompts(plan: Plan, folder: Path, *, log: Path, prompt_s: float = PROM
                 problems.append(_problem(PROMPTS_UNFIT, snapshot, checked.failure.reason))
     if reading.warning is not None:
         problems.append(_problem(PADDING_REPLACED, snapshot, reading.warning))
+    problems += _context_problems(plan, snapshot, sets, reading.positions)
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors and plan.protocol.invalid == "stop":
         raise StudyError(errors)
@@ -68,6 +71,7 @@ def check_prompts(plan: Plan, folder: Path, *, log: Path, prompt_s: float = PROM
         model=snapshot.model,
         content_digest=snapshot.content_digest,
         embedding_rows=reading.rows,
+        positions=reading.positions,
         sets=sets,
         problems=tuple(ProblemRecord(**problem.to_dict()) for problem in problems),
     )
@@ -80,14 +84,50 @@ def _unread(snapshot: Snapshot, counts: Mapping[str, int]) -> PromptCheck:
         model=snapshot.model,
         content_digest=snapshot.content_digest,
         embedding_rows=None,
-        sets={set_id: CheckedSet(digest=None, failure=None, experiments=count) for set_id, count in counts.items()},
+        positions=None,
+        sets={
+            set_id: CheckedSet(digest=None, failure=None, experiments=count, longest=None)
+            for set_id, count in counts.items()
+        },
         problems=(),
     )
 
 
-def checked_prompts(record: PromptCheck, entry: PlannedExperiment) -> CheckedSet:
-    """The prompts of an experiment of the plan, as the record has them."""
-    return record.sets[prompt_set(entry)[0]]
+def checked_prompts(record: PromptCheck, entry: PlannedExperiment, log: Path) -> CheckedSet:
+    """The prompts of an experiment of the plan; with a failure where its output goes beyond the model's positions."""
+    checked = record.sets[prompt_set(entry)[0]]
+    doubt = context_doubt(record.positions, checked.longest, entry.config)
+    if checked.failure is not None or doubt is None or doubt[0].severity != "error":
+        return checked
+    failure = Failure.of("prompts", "PositionsMissing", f"{doubt[1]}; {doubt[0].fix}", log)
+    return checked.model_copy(update={"failure": failure})
+
+
+def context_warnings(record: PromptCheck, entry: PlannedExperiment) -> list[dict[str, str]]:
+    """A warning for the record of an experiment that goes beyond the positions its model was made for."""
+    doubt = context_doubt(record.positions, record.sets[prompt_set(entry)[0]].longest, entry.config)
+    return [] if doubt is None or doubt[0].severity == "error" else [warning(doubt[0].id, doubt[1])]
+
+
+def _context_problems(
+    plan: Plan, snapshot: Snapshot, sets: Mapping[str, CheckedSet], limits: ModelPositions | None
+) -> list[Problem]:
+    """One problem per text; many experiments may share it."""
+    problems: dict[Problem, None] = {}
+    for key, set_id, entry in prompt_sets(plan):
+        if key == snapshot.path.name:
+            doubt = context_doubt(limits, sets[set_id].longest, entry.config)
+            if doubt is not None:
+                problems[
+                    Problem(
+                        doubt[0].severity,
+                        "max_output_tokens",
+                        f"{snapshot.model}: {doubt[1]}",
+                        doubt[0].fix,
+                        doubt[0].id,
+                    )
+                ] = None
+    return list(problems)
 
 
 def _problem(check: Check, snapshot: Snapshot, message: str) -> Problem:
@@ -108,6 +148,7 @@ class _Reading:
     def __init__(self, snapshot: Snapshot, entry: PlannedExperiment, log: Path, prompt_s: float) -> None:
         self.rows = embedding_rows(snapshot.path)
         self.warning: str | None = None
+        self.positions: ModelPositions | None = None
         self._log, self._prompt_s = log, prompt_s
         self._order = {
             "do": "open",
@@ -135,7 +176,9 @@ class _Reading:
             return self._refused(str(error), experiments)
         if "refused" in reply:
             return self._refused(reply["refused"], experiments)
-        return CheckedSet(digest=reply.get("digest"), failure=None, experiments=experiments)
+        return CheckedSet(
+            digest=reply.get("digest"), failure=None, experiments=experiments, longest=reply.get("longest")
+        )
 
     def _ask(self, content: Mapping[str, Any]) -> dict[str, Any]:
         """What the process says about a set. PromptError where it takes too long or dies."""
@@ -150,8 +193,8 @@ class _Reading:
                     # The process that reads prompts stays offline. Which files it needs shows as it reads.
                     reply = worker.request(_fetched(*reply["fetch"]), timeout_s=OPEN_S)
                     continue
-                place = reply["at"]
-                reply = worker.request({"do": "go on"}, timeout_s=self._prompt_s)
+                place = reply["at"] or "the prompts"
+                reply = worker.request({"do": "go on"}, timeout_s=self._prompt_s if reply["at"] else OPEN_S)
             return reply
         except WorkerLost as lost:
             self._worker = None
@@ -169,6 +212,8 @@ class _Reading:
             except WorkerLost as lost:
                 reply = {"unreadable": str(lost)}
             self._unreadable, self.warning = reply.get("unreadable"), reply.get("padding")
+            if reply.get("positions") is not None:
+                self.positions = ModelPositions.from_plain(reply["positions"])
             if self._unreadable is None:
                 self._worker = worker
             else:
@@ -178,4 +223,4 @@ class _Reading:
 
     def _refused(self, reason: str, experiments: int) -> CheckedSet:
         failure = Failure.of("prompts", "PromptError", reason, self._log)
-        return CheckedSet(digest=None, failure=failure, experiments=experiments)
+        return CheckedSet(digest=None, failure=failure, experiments=experiments, longest=None)

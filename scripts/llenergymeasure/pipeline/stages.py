@@ -16,7 +16,7 @@ from llenergymeasure.models.snapshot import SnapshotError, read_snapshot
 from llenergymeasure.pipeline.model_stage import refused_model, unread_tokenizer
 from llenergymeasure.pipeline.plan.inputs import require_content
 from llenergymeasure.pipeline.plan.plan import replicate_order
-from llenergymeasure.pipeline.prompt_check import checked_prompts
+from llenergymeasure.pipeline.prompt_check import checked_prompts, context_warnings
 from llenergymeasure.pipeline.run_limits import RunLimits, StudyStopped
 from llenergymeasure.records.calibration import CalibratedExperiment, SessionCalibration, WarmedUp
 from llenergymeasure.records.finding import warning
@@ -121,7 +121,7 @@ def run_warmup(
             if experiment_id in journal:
                 continue
             entry = setting.plan.experiments[experiment_id]
-            prompts = checked_prompts(setting.prompts, entry)
+            prompts = checked_prompts(setting.prompts, entry, setting.log)
             if (failure := load_failure or prompts.failure) is not None:
                 _stop_if_asked(setting, experiment_id, failure)
                 calibrated = CalibratedExperiment(status="failed", failure=failure)
@@ -202,7 +202,8 @@ def run_measure(
         for experiment_id in replicate_order(setting.plan, session, replicate):
             if experiment_id in journal:
                 continue
-            config = setting.plan.experiments[experiment_id].config
+            entry = setting.plan.experiments[experiment_id]
+            config = entry.config
             head = {
                 "schema_version": SCHEMA_VERSION,
                 "experiment_id": experiment_id,
@@ -227,7 +228,8 @@ def run_measure(
                     failure = refused.failure
                 _count(setting, experiment_id, failure)
             if failure is None:
-                record = _measurement_record(setting, head, reply["record"], warnings)
+                doubts = [*warnings, *context_warnings(setting.prompts, entry)]
+                record = _measurement_record(setting, head, reply["record"], doubts)
             else:
                 _stop_if_asked(setting, experiment_id, failure)
                 reply = {"requests": [], "power": []}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 from llenergymeasure.config import DatasetConfig, ExperimentConfig, StudyError
 from llenergymeasure.config.problems.problem import Problem
@@ -13,26 +14,30 @@ from llenergymeasure.engine.check import check_experiment
 from llenergymeasure.measurement.prompts.datasets import check_dataset, fetch_rows
 from llenergymeasure.measurement.prompts.errors import PromptError
 from llenergymeasure.pipeline.model_check import ModelCheck
+from llenergymeasure.pipeline.model_fit import ModelFit
 from llenergymeasure.pipeline.pinned_data import fetch_pinned
+from llenergymeasure.pipeline.run.paths import MODELS
 from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.study.checks import CountedProblem, ValidationRecord
 from llenergymeasure.records.study.plan import Plan
 
 
-def validate_plan(plan: Plan) -> ValidationRecord:
-    """The problems of the plan, for validation.json.
+def validate_plan(plan: Plan, snapshots: Path = Path(MODELS)) -> ValidationRecord:
+    """The problems of the plan, for validation.json. snapshots: the folder of the models that are here already
 
     Raises:
         StudyError: an experiment cannot run with the installed libraries; one line per problem. With
             `invalid: skip` such an experiment stays in the plan and is recorded as failed.
     """
     problems: Counter[Problem] = Counter()
-    models = ModelCheck(plan.protocol.on_failure)
+    usable = ModelCheck(plan.protocol.on_failure)
     datasets: dict[str, list[Problem]] = {}
+    fitting = ModelFit(snapshots)
     for entry in plan.experiments.values():
         config = ExperimentConfig.model_validate(entry.config)
         problems.update(check_experiment(config))
-        problems.update(models.problems(entry.config))
+        problems.update(usable.problems(entry.config))
+        problems.update(fitting.problems(config, entry.config))
         key = f"{config.dataset.model_dump_json()} {config.n_prompts} {config.random_seed}"
         if key not in datasets:
             datasets[key] = list(_dataset_problems(config.dataset, config.n_prompts, config.random_seed))

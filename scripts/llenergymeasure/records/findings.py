@@ -251,6 +251,11 @@ FINDINGS: dict[str, Kind] = {
         "other GPUs of the machine were measured at the same time: they share its power and cooling",
         "set `measurement.exclusive_node: true` where the machine's limits matter",
     ),
+    "positions-untrained": Kind(
+        WARNING,
+        "prompt and output together are longer than the model was made for: what it writes is undefined",
+        "lower `max_output_tokens` or `max_input_tokens`, or compare energies alone",
+    ),
     "gpu-not-used": Kind(
         WARNING,
         "a metered GPU does not hold parameters of the model",

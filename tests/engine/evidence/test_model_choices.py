@@ -208,14 +208,13 @@ def test_the_attention_that_config_json_names_is_named_too(
     assert entry["observed"].startswith(f"set by the model's config.json: {name} = ")
 
 
-def test_the_study_wins_over_it_or_the_load_fails(run: Runner, tmp_path: Path) -> None:
+def test_the_study_wins_over_it_or_is_ignored(run: Runner, tmp_path: Path) -> None:
     asked = {"pytorch": {"attn_implementation": "sdpa"}}
     assert said(run(model=str(model_folder(tmp_path / "one", config={"attn_implementation": "eager"})), **asked)) == []
     folder = model_folder(tmp_path / "two", config={"_attn_implementation": "eager"})
-    with pytest.raises(
-        ExperimentFailure, match=r"uses 'eager': the model's config\.json sets _attn_implementation; remove that key"
-    ):
-        run(model=str(folder), **asked)
+    entry = run(model=str(folder), **asked).evidence["pytorch.attn_implementation"]
+    assert (entry["effective"], entry["verdict"]) == ("eager", "ignored")
+    assert "the model's config.json sets _attn_implementation" in entry["observed"]
 
 
 @pytest.mark.parametrize(

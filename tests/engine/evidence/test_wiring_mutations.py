@@ -64,8 +64,6 @@ NO_WIRING: dict[str, str] = {
     ),
     **dict.fromkeys(
         (
-            "load_model: if config.pytorch.attn_implementation is not None:",
-            "load_model: _refuse_fallback(model, config.pytorch.attn_implementation)",
             "continuous_options: if config.pytorch.attn_implementation is not None and "
             "scheduler_takes('auto_switch_to_flash'):",
             "continuous_options: options['auto_switch_to_flash'] = False",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow
 import pytest
-from measurement.prompts.small_tokenizers import said
+from measurement.prompts.small_tokenizers import build, make_tokenizer, said
 from pyarrow import parquet
 
 from llenergymeasure.config import DatasetConfig
@@ -85,6 +85,13 @@ def test_another_separator_is_named(tmp_path: Path, sign: str, words: str, colum
         check_dataset(dataset(path, column), 1)
     assert f"p.csv is separated by {words}, not by commas (its columns are id, prompt, kind)" in said(error)
     assert "did you mean" not in said(error)
+
+
+@pytest.mark.parametrize(("name", "content"), [("p.jsonl", ""), ("p.json", "[]"), ("p.csv", "prompt\n")])
+def test_a_file_without_rows(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(PromptError, match=rf"n_prompts: 2 prompts asked for, but .*{name} has 0 rows"):
+        build(dataset(tmp_path / name), make_tokenizer(), n=2)
 
 
 def test_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

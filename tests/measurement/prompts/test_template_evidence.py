@@ -133,6 +133,13 @@ class TestKeywords:
         with pytest.raises(PromptError, match=r"dataset\.chat_template_kwargs: needs a chat template"):
             build(texts(tmp_path / "a.jsonl", chat_template_kwargs={"a": 1}), plain, n=1)
 
+    def test_a_broken_template_is_one_line(self, tmp_path: Path) -> None:
+        with pytest.raises(
+            PromptError, match=r"chat_template_kwargs: the model's chat template cannot be read \("
+        ) as error:
+            build(texts(tmp_path / "a.jsonl", chat_template_kwargs={"a": 1}), make_tokenizer("{% if %}"), n=1)
+        assert said(error)
+
     def test_tools_are_for_the_template(self, tmp_path: Path) -> None:
         tokenizer = make_tokenizer("{{ tools | length if tools else 0 }}{{ messages[0].content }}")
         made = build(texts(tmp_path / "a.jsonl", chat_template_kwargs={"tools": [{"name": "f"}]}), tokenizer, n=1)

@@ -16,9 +16,13 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
 from harness import ROOT
 from measurement.experiments import config
 
+from llenergymeasure.engine.failure import ExperimentFailure
+from llenergymeasure.engine.replicas import Alone
+from llenergymeasure.measurement.session import Session
 from llenergymeasure.measurement.worker.client import WorkerBug, WorkerStopped
 from llenergymeasure.measurement.worker.manager import Damaged, LoadOrder, Manager, Refused
 
@@ -111,6 +115,21 @@ def test_what_the_library_refuses_is_a_failure_and_what_we_break_is_not(snapshot
         assert "\n" not in refused.value.failure.reason
         with pytest.raises(WorkerBug, match="energy_resolution"):
             manager.ask({"do": "warmup", "config": config()})
+
+
+def test_an_error_of_the_device_is_the_experiments_failure_wherever_it_is_reported() -> None:
+    """A device-side assertion is reported at a later call; the manager replaces the worker after every failure."""
+    session = Session(Alone())
+
+    def fails() -> dict[str, Any]:
+        raise torch.AcceleratorError("CUDA error: device-side assert triggered\nCUDA kernel errors might be async")
+
+    session._commands = dict.fromkeys(("load", "compile", "warmup", "measure"), fails)
+    for stage in session._commands:
+        with pytest.raises(ExperimentFailure) as failure:
+            session.perform({"do": stage})
+        assert (failure.value.stage, failure.value.error_class) == (stage, "AcceleratorError")
+        assert failure.value.reason == "CUDA error: device-side assert triggered"
 
 
 def test_the_manager_sleeps_while_the_worker_works(snapshot: Path, tmp_path: Path) -> None:

@@ -110,6 +110,15 @@ def test_calibrations_replace_the_guess() -> None:
     assert rows(result)["energy"].startswith(f"{720 * 400 / 3.6e6:.3g} kWh")
 
 
+def test_a_calibration_that_cannot_be_read_is_named() -> None:
+    plan = planned()
+    path = Layout(Path("results/quick")).calibration(plan.sessions[0].session_id)
+    path.parent.mkdir(parents=True)
+    path.write_text("{}", encoding="utf-8")
+    table = rows(estimate(plan))
+    assert table["time"].endswith("(guess within a factor of 3)") and "a calibration: results/quick" in table["unknown"]
+
+
 def test_what_is_measured_is_not_left() -> None:
     plan = planned()
     for session_id, replicate in plan.order[:-1]:
@@ -150,7 +159,16 @@ def test_without_a_gpu_the_estimate_is_for_the_processor_and_says_so() -> None:
 @pytest.mark.parametrize(("gigabytes", "verdict"), [(20, "fits"), (80, "may not fit"), (90, "does not fit")])
 def test_memory_is_compared_with_what_is_there(gigabytes: int, verdict: str) -> None:
     total = gigabytes * 10**9
-    need = MemoryEstimate(total, 0, 0, 0, total, low=total - 5 * 10**9, high=total + 5 * 10**9)
+    need = MemoryEstimate(
+        weights=total,
+        cache=0,
+        workspace=0,
+        logits=0,
+        runtime=0,
+        total=total,
+        low=total - 5 * 10**9,
+        high=total + 5 * 10**9,
+    )
     result = estimate(planned())
     setups = tuple(replace(setup, estimate=need) for setup in result.memory)
     text = rows(replace(result, memory=setups))["memory"]

@@ -34,7 +34,11 @@ def unchecked(plan: Plan) -> PromptCheck:
         model="m",
         content_digest="d",
         embedding_rows=None,
-        sets={prompt_set(entry)[0]: CheckedSet(digest=None, failure=None, experiments=1) for entry in entries},
+        positions=None,
+        sets={
+            prompt_set(entry)[0]: CheckedSet(digest=None, failure=None, experiments=1, longest=None)
+            for entry in entries
+        },
         problems=(),
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import QUICK
+from harness import QUICK, TINY
 from transformers import AutoTokenizer
 
 from llenergymeasure.config import StudyError
@@ -18,7 +18,7 @@ from llenergymeasure.measurement.prompts.prompts import build_prompts
 from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.snapshot import Snapshot, materialise
 from llenergymeasure.pipeline.plan.plan import plan_from_study
-from llenergymeasure.pipeline.prompt_check import check_prompts, checked_prompts
+from llenergymeasure.pipeline.prompt_check import check_prompts, checked_prompts, context_warnings
 from llenergymeasure.records.study.checks import CheckedSet, PromptCheck
 from llenergymeasure.records.study.plan import Plan
 
@@ -69,7 +69,10 @@ def test_every_set_is_checked_once_and_its_digest_is_that_of_the_worker(bench: B
         given = {"max_input_tokens": config.max_input_tokens, "tokenizer": tokenizer, "seed": config.random_seed}
         wanted = build_prompts(config.dataset, n=config.n_prompts, **given)  # type: ignore[arg-type]
         experiments = 2 if config.n_prompts == 3 else 1
-        assert checked_prompts(record, entry) == CheckedSet(digest=wanted.digest, failure=None, experiments=experiments)
+        longest = max(len(prompt.input_ids) for prompt in wanted.prompts)
+        assert checked_prompts(record, entry, bench.root) == CheckedSet(
+            digest=wanted.digest, failure=None, experiments=experiments, longest=longest
+        )
 
 
 @pytest.mark.parametrize(
@@ -80,7 +83,7 @@ def test_a_template_that_loops_or_fills_memory_ends_in_a_line(bench: Bench, temp
     (bench.folder / "chat_template.jinja").write_text(template, encoding="utf-8")
     plan = bench.plan({"dataset": {"chat_template": True}}, {"dataset": {"chat_template": False}}, invalid="skip")
     record = bench.check(plan, prompt_s=2 if template == LOOPS else 60)
-    bad, good = (checked_prompts(record, entry) for entry in plan.experiments.values())
+    bad, good = (checked_prompts(record, entry, bench.root) for entry in plan.experiments.values())
     assert bad.failure is not None
     assert what in bad.failure.reason
     assert "\n" not in bad.failure.reason
@@ -118,8 +121,52 @@ def test_padding_outside_the_embedding_is_a_warning(bench: Bench) -> None:
     assert "batches are padded with id" in problem.message
 
 
+GPT2 = "random:gpt2?n_embd=32&n_layer=1&n_head=2&vocab_size=300&n_positions=64"
+LLAMA = f"{TINY}&max_position_embeddings=64"
+
+
+def limited(tmp_path: Path, model: str, *experiments: dict[str, Any], **changes: Any) -> tuple[Plan, Any]:
+    """A study of a model with 64 positions, and its check."""
+    ref = parse_model_ref(model)
+    snapshot = materialise(ref, None, tmp_path / "snapshots" / ref.key(None), lock=ModelsLock())
+    defaults = {**QUICK["defaults"], "model": model, "dataset": {"source": "synthetic", "tokens": 40}}
+    plan = plan_from_study(
+        study_from_mapping({"study": "s", "defaults": defaults, "experiments": list(experiments), **changes}),
+        existing=None,
+    )
+    return plan, lambda: check_prompts(plan, snapshot.path, log=tmp_path / "log")
+
+
+def test_a_table_of_positions_that_is_too_short_ends_the_study_before_anything_is_loaded(tmp_path: Path) -> None:
+    _, check = limited(tmp_path, GPT2, {"max_input_tokens": 40, "max_output_tokens": 26})
+    with pytest.raises(StudyError) as error:
+        check()
+    (problem,) = error.value.problems
+    assert problem.path == "max_output_tokens"
+    assert "has 40 tokens and max_output_tokens is 26, which takes 65 positions; the model has 64" in problem.message
+    assert "max_output_tokens to 25 or less or max_input_tokens to 39 or less" in problem.message
+
+
+def test_experiments_within_the_table_are_measured_where_others_are_skipped(tmp_path: Path) -> None:
+    settings = ({"max_output_tokens": 25}, {"max_output_tokens": 26})
+    plan, check = limited(tmp_path, GPT2, *({"max_input_tokens": 40, **more} for more in settings), invalid="skip")
+    record = check()
+    fits, exceeds = (checked_prompts(record, entry, tmp_path) for entry in plan.experiments.values())
+    assert fits.failure is None
+    assert exceeds.failure is not None and exceeds.failure.error_class == "PositionsMissing"
+
+
+def test_rotary_positions_go_on_with_a_warning(tmp_path: Path) -> None:
+    plan, check = limited(tmp_path, LLAMA, {"max_input_tokens": 40, "max_output_tokens": 26})
+    record = check()
+    (problem,), (entry,) = record.problems, plan.experiments.values()
+    assert (problem.severity, problem.rule) == ("warning", "positions-untrained")
+    assert checked_prompts(record, entry, tmp_path).failure is None
+    assert [item["code"] for item in context_warnings(record, entry)] == ["positions-untrained"]
+
+
 def test_a_tokenizer_that_cannot_be_read_is_left_to_the_load(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
-    (bench.folder / "tokenizer.json").write_text("{", encoding="utf-8")
+    (bench.folder / "tokenizer.json").write_text("{}", encoding="utf-8")
     plan = bench.plan()
     (checked,) = bench.check(plan).sets.values()
     assert (checked.digest, checked.failure) == (None, None)

@@ -47,8 +47,9 @@ def setting(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(stages, "replicate_order", lambda *_: NAMES)
     for name, answer in (("_require_contents", {}), ("_check", None), ("_count", None)):
         monkeypatch.setattr(stages, name, lambda *_, answer=answer: answer)
-    unchecked = CheckedSet(digest=None, failure=None, experiments=1)
+    unchecked = CheckedSet(digest=None, failure=None, experiments=1, longest=None)
     monkeypatch.setattr(stages, "checked_prompts", lambda *_: unchecked)
+    monkeypatch.setattr(stages, "context_warnings", lambda *_: [])
     session = SimpleNamespace(setup_id="a" * 12, experiments=NAMES)
     plan = SimpleNamespace(
         session=lambda _: session,

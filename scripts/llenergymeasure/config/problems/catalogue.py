@@ -167,14 +167,39 @@ PROMPTS_UNFIT = Check(
     "prompts-unfit",
     "error",
     "a prompt whose text the chat template drops, that takes too much time or memory to render, that the tokenizer "
-    "cannot read, or whose token ids have no row in the model's embedding",
-    "change the text, set dataset.chat_template: false, or use the model's own tokenizer",
+    "cannot read, or whose token ids have no row in the model's embedding; a system prompt that the template does not "
+    "print, or a keyword that it does not read; too few rows of the allowed lengths",
+    "change the text, set dataset.chat_template: false, or use the model's own tokenizer; or do what the message says",
 )
 PADDING_REPLACED = Check(
     "padding-replaced",
     "warning",
     "a padding token that has no row in the model's embedding; another id is used for padding, and is masked",
     "put the model's own tokenizer into its folder",
+)
+POSITIONS_MISSING = Check(
+    "positions-missing",
+    "error",
+    "prompt and output together are longer than the model's table of positions: generation would fail",
+    "lower max_output_tokens or max_input_tokens, or use shorter texts (dataset)",
+)
+POSITIONS_UNTRAINED = Check(
+    "positions-untrained",
+    "warning",
+    "prompt and output together are longer than the model was made for: it runs, and what it writes is undefined",
+    "lower max_output_tokens or max_input_tokens, or use shorter texts (dataset)",
+)
+MEMORY_TOO_SMALL = Check(
+    "memory-too-small",
+    "error",
+    "a model whose weights and key-value cache alone are larger than the memory of its device",
+    "lower pytorch.batch_size, max_input_tokens or max_output_tokens, quantize, or use more or larger GPUs",
+)
+MEMORY_NEARLY_FULL = Check(
+    "memory-nearly-full",
+    "warning",
+    "an experiment whose estimated peak is close to the memory of its device, or above it",
+    "lower pytorch.batch_size, max_input_tokens or max_output_tokens if it runs out of memory",
 )
 LIBRARY_REFUSES = Check(
     "library-refuses",

@@ -67,3 +67,11 @@ def printable(text: str) -> str:
 def legible(line: str) -> str:
     """The line as it stands, with a space for whatever could steer a terminal."""
     return "".join(letter if letter.isprintable() else " " for letter in line)
+
+
+def bytes_in_words(number: int) -> str:
+    """A number of bytes with three digits and a decimal unit: `15.2 GB`."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if number >= scale:
+            return f"{number / scale:.3g} {unit}"
+    return f"{number} B"

@@ -82,9 +82,24 @@ def devices_and_map(value: Values) -> str | None:
 )
 def flash_attention(value: Values) -> str | None:
     chosen = value.given("pytorch.attn_implementation")
-    if not chosen.startswith("flash") or value.given("precision") != "fp32":
+    if "flash" not in chosen or value.given("precision") != "fp32":
         return None
     return f"{show(chosen)} has no kernel for precision: fp32"
+
+
+@rule(
+    "paged-attention-needs-continuous",
+    "error",
+    "pytorch.attn_implementation",
+    "pytorch.batching",
+    says="a paged `pytorch.attn_implementation` without `pytorch.batching: continuous`",
+    fix="set pytorch.batching: continuous, or remove `paged|`",
+)
+def paged_attention(value: Values) -> str | None:
+    chosen = value.given("pytorch.attn_implementation")
+    if not chosen.startswith("paged|") or value.given("pytorch.batching") == "continuous":
+        return None
+    return f"{show(chosen)} reads a paged cache, which only continuous batching has"
 
 
 def _needs_revisions(id: str, revision: str, model: str) -> Rule:

@@ -21,11 +21,7 @@ class DatasetSettings(Config):
     """builtin: this project's own prompts; file: a file of yours; synthetic: random tokens; hub: a pinned data set."""
 
     path: Annotated[
-        Annotated[str, Field(min_length=1)]
-        | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
-        | None,
-        Field(),
-        InWords("the name of a file, or a list of such names"),
+        str | list[str] | None, Field(min_length=1), InWords("the name of a file, or a list of such names")
     ] = None
     """file: a JSONL, JSON, CSV or Parquet file, relative to the directory Snakemake runs in; hub: a file of the data
     set, or several that are read one after the other."""
@@ -61,10 +57,11 @@ class DatasetSettings(Config):
     """file, hub: take `n_prompts` rows at random with this seed. Not set: the first rows, in their order."""
 
     min_tokens: Annotated[int | None, Field(ge=1)] = None
-    """Skip prompts with fewer tokens, counted as the model gets them: with the chat template, before truncation."""
+    """Skip rows with fewer tokens, counted in the row's own text or messages: without chat template, system prompt and
+    truncation, so that experiments that differ in those take the same rows."""
 
     max_tokens: Annotated[int | None, Field(ge=1)] = None
-    """Skip prompts with more tokens, counted in the same way."""
+    """Skip rows with more tokens, counted in the same way."""
 
     chat_template: bool = True
     """Apply the tokenizer's chat template if it has one."""

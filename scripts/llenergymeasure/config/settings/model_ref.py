@@ -149,8 +149,8 @@ def _hub(text: str) -> ModelRef:
         )
     parts = text.split("/")
     if len(parts) == 1:
-        home = _LEGACY.get(text, "org")
-        raise ValueError(f"{text!r} is not a full model name; write {home}/{text} for the hub or ./{text} for a folder")
+        full = f"{_LEGACY[text]}/{text}" if text in _LEGACY else "org/name"
+        raise ValueError(f"{text!r} is not a full model name; write {full} for the hub or ./{text} for a folder")
     good = len(parts) == 2 and all(_HUB_PART.fullmatch(part) for part in parts)
     if not good or ".." in text or "--" in text or len(text) > _HUB_LENGTH or text.endswith(".git"):
         raise ValueError(f"{text!r} is not a hub name (org/name); write {FORMS}")

@@ -15,11 +15,13 @@ from llenergymeasure.config.settings.study_config import StudyConfig
 
 OTHER_NAMES: Mapping[str, str] = {
     "compile": "pytorch.torch_compile",
+    "flash_attention": "pytorch.attn_implementation",
     "gpus": "pytorch.devices",
     "max_tokens": "max_output_tokens",
     "num_gpus": "pytorch.devices",
-    "quantization": "pytorch.load_in_4bit or pytorch.load_in_8bit",
+    "quantization": "pytorch.quantization_config",
     "tensor_parallel_size": "pytorch.tp_size",
+    "use_flash_attention_2": "pytorch.attn_implementation",
 }
 """Names that other programs (vLLM, optimum-benchmark, lm-eval) have for a setting."""
 

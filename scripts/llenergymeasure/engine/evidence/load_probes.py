@@ -50,6 +50,11 @@ def attention(observation: Observation, requested: Any) -> ProbeResult:
     named = "" if kernels is None else f"; a decoding step ran {', '.join(kernels) or 'no fused attention'}"
     if observation.heard is not None and observation.heard.attention_kernels_reason is not None:
         named = f"; which kernels ran is not known: {observation.heard.attention_kernels_reason}"
+    if named_by_file := observation.loaded.defaults.attention:
+        named += f"; the model's config.json sets {named_by_file[0]}"
+    if observation.generated is not None and observation.generated.attention is not None and requested is not None:
+        # The library adds the prefix itself.
+        requested = requested.removeprefix("paged|")
     calls = None if observation.heard is None else observation.heard.sdpa_calls
     if calls is None:
         return ProbeResult(effective, observed + named, effective == requested)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,28 +18,13 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.devices import asks_for_offloading, on_processor
+from llenergymeasure.config.problems.text import bytes_in_words
 from llenergymeasure.engine.failure import ExperimentFailure
 from llenergymeasure.engine.loading.model_files import ModelFiles
+from llenergymeasure.models.memory.weights import resident_bytes
 
-# Stored in these, weights are read in the number format of `precision`.
-CONVERTED = {"F64", "F32", "F16", "BF16"}
 Board = Mapping[str, Any]
 """As `DeviceKind.describe` gives it: name, memory_bytes."""
-
-
-def stored_bytes(tensors: Iterable[tuple[str, Mapping[str, Any]]], dtype: torch.dtype | None) -> int:
-    """Bytes of the weights in safetensors files, from the entries of their headers; floating point ones as `dtype`.
-
-    None leaves them as they are stored.
-    """
-    total = 0
-    for _, tensor in tensors:
-        if dtype is not None and tensor["dtype"] in CONVERTED:
-            total += torch.Size(tensor["shape"]).numel() * dtype.itemsize
-        else:
-            start, end = tensor["data_offsets"]
-            total += end - start
-    return total
 
 
 def require_fit(
@@ -53,7 +38,7 @@ def require_fit(
     room = sum(board["memory_bytes"] for board in boards)
     if not boards or asks_for_offloading(vars(config.pytorch)) or "quantization_config" in given:
         return
-    size = stored_bytes(files.tensors, None if quantized else given["dtype"])
+    size = resident_bytes(files.tensors, None if quantized else given["dtype"].itemsize)
     if size > room and not quantized:
         # The files may hold more than the model reads of them.
         size = _module_bytes(files.folder, given) or size
@@ -70,7 +55,8 @@ def memory_explained(
         yield
     except torch.OutOfMemoryError as error:
         said = str(error).split(". ")[0]
-        text = f"{_too_large(config, stored_bytes(files.tensors, dtype), boards)} ({said})" if boards else said
+        size = resident_bytes(files.tensors, None if dtype is None else dtype.itemsize)
+        text = f"{_too_large(config, size, boards)} ({said})" if boards else said
         raise ExperimentFailure("load", type(error).__name__, text, traceback.format_exc()) from error
 
 
@@ -86,12 +72,13 @@ def refuse_offloading(config: ExperimentConfig, model: torch.nn.Module, boards: 
         under = [module for module in places if module == "" or name == module or name.startswith(f"{module}.")]
         place = str(places[max(under, key=len)]) if under else "?"
         held[place if place in elsewhere else "kept"] += parameter.numel() * parameter.element_size()
-    parts = " and ".join(f"{_size(held[place])} to the {place}" for place in ("cpu", "disk") if held[place])
+    parts = " and ".join(f"{bytes_in_words(held[place])} to the {place}" for place in ("cpu", "disk") if held[place])
     raise ExperimentFailure(
         "load",
         "Offloaded",
-        f"of {_size(sum(held.values()))} of weights, {parts or 'some'} would be offloaded: {_room(boards)}; {_ADVICE}, "
-        "or ask for offloading: pytorch.max_memory with cpu, or a pytorch.device_map that names cpu or disk",
+        f"of {bytes_in_words(sum(held.values()))} of weights, {parts or 'some'} would be offloaded: "
+        f"{_room(boards)}; {_ADVICE}, or ask for offloading: pytorch.max_memory with cpu, or a pytorch.device_map that "
+        "names cpu or disk",
     )
 
 
@@ -99,22 +86,15 @@ _ADVICE = "set pytorch.devices to more GPUs, or quantize (pytorch.load_in_8bit, 
 
 
 def _too_large(config: ExperimentConfig, size: int, boards: Sequence[Board]) -> str:
-    return f"the weights take {_size(size)} in {config.precision} and {_room(boards)}: {_ADVICE}"
+    return f"the weights take {bytes_in_words(size)} in {config.precision} and {_room(boards)}: {_ADVICE}"
 
 
 def _room(boards: Sequence[Board]) -> str:
     if not boards:
         return "the library does not put that much into the processor's memory"
-    names = Counter(f"{board['name']} with {_size(board['memory_bytes'])}" for board in boards)
+    names = Counter(f"{board['name']} with {bytes_in_words(board['memory_bytes'])}" for board in boards)
     claimed = ", ".join(f"{count} × {name}" for name, count in names.items())
     return f"the setup claims {claimed}"
-
-
-def _size(number: int) -> str:
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if number >= scale:
-            return f"{number / scale:.3g} {unit}"
-    return f"{number} B"
 
 
 def _module_bytes(folder: Path, given: Mapping[str, Any]) -> int | None:

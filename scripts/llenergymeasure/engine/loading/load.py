@@ -163,8 +163,6 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
     # Before `LibraryState`: this changes the models, and the state is what they hold when an experiment begins.
     defaults = take_defaults(model, read.files)
     its_defaults = None if read.assistant_files is None else take_defaults(read.assistant, read.assistant_files)
-    if config.pytorch.attn_implementation is not None:
-        _refuse_fallback(model, config.pytorch.attn_implementation, defaults)
     asked = compile_keywords(config)
     if asked is not None:
         compile_in_place(model, asked)
@@ -327,13 +325,3 @@ def _prepare_quantizer(
     if declared is not None and (lacking := missing_package(method)) is not None:
         raise ExperimentFailure("load", "MissingPackage", f"the checkpoint is quantized, and {lacking}")
     import_packages(method)
-
-
-def _refuse_fallback(model: Any, wanted: str, defaults: ModelDefaults) -> None:
-    used = model.config._attn_implementation
-    if used != wanted:
-        named = defaults.attention
-        why = f": the model's config.json sets {named[0]}; remove that key" if named is not None else ""
-        raise ExperimentFailure(
-            "load", "AttentionFallback", f"the study asks for attention {wanted!r}, the library uses {used!r}{why}"
-        )

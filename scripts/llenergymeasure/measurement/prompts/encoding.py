@@ -17,16 +17,24 @@ if TYPE_CHECKING:
 Render = Callable[[Sequence[Message]], list[int]]
 """Messages -> the ids of the whole prompt: template or special tokens included."""
 
-Watch = Callable[[str], None]
-"""Called with a prompt's place before its text is rendered, and before the chat template is tried out."""
+Watch = Callable[[str | None], None]
+"""Called with a prompt's place before its text is rendered, and before the chat template is tried out; with None before
+the next row is read, which may take as long as the file is large."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How many tokens a prompt may have before it is truncated. None: no limit."""
+    """How many tokens a row may have. None: no limit.
+
+    Template and system prompt do not count, so that all experiments that differ in those take the same rows.
+    """
 
     least: int | None
     most: int | None
+
+    @property
+    def are_set(self) -> bool:
+        return self.least is not None or self.most is not None
 
     def allow(self, tokens: int) -> bool:
         return (self.least is None or tokens >= self.least) and (self.most is None or tokens <= self.most)
@@ -65,7 +73,7 @@ def take_prompts(
     limits: Limits,
     watch: Watch,
 ) -> Taken:
-    """The first `n` rows whose prompts have an allowed length. PromptError where there are fewer."""
+    """The prompts of the first `n` rows that have an allowed length. PromptError where there are fewer."""
     taken = Taken()
     lengths: list[int] = []
     for row in rows.rows:
@@ -75,10 +83,14 @@ def take_prompts(
             return render(row.with_text(text))
 
         try:
+            if limits.are_set:
+                watch(row.place)
+                length = _own_tokens(row, tokenizer)
+                if not limits.allow(length):
+                    lengths.append(length)
+                    watch(None)
+                    continue
             text, ids = row.text, watched(row.text)
-            if not limits.allow(len(ids)):
-                lengths.append(len(ids))
-                continue
             if len(ids) > max_input_tokens:
                 text, ids = _shorten(row, watched, tokenizer, max_input_tokens)
                 taken.truncated += 1
@@ -86,6 +98,7 @@ def take_prompts(
             raise PromptError(f"{row.place}: {error}") from error
         if not ids:
             raise PromptError(f"{row.place}: the tokenizer makes no tokens of {text[:40]!r}")
+        watch(None)
         taken.prompts.append(make_prompt(len(taken.prompts), row.kind, text, ids))
         taken.messages.append(row.with_text(text))
         taken.places.append(row.place)
@@ -95,6 +108,11 @@ def take_prompts(
     if len(taken.prompts) < n:
         raise _too_few(rows.name, n, len(taken.prompts), lengths, limits)
     return taken
+
+
+def _own_tokens(row: Row, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Tokens of the data's own texts, each encoded for itself."""
+    return sum(len(encode(tokenizer, message["content"], add_special_tokens=False)) for message in row.own)
 
 
 def _too_few(name: str, n: int, kept: int, others: Sequence[int], limits: Limits) -> PromptError:
@@ -160,7 +178,7 @@ def _shorten(
             high = middle - 1
     if best is None:
         before = len(render(""))
-        if len(row.messages) > 1:
+        if len(row.own) > 1 or row.system_prompt is not None:
             raise PromptError(
                 f"{row.place}: max_input_tokens: {max_input_tokens} leaves no room for its last message, as the chat "
                 f"template and the messages before it take {before} tokens; raise it, or set dataset.max_tokens to "

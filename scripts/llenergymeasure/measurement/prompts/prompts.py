@@ -100,7 +100,7 @@ def require_digest(prompts: PromptSet, checked: str | None) -> None:
         )
 
 
-def _unwatched(_: str) -> None:
+def _unwatched(_: str | None) -> None:
     """Nobody waits for a prompt."""
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from llenergymeasure.config.problems.text import nearest, show
+from llenergymeasure.config.problems.text import first_line, nearest, show
 from llenergymeasure.measurement.prompts.chat_template import PROBE, ChatTemplate
 from llenergymeasure.measurement.prompts.errors import NotRendered, PromptError
 from llenergymeasure.measurement.prompts.sources.source import Message
@@ -29,8 +29,10 @@ _GENERATION_TAG = re.compile(r"{%-?\s*(end)?generation\s*-?%}")
 _ALWAYS_GIVEN = {"messages", "add_generation_prompt", "raise_exception", "strftime_now"}
 
 
-def require_names(tokenizer: PreTrainedTokenizerBase, template: str, keywords: Iterable[str]) -> None:
+def require_names(tokenizer: PreTrainedTokenizerBase, template: str, keywords: Collection[str]) -> None:
     """PromptError for a keyword that the measurement itself sets, or that the template never reads."""
+    if not keywords:
+        return
     reserved = {*inspect.signature(tokenizer.apply_chat_template).parameters, "messages"} - _FOR_TEMPLATES
     read = variables(template)
     for name in keywords:
@@ -47,11 +49,14 @@ def require_names(tokenizer: PreTrainedTokenizerBase, template: str, keywords: I
 
 
 def variables(template: str) -> set[str]:
-    """The names that a template takes from its caller."""
-    from jinja2 import Environment, meta
+    """The names that a template takes from its caller. PromptError where it is no template."""
+    from jinja2 import Environment, TemplateError, meta
 
     environment = Environment(extensions=["jinja2.ext.loopcontrols"])
-    names = meta.find_undeclared_variables(environment.parse(_GENERATION_TAG.sub("", template)))
+    try:
+        names = meta.find_undeclared_variables(environment.parse(_GENERATION_TAG.sub("", template)))
+    except TemplateError as error:
+        raise PromptError(f"{KEY}: the model's chat template cannot be read ({first_line(error)})") from error
     return names - {*environment.globals}
 
 

@@ -11,6 +11,7 @@ import resource
 import sys
 import traceback
 from collections.abc import Mapping
+from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from llenergymeasure.config import DatasetConfig
 from llenergymeasure.engine.generation.padding import padding_replaced
 from llenergymeasure.measurement.prompts.prompts import PromptError, build_prompts
 from llenergymeasure.measurement.worker.channel import WORKER_DESCRIPTOR, receive, send
+from llenergymeasure.models.positions import positions
+from llenergymeasure.models.tensors import stored_tensors
 from llenergymeasure.processes.lifeline import end_with_parent
 
 if TYPE_CHECKING:
@@ -65,8 +68,21 @@ class Reader:
         except Exception as error:  # noqa: BLE001 - whatever the library finds wrong with it
             traceback.print_exc()
             return {"unreadable": f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"}
+        limits = self._positions(Path(message["snapshot"]), code=message["code"])
         bound_memory(MEMORY_BYTES)
-        return {"padding": padding_replaced(self._tokenizer, self._rows)}
+        return {"padding": padding_replaced(self._tokenizer, self._rows), "positions": limits}
+
+    def _positions(self, snapshot: Path, *, code: bool) -> dict[str, Any] | None:
+        """How long prompt and output can be; None where the library cannot read the model's configuration."""
+        from transformers import AutoConfig
+
+        assert self._tokenizer is not None, "it is opened first"
+        try:
+            config = AutoConfig.from_pretrained(snapshot, trust_remote_code=code)
+            return asdict(positions(config, stored_tensors(snapshot), self._tokenizer.model_max_length))
+        except Exception:  # noqa: BLE001 - loading the model says it better
+            traceback.print_exc()
+            return None
 
     def _read(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         assert self._tokenizer is not None, "it is opened first"
@@ -83,7 +99,8 @@ class Reader:
         planned, read = wanted["data_sha256"], prompts.description["file_sha256"]
         if planned is not None and read != planned:
             raise PromptError(f"{wanted['dataset']['path']} has changed since this call began; call again")
-        return {"digest": prompts.digest, "description": prompts.description}
+        longest = max(len(prompt.input_ids) for prompt in prompts.prompts)
+        return {"digest": prompts.digest, "description": prompts.description, "longest": longest}
 
     def _fetch(self, name: str, commit: str, path: str) -> Path:
         """Have the manager get a file of a data set: this process stays offline."""
@@ -93,9 +110,9 @@ class Reader:
             raise PromptError(reply["refused"])
         return Path(reply["file"])
 
-    def _say(self, place: str) -> None:
+    def _say(self, place: str | None) -> None:
         """Tell which prompt comes next, and wait for leave: from here the manager's clock runs."""
-        self._place = place
+        self._place = place or "the prompts"
         send(self._connection, {"at": place})
         receive(self._connection)
 

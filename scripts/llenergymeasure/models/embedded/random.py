@@ -58,6 +58,12 @@ def fetch(request: Request) -> Fetched:
     return Fetched(hash_folder(request.folder), notes)
 
 
+def empty_model(ref: ModelRef) -> Any:
+    """The model without weights: its parameters have shapes alone. SnapshotError for an unknown architecture."""
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(random_config(ref), dtype=getattr(torch, ref.dtype))
+
+
 def _initialise(ref: ModelRef, config: Any, request: Request) -> int:
     """Weights drawn in their final dtype, so that memory never holds more than one copy; parameter count."""
     with torch.random.fork_rng(devices=[]):

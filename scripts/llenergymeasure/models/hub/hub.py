@@ -16,7 +16,7 @@ from llenergymeasure.models.errors import DestinationError, SnapshotError
 from llenergymeasure.models.files import git_blob_id, hash_file, list_folder, read_small
 from llenergymeasure.models.hub.api import download, list_repository
 from llenergymeasure.models.hub.cache import cache_folder, cached_blobs, cached_file, place
-from llenergymeasure.models.selection import code_files, select_for
+from llenergymeasure.models.selection import code_files, select_for, unread_weights
 from llenergymeasure.models.sources import Fetched, Request
 
 RESUMES = True
@@ -48,7 +48,8 @@ def fetch(request: Request) -> Fetched:
         )
     _remove_leftovers(request.folder, wanted)
     repository.check_space(wanted)
-    return Fetched(repository.obtain_all(wanted), {"hashes_checked_against": repository.authority})
+    notes = {"hashes_checked_against": repository.authority, **unread_weights(repository.expected, wanted)}
+    return Fetched(repository.obtain_all(wanted), notes)
 
 
 class _Repository:

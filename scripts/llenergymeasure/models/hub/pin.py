@@ -21,6 +21,7 @@ from llenergymeasure.models.errors import PinError, SnapshotError
 from llenergymeasure.models.files import git_blob_id, hash_file
 from llenergymeasure.models.hub.api import RemoteFile, download, list_repository
 from llenergymeasure.models.hub.datasets import pin_dataset
+from llenergymeasure.models.hub.splits import is_partial
 from llenergymeasure.models.selection import select, select_adapter
 
 
@@ -108,7 +109,9 @@ def _dataset_change(name: str, before: DatasetPin | None, now: DatasetPin) -> st
     of = f", config {now.config}" if now.config else ""
     what = f"data set {name}{of}{f', split {now.split}' if now.split else ''}"
     was = None if before is None else Pin(commit=before.commit, files=before.files)
-    return _change(what, now.revision, was, Pin(commit=now.commit, files=now.files))
+    change = _change(what, now.revision, was, Pin(commit=now.commit, files=now.files))
+    is_part = now.split is not None and any(is_partial(path) for path in now.files)
+    return f"{change}; the hub's Parquet copy has only the first part of this split" if is_part else change
 
 
 def _change(name: str, revision: str, before: Pin | None, now: Pin) -> str:

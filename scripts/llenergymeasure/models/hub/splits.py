@@ -62,6 +62,11 @@ def converted_files(files: Iterable[str], config: str | None, split: str) -> lis
     return sorted(splits[split])
 
 
+def is_partial(path: str) -> bool:
+    """Whether a file of the Parquet copy is of a split of which the hub converted the beginning only."""
+    return any(part.startswith(_PARTIAL) for part in PurePosixPath(path).parts[1:2])
+
+
 def _configs(readme: Path | None) -> dict[str, Mapping[str, Any]]:
     """The configurations in a README's head, by name; empty where it describes none."""
     if readme is None:
@@ -150,5 +155,5 @@ def _of_one_format(paths: Sequence[str], split: str) -> list[str]:
 def _not_there(what: str, name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     near = nearest(name, names)
-    meant = f"did you mean {near!r}? " if near else ""
-    return f"it has no {what} {name!r}; {meant}(there are: {first_few(names, 12) or 'none'})"
+    meant = f"; did you mean {near!r}?" if near else ""
+    return f"it has no {what} {name!r}{meant} (there are: {first_few(names, 12) or 'none'})"

@@ -16,6 +16,9 @@ from llenergymeasure.models.memory.kv_cache import cache_shape
 
 # Of the estimate: by this share may what a pass needs beside weights and cache be wrong.
 WORKSPACE_SHARE = 0.5
+# On a processor: Python, torch and their threads, in bytes; and the libraries' packed copies of what a pass multiplies.
+PROCESSOR_RUNTIME = 415_000_000
+PROCESSOR_WORKSPACE = 1.4
 # Where the formulas do not cover a model's cache, by this share may its size be wrong.
 UNSURE_SHARE = 1.0
 
@@ -26,6 +29,7 @@ class MemoryEstimate:
 
     weights: as they are in memory; cache: keys, values and states of all sequences at the end
     workspace: what the largest pass needs beside them; logits: scores of the next token
+    runtime: of the process itself, 0 on a GPU, where the peak counts tensors alone
     low, high: where the truth may be; unsure: why they are far apart, None where the formulas cover the model
     """
 
@@ -33,6 +37,7 @@ class MemoryEstimate:
     cache: int
     workspace: int
     logits: int
+    runtime: int
     total: int
     low: int
     high: int
@@ -51,6 +56,7 @@ class Work:
     sequences: of one batch, counted with its beams; prompt_tokens: of the longest prompt; new_tokens: of each
     item_bytes: of the model's number format; cache_bits: of a quantized cache, None where it is not quantized
     static: the cache is allocated whole at once; cached: there is a cache
+    paged: the cache takes the memory that is free; on_processor: the peak is that of the process
     """
 
     sequences: int
@@ -61,6 +67,8 @@ class Work:
     static: bool = False
     cached: bool = True
     cache_bits: int | None = None
+    paged: bool = False
+    on_processor: bool = False
 
 
 def estimate_memory(model_config: Any, weight_bytes: int, work: Work) -> MemoryEstimate:
@@ -87,19 +95,23 @@ def estimate_memory(model_config: Any, weight_bytes: int, work: Work) -> MemoryE
         + _pass_bytes(model_config, text, work, 1, tokens)
         + work.sequences * shape.largest_per_token * tokens * item
     )
-    beside = round(max(prefill, decode)) - whole
-    workspace = max(beside, 0)
-    total = weight_bytes + whole + workspace + logits
-    wrong = round(WORKSPACE_SHARE * (workspace + logits) + (UNSURE_SHARE * whole if shape.unsure else 0))
+    workspace = max(round(max(prefill, decode)) - whole, 0)
+    if work.on_processor:
+        workspace = round(PROCESSOR_WORKSPACE * workspace)
+    runtime = PROCESSOR_RUNTIME if work.on_processor else 0
+    unsure = "continuous batching takes the memory that is free for its cache" if work.paged else shape.unsure
+    total = weight_bytes + whole + workspace + logits + runtime
+    wrong = round(WORKSPACE_SHARE * (workspace + logits) + (UNSURE_SHARE * whole if unsure else 0))
     return MemoryEstimate(
         weights=weight_bytes,
         cache=whole,
         workspace=workspace,
         logits=logits,
+        runtime=runtime,
         total=total,
         low=max(total - wrong, weight_bytes),
         high=total + wrong,
-        unsure=shape.unsure,
+        unsure=unsure,
     )
 
 

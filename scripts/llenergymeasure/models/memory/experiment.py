@@ -29,7 +29,7 @@ def read_model_config(folder: Path) -> Any | None:
         return None
 
 
-def work_in(config: ExperimentConfig, prompt_tokens: int) -> Work:
+def work_in(config: ExperimentConfig, prompt_tokens: int, *, on_processor: bool) -> Work:
     """What one process generates at once. prompt_tokens: of the longest prompt, at most `max_input_tokens`"""
     pytorch = config.pytorch
     passed = config.passthrough_kwargs.generate
@@ -47,6 +47,8 @@ def work_in(config: ExperimentConfig, prompt_tokens: int) -> Work:
         static=cache in STATIC_CACHES,
         cached=pytorch.use_cache is not False,
         cache_bits=bits,
+        paged=pytorch.batching == "continuous",
+        on_processor=on_processor,
     )
 
 
@@ -62,6 +64,7 @@ def estimate_experiment(
     model_config: Any,
     tensors: Iterable[tuple[str, Mapping[str, Any]]],
     *,
+    on_processor: bool,
     prompt_tokens: int | None = None,
 ) -> MemoryEstimate:
     """The peak of one of the experiment's processes. All figures are estimated.
@@ -73,4 +76,4 @@ def estimate_experiment(
     quantized = any(getattr(item, "quantization_config", None) for item in (model_config, text))
     weights = weight_bytes(config, tensors, quantized=quantized)
     longest = config.max_input_tokens if prompt_tokens is None else prompt_tokens
-    return estimate_memory(model_config, weights, work_in(config, longest))
+    return estimate_memory(model_config, weights, work_in(config, longest, on_processor=on_processor))

@@ -36,7 +36,7 @@ RECORD_BYTES = 200_000
 
 @dataclass(frozen=True)
 class SessionEstimate:
-    """Seconds that are left of a session. None: not known, for the reason in `unknown`.
+    """Seconds that are left of a session. None: not known. `unknown`: why, or why a calibration does not count.
 
     calibrated: from its own calibration; power_w: of its devices while it runs
     """
@@ -137,7 +137,7 @@ class Estimator:
         configs = self._members(session)
         device = self._device(configs[0])
         power_w = None if device.power_w is None else device.power_w * (_claimed(configs[0]) or 1)
-        calibration = self._calibration(session)
+        calibration, broken = self._calibration(session)
         if calibration is not None:
             seconds = replicates * calibrated_replicate_s(calibration, configs)
             return SessionEstimate(session.session_id, seconds, True, power_w)
@@ -152,7 +152,7 @@ class Estimator:
         before_s = (0.0 if self._layout.load(session.setup_id).exists() else begin_s) + begin_s
         before_s += sum(guess.warmup_s for guess in known)
         each_s = begin_s + idle_s(configs) + sum(guess.replicate_s for guess in known)
-        return SessionEstimate(session.session_id, before_s + replicates * each_s, False, power_w)
+        return SessionEstimate(session.session_id, before_s + replicates * each_s, False, power_w, broken)
 
     def _guess(self, config: ExperimentConfig, facts: ModelFacts, device: Hardware) -> Guess | None:
         pass_time = guess_pass(config, facts, device, prompt_tokens(config))
@@ -161,12 +161,13 @@ class Estimator:
         window_s = self._plan.protocol.min_window_s
         return guess_experiment(config, pass_time, min_window_s=window_s, is_gpu=device.is_gpu)
 
-    def _calibration(self, session: Session) -> SessionCalibration | None:
+    def _calibration(self, session: Session) -> tuple[SessionCalibration | None, str | None]:
+        """None where there is none yet; and why one that exists cannot be read."""
         path = self._layout.calibration(session.session_id)
         try:
-            return read_record(SessionCalibration, path) if path.exists() else None
-        except BrokenRecord:
-            return None
+            return (read_record(SessionCalibration, path) if path.exists() else None), None
+        except BrokenRecord as error:
+            return None, f"a calibration: {error}"
 
     def _memory(self, setup_id: str) -> SetupMemory:
         sessions = [session for session in self._plan.sessions if session.setup_id == setup_id]
@@ -178,7 +179,10 @@ class Estimator:
             weights = sum(entry["data_offsets"][1] for _, entry in facts.tensors or ())
             return SetupMemory(setup_id, None, device, devices, weights or None)
         try:
-            estimates = [estimate_experiment(config, facts.config, facts.tensors) for config in configs]
+            estimates = [
+                estimate_experiment(config, facts.config, facts.tensors, on_processor=device is self._processor)
+                for config in configs
+            ]
         except (AttributeError, TypeError, ValueError):
             # Configurations of a model's own code need not have the fields that those of the library have.
             return SetupMemory(setup_id, None, device, devices)
@@ -218,6 +222,6 @@ def prompt_tokens(config: ExperimentConfig) -> float:
     except PromptError:
         return most
     characters = 1 if config.model.startswith("random:") else CHARACTERS_PER_TOKEN
-    written = [sum(len(str(message["content"])) for message in row.messages) for row in rows]
+    written = [sum(len(str(message["content"])) for message in row.with_text(row.text)) for row in rows]
     lengths = [min(length / characters + TEMPLATE_TOKENS, most) for length in written]
     return sum(lengths) / len(lengths)

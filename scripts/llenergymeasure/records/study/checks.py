@@ -41,22 +41,37 @@ class CheckedSet(Record):
     digest: over their token ids; failure: what the experiments end with. Both are None where the tokenizer cannot be
         read: loading the model fails then, and its record says so.
     experiments: how many use the set
+    longest: tokens of the longest prompt, None where they were not read
     """
 
     digest: str | None
     failure: Failure | None
     experiments: int
+    longest: int | None
+
+
+class ModelPositions(Record):
+    """How long prompt and output can be. limit: in tokens, None where there is no last position
+
+    fixed: beyond it the model fails; otherwise its output is undefined. source: what states the limit
+    """
+
+    limit: int | None
+    fixed: bool
+    source: str
 
 
 class PromptCheck(Record):
     """prompts/<model>.json: the prompts of every experiment of one model. sets: id of the set → what was checked.
 
     embedding_rows: None where the snapshot does not say
+    positions: None where the library cannot read the model's configuration
     """
 
     schema_version: SchemaVersion
     model: str
     content_digest: str
     embedding_rows: int | None
+    positions: ModelPositions | None
     sets: dict[str, CheckedSet]
     problems: tuple[ProblemRecord, ...]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
@@ -17,11 +18,32 @@ def _adapter(text: str | None) -> str | None:
     return text
 
 
+KERNELS_OWNER = "kernels-community"
+_KERNEL = re.compile(r"([A-Za-z0-9][\w.-]*)/[A-Za-z0-9][\w.-]*@[0-9a-f]{40}(?::\w+)?")
+_ATTENTION = re.compile(r"(?:paged\|)?[a-z][a-z0-9_]*")
+
+
+def _attention(text: str | None) -> str | None:
+    """A name of the library, which validation asks, or a kernel of the hub at a commit."""
+    if text is None or _ATTENTION.fullmatch(text):
+        return text
+    kernel = _KERNEL.fullmatch(text)
+    if kernel is None:
+        raise ValueError(
+            f"is {text!r}; use a name of the installed library, such as sdpa, eager, flex_attention or "
+            f"flash_attention_2, or a kernel of the hub at a commit: {KERNELS_OWNER}/<name>@<40-character commit>"
+        )
+    if kernel.group(1) != KERNELS_OWNER:
+        raise ValueError(f"is a kernel of {kernel.group(1)}; only those of {KERNELS_OWNER} are loaded")
+    return text
+
+
 class SourceSettings(Config):
     """Source of the model, adapter and kernels."""
 
     attn_implementation: Annotated[
-        Literal["sdpa", "flash_attention_2", "flash_attention_3", "eager"] | None,
+        str | None,
+        AfterValidator(_attention),
         parameter(
             target="from_pretrained",
             keyword="attn_implementation",
@@ -31,11 +53,15 @@ class SourceSettings(Config):
             requires=(
                 Requirement(package="flash_attn", cuda_capability=(8, 0), values=("flash_attention_2",)),
                 Requirement(package="flash_attn_interface", cuda_capability=(9, 0), values=("flash_attention_3",)),
+                Requirement(package="flash_attn", cuda_capability=(9, 0), values=("flash_attention_4",)),
+                # It is compiled by torch.
+                Requirement(compiler="always", values=("flex_attention",)),
             ),
             test_values=("sdpa", "eager", "flash_attention_2", "flash_attention_3"),
         ),
     ] = None
-    """The attention kernel."""
+    """The attention kernel: a name of the installed transformers (sdpa, eager, flex_attention, flash_attention_2 …), or
+    `kernels-community/<name>@<commit>`, which needs the package kernels and lies in the Hugging Face cache."""
 
     revision: Annotated[
         str | None,

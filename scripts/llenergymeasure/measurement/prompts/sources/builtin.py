@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from llenergymeasure.config import DatasetConfig
 from llenergymeasure.measurement.prompts.errors import PromptError, name_choices
-from llenergymeasure.measurement.prompts.sources.source import Rows, RowSource, Wanted, row_from_text
+from llenergymeasure.measurement.prompts.sources.source import Row, Rows, RowSource, Wanted, user_message
 
 BUILTIN = Path(__file__).with_suffix(".jsonl")
 
@@ -39,7 +39,7 @@ class Builtin(RowSource):
                 f"n_prompts: {wanted.n} prompts asked for, but there are {len(kept)} built-in prompts{of_kinds}"
             )
         rows = (
-            row_from_text(row["kind"], row["prompt"], f"built-in prompt {row['id']}", dataset.system_prompt)
+            Row(row["kind"], (user_message(row["prompt"]),), f"built-in prompt {row['id']}", dataset.system_prompt)
             for row in _mixed(kept, random.Random(wanted.seed))
         )
         return Rows(f"the set of built-in prompts{of_kinds}", rows, {BUILTIN.name: sha256})

@@ -24,4 +24,4 @@ class File(RowSource):
 
     def open(self, dataset: DatasetConfig, wanted: Wanted) -> Rows:
         path = local_file(required(dataset, "path"))
-        return rows_from_files(dataset, wanted, str(path), [(str(path), path)])
+        return rows_from_files(dataset, wanted, str(path), lambda: [(str(path), path)])

@@ -33,7 +33,7 @@ class Hub(RowSource):
             for path in _paths(dataset):
                 yield f"{name}/{path}", wanted.fetch(name, revision, path)
 
-        return rows_from_files(dataset, wanted, name, files())
+        return rows_from_files(dataset, wanted, name, files)
 
 
 def _paths(dataset: DatasetConfig) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,43 +14,48 @@ from llenergymeasure.config import DatasetConfig
 from llenergymeasure.measurement.prompts.errors import PromptError
 from llenergymeasure.measurement.prompts.sources.conversation import check_characters, conversation
 from llenergymeasure.measurement.prompts.sources.formats import describe_value, require_format
-from llenergymeasure.measurement.prompts.sources.source import (
-    Row,
-    Rows,
-    Wanted,
-    row_from_text,
-    with_system_prompt,
-)
+from llenergymeasure.measurement.prompts.sources.source import Row, Rows, Wanted, user_message
 
 Value = tuple[str, Any]
 """(where it is, e.g. "a.jsonl, line 3", and the value of the wanted column)."""
 
 
-def rows_from_files(dataset: DatasetConfig, wanted: Wanted, name: str, files: Iterable[tuple[str, Path]]) -> Rows:
+Files = Callable[[], Iterable[tuple[str, Path]]]
+"""Gives (name for errors, file on this machine) of each file, as often as it is called."""
+
+
+def rows_from_files(dataset: DatasetConfig, wanted: Wanted, name: str, files: Files) -> Rows:
     """The rows of the files one after the other, or in the random order of `dataset.sample_seed`.
 
-    files: (name for errors, file on this machine) of each; name: of all of them together
+    name: of all the files together
     """
     digests: dict[str, str] = {}
     column = dataset.column or dataset.messages
     assert column is not None, "a rule asks for one of the two"
-    values: Iterator[Value] = chain.from_iterable(_values(label, path, column, digests) for label, path in files)
-    if dataset.sample_seed is not None:
-        limited = dataset.min_tokens is not None or dataset.max_tokens is not None
-        # Which rows are too short or too long is not known yet: then all of them may be needed.
-        values = sample(values, dataset.sample_seed, None if limited else wanted.n)
+
+    def read() -> Iterator[Value]:
+        return chain.from_iterable(_values(label, path, column, digests) for label, path in files())
+
+    values = read() if dataset.sample_seed is None else sample(read, dataset.sample_seed, wanted.n)
     return Rows(name, (_row(dataset, column, place, value) for place, value in values), digests)
 
 
-def sample(values: Iterable[Value], seed: int, most: int | None) -> Iterator[Value]:
-    """The values in a random order: the first `most` of it, or all. A smaller sample is the beginning of a larger one.
+def sample(read: Callable[[], Iterable[Value]], seed: int, likely: int) -> Iterator[Value]:
+    """All values in a random order. A smaller sample is the beginning of a larger one.
 
-    Only `rng.random()` is used: Python promises the same numbers from it on every version.
+    read: gives the values, as often as it is called; likely: how many are probably taken. No more are held in memory;
+    where more are taken, the values are read again. Only `rng.random()` is used: Python promises the same
+    numbers from it on every version.
     """
-    rng = random.Random(seed)
-    keyed = ((rng.random(), number, value) for number, value in enumerate(values))
-    ordered = sorted(keyed) if most is None else heapq.nsmallest(most, keyed)
-    return (value for _, _, value in ordered)
+    given, most = 0, likely
+    while True:
+        rng = random.Random(seed)
+        keyed = ((rng.random(), number, value) for number, value in enumerate(read()))
+        drawn = heapq.nsmallest(most, keyed)
+        yield from (value for _, _, value in drawn[given:])
+        if len(drawn) < most:
+            return
+        given, most = most, 4 * most
 
 
 def _values(label: str, path: Path, column: str, digests: dict[str, str]) -> Iterator[Value]:
@@ -74,11 +79,11 @@ def _row(dataset: DatasetConfig, column: str, place: str, value: Any) -> Row:
         messages = conversation(value, where)
         if dataset.system_prompt is not None and messages[0]["role"] == "system":
             raise PromptError(f"{where} has a system message of its own; remove dataset.system_prompt")
-        return Row(dataset.source, with_system_prompt(messages, dataset.system_prompt), place)
+        return Row(dataset.source, messages, place, dataset.system_prompt)
     if not isinstance(value, str):
         advice = "; for a conversation, write dataset.messages in place of column" if isinstance(value, list) else ""
         raise PromptError(f"{where} contains {describe_value(value)}, not text{advice}")
     if not value.strip():
         raise PromptError(f"{where} is empty")
     check_characters(value, where)
-    return row_from_text(dataset.source, value, place, dataset.system_prompt)
+    return Row(dataset.source, (user_message(value),), place, dataset.system_prompt)

@@ -34,29 +34,29 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Row:
-    """One prompt before a tokenizer reads it. messages: the last one is the user's; place: where it is, for errors"""
+    """One prompt before a tokenizer reads it.
+
+    own: the data's messages, the last one the user's; system_prompt: the study's; place: where it is, for errors
+    """
 
     kind: str
-    messages: tuple[Message, ...]
+    own: tuple[Message, ...]
     place: str
+    system_prompt: str | None = None
 
     @property
     def text(self) -> str:
         """What the user says last."""
-        return str(self.messages[-1]["content"])
+        return str(self.own[-1]["content"])
 
     def with_text(self, text: str) -> tuple[Message, ...]:
-        """The messages with another text in the last one."""
-        return (*self.messages[:-1], {**self.messages[-1], "content": text})
+        """All messages, the study's system prompt among them, with another text in the last one."""
+        before = () if self.system_prompt is None else ({"role": "system", "content": self.system_prompt},)
+        return (*before, *self.own[:-1], {**self.own[-1], "content": text})
 
 
-def row_from_text(kind: str, text: str, place: str, system_prompt: str | None) -> Row:
-    messages: tuple[Message, ...] = ({"role": "user", "content": text},)
-    return Row(kind, with_system_prompt(messages, system_prompt), place)
-
-
-def with_system_prompt(messages: tuple[Message, ...], system_prompt: str | None) -> tuple[Message, ...]:
-    return messages if system_prompt is None else ({"role": "system", "content": system_prompt}, *messages)
+def user_message(text: str) -> Message:
+    return {"role": "user", "content": text}
 
 
 @dataclass
@@ -71,10 +71,10 @@ class Rows:
     digests: dict[str, str] = field(default_factory=dict)
 
     def begin(self) -> str:
-        """Open what has the rows, and read the first: its place. PromptError where there is none."""
-        (first,) = self.first(1)
-        self.rows = chain([first], self.rows)
-        return first.place
+        """Open what has the rows, and read the first: its place. Without rows, their name."""
+        first = list(islice(self.rows, 1))
+        self.rows = chain(first, self.rows)
+        return first[0].place if first else self.name
 
     def first(self, n: int) -> list[Row]:
         """PromptError where there are fewer."""

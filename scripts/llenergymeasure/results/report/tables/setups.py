@@ -63,7 +63,7 @@ def _heads(scales: _Scales) -> list[Head]:
         Head("Load energy", scales.joules.unit, "Gross energy of that window."),
         Head("Compile", scales.seconds.unit, "Time of the first generation, in which everything is compiled."),
         Head("Compile energy", scales.joules.unit, "Gross energy of that window."),
-        Head("Weights", scales.bytes.unit, "Bytes of parameters and buffers of the loaded model."),
+        Head("Weights", scales.bytes.unit, "Bytes that the layers of the loaded model hold: weights, scales, buffers."),
         Head(
             "Bits per weight",
             "codes / stored",
