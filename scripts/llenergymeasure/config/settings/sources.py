@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llenergymeasure.config.settings.model_ref import ModelRef, parse_model_ref
+from llenergymeasure.config.settings.model_ref import COMMIT, ModelRef, parse_model_ref
 
 # Role → the setting with its name, the setting with its revision.
 ROLES: Mapping[str, tuple[str, str]] = {
@@ -47,8 +47,13 @@ class SourceIntent:
         return parse_model_ref(self.name)
 
     @property
+    def is_pinned(self) -> bool:
+        """Whether its files are known for certain: a hub model's only at a commit."""
+        return self.ref.kind != "hub" or COMMIT.fullmatch(self.revision or "") is not None
+
+    @property
     def key(self) -> str:
-        """Folder name of its snapshot, safe as a path."""
+        """Folder name of its snapshot, safe as a path. ValueError where it is not pinned."""
         return self.ref.key(self.revision)
 
 

@@ -49,7 +49,7 @@ class Configured:
     def sources(self) -> list[SourceIntent]:
         """Its models, draft models and adapters, each once."""
         every = [source for config in self.experiments for source in sources_from_intent(config.model_dump())]
-        return list({source.key: source for source in every}.values())
+        return list(dict.fromkeys(every))
 
 
 def read_configured(config: Mapping[str, Any], source: Path) -> tuple[Configured, Row]:

@@ -38,7 +38,7 @@ def model_rows(configured: Configured) -> Iterator[Row]:
     except ImportError:
         return  # without huggingface_hub, which the row on the hub says
     lock = _lock()
-    for source in configured.sources():
+    for source in filter(lambda source: source.is_pinned, configured.sources()):
         reason = why_unusable(source, lock, Path(MODELS))
         if reason is not None:
             advice = "`snakemake validate` names the experiments that need it"
@@ -50,6 +50,9 @@ def models_not_made(configured: Configured) -> list[NotMade]:
     lock, is_cached = _lock(), _cache_lookup()
     models = []
     for source in configured.sources():
+        if not source.is_pinned:
+            models.append(NotMade(source.name, 0, 0, in_lock=False))
+            continue
         if source.ref.kind != "hub" or Path(StudyPaths.snapshot.format(key=source.key)).exists():
             continue
         name, commit = source.ref.name, str(source.revision)
