@@ -43,8 +43,9 @@ def test_a_command_of_a_page_is_accepted_as_it_stands(pipeline: Pipeline, comman
         begun_from(written, pipeline.results("my-study"))
     done = pipeline.snakemake(*command[1:], "--dry-run", configfile=None)
     assert done.returncode == 0, done.output
-    if "estimate" in command:
-        assert done.jobs == {"estimate": 1, "total": 1}
+    # Targets that print a table: `doctor` does so while Snakemake reads the Snakefile, and no job follows.
+    if (target := command[1]) in ("doctor", "estimate"):
+        assert done.jobs == ({} if target == "doctor" else {target: 1, "total": 1})
         return
     assert done.jobs["validate"] == 1
     assert done.jobs.get("measure", 0) == (0 if "validate" in command else 10)
