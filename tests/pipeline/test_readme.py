@@ -23,7 +23,8 @@ COMMANDS = [
     for page in PAGES
     for block in blocks(page, "bash")
     for line in block.splitlines()
-    if line.startswith("snakemake ")
+    # The doctor looks at the machine, for seconds: tests/pipeline/doctor calls it.
+    if line.startswith("snakemake ") and "doctor" not in line
 ]
 
 
