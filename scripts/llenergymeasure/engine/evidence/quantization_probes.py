@@ -96,10 +96,9 @@ def _wrong(observation: Observation, held: Any | None) -> list[str]:
         # The checkpoint's files say which layers are quantized; what counts is that these stay so.
         free += [layer.name for layer in observation.loaded.storage_at_load if layer.code_bits >= NOT_QUANTIZED]
     wanted = Wanted(quantized_width(held), skipped_layers(held), free)
-    moments: list[tuple[str, Any]] = [("when loaded", observation.loaded.storage_at_load)]
-    moments.append(("now", observation.storage))
+    moments = {"when loaded": observation.loaded.storage_at_load, "now": observation.storage}
     said: dict[str, str] = {}
-    for moment, layers in moments:
+    for moment, layers in moments.items():
         for words in objections(wanted, layers, names):
             said.setdefault(words, f"{moment}, {words}")
     return list(said.values())
