@@ -40,6 +40,24 @@ CASES: list[tuple[str, dict[str, Any]]] = [
         "pytorch.quantization_config",
         {"pytorch": {"quantization_config": {"quant_method": "quanto", "weights": "int8"}}},
     ),
+    (
+        "pytorch.quantization_config",
+        {
+            "pytorch": {
+                "quantization_config": {
+                    "quant_method": "torchao",
+                    "quant_type": "Int8DynamicActivationIntxWeightConfig",
+                    "weight_dtype": "int4",
+                    "weight_granularity": {"type": "PerGroup", "group_size": 32},
+                    "modules_to_not_convert": ["lm_head", ".*down_proj"],
+                }
+            }
+        },
+    ),
+    (
+        "pytorch.quantization_config",
+        {"pytorch": {"quantization_config": {"quant_method": "bitsandbytes_8bit", "llm_int8_threshold": 3.0}}},
+    ),
     ("pytorch.load_in_8bit", {"pytorch": {"load_in_8bit": True}}),
     ("pytorch.load_in_4bit", {"pytorch": FOUR_BIT}),
     ("pytorch.bnb_4bit_quant_type", {"pytorch": {**FOUR_BIT, "bnb_4bit_quant_type": "nf4"}}),

@@ -13,7 +13,10 @@ from quantized_checkpoints import MODEL, bitsandbytes_folder, compressed_tensors
 
 from llenergymeasure.config.settings.model_ref import parse_model_ref
 from llenergymeasure.config.study.lock import ModelsLock
+from llenergymeasure.engine.replicas import Alone
+from llenergymeasure.measurement.session import Session
 from llenergymeasure.measurement.worker.manager import LoadOrder, Manager, Refused
+from llenergymeasure.models.quantized import empty_folder
 from llenergymeasure.models.snapshot import materialise
 from llenergymeasure.records.measurement import WeightStorage
 
@@ -84,6 +87,40 @@ def test_checkpoints_that_are_quantized_already_are_measured_with_evidence(name:
     assert loaded["parameters"] == 372_352
     warnings = {item["code"] for item in record["warnings"] if item["code"].startswith("checkpoint")}
     assert warnings == ({code} if code else set())
+
+
+def test_nothing_reads_the_state_of_weights_that_were_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """bitsandbytes packs 4-bit weights again in the first forward pass; `state_dict` would then break the model."""
+    passes: list[str] = []
+    hook = torch.nn.modules.module.register_module_forward_hook(lambda module, *_: passes.append(type(module).__name__))
+    state_dict = torch.nn.Module.state_dict
+
+    def guarded(self: torch.nn.Module, *arguments: Any, **named: Any) -> Any:
+        assert "Linear4bit" not in passes, "state_dict after a forward pass"
+        return state_dict(self, *arguments, **named)
+
+    monkeypatch.setattr(torch.nn.Module, "state_dict", guarded)
+    intent = config(model=MODEL, precision="bf16", pytorch={"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"})
+    snapshot = materialise(parse_model_ref(MODEL), None, tmp_path / "snapshot", lock=ModelsLock()).path
+    kept = empty_folder(tmp_path / "kept")
+    session = Session(Alone())
+    try:
+        loaded = session.load(config=intent, snapshots={"model": str(snapshot)}, compile_cache=None)
+        loaded.describe_load()
+        # What the stage `quantize` asks for, before anything is computed.
+        loaded.keep_quantized(config=intent, folder=str(kept))
+        assert not passes
+        calibration = loaded.warmup(config=intent, min_window_s=0.05, energy_resolution=0.5)
+        assert "Linear4bit" in passes
+        reference = {"experiment_id": "x", "outputs": calibration["outputs"]}
+        record = loaded.measure(config=intent, calibration=calibration, reference=reference)["record"]
+        with pytest.raises(AssertionError, match="after a forward pass"):
+            loaded.keep_quantized(config=intent, folder=str(kept))
+    finally:
+        hook.remove()
+        session.close()
+    assert record["status"] == "ok"
+    assert record["output_match"]["identical"] is True
 
 
 def test_a_method_without_kernels_here_is_a_recorded_failure(tmp_path: Path) -> None:

@@ -25,4 +25,4 @@ def test_quantization_is_an_axis_and_what_cannot_run_here_is_a_failure_with_its_
     page = (pipeline.results() / "report.html").read_text(encoding="utf-8")
     assert "Bits per weight" in page
     assert "16 / 16" in page
-    assert "8.9 / 9" in page, "eight bits, and sixteen in the output head"
+    assert "8.92 / 9.02" in page, "eight bits, and sixteen in the output head"

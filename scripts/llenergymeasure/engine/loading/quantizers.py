@@ -46,8 +46,9 @@ def quantization_asked(config: ExperimentConfig) -> Any | None:
 
     KeyRefused, or whatever the library raises for values that it does not take.
     """
-    if config.pytorch.quantization_config is not None:
-        return quantization_from_settings(config.pytorch.quantization_config)
+    settings = keywords(config, "from_pretrained").get("quantization_config")
+    if settings is not None:
+        return quantization_from_settings(settings)
     options = {**keywords(config, "bitsandbytes"), **config.passthrough_kwargs.bitsandbytes}
     # A configuration that turns both widths off makes transformers quantize anyway, to 4 bits.
     asked = options.get("load_in_4bit") or options.get("load_in_8bit")
