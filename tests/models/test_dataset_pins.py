@@ -11,7 +11,7 @@ from typing import Any
 import huggingface_hub
 import pyarrow
 import pytest
-from models.hub_server import HubServer, Repository
+from models.hub.hub_server import HubServer, Repository
 from pyarrow import parquet
 
 from llenergymeasure.config.study.lock import DatasetAsked, ModelsLock, Pin, read_lock, write_lock

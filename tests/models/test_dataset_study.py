@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from harness import Pipeline, study
-from models.hub_server import HubServer, Repository
+from models.hub.hub_server import HubServer, Repository
 
 pytestmark = pytest.mark.slow
 

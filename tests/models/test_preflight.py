@@ -10,9 +10,9 @@ import pytest
 from huggingface_hub import constants, snapshot_download
 from models import made_models
 from models.conftest import Make
-from models.hub_server import HubServer
+from models.hub.hub_server import HubServer
+from models.hub.test_hub import lock_for
 from models.made_models import WEIGHTS, copy, lfs_pointer
-from models.test_hub import lock_for
 
 from llenergymeasure.config.settings.sources import SourceIntent
 from llenergymeasure.config.study.lock import ModelsLock, Pin

@@ -106,7 +106,7 @@ def checked_prompts(record: PromptCheck, entry: PlannedExperiment, log: Path) ->
 def context_warnings(record: PromptCheck, entry: PlannedExperiment) -> list[dict[str, str]]:
     """A warning for the record of an experiment that goes beyond the positions its model was made for."""
     doubt = context_doubt(record.positions, record.sets[prompt_set(entry)[0]].longest, entry.config)
-    return [] if doubt is None or doubt[0].severity == "error" else [warning(doubt[0].id, doubt[1])]
+    return [] if doubt is None or doubt[0].severity == "error" else [warning("positions-untrained", doubt[1])]
 
 
 def _context_problems(

@@ -162,3 +162,12 @@ def test_the_picked_operator_is_named_once_and_the_one_that_picks_is_not() -> No
     names = kernels._attention_names(called)
     assert names[:2] == ("aten::_scaled_dot_product_flash_attention", "aten::_flash_attention_forward")
     assert len(names) == 3 and max(map(len, names)) <= kernels.LONGEST_NAME
+
+
+@pytest.mark.parametrize("used", ["eager", "kernels-community/flash-attn2"])
+def test_another_kind_than_asked_for_is_ignored_and_named(run: Runner, used: str) -> None:
+    done = run(pytorch={"attn_implementation": "sdpa"})
+    done.loaded.model.config._attn_implementation = used
+    entry = collect(done.config, done.observation)["pytorch.attn_implementation"]
+    assert entry["verdict"] == "ignored"
+    assert f"use {used}" in entry["observed"]

@@ -16,6 +16,7 @@ from torch._inductor import cudagraph_trees
 from llenergymeasure.engine.devices import Host
 from llenergymeasure.engine.evidence import collect
 from llenergymeasure.engine.loading.compilation import counts, since
+from llenergymeasure.engine.loading.compiler import compiler_lacks
 
 REDUCED = {"torch_compile": True, "torch_compile_mode": "reduce-overhead"}
 
@@ -129,3 +130,16 @@ def test_a_function_that_the_compiler_gave_up_is_not_compiled(run: Runner) -> No
     whole = run(pytorch=asked)
     assert whole.observation.compile_counts["recompile_limits"] == 0
     assert whole.evidence["pytorch.torch_compile"]["verdict"] == "applied"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(compiler_lacks() is not None, reason="needs a C compiler and Python.h")
+def test_what_flex_attention_compiles_is_counted_and_belongs_to_the_warm_up(run: Runner) -> None:
+    done = run(pytorch={"attn_implementation": "flex_attention"})
+    assert done.observation.compile_counts["frames_compiled"] > 0
+    assert done.evidence["pytorch.attn_implementation"]["verdict"] == "applied"
+    # The pass that is observed has other guards than those after it: the second compiles once more.
+    done.generator.run_pass()
+    warm = counts()
+    done.generator.run_pass()
+    assert since(warm)["frames_compiled"] == 0

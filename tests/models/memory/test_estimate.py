@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from harness import ROOT
 from tiny_architectures import tiny_config
 from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, MixtralConfig, PreTrainedConfig, Qwen3Config
 
@@ -149,13 +151,16 @@ PASSES = (
 @pytest.mark.parametrize("architecture", MODELS)
 def test_estimate_is_near_the_peak_of_a_process(architecture: str, tmp_path: Path) -> None:
     config = MODELS[architecture]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
     for dtype in ("float32", "bfloat16"):
         torch.manual_seed(0)
         AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype)).save_pretrained(tmp_path / dtype)
     for dtype, attention, cache, rows, prompt, new in PASSES:
         folder, item = tmp_path / dtype, getattr(torch, dtype).itemsize
         given = map(str, (folder, dtype, attention, cache, rows, prompt, new))
-        done = subprocess.run([sys.executable, "-c", PEAK, *given], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", PEAK, *given], env=environment, capture_output=True, text=True, check=True
+        )
         estimate = estimate_memory(
             config,
             resident_bytes(stored_tensors(folder), item),

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import inspect
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from llenergymeasure.models.memory.kv_cache import cache_shape
+from llenergymeasure.models.memory.kv_cache import CacheShape, cache_shape
 
 # Of the estimate: by this share may what a pass needs beside weights and cache be wrong.
 WORKSPACE_SHARE = 0.5
-# On a processor: Python, torch and their threads, in bytes; and the libraries' packed copies of what a pass multiplies.
+# On a processor: Python, torch and their threads, in bytes; and by how much freed pieces of the heap and the packed
+# copies of what is multiplied enlarge a pass, beside the scores of attention.
 PROCESSOR_RUNTIME = 415_000_000
-PROCESSOR_WORKSPACE = 1.4
+PROCESSOR_WORKSPACE = 2.5
 # Where the formulas do not cover a model's cache, by this share may its size be wrong.
 UNSURE_SHARE = 1.0
 
@@ -78,26 +79,12 @@ def estimate_memory(model_config: Any, weight_bytes: int, work: Work) -> MemoryE
     """
     text = model_config.get_text_config(decoder=True)
     shape = cache_shape(model_config)
-    tokens = max(work.prompt_tokens + work.new_tokens - 1, 1)
-    item = work.item_bytes if work.cache_bits is None else _quantized_bytes(work.cache_bits)
-
-    def cached(count: int) -> int:
-        return work.sequences * shape.bytes(count, item, static=work.static) if work.cached else 0
-
-    whole = cached(tokens)
-    prefill_cache = whole if work.static else cached(work.prompt_tokens)
-    read = tokens if not work.cached else work.prompt_tokens
+    whole = _cache_bytes(shape, work, max(work.prompt_tokens + work.new_tokens - 1, 1))
     logits = work.sequences * int(text.vocab_size) * (work.item_bytes + 4)
-    every = _vocabulary_bytes(model_config, text, work, read)
-    prefill = prefill_cache + _pass_bytes(model_config, text, work, read, tokens if work.static else read) + every
-    decode = (
-        whole
-        + _pass_bytes(model_config, text, work, 1, tokens)
-        + work.sequences * shape.largest_per_token * tokens * item
-    )
-    workspace = max(round(max(prefill, decode)) - whole, 0)
+    workspace = _workspace(model_config, shape, work)
     if work.on_processor:
-        workspace = round(PROCESSOR_WORKSPACE * workspace)
+        without_scores = _workspace(model_config, shape, replace(work, attention="sdpa"))
+        workspace = max(workspace, round(PROCESSOR_WORKSPACE * without_scores))
     runtime = PROCESSOR_RUNTIME if work.on_processor else 0
     unsure = "continuous batching takes the memory that is free for its cache" if work.paged else shape.unsure
     total = weight_bytes + whole + workspace + logits + runtime
@@ -113,6 +100,26 @@ def estimate_memory(model_config: Any, weight_bytes: int, work: Work) -> MemoryE
         high=total + wrong,
         unsure=unsure,
     )
+
+
+def _cache_bytes(shape: CacheShape, work: Work, tokens: int) -> int:
+    item = work.item_bytes if work.cache_bits is None else _quantized_bytes(work.cache_bits)
+    return work.sequences * shape.bytes(tokens, item, static=work.static) if work.cached else 0
+
+
+def _workspace(model_config: Any, shape: CacheShape, work: Work) -> int:
+    """What the larger of the two kinds of pass, over the prompts and over one token, needs beside the whole cache."""
+    text = model_config.get_text_config(decoder=True)
+    tokens = max(work.prompt_tokens + work.new_tokens - 1, 1)
+    whole = _cache_bytes(shape, work, tokens)
+    read = work.prompt_tokens if work.cached else tokens
+    prefill = whole if work.static else _cache_bytes(shape, work, work.prompt_tokens)
+    prefill += _pass_bytes(model_config, text, work, read, tokens if work.static else read)
+    prefill += _vocabulary_bytes(model_config, text, work, read)
+    # The cache of a layer is copied when it grows.
+    copied = work.sequences * shape.largest_per_token * tokens * work.item_bytes
+    decode = whole + _pass_bytes(model_config, text, work, 1, tokens) + copied
+    return max(prefill - whole, decode - whole)
 
 
 def _pass_bytes(model_config: Any, text: Any, work: Work, queries: int, keys: int) -> int:

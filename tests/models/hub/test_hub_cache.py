@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants, hf_hub_download, snapshot_download
 from models.conftest import Make, weights_file
-from models.hub_server import HubServer, Repository
-from models.test_hub import WEIGHTS, lock_for
+from models.hub.hub_server import HubServer, Repository
+from models.hub.test_hub import WEIGHTS, lock_for
 
 from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.models.errors import SnapshotError

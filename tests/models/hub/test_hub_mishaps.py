@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from models.conftest import Make
-from models.hub_server import HubServer, Repository
-from models.test_hub import WEIGHTS, lock_for
+from models.hub.hub_server import HubServer, Repository
+from models.hub.test_hub import WEIGHTS, lock_for
 
 from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.hub import download as download_module

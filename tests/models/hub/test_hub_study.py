@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from harness import SIMULATED, Done, Pipeline, study
-from models.hub_server import HubServer, Repository
+from models.hub.hub_server import HubServer, Repository
 
 
 def test_a_hub_model_is_pinned_fetched_once_checked_and_measured(

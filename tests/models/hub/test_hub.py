@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import HfApi, hf_hub_download
 from models.conftest import Make, weights_file
-from models.hub_server import HubServer, Repository
+from models.hub.hub_server import HubServer, Repository
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from llenergymeasure.config.study.lock import FileHash, ModelsLock, Pin

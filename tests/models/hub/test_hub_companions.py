@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from harness import Pipeline, study
-from models.hub_server import HubServer, Repository
+from models.hub.hub_server import HubServer, Repository
 
 CONFIGURATION = b"""from transformers import LlamaConfig
 

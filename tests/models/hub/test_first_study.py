@@ -14,7 +14,7 @@ import pytest
 from energy.simulated_gpus import build_driver
 from harness import Pipeline, study
 from huggingface_hub import snapshot_download
-from models.hub_server import HubServer, Repository
+from models.hub.hub_server import HubServer, Repository
 
 TOKEN = "hf_secretOfThisTest"
 CHAT = (
