@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import pyarrow
 import pytest
 from models.hub.hub_server import HubServer, Repository
@@ -16,6 +15,7 @@ from pyarrow import parquet
 
 from llenergymeasure.config.study.lock import DatasetAsked, ModelsLock, Pin, read_lock, write_lock
 from llenergymeasure.models.errors import PinError, SnapshotError
+from llenergymeasure.models.hub.api import endpoint
 from llenergymeasure.models.hub.datasets import CONVERTED, fetch_dataset_file, pin_dataset
 from llenergymeasure.models.hub.pin import resolve_pins
 
@@ -52,11 +52,6 @@ FILES = {
     "german/a.csv": b"text\nHallo\n",
     "german/deep/b.csv": b"text\nnein\n",
 }
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -227,17 +222,11 @@ class TestTheLock:
                 ],
             )
         assert [problem.partition(";")[0] for problem in caught.value.problems] == [
-            f"there is no data set org/none on {huggingface_hub_endpoint()}",
+            f"there is no data set org/none on {endpoint()}",
             "data set org/set has no revision v9",
             f"data set org/set@{publish(FILES)[:12]} has no file none.csv",
         ]
         assert not path.exists()
-
-
-def huggingface_hub_endpoint() -> str:
-    from llenergymeasure.models.hub.api import endpoint
-
-    return endpoint()
 
 
 def test_a_gated_data_set_says_what_to_do(publish: Publish, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:

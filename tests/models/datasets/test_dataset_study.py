@@ -33,11 +33,8 @@ DATASET: dict[str, Any] = {
 
 
 @pytest.fixture
-def asking(
-    pipeline: Pipeline, hub: HubServer, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Pipeline:
+def asking(pipeline: Pipeline, hub: HubServer, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     """A folder with a model that has a chat template, a study that asks the hub for its prompts, and the hub."""
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
     hub.repositories["datasets/org/set"] = Repository()
     hub.repositories["datasets/org/set"].commit("main", {"data/train.jsonl": ROWS, "data/test.jsonl": b"x"})
