@@ -110,6 +110,8 @@ def test_loads_warnings_and_environment(tmp_path: Path) -> None:
         "–",
         "–",
         "540",
+        # The made-up records do not say how their weights are stored.
+        "unknown",
         "1 120",
     ]
     names = {term.text: term for term in page.section("environment").all("dt")}
