@@ -3,8 +3,10 @@
 snakemake --cores N                         measures config/config.yaml
 snakemake --cores N --configfile my.yaml    measures that study instead
 snakemake validate --cores 1                only checks the study and writes its plan
-snakemake pin --cores 1                     resolves branch names to commits in config/models.lock.yaml
+snakemake estimate --cores 1                prints what the study will take: jobs, hours, memory, disk, kWh
+snakemake pin --cores 1                     resolves branch names and splits to commits in config/models.lock.yaml
 snakemake replan --cores 1                  draws a new plan, as if nothing had been measured yet
+snakemake doctor                            says what this machine has and lacks for the study, and what to do
 snakemake rerun --cores N --config from=results/<study>    measures a study again, from what its results contain
 """
 
@@ -12,12 +14,14 @@ from snakemake.logging import logger
 from snakemake.settings.types import Quietness
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.17")
 
 
 include: "workflow/rules/study_file.smk"
+include: "workflow/rules/doctor.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/validate.smk"
+include: "workflow/rules/estimate.smk"
 include: "workflow/rules/model.smk"
 include: "workflow/rules/prompts.smk"
 include: "workflow/rules/quantize.smk"
@@ -39,6 +43,8 @@ from llenergymeasure.pipeline.run.failed_jobs import FailedJobs
 # On a cluster these run where Snakemake does: a moment each, and pins need the network that nodes often lack.
 localrules:
     all,
+    doctor,
+    estimate,
     pin,
     replan,
     rerun,
@@ -70,7 +76,7 @@ rule rerun:
 
 onstart:
     # profiles/default tells Snakemake to say nothing about jobs, and with that nothing about why one failed.
-    if Quietness.RULES in workflow.output_settings.quiet:
+    if Quietness.RULES in (workflow.output_settings.quiet or ()):
         logger.addHandler(FailedJobs(logger, Path.cwd()))
     with mistakes_end_the_call():
         check_devices(RUN)

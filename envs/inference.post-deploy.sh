@@ -6,9 +6,9 @@ locks="${LLENERGYMEASURE_ENVS:?is set by the Snakefile}/locks"
 # Where it is not set, the driver of this machine decides.
 lock="${LLENERGYMEASURE_TORCH:-$(python "$LLENERGYMEASURE_ENVS/choose_lock.py" --cuda)}.txt"
 (cd "$locks" && grep " $lock$" <<'HASHES' | sha256sum --check --quiet
-ac5c84ef3a69d201dfb18bb9dfc225d868f296e813029cfe0bd40c13ebc93841  cuda13.txt
-79cddb8557afad2e75b860b550fe68b0890160c759c3ea5100fda91ec05bb1d8  cuda12.txt
-eff5900cbdb7fe9972869c2655dc8c6d4e68c32cbc3aca907fd946fc9d3ff5e7  cpu.txt
+76858c2ee2af5dca4021e6bb1f194d17bef1b3fb875481c89a2e317fc1da0eab  cuda13.txt
+57b18995595951016ae8f156d6f8f2fecdf14659c4cff40e35c89cfcb99801ee  cuda12.txt
+048033edaeb3f568b677c47ed0df56480389718e9cd601c155b2e3fc62151010  cpu.txt
 HASHES
 )
 python -m pip install --require-hashes -r "$locks/$lock"

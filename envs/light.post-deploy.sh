@@ -3,7 +3,7 @@
 set -euo pipefail
 locks="${LLENERGYMEASURE_ENVS:?is set by the Snakefile}/locks"
 (cd "$locks" && sha256sum --check --quiet <<'HASHES'
-a70da45df9ed7f945de557ff9d2ac5bf3623f04ff20a70aa04984483ccac97c9  light.txt
+f70ea3cba6d0621a0502934228b91d1e6f810a44d15013eb2ea3dd7945682133  light.txt
 HASHES
 )
 python -m pip install --require-hashes -r "$locks/light.txt"

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 from llenergymeasure.config import StudyError
+from llenergymeasure.config.study.lock import LockError
 from llenergymeasure.pipeline.jobs import planned, run_job, tell_what_changed
 from llenergymeasure.pipeline.provenance.rerun_record import RecordError
 from llenergymeasure.pipeline.validation import validate_plan
 from llenergymeasure.records.storage.atomic import write_json
 
-with run_job(snakemake, "validate · every experiment against the installed libraries", StudyError, RecordError):
+with run_job(
+    snakemake, "validate · every experiment against the installed libraries", StudyError, RecordError, LockError
+):
     tell_what_changed(snakemake)
     write_json(validate_plan(planned(snakemake)).to_plain(), Path(snakemake.output.record))

@@ -78,13 +78,16 @@ class Pipeline:
         self,
         *arguments: str,
         configfile: str | None = "study.yaml",
-        cores: int = 2,
+        snakefile: Path = ROOT / "Snakefile",
+        cores: int | None = 2,
         timeout_s: float = 580,
         **environment: str,
     ) -> Done:
         """Standard output and error together, as a terminal shows them."""
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-        command += ["--directory", str(self.directory), "--cores", str(cores), *arguments]
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
+        command += ["--directory", str(self.directory), *arguments]
+        if cores is not None:
+            command += ["--cores", str(cores)]
         if configfile is not None:
             command += ["--configfile", configfile]
         done = subprocess.run(

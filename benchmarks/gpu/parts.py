@@ -26,9 +26,9 @@ PARTS = (
     ("counter-lag", "probes.counter_lag", 26, 60),
     ("window-lengths", "probes.window_lengths", 55, 90),
     ("decoding", "probes.decoding", 60, 120),
-    ("study", "study_run", 280, 300),
-    ("sampler-cost", "probes.sampler_cost", 55, 90),
-    ("other-library", "probes.other_library", 27, 50),
+    ("study", "study_run", 310, 430),
+    ("sampler-cost", "probes.sampler_cost", 55, 120),
+    ("other-library", "probes.other_library", 27, 60),
     ("evidence", "evidence_tests", 30, 150),
 )
 INSTALL_S, INSTALL_LIMIT_S = 6.0, 60.0

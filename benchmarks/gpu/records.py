@@ -36,9 +36,20 @@ Record = Mapping[str, Any]
 
 
 def read_records(results: Path) -> tuple[list[dict[str, Any]], int]:
-    """Every measurement line of a study's folder, and how many lines cannot be read."""
-    paths = sorted((results / "sessions").glob("*/*/measurements.jsonl"))
-    return _read(line for path in paths for line in path.read_bytes().splitlines())
+    """Every measured record of a study's folder, and how many lines cannot be read.
+
+    A replicate that was stopped has no measurements.jsonl yet: the records that it had finished are in its journal.
+    """
+    records, unreadable = [], 0
+    for folder in sorted((results / "sessions").glob("*/*/")):
+        measurements = folder / "measurements.jsonl"
+        journals = [] if measurements.is_file() else sorted(folder.glob(".journal/*.jsonl"))
+        finished, lost = _read(measurements.read_bytes().splitlines() if measurements.is_file() else ())
+        entries, broken = _read(line for path in journals for line in path.read_bytes().splitlines())
+        journalled = [entry["record"] for entry in entries if isinstance(entry.get("record"), dict)]
+        records += [*finished, *journalled]
+        unreadable += lost + broken + len(entries) - len(journalled)
+    return records, unreadable
 
 
 def read_loads(results: Path) -> tuple[list[dict[str, Any]], int]:

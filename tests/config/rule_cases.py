@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dataset_rule_cases import DATASET_CASES
+
 GREEDY = {"decoder.do_sample": False}
 BEAMS = {"pytorch.num_beams": 4, **GREEDY}
 FREE = {"fixed_output": False}
@@ -33,6 +35,16 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         "quantization-4bit-or-8bit",
         {"pytorch.load_in_4bit": True, "pytorch.load_in_8bit": True},
         {"pytorch.load_in_4bit": False, "pytorch.load_in_8bit": True},
+    ),
+    (
+        "quantization-config-or-4bit",
+        {"pytorch.quantization_config": {"quant_method": "fp8"}, "pytorch.load_in_4bit": True},
+        {"pytorch.quantization_config": {"quant_method": "fp8"}, "pytorch.load_in_4bit": False},
+    ),
+    (
+        "quantization-config-or-8bit",
+        {"pytorch.quantization_config": {"quant_method": "fp8"}, "pytorch.load_in_8bit": True},
+        {"pytorch.quantization_config": {"quant_method": "fp8"}},
     ),
     ("bnb-compute-dtype-needs-4bit", {"pytorch.bnb_4bit_compute_dtype": "float16"}, {"pytorch.load_in_8bit": True}),
     (
@@ -274,17 +286,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"pytorch.trust_remote_code": True},
         {"pytorch.trust_remote_code": True, "model": "org/name"},
     ),
-    (
-        "dataset-key-missing",
-        {"dataset.source": "file", "dataset.path": "a.csv"},
-        {"dataset.source": "file", "dataset.path": "a.csv", "dataset.column": "text"},
-    ),
-    ("dataset-key-unused", {"dataset.path": "a.csv"}, {"dataset.kinds": ["question"]}),
-    (
-        "synthetic-longer-than-input",
-        {"dataset.source": "synthetic", "dataset.tokens": 513},
-        {"dataset.source": "synthetic", "dataset.tokens": 512},
-    ),
+    *DATASET_CASES,
     ("warmup-window-above-passes", {"warmup.cv_window": 5, "warmup.max_passes": 4}, {"warmup.cv_window": 20}),
     ("warmup-fixed-passes", {"warmup.passes": 2, "warmup.cv_threshold": 0.1}, {"warmup.passes": 2}),
     ("baseline-off", {"baseline.enabled": False, "baseline.duration_s": 1.0}, {"baseline.enabled": False}),

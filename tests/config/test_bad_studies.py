@@ -44,7 +44,7 @@ def test_everything_wrong_is_listed_at_once(refuse: Refuse) -> None:
         """
     )
     expected = [
-        'study.yaml:1: study: is "my study"; expected: text, such as my-study',
+        'study.yaml:1: study: is "my study"; expected: up to 64 letters (a to z), digits, dots, dashes and ',
         "study.yaml:2: n_prompts: is not a key of a study; did you mean defaults.n_prompts?",
         "study.yaml:4: defaults.model: 'org' is not a full model name; write org/name",
         'study.yaml:5: defaults.precision: is "fp23"; expected: one of fp32, fp16, bf16 (did you mean fp32?)',
@@ -124,6 +124,16 @@ def test_missing_file_and_wrong_encoding(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes("study: é".encode("latin-1"))
     with pytest.raises(StudyError, match="not UTF-8"):
         load_study(tmp_path / "latin.yaml")
+
+
+def test_json_indented_with_tabs_is_read_with_its_lines(tmp_path: Path) -> None:
+    (tmp_path / "study.json").write_text(
+        '{\n\t"study":\t"a",\n\t"defaults": {"model": "random:llama", "n_prompts": 0}\n}'
+    )
+    with pytest.raises(
+        StudyError, match=r"study\.json:3: defaults\.n_prompts: is 0; expected: a whole number, 1 or more"
+    ):
+        load_study(tmp_path / "study.json")
 
 
 def test_aliases_that_explode_are_refused(refuse: Refuse) -> None:

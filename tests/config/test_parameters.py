@@ -18,6 +18,7 @@ def test_every_engine_setting_is_declared() -> None:
     expected = {f"pytorch.{name}" for name in PyTorchConfig.model_fields}
     expected |= {f"decoder.{name}" for name in DecoderConfig.model_fields if name != "preset"}
     expected |= {"precision", "max_input_tokens", "max_output_tokens", "random_seed", "cpu_threads"}
+    expected |= {"dataset.system_prompt", "dataset.chat_template_kwargs"}
     assert set(parameters()) == expected
 
 
@@ -105,6 +106,7 @@ def test_setup_level() -> None:
         *("pytorch.assistant_model", "pytorch.assistant_revision"),
         *("pytorch.torch_compile", "pytorch.torch_compile_mode", "pytorch.torch_compile_backend"),
         *("pytorch.load_in_4bit", "pytorch.load_in_8bit", "pytorch.bnb_4bit_compute_dtype"),
+        "pytorch.quantization_config",
         *("pytorch.bnb_4bit_quant_type", "pytorch.bnb_4bit_use_double_quant"),
     }
 
@@ -117,8 +119,8 @@ def test_introspection() -> None:
     assert set(introspection.get_all_params()) == {*pytorch, *shared}
     assert introspection.get_all_params()["pytorch.num_beams"]["keyword"] == "num_beams"
     clashes = introspection.get_mutual_exclusions()
-    assert clashes["pytorch.load_in_4bit"] == ["pytorch.load_in_8bit"]
-    assert clashes["pytorch.load_in_8bit"] == ["pytorch.load_in_4bit"]
+    assert clashes["pytorch.load_in_4bit"] == ["pytorch.quantization_config", "pytorch.load_in_8bit"]
+    assert clashes["pytorch.load_in_8bit"] == ["pytorch.quantization_config", "pytorch.load_in_4bit"]
     assert clashes["pytorch.torch_compile_mode"] == [
         "pytorch.torch_compile: false",
         "pytorch.torch_compile_backend other than inductor",

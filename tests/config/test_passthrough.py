@@ -27,7 +27,7 @@ ACCEPTED = {
         ("generate.do_sample", "decoder.do_sample"),
         ("from_pretrained.dtype", "precision"),
         ("from_pretrained.torch_dtype", "precision"),
-        ("from_pretrained.quantization_config", "pytorch.load_in_4bit"),
+        ("from_pretrained.quantization_config", "pytorch.quantization_config"),
         ("from_pretrained.load_in_8bit", "pytorch.load_in_8bit"),
         ("bitsandbytes.bnb_4bit_quant_type", "pytorch.bnb_4bit_quant_type"),
         ("compile.mode", "pytorch.torch_compile_mode"),

@@ -121,7 +121,7 @@ def test_the_audit_names_every_setting() -> None:
     beyond = {
         *("batching", "prefill_chunk_size", "assistant_model", "assistant_revision", "compile_config"),
         *("tp_plan", "tp_size", "adapter", "adapter_revision", "allow_tf32", "inference_mode"),
-        "devices",
+        *("devices", "quantization_config"),
     }
     assert set(PyTorchConfig.model_fields) == audited | beyond
 
@@ -205,7 +205,7 @@ def test_decoder_refuses(name: str, value: Any) -> None:
         ("energy", {"meters": []}),
         ("energy", {"meters": ["wattmeter"]}),
         ("warmup", {"cv_window": 1}),
-        ("dataset", {"source": "hub", "name": "a/b", "revision": "main", "path": "x", "column": "y"}),
+        ("dataset", {"source": "hub", "name": "a/b", "revision": "../x", "path": "x", "column": "y"}),
         ("passthrough_kwargs", {"generate": {"epsilon_cutoff": float("nan")}}),
         ("passthrough_kwargs", {"generate": {"epsilon_cutoff": object()}}),
     ],

@@ -81,8 +81,11 @@ def test_there_are_documented_examples() -> None:
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.name)
-def test_studies_fit_the_schema(path: Path) -> None:
-    validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+def test_studies_fit_the_schema_and_can_be_planned(path: Path, tmp_path: Path) -> None:
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    validate(content)
+    # A model of a hub needs a network before its commit is known; its study is checked without.
+    assert study_from_mapping(content, lock_path=tmp_path / "lock", require_pins=False).expand()
 
 
 @pytest.mark.parametrize(

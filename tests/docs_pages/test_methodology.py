@@ -11,12 +11,13 @@ from typing import get_args
 import pytest
 from harness import ROOT
 
-from llenergymeasure.config.settings.protocol import Order
+from llenergymeasure.config.settings.protocol import FOREIGN_LOAD, Order
 from llenergymeasure.energy import ticking_counters
 from llenergymeasure.energy.integration import counter_energy, cross_check, integrated_power, ticks
 from llenergymeasure.energy.integration import sensors as device_families
 from llenergymeasure.energy.meters import codecarbon as codecarbon_meter
 from llenergymeasure.energy.meters import zeus as zeus_meter
+from llenergymeasure.energy.meters.host import foreign_load
 from llenergymeasure.energy.meters.host import watcher as host_watch
 from llenergymeasure.energy.meters.nvml import findings as nvml_findings
 from llenergymeasure.energy.meters.nvml import meter as nvml_meter
@@ -121,8 +122,12 @@ def prose() -> str:
         f"of each board that reports it, for {settling.MOST_S:g} seconds at most",
         "three successive seconds have to agree" if settling.AGREEING_STEPS_AT_FIRST_CLOCK == 3 else "",
         f"power still varied {settling.MOST_S:g} s after" if settling.STEP_S == 1 else "",
-        "less than one core free" if host_watch.NEEDED_CORES == 1 else "",
-        "more than a quarter of a core busy" if host_watch.FOREIGN_SHARE == 0.25 else "",
+        "only if less than one core was free" if foreign_load.NEEDED_CORES == 1 else "",
+        f"the limit (`measurement.foreign_load`, {percent(FOREIGN_LOAD)})",
+        f"more than `measurement.foreign_load` ({percent(FOREIGN_LOAD)}) of the window's energy",
+        f"{percent(FOREIGN_LOAD)} is as large as the assumed error of RAPL's package counter"
+        if rapl_energy.GAIN_BOUNDS["cpu"] == FOREIGN_LOAD
+        else "",
         "a load within four of these standard deviations" if host_watch.TICK_DEVIATIONS == 4 else "",
         f"a window under {host_watch.SHORTEST_S} s gets none",
         f"**The smallest difference** that a study finds in {percent(detectable.POWER)} of cases",

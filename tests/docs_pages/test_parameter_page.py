@@ -39,6 +39,7 @@ def test_the_page_is_up_to_date(tmp_path: Path) -> None:
         *(f"pytorch.{name}" for name in PyTorchSettings.model_fields),
         *(f"decoder.{name}" for name in DecoderSettings.model_fields if name != "preset"),
         *("precision", "max_input_tokens", "max_output_tokens", "random_seed", "cpu_threads"),
+        *("dataset.system_prompt", "dataset.chat_template_kwargs"),
     ],
 )
 def test_a_declaration_lacks_no_part(path: str) -> None:

@@ -36,6 +36,28 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("pytorch.batch_size", {"pytorch": {"batching": "continuous", "batch_size": 2}}),
     ("pytorch.attn_implementation", {"pytorch": {"attn_implementation": "eager"}}),
     ("pytorch.inference_mode", {"pytorch": {"inference_mode": True}}),
+    (
+        "pytorch.quantization_config",
+        {"pytorch": {"quantization_config": {"quant_method": "quanto", "weights": "int8"}}},
+    ),
+    (
+        "pytorch.quantization_config",
+        {
+            "pytorch": {
+                "quantization_config": {
+                    "quant_method": "torchao",
+                    "quant_type": "Int8DynamicActivationIntxWeightConfig",
+                    "weight_dtype": "int4",
+                    "weight_granularity": {"type": "PerGroup", "group_size": 32},
+                    "modules_to_not_convert": ["lm_head", ".*down_proj"],
+                }
+            }
+        },
+    ),
+    (
+        "pytorch.quantization_config",
+        {"pytorch": {"quantization_config": {"quant_method": "bitsandbytes_8bit", "llm_int8_threshold": 3.0}}},
+    ),
     ("pytorch.load_in_8bit", {"pytorch": {"load_in_8bit": True}}),
     ("pytorch.load_in_4bit", {"pytorch": FOUR_BIT}),
     ("pytorch.bnb_4bit_quant_type", {"pytorch": {**FOUR_BIT, "bnb_4bit_quant_type": "nf4"}}),
@@ -119,6 +141,8 @@ PASSED: list[tuple[str, dict[str, Any]]] = [
 """Keywords that are passed through: no probe looks for their effect, but it is seen that the call got them."""
 
 ELSEWHERE = {
+    "dataset.system_prompt": "tests/measurement/prompts/test_template_evidence.py",
+    "dataset.chat_template_kwargs": "tests/measurement/prompts/test_template_evidence.py",
     "pytorch.devices": "tests/engine/evidence/test_device_probes.py, tests/pipeline/test_many_gpus.py",
     "pytorch.num_processes": "tests/measurement/worker/test_replicas.py",
     "pytorch.tp_size": "tests/measurement/worker/test_replicas.py",
@@ -131,4 +155,4 @@ ELSEWHERE = {
     "pytorch.compile_config": "tests/engine/evidence/test_evidence.py, tests/gpu/test_gpu_study.py",
     "pytorch.allow_tf32": "tests/gpu/test_gpu_study.py",
 }
-"""Parameters whose effect takes several processes, a hub, a compiler or a GPU, and where it is tried."""
+"""Parameters whose effect takes a chat template, processes, a hub, a compiler or a GPU, and where it is tried."""

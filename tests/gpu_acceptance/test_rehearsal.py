@@ -50,6 +50,7 @@ def document(rehearsed: tuple[subprocess.CompletedProcess[str], Path]) -> dict[s
     return content
 
 
+@pytest.mark.slow
 def test_it_holds_and_never_passes_for_a_board(rehearsed: tuple[subprocess.CompletedProcess[str], Path]) -> None:
     done, folder = rehearsed
     assert done.returncode == 0, done.stdout + done.stderr + (folder / "acceptance.log").read_text()
@@ -62,6 +63,7 @@ def test_it_holds_and_never_passes_for_a_board(rehearsed: tuple[subprocess.Compl
     assert passed == ["prefill-forwards"]
 
 
+@pytest.mark.slow
 def test_every_part_answers_or_says_what_it_lacks(rehearsed: tuple[subprocess.CompletedProcess[str], Path]) -> None:
     parts = document(rehearsed)["parts"]
     states = {name: entry["state"] for name, entry in parts.items()}
@@ -75,6 +77,7 @@ def test_every_part_answers_or_says_what_it_lacks(rehearsed: tuple[subprocess.Co
     assert all(entry["seconds"] > 0 for entry in parts.values())
 
 
+@pytest.mark.slow
 def test_figures_of_the_simulated_board_are_its_true_ones(
     rehearsed: tuple[subprocess.CompletedProcess[str], Path],
 ) -> None:
@@ -89,6 +92,7 @@ def test_figures_of_the_simulated_board_are_its_true_ones(
     assert parts["nvml-calls"]["idle"]["steps"]["counter"]["median_ms"] == pytest.approx(50.0, rel=0.2)
 
 
+@pytest.mark.slow
 def test_the_study_ran_through_the_pipeline(rehearsed: tuple[subprocess.CompletedProcess[str], Path]) -> None:
     study = document(rehearsed)["parts"]["study"]["figures"]["study"]
     assert (study["snakemake"], study["records"]) == ("ended with exit code 0", 2)

@@ -81,6 +81,18 @@ def test_a_line_that_cannot_be_read_costs_the_others_nothing(tmp_path: Path) -> 
     assert (figures["records"], figures["ok_and_valid"], figures["unreadable"]) == (5, 5, 4)
 
 
+def test_a_stopped_replicates_finished_records_are_read_from_its_journal(tmp_path: Path) -> None:
+    (stopped := tmp_path / "sessions" / "a" / "1" / ".journal").mkdir(parents=True)
+    (finished := tmp_path / "sessions" / "b" / "1" / ".journal").mkdir(parents=True)
+    lines = [json.dumps({"record": entry}) for entry in six()]
+    (stopped / "x.jsonl").write_text("\n".join([*lines[:2], '{"requests": []}', lines[2][:50]]), encoding="utf-8")
+    (finished / "x.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    (finished.parent / "measurements.jsonl").write_text(json.dumps(six()[0]), encoding="utf-8")
+    readable, unreadable = records.read_records(tmp_path)
+    assert (len(readable), unreadable) == (3, 2)
+    assert all(records.is_ok_and_valid(entry) for entry in readable)
+
+
 def test_a_record_that_failed_before_its_settings_were_known_is_shown() -> None:
     failed = {"replicate": 1, "status": "failed", "failure": {"error_class": "X"}, "config": {"model": "m"}}
     figures = records.study_figures([*six(), failed], [])

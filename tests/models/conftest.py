@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from models.hub_server import HubServer, Repository
+from huggingface_hub import constants
+from models.hub.hub_server import HubServer, Repository
 
 from llenergymeasure.config.settings.model_ref import parse_model_ref
 from llenergymeasure.config.study.lock import ModelsLock
@@ -62,7 +64,18 @@ def tiny_files(tiny_folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty Hugging Face cache, for this process (which has read its place already) and those that it starts."""
+    home = tmp_path / "hugging-face"
+    monkeypatch.setenv("HF_HOME", str(home))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(home / "token"))
+    return home / "hub"
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, cache: Path) -> Iterator[HubServer]:
+    assert not cache.exists(), "a test that needs a hub begins without a cache"
     with HubServer() as server:
         monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
         monkeypatch.setenv("HF_TOKEN", "hf_test")
@@ -80,8 +93,18 @@ def commit(hub: HubServer, tiny_files: dict[str, bytes]) -> str:
 def long_commit(hub: HubServer, tiny_files: dict[str, bytes]) -> str:
     """org/long: the same with 24 MB of weights, for downloads that break off (huggingface_hub keeps 10 MB steps)."""
     hub.repositories["org/long"] = Repository()
-    weights = random.Random(1).randbytes(24_000_000)
-    return hub.repositories["org/long"].commit("main", {**tiny_files, "model.safetensors": weights})
+    return hub.repositories["org/long"].commit("main", {**tiny_files, "model.safetensors": weights_file(24_000_000)})
+
+
+def weights_file(size: int, seed: int = 1) -> bytes:
+    """A safetensors file with one tensor of that many random bytes."""
+    tensor = {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}
+    header = json.dumps({"weight": tensor}).encode()
+    return (
+        len(header).to_bytes(8, "little")
+        + header
+        + (random.Random(seed).randbytes(1_000_000) * (size // 1_000_000 + 1))[:size]
+    )
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from harness import SIMULATED, TINY, Done, Pipeline, study
+from safetensors.numpy import save_file
 
 from llenergymeasure.config.settings.model_ref import parse_model_ref
 from llenergymeasure.config.study.lock import ModelsLock
@@ -40,7 +42,7 @@ def changing(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     materialise(parse_model_ref(TINY), None, folder / "model", lock=ModelsLock())
     (folder / "lora").mkdir()
     (folder / "lora/adapter_config.json").write_text("{}", encoding="utf-8")
-    (folder / "lora/adapter_model.safetensors").write_bytes(b"weights")
+    save_file({"weight": np.ones(2)}, folder / "lora/adapter_model.safetensors")
     pipeline.write(STUDY)
     done = call(pipeline)
     assert done.jobs["measure"] == REPLICATES * 3

@@ -23,7 +23,8 @@ COMMANDS = [
     for page in PAGES
     for block in blocks(page, "bash")
     for line in block.splitlines()
-    if line.startswith("snakemake ")
+    # The doctor looks at the machine, for seconds: tests/pipeline/doctor calls it.
+    if line.startswith("snakemake ") and "doctor" not in line
 ]
 
 
@@ -43,5 +44,9 @@ def test_a_command_of_a_page_is_accepted_as_it_stands(pipeline: Pipeline, comman
         begun_from(written, pipeline.results("my-study"))
     done = pipeline.snakemake(*command[1:], "--dry-run", configfile=None)
     assert done.returncode == 0, done.output
+    # Targets that print a table: `doctor` does so while Snakemake reads the Snakefile, and no job follows.
+    if (target := command[1]) in ("doctor", "estimate"):
+        assert done.jobs == ({} if target == "doctor" else {target: 1, "total": 1})
+        return
     assert done.jobs["validate"] == 1
     assert done.jobs.get("measure", 0) == (0 if "validate" in command else 10)

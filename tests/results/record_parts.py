@@ -79,13 +79,20 @@ def prompts() -> dict[str, Any]:
         "revision": None,
         "path": None,
         "column": None,
+        "messages": None,
         "file_sha256": None,
         "n": 4,
         "kinds": {"text": 4},
         "input_tokens": {"min": 48, "mean": 48.0, "max": 48},
         "truncated": 0,
+        "skipped": 0,
+        "sample_seed": None,
+        "min_tokens": None,
+        "max_tokens": None,
         "chat_template": "off",
         "message_content": None,
+        "system_prompt": None,
+        "chat_template_kwargs": None,
     }
 
 

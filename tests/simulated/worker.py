@@ -285,11 +285,13 @@ def devices() -> dict[str, Any]:
 def prompts(config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "source": "builtin",
-        **dict.fromkeys(("name", "revision", "path", "column", "file_sha256", "message_content")),
+        **dict.fromkeys(("name", "revision", "path", "column", "messages", "file_sha256", "message_content")),
+        **dict.fromkeys(("sample_seed", "min_tokens", "max_tokens", "system_prompt", "chat_template_kwargs")),
         "n": config["n_prompts"],
         "kinds": {"text": config["n_prompts"]},
         "input_tokens": {"min": PROMPT_TOKENS, "mean": float(PROMPT_TOKENS), "max": PROMPT_TOKENS},
         "truncated": 0,
+        "skipped": 0,
         "chat_template": "off",
     }
 

@@ -15,7 +15,9 @@ def machine():
     """What this process may give to jobs. On a cluster it gives nothing: the scheduler places the jobs."""
     if not workflow.is_main_process or workflow.resource_settings.nodes is not None:
         return Machine(is_local=False)
-    return Machine.local(workflow.cores, offered("gpu"), offered("quiet"))
+    # Calls that run no job, such as --summary, --dag and --report, need no `--cores`.
+    cores = workflow.resource_settings.cores or 1
+    return Machine.local(cores, offered("gpu"), offered("quiet"))
 
 
 def offered(resource):
@@ -69,8 +71,9 @@ with mistakes_end_the_call(), without_garbage_collection():
     RUN = StudyRun.open(
         SnakemakeCall(
             config=config,
-            root=Path(workflow.basedir),
+            root=checkout(),
             config_files=tuple(map(Path, workflow.overwrite_configfiles)),
+            has_own_study=workflow.modifier.skip_configfile,
             targets=targets_on_command_line(),
             is_main_process=workflow.is_main_process,
             machine=machine(),

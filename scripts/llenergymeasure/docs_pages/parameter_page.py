@@ -124,6 +124,8 @@ def _groups() -> dict[str, list[Parameter]]:
         elif section == "decoder":
             title = "Choosing tokens"
             assert name in DecoderSettings.model_fields
+        elif section == "dataset":
+            title = "The chat template"
         groups.setdefault(title, []).append(item)
     return groups
 

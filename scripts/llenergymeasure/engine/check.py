@@ -24,6 +24,7 @@ from llenergymeasure.engine.failure import one_line
 from llenergymeasure.engine.generation.keywords import continuous_options, generate_keywords
 from llenergymeasure.engine.loading.load import compile_keywords
 from llenergymeasure.engine.machine import unmet_requirements, unusable_cuda
+from llenergymeasure.engine.quantization_check import quantization_problems
 
 
 def check_experiment(config: ExperimentConfig) -> list[Problem]:
@@ -111,8 +112,8 @@ def _issues(text: str) -> dict[str, str]:
 
 def _quantization(config: ExperimentConfig) -> Iterator[Problem]:
     given = {**keywords(config, "bitsandbytes"), **config.passthrough_kwargs.bitsandbytes}
-    if given:
-        yield from _refused(config, "bitsandbytes", lambda: BitsAndBytesConfig(**given))
+    refused = list(_refused(config, "bitsandbytes", lambda: BitsAndBytesConfig(**given))) if given else []
+    yield from refused or quantization_problems(config)
 
 
 def _compilation(config: ExperimentConfig) -> Iterator[Problem]:

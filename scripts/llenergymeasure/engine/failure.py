@@ -13,6 +13,12 @@ from contextlib import AbstractContextManager, contextmanager
 from llenergymeasure.config.problems.text import first_line, shortened
 
 REASON_CHARACTERS = 300
+# The library's advice, an argument of its call, is on a later line.
+_OWN_CODE = "contains custom code which must be executed"
+_OWN_CODE_ADVICE = (
+    "the model contains custom code (auto_map in its config.json), which may not run here; set "
+    "pytorch.trust_remote_code: true if you trust it"
+)
 
 
 class ExperimentFailure(Exception):
@@ -28,6 +34,14 @@ class ExperimentFailure(Exception):
     def constructor_args(self) -> tuple[str, str, str, str]:
         """The arguments that make the same failure in another process."""
         return self.stage, self.error_class, self.reason, self.trace
+
+
+class KeyRefused(ValueError):
+    """A key of a mapping that is handed to a library: what is wrong with it, and what to write instead."""
+
+    def __init__(self, key: str, message: str, hint: str) -> None:
+        super().__init__(f"{message}; {hint}")
+        self.key, self.message, self.hint = key, message, hint
 
 
 def library_call(stage: str) -> AbstractContextManager[None]:
@@ -48,4 +62,6 @@ def refused_by(stage: str, kind: type[Exception]) -> Iterator[None]:
 
 def one_line(error: BaseException) -> str:
     """The first line of an exception that carries information, shortened."""
+    if _OWN_CODE in str(error):
+        return _OWN_CODE_ADVICE
     return shortened(first_line(error), REASON_CHARACTERS)

@@ -38,9 +38,16 @@ def load_record(
         "libraries": cuda_libraries(),
         "meters": meters,
         "warnings": warnings,
-        "parameters": sum(parameter.numel() for parameter in loaded.model.parameters()),
+        "parameters": _parameters(loaded),
         "worker_pid": os.getpid(),
     }
+
+
+def _parameters(loaded: LoadedModel) -> int:
+    """How many numbers the model has; packed ones are counted in the architecture, since a tensor holds several."""
+    if getattr(loaded.model, "hf_quantizer", None) is not None:
+        return loaded.architecture.parameters
+    return sum(parameter.numel() for parameter in loaded.model.parameters())
 
 
 def compile_record(window: Window, counts: Mapping[str, int], evidence: Mapping[str, Any]) -> dict[str, Any]:

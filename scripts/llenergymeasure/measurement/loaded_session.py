@@ -9,7 +9,7 @@ from typing import Any
 
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.settings.parameter import Level
-from llenergymeasure.engine.evidence import Observation, choice_warnings, collect, worst_evidence
+from llenergymeasure.engine.evidence import Observation, checkpoint_warnings, choice_warnings, collect, worst_evidence
 from llenergymeasure.engine.failure import refused_by
 from llenergymeasure.engine.generation.generation import Generator
 from llenergymeasure.engine.generation.generators import generator_for
@@ -61,7 +61,8 @@ class LoadedSession:
 
     def describe_load(self) -> dict[str, Any]:
         """Cost, memory and evidence of the load."""
-        evidence = self._evidence(self.intent, self._observation(), level="setup")
+        observation = self._observation()
+        evidence = self._evidence(self.intent, observation, level="setup")
         return load_record(
             self.loaded,
             self.group,
@@ -70,7 +71,7 @@ class LoadedSession:
             evidence=evidence,
             devices=self._describe_devices(),
             meters=self.windows.meters.describe(),
-            warnings=self.load_warnings,
+            warnings=[*self.load_warnings, *checkpoint_warnings(observation)],
         )
 
     def keep_quantized(self, *, config: dict[str, Any], folder: str) -> dict[str, Any]:
@@ -172,6 +173,7 @@ class LoadedSession:
         earlier_warnings = len(meters.warnings)
         observation = self._observation()
         observation.fixed_output = intent.fixed_output
+        observation.changed_prompts = prompts.changed_prompts
         passes = self._passes(generator)
         ran = run_windows(passes, plan, intent.warmup, observation, self.memory)
         self.windows.idle(intent, RESIDENT)
@@ -202,6 +204,7 @@ class LoadedSession:
                 *of_meters,
                 *each_once(self.group.gather_all(measurement.observation.library_warnings)),
                 *choice_warnings(intent, measurement.observation),
+                *checkpoint_warnings(measurement.observation),
                 *finding_warnings(measurement.findings),
                 *phase_warnings(measurement.outcome.figures.energy.phases),
                 *varying_outputs(measurement.outcome.requests),

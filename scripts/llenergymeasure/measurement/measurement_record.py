@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from llenergymeasure.engine.evidence import Observation
+from llenergymeasure.engine.evidence.weight_verdict import groups
 from llenergymeasure.engine.generation.generation import Request
 from llenergymeasure.engine.plain import plain
 from llenergymeasure.measurement.calibration import Calibration
@@ -58,6 +60,7 @@ def measurement_record(
         "devices": devices,
         "memory": memory_part(memory, outcome.driver_memory),
         "meters": meters,
+        "weight_storage": weight_storage_part(observation),
         "warnings": warnings,
         "worker_pid": os.getpid(),
     }
@@ -117,6 +120,14 @@ def snapshot_part(snapshot: Snapshot) -> dict[str, Any]:
 
 def memory_part(memory: MemoryWatch, driver: DriverMemory) -> dict[str, Any]:
     return {**memory.to_dict(), "driver": driver.to_dict()}
+
+
+def weight_storage_part(observation: Observation) -> dict[str, Any]:
+    """Of this process: all hold the same layers."""
+    return {
+        "at_load": [asdict(group) for group in groups(observation.loaded.storage_at_load)],
+        "after_window": [asdict(group) for group in groups(observation.storage)],
+    }
 
 
 def finding_warnings(findings: Sequence[Finding]) -> list[dict[str, str]]:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from llenergymeasure.config import ExperimentConfig
+from llenergymeasure.config.settings.protocol import FOREIGN_LOAD
 from llenergymeasure.energy import MeterSet, MeterUnavailable, no_meters, open_meters
 from llenergymeasure.engine.devices import startup_devices
 from llenergymeasure.engine.failure import refused_by
@@ -58,11 +59,13 @@ class Session:
         snapshots: dict[str, str],
         compile_cache: str | None,
         quantized: str | None = None,
+        foreign_load: float = FOREIGN_LOAD,
     ) -> LoadedSession:
         """Open the meters and load the model, with an idle window before and after.
 
         snapshots: folder by role
         quantized: folder of weights that were quantized before; they are read where they fit
+        foreign_load: measurement.foreign_load
 
         Raises:
             ExperimentFailure: a meter is not available, or the library refuses the load.
@@ -72,7 +75,7 @@ class Session:
         if compile_cache is not None:
             use_compile_cache(Path(compile_cache))
         verified = {role: read_snapshot(Path(folder)) for role, folder in snapshots.items()}
-        windows = Windows(self.group.together(lambda: self._open_meters(intent)), self.group)
+        windows = Windows(self.group.together(lambda: self._open_meters(intent, foreign_load)), self.group)
         devices = startup_devices()
         windows.idle(intent, BARE)
         # Only now: it asks the devices what they are, and that gives them a context.
@@ -106,9 +109,9 @@ class Session:
         }
         return session.describe_load()
 
-    def _open_meters(self, intent: ExperimentConfig) -> MeterSet:
+    def _open_meters(self, intent: ExperimentConfig, foreign_load: float) -> MeterSet:
         """The first process meters for all."""
         with refused_by("meters", MeterUnavailable):
-            meters = open_meters(intent.energy) if self.group.leads else no_meters()
+            meters = open_meters(intent.energy, foreign_load=foreign_load) if self.group.leads else no_meters()
         self._opened.callback(meters.close)
         return meters

@@ -9,6 +9,10 @@ class SnapshotError(Exception):
     """A model cannot be turned into a snapshot, or a snapshot differs from its record."""
 
 
+class DestinationError(SnapshotError):
+    """The place of a snapshot cannot be written: another model would fail there, too."""
+
+
 class PinError(Exception):
     """Branch names could not be resolved. `problems` holds one line per model; the lock file is unchanged."""
 

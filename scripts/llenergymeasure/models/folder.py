@@ -14,8 +14,10 @@ from pathlib import Path
 
 from llenergymeasure.config.settings.model_ref import ModelRef
 from llenergymeasure.config.study.lock import ModelsLock
+from llenergymeasure.models.completeness import check_complete
 from llenergymeasure.models.errors import SnapshotError
-from llenergymeasure.models.files import hash_folder, list_folder, select_for
+from llenergymeasure.models.files import hash_folder, list_folder, read_small
+from llenergymeasure.models.selection import select_for, unread_weights
 from llenergymeasure.models.sources import Fetched, Request
 
 RESUMES = False
@@ -24,14 +26,17 @@ RESUMES = False
 def fetch(request: Request) -> Fetched:
     """Link and copy the folder's model. SnapshotError when it is not a folder or holds no usable model."""
     origin = find_folder(request.ref)
-    for path in select_for(request, list_folder(origin)):
+    paths = _select(request, origin)
+    check_complete(origin, paths, model=request.ref.text, is_adapter=request.is_adapter)
+    for path in paths:
         target = request.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.endswith(".safetensors"):
             _link((origin / path).resolve(), target)
         else:
             shutil.copyfile(origin / path, target)
-    return Fetched(hash_folder(request.folder), {"weights": "linked"})
+    notes = {"weights": "linked", **unread_weights(list_folder(origin), paths)}
+    return Fetched(hash_folder(request.folder), notes)
 
 
 def find_folder(ref: ModelRef) -> Path:
@@ -46,7 +51,11 @@ def taken_files(ref: ModelRef, *, is_adapter: bool) -> dict[str, Path]:
     """The files that the folder's snapshot takes, by their path in it. SnapshotError where it holds no usable model."""
     origin = find_folder(ref)
     request = Request(ref, None, origin, ModelsLock(), allow_code=not is_adapter, is_adapter=is_adapter)
-    return {path: origin / path for path in select_for(request, list_folder(origin))}
+    return {path: origin / path for path in _select(request, origin)}
+
+
+def _select(request: Request, origin: Path) -> list[str]:
+    return select_for(request, list_folder(origin), lambda path: read_small(origin / path, path, request.ref.text))
 
 
 def _link(origin: Path, target: Path) -> None:

@@ -5,13 +5,12 @@ Model and tokenizer come from the same snapshot, so they cannot be of different 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,26 +18,24 @@ from typing import Any
 from llenergymeasure.config.problems.text import first_line
 from llenergymeasure.config.settings.model_ref import ModelRef, safe_relative_path
 from llenergymeasure.config.study.lock import FileHash, ModelsLock
-from llenergymeasure.models.errors import SnapshotError
-from llenergymeasure.models.files import (
-    RECORD,
-    check_code,
-    check_complete,
-    code_files,
-    content_digest,
-    hash_file,
-    list_folder,
-)
+from llenergymeasure.models.completeness import check_code, check_complete
+from llenergymeasure.models.errors import DestinationError, SnapshotError
+from llenergymeasure.models.files import RECORD, content_digest, hash_file, list_folder
+from llenergymeasure.models.selection import code_files
 from llenergymeasure.models.sources import Request, source_for
+from llenergymeasure.processes.file_lock import exclusive
 
 __all__ = [
     "RECORD",
     "SNAPSHOT_SCHEMA",
     "Snapshot",
     "SnapshotError",
+    "is_refused",
     "materialise",
     "publish",
+    "publish_refusal",
     "read_snapshot",
+    "refusals",
     "verify_snapshot",
 ]
 
@@ -66,6 +63,12 @@ class Snapshot:
     def content_digest(self) -> str:
         """Of all files, as `files.content_digest`."""
         return content_digest({path: file.sha256 for path, file in self.files.items()})
+
+    @property
+    def refused(self) -> str | None:
+        """Why the model cannot be had, for a record without files; None for a snapshot."""
+        reason = self.notes.get("refused")
+        return None if reason is None else str(reason)
 
     @property
     def has_code(self) -> bool:
@@ -124,24 +127,31 @@ def materialise(
             kept = _kept(ref, revision, destination, allow_code)
             return kept or _make(destination, revision, lock, ref=ref, allow_code=allow_code, is_adapter=is_adapter)
     except OSError as error:
-        raise SnapshotError(f"{ref.text}: cannot write {destination} ({first_line(error)})") from error
+        raise DestinationError(f"{ref.text}: cannot write {destination} ({first_line(error)})") from error
 
 
-@contextmanager
-def _alone(destination: Path) -> Iterator[None]:
+def publish_refusal(ref: ModelRef, revision: str | None, destination: Path, reason: str) -> Snapshot:
+    """Put a record without files in place of a model that cannot be had: what needs it fails for that reason.
+
+    Making the snapshot later replaces it. DestinationError where it cannot be written.
+    """
+    work = destination.with_name(f".{destination.name}.refused")
+    refusal = Snapshot(destination, ref.kind, ref.text, revision, False, {}, {"refused": reason})
+    try:
+        with _alone(destination):
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir()
+            publish(refusal, work)
+            _counter(destination).write_text(str(refusals(destination) + 1), encoding="ascii")
+    except OSError as error:
+        raise DestinationError(f"{ref.text}: cannot write {destination} ({first_line(error)})") from error
+    return refusal
+
+
+def _alone(destination: Path) -> AbstractContextManager[None]:
     """Hold the lock of a destination: of two studies that need one model at the same time, the second waits for it."""
     destination.parent.mkdir(parents=True, exist_ok=True)
-    path = destination.with_name(f".{destination.name}.lock")
-    while True:
-        with path.open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            # The holder before has removed the file, and a third study may have created a new one.
-            if path.exists() and path.samefile(f"/proc/self/fd/{lock.fileno()}"):
-                try:
-                    yield
-                finally:
-                    path.unlink(missing_ok=True)
-                return
+    return exclusive(destination.with_name(f".{destination.name}.lock"))
 
 
 def read_snapshot(folder: Path) -> Snapshot:
@@ -168,6 +178,26 @@ def read_snapshot(folder: Path) -> Snapshot:
     if not all(safe_relative_path(path) for path in snapshot.files):
         raise SnapshotError(f"{folder}/{RECORD} names files outside the folder; delete {folder}")
     return snapshot
+
+
+def is_refused(folder: Path) -> bool:
+    """Whether the model of that folder could not be had."""
+    try:
+        return read_snapshot(folder).refused is not None
+    except SnapshotError:
+        return False
+
+
+def refusals(folder: Path) -> int:
+    """How often the model of that folder could not be had. Stays when it can be had later."""
+    try:
+        return int(_counter(folder).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
+def _counter(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.refusals")
 
 
 def verify_snapshot(folder: Path) -> Snapshot:
@@ -199,11 +229,15 @@ def _kept(ref: ModelRef, revision: str | None, destination: Path, allow_code: bo
     """The whole snapshot already in `destination`, or None when it has to be made."""
     if not (destination / RECORD).exists():
         if set(list_folder(destination)) - _NOT_OURS:
-            raise SnapshotError(f"{destination} is not a snapshot, so it is not replaced; move it away")
+            raise DestinationError(f"{destination} is not a snapshot, so it is not replaced; move it away")
         return None
     try:
         snapshot = read_snapshot(destination)
-        if (snapshot.model, snapshot.revision, snapshot.code_allowed) != (ref.text, revision, allow_code):
+        if snapshot.refused is not None or (snapshot.model, snapshot.revision, snapshot.code_allowed) != (
+            ref.text,
+            revision,
+            allow_code,
+        ):
             return None
         # A folder can change without notice, so its snapshot is always made again.
         return verify_snapshot(destination) if ref.kind != "folder" else None
@@ -222,8 +256,7 @@ def _make(
     work.mkdir(parents=True, exist_ok=True)
     try:
         fetched = source.fetch(Request(ref, revision, work, lock, allow_code, is_adapter))
-        if not is_adapter:
-            check_complete(work, fetched.files, model=ref.text)
+        check_complete(work, fetched.files, model=ref.text, is_adapter=is_adapter)
         if allow_code:
             check_code(work, fetched.files, model=ref.text)
     except SnapshotError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import sys
 import traceback
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from llenergymeasure.pipeline.provenance.environment import describe_environment
 from llenergymeasure.pipeline.provenance.provenance import keep_environment
 from llenergymeasure.pipeline.provenance.rerun_record import changes, read_rerun_of
 from llenergymeasure.pipeline.run_limits import RunLimits, StudyStopped
-from llenergymeasure.pipeline.run_lock import AlreadyRunning, hold
+from llenergymeasure.pipeline.run_lock import AlreadyRunning, NoLock, hold
 from llenergymeasure.pipeline.stages import Report, Setting
 from llenergymeasure.processes.inherited import models_lock, snakemake_pid
 from llenergymeasure.processes.lifeline import end_with
@@ -33,9 +34,15 @@ from llenergymeasure.records.storage.journal import Journal
 from llenergymeasure.records.storage.outputs import read_outputs
 from llenergymeasure.records.storage.parsing import read_record
 from llenergymeasure.records.study.checks import PromptCheck
-from llenergymeasure.records.study.plan import Plan, read_plan
+from llenergymeasure.records.study.plan import Plan, PlanError, read_plan
 
 HANDOVER_S = 20.0
+# They warn, whenever transformers imports them, of CUDA libraries and of torch's that nobody here uses.
+_NOISY_IMPORTS = ("torchao", "torch.utils._pytree")
+_AS_A_MODULE = (
+    "a Snakefile that uses this one as a module has to call its onstart (docs/running.md shows how; with include, it "
+    "must not define one of its own)"
+)
 
 
 @contextmanager
@@ -48,8 +55,18 @@ def run_job(snakemake: Any, title: str, *expected: type[Exception]) -> Iterator[
     pid = snakemake_pid()
     if pid is not None:
         end_with(pid)
+    for name in _NOISY_IMPORTS:
+        logging.getLogger(name).setLevel(logging.ERROR)
     print(title, file=sys.stderr, flush=True)
-    known: tuple[type[Exception], ...] = (StudyStopped, WorkerStopped, NoDevice, AlreadyRunning, *expected)
+    known: tuple[type[Exception], ...] = (
+        StudyStopped,
+        WorkerStopped,
+        NoDevice,
+        AlreadyRunning,
+        NoLock,
+        PlanError,
+        *expected,
+    )
     try:
         yield
     except KeyboardInterrupt:
@@ -90,6 +107,7 @@ def setting_from_job(snakemake: Any, piece: Plan, placement: Placement) -> Setti
         compile_cache=Path(compile_cache),
         min_window_s=piece.protocol.min_window_s,
         energy_resolution=piece.protocol.energy_resolution,
+        foreign_load=piece.protocol.foreign_load,
         timeout_s=piece.protocol.experiment_timeout_s,
         stop_on_failure=piece.protocol.on_failure == "stop",
         environment={
@@ -121,9 +139,11 @@ def tell_what_changed(snakemake: Any) -> None:
 
 
 def planned(snakemake: Any) -> Plan:
-    """The whole plan, for jobs of the whole study."""
-    plan = read_plan(Path(snakemake.params.plan))
-    assert plan is not None, "Snakemake writes the plan before the first job starts"
+    """The whole plan, for jobs of the whole study. PlanError where Snakemake did not write it before the first job."""
+    path = Path(snakemake.params.plan)
+    plan = read_plan(path)
+    if plan is None:
+        raise PlanError(f"{path} was not written: {_AS_A_MODULE}")
     return plan
 
 

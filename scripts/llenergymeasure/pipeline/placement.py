@@ -1,12 +1,11 @@
 """Which devices and cores a worker has to itself.
 
 A job claims the GPUs that its model setup needs, and its worker sees these alone, by UUID. It holds a lock on each for
-as long as it lives, also against other studies of the same user. When a job dies, the kernel releases its locks.
+as long as it lives, also against other studies of the same user. A job that dies does not keep its locks.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sys
 import tempfile
@@ -15,11 +14,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from llenergymeasure.energy.meters.nvml.boards import look_at_boards
 from llenergymeasure.pipeline.board_draw import Draw
 from llenergymeasure.pipeline.device_check import VISIBLE, device_problems
+from llenergymeasure.processes.file_lock import FileLock, exclusive
 from llenergymeasure.processes.inherited import offered_workers
 from llenergymeasure.records.finding import warning
 
@@ -134,32 +134,32 @@ def _lock_some(uuids: list[str], count: int, locks: ExitStack) -> list[str]:
     if count == 0:
         return []
     folder = _lock_folder()
-    # Nobody claims while another does: two that need several devices could wait for each other.
-    with (folder / "claiming.lock").open("a") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        taken: list[str] = []
-        waiting = False
-        while True:
-            for uuid in uuids:
-                if uuid not in taken and _locked(folder / f"{uuid}.lock", locks):
-                    taken.append(uuid)
-                if len(taken) == count:
-                    return taken
-            if not waiting:
-                print(f"waiting for {count - len(taken)} GPU(s) that other jobs hold", file=sys.stderr, flush=True)
-                waiting = True
-            time.sleep(LOOK_AGAIN_S)
-
-
-def _locked(path: Path, locks: ExitStack) -> bool:
-    lock: TextIO = path.open("a")
+    free = {uuid: FileLock(folder / f"{uuid}.lock") for uuid in uuids}
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return False
-    locks.enter_context(lock)
-    return True
+        # Nobody claims while another does: two that need several devices could wait for each other.
+        with exclusive(folder / "claiming.lock"):
+            return _lock_free(free, count, locks)
+    except OSError as error:
+        raise NoDevice(
+            f"{folder}: no lock can be held here ({error.strerror or error}), so two jobs could measure on one GPU; "
+            "set TMPDIR to a folder of your own on another file system"
+        ) from error
+
+
+def _lock_free(free: dict[str, FileLock], count: int, locks: ExitStack) -> list[str]:
+    taken: list[str] = []
+    waiting = False
+    while True:
+        for uuid, lock in free.items():
+            if uuid not in taken and lock.try_acquire():
+                locks.callback(lock.release)
+                taken.append(uuid)
+            if len(taken) == count:
+                return taken
+        if not waiting:
+            print(f"waiting for {count - len(taken)} GPU(s) that other jobs hold", file=sys.stderr, flush=True)
+            waiting = True
+        time.sleep(LOOK_AGAIN_S)
 
 
 def _lock_folder() -> Path:

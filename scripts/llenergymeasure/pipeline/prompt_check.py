@@ -9,15 +9,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from llenergymeasure.config import DatasetConfig, StudyError
+from llenergymeasure.config import StudyError
 from llenergymeasure.config.problems.catalogue import PADDING_REPLACED, PROMPTS_UNFIT, Check
 from llenergymeasure.config.problems.problem import Problem
-from llenergymeasure.measurement.prompts.datasets import fetch_texts
 from llenergymeasure.measurement.prompts.errors import PromptError
 from llenergymeasure.measurement.worker.client import WorkerLost, WorkerProcess
 from llenergymeasure.models.embedded.embedding import embedding_rows
 from llenergymeasure.models.snapshot import Snapshot, read_snapshot
 from llenergymeasure.pipeline.context_check import context_doubt
+from llenergymeasure.pipeline.pinned_data import fetch_pinned
 from llenergymeasure.pipeline.plan.inputs import require_content
 from llenergymeasure.pipeline.plan.prompt_sets import prompt_set, prompt_sets
 from llenergymeasure.records.finding import warning
@@ -46,6 +46,8 @@ def check_prompts(plan: Plan, folder: Path, *, log: Path, prompt_s: float = PROM
             counts[set_id] += 1
             entries.setdefault(set_id, entry)
     snapshot = read_snapshot(folder)
+    if snapshot.refused is not None:
+        return _unread(snapshot, counts)
     (first, *_) = entries.values()
     require_content(snapshot, first.inputs.get("model"))
     sets: dict[str, CheckedSet] = {}
@@ -72,6 +74,22 @@ def check_prompts(plan: Plan, folder: Path, *, log: Path, prompt_s: float = PROM
         positions=reading.positions,
         sets=sets,
         problems=tuple(ProblemRecord(**problem.to_dict()) for problem in problems),
+    )
+
+
+def _unread(snapshot: Snapshot, counts: Mapping[str, int]) -> PromptCheck:
+    """The record of a model that could not be had: loading it fails with the reason."""
+    return PromptCheck(
+        schema_version=SCHEMA_VERSION,
+        model=snapshot.model,
+        content_digest=snapshot.content_digest,
+        embedding_rows=None,
+        positions=None,
+        sets={
+            set_id: CheckedSet(digest=None, failure=None, experiments=count, longest=None)
+            for set_id, count in counts.items()
+        },
+        problems=(),
     )
 
 
@@ -116,6 +134,14 @@ def _problem(check: Check, snapshot: Snapshot, message: str) -> Problem:
     return Problem(check.severity, "prompts", f"{snapshot.model}: {message}", rule=check.id)
 
 
+def _fetched(name: str, commit: str, path: str) -> dict[str, Any]:
+    """The answer to a process that needs a file of a data set."""
+    try:
+        return {"file": str(fetch_pinned(name, commit, path))}
+    except PromptError as error:
+        return {"refused": str(error)}
+
+
 class _Reading:
     """Context manager around at most one process that reads prompts with the snapshot's tokenizer."""
 
@@ -145,7 +171,6 @@ class _Reading:
     def check(self, content: Mapping[str, Any], experiments: int) -> CheckedSet:
         """The set's record. experiments: how many use it"""
         try:
-            self._fetch(content)
             reply = self._ask(content)
         except PromptError as error:
             return self._refused(str(error), experiments)
@@ -155,10 +180,6 @@ class _Reading:
             digest=reply.get("digest"), failure=None, experiments=experiments, longest=reply.get("longest")
         )
 
-    def _fetch(self, content: Mapping[str, Any]) -> None:
-        """Fetch the texts here: the process that reads them stays offline."""
-        fetch_texts(DatasetConfig.model_validate(content["dataset"]), content["n_prompts"], content["random_seed"])
-
     def _ask(self, content: Mapping[str, Any]) -> dict[str, Any]:
         """What the process says about a set. PromptError where it takes too long or dies."""
         place = "the prompts"
@@ -167,9 +188,13 @@ class _Reading:
             return {}
         try:
             reply = worker.request({"do": "read", "set": dict(content)}, timeout_s=OPEN_S)
-            while "at" in reply:
-                place = reply["at"]
-                reply = worker.request({"do": "go on"}, timeout_s=self._prompt_s)
+            while "at" in reply or "fetch" in reply:
+                if "fetch" in reply:
+                    # The process that reads prompts stays offline. Which files it needs shows as it reads.
+                    reply = worker.request(_fetched(*reply["fetch"]), timeout_s=OPEN_S)
+                    continue
+                place = reply["at"] or "the prompts"
+                reply = worker.request({"do": "go on"}, timeout_s=self._prompt_s if reply["at"] else OPEN_S)
             return reply
         except WorkerLost as lost:
             self._worker = None

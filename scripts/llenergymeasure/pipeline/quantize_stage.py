@@ -22,6 +22,8 @@ def run_quantize(
     artifact holds the reason instead of weights. SnapshotError when the model's files changed.
     """
     base = read_snapshot(snapshot)
+    if base.refused is not None:
+        return _refused(base, destination, base.refused)
     work = empty_folder(destination)
     order = LoadOrder(config=intent, snapshots={"model": snapshot}, compile_cache=None, timeout_s=timeout_s)
     try:

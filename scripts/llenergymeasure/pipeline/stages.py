@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from llenergymeasure.measurement.worker.manager import Damaged, LoadOrder, Manager, Refused
 from llenergymeasure.models.snapshot import SnapshotError, read_snapshot
+from llenergymeasure.pipeline.model_stage import refused_model, unread_tokenizer
 from llenergymeasure.pipeline.plan.inputs import require_content
 from llenergymeasure.pipeline.plan.plan import replicate_order
 from llenergymeasure.pipeline.prompt_check import checked_prompts, context_warnings
@@ -42,6 +43,7 @@ class Setting:
     compile_cache: Path
     min_window_s: float
     energy_resolution: float
+    foreign_load: float
     timeout_s: float
     stop_on_failure: bool
     environment: dict[str, Any]
@@ -55,6 +57,7 @@ class Setting:
             snapshots=self.snapshots,
             compile_cache=self.compile_cache,
             timeout_s=self.timeout_s,
+            foreign_load=self.foreign_load,
             quantized=self.quantized,
         )
 
@@ -73,6 +76,9 @@ def run_load(setting: Setting, setup_id: str) -> LoadRecord:
         "environment": setting.environment,
         "weights": weights,
     }
+    if (failure := refused_model(setting.snapshots) or unread_tokenizer(setting.snapshots, setting.log)) is not None:
+        _count(setting, setup_id, failure)
+        return LoadRecord.from_plain({**head, "status": "failed", "failure": failure.to_plain()})
     with Manager(order, setting.log) as manager:
         try:
             record = dict(manager.load())
@@ -272,9 +278,13 @@ def _with_libraries(setting: Setting, loaded: dict[str, Any]) -> dict[str, Any]:
 
 
 def _require_contents(setting: Setting) -> dict[str, str]:
-    """Digests of the snapshots by role. The plan was drawn for them; all experiments of a setup agree on it."""
+    """Digests of the snapshots by role. The plan was drawn for them; all experiments of a setup agree on it.
+
+    A model that could not be had has none.
+    """
     planned = next(iter(setting.plan.experiments.values())).inputs
-    snapshots = {role: read_snapshot(folder) for role, folder in setting.snapshots.items()}
+    every = {role: read_snapshot(folder) for role, folder in setting.snapshots.items()}
+    snapshots = {role: snapshot for role, snapshot in every.items() if snapshot.refused is None}
     for role, snapshot in snapshots.items():
         require_content(snapshot, planned.get(role))
     return {role: snapshot.content_digest for role, snapshot in snapshots.items()}

@@ -11,9 +11,11 @@ from llenergymeasure.config import DatasetConfig, ExperimentConfig, StudyError
 from llenergymeasure.config.problems.problem import Problem
 from llenergymeasure.config.problems.text import counted
 from llenergymeasure.engine.check import check_experiment
-from llenergymeasure.measurement.prompts.datasets import check_dataset, fetch_texts
+from llenergymeasure.measurement.prompts.datasets import check_dataset, fetch_rows
 from llenergymeasure.measurement.prompts.errors import PromptError
-from llenergymeasure.pipeline.model_checks import ModelChecks
+from llenergymeasure.pipeline.model_check import ModelCheck
+from llenergymeasure.pipeline.model_fit import ModelFit
+from llenergymeasure.pipeline.pinned_data import fetch_pinned
 from llenergymeasure.pipeline.run.paths import MODELS
 from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.study.checks import CountedProblem, ValidationRecord
@@ -28,12 +30,14 @@ def validate_plan(plan: Plan, snapshots: Path = Path(MODELS)) -> ValidationRecor
             `invalid: skip` such an experiment stays in the plan and is recorded as failed.
     """
     problems: Counter[Problem] = Counter()
+    usable = ModelCheck(plan.protocol.on_failure)
     datasets: dict[str, list[Problem]] = {}
-    models = ModelChecks(snapshots)
+    fitting = ModelFit(snapshots)
     for entry in plan.experiments.values():
         config = ExperimentConfig.model_validate(entry.config)
         problems.update(check_experiment(config))
-        problems.update(models.problems(config, entry.config))
+        problems.update(usable.problems(entry.config))
+        problems.update(fitting.problems(config, entry.config))
         key = f"{config.dataset.model_dump_json()} {config.n_prompts} {config.random_seed}"
         if key not in datasets:
             datasets[key] = list(_dataset_problems(config.dataset, config.n_prompts, config.random_seed))
@@ -62,6 +66,6 @@ def _dataset_problems(dataset: DatasetConfig, n: int, seed: int) -> Iterator[Pro
     """What is wrong with the prompts. A hub data set is fetched here: the processes that measure stay offline."""
     try:
         check_dataset(dataset, n)
-        fetch_texts(dataset, n, seed)
+        fetch_rows(dataset, n, seed, fetch_pinned)
     except PromptError as error:
         yield Problem("error", "dataset", str(error), rule="dataset")

@@ -21,7 +21,7 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "compile_s": "seconds of the first generation of a setup that compiles, once per setup; empty where it "
         "does not compile",
         "compile_energy_j": "gross joules of compiling",
-        "resident_bytes": "bytes of parameters and buffers after loading, over all processes",
+        "resident_bytes": "bytes that the layers hold after loading (weights, scales, buffers), over all processes",
         "output_match_first_difference": "index, from 0, of the first output token that differs from the "
         "reference's, over all requests of one pass",
         "output_match_equal_token_share": "positions with the reference's token, divided by the positions of the "

@@ -93,10 +93,9 @@ FINDINGS: dict[str, Kind] = {
     ),
     "foreign-cpu-load": Kind(
         SUSPECT,
-        "other programs kept more than a quarter of a core busy on the host during the window, and the energy includes "
-        "the host, or the host generates; where only the energy of GPUs counts, only if they also left less than one "
-        "core free of those that this process may use",
-        "end the other programs, or reserve the machine, and run again",
+        "other programs on the host took more than `measurement.foreign_load` (5 %) of the window's energy, or kept "
+        "the threads of the measurement waiting for a core for more than that share of their time, or a hypervisor did",
+        "end the other programs, or reserve the machine, and run again; or accept a larger `measurement.foreign_load`",
     ),
     "governor-changed": Kind(
         SUSPECT,
@@ -216,6 +215,11 @@ FINDINGS: dict[str, Kind] = {
         WARNING,
         "the library undid the checkpoint's quantization",
         "install what the checkpoint's method needs, or name an unquantized model",
+    ),
+    "checkpoint-decompressed": Kind(
+        WARNING,
+        "the checkpoint's quantization was undone in the first forward pass: the weights are unpacked in memory",
+        "use a method that computes with packed weights here, or read the figures as those of the unpacked model",
     ),
     "weights-unexpected": Kind(
         WARNING,

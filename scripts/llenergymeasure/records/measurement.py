@@ -80,15 +80,22 @@ class PromptSource(Record):
     source: str
     name: str | None
     revision: str | None
-    path: str | None
+    path: str | tuple[str, ...] | None
     column: str | None
+    messages: str | None
     file_sha256: str | None
     n: int
     kinds: dict[str, int]
     input_tokens: TokenCounts
     truncated: int
+    skipped: int
+    sample_seed: int | None
+    min_tokens: int | None
+    max_tokens: int | None
     chat_template: str | None
     message_content: str | None
+    system_prompt: str | None
+    chat_template_kwargs: dict[str, Any] | None
 
 
 class PromptsRecord(PromptSource):
@@ -171,6 +178,43 @@ class QuantizedRecord(Record):
     cost: dict[str, Any] | None
 
 
+class WeightGroup(Record):
+    """Linear layers and fused experts of one class that store their weights alike.
+
+    weights: their number in the architecture without quantization
+    code_bits: per weight, without scales; stored_bits: per weight, with everything the layers hold but their biases
+    """
+
+    layers: int
+    weights: int
+    layer_class: str
+    weight_class: str
+    dtypes: tuple[str, ...]
+    code_bits: float
+    stored_bits: float
+
+
+class WeightStorage(Record):
+    """How the weights are stored in memory: when they were loaded, and after the measured window."""
+
+    at_load: tuple[WeightGroup, ...]
+    after_window: tuple[WeightGroup, ...]
+
+    @property
+    def code_bits(self) -> float:
+        """Mean over the weights, after the measured window, without scales."""
+        return self._mean("code_bits")
+
+    @property
+    def stored_bits(self) -> float:
+        """Mean over the weights, after the measured window, with scales."""
+        return self._mean("stored_bits")
+
+    def _mean(self, name: str) -> float:
+        weights = sum(group.weights for group in self.after_window)
+        return float(sum(getattr(group, name) * group.weights for group in self.after_window) / weights)
+
+
 class Conditions(Record):
     """What the meters noted beside the energy, by window; each meter and watcher has facts of its own."""
 
@@ -224,6 +268,7 @@ class MeasurementRecord(MeasurementHead):
     devices: Devices | None
     memory: MemoryRecord | None
     meters: Meters | None
+    weight_storage: WeightStorage | None = None
 
     @property
     def why_invalid(self) -> str:

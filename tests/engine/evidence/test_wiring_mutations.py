@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from engine.cases import CASES, ELSEWHERE, ONE_KERNEL, PASSED
+from engine.cases import CASES, ELSEWHERE, ONE_KERNEL, PASSED, undone_here
 from engine.conftest import Runner
 from engine.evidence.mutants import Mutant, mutants
 
@@ -16,7 +16,7 @@ from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.sources import ROLES
 from llenergymeasure.engine.failure import ExperimentFailure
 from llenergymeasure.engine.generation import continuous_batching, generators, keywords, static_batching
-from llenergymeasure.engine.loading import load
+from llenergymeasure.engine.loading import load, quantizers, torchao_configs
 
 FUNCTIONS: tuple[Callable[..., Any], ...] = (
     load.load_keywords,
@@ -24,6 +24,10 @@ FUNCTIONS: tuple[Callable[..., Any], ...] = (
     load.load_model,
     load.set_threads,
     load._assistant,
+    quantizers.quantization_asked,
+    quantizers.quantization_from_settings,
+    torchao_configs.torchao_config,
+    torchao_configs._made,
     keywords.generate_keywords,
     keywords.continuous_options,
     generators._static,
@@ -33,7 +37,9 @@ FUNCTIONS: tuple[Callable[..., Any], ...] = (
 )
 
 # A piece without any of these words measures or describes; it hands nothing on.
-WIRING = re.compile(r"\b(config|sources?|given|asked|options|keywords|seed|named|compute|quantization|adapter)\b")
+WIRING = re.compile(
+    r"\b(config|sources?|given|asked|options|keywords|seed|named|compute|quantization|adapter|arguments|method)\b"
+)
 # Pieces that no evidence of this machine can miss, and why.
 NO_WIRING: dict[str, str] = {
     "compile_keywords: if not config.pytorch.torch_compile:": "test_generation: nothing is compiled unasked",
@@ -70,6 +76,22 @@ NO_WIRING: dict[str, str] = {
         ),
         "guards against a choice that the library does not make without flash attention",
     ),
+    **dict.fromkeys(
+        (
+            "quantization_from_settings: if method not in known_methods():",
+            "quantization_from_settings: for name in options:",
+            "quantization_from_settings: _check_types(_config_class(method), options)",
+            "quantization_from_settings: if method == BITSANDBYTES and (not (options.get('load_in_4bit') or "
+            "options.get('load_in_8bit'))):",
+            "quantization_from_settings: if made.quant_method != method and method not in _WIDTHS:",
+            "quantization_from_settings: made.quant_method = QuantizationMethod(method)",
+            "quantization_from_settings: owner = _config_class(method).__name__",
+            "_made: for key in arguments:",
+            "_made: if key not in arguments and field.default is field.default_factory is dataclasses.MISSING:",
+        ),
+        "tests/engine/test_quantization_check: what is refused before a load, and methods without a processor's kernel",
+    ),
+    "load_keywords: given.pop('quantization_config', None)": "only for a study that asks for none, which has none",
     "generate_keywords: given.pop('assistant_model', None)": "test_check: the name of a model is no generation setting",
     "load_keywords: given.pop('revision', None)": "the library ignores a revision for a folder",
     "load_keywords: group = group or Alone()": "only spares callers an argument",
@@ -85,7 +107,9 @@ LOADED = {name for name, _ in ROLES.values()}
 
 def caught(run: Runner, words: str) -> str | None:
     """The first case that a run with missing wiring does not pass; those named in `words` come first."""
-    named = sorted([*CASES, *PASSED], key=lambda case: case[0].rpartition(".")[2] not in words)
+    # A setting that this processor undoes says so whatever is missing.
+    tried = [(path, settings) for path, settings in [*CASES, *PASSED] if path not in undone_here(settings)]
+    named = sorted(tried, key=lambda case: case[0].rpartition(".")[2] not in words)
     for path, settings in named:
         try:
             evidence = run(**settings).evidence

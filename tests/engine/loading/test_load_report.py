@@ -14,6 +14,7 @@ from engine.cases import TINY_DRAFT
 from engine.conftest import Runner
 from harness import TINY
 
+from llenergymeasure.engine.evidence import checkpoint_warnings
 from llenergymeasure.engine.failure import ExperimentFailure
 
 SMALL = "hidden_size=32&intermediate_size=64&num_hidden_layers=2&num_attention_heads=2&vocab_size=300"
@@ -68,7 +69,7 @@ def test_quantized_weights_that_nobody_calls_so_are_a_failure(run: Runner, tmp_p
         return {**tensors, **integers}
 
     rewrite(folder / "model.safetensors", quantized)
-    with pytest.raises(ExperimentFailure, match="IntegerWeights") as caught:
+    with pytest.raises(ExperimentFailure, match="UnscaledWeights") as caught:
         run(model=str(folder))
     assert caught.value.reason.startswith("6 parameters of the model are stored as integers: ")
     assert "down_proj.weight (I8)" in caught.value.reason
@@ -148,7 +149,7 @@ def test_a_quantization_that_the_library_undoes_is_a_warning_and_shows_in_the_ev
     settings = {"quant_method": "fp8", "weight_block_size": [16, 16], "activation_scheme": "dynamic"}
     folder = model_folder(tmp_path / "fp8", config={"quantization_config": settings})
     done = run(model=str(folder))
-    assert "checkpoint-dequantized" in {item["code"] for item in done.loaded.warnings}
+    assert [item["code"] for item in checkpoint_warnings(done.observation)] == ["checkpoint-dequantized"]
     entry = done.evidence["config.json: quantization_config"]
     assert (entry["effective"], entry["verdict"]) == ("fp8, dequantized", "default")
 
@@ -167,4 +168,4 @@ def test_a_checkpoint_that_bitsandbytes_quantized_shows_its_method(run: Runner, 
     assert json.loads((folder / "config.json").read_text())["quantization_config"]
     entry: dict[str, Any] = run(model=str(folder)).evidence["config.json: quantization_config"]
     assert entry["effective"] == "bitsandbytes"
-    assert "loaded the weights" in entry["observed"]
+    assert "when loaded: 14 × Linear4bit(Params4bit): 4 code bits" in entry["observed"]

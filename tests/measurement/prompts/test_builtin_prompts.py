@@ -16,7 +16,7 @@ from measurement.prompts.small_tokenizers import build, said
 from transformers import PreTrainedTokenizerFast
 
 from llenergymeasure.config import DatasetConfig
-from llenergymeasure.measurement.prompts.datasets import check_dataset, read_texts
+from llenergymeasure.measurement.prompts.datasets import check_dataset, read_rows
 from llenergymeasure.measurement.prompts.prompts import PromptError
 from llenergymeasure.measurement.prompts.sources.builtin import BUILTIN
 
@@ -39,6 +39,10 @@ KINDS = {
 @pytest.fixture(scope="module")
 def rows() -> list[dict[str, str]]:
     return [json.loads(line) for line in BUILTIN.read_text(encoding="utf-8").splitlines()]
+
+
+def texts(n: int, seed: int) -> set[str]:
+    return {row.text for row in read_rows(DatasetConfig(), n, seed)}
 
 
 class TestTheBuiltInPrompts:
@@ -78,8 +82,8 @@ class TestTheChoiceOfBuiltInPrompts:
     def test_the_same_seed_chooses_the_same_prompts_in_every_process(self) -> None:
         program = (
             "from llenergymeasure.config import DatasetConfig\n"
-            "from llenergymeasure.measurement.prompts.datasets import read_texts\n"
-            "import hashlib; print(hashlib.sha256(repr(read_texts(DatasetConfig(), 50, 7).rows).encode()).hexdigest())"
+            "from llenergymeasure.measurement.prompts.datasets import read_rows\n"
+            "import hashlib; print(hashlib.sha256(repr(read_rows(DatasetConfig(), 50, 7)).encode()).hexdigest())"
         )
         printed = {
             subprocess.run(
@@ -91,28 +95,28 @@ class TestTheChoiceOfBuiltInPrompts:
             ).stdout.strip()
             for seed in ("1", "2")
         }
-        here = hashlib.sha256(repr(read_texts(DatasetConfig(), 50, 7).rows).encode()).hexdigest()
+        here = hashlib.sha256(repr(read_rows(DatasetConfig(), 50, 7)).encode()).hexdigest()
         assert printed == {here}
 
     def test_another_seed_chooses_others(self) -> None:
-        assert set(read_texts(DatasetConfig(), 50, 7).rows) != set(read_texts(DatasetConfig(), 50, 8).rows)
+        assert texts(50, 7) != texts(50, 8)
 
     def test_a_smaller_set_is_the_beginning_of_a_larger_one(self) -> None:
-        assert read_texts(DatasetConfig(), 20, 3).rows == read_texts(DatasetConfig(), 90, 3).rows[:20]
+        assert read_rows(DatasetConfig(), 20, 3) == read_rows(DatasetConfig(), 90, 3)[:20]
 
     @pytest.mark.parametrize("seed", range(5))
     def test_kinds_and_lengths_mix(self, seed: int) -> None:
-        rows = read_texts(DatasetConfig(), 27, seed).rows
+        rows = [(row.kind, row.text) for row in read_rows(DatasetConfig(), 27, seed)]
         assert Counter(kind for kind, _ in rows) == dict.fromkeys(KINDS, 3)
         for kind in KINDS:
-            everything = sorted(len(text) for _, text in read_texts(DatasetConfig(kinds=[kind]), 20, 0).rows)
+            everything = sorted(len(row.text) for row in read_rows(DatasetConfig(kinds=[kind]), 20, 0))
             chosen = sorted(len(text) for kind_of_row, text in rows if kind_of_row == kind)
             assert chosen[0] <= everything[len(everything) // 2] <= chosen[2]
         assert len({kind for kind, _ in rows[:9]}) == 9
 
     def test_all_of_them_can_be_had_once_each(self) -> None:
         count = len(BUILTIN.read_text(encoding="utf-8").splitlines())
-        assert len(set(read_texts(DatasetConfig(), count, 0).rows)) == count
+        assert len(texts(count, 0)) == count
 
     def test_more_than_there_are_is_an_error_with_the_number(self) -> None:
         with pytest.raises(PromptError) as error:

@@ -18,8 +18,9 @@ from pyarrow import parquet
 from transformers import PreTrainedTokenizerFast
 
 from llenergymeasure.config import DatasetConfig
-from llenergymeasure.measurement.prompts.datasets import check_dataset, read_texts
+from llenergymeasure.measurement.prompts.datasets import check_dataset, open_rows, read_rows
 from llenergymeasure.measurement.prompts.prompts import PromptError, build_prompts
+from llenergymeasure.models.files import content_digest
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -61,22 +62,50 @@ class TestAHubDataset:
 
     def test_the_rules_for_columns_hold(self, table: Path, tmp_path: Path) -> None:
         with pytest.raises(PromptError, match=r"org/set/data/train\.parquet, row 3: column 'text' contains null"):
-            read_texts(self.dataset(), 3, 0, lambda *_: table)
+            read_rows(self.dataset(), 3, 0, lambda *_: table)
         with pytest.raises(PromptError, match=r"no column 'txt'; did you mean 'text'\? \(there are: id, text\)"):
-            read_texts(self.dataset(column="txt"), 1, 0, lambda *_: table)
+            read_rows(self.dataset(column="txt"), 1, 0, lambda *_: table)
         with pytest.raises(PromptError, match="column 'id' contains a number"):
-            read_texts(self.dataset(column="id"), 1, 0, lambda *_: table)
+            read_rows(self.dataset(column="id"), 1, 0, lambda *_: table)
         (tmp_path / "broken").write_bytes(b"not parquet at all")
         with pytest.raises(PromptError, match="is not a Parquet file"):
-            read_texts(self.dataset(), 1, 0, lambda *_: tmp_path / "broken")
+            read_rows(self.dataset(), 1, 0, lambda *_: tmp_path / "broken")
 
-    @pytest.mark.parametrize("path", ["../secret.jsonl", "/etc/secret.jsonl", "a/../../b.csv", "train.arrow"])
-    def test_its_path_is_checked_without_a_network(self, path: str) -> None:
+    def test_its_path_is_checked_without_a_network(self) -> None:
         check_dataset(self.dataset(), 10)
+        with pytest.raises(PromptError, match=r"dataset\.path: train\.arrow should end in \.jsonl"):
+            check_dataset(self.dataset("train.arrow"), 10)
         with pytest.raises(PromptError, match=r"dataset\.path"):
-            check_dataset(self.dataset(path), 10)
-        with pytest.raises(PromptError, match=r"dataset\.path"):
-            read_texts(self.dataset(path), 10, 0, lambda *_: pytest.fail("was fetched"))
+            read_rows(self.dataset("train.arrow"), 10, 0, lambda *_: pytest.fail("was fetched"))
+
+    def test_one_that_is_not_pinned_is_not_fetched(self) -> None:
+        unpinned = DatasetConfig(source="hub", name="org/set", split="train", column="text")
+        with pytest.raises(PromptError, match=r"org/set at 'main' is not pinned; run `snakemake pin`"):
+            read_rows(unpinned, 10, 0, lambda *_: pytest.fail("was fetched"))
+
+    def test_files_are_read_one_after_the_other_and_fetched_when_they_are_needed(self, tmp_path: Path) -> None:
+        for number, texts in enumerate((["a", "b"], ["c", "d"], ["e"])):
+            parquet.write_table(pyarrow.table({"text": texts}), tmp_path / f"{number}.parquet")
+        asked: list[str] = []
+
+        def fetch(*what: str) -> Path:
+            asked.append(what[2])
+            return tmp_path / what[2]
+
+        shards = self.dataset().model_copy(update={"path": ["0.parquet", "1.parquet", "2.parquet"]})
+        rows = open_rows(shards, 3, 0, fetch)
+        assert [(row.text, row.place) for row in rows.first(3)] == [
+            ("a", "org/set/0.parquet, row 1"),
+            ("b", "org/set/0.parquet, row 2"),
+            ("c", "org/set/1.parquet, row 1"),
+        ]
+        assert asked == ["0.parquet", "1.parquet"]
+        hashes = {f"org/set/{name}": hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in asked}
+        assert rows.file_sha256 == content_digest(hashes)
+        asked.clear()
+        sampled = shards.model_copy(update={"sample_seed": 1})
+        assert {row.text for row in read_rows(sampled, 5, 0, fetch)} == {*"abcde"}
+        assert asked == ["0.parquet", "1.parquet", "2.parquet"]
 
     def fetch_in_a_process(self, hub: DatasetHub, cache: Path, dataset: DatasetConfig, **more: str) -> str:
         """What the default way of fetching gives: the texts, or the error. huggingface_hub reads its
@@ -84,10 +113,10 @@ class TestAHubDataset:
         program = (
             "import sys\n"
             "from llenergymeasure.config import DatasetConfig\n"
-            "from llenergymeasure.measurement.prompts.datasets import read_texts\n"
+            "from llenergymeasure.measurement.prompts.datasets import read_rows\n"
             "from llenergymeasure.measurement.prompts.errors import PromptError\n"
             "try:\n"
-            "    print([text for _, text in read_texts(DatasetConfig.model_validate_json(sys.argv[1]), 2, 0).rows])\n"
+            "    print([row.text for row in read_rows(DatasetConfig.model_validate_json(sys.argv[1]), 2, 0)])\n"
             "except PromptError as error:\n"
             "    print('PromptError:', error)\n"
         )
@@ -112,7 +141,7 @@ class TestAHubDataset:
     def test_from_a_hub_once_and_then_from_the_cache(self, hub: DatasetHub, tmp_path: Path) -> None:
         dataset, offline = self.dataset("p.jsonl"), {"HF_HUB_OFFLINE": "1"}
         refused = self.fetch_in_a_process(hub, tmp_path, dataset, **offline)
-        assert refused.startswith("PromptError: p.jsonl of dataset org/set@aaaaaaaaaaaa is not in the local cache")
+        assert refused.startswith("PromptError: p.jsonl of data set org/set@aaaaaaaaaaaa is not in the local cache")
         assert hub.asked == []
         assert self.fetch_in_a_process(hub, tmp_path, dataset) == "['one', 'two']"
         assert f"/datasets/org/set/resolve/{self.COMMIT}/p.jsonl" in hub.asked
@@ -124,8 +153,8 @@ class TestAHubDataset:
         ("path", "more", "what"),
         [
             ("q.jsonl", {}, "has no file q.jsonl"),
-            ("p.jsonl", {"revision": "b" * 40}, "has no commit bbbbbbbb"),
-            ("p.jsonl", {"name": "org/none"}, "there is no dataset org/none"),
+            ("p.jsonl", {"revision": "b" * 40}, "has no revision bbbbbbbb"),
+            ("p.jsonl", {"name": "org/none"}, "there is no data set org/none"),
         ],
     )
     def test_what_a_hub_does_not_have(

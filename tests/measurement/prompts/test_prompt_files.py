@@ -11,7 +11,7 @@ from measurement.prompts.small_tokenizers import build, jsonl, said
 from transformers import PreTrainedTokenizerFast
 
 from llenergymeasure.config import DatasetConfig
-from llenergymeasure.measurement.prompts.datasets import check_dataset, read_texts
+from llenergymeasure.measurement.prompts.datasets import check_dataset, read_rows
 from llenergymeasure.measurement.prompts.prompts import PromptError
 
 
@@ -29,7 +29,7 @@ class TestAFile:
         path = tmp_path / "p.csv"
         path.write_text('text,id\r\n"one,\ntwo",1\r\nthree,2\r\n', encoding="utf-8-sig")
         dataset = DatasetConfig(source="file", path=str(path), column="text")
-        assert read_texts(dataset, 2, 0).rows == [("file", "one,\ntwo"), ("file", "three")]
+        assert [row.text for row in read_rows(dataset, 2, 0)] == ["one,\ntwo", "three"]
 
     def test_a_missing_file(self, tmp_path: Path) -> None:
         with pytest.raises(PromptError) as error:
@@ -38,7 +38,7 @@ class TestAFile:
 
     def test_an_ending_that_is_not_known(self, tmp_path: Path) -> None:
         (tmp_path / "p.txt").write_text("hello")
-        with pytest.raises(PromptError, match=r"p\.txt should end in \.jsonl, \.csv"):
+        with pytest.raises(PromptError, match=r"p\.txt should end in \.jsonl, \.json, \.csv, \.parquet"):
             check_dataset(DatasetConfig(source="file", path=str(tmp_path / "p.txt"), column="text"), 1)
 
     @pytest.mark.parametrize("ending", ["jsonl", "csv"])

@@ -13,7 +13,7 @@ from measurement.prompts.small_tokenizers import CHAT, CHAT_TOKENS, Letters, bui
 from transformers import PreTrainedTokenizerFast
 
 from llenergymeasure.config import DatasetConfig
-from llenergymeasure.measurement.prompts.datasets import SOURCES, check_dataset, read_texts
+from llenergymeasure.measurement.prompts.datasets import SOURCES, check_dataset, read_rows
 from llenergymeasure.measurement.prompts.prompts import PromptError
 from llenergymeasure.measurement.prompts.sources.builtin import BUILTIN
 
@@ -46,7 +46,7 @@ class TestSynthetic:
     def test_can_be_checked_without_a_tokenizer(self) -> None:
         check_dataset(DatasetConfig(source="synthetic", tokens=64), 10)
         with pytest.raises(PromptError, match="have no texts"):
-            read_texts(DatasetConfig(source="synthetic", tokens=64), 10, 0)
+            read_rows(DatasetConfig(source="synthetic", tokens=64), 10, 0)
 
 
 class TestTokenising:

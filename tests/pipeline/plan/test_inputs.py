@@ -58,12 +58,16 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def test_they_are_those_of_the_content(desk: Desk) -> None:
+def test_they_are_those_of_the_content(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     ref = parse_model_ref(str(desk.model))
     made = materialise(ref, None, desk.models / ref.key(None), lock=ModelsLock())
     wanted = {"dataset": hashlib.sha256(desk.data.read_bytes()).hexdigest(), "model": made.content_digest}
     assert desk.open().of(desk.intent) == wanted
     assert desk.open().of(config()) == {}
+    # As a study may name it.
+    home = config(dataset={"source": "file", "path": "~/a.jsonl", "column": "text"}, n_prompts=1)
+    monkeypatch.setenv("HOME", str(desk.root))
+    assert desk.open().of(home) == {"dataset": wanted["dataset"]}
     # The snapshot outlives the folder it was made of; a data file that is gone has no digest.
     shutil.rmtree(desk.model)
     desk.data.unlink()

@@ -15,7 +15,16 @@ from llenergymeasure.pipeline.stages import Setting
 def test_a_setup_has_its_cache_whether_or_not_it_compiles(compiles: bool | None, tmp_path: Path) -> None:
     plan: Any = SimpleNamespace(setup_config=lambda _: {"pytorch": {"torch_compile": compiles}})
     others: Any = dict.fromkeys(
-        ("snapshots", "quantized", "prompts", "min_window_s", "energy_resolution", "environment", "limits")
+        (
+            "snapshots",
+            "quantized",
+            "prompts",
+            "min_window_s",
+            "energy_resolution",
+            "foreign_load",
+            "environment",
+            "limits",
+        )
     )
     setting = Setting(
         plan=plan,

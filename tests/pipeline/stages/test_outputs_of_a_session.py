@@ -57,6 +57,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Setting, SessionCali
         compile_cache=folder / "compile-cache",
         min_window_s=0.1,
         energy_resolution=0.01,
+        foreign_load=0.05,
         timeout_s=120,
         stop_on_failure=False,
         environment={**describe_environment(ROOT, Path("no-lock")), "placement": Placement(workers=1).to_dict()},

@@ -166,7 +166,7 @@ def test_rotary_positions_go_on_with_a_warning(tmp_path: Path) -> None:
 
 
 def test_a_tokenizer_that_cannot_be_read_is_left_to_the_load(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
-    (bench.folder / "tokenizer.json").write_text("{", encoding="utf-8")
+    (bench.folder / "tokenizer.json").write_text("{}", encoding="utf-8")
     plan = bench.plan()
     (checked,) = bench.check(plan).sets.values()
     assert (checked.digest, checked.failure) == (None, None)

@@ -69,7 +69,7 @@ def test_a_study_in_which_everything_failed_has_a_report(tmp_path: Path) -> None
     assert "Nothing could be measured" in page.text
     assert not page.all("section", id="ranking")
     assert len(page.section("failures").table()) == 5
-    assert len(page.section("setups").all("span", class_="unknown")) == 2 * 6
+    assert len(page.section("setups").all("span", class_="unknown")) == 2 * 7
 
 
 def test_unknown_figures_carry_their_reason(tmp_path: Path) -> None:

@@ -97,6 +97,12 @@ MODEL_UNPINNED = Check(
     "a hub model without a 40-character commit or an entry in the lock file",
     "run `snakemake pin --cores 1` (with the same --configfile) and commit config/models.lock.yaml",
 )
+DATASET_UNPINNED = Check(
+    "dataset-unpinned",
+    "error",
+    "a hub data set without an entry in the lock file, or without the path of a file at a 40-character commit",
+    "run `snakemake pin --cores 1` (with the same --configfile) and commit config/models.lock.yaml",
+)
 MODEL_UNAVAILABLE = Check(
     "model-unavailable",
     "error",
@@ -108,6 +114,13 @@ MODEL_MISSING = Check(
     "error",
     "a model folder that does not exist, or a package without that file",
     "correct the name, or add the files",
+)
+MODEL_UNUSABLE = Check(
+    "model-unusable",
+    "warning",
+    "a model whose files cannot be used: no safetensors weights, no tokenizer, a file that is not whole, or a "
+    "tokenizer whose package is not installed",
+    "its experiments are recorded as failed (with on_failure: stop the study ends here)",
 )
 LOCK_UNREADABLE = Check("lock-unreadable", "error", "the lock file of the models cannot be read", "run `snakemake pin`")
 PASSTHROUGH_SETTING = Check(
@@ -154,8 +167,9 @@ PROMPTS_UNFIT = Check(
     "prompts-unfit",
     "error",
     "a prompt whose text the chat template drops, that takes too much time or memory to render, that the tokenizer "
-    "cannot read, or whose token ids have no row in the model's embedding",
-    "change the text, set dataset.chat_template: false, or use the model's own tokenizer",
+    "cannot read, or whose token ids have no row in the model's embedding; a system prompt that the template does not "
+    "print, or a keyword that it does not read; too few rows of the allowed lengths",
+    "change the text, set dataset.chat_template: false, or use the model's own tokenizer; or do what the message says",
 )
 PADDING_REPLACED = Check(
     "padding-replaced",
@@ -192,6 +206,12 @@ LIBRARY_REFUSES = Check(
     "error",
     "settings that the installed transformers, bitsandbytes or torch refuses",
     "follow what the library says",
+)
+QUANTIZATION_CLASH = Check(
+    "quantization-clash",
+    "error",
+    "a quantization that the model's checkpoint does not take: it is quantized already, or has to be",
+    "remove the setting for this model, or use another checkpoint",
 )
 LIBRARY_IGNORES = Check(
     "library-ignores",

@@ -23,7 +23,6 @@ from llenergymeasure.config.settings.setting_paths import PASSTHROUGH
 _ALIASES: Mapping[str, Mapping[str, str]] = {
     "from_pretrained": {
         "torch_dtype": "precision",
-        "quantization_config": "pytorch.load_in_4bit or pytorch.load_in_8bit",
         "pretrained_model_name_or_path": "model",
         "gguf_file": "model",
         "_attn_implementation": "pytorch.attn_implementation",
@@ -101,13 +100,13 @@ def passthrough_problems(config: ExperimentSettings) -> list[Problem]:
         problems += [
             PASSTHROUGH_UNREAD.problem(f"{PASSTHROUGH}.bitsandbytes.{key}", "nothing is quantized")
             for key in config.passthrough_kwargs.bitsandbytes
-            if key not in _settings("bitsandbytes")
+            if key not in settings_by_keyword("bitsandbytes")
         ]
     for target, options in config.passthrough_kwargs.__dict__.items():
         for key in options:
             path = f"{PASSTHROUGH}.{target}.{key}"
-            if key in _settings(target):
-                setting = _settings(target)[key]
+            if key in settings_by_keyword(target):
+                setting = settings_by_keyword(target)[key]
                 problems.append(PASSTHROUGH_SETTING.problem(path, "has its own setting", f"use {setting}"))
             elif key in _RESERVED[target]:
                 reason = _RESERVED[target][key]
@@ -153,7 +152,7 @@ def check_torch_compile(
 
 
 @cache
-def _settings(target: str) -> Mapping[str, str]:
+def settings_by_keyword(target: str) -> Mapping[str, str]:
     """Keyword → the setting that decides it: the library's names, then our own."""
     settings = {path.rpartition(".")[2]: path for path in parameters()}
     settings |= {item.keyword: path for path, item in parameters().items() if item.target == target}

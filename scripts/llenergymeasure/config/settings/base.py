@@ -5,7 +5,18 @@ The models under settings/ are shapes: each checks its own values. Whether setti
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from typing import TypeVar
+
 from pydantic import BaseModel, ConfigDict
+
+
+@dataclass(frozen=True)
+class InWords:
+    """What a field with a pattern accepts, in words, inside its `Annotated`: for messages and pages."""
+
+    text: str
 
 
 class Config(BaseModel):
@@ -14,3 +25,15 @@ class Config(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+
+Mapped = TypeVar("Mapped")
+
+
+def plain_mapping(options: Mapped) -> Mapped:
+    """Keywords that go to a library as they are written. ValueError where a value cannot be written to a plan."""
+    try:
+        json.dumps(options, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"contains a value that is not plain YAML; {error}") from error
+    return options

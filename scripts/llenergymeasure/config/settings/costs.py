@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from llenergymeasure.config.settings.base import Config
+from llenergymeasure.config.settings.base import Config, InWords
 from llenergymeasure.config.settings.grid_intensity import GridIntensity, country_intensity
 
 
@@ -14,7 +14,9 @@ class CostsConfig(Config):
     """Applied to the measured figures; a change does not trigger new measurements. Costs whose rate is not set are not
     shown."""
 
-    country_iso_code: Annotated[str | None, Field(pattern=r"^[A-Z]{3}$", examples=["DEU"])] = None
+    country_iso_code: Annotated[
+        str | None, Field(pattern=r"^[A-Z]{3}$", examples=["DEU"]), InWords("three capital letters")
+    ] = None
     """Three-letter ISO 3166 code of the country that supplies the electricity: its yearly mean intensity, from
     codecarbon's table."""
 
@@ -30,7 +32,9 @@ class CostsConfig(Config):
     machine_price_per_hour: Annotated[float | None, Field(ge=0.0)] = None
     """Price per hour of the machine with all its devices, in `currency`, for example a cloud provider's."""
 
-    currency: Annotated[str | None, Field(pattern=r"^[A-Z]{3}$", examples=["EUR"])] = None
+    currency: Annotated[
+        str | None, Field(pattern=r"^[A-Z]{3}$", examples=["EUR"]), InWords("three capital letters")
+    ] = None
     """Three-letter ISO 4217 code of the prices' currency."""
 
 

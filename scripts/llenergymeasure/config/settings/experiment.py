@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from llenergymeasure.config.settings.base import Config
+from llenergymeasure.config.settings.base import Config, plain_mapping
 from llenergymeasure.config.settings.dataset import DatasetSettings
 from llenergymeasure.config.settings.decoder import DecoderSettings
 from llenergymeasure.config.settings.model_ref import model_name
 from llenergymeasure.config.settings.parameter import LibraryChoice, parameter
 from llenergymeasure.config.settings.protocol import BaselineSettings, EnergySettings, WarmupSettings
 from llenergymeasure.config.settings.pytorch import PyTorchSettings
+from llenergymeasure.config.settings.sources import split_revisions
 
-
-def _plain(options: dict[str, Any]) -> dict[str, Any]:
-    try:
-        json.dumps(options, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"contains a value that is not plain YAML; {error}") from error
-    return options
-
-
-Options = Annotated[dict[str, Any], AfterValidator(_plain)]
+Options = Annotated[dict[str, Any], AfterValidator(plain_mapping)]
 
 
 class PassthroughConfig(Config):
@@ -53,7 +45,8 @@ class ExperimentSettings(Config):
     """The settings of what is run and measured once per replicate."""
 
     model: Annotated[str, AfterValidator(model_name)]
-    """`org/name`, `./folder`, `package:distribution/file.gguf` or `random:architecture?field=value&seed=7`."""
+    """`org/name` or `org/name@revision`, `./folder`, `package:distribution/file.gguf` or
+    `random:architecture?field=value&seed=7`."""
 
     precision: Annotated[
         Literal["fp32", "fp16", "bf16"],
@@ -151,3 +144,8 @@ class ExperimentSettings(Config):
 
     passthrough_kwargs: PassthroughConfig = PassthroughConfig()
     """Keywords that have no setting here."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _revisions_have_their_settings(cls, given: Any) -> Any:
+        return split_revisions(given) if isinstance(given, Mapping) else given

@@ -1,15 +1,17 @@
-"""Carbon intensity of a country's electricity, from the table inside codecarbon. No network access."""
+"""Carbon intensity of a country's electricity, from codecarbon's table. No network access, and no codecarbon.
+
+The steps that hold no model run in an environment without codecarbon, so its figures are in a file of this package.
+`make pages` writes that file again from the installed codecarbon.
+"""
 
 from __future__ import annotations
 
-import json
+import csv
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any
 
-_TABLE = "codecarbon/data/private_infra/global_energy_mix.json"
+TABLE = Path(__file__).with_name("grid_intensity.csv")
 
 
 @dataclass(frozen=True)
@@ -24,27 +26,18 @@ def country_intensity(country_iso_code: str) -> GridIntensity:
     """A country's yearly mean.
 
     Raises:
-        LookupError: the table has no figure for the country (codecarbon itself would silently use the world's
-            average), or the table cannot be read.
+        LookupError: the table has no figure for the country (codecarbon itself would silently use the world's average)
     """
-    table, version = _table()
-    row = table.get(country_iso_code)
-    if row is None or row.get("carbon_intensity") is None:
-        raise LookupError(f"codecarbon {version} has no carbon intensity for {country_iso_code!r}")
-    year = row.get("year", "year unknown")
-    return GridIntensity(
-        float(row["carbon_intensity"]) / 1e3, f"{country_iso_code}, codecarbon {version}, global energy mix, {year}"
-    )
+    table, source = _table()
+    if country_iso_code not in table:
+        raise LookupError(f"{source} has no carbon intensity for {country_iso_code!r}")
+    g_per_kwh, year = table[country_iso_code]
+    return GridIntensity(g_per_kwh / 1e3, f"{country_iso_code}, {source}, {year}")
 
 
 @lru_cache(maxsize=1)
-def _table() -> tuple[dict[str, Any], str]:
-    """Read from the file: importing codecarbon takes a second, and every Snakemake job reads the study."""
-    try:
-        package = distribution("codecarbon")
-        text = Path(str(package.locate_file(_TABLE))).read_text(encoding="utf-8")
-        return json.loads(text), package.version
-    except (PackageNotFoundError, OSError, ValueError) as error:
-        raise LookupError(
-            f"the table of countries in codecarbon cannot be read: {type(error).__name__}: {error}"
-        ) from error
+def _table() -> tuple[dict[str, tuple[float, str]], str]:
+    """Country → g/kWh and year; and the source, which is the first line of the file."""
+    head, *lines = TABLE.read_text(encoding="utf-8").splitlines()
+    rows = csv.DictReader(lines)
+    return {row["country"]: (float(row["g_per_kwh"]), row["year"]) for row in rows}, head.removeprefix("# ")

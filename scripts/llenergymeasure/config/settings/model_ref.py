@@ -30,12 +30,20 @@ RANDOM_DTYPES = ("float32", "bfloat16", "float16")
 _HUB_PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Names from before the hub had organisations, which tutorials still use.
+_LEGACY = {
+    **dict.fromkeys(("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "openai-gpt"), "openai-community"),
+    "distilgpt2": "distilbert",
+}
 _HUB_LENGTH = 96  # the hub's own limit for org/name
 _SLUG_LENGTH = 80
 _REVISION_LENGTH = 48
 _MAX_SEED = 2**63 - 1
 
-FORMS = "org/name (hub), ./dir (folder), package:distribution/file.gguf, or random:llama?hidden_size=64&seed=7"
+FORMS = (
+    "org/name or org/name@revision (hub), ./dir (folder), package:distribution/file.gguf, "
+    "or random:llama?hidden_size=64&seed=7"
+)
 
 
 @dataclass(frozen=True)
@@ -134,9 +142,15 @@ def _hub(text: str) -> ModelRef:
     scheme, colon, _ = text.partition(":")
     if colon:
         raise ValueError(f"{text!r}: {scheme!r} is not a source of models; write {FORMS}")
+    if "@" in text:
+        raise ValueError(
+            f"{text!r} is not a hub name with a revision (org/name@revision), or the setting for the revision "
+            "(pytorch.revision) has another one; keep one of the two"
+        )
     parts = text.split("/")
     if len(parts) == 1:
-        raise ValueError(f"{text!r} is not a full model name; write org/name for the hub or ./{text} for a folder")
+        full = f"{_LEGACY[text]}/{text}" if text in _LEGACY else "org/name"
+        raise ValueError(f"{text!r} is not a full model name; write {full} for the hub or ./{text} for a folder")
     good = len(parts) == 2 and all(_HUB_PART.fullmatch(part) for part in parts)
     if not good or ".." in text or "--" in text or len(text) > _HUB_LENGTH or text.endswith(".git"):
         raise ValueError(f"{text!r} is not a hub name (org/name); write {FORMS}")

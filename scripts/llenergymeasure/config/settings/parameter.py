@@ -52,7 +52,7 @@ class When(NamedTuple):
 class Requirement:
     """What a machine must have so that a parameter, or some `values` of it, can be tried or has an effect.
 
-    package: the import name of a Python package
+    package: the import name of a Python package; pip: the name by which it is installed, where that is another one
     cuda_capability: the minimum compute capability of a CUDA device; (0, 0) for any device
     as_many_devices: as many GPUs as the value
     compiler: a C compiler and Python's headers, `always` or only where the model is on a GPU (`on a GPU`)
@@ -63,6 +63,7 @@ class Requirement:
     as_many_devices: bool = False
     compiler: Literal["always", "on a GPU"] | None = None
     values: tuple[Any, ...] = ()
+    pip: str | None = None
 
     def concerns(self, value: Any) -> bool:
         """Whether this value of the parameter needs it. None and false need nothing."""
@@ -70,7 +71,8 @@ class Requirement:
 
     def need(self) -> str:
         """For example `needs the package flash_attn and a CUDA device of compute capability 8.0`."""
-        parts = [f"the package {self.package}"] if self.package else []
+        install = f" (pip install {self.pip})" if self.pip else ""
+        parts = [f"the package {self.package}{install}"] if self.package else []
         if self.cuda_capability is not None:
             least = ".".join(map(str, self.cuda_capability))
             parts.append(

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 else:
     Meter = Literal[tuple(METERS)]
 Order = Design
+# The assumed error of RAPL's package counter (energy/meters/rapl/energy.py) and the least difference between counter
+# and power that is a finding: what others do below this share does not show.
+FOREIGN_LOAD = 0.05
 TargetMetric = Literal[
     "energy_per_output_token_j",
     "energy_per_request_j",
@@ -124,6 +127,11 @@ class MeasurementConfig(Config):
     energy_resolution: Annotated[float, Field(gt=0.0, le=0.5)] = 0.01
     """Windows are lengthened until the error from the edges and the noise of the energy counter is below this share of
     the energy (95 %). The error of the sensor's gain is not part of it: longer windows do not reduce it."""
+
+    foreign_load: Annotated[float, Field(gt=0.0, le=1.0)] = FOREIGN_LOAD
+    """A run is `suspect` where programs that are not of the study took more than this share of the energy of its
+    window, or kept its threads waiting for a core for more than this share of their time. The default is as large as
+    the assumed error of RAPL's package counter. A new value holds for what is measured from then on."""
 
     experiment_timeout_s: Annotated[float, Field(gt=0.0)] = 3600.0
     """An experiment that takes longer than this many seconds is recorded as failed."""

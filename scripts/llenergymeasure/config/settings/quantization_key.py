@@ -22,12 +22,15 @@ _ROOM = {"pytorch.devices"}
 
 
 def is_quantized(config: ExperimentSettings) -> bool:
-    """Whether bitsandbytes quantizes the weights of this experiment."""
-    return bool(config.pytorch.load_in_4bit or config.pytorch.load_in_8bit)
+    """Whether the study asks for a quantization of the weights."""
+    pytorch = config.pytorch
+    return bool(pytorch.load_in_4bit or pytorch.load_in_8bit or pytorch.quantization_config)
 
 
 def why_not_kept(config: ExperimentSettings) -> str | None:
     """Why each process must quantize for itself; None where the weights can be kept."""
+    if config.pytorch.quantization_config is not None:
+        return "only weights that pytorch.load_in_4bit or pytorch.load_in_8bit quantize are kept"
     if (config.pytorch.tp_size or 1) > 1:
         return "each process of pytorch.tp_size quantizes its own part of every weight"
     if config.passthrough_kwargs.bitsandbytes.get("llm_int8_enable_fp32_cpu_offload"):

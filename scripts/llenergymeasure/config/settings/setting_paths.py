@@ -6,7 +6,6 @@ A *leaf* is one setting (`pytorch.num_beams`); a *section* is a mapping of them 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -82,18 +81,6 @@ def is_leaf(path: str) -> bool:
     return path in leaves() or any(
         path.startswith(f"{name}.") and len(path) > len(name) + 1 for name in open_sections()
     )
-
-
-def suggest(path: str) -> str | None:
-    """The settings a misspelt path most likely means, as a phrase; None where nothing is near."""
-    name = path.rpartition(".")[2]
-    near = [known for known in leaves() if known.rpartition(".")[2] == name][:1]
-    if not near:
-        near = difflib.get_close_matches(path, [*leaves(), *sections(), *open_sections()], n=1, cutoff=0.6)
-    if not near:
-        by_name = {known.rpartition(".")[2]: known for known in reversed(list(leaves()))}
-        near = [by_name[word] for word in difflib.get_close_matches(name, list(by_name), n=1, cutoff=0.75)]
-    return f"did you mean {near[0]}?" if near else None
 
 
 def flatten(config: ExperimentSettings) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from llenergymeasure.config.settings.base import Config
+from llenergymeasure.config.settings.base import Config, InWords
 from llenergymeasure.config.settings.costs import CostsConfig
 from llenergymeasure.config.settings.protocol import MeasurementConfig
 
@@ -27,7 +27,10 @@ class StudyConfig(Config):
     """
 
     study: Annotated[
-        str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["my-study"]), AfterValidator(_free)
+        str,
+        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["my-study"]),
+        InWords("up to 64 letters (a to z), digits, dots, dashes and underscores, beginning with a letter or digit"),
+        AfterValidator(_free),
     ]
     """Name of the study and of its folder under results/: up to 64 letters, digits, dots, dashes, underscores; not
     `models`, which is the folder of the models."""

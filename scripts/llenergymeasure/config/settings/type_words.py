@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -9,11 +10,18 @@ import annotated_types
 from pydantic.fields import FieldInfo
 
 from llenergymeasure.config.problems.text import did_you_mean, show
+from llenergymeasure.config.settings.base import InWords
 from llenergymeasure.config.settings.parameter import LibraryChoice, Parameter
+
+_UNDOTTED_EXPONENT = re.compile(r"[-+]?\d+(\.\d+)?[eE][-+]?\d+")
+_NUMBER_OR_WORD = re.compile(r"-?\d+(\.\d+)?|true|false")
 
 
 def wanted(field: FieldInfo) -> str:
     """For example `a whole number, 1 or more`."""
+    words = next((item.text for item in field.metadata if isinstance(item, InWords)), None)
+    if words is not None:
+        return f"{words}, such as {field.examples[0]}" if field.examples else words
     kinds = [kind for kind in _members(field.annotation) if kind is not type(None)]
     text = " or ".join(dict.fromkeys(_kind(kind) for kind in kinds))
     bounds = _bounds(_constraints(field))
@@ -22,6 +30,25 @@ def wanted(field: FieldInfo) -> str:
     if field.examples:
         text += f", such as {field.examples[0]}"
     return text
+
+
+def expected(field: FieldInfo, value: Any) -> str:
+    """The hint for a wrong value: what is accepted, and how to write this value where only its form is wrong."""
+    return f"expected: {wanted(field)}{_remark(field, value)}"
+
+
+def _remark(field: FieldInfo, value: Any) -> str:
+    kinds = _members(field.annotation)
+    if isinstance(value, str) and str not in kinds:
+        if _UNDOTTED_EXPONENT.fullmatch(value):
+            return f" (YAML reads {value} as text; write {float(value)!r})"
+        if _NUMBER_OR_WORD.fullmatch(value):
+            return " (without the quotes)"
+        near = nearest_choice(field, value)
+        return f" ({near})" if near else ""
+    if isinstance(value, bool | int | float) and str in kinds:
+        return f" (YAML reads this as {show(value) if isinstance(value, bool) else 'a number'}; put it in quotes)"
+    return ""
 
 
 def when_not_set(item: Parameter) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,14 +20,13 @@ from llenergymeasure.config.settings.setting_paths import (
     leaves,
     nest,
     sections,
-    suggest,
 )
-from llenergymeasure.config.settings.type_words import nearest_choice, wanted
+from llenergymeasure.config.settings.type_words import expected
 from llenergymeasure.config.study.renamed_keys import renamed_key
+from llenergymeasure.config.study.suggestions import suggest
 
 _NOTHING_PASSED = PassthroughConfig()
 _STAND_IN_MODEL = "random:llama"
-_UNDOTTED_EXPONENT = re.compile(r"[-+]?\d+(\.\d+)?[eE][-+]?\d+")
 
 
 def spell_out(settings: Mapping[Any, Any], where: str = "") -> tuple[dict[str, Any], list[Problem]]:
@@ -94,8 +92,7 @@ def value_problems(error: ValidationError, flat: Mapping[str, Any]) -> list[Prob
             if leaf is None:
                 by_path[path] = WRONG_VALUE.problem(path, f"is {show(value)}", f"{item['msg']}")
             else:
-                hint = f"expected: {wanted(leaf.field)}"
-                by_path[path] = WRONG_VALUE.problem(path, f"is {show(value)}", f"{hint}{_remark(leaf.field, value)}")
+                by_path[path] = WRONG_VALUE.problem(path, f"is {show(value)}", expected(leaf.field, value))
     return list(by_path.values())
 
 
@@ -103,19 +100,6 @@ def _split(message: str) -> tuple[str, str | None]:
     """A validator's message says what is wrong and, after a semicolon, what to change."""
     wrong, _, right = message.partition("; ")
     return wrong, right or None
-
-
-def _remark(field: Any, value: Any) -> str:
-    if isinstance(value, str):
-        if _UNDOTTED_EXPONENT.fullmatch(value):
-            return f" (YAML reads {value} as text; write {float(value)!r})"
-        if re.fullmatch(r"-?\d+(\.\d+)?|true|false", value):
-            return " (without the quotes)"
-        near = nearest_choice(field, value)
-        return f" ({near})" if near else ""
-    if isinstance(value, bool) and "text" in wanted(field):
-        return " (put it in quotes)"
-    return ""
 
 
 def _leaf_from_location(location: tuple[int | str, ...]) -> str:

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Callable
+from typing import Any
 
-from llenergymeasure.config.problems.catalogue import MODEL_MISSING, MODEL_UNAVAILABLE, MODEL_UNPINNED
+from llenergymeasure.config.problems.catalogue import (
+    DATASET_UNPINNED,
+    MODEL_MISSING,
+    MODEL_UNAVAILABLE,
+    MODEL_UNPINNED,
+)
 from llenergymeasure.config.problems.problem import Problem
 from llenergymeasure.config.rules.checked import ExperimentConfig
-from llenergymeasure.config.settings.model_ref import ModelRef, parse_model_ref
+from llenergymeasure.config.settings.dataset import DatasetSettings
+from llenergymeasure.config.settings.model_ref import COMMIT, ModelRef, parse_model_ref
 from llenergymeasure.config.settings.sources import ROLES
-from llenergymeasure.config.study.lock import DEFAULT_REVISION, ModelsLock
+from llenergymeasure.config.study.lock import DEFAULT_REVISION, DatasetAsked, ModelsLock
 
 Missing = Callable[[ModelRef, str | None], str | None]
 """For a model and its pinned revision: why it is not available here, in one line; None if nothing is missing."""
+
+
+def asked_from_dataset(dataset: DatasetSettings) -> DatasetAsked:
+    """What of a hub data set has to be pinned."""
+    paths = [dataset.path] if isinstance(dataset.path, str) else dataset.path or []
+    return DatasetAsked(
+        revision=dataset.revision or DEFAULT_REVISION, config=dataset.config, split=dataset.split, paths=tuple(paths)
+    )
 
 
 class Pins:
@@ -39,9 +54,33 @@ class Pins:
                 problems.append(problem)
             elif pinned != asked:
                 changes[revision.rpartition(".")[2]] = pinned
-        if not changes:
-            return config, problems
-        return config.model_copy(update={"pytorch": config.pytorch.model_copy(update=changes)}), problems
+        sections: dict[str, Any] = {}
+        if changes:
+            sections["pytorch"] = config.pytorch.model_copy(update=changes)
+        if config.dataset.source == "hub":
+            files, problem = self._dataset(config.dataset)
+            problems += [problem] if problem is not None else []
+            if files:
+                sections["dataset"] = config.dataset.model_copy(update=files)
+        return (config.model_copy(update=sections) if sections else config), problems
+
+    def _dataset(self, dataset: DatasetSettings) -> tuple[dict[str, Any], Problem | None]:
+        """What changes so that the data set names files of a commit. A file of a commit is its own pin."""
+        asked = asked_from_dataset(dataset)
+        if COMMIT.fullmatch(asked.revision) and asked.paths:
+            return {}, None
+        pin = self._lock.dataset(str(dataset.name), asked)
+        if pin is None:
+            of = f"split {asked.split!r} of " if asked.split else ""
+            message = f"{of}{dataset.name} at {asked.revision!r} is not pinned: {self._lock_name} has no commit for it"
+            return {}, DATASET_UNPINNED.problem("dataset.revision" if dataset.revision else "dataset.name", message)
+        paths = list(asked.paths or sorted(pin.files))
+        return {
+            "revision": pin.commit,
+            "path": paths if len(paths) > 1 else paths[0],
+            "config": None,
+            "split": None,
+        }, None
 
     def _look_up(self, role: str, model: str, asked: str | None) -> tuple[str | None, Problem | None]:
         if (role, model, asked) not in self._known:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from llenergymeasure.config.problems.catalogue import LOCK_UNREADABLE, MISSING_KEY, UNKNOWN_KEY, UNREADABLE, WRONG_VALUE
 from llenergymeasure.config.problems.problem import Problem, StudyError
-from llenergymeasure.config.problems.text import nearest, show
+from llenergymeasure.config.problems.text import show
 from llenergymeasure.config.rules.checked import ExperimentConfig
 from llenergymeasure.config.rules.costs_rules import costs_problems
 from llenergymeasure.config.rules.order_rules import order_warnings
@@ -22,7 +22,7 @@ from llenergymeasure.config.settings.costs import CostsConfig
 from llenergymeasure.config.settings.protocol import MeasurementConfig
 from llenergymeasure.config.settings.setting_paths import is_leaf, is_section
 from llenergymeasure.config.settings.study_config import StudyConfig
-from llenergymeasure.config.settings.type_words import wanted
+from llenergymeasure.config.settings.type_words import expected
 from llenergymeasure.config.study.expansion import expand_matrix
 from llenergymeasure.config.study.lock import LockError, ModelsLock, read_lock
 from llenergymeasure.config.study.matrix import read_matrix
@@ -31,6 +31,7 @@ from llenergymeasure.config.study.points import Expansion
 from llenergymeasure.config.study.renamed_keys import present_path, renamed_key, renamed_value
 from llenergymeasure.config.study.source_positions import Locator
 from llenergymeasure.config.study.study_file import read_study_file
+from llenergymeasure.config.study.suggestions import suggest_key
 
 DEFAULT_LOCK = Path("config/models.lock.yaml")
 
@@ -177,9 +178,7 @@ def _study_problem(path: str, item: Any) -> Problem:
             return UNKNOWN_KEY.problem(path, "is not a key of a study", f"did you mean defaults.{setting}?")
         if renamed := renamed_key(path, path):
             return renamed
-        known = nearest(name or head, fields)
-        prefix = f"{head}." if name else ""
-        return UNKNOWN_KEY.problem(path, "is not a setting", f"did you mean {prefix}{known}?" if known else None)
+        return UNKNOWN_KEY.problem(path, "is not a setting", suggest_key(path))
     value = item["input"]
     if item["loc"][-1] == "[key]":
         return UNKNOWN_KEY.problem(path, f"the key {show(value)} is not text", "put it in quotes")
@@ -192,7 +191,7 @@ def _study_problem(path: str, item: Any) -> Problem:
     if renamed := renamed_value(path, value):
         return renamed
     field = fields.get(name or head)
-    hint = f"expected: {wanted(field)}" if field is not None else "expected: a mapping of settings"
+    hint = expected(field, value) if field is not None else "expected: a mapping of settings"
     return WRONG_VALUE.problem(path, f"is {show(value)}", hint)
 
 

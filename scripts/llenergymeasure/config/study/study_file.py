@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +20,11 @@ _MOST_NODES = 500_000
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
-class _Loader(yaml.SafeLoader):
+class StudyLoader(yaml.SafeLoader):
     """Safe, and without dates: `2026-01-01` in a study is text."""
 
 
-_Loader.yaml_implicit_resolvers = {
+StudyLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
@@ -47,7 +48,7 @@ def read_study_file(path: Path) -> StudyFile:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise StudyError([_unreadable(name, f"cannot be read: {reason}")]) from error
     try:
-        loader = _Loader(text)
+        loader = StudyLoader(_without_tabs(text))
         try:
             node = loader.get_single_node()
             lines: dict[str, int] = {}
@@ -67,6 +68,18 @@ def read_study_file(path: Path) -> StudyFile:
     return StudyFile(name, content, lines)
 
 
+def _without_tabs(text: str) -> str:
+    """JSON without its tabs, which YAML does not know as indentation; any other text as it is."""
+    if "\t" not in text:
+        return text
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    # No string of JSON may contain a tab.
+    return text.replace("\t", " ")
+
+
 def _unreadable(name: str, message: str, line: int | None = None) -> Problem:
     return Problem("error", "", message, UNREADABLE.fix, UNREADABLE.id, name, line)
 
@@ -83,6 +96,8 @@ def _walk(
     open_nodes.append(node)
     if isinstance(node, yaml.MappingNode):
         keys: set[str] = set()
+        # What `<<: *name` brings has the lines of the mapping that it names.
+        merged: dict[str, int] = {}
         for key, value in node.value:
             name = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
             here = f"{path}.{name}" if path else name
@@ -91,7 +106,15 @@ def _walk(
                 yield Problem("error", here, "is given twice", DUPLICATE_KEY.fix, DUPLICATE_KEY.id, None, line)
             keys.add(name)
             lines[here] = line
+            if name == "<<":
+                for mapping in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    brought: dict[str, int] = {}
+                    yield from _walk(mapping, path, brought, open_nodes, count)
+                    merged = {**brought, **merged}
+                continue
             yield from _walk(value, here, lines, open_nodes, count)
+        for here, line in merged.items():
+            lines.setdefault(here, line)
     elif isinstance(node, yaml.SequenceNode):
         for position, item in enumerate(node.value):
             here = f"{path}[{position}]"

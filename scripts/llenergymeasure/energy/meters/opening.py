@@ -6,6 +6,7 @@ import os
 import pkgutil
 from typing import TYPE_CHECKING
 
+from llenergymeasure.config.settings.protocol import FOREIGN_LOAD
 from llenergymeasure.energy.clock import CLOCK, Clock
 from llenergymeasure.energy.meter import Meter, MeterContext, MeterUnavailable
 from llenergymeasure.energy.meter_set import MeterSet
@@ -24,8 +25,10 @@ def prepare_meters(config: EnergyConfig) -> None:
             pkgutil.resolve_name(entry.begun_by)()
 
 
-def open_meters(config: EnergyConfig, clock: Clock = CLOCK) -> MeterSet:
+def open_meters(config: EnergyConfig, clock: Clock = CLOCK, *, foreign_load: float = FOREIGN_LOAD) -> MeterSet:
     """Open the meters of `energy.meters`, or all that work here.
+
+    foreign_load: measurement.foreign_load
 
     Takes seconds, so that windows take none; call it before torch touches CUDA.
 
@@ -59,7 +62,8 @@ def open_meters(config: EnergyConfig, clock: Clock = CLOCK) -> MeterSet:
         )
     else:
         no_meter = "energy.meters is empty: the study asks for no energy"
-    return MeterSet(meters, warn, refused=refused, no_meter=no_meter, watchers=[HostWatcher(clock)], clock=clock)
+    watchers = [HostWatcher(clock, foreign_load)]
+    return MeterSet(meters, warn, refused=refused, no_meter=no_meter, watchers=watchers, clock=clock)
 
 
 def no_meters() -> MeterSet:

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from llenergymeasure.engine.evidence.observe import Observation
+from llenergymeasure.engine.evidence.quantization_probes import quantized_modules
 from llenergymeasure.engine.evidence.registry import Probe, ProbeResult, probe
 from llenergymeasure.engine.loading.load import DTYPES, TORCH_DTYPES
 
-PACKED = (torch.int8, torch.uint8)
 # Between the rounding of float32 (2⁻²⁴) and that of TF32 (2⁻¹¹).
 TF32_ERROR = 2e-5
 
@@ -20,9 +20,10 @@ TF32_ERROR = 2e-5
 def dtype(observation: Observation, requested: Any) -> ProbeResult:
     """Floating-point dtypes counted over the parameters that are not in quantized layers: these keep packed integers,
     and turn their biases into the compute type when they are called."""
+    packed = quantized_modules(observation)
     counted: Counter[str] = Counter()
     for module in observation.model.modules():
-        if not _is_quantized(module):
+        if id(module) not in packed:
             for parameter in module.parameters(recurse=False):
                 counted[str(parameter.dtype).removeprefix("torch.")] += parameter.numel()
     floating = [name for name in counted if name in TORCH_DTYPES]
@@ -69,98 +70,6 @@ def _implementations(observation: Observation, layers: list[Any]) -> set[str]:
         return {during.removeprefix("paged|")}
     used = {module.config._attn_implementation for module in layers if hasattr(module, "config")}
     return {str(name).removeprefix("paged|") for name in used or {observation.model.config._attn_implementation}}
-
-
-def _is_quantized(module: Any) -> bool:
-    return type(module).__module__.startswith("bitsandbytes") and type(module).__name__.startswith("Linear")
-
-
-def _quantized(model: Any) -> list[Any]:
-    """The layers of bitsandbytes; an adapter's layer around one has the same class name and does not count."""
-    return [module for module in model.modules() if _is_quantized(module)]
-
-
-@probe("quantization")
-def load_in_4bit(observation: Observation, requested: Any) -> ProbeResult:
-    """Linear layers that bitsandbytes replaced, by the number of bits they store."""
-    return _bits(observation, requested, "Linear4bit")
-
-
-@probe("quantization_8bit")
-def load_in_8bit(observation: Observation, requested: Any) -> ProbeResult:
-    """Linear layers that bitsandbytes replaced by its 8-bit ones."""
-    return _bits(observation, requested, "Linear8bitLt")
-
-
-def _bits(observation: Observation, requested: Any, wanted: str) -> ProbeResult:
-    counted = Counter(type(module).__name__ for module in _quantized(observation.model))
-    packed = sum(
-        parameter.numel() * parameter.element_size()
-        for parameter in observation.model.parameters()
-        if parameter.dtype in PACKED
-    )
-    effective = counted[wanted] > 0
-    read = "" if observation.weights_from is None else f", read from {observation.weights_from}"
-    return ProbeResult(
-        effective,
-        f"{counted[wanted]} layers of class {wanted}, {packed} bytes of packed weights, "
-        f"{observation.loaded.resident_bytes} bytes in all{read}",
-        effective == bool(requested),
-    )
-
-
-def _quant_states(observation: Observation) -> list[Any]:
-    return [
-        module.weight.quant_state
-        for module in _quantized(observation.model)
-        if getattr(module.weight, "quant_state", None) is not None
-    ]
-
-
-_KERNEL = "the bfloat16 kernel of this processor (AVX-512 BF16)"
-
-
-@probe("quant_type")
-def quant_type(observation: Observation, requested: Any) -> ProbeResult:
-    """The 4-bit code book in the quantization state of each layer."""
-    types = sorted({state.quant_type for state in _quant_states(observation)})
-    return _single(types, requested, "quantization states")
-
-
-@probe("quant_double")
-def quant_double(observation: Observation, requested: Any) -> ProbeResult:
-    """Whether the scales are quantized a second time (nested state)."""
-    flags = sorted({bool(state.nested) for state in _quant_states(observation)})
-    undone = any(getattr(state, "original_nested", False) for state in _repacked(observation))
-    why = f" after the first pass, in which bitsandbytes undid it for {_KERNEL}" if undone else ""
-    return _single(flags, requested, f"nested flag of the quantization states{why}")
-
-
-@probe("quant_compute_dtype")
-def quant_compute_dtype(observation: Observation, requested: Any) -> ProbeResult:
-    """The dtype in which 4-bit layers multiply: what they say, or what the processor's own kernel does instead."""
-    if _repacked(observation):
-        return ProbeResult(
-            "bfloat16", f"weights were repacked for {_KERNEL}, which knows no other", requested == "bfloat16"
-        )
-    dtypes = sorted(
-        {
-            str(module.compute_dtype).removeprefix("torch.")
-            for module in _quantized(observation.model)
-            if hasattr(module, "compute_dtype")
-        }
-    )
-    return _single(dtypes, requested, "compute_dtype of the 4-bit layers")
-
-
-def _repacked(observation: Observation) -> list[Any]:
-    """Quantization states that bitsandbytes changed, in the first forward pass, for a kernel of the processor."""
-    return [state for state in _quant_states(observation) if getattr(state, "packing_format_for_cpu", False)]
-
-
-def _single(values: list[Any], requested: Any, what: str) -> ProbeResult:
-    effective = values[0] if len(values) == 1 else (values or None)
-    return ProbeResult(effective, f"{what}: {values or 'none'}", effective == requested)
 
 
 @probe("compile")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from llenergymeasure.config import ExperimentConfig
@@ -82,26 +81,6 @@ def with_choices(
                 "verdict": "default",
             }
     return marked
-
-
-def quantization_evidence(observation: Observation) -> Iterator[tuple[str, dict[str, Any]]]:
-    """An entry for the quantization of the checkpoint; nothing for a checkpoint that is not quantized."""
-    quantization = observation.loaded.checkpoint_quantization
-    if quantization is not None:
-        observed = (
-            "the library dequantized the weights while loading"
-            if quantization.dequantized
-            else f"the library's quantizer {type(observation.model.hf_quantizer).__name__} loaded the weights"
-        )
-        yield (
-            "config.json: quantization_config",
-            {
-                "requested": None,
-                "effective": f"{quantization.method}, dequantized" if quantization.dequantized else quantization.method,
-                "observed": f"set by the model's config.json: {quantization.method}; {observed}",
-                "verdict": "default",
-            },
-        )
 
 
 def _way_out(item: ModelChoice) -> str:

@@ -17,6 +17,7 @@ from llenergymeasure.engine.generation.model_defaults import unset_by_study
 from llenergymeasure.engine.loading.compilation import counts, since
 from llenergymeasure.engine.loading.library_warnings import library_warnings
 from llenergymeasure.engine.loading.load import LoadedModel
+from llenergymeasure.engine.loading.weight_storage import LayerStorage, weight_storage
 
 
 class Identity(Protocol):
@@ -63,9 +64,16 @@ class Observation:
     generated: Instrumented | None = None
     fixed_output: bool = True
     seed: int | None = None
+    # How many prompts have another text with each keyword of the chat template than without it.
+    changed_prompts: Mapping[str, int] = field(default_factory=dict)
     replicas: Sequence[Replica] = ()
     # What the libraries logged while the instrumented pass ran, as {code, message}.
     library_warnings: Sequence[dict[str, str]] = ()
+    # As `look_at_weights` last saw the layers.
+    storage: Sequence[LayerStorage] = ()
+
+    def __post_init__(self) -> None:
+        self.storage = self.loaded.storage_at_load
 
     @property
     def model(self) -> Any:
@@ -84,6 +92,10 @@ class Observation:
     def count(self) -> None:
         """Note what the compiler has done since the experiment began."""
         self.compile_counts = since(self.began)
+
+    def look_at_weights(self) -> None:
+        """Note what the layers hold by now. A method may unpack its weights in the first forward pass."""
+        self.storage = weight_storage(self.model, self.loaded.architecture)
 
     def snapshot(self, role: str) -> Identity | None:
         return self.snapshots.get(role)

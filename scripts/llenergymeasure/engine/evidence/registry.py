@@ -10,7 +10,8 @@ from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.settings.parameter import Level
 from llenergymeasure.config.settings.registry import parameters, requested
 from llenergymeasure.config.settings.setting_paths import PASSTHROUGH
-from llenergymeasure.engine.evidence.model_choices import quantization_evidence, with_choices
+from llenergymeasure.engine.evidence.checkpoint_weights import quantization_evidence
+from llenergymeasure.engine.evidence.model_choices import with_choices
 from llenergymeasure.engine.generation.model_defaults import NOT_CONTINUOUS
 from llenergymeasure.engine.plain import plain
 
@@ -51,6 +52,7 @@ def collect(
     parameter is set and did not take effect.
     """
     wanted = requested(config)
+    observation.look_at_weights()
     block = {}
     for path, parameter in parameters().items():
         if level is not None and parameter.level != level:

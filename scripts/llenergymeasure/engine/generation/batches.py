@@ -28,6 +28,11 @@ class Batch:
     def width(self) -> int:
         return int(self.input_ids.shape[1])
 
+    def prompt_ids(self) -> list[list[int]]:
+        """The ids of each row without its padding."""
+        rows = zip(self.input_ids.tolist(), self.prompt_lengths, strict=True)
+        return [ids[len(ids) - length :] for ids, length in rows]
+
 
 @dataclass(frozen=True)
 class Row:

@@ -87,6 +87,7 @@ class ContinuousGenerator(Generator):
             _stop(manager)
         instrumented.rows = [self._row(output) for output in done.outputs]
         instrumented.prompt_lengths = [len(ids) for ids in self.prompts]
+        instrumented.prompt_ids = [list(ids) for ids in self.prompts]
         instrumented.steps = [number for row in instrumented.rows for number in range(1, len(row.output_ids) + 1)]
         return instrumented
 

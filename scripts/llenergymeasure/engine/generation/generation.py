@@ -37,7 +37,8 @@ class Request:
 class Instrumented:
     """What an instrumented pass gave, for the probes.
 
-    rows: one per prompt, in order; steps: positions in the sequence after each decoding step
+    rows: one per prompt, in order; prompt_ids: what was handed over, without padding
+    steps: positions in the sequence after each decoding step
     scheduler_options: the `ContinuousBatchingConfig` that was in force, where the library schedules
     batch_rows: prompts in each call, or in each step where the library schedules them
     cache: describes the cache of the last call; the cache itself is dropped, since its memory is the experiment's
@@ -49,6 +50,7 @@ class Instrumented:
     steps: list[int] = field(default_factory=list)
     batch_rows: list[int] = field(default_factory=list)
     prompt_lengths: list[int] = field(default_factory=list)
+    prompt_ids: list[list[int]] = field(default_factory=list)
     cache: CacheDescription | None = None
     method: str = "generate"
     scheduler_options: Any = None

@@ -107,6 +107,7 @@ class StaticGenerator(Generator):
             )
             instrumented.batch_rows.append(batch.rows)
             instrumented.prompt_lengths += batch.prompt_lengths
+            instrumented.prompt_ids += batch.prompt_ids()
             instrumented.cache = describe_cache(getattr(output, "past_key_values", None))
             instrumented.inference = output.sequences.is_inference()
         self.devices.synchronize()

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.distributed import DistributedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.devices import on_processor
+from llenergymeasure.config.problems.catalogue import QUANTIZATION_CLASH
 from llenergymeasure.config.settings.registry import keywords
 from llenergymeasure.engine.devices import DeviceKind, devices_holding, input_device, startup_devices
 from llenergymeasure.engine.failure import ExperimentFailure, library_call
 from llenergymeasure.engine.generation.model_defaults import ModelDefaults, take_defaults
 from llenergymeasure.engine.loading.checkpoint_quantization import (
     CheckpointQuantization,
-    after_load,
-    declared_method,
-    undone,
+    declared_quantization,
+    not_for_checkpoint,
 )
 from llenergymeasure.engine.loading.compilation import compile_in_place
 from llenergymeasure.engine.loading.fitting import memory_explained, refuse_offloading, require_fit
@@ -34,6 +33,15 @@ from llenergymeasure.engine.loading.library_state import LibraryState
 from llenergymeasure.engine.loading.library_warnings import library_warnings
 from llenergymeasure.engine.loading.load_report import check_formats, check_report
 from llenergymeasure.engine.loading.model_files import ModelFiles, read_model_files
+from llenergymeasure.engine.loading.quantizer_needs import import_packages, missing_package
+from llenergymeasure.engine.loading.quantizers import METHOD, asked_as_written, quantization_asked
+from llenergymeasure.engine.loading.weight_storage import (
+    Architecture,
+    LayerStorage,
+    architecture,
+    resident_bytes,
+    weight_storage,
+)
 from llenergymeasure.engine.replicas import Alone, Group
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -90,6 +98,16 @@ class LoadedModel:
         """Where prompts go."""
         return input_device(self.model)
 
+    @cached_property
+    def architecture(self) -> Architecture:
+        """What the model would be without quantization."""
+        return architecture(self.model)
+
+    @cached_property
+    def storage_at_load(self) -> Sequence[LayerStorage]:
+        """What the layers held when this was first asked: before any forward pass, for `Observation` asks it."""
+        return weight_storage(self.model, self.architecture)
+
 
 def load_keywords(config: ExperimentConfig, *, has_code: bool, group: Group | None = None) -> dict[str, Any]:
     """Keywords for `from_pretrained`, derived from the parameter declarations.
@@ -109,10 +127,10 @@ def load_keywords(config: ExperimentConfig, *, has_code: bool, group: Group | No
     given["trust_remote_code"] = has_code and given.get("trust_remote_code") is not False
     given["use_safetensors"] = True
     given.update(config.passthrough_kwargs.from_pretrained)
-    quantization = {**keywords(config, "bitsandbytes"), **config.passthrough_kwargs.bitsandbytes}
-    # A configuration that turns both widths off makes transformers quantize anyway, to 4 bits.
-    if quantization.get("load_in_4bit") or quantization.get("load_in_8bit"):
-        given["quantization_config"] = BitsAndBytesConfig(**quantization)
+    given.pop("quantization_config", None)
+    quantization = quantization_asked(config)
+    if quantization is not None:
+        given["quantization_config"] = quantization
     return given
 
 
@@ -142,7 +160,6 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
     model = read.model
     devices = devices_holding(model)
     devices.make_current()
-    quantization = after_load(read.quantized_by, model)
     # Before `LibraryState`: this changes the models, and the state is what they hold when an experiment begins.
     defaults = take_defaults(model, read.files)
     its_defaults = None if read.assistant_files is None else take_defaults(read.assistant, read.assistant_files)
@@ -159,11 +176,11 @@ def load_model(config: ExperimentConfig, sources: Sources, group: Group | None =
         compile_keywords=asked,
         load_s=read.load_s,
         load_peak_bytes=before.peak_memory_bytes(),
-        resident_bytes=int(model.get_memory_footprint()),
+        resident_bytes=resident_bytes(model),
         defaults=defaults,
         assistant_defaults=its_defaults,
-        checkpoint_quantization=quantization,
-        warnings=(*read.warnings, *undone(quantization), *said.to_list()),
+        checkpoint_quantization=read.quantized_by,
+        warnings=(*read.warnings, *said.to_list()),
     )
 
 
@@ -177,7 +194,7 @@ class _Read:
     assistant_files: ModelFiles | None
     tokenizer: Any
     given: dict[str, Any]
-    quantized_by: str | None
+    quantized_by: CheckpointQuantization | None
     load_s: float
     warnings: list[dict[str, str]]
 
@@ -188,10 +205,8 @@ def _read(
     """Read model, adapter, draft model and tokenizer; `load_s` is the time of the weights alone."""
     snapshot = sources.model.path
     given = load_keywords(config, has_code=sources.model.has_code, group=group)
-    method = _import_model_code(snapshot, trust_remote_code=given["trust_remote_code"])
-    if "quantization_config" in given:
-        with contextlib.suppress(ImportError):  # the library reports it better, in the next call
-            importlib.import_module("bitsandbytes")
+    declared = _import_model_code(snapshot, trust_remote_code=given["trust_remote_code"])
+    _prepare_quantizer(config, declared, given.get("quantization_config"))
     weights = snapshot
     if sources.model.quantized is not None:
         # These files contain their quantization; the library ignores, with a warning, one that is given beside it.
@@ -204,7 +219,7 @@ def _read(
     start = time.perf_counter()
     with memory_explained(config, files, None if kept else given["dtype"], boards):
         model, warnings = _from_pretrained(weights, "the model", given)
-        if method is None and not kept:
+        if declared is None and not kept:
             check_formats(model, files.tensors)
         if sources.adapter is not None:
             report = model.load_adapter(str(sources.adapter.path), ignore_mismatched_sizes=True).to_dict()
@@ -217,7 +232,7 @@ def _read(
     tokenizer = AutoTokenizer.from_pretrained(
         snapshot, trust_remote_code=given["trust_remote_code"], padding_side="left"
     )
-    return _Read(model, files, assistant, draft, tokenizer, given, method, load_s, [*warnings, *its_warnings])
+    return _Read(model, files, assistant, draft, tokenizer, given, declared, load_s, [*warnings, *its_warnings])
 
 
 def set_threads(config: ExperimentConfig, group: Group) -> None:
@@ -281,13 +296,32 @@ def _assistant(config: ExperimentConfig, source: Source | None, model: Any) -> t
     return drafter.eval(), warnings
 
 
-def _import_model_code(snapshot: Path, *, trust_remote_code: bool) -> str | None:
+def _import_model_code(snapshot: Path, *, trust_remote_code: bool) -> CheckpointQuantization | None:
     """Import the architecture's module now, so that the load time does not contain Python's imports.
 
-    Returns the quantization method in config.json, None where there is none. ExperimentFailure for a method that the
-    library does not know.
+    Returns the quantization in config.json, None where there is none. ExperimentFailure for a method that the library
+    does not know.
     """
     config = AutoConfig.from_pretrained(snapshot, trust_remote_code=trust_remote_code)
     if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
         MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
-    return declared_method(config)
+    return declared_quantization(config)
+
+
+def _prepare_quantizer(
+    config: ExperimentConfig, declared: CheckpointQuantization | None, quantization: Any | None
+) -> None:
+    """Import what quantizes, for the same reason. quantization: what the study asks for, as the library's object
+
+    ExperimentFailure where the study asks for it on top of the checkpoint's own, or where its package is missing.
+    """
+    asked = asked_as_written(config)
+    if asked is not None:
+        key, settings = asked
+        refusal = not_for_checkpoint(declared, settings, quantization)
+        if refusal is not None:
+            raise ExperimentFailure("load", "QuantizationClash", f"{key}: {refusal}; {QUANTIZATION_CLASH.fix}")
+    method = declared.method if declared is not None else str(getattr(quantization, METHOD, ""))
+    if declared is not None and (lacking := missing_package(method)) is not None:
+        raise ExperimentFailure("load", "MissingPackage", f"the checkpoint is quantized, and {lacking}")
+    import_packages(method)

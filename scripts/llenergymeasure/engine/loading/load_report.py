@@ -15,6 +15,10 @@ Tensors = Iterable[tuple[str, Mapping[str, Any]]]
 """Name and header entry of each tensor in the files, as `stored_tensors` gives them."""
 
 
+# How safetensors names the types of quantized weights.
+_CODES = ("I", "U", "F8", "F6", "F4")
+
+
 def check_report(report: Mapping[str, Any], *, owner: str, files: str) -> list[dict[str, str]]:
     """A warning for tensors of the files that the model does not have.
 
@@ -48,7 +52,7 @@ def check_report(report: Mapping[str, Any], *, owner: str, files: str) -> list[d
 
 
 def check_formats(model: torch.nn.Module, tensors: Tensors) -> None:
-    """ExperimentFailure where the files hold integers for floating-point parameters.
+    """ExperimentFailure where the files hold integers, or floats of 8 bits or fewer, for floating-point parameters.
 
     The library takes such numbers as they are: quantized weights would lose their scales. Only for checkpoints whose
     config.json names no quantization.
@@ -57,16 +61,20 @@ def check_formats(model: torch.nn.Module, tensors: Tensors) -> None:
     wrong = [
         f"{name} ({stored[name]})"
         for name, parameter in model.named_parameters()
-        if parameter.is_floating_point() and stored.get(name, "").startswith(("I", "U"))
+        if parameter.is_floating_point() and stored.get(name, "").startswith(_CODES)
     ]
     if wrong:
         raise ExperimentFailure(
             "load",
-            "IntegerWeights",
-            f"{_parameters(wrong)} of the model {_are(wrong)} stored as integers: {first_few(wrong)}; they look "
+            "UnscaledWeights",
+            f"{_parameters(wrong)} of the model {_are(wrong)} stored as {_kind(wrong)}: {first_few(wrong)}; they look "
             "quantized, but config.json has no quantization_config, so their scales would not be read; add it, or use "
             "the weights before quantization",
         )
+
+
+def _kind(wrong: list[str]) -> str:
+    return "floats of 8 bits or fewer" if "(F" in wrong[0] else "integers"
 
 
 def _parameters(names: list[Any]) -> str:

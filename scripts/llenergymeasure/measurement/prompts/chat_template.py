@@ -1,16 +1,17 @@
-"""A user's text in the model's chat template: which template, whether it prints the text, and on which date.
+"""Messages in the model's chat template: which template, whether it prints every text, and on which date.
 
 A chat template is a program out of a model's repository.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from llenergymeasure.config.problems.text import first_line
 from llenergymeasure.measurement.prompts.errors import NotRendered, PromptError
+from llenergymeasure.measurement.prompts.sources.source import Message
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -20,17 +21,17 @@ _DATE_CODES = ("-d", *"aAbBdHIjmMpSyY")
 
 PROBE = "llenergymeasure probe 7f3a"
 """A text that no template contains."""
-
-Write = Callable[[str], str]
-"""A user's text -> the text of the whole prompt."""
+_SYSTEM_PROBE = "llenergymeasure system probe 91c4"
 
 _NO_TEMPLATE = "set dataset.chat_template: false"
 # What Python raises in an expression of a template.
 _RAISED_BY_TEMPLATES = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
-_CONTENTS: dict[str, Callable[[str], Any]] = {
+_CONTENTS: Mapping[str, Callable[[str], Any]] = {
     "text": lambda text: text,
     "parts": lambda text: [{"type": "text", "text": text}],
 }
+# Templates of models that reason print a reply's answer and drop what precedes it.
+_THOUGHT_ENDS = "</think>"
 
 
 def choose_template(tokenizer: PreTrainedTokenizerBase) -> str | None:
@@ -45,59 +46,101 @@ def choose_template(tokenizer: PreTrainedTokenizerBase) -> str | None:
         ) from error
 
 
-def apply_template(tokenizer: PreTrainedTokenizerBase, template: str) -> tuple[Write, str]:
-    """How a text becomes a prompt, and how the template wants a message's content: as `text`, or in `parts`.
+class ChatTemplate:
+    """A model's template with the keywords of a study.
 
-    Templates of models that see images go through a list of parts, and print nothing of a plain text.
+    content: how the template wants a message's content: as `text`, or in `parts`. Templates of models that see images
+    go through a list of parts, and print nothing of a plain text.
+
+    PromptError where it does not print the text of a user's message, or of the system prompt that a study has.
     """
-    fill = _filler(tokenizer, template)
-    first: NotRendered | None = None
-    for content, wrap in _CONTENTS.items():
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        template: str,
+        keywords: Mapping[str, Any] | None = None,
+        *,
+        with_system: bool = False,
+    ) -> None:
+        self.source = template
+        self.keywords = dict(keywords or {})
+        self._tokenizer = tokenizer
+        self._dated = _dated(template)
+        self.content = self._wanted_content()
+        if with_system:
+            self._require_system()
+
+    def write(self, messages: Sequence[Message], keywords: Mapping[str, Any] | None = None) -> str:
+        """The text of the whole prompt. NotRendered where the template fails, or drops one of the texts.
+
+        keywords: in place of the study's
+        """
+        advice = _advice(messages)
+        rendered = self._fill(messages, self.content, self.keywords if keywords is None else keywords, advice)
+        for number, message in enumerate(messages, start=1):
+            if not _is_printed(message, rendered):
+                which = "the text" if len(messages) == 1 else f"the text of message {number} ({message['role']})"
+                raise NotRendered(f"the model's chat template changes or drops {which}; {advice}")
+        return rendered
+
+    def _wanted_content(self) -> str:
+        first: NotRendered | None = None
+        for content in _CONTENTS:
+            try:
+                if PROBE in self._fill([{"role": "user", "content": PROBE}], content, self.keywords, _NO_TEMPLATE):
+                    return content
+            except NotRendered as error:
+                first = first or error
+        if first is not None:
+            raise PromptError(str(first)) from first
+        raise PromptError(f"the model's chat template does not print the text of a message; {_NO_TEMPLATE}")
+
+    def _require_system(self) -> None:
+        messages = [{"role": "system", "content": _SYSTEM_PROBE}, {"role": "user", "content": PROBE}]
+        remedy = "remove dataset.system_prompt, or write it into the prompts"
         try:
-            if PROBE not in fill(wrap(PROBE)):
-                continue
+            rendered = self._fill(messages, self.content, self.keywords, remedy)
         except NotRendered as error:
-            first = first or error
-            continue
+            raise PromptError(f"dataset.system_prompt: {error}") from error
+        if _SYSTEM_PROBE not in rendered:
+            raise PromptError(
+                f"dataset.system_prompt: the model's chat template does not print a system message; {remedy}"
+            )
 
-        def write(text: str, wrap: Callable[[str], Any] = wrap) -> str:
-            rendered = fill(wrap(text))
-            # Many templates strip the text.
-            if text.strip() not in rendered:
-                raise NotRendered(f"the model's chat template changes or drops the text; {_NO_TEMPLATE}")
-            return rendered
+    def _fill(self, messages: Sequence[Message], content: str, keywords: Mapping[str, Any], advice: str) -> str:
+        from jinja2 import TemplateError
 
-        return write, content
-    if first is not None:
-        raise PromptError(str(first)) from first
-    raise PromptError(f"the model's chat template does not print the text of a message; {_NO_TEMPLATE}")
-
-
-def _filler(tokenizer: PreTrainedTokenizerBase, template: str) -> Callable[[Any], str]:
-    """The content of one user message -> the rendered prompt."""
-    from jinja2 import TemplateError
-
-    dated = _dated(template)
-
-    def fill(content: Any) -> str:
+        wrap = _CONTENTS[content]
         try:
             rendered = str(
-                tokenizer.apply_chat_template(
-                    [{"role": "user", "content": content}],
-                    chat_template=dated,
+                self._tokenizer.apply_chat_template(
+                    [{**message, "content": wrap(message["content"])} for message in messages],
+                    chat_template=self._dated,
                     add_generation_prompt=True,
                     tokenize=False,
+                    **keywords,
                 )
             )
         except (TemplateError, *_RAISED_BY_TEMPLATES) as error:
-            raise NotRendered(f"the model's chat template fails ({first_line(error)}); {_NO_TEMPLATE}") from error
+            raise NotRendered(f"the model's chat template fails ({first_line(error)}); {advice}") from error
         try:
             rendered.encode("utf-8")
         except UnicodeEncodeError as error:
-            raise NotRendered(f"the model's chat template prints half of a character; {_NO_TEMPLATE}") from error
+            raise NotRendered(f"the model's chat template prints half of a character; {advice}") from error
         return rendered
 
-    return fill
+
+def _advice(messages: Sequence[Message]) -> str:
+    return _NO_TEMPLATE if len(messages) == 1 else "change the messages, or use another model"
+
+
+def _is_printed(message: Message, rendered: str) -> bool:
+    # Many templates strip the text.
+    text = message["content"].strip()
+    if message["role"] != "user" and _THOUGHT_ENDS in text and text not in rendered:
+        text = text.rpartition(_THOUGHT_ENDS)[2].strip()
+    return text in rendered
 
 
 def _dated(template: str) -> str:

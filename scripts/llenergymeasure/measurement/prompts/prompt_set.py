@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from llenergymeasure.config import DatasetConfig
@@ -13,7 +13,7 @@ from llenergymeasure.config import DatasetConfig
 
 @dataclass(frozen=True)
 class Prompt:
-    """One prompt. `text`: the user's text after truncation, before any template; None where ids were drawn.
+    """One prompt. `text`: the user's last text after truncation, before any template; None where ids were drawn.
     `digest`: SHA-256 of the ids, written in decimal with commas between."""
 
     index: int
@@ -26,11 +26,13 @@ class Prompt:
 @dataclass(frozen=True)
 class PromptSet:
     """Prompts in the order of measurement. `digest`: SHA-256 of their digests, one after the other.
-    `description`: where they came from and how long they are, in JSON types."""
+    `description`: where they came from and how long they are, in JSON types. `changed_prompts`: how many of them each
+    keyword of `dataset.chat_template_kwargs` changes."""
 
     prompts: list[Prompt]
     digest: str
     description: dict[str, Any]
+    changed_prompts: Mapping[str, int] = field(default_factory=dict)
 
 
 def make_prompt(index: int, kind: str, text: str | None, ids: list[int]) -> Prompt:
@@ -46,6 +48,8 @@ def make_prompt_set(
     truncated: int,
     chat_template: str | None,
     message_content: str | None = None,
+    skipped: int = 0,
+    changed_prompts: Mapping[str, int] | None = None,
 ) -> PromptSet:
     lengths = [len(prompt.input_ids) for prompt in prompts]
     description = {
@@ -54,13 +58,20 @@ def make_prompt_set(
         "revision": dataset.revision,
         "path": dataset.path,
         "column": dataset.column,
+        "messages": dataset.messages,
         "file_sha256": file_sha256,
         "n": len(prompts),
         "kinds": dict(sorted(Counter(prompt.kind for prompt in prompts).items())),
         "input_tokens": {"min": min(lengths), "mean": sum(lengths) / len(lengths), "max": max(lengths)},
         "truncated": truncated,
+        "skipped": skipped,
+        "sample_seed": dataset.sample_seed,
+        "min_tokens": dataset.min_tokens,
+        "max_tokens": dataset.max_tokens,
         "chat_template": chat_template,
         "message_content": message_content,
+        "system_prompt": dataset.system_prompt,
+        "chat_template_kwargs": dataset.chat_template_kwargs,
     }
     digest = hashlib.sha256("".join(prompt.digest for prompt in prompts).encode()).hexdigest()
-    return PromptSet(list(prompts), digest, description)
+    return PromptSet(list(prompts), digest, description, changed_prompts or {})

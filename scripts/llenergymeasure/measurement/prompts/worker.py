@@ -93,6 +93,7 @@ class Reader:
             tokenizer=self._tokenizer,
             seed=wanted["random_seed"],
             embedding_rows=self._rows,
+            fetch_dataset=self._fetch,
             watch=self._say,
         )
         planned, read = wanted["data_sha256"], prompts.description["file_sha256"]
@@ -101,9 +102,17 @@ class Reader:
         longest = max(len(prompt.input_ids) for prompt in prompts.prompts)
         return {"digest": prompts.digest, "description": prompts.description, "longest": longest}
 
-    def _say(self, place: str) -> None:
+    def _fetch(self, name: str, commit: str, path: str) -> Path:
+        """Have the manager get a file of a data set: this process stays offline."""
+        send(self._connection, {"fetch": [name, commit, path]})
+        reply = receive(self._connection)
+        if "refused" in reply:
+            raise PromptError(reply["refused"])
+        return Path(reply["file"])
+
+    def _say(self, place: str | None) -> None:
         """Tell which prompt comes next, and wait for leave: from here the manager's clock runs."""
-        self._place = place
+        self._place = place or "the prompts"
         send(self._connection, {"at": place})
         receive(self._connection)
 

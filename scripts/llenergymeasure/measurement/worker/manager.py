@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from llenergymeasure.config.settings.protocol import FOREIGN_LOAD
 from llenergymeasure.measurement.worker.client import WorkerLost, WorkerProcess
 from llenergymeasure.models.snapshot import SnapshotError, verify_snapshot
 from llenergymeasure.records.validity import Failure
@@ -22,6 +23,7 @@ from llenergymeasure.records.validity import Failure
 class LoadOrder:
     """How a worker loads the model: resolved intent, snapshot folder by role, compile cache, timeout in seconds.
 
+    foreign_load: measurement.foreign_load
     quantized: folder of the weights as they were quantized before, where there is one
     """
 
@@ -29,6 +31,7 @@ class LoadOrder:
     snapshots: Mapping[str, Path]
     compile_cache: Path | None
     timeout_s: float
+    foreign_load: float = FOREIGN_LOAD
     quantized: Path | None = None
 
     def message(self) -> dict[str, Any]:
@@ -38,6 +41,7 @@ class LoadOrder:
             "snapshots": {role: str(folder) for role, folder in self.snapshots.items()},
             "compile_cache": None if self.compile_cache is None else str(self.compile_cache),
             "quantized": None if self.quantized is None else str(self.quantized),
+            "foreign_load": self.foreign_load,
         }
 
 

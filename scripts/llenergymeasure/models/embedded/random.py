@@ -34,7 +34,7 @@ _NOT_FIELDS = frozenset(
 def fetch(request: Request) -> Fetched:
     """Initialise and save the model. SnapshotError for an unknown architecture, field or impossible size."""
     ref = request.ref
-    config = _config(ref)
+    config = random_config(ref)
     vocabulary = int(config.get_text_config().vocab_size)
     if vocabulary < MINIMUM_VOCABULARY:
         raise SnapshotError(
@@ -61,7 +61,7 @@ def fetch(request: Request) -> Fetched:
 def empty_model(ref: ModelRef) -> Any:
     """The model without weights: its parameters have shapes alone. SnapshotError for an unknown architecture."""
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(_config(ref), dtype=getattr(torch, ref.dtype))
+        return AutoModelForCausalLM.from_config(random_config(ref), dtype=getattr(torch, ref.dtype))
 
 
 def _initialise(ref: ModelRef, config: Any, request: Request) -> int:
@@ -73,7 +73,7 @@ def _initialise(ref: ModelRef, config: Any, request: Request) -> int:
     return int(model.num_parameters())
 
 
-def _config(ref: ModelRef) -> Any:
+def random_config(ref: ModelRef) -> Any:
     """The library's config with the name's fields; of its own defaults only the token ids change."""
     if ref.architecture not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or ref.architecture not in CONFIG_MAPPING_NAMES:
         hint = _nearest(ref.architecture, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)

@@ -1,31 +1,21 @@
-"""The few requests made to a model hub, with its errors turned into one line that says what to do.
+"""The few requests made to a model hub. Everything goes through huggingface_hub.
 
 The hub is the one `HF_ENDPOINT` names, huggingface.co by default; a token is taken from `HF_TOKEN` or the
-Hugging Face login. Everything goes through huggingface_hub.
+Hugging Face login.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import HfApi, constants, hf_hub_url
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    HTTPError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
-from huggingface_hub.file_download import http_get
-from huggingface_hub.utils import build_hf_headers
+from huggingface_hub import HfApi, constants
 
-from llenergymeasure.config.problems.text import first_line
 from llenergymeasure.models.errors import SnapshotError
+from llenergymeasure.models.hub.cache import place
+from llenergymeasure.models.hub.download import download_to_cache, with_retries
+from llenergymeasure.models.hub.messages import hub_errors, without_secrets
 
 REQUEST_TIMEOUT_S = 30.0
 
@@ -46,68 +36,26 @@ def endpoint() -> str:
 
 def list_repository(name: str, revision: str) -> tuple[str, dict[str, RemoteFile]]:
     """The commit `revision` stands for, and the files at it. SnapshotError when the hub does not give them."""
-    with _hub_errors(name, revision):
-        info = HfApi(endpoint=endpoint()).model_info(
-            name, revision=revision, files_metadata=True, timeout=REQUEST_TIMEOUT_S
+    api = HfApi(endpoint=endpoint())
+    with hub_errors(name, revision, endpoint()):
+        info = with_retries(
+            lambda: api.model_info(name, revision=revision, files_metadata=True, timeout=REQUEST_TIMEOUT_S)
         )
     files = {
         entry.rfilename: RemoteFile(entry.size or 0, entry.lfs.sha256 if entry.lfs else None, entry.blob_id)
         for entry in info.siblings or []
     }
     if not info.sha:
-        raise SnapshotError(f"{name}: {endpoint()} does not say which commit {revision!r} is")
+        raise SnapshotError(f"{name}: {without_secrets(endpoint())} does not say which commit {revision!r} is")
     return info.sha, files
 
 
-def download(name: str, commit: str, path: str, destination: Path, *, size: int) -> None:
-    """Download one file to `destination`, going on where an earlier attempt was cut off.
+def download(name: str, commit: str, path: str, destination: Path, *, size: int, again: bool = False) -> None:
+    """Get one file into the Hugging Face cache, unless it is there, and link it to `destination`.
 
-    huggingface_hub 2 deletes what an interrupted `hf_hub_download` had fetched, so the partial file is kept
-    here, beside its destination, and handed to its own range-aware downloader, which writes (and so keeps) 10 MB
-    at a time. SnapshotError when it fails.
+    size: bytes, as declared; a longer body is cut off. again: download a file that is in the cache, too
+    SnapshotError when it fails.
     """
-    partial = partial_path(destination)
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    if partial.exists() and partial.stat().st_size > size:
-        partial.unlink()
-    with _hub_errors(name, commit), partial.open("ab") as stream:
-        http_get(
-            hf_hub_url(name, path, revision=commit, endpoint=endpoint()),
-            stream,
-            resume_size=stream.tell(),
-            # Ranges count the file's own bytes, so the transfer must not be compressed.
-            headers={**build_hf_headers(), "Accept-Encoding": "identity"},
-            expected_size=size,
-            displayed_filename=path,
-        )
-    partial.replace(destination)
-
-
-def partial_path(destination: Path) -> Path:
-    return destination.with_name(f"{destination.name}.part")
-
-
-@contextmanager
-def _hub_errors(name: str, revision: str) -> Iterator[None]:
-    try:
-        yield
-    except GatedRepoError as error:
-        raise SnapshotError(f"{name} is gated: accept its terms on {endpoint()}/{name} and set HF_TOKEN") from error
-    except RevisionNotFoundError as error:
-        raise SnapshotError(f"{name} has no revision {revision!r} on {endpoint()}") from error
-    except RepositoryNotFoundError as error:
-        raise SnapshotError(
-            f"{name} is not on {endpoint()}; check the name, or set HF_TOKEN if it is private"
-        ) from error
-    except OfflineModeIsEnabled as error:
-        raise SnapshotError(f"{name} has to be downloaded, but HF_HUB_OFFLINE is set; unset it") from error
-    except HfHubHTTPError as error:
-        status = error.response.status_code
-        raise SnapshotError(f"{name}: {endpoint()} answered {status} ({first_line(error)}); try again") from error
-    except HTTPError as error:
-        raise SnapshotError(
-            f"{name}: {endpoint()} cannot be reached ({type(error).__name__}: {first_line(error)}); check the "
-            "network or HF_ENDPOINT and run again; a download continues where it stopped"
-        ) from error
-    except (ValueError, OSError) as error:
-        raise SnapshotError(f"{name}: download failed ({first_line(error)}); run again") from error
+    with hub_errors(name, commit, endpoint()):
+        cached = download_to_cache(name, commit, path, size=size, endpoint=endpoint(), again=again)
+    place(cached, destination)

@@ -1,4 +1,4 @@
-"""`snakemake pin`: resolve branch and tag names to commits and write every file's hash into the lock."""
+"""`snakemake pin`: resolve branch and tag names, and splits, to commits and write every file's hash into the lock."""
 
 from __future__ import annotations
 
@@ -7,17 +7,33 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from llenergymeasure.config.settings.model_ref import parse_model_ref
-from llenergymeasure.config.study.lock import DEFAULT_REVISION, FileHash, LockError, Pin, read_lock, write_lock
+from llenergymeasure.config.study.lock import (
+    DEFAULT_REVISION,
+    DatasetAsked,
+    DatasetPin,
+    FileHash,
+    LockError,
+    Pin,
+    read_lock,
+    write_lock,
+)
 from llenergymeasure.models.errors import PinError, SnapshotError
-from llenergymeasure.models.files import git_blob_id, hash_file, select, select_adapter
+from llenergymeasure.models.files import git_blob_id, hash_file
 from llenergymeasure.models.hub.api import RemoteFile, download, list_repository
+from llenergymeasure.models.hub.datasets import pin_dataset
+from llenergymeasure.models.hub.splits import is_partial
+from llenergymeasure.models.selection import select, select_adapter
 
 
 def resolve_pins(
-    models: Iterable[tuple[str, str | None]], lock_path: Path, *, adapters: Collection[str] = ()
+    models: Iterable[tuple[str, str | None]],
+    lock_path: Path,
+    *,
+    adapters: Collection[str] = (),
+    datasets: Iterable[tuple[str, DatasetAsked]] = (),
 ) -> list[str]:
-    """Pin every (org/name, revision) and write the lock; other entries are kept. One report line per model.
-    `adapters` names those that are LoRA adapters.
+    """Pin every (org/name, revision) and every data set, and write the lock; other entries are kept. One report line
+    each. `adapters` names those models that are LoRA adapters.
 
     The hub states the SHA-256 of large files; small ones are downloaded and hashed, Python files among them,
     so that only the code that was there when the model was pinned can run. All or nothing: PinError (one line per
@@ -37,6 +53,14 @@ def resolve_pins(
             continue
         report.append(_change(name, revision, lock.models.get(name, {}).get(revision), pin))
         lock = lock.with_pin(name, revision, pin)
+    for name, asked in dict.fromkeys(datasets):
+        try:
+            dataset = pin_dataset(name, asked)
+        except SnapshotError as error:
+            problems.append(str(error))
+            continue
+        report.append(_dataset_change(name, lock.dataset(name, asked), dataset))
+        lock = lock.with_dataset(name, dataset)
     if problems:
         raise PinError(problems)
     if report:
@@ -51,8 +75,15 @@ def _pin(name: str, revision: str, *, is_adapter: bool) -> Pin:
     except ValueError as error:
         raise SnapshotError(str(error)) from error
     commit, files = list_repository(name, revision)
-    wanted = select_adapter(files, model=name) if is_adapter else select(files, model=name, allow_code=True)
     with tempfile.TemporaryDirectory() as folder:
+
+        def read(path: str) -> bytes:
+            return _download(name, commit, path, files[path], Path(folder)).read_bytes()
+
+        if is_adapter:
+            wanted = select_adapter(files, model=name)
+        else:
+            wanted = select(files, model=name, allow_code=True, read=read)
         hashes = {path: _hash(name, commit, path, files[path], Path(folder)) for path in wanted}
     return Pin(commit=commit, files=hashes)
 
@@ -60,11 +91,27 @@ def _pin(name: str, revision: str, *, is_adapter: bool) -> Pin:
 def _hash(name: str, commit: str, path: str, remote: RemoteFile, folder: Path) -> FileHash:
     if remote.sha256:
         return FileHash(sha256=remote.sha256, size=remote.size)
+    return hash_file(_download(name, commit, path, remote, folder))
+
+
+def _download(name: str, commit: str, path: str, remote: RemoteFile, folder: Path) -> Path:
+    """A file that is as the hub lists it. SnapshotError where it is not."""
     target = folder / path
-    download(name, commit, path, target, size=remote.size)
-    if git_blob_id(target) != remote.blob_id:
-        raise SnapshotError(f"{name}@{commit}: {path} is not the file the hub lists; try again")
-    return hash_file(target)
+    for again in (False, True):
+        download(name, commit, path, target, size=remote.size, again=again)
+        listed = remote.sha256 or remote.blob_id
+        if listed == (hash_file(target).sha256 if remote.sha256 else git_blob_id(target)):
+            return target
+    raise SnapshotError(f"{name}@{commit}: {path} is not the file the hub lists; try again")
+
+
+def _dataset_change(name: str, before: DatasetPin | None, now: DatasetPin) -> str:
+    of = f", config {now.config}" if now.config else ""
+    what = f"data set {name}{of}{f', split {now.split}' if now.split else ''}"
+    was = None if before is None else Pin(commit=before.commit, files=before.files)
+    change = _change(what, now.revision, was, Pin(commit=now.commit, files=now.files))
+    is_part = now.split is not None and any(is_partial(path) for path in now.files)
+    return f"{change}; the hub's Parquet copy has only the first part of this split" if is_part else change
 
 
 def _change(name: str, revision: str, before: Pin | None, now: Pin) -> str:

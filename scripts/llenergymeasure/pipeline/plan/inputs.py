@@ -15,10 +15,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from llenergymeasure.config.settings.dataset import local_file
 from llenergymeasure.config.settings.sources import SourceIntent, sources_from_intent
 from llenergymeasure.models.errors import SnapshotError
-from llenergymeasure.models.files import content_digest, hash_file
-from llenergymeasure.models.folder import taken_files
+from llenergymeasure.models.files import content_digest, hash_file, list_folder
+from llenergymeasure.models.folder import find_folder, taken_files
 from llenergymeasure.models.snapshot import Snapshot, read_snapshot
 from llenergymeasure.records.setup import LoadRecord
 from llenergymeasure.records.storage.atomic import write_json
@@ -29,6 +30,7 @@ DATASET = "dataset"
 SETTLED_NS = 2 * 10**9
 # How many values show, without reading a file, whether its content has changed.
 STAMPS = 6
+_SMALL_BYTES = 1_000_000
 
 
 class InputDigests:
@@ -54,7 +56,7 @@ class InputDigests:
         digests: dict[str, str | None] = {}
         dataset = intent["dataset"]
         if dataset["source"] == "file" and dataset["path"] is not None:
-            digests[DATASET] = self._of_file(Path(dataset["path"]).absolute())
+            digests[DATASET] = self._of_file(local_file(dataset["path"]).absolute())
         for source in sources_from_intent(intent):
             if source.ref.kind == "folder":
                 digests[source.role] = self._of_folder(source)
@@ -68,17 +70,33 @@ class InputDigests:
 
     def _hash_model(self, source: SourceIntent) -> str | None:
         try:
+            origin = find_folder(source.ref)
+        except SnapshotError:
+            return self._made_before(source)
+        try:
             taken = taken_files(source.ref, is_adapter=source.role == "adapter")
         except (SnapshotError, OSError):
-            taken = {}
+            return self._unusable(origin)
         hashes = {path: self._of_file(file.resolve()) for path, file in taken.items()}
         whole = {path: digest for path, digest in hashes.items() if digest is not None}
-        if hashes and len(whole) == len(hashes):
-            return content_digest(whole)
+        return content_digest(whole) if len(whole) == len(hashes) else self._unusable(origin)
+
+    def _made_before(self, source: SourceIntent) -> str | None:
+        """Of the snapshot, where it is still there and the folder is not."""
         try:
-            return read_snapshot(self._models / source.key).content_digest
+            snapshot = read_snapshot(self._models / source.key)
         except SnapshotError:
             return None
+        return None if snapshot.refused else snapshot.content_digest
+
+    def _unusable(self, origin: Path) -> str:
+        """Of a folder that holds no usable model: it changes when a file is added or a small one is changed."""
+        digests = {}
+        for path in list_folder(origin):
+            file = origin / path
+            size = file.stat().st_size if file.exists() else 0
+            digests[path] = f"{size} {self._of_file(file.resolve()) if size < _SMALL_BYTES else None}"
+        return content_digest(digests)
 
     def _hash_file(self, path: Path) -> str | None:
         """None where it cannot be read: the job that needs the file says what is wrong with it."""

@@ -113,6 +113,7 @@ def plan_from_study(study: Study, *, existing: Plan | None, inputs: InputsOf | N
         protocol=Protocol(
             min_window_s=measurement.min_window_s,
             energy_resolution=measurement.energy_resolution,
+            foreign_load=measurement.foreign_load,
             experiment_timeout_s=measurement.experiment_timeout_s,
             study_timeout_s=measurement.study_timeout_s,
             max_consecutive_failures=measurement.max_consecutive_failures,

@@ -15,7 +15,7 @@ from typing import Any
 from llenergymeasure.config.devices import devices_claimed
 from llenergymeasure.config.settings.quantization_key import quantized_key
 from llenergymeasure.config.settings.sources import ROLES, SourceIntent, sources_from_intent
-from llenergymeasure.pipeline.plan.prompt_sets import prompts_digests
+from llenergymeasure.pipeline.plan.prompt_sets import hub_datasets, prompts_digests
 from llenergymeasure.records.labels import as_text, setup_parts
 from llenergymeasure.records.record import Record
 from llenergymeasure.records.schema import SCHEMA_VERSION, SchemaVersion
@@ -57,6 +57,7 @@ class PlanIndex(Record):
     """All that the rules and a job's progress need to know about a plan; `digest` is the plan's.
 
     prompts: folder name of a model's snapshot → digest of the prompt sets that its tokenizer has to read
+    datasets: (org/name, commit) of each data set on a hub
     """
 
     schema_version: SchemaVersion
@@ -70,6 +71,7 @@ class PlanIndex(Record):
     setups: dict[str, IndexedSetup]
     sessions: dict[str, IndexedSession]
     prompts: dict[str, str]
+    datasets: tuple[tuple[str, str], ...]
     order: tuple[tuple[str, int], ...]
 
     def position(self, session_id: str, replicate: int) -> int:
@@ -127,6 +129,7 @@ def index_from_plan(plan: Plan, *, pinned: bool = True) -> PlanIndex:
             for setup_id in plan.setup_ids
         },
         prompts=prompts_digests(plan) if pinned else {},
+        datasets=hub_datasets(plan) if pinned else (),
         sessions={
             session.session_id: IndexedSession(setup_id=session.setup_id, experiments=len(session.experiments))
             for session in plan.sessions

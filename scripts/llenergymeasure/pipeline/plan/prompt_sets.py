@@ -35,6 +35,12 @@ def prompt_sets(plan: Plan) -> Iterator[tuple[str, str, PlannedExperiment]]:
         yield model.key, prompt_set(entry)[0], entry
 
 
+def hub_datasets(plan: Plan) -> tuple[tuple[str, str], ...]:
+    """(org/name, commit) of each data set on a hub, sorted."""
+    datasets = (entry.config["dataset"] for entry in plan.experiments.values())
+    return tuple(sorted({(item["name"], item["revision"]) for item in datasets if item["source"] == "hub"}))
+
+
 def prompts_digests(plan: Plan) -> dict[str, str]:
     """A digest per snapshot that changes when its tokenizer has other sets to read."""
     ids: dict[str, set[str]] = {}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from llenergymeasure.config.problems.text import printable
 from llenergymeasure.config.settings.model_ref import normalised_distribution
 
 PACKAGES = (
@@ -21,6 +24,8 @@ PACKAGES = (
     "bitsandbytes",
     "peft",
     "optimum-quanto",
+    "torchao",
+    "compressed-tensors",
     "codecarbon",
     "nvidia-ml-py",
     "tokenizers",
@@ -96,6 +101,24 @@ def describe_commit(root: Path) -> dict[str, Any]:
     return {"git_commit": _git(root, "rev-parse", "HEAD"), "git_dirty": None if status is None else bool(status)}
 
 
+def why_no_commit(root: Path) -> str | None:
+    """Why git names no commit of a checkout, and what to do; None where it does, or where there is no checkout."""
+    if not (root / ".git").exists():
+        return None
+    try:
+        _run_git(root, "rev-parse", "HEAD")
+    except OSError:
+        return "git is not installed"
+    except subprocess.CalledProcessError as error:
+        if "dubious ownership" in error.stderr:
+            return (
+                f"{root} belongs to another user, so git does not read it; run "
+                f"git config --global --add safe.directory {shlex.quote(str(root))}"
+            )
+        return f"git says: {printable(error.stderr)}"
+    return None
+
+
 def _cpu_name() -> str:
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -107,8 +130,13 @@ def _cpu_name() -> str:
 
 def _git(root: Path, *arguments: str) -> str | None:
     try:
-        return subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
-        ).stdout.strip()
+        return _run_git(root, *arguments)
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _run_git(root: Path, *arguments: str) -> str:
+    # Messages in English: one of them is looked for.
+    command = ["git", "-C", str(root), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C"})
+    return done.stdout.strip()

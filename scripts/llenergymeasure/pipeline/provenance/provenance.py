@@ -2,7 +2,7 @@
 
     provenance/study.yaml           the study's file, as the user wrote it (study-1.yaml, … where there were several)
     provenance/resolved.yaml        the study as it ran: file and command line together, with every default
-    provenance/models.lock.yaml     the pins of its hub models, with the hashes of their files
+    provenance/models.lock.yaml     the pins of its models and data sets on a hub, with hashes of their files
     provenance/calls.jsonl          one line per call of Snakemake that ran jobs: when, with which pipeline
     provenance/environments/        every environment it was measured with, and the lock that one was installed from
     provenance/rerun_of.json        in a rerun: what it repeats
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import platform
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
@@ -25,7 +26,7 @@ from llenergymeasure.config import MeasurementConfig, Study, StudyConfig
 from llenergymeasure.config.rules.stopping_rules import stopping_problems
 from llenergymeasure.config.study.lock import read_lock, write_lock
 from llenergymeasure.pipeline.plan.plan_index import PlanIndex
-from llenergymeasure.pipeline.provenance.environment import describe_commit, installed_packages
+from llenergymeasure.pipeline.provenance.environment import describe_commit, installed_packages, why_no_commit
 from llenergymeasure.pipeline.provenance.installed_lock import nearest_lock
 from llenergymeasure.processes.inherited import environments_folder
 from llenergymeasure.records.record import Record
@@ -51,13 +52,17 @@ def keep_provenance(
     _keep_written(folder, [path.read_bytes() for path in written])
     keep(folder / RESOLVED, resolved_text(study.config).encode("utf-8"))
     hub = {(source.name, source.revision) for source in index.sources() if source.ref.kind == "hub"}
-    write_lock(read_lock(lock).only(hub), folder / LOCK)
+    write_lock(read_lock(lock).only(hub, index.datasets), folder / LOCK)
+    problem = why_no_commit(root)
+    if problem is not None:
+        print(f"the results will not name the pipeline's commit: {problem}", file=sys.stderr)
     call = Call(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         plan_digest=index.digest,
         **describe_commit(root),
         snakemake=metadata.version("snakemake"),
         python=platform.python_version(),
+        git_problem=problem,
     )
     with (folder / CALLS).open("a", encoding="utf-8") as calls:
         calls.write(json.dumps(call.to_plain()) + "\n")

@@ -20,6 +20,7 @@ from llenergymeasure.config import (
     compute_setup_hash,
 )
 from llenergymeasure.config.problems.text import printable, show
+from llenergymeasure.config.settings.dataset import local_file
 from llenergymeasure.config.settings.sources import sources_from_intent
 from llenergymeasure.config.study.pins import Pins
 from llenergymeasure.config.study.study_file import read_study_file
@@ -122,8 +123,8 @@ def _check_here(folder: Path, config: ExperimentConfig, present: set[str]) -> No
                 )
             present.add(source.name)
     data = config.dataset.path if config.dataset.source == "file" else None
-    if data is not None and data not in present:
-        if not Path(data).is_file():
+    if isinstance(data, str) and data not in present:
+        if not local_file(data).is_file():
             raise RerunError(f"{folder} took its prompts from the file {data}, which is not here; put it there")
         present.add(data)
 

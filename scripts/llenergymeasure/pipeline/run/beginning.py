@@ -24,7 +24,7 @@ def check_devices(run: StudyRun) -> None:
     Prints one line per GPU that no setup gets. Checks nothing where nothing is left to measure here.
     """
     machine = run.call.machine
-    if not machine.is_local or run.call.pins or run.call.replans or not _missing_measurements(run):
+    if not machine.is_local or not run.call.measures or not _missing_measurements(run):
         return
     boards = look_at_boards()
     claims = {setup.label: setup.devices for setup in run.index.setups.values()}

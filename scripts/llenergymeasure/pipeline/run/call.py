@@ -10,7 +10,7 @@ from typing import Any
 
 from llenergymeasure.pipeline.provenance.rerun_source import FROM
 
-PIN, REPLAN, RERUN = "pin", "replan", "rerun"
+DOCTOR, ESTIMATE, PIN, REPLAN, RERUN = "doctor", "estimate", "pin", "replan", "rerun"
 DEFAULT_STUDY = Path("config/config.yaml")
 
 
@@ -43,13 +43,15 @@ class SnakemakeCall:
     config: the study's settings, as Snakemake merged them from files and command line
     root: the pipeline's checkout
     config_files: those of `--configfile`; each overrides the ones before it
-    targets: those of PIN, REPLAN and RERUN that the user named
+    has_own_study: another Snakefile has this pipeline as a module, and gives it the study's settings
+    targets: those of ESTIMATE, PIN, REPLAN and RERUN that the user named
     is_main_process: False on a cluster's node, where Snakemake reads the Snakefile for one job
     """
 
     config: Mapping[str, Any]
     root: Path
     config_files: tuple[Path, ...] = ()
+    has_own_study: bool = False
     targets: frozenset[str] = frozenset()
     is_main_process: bool = True
     machine: Machine = field(default_factory=Machine)
@@ -65,23 +67,30 @@ class SnakemakeCall:
         return REPLAN in self.targets
 
     @property
+    def measures(self) -> bool:
+        """Whether devices are needed. An estimate, or a new plan, may be wanted on a machine without them."""
+        return self.targets.isdisjoint({ESTIMATE, PIN, REPLAN})
+
+    @property
     def repeats(self) -> bool:
         """The study is the one in a results folder."""
         return FROM in self.config
 
     @property
     def study_files(self) -> tuple[Path, ...]:
-        """The files in which the study is written."""
-        return self.config_files or (self.root / DEFAULT_STUDY,)
+        """The files in which the study is written. Empty where a Snakefile gives it."""
+        if self.config_files or self.has_own_study:
+            return self.config_files
+        return (self.root / DEFAULT_STUDY,)
 
 
 def targets_on_command_line() -> frozenset[str]:
-    """Those of PIN, REPLAN and RERUN that the command line names.
+    """Those of DOCTOR, ESTIMATE, PIN, REPLAN and RERUN that the command line names.
 
     Read from `sys.argv`, because Snakemake includes the Snakefile before it knows its targets, and they decide how the
     study is read.
     """
-    return frozenset({PIN, REPLAN, RERUN}.intersection(sys.argv[1:]))
+    return frozenset({DOCTOR, ESTIMATE, PIN, REPLAN, RERUN}.intersection(sys.argv[1:]))
 
 
 def shorten(path: Path) -> Path:

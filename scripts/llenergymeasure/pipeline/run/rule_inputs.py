@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from llenergymeasure.models.snapshot import is_refused
 from llenergymeasure.pipeline.plan.inputs import was_loaded
 from llenergymeasure.pipeline.plan.plan_index import PlanIndex
 from llenergymeasure.pipeline.run.paths import StudyPaths
@@ -40,9 +41,15 @@ class RuleInputs:
         return {**paths, "prompts": self._paths.prompts.format(key=setup.model_key)}
 
     def loaded_as_planned(self, setup_id: str) -> bool:
-        """Whether the record of that setup belongs to the present contents of its folders."""
+        """Whether the record of that setup belongs to the present contents of its folders.
+
+        Never where a model of it could not be had: each call tries again to get one from a hub.
+        """
+        setup = self._index.setups[setup_id]
+        if any(is_refused(Path(self._paths.snapshot.format(key=source.key))) for source in setup.sources):
+            return False
         record = Path(self._paths.load_record.format(setup_id=setup_id))
-        return was_loaded(record, self._index.setups[setup_id].contents)
+        return was_loaded(record, setup.contents)
 
     def load_record(self, wildcards: Wildcards) -> str:
         """The record of the setup of a session."""

@@ -15,7 +15,9 @@ from typing import Any
 from llenergymeasure.config.settings.quantization_key import quantizing_intent
 from llenergymeasure.config.settings.sources import SourceIntent
 from llenergymeasure.models.recipe import model_recipe
+from llenergymeasure.models.snapshot import refusals
 from llenergymeasure.pipeline.plan.plan_index import PlanIndex, read_piece
+from llenergymeasure.pipeline.run.paths import StudyPaths
 from llenergymeasure.records.study.plan import Plan
 
 
@@ -32,15 +34,20 @@ class RuleParams:
         self._models_lock = models_lock
 
     def snapshot_recipe(self, wildcards: Mapping[str, str]) -> dict[str, Any]:
-        """Everything that decides what is in a snapshot; it is the key of Snakemake's cache."""
+        """Everything that decides what is in a snapshot; it is the key of Snakemake's cache.
+
+        A hub model that could not be had has one value more, a new one after each refusal: the next call tries again.
+        """
         source = self._sources[wildcards["key"]]
-        return model_recipe(
+        recipe = model_recipe(
             source.name,
             source.revision,
             self._models_lock,
             is_adapter=source.role == "adapter",
             content=self._contents.get(source.key),
         )
+        refused = refusals(Path(StudyPaths.snapshot.format(key=source.key))) if source.ref.kind == "hub" else 0
+        return {**recipe, "refusals": refused} if refused else recipe
 
     def quantizing_settings(self, wildcards: Mapping[str, str]) -> dict[str, Any] | None:
         """The settings that decide the weights: the same for all studies and setups that share them."""

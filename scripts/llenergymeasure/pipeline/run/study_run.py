@@ -102,6 +102,7 @@ class StudyRun:
             # The pins of a rerun are in its new results.
             models_lock=Path(self.paths.models_lock) if self.call.repeats else self.models_lock,
             experiment_timeout_s=self.study.measurement.experiment_timeout_s,
+            stop_on_failure=self.study.config.on_failure == "stop",
         )
 
 
@@ -161,10 +162,10 @@ def _open_rerun(call: SnakemakeCall, asked: Asked) -> StudyRun:
 def _open_study(call: SnakemakeCall) -> StudyRun:
     study = study_from_mapping(
         call.config,
-        source=shorten(call.study_files[-1]),
+        source=shorten(call.study_files[-1]) if call.study_files else None,
         lock_path=DEFAULT_LOCK,
         require_pins=not call.pins,
-        missing=_why_no_snapshot,
+        missing=why_no_snapshot,
     )
     paths = StudyPaths(study.name)
     digests = _input_digests()
@@ -184,7 +185,7 @@ def _input_digests() -> InputDigests:
     return InputDigests(Path(StudyPaths.digests), Path(MODELS))
 
 
-def _why_no_snapshot(ref: ModelRef, revision: str | None) -> str | None:
+def why_no_snapshot(ref: ModelRef, revision: str | None) -> str | None:
     """Why a model is not available here. A snapshot outlives what it was made from."""
     made = Path(StudyPaths.snapshot.format(key=ref.key(revision))).exists()
     return None if made else why_missing(ref, revision)

@@ -73,6 +73,7 @@ class Protocol:
 
     min_window_s: float = 0.0
     energy_resolution: float = 1.0
+    foreign_load: float = 1.0
     experiment_timeout_s: float = 3600.0
     study_timeout_s: float | None = None
     max_consecutive_failures: int | None = None

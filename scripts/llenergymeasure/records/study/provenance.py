@@ -10,6 +10,7 @@ class Call(Record):
     """One line of calls.jsonl: a call of Snakemake that had something to do.
 
     started: UTC, ISO 8601; git_commit, git_dirty: of the pipeline, None where it is not a git checkout
+    git_problem: why git named no commit of a checkout
     """
 
     started: str
@@ -18,6 +19,7 @@ class Call(Record):
     git_dirty: bool | None
     snakemake: str
     python: str
+    git_problem: str | None = None
 
 
 class InstalledLock(Record):

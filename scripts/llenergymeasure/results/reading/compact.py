@@ -17,6 +17,7 @@ from llenergymeasure.records.measurement import (
     OutputMatch,
     PromptsRecord,
     SnapshotRecord,
+    WeightStorage,
 )
 from llenergymeasure.records.validity import Failure, Status, Validity, WarningRecord
 
@@ -54,6 +55,7 @@ class CompactRecord:
     phases_agree: bool | None
     evidence: Mapping[str, SettingEvidence]
     meter_uncertainty: float | None
+    weight_storage: WeightStorage | None
 
 
 class Keeper:
@@ -89,6 +91,7 @@ class Keeper:
             phases_agree=None if record.phases is None else record.phases.agrees,
             evidence=self._shared(record.evidence) if has_evidence else {},
             meter_uncertainty=_meter_uncertainty(record),
+            weight_storage=self._shared(record.weight_storage),
         )
 
     def _shared(self, part: Part) -> Part:

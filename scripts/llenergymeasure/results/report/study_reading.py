@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from llenergymeasure.records.labels import Part, configuration_parts, setup_parts
+from llenergymeasure.records.measurement import WeightStorage
 from llenergymeasure.records.metrics import ENERGY_METRICS, PARTS, SUMMARY_METRICS
 from llenergymeasure.records.setup import LoadRecord
 from llenergymeasure.records.validity import Reason, WarningRecord
@@ -31,13 +32,17 @@ NOT_RUN = "no replicate gave figures"
 
 @dataclass(frozen=True)
 class Setup:
-    """One way of loading a model. failure: why it failed, None where it did not; memory_source: what saw the peaks"""
+    """One way of loading a model. failure: why it failed, None where it did not; memory_source: what saw the peaks
+
+    weight_storage: of its first measurement that is not failed; None where there is none
+    """
 
     setup_id: str
     parts: list[Part]
     failure: str | None
     cost: LoadCost
     memory_source: str | None
+    weight_storage: WeightStorage | None
 
 
 def experiments_from_study(study: StudyResults) -> list[Experiment]:
@@ -63,6 +68,10 @@ def experiments_from_study(study: StudyResults) -> list[Experiment]:
 def setups_from_study(study: StudyResults) -> list[Setup]:
     """All setups of the plan, in the order in which its experiments need them."""
     parts = setup_parts(study.plan)
+    storage: dict[str, WeightStorage] = {}
+    for measured in study.records:
+        if measured.weight_storage is not None:
+            storage.setdefault(measured.setup_id, measured.weight_storage)
     return [
         Setup(
             setup_id=record.setup_id,
@@ -70,6 +79,7 @@ def setups_from_study(study: StudyResults) -> list[Setup]:
             failure=_describe_failure(record),
             cost=load_cost(record),
             memory_source=None if record.memory is None else record.memory.source,
+            weight_storage=storage.get(record.setup_id),
         )
         for record in study.setups
     ]

@@ -1,11 +1,14 @@
-"""Quantization of the weights with bitsandbytes."""
+"""Quantization of the weights: bitsandbytes by keys of its own, every method of transformers by one mapping."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator
 
 from llenergymeasure.config.settings.base import Config
-from llenergymeasure.config.settings.parameter import Relation, When, excludes, needs, parameter
+from llenergymeasure.config.settings.parameter import LibraryChoice, Relation, When, excludes, needs, parameter
 
 
 def _needs_4bit(rule: str) -> Relation:
@@ -17,8 +20,56 @@ def _needs_4bit(rule: str) -> Relation:
     )
 
 
+def _not_beside(key: str, rule: str) -> Relation:
+    return excludes(
+        When(f"pytorch.{key}", "is", True),
+        rule=rule,
+        because="both quantize the weights",
+        fix="keep one of the two settings",
+    )
+
+
+def _method(options: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Only what holds for every method; `engine` asks the library about the rest."""
+    if options is None:
+        return None
+    name = options.get("quant_method")
+    if not isinstance(name, str) or not name:
+        raise ValueError("has no quant_method; add one, such as quant_method: torchao, quanto or fp8")
+    try:
+        json.dumps(options, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"contains a value that is not plain YAML; {error}") from error
+    return options
+
+
 class QuantizationSettings(Config):
     """Quantization of the weights."""
+
+    quantization_config: Annotated[
+        dict[str, Any] | None,
+        AfterValidator(_method),
+        parameter(
+            target="from_pretrained",
+            keyword="quantization_config",
+            level="setup",
+            library_default=LibraryChoice("the checkpoint's own quantization, else none"),
+            evidence="quantization_config",
+            relations=(
+                _not_beside("load_in_4bit", "quantization-config-or-4bit"),
+                _not_beside("load_in_8bit", "quantization-config-or-8bit"),
+            ),
+            test_values=(
+                {"quant_method": "quanto", "weights": "int8"},
+                {"quant_method": "torchao", "quant_type": "Int8WeightOnlyConfig"},
+            ),
+        ),
+    ] = None
+    """Quantize with any method of transformers: `quant_method` names it, and the other keys are those of the library's
+    class for that method, such as `{quant_method: quanto, weights: int8}`. For torchao, `quant_type` is the name of a
+    class of torchao.quantization and its arguments are written beside it, such as `{quant_method: torchao, quant_type:
+    Int8WeightOnlyConfig}`. A checkpoint that is quantized already takes only its own method here, with the keys that
+    the library reads while loading, such as `dequantize`. See docs/quantization.md."""
 
     load_in_4bit: Annotated[
         bool | None,

@@ -82,6 +82,30 @@ def read_own_s(pid: int) -> float:
     return total
 
 
+def read_waiting_s(pid: int) -> dict[int, float]:
+    """How long each thread of a process, and of all it started, has been ready to run without a core (sched-stats).
+
+    OSError where the kernel does not count it (CONFIG_SCHED_INFO).
+    """
+    own = PROC / str(pid) / "task" / str(pid)
+    waiting = {pid: _waiting_s(own)}
+    for process in (pid, *_descendants(pid)):
+        try:
+            threads = list((PROC / str(process) / "task").iterdir())
+        except OSError:
+            continue
+        for thread in threads:
+            try:
+                waiting[int(thread.name)] = _waiting_s(thread)
+            except (OSError, ValueError):
+                continue  # it ended just now
+    return waiting
+
+
+def _waiting_s(thread: Path) -> float:
+    return int((thread / "schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+
+
 @dataclass(frozen=True)
 class _Stat:
     parent: int

@@ -9,17 +9,14 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from llenergymeasure.energy.clock import Clock
-from llenergymeasure.energy.ledger import ESTIMATED, MEASURED, NO_SOURCE, Finished, LedgerEntry, Span
+from llenergymeasure.energy.ledger import Finished, LedgerEntry, Span
 from llenergymeasure.energy.meters.host import readings as host_readings
+from llenergymeasure.energy.meters.host.foreign_load import HostLoad, energy_share, stolen_share, time_share
 from llenergymeasure.energy.meters.host.readings import TICK_S, Busy
 from llenergymeasure.records.finding import Finding
 
 T = TypeVar("T")
 
-# Programs that are not ours and keep more than this share of one core busy over a window make it doubtful.
-FOREIGN_SHARE = 0.25
-# The process that drives a GPU needs one core: where others leave that much of ours free, they do not slow it down.
-NEEDED_CORES = 1.0
 # Below this, a tick of 10 ms is too much of the window.
 SHORTEST_S = 0.2
 # The machine's time is counted by what runs at each tick: of n ticks a share p is known to √(n·p·(1−p)). So many
@@ -34,6 +31,7 @@ class _Edge:
     time_s: float
     busy: Busy | str
     own_s: float | str
+    waiting_s: dict[int, float] | str
     governors: dict[str, str] | str
     clocks_mhz: list[float] | str
     swapped_in: int | str
@@ -42,8 +40,10 @@ class _Edge:
 class HostWatcher:
     """Facts under `host`; findings for foreign load and a changed governor."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, foreign_load: float) -> None:
+        """foreign_load: which share of the window's energy or time others may take (measurement.foreign_load)."""
         self._clock = clock
+        self._foreign_load = foreign_load
         self._start: _Edge | None = None
         self._end: _Edge | None = None
 
@@ -58,7 +58,12 @@ class HostWatcher:
             return Finished(facts={"host": {"reason": "the window was not watched"}})
         start, end = self._start, self._end
         facts: dict[str, Any] = {"load_average_1min": _tried(lambda: os.getloadavg()[0])}
-        findings = [*_foreign(start, end, span, entries, facts), *_governor(start, end, facts)]
+        findings = _governor(start, end, facts)
+        load = _load(start, end, span)
+        if isinstance(load, str):
+            facts["foreign_cpu"] = {"cores": None, "reason": load}
+        else:
+            findings += _foreign(load, self._foreign_load, entries, facts)
         facts["clocks_mhz"] = {"start": start.clocks_mhz, "end": end.clocks_mhz}
         facts["swapped_in_pages"] = (
             end.swapped_in - start.swapped_in
@@ -73,77 +78,81 @@ class HostWatcher:
             time_s=self._clock.now_s(),
             busy=_tried(host_readings.read_busy),
             own_s=own_s,
+            waiting_s=_tried(lambda: host_readings.read_waiting_s(os.getpid())),
             governors=_tried(host_readings.read_governors),
             clocks_mhz=_tried(host_readings.read_clocks_mhz),
             swapped_in=_tried(host_readings.read_swapped_in),
         )
 
 
-def _foreign(
-    start: _Edge, end: _Edge, span: Span, entries: Sequence[LedgerEntry], facts: dict[str, Any]
-) -> list[Finding]:
-    """Processor time of the machine less our own, over the time between the watcher's own readings."""
+def _load(start: _Edge, end: _Edge, span: Span) -> HostLoad | str:
+    """Mean load over the time between the watcher's own readings; in words why it is not known."""
     for value in (start.busy, end.busy, start.own_s, end.own_s):
         if isinstance(value, str):
-            facts["foreign_cpu"] = {"cores": None, "reason": value}
-            return []
+            return value
     assert isinstance(start.busy, Busy) and isinstance(end.busy, Busy)
     assert isinstance(start.own_s, float) and isinstance(end.own_s, float)
     seconds = end.time_s - start.time_s
     if span.duration_s < SHORTEST_S or seconds <= 0:
-        reason = f"the window of {span.duration_s:.3g} s is too short for the kernel's ticks of {TICK_S * 1e3:g} ms"
-        facts["foreign_cpu"] = {"cores": None, "reason": reason}
-        return []
+        return f"the window of {span.duration_s:.3g} s is too short for the kernel's ticks of {TICK_S * 1e3:g} ms"
     busy = (end.busy.busy_s - start.busy.busy_s) / seconds
     usable_busy = (end.busy.usable_busy_s - start.busy.usable_busy_s) / seconds
     own = (end.own_s - start.own_s) / seconds
-    cores, usable = end.busy.cores, end.busy.usable_cores
+    cores = end.busy.cores
     share = min(max(busy / cores, 0.0), 1.0)
-    noise = TICK_DEVIATIONS * math.sqrt(cores * share * (1 - share) * TICK_S / seconds)
-    of_host = _includes_the_host(entries)
-    # The two are counted differently, by ticks and by the scheduler: a little less than nothing is nothing.
-    foreign, foreign_here = max(0.0, busy - own), max(0.0, usable_busy - own)
+    return HostLoad(
+        # The two are counted differently, by ticks and by the scheduler: a little less than nothing is nothing.
+        foreign=max(0.0, busy - own),
+        own=own,
+        machine_cores=cores,
+        usable_cores=end.busy.usable_cores,
+        foreign_here=max(0.0, usable_busy - own),
+        usable_busy=usable_busy,
+        stolen=(end.busy.stolen_s - start.busy.stolen_s) / seconds,
+        waiting=_waiting(start.waiting_s, end.waiting_s, seconds),
+        noise=TICK_DEVIATIONS * math.sqrt(cores * share * (1 - share) * TICK_S / seconds),
+    )
+
+
+def _waiting(start: dict[int, float] | str, end: dict[int, float] | str, seconds: float) -> float | None:
+    if isinstance(start, str) or isinstance(end, str):
+        return None
+    return sum(waiting_s - start.get(thread, 0.0) for thread, waiting_s in end.items()) / seconds
+
+
+def _foreign(load: HostLoad, limit: float, entries: Sequence[LedgerEntry], facts: dict[str, Any]) -> list[Finding]:
+    of_energy, of_time, stolen = energy_share(load, entries), time_share(load), stolen_share(load)
     facts["foreign_cpu"] = {
-        "cores": foreign,
-        "own_cores": own,
-        "machine_cores": cores,
-        "usable_cores": usable,
-        "foreign_on_usable_cores": foreign_here,
-        "in_the_energy": of_host,
-        "stolen_cores": (end.busy.stolen_s - start.busy.stolen_s) / seconds,
-        "noise_cores": noise,
+        "cores": load.foreign,
+        "own_cores": load.own,
+        "machine_cores": load.machine_cores,
+        "usable_cores": load.usable_cores,
+        "foreign_on_usable_cores": load.foreign_here,
+        "stolen_cores": load.stolen,
+        "waiting_cores": load.waiting,
+        "noise_cores": load.noise,
+        "energy_share": of_energy,
+        "waiting_share": of_time,
+        "stolen_share": stolen,
+        "limit": limit,
         "reason": None,
     }
-    too_much = max(FOREIGN_SHARE, noise)
-    if of_host and foreign > too_much:
-        message = (
-            f"other programs kept {foreign:.2f} of {cores} cores busy, this measurement {own:.2f} "
-            f"(over {FOREIGN_SHARE:g} of a core is too much)"
+    causes = []
+    if of_energy > limit:
+        causes.append(
+            f"other programs kept {load.foreign:.2f} of {load.machine_cores} cores busy, this measurement "
+            f"{load.own:.2f}: about {of_energy:.0%} of the window's energy is theirs"
         )
-    elif not of_host and foreign_here > too_much and usable - usable_busy < NEEDED_CORES:
-        message = (
-            f"other programs kept {foreign_here:.2f} of the {usable} cores busy that this measurement may use, itself "
-            f"{own:.2f}: with less than one core free, the GPU waits for the host"
+    if of_time > limit:
+        causes.append(
+            f"threads of this measurement waited {of_time:.0%} of their time for a core, while other programs kept "
+            f"{load.foreign_here:.2f} of the {load.usable_cores} cores busy that it may use"
         )
-    else:
+    if stolen > limit:
+        causes.append(f"a hypervisor took {stolen:.0%} of the processor time")
+    if not causes:
         return []
-    return [Finding("foreign-cpu-load", message)]
-
-
-def _includes_the_host(entries: Sequence[LedgerEntry]) -> bool:
-    """Whether the host's work is in the window's energy, or is the work itself, because no GPU does it.
-
-    What others do on the host is not in the energy of a GPU's board; it can only slow down what drives the board.
-    """
-    if not any(entry.domain == "gpu" for entry in entries):
-        return True
-    if any(entry.source == NO_SOURCE for entry in entries):
-        return False
-    for family in (MEASURED, ESTIMATED):
-        chosen = [entry for entry in entries if entry.source.startswith(family)]
-        if chosen:
-            return any(entry.domain != "gpu" for entry in chosen)
-    return False
+    return [Finding("foreign-cpu-load", f"{'; '.join(causes)} (measurement.foreign_load: {limit:g})")]
 
 
 def _governor(start: _Edge, end: _Edge, facts: dict[str, Any]) -> list[Finding]:

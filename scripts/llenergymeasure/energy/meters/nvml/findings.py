@@ -103,7 +103,7 @@ def _throttled(
         words = f"{reason} {held.share:.0%} of the time (by {'its counter' if held.by == 'counter' else held.by})"
         if reason != POWER_CAP:
             causes.append(words)
-        elif after is not None and _limit_is_lowered(after):
+        elif after is not None and limit_is_lowered(after):
             causes.append(
                 f"{words} at {after.power_limit_w:g} W, the board's default is {after.power_limit_default_w:g} W"
             )
@@ -112,7 +112,8 @@ def _throttled(
     return Finding("throttled", f"{uuid} was held back in phase {phase}: {'; '.join(causes)}")
 
 
-def _limit_is_lowered(state: BoardState) -> bool:
+def limit_is_lowered(state: BoardState) -> bool:
+    """Whether the board's power limit is below its default."""
     limit_w, default_w = state.power_limit_w, state.power_limit_default_w
     return limit_w is not None and default_w is not None and limit_w < default_w
 
@@ -143,7 +144,7 @@ def _foreign(uuid: str, phase: str, before: BoardState, after: BoardState) -> Fi
     if after.processes is None or before.processes is None:
         return None
     others = after.processes.others
-    using = [f"{other.pid} ({other.sm_percent:.0f} %)" for other in others if _uses(other)]
+    using = [f"{other.pid} ({other.sm_percent:.0f} %)" for other in others if uses_sms(other)]
     if using:
         message = f"{uuid} was shared in phase {phase} with processes that used its SMs: {', '.join(using)}"
         return Finding("foreign-processes", message)
@@ -155,7 +156,8 @@ def _foreign(uuid: str, phase: str, before: BoardState, after: BoardState) -> Fi
     return Finding("foreign-processes", message)
 
 
-def _uses(other: OtherProcess) -> bool:
+def uses_sms(other: OtherProcess) -> bool:
+    """Whether a process computes on the board, by the driver's samples."""
     return other.sm_percent is not None and other.sm_percent > FOREIGN_SM_PERCENT
 
 

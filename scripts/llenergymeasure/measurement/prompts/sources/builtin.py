@@ -6,20 +6,20 @@ import hashlib
 import json
 import random
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
 from llenergymeasure.config import DatasetConfig
 from llenergymeasure.measurement.prompts.errors import PromptError, name_choices
-from llenergymeasure.measurement.prompts.sources.source import Texts, TextSource, Wanted
+from llenergymeasure.measurement.prompts.sources.source import Row, Rows, RowSource, Wanted, user_message
 
 BUILTIN = Path(__file__).with_suffix(".jsonl")
 
 _Item = TypeVar("_Item")
 
 
-class Builtin(TextSource):
+class Builtin(RowSource):
     local = True
 
     def check(self, dataset: DatasetConfig) -> None:
@@ -30,15 +30,19 @@ class Builtin(TextSource):
                     f"dataset.kinds: there are no built-in prompts of kind {kind!r}; {name_choices(kind, known)}"
                 )
 
-    def read(self, dataset: DatasetConfig, wanted: Wanted) -> Texts:
+    def open(self, dataset: DatasetConfig, wanted: Wanted) -> Rows:
         prompts, sha256 = _builtin_prompts()
         kept = [row for row in prompts if dataset.kinds is None or row["kind"] in dataset.kinds]
+        of_kinds = f" of kind {', '.join(dataset.kinds)}" if dataset.kinds else ""
         if wanted.n > len(kept):
-            of_kinds = f" of kind {', '.join(dataset.kinds)}" if dataset.kinds else ""
-            raise PromptError(f"n: {wanted.n} prompts asked for, but there are {len(kept)} built-in prompts{of_kinds}")
-        chosen = list(islice(_mixed(kept, random.Random(wanted.seed)), wanted.n))
-        places = [f"built-in prompt {row['id']}" for row in chosen]
-        return Texts([(row["kind"], row["prompt"]) for row in chosen], sha256, places)
+            raise PromptError(
+                f"n_prompts: {wanted.n} prompts asked for, but there are {len(kept)} built-in prompts{of_kinds}"
+            )
+        rows = (
+            Row(row["kind"], (user_message(row["prompt"]),), f"built-in prompt {row['id']}", dataset.system_prompt)
+            for row in _mixed(kept, random.Random(wanted.seed))
+        )
+        return Rows(f"the set of built-in prompts{of_kinds}", rows, {BUILTIN.name: sha256})
 
 
 def _builtin_prompts() -> tuple[list[dict[str, str]], str]:

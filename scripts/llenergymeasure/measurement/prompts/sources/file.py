@@ -1,26 +1,27 @@
-"""A file of the user's: its first rows."""
+"""A file of the user's."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from llenergymeasure.config import DatasetConfig
+from llenergymeasure.config.settings.dataset import local_file
 from llenergymeasure.measurement.prompts.errors import PromptError
-from llenergymeasure.measurement.prompts.sources.row_files import LOCAL_FORMATS, first_rows, require_format
-from llenergymeasure.measurement.prompts.sources.source import Texts, TextSource, Wanted, required
+from llenergymeasure.measurement.prompts.sources.formats import require_format
+from llenergymeasure.measurement.prompts.sources.row_files import rows_from_files
+from llenergymeasure.measurement.prompts.sources.source import Rows, RowSource, Wanted, required
 
 
-class File(TextSource):
+class File(RowSource):
     local = True
 
     def check(self, dataset: DatasetConfig) -> None:
-        path = Path(required(dataset, "path"))
-        required(dataset, "column")
-        require_format(path.name, LOCAL_FORMATS)
+        path = local_file(required(dataset, "path"))
+        require_format(path.name)
         if not path.is_file():
             what = "is not a file" if path.exists() else "does not exist"
             raise PromptError(f"dataset.path: {path} {what} (a relative path starts at {Path.cwd()})")
 
-    def read(self, dataset: DatasetConfig, wanted: Wanted) -> Texts:
-        path = Path(required(dataset, "path"))
-        return first_rows(path, str(path), required(dataset, "column"), wanted.n, kind="file")
+    def open(self, dataset: DatasetConfig, wanted: Wanted) -> Rows:
+        path = local_file(required(dataset, "path"))
+        return rows_from_files(dataset, wanted, str(path), lambda: [(str(path), path)])

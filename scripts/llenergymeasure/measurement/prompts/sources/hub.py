@@ -1,60 +1,51 @@
-"""A file of a dataset repository on the Hugging Face hub, pinned by its commit: its first rows."""
+"""Files of a data set on the Hugging Face hub, pinned by its commit."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from llenergymeasure.config import DatasetConfig
+from llenergymeasure.config.settings.model_ref import COMMIT
 from llenergymeasure.measurement.prompts.errors import PromptError
-from llenergymeasure.measurement.prompts.sources.row_files import HUB_FORMATS, first_rows, require_format
-from llenergymeasure.measurement.prompts.sources.source import Texts, TextSource, Wanted, required
+from llenergymeasure.measurement.prompts.sources.formats import require_format
+from llenergymeasure.measurement.prompts.sources.row_files import rows_from_files
+from llenergymeasure.measurement.prompts.sources.source import Rows, RowSource, Wanted, required
+from llenergymeasure.models.errors import SnapshotError
+from llenergymeasure.models.hub.datasets import fetch_dataset_file
 
 
-class Hub(TextSource):
+class Hub(RowSource):
     local = False
 
     def check(self, dataset: DatasetConfig) -> None:
-        path = PurePosixPath(required(dataset, "path"))
-        for key in ("name", "revision", "column"):
-            required(dataset, key)
-        require_format(path.name, HUB_FORMATS)
-        if path.is_absolute() or ".." in path.parts or "\\" in str(path):
-            raise PromptError(f"dataset.path: {path} is not a path inside the dataset's repository")
+        name, revision = required(dataset, "name"), dataset.revision or "main"
+        if not COMMIT.fullmatch(revision) or dataset.path is None:
+            raise PromptError(f"dataset.revision: {name} at {revision!r} is not pinned; run `snakemake pin`")
+        for path in _paths(dataset):
+            require_format(PurePosixPath(path).name)
 
-    def read(self, dataset: DatasetConfig, wanted: Wanted) -> Texts:
-        name, path = required(dataset, "name"), required(dataset, "path")
-        fetched = wanted.fetch(name, required(dataset, "revision"), path)
-        return first_rows(fetched, f"{name}/{path}", required(dataset, "column"), wanted.n, kind="hub")
+    def open(self, dataset: DatasetConfig, wanted: Wanted) -> Rows:
+        name, revision = required(dataset, "name"), required(dataset, "revision")
+
+        def files() -> Iterator[tuple[str, Path]]:
+            """A file is fetched when its first row is needed."""
+            for path in _paths(dataset):
+                yield f"{name}/{path}", wanted.fetch(name, revision, path)
+
+        return rows_from_files(dataset, wanted, name, files)
+
+
+def _paths(dataset: DatasetConfig) -> list[str]:
+    return [dataset.path] if isinstance(dataset.path, str) else list(dataset.path or [])
 
 
 def fetch_hub_file(name: str, revision: str, path: str) -> Path:
-    """A file of a dataset repository at a commit, from the Hugging Face cache or, where it is not there, the hub.
+    """A file of a data set at a commit, from the Hugging Face cache or, where it is not there, the hub.
 
     With HF_HUB_OFFLINE set (as in the process that measures) only the cache is asked.
     """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HTTPError,
-        LocalEntryNotFoundError,
-        RemoteEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    where = f"dataset {name}@{revision[:12]}"
     try:
-        return Path(hf_hub_download(name, path, repo_type="dataset", revision=revision))
-    except GatedRepoError as error:
-        raise PromptError(f"{where} is gated: accept its terms on the hub and set HF_TOKEN") from error
-    except RevisionNotFoundError as error:
-        raise PromptError(f"dataset {name} has no commit {revision}; check dataset.revision") from error
-    except RepositoryNotFoundError as error:
-        raise PromptError(f"there is no dataset {name} on the hub (or it is private: set HF_TOKEN)") from error
-    except RemoteEntryNotFoundError as error:
-        raise PromptError(f"{where} has no file {path}; check dataset.path") from error
-    except LocalEntryNotFoundError as error:
-        raise PromptError(f"{path} of {where} is not in the local cache and the hub cannot be reached") from error
-    except (HTTPError, OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
-        raise PromptError(f"{path} of {where} cannot be downloaded ({type(error).__name__}: {reason})") from error
+        return fetch_dataset_file(name, revision, path)
+    except SnapshotError as error:
+        raise PromptError(str(error)) from error

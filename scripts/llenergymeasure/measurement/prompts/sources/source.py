@@ -1,26 +1,31 @@
-"""What a source of prompts has to give: texts that a tokenizer encodes, or token ids. Imports no torch."""
+"""What a source of prompts has to give: rows that a tokenizer encodes, or token ids. Imports no torch."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from llenergymeasure.config import DatasetConfig
 from llenergymeasure.measurement.prompts.errors import PromptError
+from llenergymeasure.models.files import content_digest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Fetch = Callable[[str, str, str], Path]
-"""(dataset name, commit, path inside the dataset) -> the file on this machine."""
+"""(data set's name, commit, path inside the data set) -> the file on this machine."""
+
+Message = Mapping[str, Any]
+"""What a chat template reads of a turn: `role`, `content`, and whatever else the data set has."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """How many prompts, the study's seed, and how a file of a dataset repository is obtained."""
+    """How many prompts, the study's seed, and how a file of a data set's repository is obtained."""
 
     n: int
     seed: int
@@ -28,13 +33,62 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Texts:
-    """`rows`: (kind, text) of each prompt, in order. `file_sha256`: of the file that held them. `places`: where each
-    prompt stands, for messages."""
+class Row:
+    """One prompt before a tokenizer reads it.
 
-    rows: list[tuple[str, str]]
-    file_sha256: str | None
-    places: list[str]
+    own: the data's messages, the last one the user's; system_prompt: the study's; place: where it is, for errors
+    """
+
+    kind: str
+    own: tuple[Message, ...]
+    place: str
+    system_prompt: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What the user says last."""
+        return str(self.own[-1]["content"])
+
+    def with_text(self, text: str) -> tuple[Message, ...]:
+        """All messages, the study's system prompt among them, with another text in the last one."""
+        before = () if self.system_prompt is None else ({"role": "system", "content": self.system_prompt},)
+        return (*before, *self.own[:-1], {**self.own[-1], "content": text})
+
+
+def user_message(text: str) -> Message:
+    return {"role": "user", "content": text}
+
+
+@dataclass
+class Rows:
+    """Rows in the order in which prompts are taken from them. A row is read, and its mistakes found, when it is taken.
+
+    name: what has these rows, for errors; digests: path → SHA-256 of the files that were read so far
+    """
+
+    name: str
+    rows: Iterator[Row]
+    digests: dict[str, str] = field(default_factory=dict)
+
+    def begin(self) -> str:
+        """Open what has the rows, and read the first: its place. Without rows, their name."""
+        first = list(islice(self.rows, 1))
+        self.rows = chain(first, self.rows)
+        return first[0].place if first else self.name
+
+    def first(self, n: int) -> list[Row]:
+        """PromptError where there are fewer."""
+        taken = list(islice(self.rows, n))
+        if len(taken) < n:
+            raise PromptError(f"n_prompts: {n} prompts asked for, but {self.name} has {len(taken)} rows")
+        return taken
+
+    @property
+    def file_sha256(self) -> str | None:
+        """Of the one file, or of the names and digests of several."""
+        if len(self.digests) > 1:
+            return content_digest(self.digests)
+        return next(iter(self.digests.values()), None)
 
 
 class Source(ABC):
@@ -45,14 +99,14 @@ class Source(ABC):
         """PromptError for what is wrong with the settings. Reads no prompts and needs no network."""
 
 
-class TextSource(Source):
-    """Gives texts. local: they can be read without a network"""
+class RowSource(Source):
+    """Gives rows. local: they can be read without a network"""
 
     local: ClassVar[bool]
 
     @abstractmethod
-    def read(self, dataset: DatasetConfig, wanted: Wanted) -> Texts:
-        """As many texts as wanted, or PromptError. Only after `check`."""
+    def open(self, dataset: DatasetConfig, wanted: Wanted) -> Rows:
+        """At least as many rows as wanted, where there are so many. Only after `check`."""
 
 
 class TokenSource(Source):

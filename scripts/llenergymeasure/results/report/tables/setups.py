@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llenergymeasure.records.labels import Part
+from llenergymeasure.records.measurement import WeightStorage
 from llenergymeasure.results.report.experiments import Experiment, is_estimated
 from llenergymeasure.results.report.formatting import Scale, unit_scale
 from llenergymeasure.results.report.study_reading import Setup
@@ -14,6 +15,7 @@ from llenergymeasure.results.report.tables.cells import Cell, Head, unknown_cell
 from llenergymeasure.results.report.truncation import shown
 from llenergymeasure.results.tables.load_cost import Joules
 
+NOT_MEASURED = "nothing of this setup was measured"
 FAILED, NOT_RECORDED = "loading failed", "the record of the setup does not have it"
 NOT_COMPILED = Cell("–", None, "nothing was compiled", None)
 
@@ -61,7 +63,12 @@ def _heads(scales: _Scales) -> list[Head]:
         Head("Load energy", scales.joules.unit, "Gross energy of that window."),
         Head("Compile", scales.seconds.unit, "Time of the first generation, in which everything is compiled."),
         Head("Compile energy", scales.joules.unit, "Gross energy of that window."),
-        Head("Weights", scales.bytes.unit, "Bytes of parameters and buffers of the loaded model."),
+        Head("Weights", scales.bytes.unit, "Bytes that the layers of the loaded model hold: weights, scales, buffers."),
+        Head(
+            "Bits per weight",
+            "codes / stored",
+            "Of linear layers and experts after the window: codes, and with scales.",
+        ),
         Head("Peak while loading", scales.bytes.unit, "Highest memory in use while loading."),
     ]
 
@@ -76,8 +83,17 @@ def _cells(setup: Setup, scales: _Scales) -> list[Cell]:
         _cell(cost.compile_s, scales.seconds, missing) if compiled else NOT_COMPILED,
         _energy_cell(cost.compile, scales.joules) if compiled else NOT_COMPILED,
         _cell(cost.resident_bytes, scales.bytes, missing),
+        _bits_cell(setup.weight_storage, NOT_MEASURED if setup.failure is None else FAILED),
         _cell(cost.load_peak_bytes, scales.bytes, missing),
     ]
+
+
+def _bits_cell(storage: WeightStorage | None, why_unknown: str) -> Cell:
+    if storage is None or not storage.after_window:
+        return unknown_cell(why_unknown if storage is None else "the model has no linear layer")
+    classes = ", ".join(f"{group.layers} × {group.layer_class}" for group in storage.after_window)
+    text = f"{storage.code_bits:.3g} / {storage.stored_bits:.3g}"
+    return Cell(text, None, classes, storage.stored_bits)
 
 
 def _cell(value: float | None, scale: Scale, why_unknown: str) -> Cell:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from models.conftest import Make
-from models.hub_server import HubServer, Repository
+from models.hub.hub_server import HubServer, Repository
 
 from llenergymeasure.config.study.lock import ModelsLock, Pin, read_lock, write_lock
 from llenergymeasure.models.errors import PinError

@@ -16,7 +16,7 @@ from llenergymeasure.models.positions import positions
 from llenergymeasure.pipeline.context_check import context_doubt
 
 
-class ModelChecks:
+class ModelFit:
     """Reads each model once. Lengths of prompts are not known yet: the prompts job checks them."""
 
     def __init__(self, snapshots: Path) -> None:

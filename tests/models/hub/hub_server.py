@@ -1,16 +1,20 @@
 """A small model hub on loopback that speaks the real protocol, with the mishaps a real network has.
 
 What huggingface_hub asks: `GET /api/models/<id>/revision/<rev>?blobs=true` for the commit and the files with
-size, git blob id and (large files) SHA-256; `GET|HEAD /<id>/resolve/<rev>/<path>`, answered with the bytes for
-small files and with a redirect to storage at another origin for large ones; ranges; errors named in
-`X-Error-Code`.
+size, git blob id and (large files) SHA-256; `GET /api/models/<id>/tree/<rev>` for the same as a list;
+`GET|HEAD /<id>/resolve/<rev>/<path>`, answered with the bytes for small files and with a redirect to storage at
+another origin for large ones; ranges; errors named in `X-Error-Code`. Data sets lie at `/api/datasets/<id>` and
+`/datasets/<id>`; here they are repositories named `datasets/<id>`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import hashlib
 import json
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -35,6 +39,7 @@ class Repository:
     branches: dict[str, str] = field(default_factory=dict)
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
     gated: bool = False
+    private: bool = False
 
     def commit(self, branch: str, files: dict[str, bytes]) -> str:
         names = json.dumps({path: hashlib.sha1(data).hexdigest() for path, data in sorted(files.items())})
@@ -45,7 +50,7 @@ class Repository:
 
 
 def is_large(path: str) -> bool:
-    return path.endswith((".safetensors", ".bin"))
+    return path.endswith((".safetensors", ".bin", ".parquet"))
 
 
 class HubServer:
@@ -53,6 +58,10 @@ class HubServer:
 
     `cut_after`: storage path -> bytes after which the connection is dropped, until the entry is removed.
     `served`: (repository, path) -> bytes sent in place of the true ones, whatever the listing says.
+    `compressed`: paths sent as `Content-Encoding: gzip`. `endless`: paths whose body never ends.
+    `stalled`: paths of which nothing arrives while they are in this set.
+    `answers`: end of a path -> (status, headers) of the next answers, each used once.
+    `tokens`: those that may read gated and private repositories; None: any.
     """
 
     def __init__(self) -> None:
@@ -60,6 +69,11 @@ class HubServer:
         self.requests: list[Request] = []
         self.cut_after: dict[str, int] = {}
         self.served: dict[tuple[str, str], bytes] = {}
+        self.compressed: set[str] = set()
+        self.endless: set[str] = set()
+        self.stalled: set[str] = set()
+        self.answers: dict[str, list[tuple[int, dict[str, str]]]] = {}
+        self.tokens: set[str] | None = None
         self.cut = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
         self._server.daemon_threads = True
@@ -107,20 +121,29 @@ class _Handler(BaseHTTPRequestHandler):
             self.command, "/".join(parts), self.headers.get("Range"), self.headers.get("Authorization")
         )
         self.hub.requests.append(self.entry)
-        if parts[:2] == ["api", "models"]:
-            name, _, rest = "/".join(parts[2:]).partition("/revision/")
+        own = 3 if "datasets" in parts[:2] else 2  # parts of a repository's name
+        if mishap := next(
+            (some for end, some in self.hub.answers.items() if some and self.entry.path.endswith(end)), None
+        ):
+            self._send(*mishap.pop(0), b"")
+        elif self.hub.tokens is not None and self.entry.authorization not in (None, *self.hub.tokens):
+            self._error(401, "", "Invalid credentials in Authorization header")
+        elif parts[:2] == ["api", "models"] and "tree" in parts:
+            self._tree("/".join(parts[2:4]), parts[5])
+        elif parts[0] == "api" and parts[1] in ("models", "datasets"):
+            name, _, rest = "/".join(parts[4 - own :]).partition("/revision/")
             self._info(name, rest or "main")
         elif parts[0] == "storage":
-            self._file("/".join(parts[1:3]), parts[3], "/".join(parts[4:]))
-        elif len(parts) > 4 and parts[2] == "resolve":
-            self._resolve("/".join(parts[:2]), parts[3], "/".join(parts[4:]))
+            self._file("/".join(parts[1 : own + 1]), parts[own + 1], "/".join(parts[own + 2 :]))
+        elif len(parts) > own + 2 and parts[own] == "resolve":
+            self._resolve("/".join(parts[:own]), parts[own + 1], "/".join(parts[own + 2 :]))
         else:
             self._error(404, "EntryNotFound", "no such page")
 
     def _find(self, name: str, revision: str) -> tuple[str, dict[str, bytes]] | None:
         """The commit of a revision and its files; None where an error was sent."""
         repository = self.hub.repositories.get(name)
-        if repository is None:
+        if repository is None or (repository.private and not self.entry.authorization):
             return self._error(404, "RepoNotFound", "Repository not found")
         if repository.gated and not self.entry.authorization:
             return self._error(401, "GatedRepo", f"Access to model {name} is restricted.")
@@ -135,8 +158,23 @@ class _Handler(BaseHTTPRequestHandler):
             return
         commit, files = snapshot
         siblings = [_sibling(path, data) for path, data in sorted(files.items())]
-        body = json.dumps({"_id": "0", "id": name, "sha": commit, "siblings": siblings, "tags": []}).encode()
+        body = json.dumps(
+            {"_id": "0", "id": name.removeprefix("datasets/"), "sha": commit, "siblings": siblings, "tags": []}
+        ).encode()
         self._send(200, {"Content-Type": "application/json"}, body)
+
+    def _tree(self, name: str, revision: str) -> None:
+        snapshot = self._find(name, revision)
+        if snapshot is None:
+            return
+        entries = []
+        for path, data in sorted(snapshot[1].items()):
+            sibling = _sibling(path, data)
+            entry = {"type": "file", "path": path, "size": len(data), "oid": sibling["blobId"]}
+            if "lfs" in sibling:
+                entry["lfs"] = {"oid": sibling["lfs"]["sha256"], "size": len(data), "pointerSize": 134}
+            entries.append(entry)
+        self._send(200, {"Content-Type": "application/json"}, json.dumps(entries).encode())
 
     def _resolve(self, name: str, revision: str, path: str) -> None:
         snapshot = self._find(name, revision)
@@ -159,12 +197,31 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, name: str, commit: str, path: str) -> None:
         true = self.hub.repositories[name].commits[commit][path]
         data = self.hub.served.get((name, path), true)
-        headers = {"ETag": f'"{hashlib.sha1(true).hexdigest()}"', "X-Repo-Commit": commit}
+        headers = {"ETag": f'"{_blob_id(true)}"', "X-Repo-Commit": commit}
         start, status = 0, 200
+        while path in self.hub.stalled and self.command == "GET":
+            time.sleep(0.02)
+        if path in self.hub.endless and self.command == "GET":
+            self._send_without_end(headers)
+            return
+        if path in self.hub.compressed and self.command == "GET":
+            self._send(200, {**headers, "Content-Encoding": "gzip"}, gzip.compress(data))
+            return
         if self.entry.range:
             start, status = int(self.entry.range.removeprefix("bytes=").rstrip("-")), 206
             headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
         self._send(status, headers, data[start:], cut=self.hub.cut_after.get(path))
+
+    def _send_without_end(self, headers: dict[str, str]) -> None:
+        """A body without a length, until the other side closes the connection."""
+        self.send_response(200)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            while True:
+                self.entry.sent_bytes += self.wfile.write(bytes(1_000_000))
 
     def _send(self, status: int, headers: dict[str, str], body: bytes, cut: int | None = None) -> None:
         self.send_response(status)
@@ -175,7 +232,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         part = body if cut is None else body[:cut]
-        self.wfile.write(part)
+        with contextlib.suppress(OSError):  # the other side has had enough
+            self.wfile.write(part)
         self.entry.sent_bytes = len(part)
         if cut is not None:
             self.close_connection = True
@@ -185,12 +243,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, {"X-Error-Code": code, "X-Error-Message": message}, b"{}")
 
 
+def _blob_id(data: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
 def _sibling(path: str, data: bytes) -> dict[str, Any]:
     """A file as the listing of a revision describes it."""
     sibling: dict[str, Any] = {
         "rfilename": path,
         "size": len(data),
-        "blobId": hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest(),
+        "blobId": _blob_id(data),
     }
     if is_large(path):
         sibling["lfs"] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}

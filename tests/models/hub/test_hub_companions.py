@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from harness import Pipeline, study
-from models.hub_server import HubServer, Repository
+from models.hub.hub_server import HubServer, Repository
 
 CONFIGURATION = b"""from transformers import LlamaConfig
 
@@ -121,9 +122,10 @@ def test_code_drafts_and_adapters_are_pinned_fetched_and_used(
 
 
 @pytest.mark.usefixtures("own")
-def test_code_that_changed_since_it_was_pinned_never_runs(pipeline: Pipeline, hub: HubServer) -> None:
-    pipeline.write(study(defaults={"model": "org/own"}))
+def test_code_that_changed_since_it_was_pinned_never_runs(pipeline: Pipeline, hub: HubServer, cache: Path) -> None:
+    pipeline.write(study(defaults={"model": "org/own"}, on_failure="stop"))
     assert pipeline.snakemake("pin").returncode == 0
+    shutil.rmtree(cache)
     # As long as the true file: only its hash gives it away.
     hub.served["org/own", "modeling_own.py"] = b"open('ran', 'w')\n".ljust(len(MODELING), b"#")
     done = pipeline.snakemake()

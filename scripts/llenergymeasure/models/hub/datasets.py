@@ -1,0 +1,140 @@
+"""Data sets on a hub: which commit and which files a study's `split` or `path` stands for, and those files here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from huggingface_hub import HfApi, hf_hub_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RemoteEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from llenergymeasure.config.problems.text import first_line
+from llenergymeasure.config.study.lock import DEFAULT_REVISION, DatasetAsked, DatasetPin, FileHash
+from llenergymeasure.models.errors import SnapshotError
+from llenergymeasure.models.files import git_blob_id, hash_file
+from llenergymeasure.models.hub.api import REQUEST_TIMEOUT_S, RemoteFile, endpoint
+from llenergymeasure.models.hub.splits import NoSplit, converted_files, own_files
+
+# Where the hub keeps a copy of every data set that it could convert to Parquet: <config>/<split>/0000.parquet.
+CONVERTED = "refs/convert/parquet"
+
+
+def pin_dataset(name: str, asked: DatasetAsked) -> DatasetPin:
+    """The commit and the files of what a study asks for. SnapshotError (one line) where there are none.
+
+    A split is looked for in the repository's own files, as its README describes them or by their names; then, for the
+    main branch, in the hub's Parquet copy, which is pinned by a commit of its own.
+    """
+    files: Mapping[str, RemoteFile]
+    commit, files = list_dataset(name, asked.revision)
+    if asked.split is None:
+        for path in asked.paths:
+            if path not in files:
+                raise SnapshotError(f"data set {name}@{commit[:12]} has no file {path}; check dataset.path")
+        wanted = list(asked.paths)
+    else:
+        commit, files, wanted = _split(name, asked, commit, files)
+    hashes = {path: _hash(name, commit, path, files[path]) for path in wanted}
+    return DatasetPin(**asked.model_dump(), commit=commit, files=hashes)
+
+
+def _split(
+    name: str, asked: DatasetAsked, commit: str, files: Mapping[str, RemoteFile]
+) -> tuple[str, Mapping[str, RemoteFile], list[str]]:
+    readme = fetch_dataset_file(name, commit, "README.md") if "README.md" in files else None
+    split = str(asked.split)
+    try:
+        return commit, files, own_files(list(files), readme, asked.config, split)
+    except NoSplit as error:
+        reason = str(error)
+    if asked.revision == DEFAULT_REVISION:
+        try:
+            converted, copies = list_dataset(name, CONVERTED)
+            return converted, copies, converted_files(list(copies), asked.config, split)
+        except RevisionMissing:
+            reason += "; the hub has no Parquet copy of it"
+        except NoSplit as error:
+            reason = str(error)
+    raise SnapshotError(f"data set {name}: {reason}")
+
+
+class RevisionMissing(SnapshotError):
+    """A repository without that branch, tag or commit."""
+
+
+def list_dataset(name: str, revision: str) -> tuple[str, dict[str, RemoteFile]]:
+    """The commit that the revision stands for, and the files at it. SnapshotError where the hub does not give them."""
+    with _errors(name, revision):
+        info = HfApi(endpoint=endpoint()).dataset_info(
+            name, revision=revision, files_metadata=True, timeout=REQUEST_TIMEOUT_S
+        )
+    files = {
+        entry.rfilename: RemoteFile(entry.size or 0, entry.lfs.sha256 if entry.lfs else None, entry.blob_id)
+        for entry in info.siblings or []
+    }
+    if not info.sha:
+        raise SnapshotError(f"data set {name}: {endpoint()} does not say which commit {revision!r} is")
+    return info.sha, files
+
+
+def fetch_dataset_file(name: str, commit: str, path: str) -> Path:
+    """A file of a data set at a commit, from the Hugging Face cache or, where it is not there, the hub.
+
+    With HF_HUB_OFFLINE set (as in the process that measures) only the cache is asked. SnapshotError where it fails.
+    """
+    with _errors(name, commit, path):
+        return Path(hf_hub_download(name, path, repo_type="dataset", revision=commit, endpoint=endpoint()))
+
+
+def _hash(name: str, commit: str, path: str, remote: RemoteFile) -> FileHash:
+    if remote.sha256:
+        return FileHash(sha256=remote.sha256, size=remote.size)
+    file = fetch_dataset_file(name, commit, path)
+    if git_blob_id(file) != remote.blob_id:
+        raise SnapshotError(f"data set {name}@{commit}: {path} is not the file the hub lists; try again")
+    return hash_file(file)
+
+
+@contextmanager
+def _errors(name: str, revision: str, path: str = "") -> Iterator[None]:
+    at = revision[:12] if len(revision) == 40 else revision
+    where = f"data set {name}@{at}"
+    what = f"{path} of {where}" if path else where
+    try:
+        yield
+    except GatedRepoError as error:
+        raise SnapshotError(
+            f"{where} is gated: accept its terms on {endpoint()}/datasets/{name} and set HF_TOKEN"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise RevisionMissing(f"data set {name} has no revision {revision}; check dataset.revision") from error
+    except RepositoryNotFoundError as error:
+        raise SnapshotError(
+            f"there is no data set {name} on {endpoint()}; check dataset.name, or set HF_TOKEN if it is private"
+        ) from error
+    except RemoteEntryNotFoundError as error:
+        raise SnapshotError(f"{where} has no file {path}; check dataset.path") from error
+    except OfflineModeIsEnabled as error:
+        raise SnapshotError(f"{what} is needed from the hub, but HF_HUB_OFFLINE is set; unset it") from error
+    except LocalEntryNotFoundError as error:
+        raise SnapshotError(f"{what} is not in the local cache and the hub cannot be reached") from error
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        raise SnapshotError(f"{what}: {endpoint()} answered {status} ({first_line(error)}); try again") from error
+    except HTTPError as error:
+        raise SnapshotError(
+            f"{what}: {endpoint()} cannot be reached ({type(error).__name__}: {first_line(error)}); check the network "
+            "or HF_ENDPOINT and run again"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise SnapshotError(f"{what} cannot be downloaded ({type(error).__name__}: {first_line(error)})") from error
