@@ -72,7 +72,7 @@ def memory_problems(config: ExperimentConfig, model: ModelAtHand) -> Iterator[Pr
 
 def _quantizes_otherwise(config: ExperimentConfig) -> bool:
     """Whether the library makes the weights smaller in a way that the estimate does not know."""
-    return getattr(config.pytorch, "quantization_config", None) is not None
+    return config.pytorch.quantization_config is not None
 
 
 def _machine_bytes() -> int:
