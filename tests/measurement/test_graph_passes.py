@@ -1,4 +1,4 @@
-"""A warm-up continues until a pass records no CUDA graph."""
+"""A warm-up continues until a pass records no CUDA graph and compiles nothing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from measurement.test_window_findings import PLAN
 from measurement.test_work_around_windows import PASS_S, Thread, Work
+from torch._dynamo.utils import counters as dynamo_counters
 from torch._inductor import cudagraph_trees
 
 from llenergymeasure.config import WarmupConfig
@@ -67,14 +68,34 @@ def warmed(work: Work, group: Group) -> tuple[int, int]:
     ("recording", "graph_passes"),
     [
         (0, 0),
-        # The third pass may have been the last one to record: the fourth shows that it was.
-        (1, 1),
+        # The third and last pass of the warm-up shows that nothing is recorded any more.
+        (1, 0),
+        (2, 0),
+        # It recorded: the fourth shows that it was the last.
         (3, 1),
         (5, 3),
     ],
 )
 def test_further_passes_follow_until_one_records_none(recording: int, graph_passes: int) -> None:
     assert warmed(Recording(recording), Alone()) == (graph_passes, 0)
+
+
+class Compiling(Work):
+    """The first passes compile a frame each, as the library's own compiled functions do for new shapes."""
+
+    def __init__(self, passes: int) -> None:
+        super().__init__()
+        self._passes = passes
+
+    def run_pass(self, *, prefill_only: bool = False) -> None:
+        super().run_pass(prefill_only=prefill_only)
+        if self.done <= self._passes:
+            dynamo_counters["frames"]["ok"] += 1
+
+
+@pytest.mark.parametrize(("compiling", "further"), [(2, 0), (4, 2), (100, MOST_GRAPH_PASSES)])
+def test_further_passes_follow_until_one_compiles_nothing(compiling: int, further: int) -> None:
+    assert warmed(Compiling(compiling), Alone())[0] == further
 
 
 def test_passes_that_always_record_are_given_up_and_seen_in_the_window() -> None:

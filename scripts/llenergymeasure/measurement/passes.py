@@ -103,7 +103,8 @@ class Passes:
     def warm(self, warmup: WarmupConfig, plan: Calibration, observation: Observation) -> Warmed:
         """Do the calibrated warm-up in a window of its own, then come to the calibrated temperature.
 
-        Where CUDA graphs are recorded, further passes follow until one records none.
+        Where the last of its passes still compiled code or recorded a CUDA graph, further passes follow until one does
+        neither.
         """
         target_c, reading = plan.window_temperature_c, self.windows.reading
         start_c, cooled_s = cool_down(target_c, warmup, reading)
@@ -111,8 +112,13 @@ class Passes:
             # The instrumented pass has the measured shapes and keywords: it is the first of the warm-up passes.
             self.observed(observation)
             self.devices.forget_instruments()
-            self.run(plan.warmup_passes - 1)
-        graph_passes = self._until_graphs_are_replayed(observation)
+            before_last: Mapping[str, int] = observation.began
+            if plan.warmup_passes > 1:
+                self.run(plan.warmup_passes - 2)
+                before_last = counts()
+                self.run(1)
+            made = self._made(since(before_last))
+        graph_passes = self._until_nothing_is_made(made)
         window_c, extra = heat_up(target_c, warmup, reading, lambda: self.run(1))
         # The last pass before the window: closing the warm-up's own window let the device wait for a tick.
         self.run(1, prefill_only=True)
@@ -127,24 +133,24 @@ class Passes:
         )
         return Warmed(window, thermal, graph_passes)
 
-    def _until_graphs_are_replayed(self, observation: Observation) -> int:
-        """Run passes until one records no CUDA graph; returns how many, the same in all processes.
+    def _until_nothing_is_made(self, made: int) -> int:
+        """Run passes until one compiles nothing and records no CUDA graph; returns how many, the same in all processes.
 
         A pass over a static cache makes a new one. Where it lies at an address that no graph was recorded for, the
-        compiler records again, and that pass is slower than the next.
+        compiler records again, and that pass is slower than the next. Code that the library compiles for itself, such
+        as flex_attention's, may be compiled a second time for other shapes.
         """
-        recorded = self._graphs(since(observation.began))
         for passes in range(MOST_GRAPH_PASSES):
-            if not recorded:
+            if not made:
                 return passes
             before = counts()
             self.run(1)
-            recorded = self._graphs(since(before))
+            made = self._made(since(before))
         return MOST_GRAPH_PASSES
 
-    def _graphs(self, counted: Mapping[str, int]) -> int:
-        """The most that a process recorded."""
-        return max(self.group.gather(counted["graphs_recorded"]))
+    def _made(self, counted: Mapping[str, int]) -> int:
+        """Graphs recorded and frames compiled, the most that a process made."""
+        return max(self.group.gather(counted["graphs_recorded"] + counted["frames_compiled"]))
 
     def window(self, phase: str, passes: int, pass_s: float, *, prefill_only: bool = False) -> Ran:
         """A measured window.
