@@ -83,7 +83,8 @@ def test_estimate_is_near_the_allocators_peak_on_an_h100(architecture: str) -> N
             config, weights, Work(sequences, prompt, new, 2, attention, static=cache == "static")
         )
         assert estimate.total == pytest.approx(peak, rel=SHARE), (attention, cache, sequences, prompt)
-        assert estimate.low <= estimate.total <= estimate.high
+        assert estimate.low <= 0.81 * estimate.total or estimate.low == estimate.weights
+        assert estimate.high >= 1.19 * estimate.total
 
 
 def work(**changes: Any) -> Work:

@@ -14,7 +14,10 @@ from typing import Any
 
 from llenergymeasure.models.memory.kv_cache import CacheShape, cache_shape
 
-# Of the estimate: by this share may what a pass needs beside weights and cache be wrong.
+# Measured peaks were within this share of the estimate: 32 passes of six architectures on a processor (-17 to +18 %) and
+# 16 on an H100 (-2 to +14 %).
+TOTAL_SHARE = 0.2
+# By this share may what a pass needs beside weights and cache be wrong.
 WORKSPACE_SHARE = 0.5
 # On a processor: Python, torch and their threads, in bytes; and by how much freed pieces of the heap and the packed
 # copies of what is multiplied enlarge a pass, beside the scores of attention.
@@ -88,7 +91,8 @@ def estimate_memory(model_config: Any, weight_bytes: int, work: Work) -> MemoryE
     runtime = PROCESSOR_RUNTIME if work.on_processor else 0
     unsure = "continuous batching takes the memory that is free for its cache" if work.paged else shape.unsure
     total = weight_bytes + whole + workspace + logits + runtime
-    wrong = round(WORKSPACE_SHARE * (workspace + logits) + (UNSURE_SHARE * whole if unsure else 0))
+    parts = WORKSPACE_SHARE * (workspace + logits) + (UNSURE_SHARE * whole if unsure else 0)
+    wrong = round(max(parts, TOTAL_SHARE * total))
     return MemoryEstimate(
         weights=weight_bytes,
         cache=whole,
