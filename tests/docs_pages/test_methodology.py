@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 from harness import ROOT
 
-from llenergymeasure.config.settings.protocol import FOREIGN_LOAD, Order
+from llenergymeasure.config.settings.protocol import Order
 from llenergymeasure.energy import ticking_counters
 from llenergymeasure.energy.integration import counter_energy, cross_check, integrated_power, ticks
 from llenergymeasure.energy.integration import sensors as device_families
@@ -25,7 +25,7 @@ from llenergymeasure.energy.meters.rapl import energy as rapl_energy
 from llenergymeasure.energy.sampling import loop as sampling_loop
 from llenergymeasure.measurement import settling, window_findings
 from llenergymeasure.measurement import window_length as resolution
-from llenergymeasure.records.findings import FINDINGS
+from llenergymeasure.records.findings import FINDINGS, FOREIGN_LOAD
 from llenergymeasure.records.meters import METERS
 from llenergymeasure.results.statistics import estimates as statistics
 from llenergymeasure.results.statistics import percentiles

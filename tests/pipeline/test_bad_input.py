@@ -213,7 +213,8 @@ def test_a_snapshot_outlives_the_folder_it_was_made_of(pipeline: Pipeline) -> No
 )
 def test_a_default_study_that_cannot_be_read(pipeline: Pipeline, text: str, said: str) -> None:
     shutil.copy(ROOT / "Snakefile", pipeline.directory)
-    for name in ("workflow", "scripts", "profiles"):
+    shutil.copytree(ROOT / "workflow", pipeline.directory / "workflow", symlinks=True)
+    for name in ("scripts", "profiles"):
         (pipeline.directory / name).symlink_to(ROOT / name)
     pipeline.write(text, "config/config.yaml")
     done = pipeline.snakemake("-n", "--snakefile", "Snakefile", configfile=None)

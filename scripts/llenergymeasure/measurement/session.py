@@ -14,7 +14,6 @@ from typing import Any
 import torch
 
 from llenergymeasure.config import ExperimentConfig
-from llenergymeasure.config.settings.protocol import FOREIGN_LOAD
 from llenergymeasure.energy import MeterSet, MeterUnavailable, no_meters, open_meters
 from llenergymeasure.engine.devices import startup_devices
 from llenergymeasure.engine.failure import refused_by
@@ -30,6 +29,7 @@ from llenergymeasure.measurement.metrics.baselines import RESIDENT
 from llenergymeasure.measurement.weights_source import choose_weights, sources_from_snapshots
 from llenergymeasure.measurement.windows import BARE, Windows
 from llenergymeasure.models.snapshot import read_snapshot
+from llenergymeasure.records.findings import FOREIGN_LOAD
 
 STOP = {"do": "stop"}
 

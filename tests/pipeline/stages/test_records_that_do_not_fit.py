@@ -58,6 +58,7 @@ def setting(monkeypatch: pytest.MonkeyPatch) -> Any:
     )
     return SimpleNamespace(
         plan=plan,
+        snapshots={},
         order=lambda _: SimpleNamespace(config={"pytorch": {}}),
         compile_cache=Path("compile-cache"),
         prompts=None,

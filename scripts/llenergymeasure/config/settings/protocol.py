@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from llenergymeasure.config.settings.base import Config
+from llenergymeasure.records.findings import FOREIGN_LOAD
 from llenergymeasure.records.meters import METERS, opened_only_when_named, read_at_intervals
 from llenergymeasure.records.study.plan import Design
 
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 else:
     Meter = Literal[tuple(METERS)]
 Order = Design
-# The assumed error of RAPL's package counter (energy/meters/rapl/energy.py) and the least difference between counter
-# and power that is a finding: what others do below this share does not show.
-FOREIGN_LOAD = 0.05
 TargetMetric = Literal[
     "energy_per_output_token_j",
     "energy_per_request_j",

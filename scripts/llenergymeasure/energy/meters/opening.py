@@ -6,12 +6,12 @@ import os
 import pkgutil
 from typing import TYPE_CHECKING
 
-from llenergymeasure.config.settings.protocol import FOREIGN_LOAD
 from llenergymeasure.energy.clock import CLOCK, Clock
 from llenergymeasure.energy.meter import Meter, MeterContext, MeterUnavailable
 from llenergymeasure.energy.meter_set import MeterSet
 from llenergymeasure.energy.meters.host.watcher import HostWatcher
 from llenergymeasure.energy.warning_log import WarningLog
+from llenergymeasure.records.findings import FOREIGN_LOAD
 from llenergymeasure.records.meters import METERS, MeterEntry, opened_only_when_named
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from llenergymeasure.config.settings.protocol import FOREIGN_LOAD
 from llenergymeasure.measurement.worker.client import WorkerLost, WorkerProcess
 from llenergymeasure.models.snapshot import SnapshotError, verify_snapshot
+from llenergymeasure.records.findings import FOREIGN_LOAD
 from llenergymeasure.records.validity import Failure
 
 

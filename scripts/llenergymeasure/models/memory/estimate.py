@@ -14,8 +14,8 @@ from typing import Any
 
 from llenergymeasure.models.memory.kv_cache import CacheShape, cache_shape
 
-# Measured peaks were within this share of the estimate: 32 passes of six architectures on a processor (-17 to +18 %) and
-# 16 on an H100 (-2 to +14 %).
+# Measured peaks were within this share of the estimate: 32 passes of six architectures on a processor (-17 to +18 %),
+# and 16 on an H100 (-3 to +17 %).
 TOTAL_SHARE = 0.2
 # By this share may what a pass needs beside weights and cache be wrong.
 WORKSPACE_SHARE = 0.5

@@ -10,12 +10,12 @@ from typing import Any
 from llenergymeasure.config import EnergyConfig, ExperimentConfig, Study, StudyError, study_from_mapping
 from llenergymeasure.config.devices import devices_claimed, on_processor
 from llenergymeasure.config.problems.text import counted, first_few
-from llenergymeasure.config.settings.protocol import FOREIGN_LOAD
 from llenergymeasure.config.settings.sources import SourceIntent, sources_from_intent
 from llenergymeasure.config.study.study import DEFAULT_LOCK
 from llenergymeasure.pipeline.doctor.table import Row
 from llenergymeasure.pipeline.provenance.rerun_source import FROM
 from llenergymeasure.pipeline.run.study_run import why_no_snapshot
+from llenergymeasure.records.findings import FOREIGN_LOAD
 
 _SHOWN_MISTAKES = 3
 
