@@ -126,6 +126,28 @@ def test_a_template_that_drops_an_earlier_turn_is_an_error(tmp_path: Path) -> No
     assert "line 1: the model's chat template changes or drops the text of message 1 (user)" in said(error)
 
 
+@pytest.mark.parametrize("last", ["Hi", "i"])
+def test_a_dropped_turn_is_not_found_in_another_turn(tmp_path: Path, last: str) -> None:
+    data = conversations(tmp_path / "a.jsonl", [user("Hi"), reply("Yes."), user(last)])
+    (whole,) = build(data, make_tokenizer("{% for m in messages %}{{ m.content }}{% endfor %}"), n=1).prompts
+    assert make_tokenizer().decode(whole.input_ids) == f"HiYes.{last}"
+    with pytest.raises(PromptError, match=r"drops the text of message 3 \(user\)"):
+        build(data, make_tokenizer("{% for m in messages[:2] %}{{ m.content }}{% endfor %}"), n=1)
+
+
+def test_a_system_message_may_be_printed_after_the_others(tmp_path: Path) -> None:
+    turns = [{"role": "system", "content": "Be."}, user("Be. Hi")]
+    template = "{{ messages[-1].content }}/{% if messages[1] is defined %}{{ messages[0].content }}{% endif %}"
+    (prompt,) = build(conversations(tmp_path / "a.jsonl", turns), make_tokenizer(template), n=1).prompts
+    assert make_tokenizer().decode(prompt.input_ids) == "Be. Hi/Be."
+
+
+def test_a_reply_of_thoughts_alone_has_no_text_to_print(tmp_path: Path) -> None:
+    turns = [user("Hi"), reply("<think>Hm.</think>"), user("Name a river")]
+    (prompt,) = build(conversations(tmp_path / "a.jsonl", turns), make_tokenizer(REASONS), n=1).prompts
+    assert make_tokenizer().decode(prompt.input_ids) == "[Hi][][Name a river]"
+
+
 def test_thoughts_of_earlier_replies_may_be_dropped_but_not_the_replies(tmp_path: Path) -> None:
     thought = [user("Hi"), reply("<think>Hm.</think>\n\nHello."), user("Name a river")]
     tokenizer = make_tokenizer(REASONS)

@@ -102,3 +102,36 @@ def test_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         check_dataset(dataset(Path("~/none.jsonl")), 1)
     with pytest.raises(PromptError, match=r"~no-such-user-here/p\.jsonl does not exist"):
         check_dataset(dataset(Path("~no-such-user-here/p.jsonl")), 1)
+
+
+@pytest.mark.parametrize("days", [2**31 - 1, 3_000_000])
+def test_a_day_beyond_the_calendar_is_one_line(tmp_path: Path, days: int) -> None:
+    path = tmp_path / "days.parquet"
+    message = {"role": "user", "content": "Why?", "sent": days}
+    fields = [("role", pyarrow.string()), ("content", pyarrow.string()), ("sent", pyarrow.date32())]
+    turns = pyarrow.array([[message]], pyarrow.list_(pyarrow.struct(fields)))
+    parquet.write_table(pyarrow.table({"prompt": pyarrow.array([days], pyarrow.date32()), "turns": turns}), path)
+    for data in (dataset(path), DatasetConfig(source="file", path=str(path), messages="turns")):
+        with pytest.raises(PromptError) as error:
+            check_dataset(data, 1)
+        assert "has a date that is no day of a calendar" in said(error)
+    with pytest.raises(PromptError, match="has 1 rows"):
+        parquet.write_table(pyarrow.table({"prompt": ["Why?"], "sent": turns}), path)
+        check_dataset(dataset(path), 2)
+
+
+def test_a_damaged_parquet_file_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    parquet.write_table(pyarrow.table({"prompt": TEXTS}), path)
+    content = bytearray(path.read_bytes())
+    content[4:40] = bytes([0xFF]) * 36
+    path.write_bytes(content)
+    with pytest.raises(PromptError) as error:
+        check_dataset(dataset(path), 1)
+    assert "table.parquet cannot be read (" in said(error)
+
+
+def test_a_name_that_is_too_long_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(PromptError) as error:
+        check_dataset(dataset(tmp_path / f"{'a' * 300}.jsonl"), 1)
+    assert "cannot be opened (File name too long) (a relative path starts at" in said(error)

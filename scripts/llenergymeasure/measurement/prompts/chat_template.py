@@ -78,10 +78,11 @@ class ChatTemplate:
         """
         advice = _advice(messages)
         rendered = self._fill(messages, self.content, self.keywords if keywords is None else keywords, advice)
-        for number, message in enumerate(messages, start=1):
-            if not _is_printed(message, rendered):
-                which = "the text" if len(messages) == 1 else f"the text of message {number} ({message['role']})"
-                raise NotRendered(f"the model's chat template changes or drops {which}; {advice}")
+        dropped = _first_dropped(messages, rendered)
+        if dropped is not None:
+            role = messages[dropped]["role"]
+            which = "the text" if len(messages) == 1 else f"the text of message {dropped + 1} ({role})"
+            raise NotRendered(f"the model's chat template changes or drops {which}; {advice}")
         return rendered
 
     def _wanted_content(self) -> str:
@@ -135,12 +136,25 @@ def _advice(messages: Sequence[Message]) -> str:
     return _NO_TEMPLATE if len(messages) == 1 else "change the messages, or use another model"
 
 
-def _is_printed(message: Message, rendered: str) -> bool:
-    # Many templates strip the text.
-    text = message["content"].strip()
+def _first_dropped(messages: Sequence[Message], rendered: str) -> int | None:
+    """The first message that is not printed. Each has a place of its own: a long text may contain a short one, and a
+    template may move a system message."""
+    texts = [_printed_text(message, rendered) for message in messages]
+    dropped = []
+    for number in sorted(range(len(texts)), key=lambda number: -len(texts[number])):
+        if texts[number] not in rendered:
+            dropped.append(number)
+        elif texts[number]:
+            rendered = rendered.replace(texts[number], "\0", 1)
+    return min(dropped, default=None)
+
+
+def _printed_text(message: Message, rendered: str) -> str:
+    """What a template prints of a message. Many templates strip the text."""
+    text: str = message["content"].strip()
     if message["role"] != "user" and _THOUGHT_ENDS in text and text not in rendered:
-        text = text.rpartition(_THOUGHT_ENDS)[2].strip()
-    return text in rendered
+        return text.rpartition(_THOUGHT_ENDS)[2].strip()
+    return text
 
 
 def _dated(template: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from huggingface_hub import HfApi, hf_hub_download
+from huggingface_hub import HfApi
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -23,6 +23,8 @@ from llenergymeasure.config.study.lock import DEFAULT_REVISION, DatasetAsked, Da
 from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.files import git_blob_id, hash_file
 from llenergymeasure.models.hub.api import REQUEST_TIMEOUT_S, RemoteFile, endpoint
+from llenergymeasure.models.hub.download import TooLong, download_to_cache, with_retries
+from llenergymeasure.models.hub.messages import describe_refusal, without_secrets
 from llenergymeasure.models.hub.splits import NoSplit, converted_files, own_files
 
 # Where the hub keeps a copy of every data set that it could convert to Parquet: <config>/<split>/0000.parquet.
@@ -51,7 +53,8 @@ def pin_dataset(name: str, asked: DatasetAsked) -> DatasetPin:
 def _split(
     name: str, asked: DatasetAsked, commit: str, files: Mapping[str, RemoteFile]
 ) -> tuple[str, Mapping[str, RemoteFile], list[str]]:
-    readme = fetch_dataset_file(name, commit, "README.md") if "README.md" in files else None
+    head = files.get("README.md")
+    readme = None if head is None else fetch_dataset_file(name, commit, "README.md", size=head.size)
     split = str(asked.split)
     try:
         return commit, files, own_files(list(files), readme, asked.config, split)
@@ -75,31 +78,35 @@ class RevisionMissing(SnapshotError):
 def list_dataset(name: str, revision: str) -> tuple[str, dict[str, RemoteFile]]:
     """The commit that the revision stands for, and the files at it. SnapshotError where the hub does not give them."""
     with _errors(name, revision):
-        info = HfApi(endpoint=endpoint()).dataset_info(
-            name, revision=revision, files_metadata=True, timeout=REQUEST_TIMEOUT_S
+        api = HfApi(endpoint=endpoint())
+        info = with_retries(
+            lambda: api.dataset_info(name, revision=revision, files_metadata=True, timeout=REQUEST_TIMEOUT_S)
         )
     files = {
         entry.rfilename: RemoteFile(entry.size or 0, entry.lfs.sha256 if entry.lfs else None, entry.blob_id)
         for entry in info.siblings or []
     }
     if not info.sha:
-        raise SnapshotError(f"data set {name}: {endpoint()} does not say which commit {revision!r} is")
+        raise SnapshotError(f"data set {name}: {without_secrets(endpoint())} does not say which commit {revision!r} is")
     return info.sha, files
 
 
-def fetch_dataset_file(name: str, commit: str, path: str) -> Path:
+def fetch_dataset_file(name: str, commit: str, path: str, *, size: int | None = None, again: bool = False) -> Path:
     """A file of a data set at a commit, from the Hugging Face cache or, where it is not there, the hub.
 
+    size: bytes, where they are known; a longer body is cut off. again: download a file that is in the cache, too
     With HF_HUB_OFFLINE set (as in the process that measures) only the cache is asked. SnapshotError where it fails.
     """
     with _errors(name, commit, path):
-        return Path(hf_hub_download(name, path, repo_type="dataset", revision=commit, endpoint=endpoint()))
+        return download_to_cache(name, commit, path, size=size, endpoint=endpoint(), again=again, repo_type="dataset")
 
 
 def _hash(name: str, commit: str, path: str, remote: RemoteFile) -> FileHash:
     if remote.sha256:
         return FileHash(sha256=remote.sha256, size=remote.size)
-    file = fetch_dataset_file(name, commit, path)
+    file = fetch_dataset_file(name, commit, path, size=remote.size)
+    if git_blob_id(file) != remote.blob_id:
+        file = fetch_dataset_file(name, commit, path, size=remote.size, again=True)
     if git_blob_id(file) != remote.blob_id:
         raise SnapshotError(f"data set {name}@{commit}: {path} is not the file the hub lists; try again")
     return hash_file(file)
@@ -107,34 +114,40 @@ def _hash(name: str, commit: str, path: str, remote: RemoteFile) -> FileHash:
 
 @contextmanager
 def _errors(name: str, revision: str, path: str = "") -> Iterator[None]:
+    """Turn whatever huggingface_hub raises into a SnapshotError without secrets."""
+    try:
+        yield
+    except RevisionNotFoundError as error:
+        raise RevisionMissing(f"data set {name} has no revision {revision}; check dataset.revision") from error
+    except (HTTPError, OfflineModeIsEnabled, TooLong, ValueError, OSError) as error:
+        raise SnapshotError(without_secrets(_line(error, name, revision, path))) from error
+
+
+def _line(error: Exception, name: str, revision: str, path: str) -> str:
     at = revision[:12] if len(revision) == 40 else revision
     where = f"data set {name}@{at}"
     what = f"{path} of {where}" if path else where
-    try:
-        yield
-    except GatedRepoError as error:
-        raise SnapshotError(
-            f"{where} is gated: accept its terms on {endpoint()}/datasets/{name} and set HF_TOKEN"
-        ) from error
-    except RevisionNotFoundError as error:
-        raise RevisionMissing(f"data set {name} has no revision {revision}; check dataset.revision") from error
-    except RepositoryNotFoundError as error:
-        raise SnapshotError(
-            f"there is no data set {name} on {endpoint()}; check dataset.name, or set HF_TOKEN if it is private"
-        ) from error
-    except RemoteEntryNotFoundError as error:
-        raise SnapshotError(f"{where} has no file {path}; check dataset.path") from error
-    except OfflineModeIsEnabled as error:
-        raise SnapshotError(f"{what} is needed from the hub, but HF_HUB_OFFLINE is set; unset it") from error
-    except LocalEntryNotFoundError as error:
-        raise SnapshotError(f"{what} is not in the local cache and the hub cannot be reached") from error
-    except HfHubHTTPError as error:
-        status = error.response.status_code
-        raise SnapshotError(f"{what}: {endpoint()} answered {status} ({first_line(error)}); try again") from error
-    except HTTPError as error:
-        raise SnapshotError(
-            f"{what}: {endpoint()} cannot be reached ({type(error).__name__}: {first_line(error)}); check the network "
-            "or HF_ENDPOINT and run again"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise SnapshotError(f"{what} cannot be downloaded ({type(error).__name__}: {first_line(error)})") from error
+    match error:
+        case GatedRepoError():
+            return f"{where} is gated: accept its terms on {endpoint()}/datasets/{name} and set HF_TOKEN"
+        case RemoteEntryNotFoundError():
+            return f"{where} has no file {path}; check dataset.path"
+        case RepositoryNotFoundError():
+            return f"there is no data set {name} on {endpoint()}; check dataset.name, or set HF_TOKEN if it is private"
+        case OfflineModeIsEnabled():
+            return f"{what} is needed from the hub, but HF_HUB_OFFLINE is set; unset it"
+        case LocalEntryNotFoundError():
+            cause = error.__cause__
+            if isinstance(cause, HfHubHTTPError):
+                return _line(cause, name, revision, path)
+            return f"{what} is not in the local cache and the hub cannot be reached"
+        case HfHubHTTPError():
+            return describe_refusal(error, what, endpoint())
+        case HTTPError():
+            return (
+                f"{what}: {endpoint()} cannot be reached ({type(error).__name__}: {first_line(error)}); check the "
+                "network or HF_ENDPOINT and run again"
+            )
+        case TooLong():
+            return f"{where}: {error}; the download was cut off; check HF_ENDPOINT, or run `snakemake pin`"
+    return f"{what} cannot be downloaded ({type(error).__name__}: {first_line(error)}); run again"

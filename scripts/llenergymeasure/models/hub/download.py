@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HTTPError
@@ -26,8 +26,17 @@ class TooLong(Exception):
     """More bytes arrive than the file has."""
 
 
-def download_to_cache(name: str, commit: str, path: str, *, size: int, endpoint: str, again: bool = False) -> Path:
-    """The file in the Hugging Face cache, downloaded unless it is there. size: bytes, as declared
+def download_to_cache(
+    name: str,
+    commit: str,
+    path: str,
+    *,
+    size: int | None,
+    endpoint: str,
+    again: bool = False,
+    repo_type: Literal["model", "dataset"] = "model",
+) -> Path:
+    """The file in the Hugging Face cache, downloaded unless it is there. size: bytes, as declared; None: not known
 
     Raises what huggingface_hub raises, or TooLong.
     """
@@ -36,10 +45,11 @@ def download_to_cache(name: str, commit: str, path: str, *, size: int, endpoint:
             lambda: hf_hub_download(
                 name,
                 path,
+                repo_type=repo_type,
                 revision=commit,
                 endpoint=endpoint,
                 force_download=again,
-                tqdm_class=_bounded(path, size),
+                tqdm_class=None if size is None else _bounded(path, size),
                 # A compressed body could be a small one that unpacks to an endless file.
                 headers={"Accept-Encoding": "identity"},
             )

@@ -68,7 +68,7 @@ def _line(error: Exception, name: str, revision: str, endpoint: str) -> str:
                 f"network, hf download {name} --revision {revision}"
             )
         case HfHubHTTPError():
-            return _refused(error, name, endpoint)
+            return describe_refusal(error, name, endpoint)
         case HTTPError():
             return (
                 f"{name}: {endpoint} cannot be reached ({type(error).__name__}: {first_line(error)}); check the "
@@ -91,7 +91,8 @@ def _gated(name: str, endpoint: str) -> str:
     )
 
 
-def _refused(error: HfHubHTTPError, name: str, endpoint: str) -> str:
+def describe_refusal(error: HfHubHTTPError, name: str, endpoint: str) -> str:
+    """What a hub's status means, and what to do. name: of what was asked for"""
     status = error.response.status_code
     if status == 401:
         return f"{name}: {endpoint} does not accept your token (401); {LOG_IN} with a valid one"

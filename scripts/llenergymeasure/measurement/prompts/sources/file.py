@@ -18,8 +18,11 @@ class File(RowSource):
     def check(self, dataset: DatasetConfig) -> None:
         path = local_file(required(dataset, "path"))
         require_format(path.name)
-        if not path.is_file():
-            what = "is not a file" if path.exists() else "does not exist"
+        try:
+            what = None if path.is_file() else "is not a file" if path.exists() else "does not exist"
+        except OSError as error:  # a name that is too long
+            what = f"cannot be opened ({error.strerror})"
+        if what is not None:
             raise PromptError(f"dataset.path: {path} {what} (a relative path starts at {Path.cwd()})")
 
     def open(self, dataset: DatasetConfig, wanted: Wanted) -> Rows:

@@ -119,6 +119,9 @@ def _parquet_values(data: BinaryIO, label: str, column: str) -> Values:
                 yield f"row {number}", value
     except ArrowException as error:
         raise PromptError(f"{label} is not a Parquet file ({first_line(error)})") from error
+    except OverflowError as error:
+        # Arrow has days and times beyond Python's calendar, also inside a column of messages.
+        raise PromptError(f"{label}, column {column!r} has a date that is no day of a calendar ({error})") from error
 
 
 FORMATS: Mapping[str, ReadValues] = {

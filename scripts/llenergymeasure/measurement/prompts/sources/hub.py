@@ -40,12 +40,13 @@ def _paths(dataset: DatasetConfig) -> list[str]:
     return [dataset.path] if isinstance(dataset.path, str) else list(dataset.path or [])
 
 
-def fetch_hub_file(name: str, revision: str, path: str) -> Path:
+def fetch_hub_file(name: str, revision: str, path: str, *, size: int | None = None, again: bool = False) -> Path:
     """A file of a data set at a commit, from the Hugging Face cache or, where it is not there, the hub.
 
+    size and again as in `fetch_dataset_file`
     With HF_HUB_OFFLINE set (as in the process that measures) only the cache is asked.
     """
     try:
-        return fetch_dataset_file(name, revision, path)
+        return fetch_dataset_file(name, revision, path, size=size, again=again)
     except SnapshotError as error:
         raise PromptError(str(error)) from error

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llenergymeasure.config import DatasetConfig
+from llenergymeasure.config.problems.text import first_line
 from llenergymeasure.measurement.prompts.errors import PromptError
 from llenergymeasure.measurement.prompts.sources.conversation import check_characters, conversation
 from llenergymeasure.measurement.prompts.sources.formats import describe_value, require_format
@@ -70,7 +71,7 @@ def _values(label: str, path: Path, column: str, digests: dict[str, str]) -> Ite
     except UnicodeDecodeError as error:
         raise PromptError(f"{label} is not UTF-8 text ({error.reason} at byte {error.start})") from error
     except OSError as error:
-        raise PromptError(f"{label} cannot be read ({error.strerror or error})") from error
+        raise PromptError(f"{label} cannot be read ({error.strerror or first_line(error)})") from error
 
 
 def _row(dataset: DatasetConfig, column: str, place: str, value: Any) -> Row:
