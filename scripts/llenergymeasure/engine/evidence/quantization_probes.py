@@ -7,8 +7,6 @@ import enum
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import torch
-
 from llenergymeasure.engine.evidence.observe import Observation
 from llenergymeasure.engine.evidence.registry import ProbeResult, probe
 from llenergymeasure.engine.evidence.weight_verdict import (
