@@ -59,3 +59,13 @@ def test_a_kernel_of_the_hub_needs_a_package_in_the_librarys_range(monkeypatch: 
 def test_a_kind_that_the_models_class_lacks_is_refused(architecture: str, name: str, refused: bool) -> None:
     problems = list(class_problems(asks(name), tiny_config(architecture)))
     assert [problem.message for problem in problems] == ([f"BloomForCausalLM has no {name}"] if refused else [])
+
+
+@pytest.mark.parametrize("name", ["flex_attention", "paged|flex_attention"])
+def test_flex_attention_is_refused_for_continuous_batching(name: str) -> None:
+    config = ExperimentConfig.model_validate(
+        {"model": "random:llama", "pytorch": {"attn_implementation": name, "batching": "continuous"}}
+    )
+    (problem,) = attention_problems(config)
+    assert (problem.severity, problem.rule) == ("error", "library-refuses")
+    assert problem.message.startswith(f"{name} cannot read the paged cache")

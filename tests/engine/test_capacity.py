@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -85,3 +87,26 @@ def test_on_the_processor_it_is_that_of_the_machine_or_of_its_container(
     limit.write_text("max\n")
     here = capacity.capacity(config)
     assert here is not None and here.bytes > 5_000_000
+
+
+@pytest.mark.parametrize(
+    ("pytorch", "limited"),
+    [
+        ({"device_map": "cpu"}, True),
+        ({"device_map": {"": "cpu"}}, True),
+        ({"device_map": {"model": "disk", "lm_head": "cpu"}}, False),
+        ({"max_memory": {"cpu": "1GiB"}}, False),
+    ],
+    ids=str,
+)
+def test_layers_that_may_stay_on_the_disk_are_not_limited_by_memory(pytorch: dict[str, Any], limited: bool) -> None:
+    config = ExperimentConfig.model_validate({"model": LARGE, "pytorch": pytorch})
+    assert (capacity.capacity(config) is not None) is limited
+
+
+def test_a_configuration_that_nothing_can_be_computed_from_is_left_to_loading(
+    large: ModelAtHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = copy.deepcopy(large.config)
+    broken.num_hidden_layers = -2
+    assert problems(replace(large, config=broken), monkeypatch, 2 * GB) == []

@@ -68,6 +68,26 @@ def checkpoint(folder: Path, quantization: dict[str, Any] | None) -> str:
             "is",
             "a valid list",
         ),
+        (
+            {"quant_method": "quanto", "modules_to_not_convert": [5]},
+            "modules_to_not_convert",
+            "is [5]",
+            "a valid string",
+        ),
+        # The library would take each letter for a pattern.
+        (
+            {"quant_method": "torchao", "quant_type": "Int8WeightOnlyConfig", "modules_to_not_convert": "lm_head"},
+            "modules_to_not_convert",
+            'is "lm_head"',
+            "a valid list",
+        ),
+        (
+            {"quant_method": "torchao", "quant_type": "Int8WeightOnlyConfig", "include_input_output_embeddings": "no"},
+            "include_input_output_embeddings",
+            'is "no"',
+            "a valid boolean",
+        ),
+        ({"quant_method": "quark", "bits": 4}, "bits", "QuarkConfig of transformers has no", "remove it"),
         ({"quant_method": "gptq"}, None, "missing 1 required positional argument: 'bits'", ""),
         ({"quant_method": "bitsandbytes"}, "quant_method", "4 or 8 bits", "add load_in_4bit: true or load_in_8bit"),
     ],
@@ -233,6 +253,7 @@ class TestTorchao:
             ("Int8WeightOnlyConfig", {"granularity": "PerRows"}, "granularity", "did you mean PerRow?"),
             ("Int8WeightOnlyConfig", {"granularity": {"type": "PerGroup"}}, "group_size", "needs group_size"),
             ("Float8WeightOnlyConfig", {"weight_dtype": "os"}, "weight_dtype", "does not take"),
+            ("IntxWeightOnlyConfig", {"granularity": None}, "granularity", "does not take null"),
         ],
     )
     def test_only_torchaos_own_configurations_are_made(

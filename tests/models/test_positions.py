@@ -70,3 +70,21 @@ def test_the_tokenizers_own_limit_counts_where_it_is_one() -> None:
     config = tiny_config("llama")
     assert positions(config, [], 100) == Positions(100, False, "the tokenizer (model_max_length)")
     assert positions(config, [], 10**30).limit == positions(config, [], 1000).limit == 256
+
+
+@pytest.mark.parametrize(
+    ("scaling", "limit"),
+    [
+        ({"rope_type": "linear", "factor": 4.0}, 1024),
+        # Of Qwen2.5: what is stated is the length before scaling. Of DeepSeek: the length after it.
+        ({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 256}, 1024),
+        ({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}, 256),
+        ({"rope_type": "llama3", "factor": 8.0, "original_max_position_embeddings": 64}, 256),
+        ({"rope_type": "default"}, 256),
+    ],
+    ids=lambda value: value["rope_type"] if isinstance(value, dict) else str(value),
+)
+def test_scaled_rotary_positions_go_as_far_as_they_are_scaled(scaling: dict[str, Any], limit: int) -> None:
+    config = tiny_config("llama")
+    config.rope_parameters = {"rope_theta": 10000.0, **scaling}
+    assert positions(config, []).limit == limit

@@ -45,6 +45,13 @@ def asks_for_offloading(pytorch: Mapping[str, Any]) -> bool:
     return any(place in OFF_THE_GPU for place in [*places, *(pytorch.get("max_memory") or ())])
 
 
+def asks_for_disk(pytorch: Mapping[str, Any]) -> bool:
+    """Whether the settings let layers of a model on the processor stay on the disk."""
+    device_map = pytorch.get("device_map")
+    places = device_map.values() if isinstance(device_map, Mapping) else [device_map]
+    return "disk" in places or bool(pytorch.get("max_memory"))
+
+
 def single_device(device_map: Any) -> int | None:
     """The number of the one device that a `device_map` names, 0 where it names a kind of device; otherwise None."""
     if not isinstance(device_map, str) or device_map in AUTOMATIC_MAPS:

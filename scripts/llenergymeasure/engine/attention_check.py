@@ -31,6 +31,10 @@ def attention_problems(config: ExperimentConfig) -> Iterator[Problem]:
             wanted = f"the package kernels ({KERNELS_MIN_VERSION} or newer, older than {KERNELS_MAX_VERSION})"
             yield REQUIREMENT_UNMET.problem(PATH, f"{asked}: needs {wanted}, which is not installed here")
         return
+    if "flex" in asked and config.pytorch.batching == "continuous":
+        message = f"{asked} cannot read the paged cache of pytorch.batching: continuous"
+        yield LIBRARY_REFUSES.problem(PATH, message, "choose sdpa or paged|eager, or another pytorch.batching")
+        return
     known = ["eager", *ALL_ATTENTION_FUNCTIONS.valid_keys()]
     if asked not in known and asked.removeprefix("paged|") not in known:
         yield LIBRARY_REFUSES.problem(

@@ -10,7 +10,7 @@ import psutil
 import torch
 
 from llenergymeasure.config import ExperimentConfig
-from llenergymeasure.config.devices import asks_for_offloading, devices_claimed, on_processor
+from llenergymeasure.config.devices import asks_for_disk, asks_for_offloading, devices_claimed, on_processor
 from llenergymeasure.config.problems.catalogue import MEMORY_NEARLY_FULL, MEMORY_TOO_SMALL
 from llenergymeasure.config.problems.problem import Problem
 from llenergymeasure.config.problems.text import bytes_in_words
@@ -36,6 +36,8 @@ class Capacity:
 def capacity(config: ExperimentConfig) -> Capacity | None:
     """The memory for one process of the experiment on this machine; None where it may use more than that."""
     pytorch = vars(config.pytorch)
+    if on_processor(pytorch) and asks_for_disk(pytorch):
+        return None
     if on_processor(pytorch) or not torch.cuda.is_available():
         return Capacity(_machine_bytes(), "this machine (with swap)", True)
     claimed, seen = devices_claimed(pytorch), torch.cuda.device_count()
@@ -52,7 +54,11 @@ def memory_problems(config: ExperimentConfig, model: ModelAtHand) -> Iterator[Pr
     if here is None:
         return
     asked = {"on_processor": here.on_processor}
-    least = estimate_experiment(config, model.config, model.tensors, prompt_tokens=1, **asked)
+    try:
+        least = estimate_experiment(config, model.config, model.tensors, prompt_tokens=1, **asked)
+        most = estimate_experiment(config, model.config, model.tensors, **asked)
+    except Exception:  # noqa: BLE001 - a configuration with values that nothing can be computed from: loading says it
+        return
     if least.least * USABLE_SHARE > here.bytes and not _quantizes_otherwise(config):
         yield MEMORY_TOO_SMALL.problem(
             "model",
@@ -60,7 +66,6 @@ def memory_problems(config: ExperimentConfig, model: ModelAtHand) -> Iterator[Pr
             f"estimated, exceed {here.what} with {bytes_in_words(here.bytes)}",
         )
         return
-    most = estimate_experiment(config, model.config, model.tensors, **asked)
     if most.total > NEAR_SHARE * here.bytes:
         yield MEMORY_NEARLY_FULL.problem(
             "model",

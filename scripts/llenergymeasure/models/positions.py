@@ -57,6 +57,21 @@ def positions(
     return found
 
 
+def _stretched(text: Any, kind: str, limit: int) -> float:
+    """By which factor scaled rotary positions go beyond what the file states; 1 where that contains the scaling.
+
+    Files of `yarn` state either: `original_max_position_embeddings` is what the factor multiplies. Those of `longrope`
+    and `llama3` state what they were scaled to, and Gemma 3 scales some layers alone.
+    """
+    scaling = getattr(text, "rope_parameters", None)
+    if not isinstance(scaling, Mapping) or kind.startswith("gemma3"):
+        return 1.0
+    factor, original = scaling.get("factor"), scaling.get("original_max_position_embeddings")
+    if scaling.get("rope_type") not in ("linear", "dynamic", "yarn") or not isinstance(factor, int | float):
+        return 1.0
+    return max(1.0, factor * original / limit) if isinstance(original, int) else max(1.0, float(factor))
+
+
 def _from_config(text: Any, kind: str, tensors: Iterable[tuple[str, Mapping[str, Any]]]) -> Positions:
     if kind in _WITHOUT_LIMIT or getattr(text, "alibi", None) is True:
         return Positions()
@@ -66,6 +81,7 @@ def _from_config(text: Any, kind: str, tensors: Iterable[tuple[str, Mapping[str,
     limit = next((value for value in stated if isinstance(value, int) and value > 0), None)
     if limit is None or kind in _GROWING:
         return Positions()
+    limit = round(limit * _stretched(text, kind, limit))
     rows = [tensor["shape"][0] for name, tensor in tensors if _LEARNED.fullmatch(name) and len(tensor["shape"]) == 2]
     fixed = kind in _TABLED or any(limit <= count <= limit + 2 for count in rows)
     return Positions(limit, fixed, f"config.json ({name})")

@@ -45,6 +45,37 @@ def test_a_model_on_several_boards_is_said_to_be_split() -> None:
     assert "split" not in PROBES["device_map"](on("cuda:0", given={"": 0}), None).observed
 
 
+@pytest.mark.parametrize(
+    ("places", "requested", "agrees"),
+    [
+        # The library keeps no map of its own where everything is on one device.
+        ({"model.a": "cpu", "lm_head": "cpu"}, {"": "cpu"}, True),
+        ({"model.a": "cpu", "lm_head": "cpu"}, {"model": "cpu", "lm_head": "cpu"}, True),
+        ({"model.a": "cpu", "lm_head": "cpu"}, {"model": "cpu", "lm_head": 0}, False),
+        ({"model.a": "cuda:0", "lm_head": "cuda:0"}, {"": "cuda:0"}, True),
+        ({"model.a": "cuda:0", "lm_head": "cuda:1"}, {"": 0, "lm_head": 1}, True),
+        ({"model.a": "cuda:0", "lm_head": "cuda:0"}, {"": 0, "lm_head": 1}, False),
+        ({"model.a": "meta", "lm_head": "cuda:0"}, {"": 0, "model": "cpu"}, True),
+        ({"model.a": "meta", "lm_head": "cuda:0"}, {"": 0, "model": "disk"}, False),
+        ({"model.a": "cpu", "lm_head": "cpu"}, {"": "disk"}, False),
+    ],
+)
+def test_a_mapping_is_compared_with_where_the_parameters_are(
+    places: dict[str, str], requested: dict[str, Any], agrees: bool
+) -> None:
+    held = [(f"{module}.weight", SimpleNamespace(device=torch.device(place))) for module, place in places.items()]
+    model = SimpleNamespace(named_parameters=lambda: held, parameters=lambda: [item for _, item in held])
+    model.hf_device_map = {"model": "cpu", "lm_head": 0} if "meta" in places.values() else None
+    probe_result = PROBES["device_map"](SimpleNamespace(model=model), requested)
+    assert probe_result.agrees is agrees
+    assert (probe_result.effective == requested) is agrees
+
+
+def test_a_mapping_of_the_whole_model_to_the_processor_is_applied(run: Runner) -> None:
+    entry = run(pytorch={"device_map": {"": "cpu"}}).evidence["pytorch.device_map"]
+    assert (entry["verdict"], entry["effective"]) == ("applied", {"": "cpu"})
+
+
 def test_the_default_says_what_was_passed(run: Runner) -> None:
     assert PROBES["device_map"](on("cuda:0", given={"": 0}), None).effective == "cuda:0"
     evidence = run().evidence

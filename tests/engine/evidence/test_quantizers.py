@@ -61,6 +61,26 @@ def test_weights_quantized_on_the_fly_have_the_width_that_was_asked_for(run: Run
     assert done.loaded.resident_bytes < 0.75 * plain, "counted in the tensors inside, not by what they pretend to be"
 
 
+@pytest.mark.parametrize(
+    ("changes", "tied", "says"),
+    [
+        ({"modules_to_not_convert": [".*"]}, "", "no layer is quantized"),
+        ({"include_input_output_embeddings": True}, "", "the embeddings model.embed_tokens are not quantized"),
+        (
+            {"include_input_output_embeddings": True, "untie_embedding_weights": True},
+            "&tie_word_embeddings=true",
+            "the embeddings model.embed_tokens, lm_head are not quantized",
+        ),
+    ],
+)
+def test_what_the_library_leaves_unquantized_without_a_word_is_ignored(
+    run: Runner, changes: dict[str, Any], tied: str, says: str
+) -> None:
+    settings = {**ON_THE_FLY["ao-int8wo"][0], **changes}
+    entry = run(model=MODEL + tied, precision="bf16", pytorch={"quantization_config": settings}).evidence[KEY]
+    assert entry["verdict"] == "ignored" and says in entry["observed"]
+
+
 Lose = Callable[[pytest.MonkeyPatch], None]
 
 

@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from harness import TINY, Pipeline, study
+from safetensors.numpy import save_file
 
 from llenergymeasure.config import load_study
 from llenergymeasure.config.study.lock import FileHash, ModelsLock, Pin, write_lock
@@ -141,10 +143,22 @@ def test_what_is_not_known_is_said() -> None:
     bare = ModelsLock(models={"org/name": {"main": Pin(commit=COMMIT)}})
     table = rows(estimate(planned(), lock=bare))
     assert table["time"] == "not known" and table["download"] == "nothing, without org/name"
+    assert table["energy"] == "not known, as the time"
     assert "org/name: the lock has no sizes of its files: run snakemake pin" in table["unknown"]
     silent = replace(BOARD, bandwidth=None, power_w=None)
     table = rows(estimate(planned(), board=silent))
     assert table["time"] == "not known" and "the speed of a board is not known" in table["unknown"]
+
+
+def test_a_model_that_nothing_can_be_computed_from_is_named(pipeline: Pipeline) -> None:
+    fields = {"model_type": "gpt2", "n_head": 0, "n_embd": 64, "n_layer": 1, "vocab_size": 300, "n_positions": 64}
+    folder = pipeline.directory / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(fields), encoding="utf-8")
+    save_file({"wte.weight": np.zeros((300, 64), np.float32)}, folder / "model.safetensors")
+    table = rows(estimate(planned(study(defaults={"model": str(folder), "precision": "bf16"}))))
+    assert (table["time"], table["memory"]) == ("not known", "not known")
+    assert f"{folder}: nothing can be computed from its config.json" in table["unknown"]
 
 
 def test_without_a_gpu_the_estimate_is_for_the_processor_and_says_so() -> None:

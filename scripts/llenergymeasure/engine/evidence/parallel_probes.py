@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -24,8 +24,11 @@ def device_map(observation: Observation, requested: Any) -> ProbeResult:
     observed = f"{split}parameters on {', '.join(_name(device) for device in placed)}"
     observed += f"; map {used}" if used else ""
     if isinstance(requested, dict):
-        agrees = used is not None and all(str(used.get(name)) == str(device) for name, device in requested.items())
-        return ProbeResult(used, observed, agrees)
+        agrees = all(
+            _is_where_asked(name, parameter.device, requested, used)
+            for name, parameter in observation.model.named_parameters()
+        )
+        return ProbeResult(requested if agrees else used or placed, observed, agrees)
     if requested in AUTOMATIC:
         return ProbeResult(
             requested or _chosen(observation), observed, requested is None or used is not None or len(placed) == 1
@@ -35,6 +38,29 @@ def device_map(observation: Observation, requested: Any) -> ProbeResult:
         torch.device(name).type == wanted.type and wanted.index in (None, torch.device(name).index) for name in placed
     )
     return ProbeResult(requested if agrees else placed, observed, agrees)
+
+
+def _is_where_asked(name: str, there: torch.device, asked: Mapping[str, Any], used: Mapping[str, Any] | None) -> bool:
+    """Whether a parameter is where the study's mapping puts its module; what the mapping does not name may be anywhere.
+
+    used: the library's own mapping, None where it put the whole model on one device that needs none
+    """
+    wanted = _place(name, asked)
+    if wanted is None:
+        return True
+    if there.type == "meta":
+        # Offloaded: only the library's mapping says where to.
+        return used is not None and str(_place(name, used)) == str(wanted)
+    if wanted == "disk":
+        return False
+    device = torch.device("cuda", wanted) if isinstance(wanted, int) else torch.device(wanted)
+    return device.type == there.type and device.index in (None, there.index)
+
+
+def _place(name: str, mapping: Mapping[str, Any]) -> Any | None:
+    """The value of the module closest to that parameter; the module without a name is the whole model."""
+    inside = [module for module in mapping if not module or name == module or name.startswith(f"{module}.")]
+    return mapping[max(inside, key=len)] if inside else None
 
 
 def _chosen(observation: Observation) -> str:

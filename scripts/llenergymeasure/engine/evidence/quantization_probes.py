@@ -18,7 +18,7 @@ from llenergymeasure.engine.evidence.weight_verdict import (
 )
 from llenergymeasure.engine.loading.quantized_width import quantized_width, skipped_layers
 from llenergymeasure.engine.loading.quantizers import BITSANDBYTES, METHOD
-from llenergymeasure.engine.loading.weight_storage import layer_named
+from llenergymeasure.engine.loading.weight_storage import Architecture, layer_named, weight_storage
 
 
 def quantized_modules(observation: Observation) -> set[int]:
@@ -101,7 +101,24 @@ def _wrong(observation: Observation, held: Any | None) -> list[str]:
     for moment, layers in moments.items():
         for words in objections(wanted, layers, names):
             said.setdefault(words, f"{moment}, {words}")
-    return list(said.values())
+    everything = [layer.code_bits >= NOT_QUANTIZED for layer in observation.loaded.storage_at_load]
+    if observation.loaded.checkpoint_quantization is None and all(everything) and not said:
+        return ["no layer is quantized"]
+    return [*said.values(), *_embeddings_left(observation.model, held)]
+
+
+def _embeddings_left(model: Any, held: Any) -> list[str]:
+    """The embeddings that torchao was asked to quantize too and left as they are, in words.
+
+    transformers hands it the input embeddings, which its configurations skip without a word, and no tied ones.
+    """
+    if not getattr(held, "include_input_output_embeddings", False):
+        return []
+    both = {id(model.get_input_embeddings()), id(model.get_output_embeddings())}
+    sizes = {name: part.weight.shape.numel() for name, part in model.named_modules() if id(part) in both}
+    plain = [layer.name for layer in weight_storage(model, Architecture(sizes, 0)) if layer.code_bits >= NOT_QUANTIZED]
+    asked = "are not quantized, which include_input_output_embeddings asks for"
+    return [f"the embeddings {', '.join(plain)} {asked}"] if plain else []
 
 
 def _still_quantized(observation: Observation) -> list[str]:

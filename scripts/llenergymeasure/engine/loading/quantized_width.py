@@ -22,7 +22,7 @@ _FIXED = {
     "quark": None,
     "vptq": None,
 }
-_SKIPPED = ("modules_to_not_convert", "llm_int8_skip_modules", "skip_modules", "linear_weights_not_to_quantize")
+SKIP_KEYS = ("modules_to_not_convert", "llm_int8_skip_modules", "skip_modules", "linear_weights_not_to_quantize")
 
 
 def quantized_width(quantization: Any) -> float | None:
@@ -48,7 +48,7 @@ def quantized_width(quantization: Any) -> float | None:
 
 def skipped_layers(quantization: Any) -> Sequence[str]:
     """Patterns of the layers that a study leaves as they are, as transformers matches them."""
-    return [pattern for name in _SKIPPED for pattern in getattr(quantization, name, None) or ()]
+    return [pattern for name in SKIP_KEYS for pattern in getattr(quantization, name, None) or ()]
 
 
 def _torchao_width(kind: Any) -> float | None:

@@ -19,6 +19,7 @@ from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.problems.text import did_you_mean, show
 from llenergymeasure.config.settings.registry import keywords
 from llenergymeasure.engine.failure import KeyRefused, one_line
+from llenergymeasure.engine.loading.quantized_width import SKIP_KEYS
 from llenergymeasure.engine.loading.torchao_configs import torchao_config
 
 METHOD = "quant_method"
@@ -69,6 +70,7 @@ def quantization_from_settings(settings: Mapping[str, Any]) -> Any:
         )
     options = {name: value for name, value in settings.items() if name != METHOD}
     if method == "torchao":
+        _check_types(_config_class(method), options)
         return torchao_config(options, accepted_keys(method))
     known = accepted_keys(method)
     for name in options:
@@ -139,8 +141,10 @@ def _check_types(kind: Any, options: Mapping[str, Any]) -> None:
     """KeyRefused for a value of another type than the class declares: the library itself reads "no" as true."""
     try:
         hints = typing.get_type_hints(kind.__init__)
-    except NameError:  # of a type that only a checker imports
-        return
+    except NameError:  # of a type that only a checker imports: that one is written as text
+        declared = inspect.signature(kind.__init__).parameters
+        hints = {name: item.annotation for name, item in declared.items() if not isinstance(item.annotation, str)}
+    hints.update((name, list[str] | None) for name in SKIP_KEYS if name in hints)
     for name, value in options.items():
         if name in hints:
             adapter = TypeAdapter(hints[name], config=ConfigDict(arbitrary_types_allowed=True, strict=True))
@@ -153,4 +157,6 @@ def _check_types(kind: Any, options: Mapping[str, Any]) -> None:
 
 
 def _or_all(word: str, known: Collection[str]) -> str:
+    if not known:
+        return "remove it"
     return did_you_mean(word, known) or f"use one of {', '.join(sorted(known))}"

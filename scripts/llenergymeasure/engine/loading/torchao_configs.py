@@ -91,6 +91,8 @@ def _argument(key: str, value: Any, hint: Any) -> Any:
             made = getattr(torch, str(value))
         elif issubclass(kind, enum.Enum):
             made = next((item for item in kind if value in (item.value, item.name, item.name.lower())), made)
+    if made is None and type(None) not in _members(hint):
+        raise KeyRefused(key, f"torchao does not take null for {key}", "remove it, or give it a value")
     try:
         return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, strict=True)).validate_python(made)
     except ValidationError as error:

@@ -142,7 +142,11 @@ class Estimator:
             seconds = replicates * calibrated_replicate_s(calibration, configs)
             return SessionEstimate(session.session_id, seconds, True, power_w)
         facts = self._model(configs[0])
-        guesses = [self._guess(config, facts, device) for config in configs]
+        try:
+            guesses = [self._guess(config, facts, device) for config in configs]
+        except Exception as error:  # noqa: BLE001 - config.json may hold any value
+            reason = f"{facts.name}: nothing can be computed from its config.json: {error}"
+            return SessionEstimate(session.session_id, None, False, power_w, reason)
         if facts.tensors is None or any(guess is None for guess in guesses):
             why = facts.unknown if facts.tensors is None else f"the speed of {device.name} is not known"
             return SessionEstimate(session.session_id, None, False, power_w, why)
@@ -183,8 +187,7 @@ class Estimator:
                 estimate_experiment(config, facts.config, facts.tensors, on_processor=device is self._processor)
                 for config in configs
             ]
-        except (AttributeError, TypeError, ValueError):
-            # Configurations of a model's own code need not have the fields that those of the library have.
+        except Exception:  # noqa: BLE001 - config.json may lack any field, and hold any value
             return SetupMemory(setup_id, None, device, devices)
         return SetupMemory(setup_id, max(estimates, key=lambda item: item.total), device, devices)
 

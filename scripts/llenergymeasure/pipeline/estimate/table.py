@@ -64,7 +64,9 @@ def _sureness(sessions: list[SessionEstimate]) -> str:
 def _energy(sessions: Iterable[SessionEstimate]) -> str:
     known = [(item.seconds, item.power_w) for item in sessions if item.seconds is not None]
     watts = [power for _, power in known if power is not None]
-    if not known or len(watts) < len(known):
+    if not known:
+        return "not known, as the time"
+    if len(watts) < len(known):
         return "not known: the device does not say how much power it may draw"
     joules = sum(seconds * (power or 0.0) for seconds, power in known)
     drawn = f"{min(watts):.0f} W" if min(watts) == max(watts) else f"{min(watts):.0f} to {max(watts):.0f} W"
