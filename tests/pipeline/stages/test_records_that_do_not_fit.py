@@ -50,6 +50,8 @@ def setting(monkeypatch: pytest.MonkeyPatch) -> Any:
     unchecked = CheckedSet(digest=None, failure=None, experiments=1, longest=None)
     monkeypatch.setattr(stages, "checked_prompts", lambda *_: unchecked)
     monkeypatch.setattr(stages, "context_warnings", lambda *_: [])
+    for name in ("refused_model", "unread_tokenizer"):
+        monkeypatch.setattr(stages, name, lambda *_: None)
     session = SimpleNamespace(setup_id="a" * 12, experiments=NAMES)
     plan = SimpleNamespace(
         session=lambda _: session,
