@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 from models.conftest import Make
 
+from llenergymeasure.config.settings.model_ref import parse_model_ref
+from llenergymeasure.models.at_hand import model_at_hand
 from llenergymeasure.models.errors import SnapshotError
+from llenergymeasure.models.files import list_folder
+from llenergymeasure.models.here import why_missing
 from llenergymeasure.models.snapshot import verify_snapshot
 
 WEIGHTS = "model.safetensors"
@@ -84,7 +89,26 @@ def test_relative_to_the_working_directory(mine: Path, make: Make, monkeypatch: 
     assert make("./mine").files == make(str(mine)).files
 
 
+def test_links_in_a_circle_and_pipes_are_passed_by(mine: Path, make: Make) -> None:
+    files = set(make(str(mine)).files)
+    for name in ("a", "b", "c"):
+        (mine / name).symlink_to(mine)
+    (mine / "deep").mkdir()
+    (mine / "deep" / "up").symlink_to(mine)
+    (mine / "elsewhere").symlink_to(mine.parent / "elsewhere")
+    os.mkfifo(mine / "notes.json")
+    assert set(make(str(mine)).files) == files
+    assert [path for path in list_folder(mine) if path in ("elsewhere", "notes.json")] == ["elsewhere"]
+    (mine / WEIGHTS).unlink()
+    os.mkfifo(mine / WEIGHTS)
+    with pytest.raises(SnapshotError, match="has no weights"):
+        make(str(mine))
+
+
 def test_what_is_not_a_model_is_one_line(mine: Path, make: Make) -> None:
+    for name in ("./" + "a" * 300, str(mine / ("a" * 300))):
+        assert why_missing(parse_model_ref(name), None) == f"{name}: File name too long; correct the name"
+        assert model_at_hand(parse_model_ref(name), None, mine) is None
     with pytest.raises(SnapshotError, match="there is no folder"):
         make(str(mine / "nowhere"))
     (mine / WEIGHTS).rename(mine / "pytorch_model.bin")

@@ -10,6 +10,7 @@ from typing import Any
 from llenergymeasure.config.settings.model_ref import ModelRef
 from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.files import RECORD
+from llenergymeasure.models.folder import find_folder
 from llenergymeasure.models.memory.experiment import read_model_config
 from llenergymeasure.models.tensors import stored_tensors
 
@@ -27,11 +28,11 @@ def model_at_hand(ref: ModelRef, revision: str | None, snapshots: Path) -> Model
     if ref.kind == "random":
         return _random(ref)
     snapshot = snapshots / ref.key(revision)
-    folder = snapshot if (snapshot / RECORD).is_file() else Path(ref.path).expanduser() if ref.path else None
-    if folder is None or not folder.is_dir():
+    if ref.kind != "folder" and not (snapshot / RECORD).is_file():
         return None
-    config = read_model_config(folder)
     try:
+        folder = snapshot if (snapshot / RECORD).is_file() else find_folder(ref)
+        config = read_model_config(folder)
         tensors = tuple(stored_tensors(folder))
     except (OSError, SnapshotError):
         return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,30 @@ def git_blob_id(path: Path) -> str:
 
 
 def list_folder(folder: Path) -> list[str]:
-    """Every file below `folder`, sorted. Follows links: Snakemake's cache makes a snapshot of them."""
-    files = (Path(root, name) for root, _, names in os.walk(folder, followlinks=True) for name in names)
-    return sorted(path.relative_to(folder).as_posix() for path in files)
+    """Every file below `folder`, sorted. Follows links: Snakemake's cache makes a snapshot of them.
+
+    A link that leads nowhere counts as a file. One that leads back to a folder above it is not followed, and what is no
+    file (a pipe, a device) does not count: reading it might never end.
+    """
+    return sorted(_files_below(str(folder), "", frozenset()))
+
+
+def _files_below(folder: str, prefix: str, above: frozenset[str]) -> Iterator[str]:
+    inside = above | {os.path.realpath(folder)}
+    try:
+        names = os.listdir(folder)  # noqa: PTH208
+    except OSError:
+        return
+    for name in names:
+        path = os.path.join(folder, name)  # noqa: PTH118 - called for each of very many files
+        try:
+            mode = os.stat(path).st_mode  # noqa: PTH116
+        except OSError:
+            mode = stat.S_IFREG
+        if stat.S_ISREG(mode):
+            yield prefix + name
+        elif stat.S_ISDIR(mode) and os.path.realpath(path) not in inside:
+            yield from _files_below(path, f"{prefix}{name}/", inside)
 
 
 def hash_folder(folder: Path) -> dict[str, FileHash]:

@@ -42,7 +42,11 @@ def fetch(request: Request) -> Fetched:
 def find_folder(ref: ModelRef) -> Path:
     """The folder, absolute. SnapshotError when there is none."""
     origin = Path(ref.path).expanduser().absolute()
-    if not origin.is_dir():
+    try:
+        there = origin.is_dir()
+    except OSError as error:  # a name that is too long
+        raise SnapshotError(f"{ref.text}: {error.strerror}; correct the name") from error
+    if not there:
         raise SnapshotError(f"{ref.text}: there is no folder {origin}; correct the name, or put it there")
     return origin
 

@@ -12,6 +12,7 @@ from llenergymeasure.records.validity import Failure
     ("text", "line"),
     [
         ("\n  the gist \nthe rest", "the gist"),
+        ("for field 'hidden_size':\n    expected int, got str\nmore", "for field 'hidden_size': expected int, got str"),
         ("a file named bad\udc80.txt", "a file named bad .txt"),
         ("\x1b[31mred\x1b[0m", "[31mred [0m"),
         ("", "ValueError"),

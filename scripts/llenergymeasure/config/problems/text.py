@@ -54,9 +54,13 @@ def counted(number: int, noun: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The gist of a library's error: its first line that says something, or else its class."""
+    """The gist of a library's error: its first line that says something, or else its class.
+
+    A line that ends with a colon announces the next one.
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return printable(lines[0]) if lines else type(error).__name__
+    announced = 2 if lines and lines[0].endswith(":") else 1
+    return printable(" ".join(lines[:announced])) if lines else type(error).__name__
 
 
 def printable(text: str) -> str:

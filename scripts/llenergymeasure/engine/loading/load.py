@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.distributed import DistributedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
@@ -35,6 +35,7 @@ from llenergymeasure.engine.loading.load_report import check_formats, check_repo
 from llenergymeasure.engine.loading.model_files import ModelFiles, read_model_files
 from llenergymeasure.engine.loading.quantizer_needs import import_packages, missing_package
 from llenergymeasure.engine.loading.quantizers import METHOD, asked_as_written, quantization_asked
+from llenergymeasure.engine.loading.tokenizer import read_tokenizer
 from llenergymeasure.engine.loading.weight_storage import (
     Architecture,
     LayerStorage,
@@ -229,9 +230,7 @@ def _read(
         before.synchronize()
     load_s = time.perf_counter() - start
     refuse_offloading(config, model, boards)
-    tokenizer = AutoTokenizer.from_pretrained(
-        snapshot, trust_remote_code=given["trust_remote_code"], padding_side="left"
-    )
+    tokenizer = read_tokenizer(snapshot, trusted=given["trust_remote_code"])
     return _Read(model, files, assistant, draft, tokenizer, given, declared, load_s, [*warnings, *its_warnings])
 
 
