@@ -56,11 +56,12 @@ def test_why_torch_sees_no_gpu_where_nvml_does(driver: Path) -> None:
         ("525.60.13", "12.8", "0"),
         ("535.129.03", None, "0"),
         ("535.129.03", "13.0", ""),
+        ("R535", "13.0", "0"),
     ]
     settings = {"PYTHONPATH": str(ROOT / "scripts"), "LD_LIBRARY_PATH": str(driver), "SIM_NVML_POWER_W": "200,200"}
     command = [sys.executable, "-c", ASK, json.dumps(cases)]
     answers = subprocess.check_output(command, env={**os.environ, **settings}, text=True).splitlines()
-    old_13, new_13, old_12, new_12, without, hidden = map(json.loads, answers)
+    old_13, new_13, old_12, new_12, without, hidden, unnumbered = map(json.loads, answers)
     assert re.fullmatch(
         r"NVML sees 2 GPUs \(driver 535\.129\.03\) and torch \S+ sees none: it is built for CUDA 13\.0, which needs "
         r"driver 580 or newer",
@@ -68,7 +69,7 @@ def test_why_torch_sees_no_gpu_where_nvml_does(driver: Path) -> None:
     )
     assert "CUDA 12.8, which needs driver 525 or newer" in old_12
     # Not the driver's age: torch says what it is.
-    for other in (new_13, new_12):
+    for other in (new_13, new_12, unnumbered):
         assert "needs driver" not in other and "and says: Torch not compiled with CUDA enabled" in other
     assert without.endswith("it is a build without CUDA")
     assert hidden is None

@@ -76,7 +76,8 @@ def why_no_cuda() -> str | None:
     if torch.version.cuda is None:
         return f"{there}: it is a build without CUDA"
     oldest = OLDEST_DRIVER.get(int(torch.version.cuda.split(".")[0]))
-    if oldest is not None and int(boards.driver.split(".")[0]) < oldest:
+    branch = boards.driver.split(".")[0]
+    if oldest is not None and branch.isdigit() and int(branch) < oldest:
         return f"{there}: it is built for CUDA {torch.version.cuda}, which needs driver {oldest} or newer"
     return f"{there}: it is built for CUDA {torch.version.cuda}{_error_of_torch()}"
 
