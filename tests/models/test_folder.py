@@ -15,6 +15,7 @@ from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.files import list_folder
 from llenergymeasure.models.here import why_missing
 from llenergymeasure.models.snapshot import verify_snapshot
+from llenergymeasure.models.tensors import stored_tensors
 
 WEIGHTS = "model.safetensors"
 
@@ -103,6 +104,7 @@ def test_links_in_a_circle_and_pipes_are_passed_by(mine: Path, make: Make) -> No
     os.mkfifo(mine / WEIGHTS)
     with pytest.raises(SnapshotError, match="has no weights"):
         make(str(mine))
+    assert list(stored_tensors(mine)) == []
 
 
 def test_what_is_not_a_model_is_one_line(mine: Path, make: Make) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llenergymeasure.models.errors import SnapshotError
+from llenergymeasure.models.files import list_folder
 
 _LARGEST_HEADER = 100_000_000  # bytes; what the safetensors library itself accepts
 
@@ -17,7 +18,10 @@ def stored_tensors(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
     SnapshotError where a file has no readable header.
     """
-    for path in sorted(folder.rglob("*.safetensors")):
+    for file in list_folder(folder):
+        if not file.endswith(".safetensors"):
+            continue
+        path = folder / file
         header, _ = _header(path, str(path))
         for name, tensor in header.items():
             if name != "__metadata__":
