@@ -22,6 +22,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return simulated_board(tmp_path_factory.mktemp("driver"))
 
 
+@pytest.mark.slow
 def test_the_cost_of_the_sampler_is_that_of_several_passes_per_window(driver: dict[str, str]) -> None:
     program = """
 import dataclasses, json
@@ -38,6 +39,7 @@ print(len(passes) - 5 * sampler_cost.WARM_UP)
     assert int(done.stdout.splitlines()[-1]) == 2 * 2 * 5
 
 
+@pytest.mark.slow
 def test_windows_say_how_often_the_power_limit_held_the_clocks_down(driver: dict[str, str], tmp_path: Path) -> None:
     orders = tmp_path / "orders"
     orders.write_text("0 throttle 4\n0 reason_counters 3\n", encoding="utf-8")

@@ -29,6 +29,7 @@ THREE = study(matrix={"pytorch.batch_size": [1, 2, 3]}, measurement={"min_window
 pytestmark = pytest.mark.timeout(1800)
 
 
+@pytest.mark.slow
 def test_a_killed_snakemake_ends_every_process_and_the_next_call_continues(pipeline: Pipeline) -> None:
     pipeline.write(study(matrix={"pytorch.batch_size": [1, 2]}))
     kept = interrupted(pipeline, "measure", "snakemake")
