@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import sys
 import traceback
 from collections.abc import Iterator
@@ -37,8 +36,6 @@ from llenergymeasure.records.study.checks import PromptCheck
 from llenergymeasure.records.study.plan import Plan, PlanError, read_plan
 
 HANDOVER_S = 20.0
-# They warn, whenever transformers imports them, of CUDA libraries and of torch's that nobody here uses.
-_NOISY_IMPORTS = ("torchao", "torch.utils._pytree")
 _AS_A_MODULE = (
     "a Snakefile that uses this one as a module has to call its onstart (docs/running.md shows how; with include, it "
     "must not define one of its own)"
@@ -55,8 +52,6 @@ def run_job(snakemake: Any, title: str, *expected: type[Exception]) -> Iterator[
     pid = snakemake_pid()
     if pid is not None:
         end_with(pid)
-    for name in _NOISY_IMPORTS:
-        logging.getLogger(name).setLevel(logging.ERROR)
     print(title, file=sys.stderr, flush=True)
     known: tuple[type[Exception], ...] = (
         StudyStopped,

@@ -84,3 +84,11 @@ def test_an_adapter_with_fields_that_peft_ignores_is_heard(run: Runner, tmp_path
     (other / "adapter_config.json").write_text(json.dumps({**fields, "magic_scaling": 3}))
     messages = [item["message"] for item in run(pytorch={"adapter": str(other)}).loaded.warnings]
     assert any("magic_scaling" in message for message in messages), messages
+
+
+def test_what_torchao_says_on_import_is_dropped_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("torchao")
+    logger.warning("Failed to load /somewhere/_C_mxfp8.so: no CUDA")
+    logger.warning("this layer is not quantized")
+    logging.getLogger("torch.utils._pytree").warning("<enum 'KernelPreference'> is an Enum subclass")
+    assert [record.getMessage() for record in caplog.records] == ["this layer is not quantized"]
