@@ -84,7 +84,7 @@ def tiny_fields(architecture: str) -> dict[str, Any]:
     """The fields that make an architecture tiny."""
     kind = type(AutoConfig.for_model(architecture))
     known = {field.name for field in fields(kind)} | set(kind.attribute_map)
-    # Of a field and its other name, one.
+    # A field may have two names: set one of them.
     doubled = {name for name, target in kind.attribute_map.items() if target in SIZES and target in known}
     sizes = {name: value for name, value in SIZES.items() if name in known - doubled}
     return sizes | OWN.get(architecture, {})

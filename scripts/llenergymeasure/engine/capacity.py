@@ -17,7 +17,7 @@ from llenergymeasure.config.problems.text import bytes_in_words
 from llenergymeasure.models.at_hand import ModelAtHand
 from llenergymeasure.models.memory.experiment import estimate_experiment
 
-# Of a GPU's memory, what is left for tensors beside the driver's context and the libraries' kernels.
+# The share of a GPU's memory that tensors can use; the driver's context and the libraries' kernels take the rest.
 USABLE_SHARE = 0.95
 # An estimate above this share of the memory is near to it.
 NEAR_SHARE = 0.9
@@ -55,8 +55,10 @@ def memory_problems(config: ExperimentConfig, model: ModelAtHand) -> Iterator[Pr
         return
     asked = {"on_processor": here.on_processor}
     try:
-        least = estimate_experiment(config, model.config, model.tensors, prompt_tokens=1, **asked)
         most = estimate_experiment(config, model.config, model.tensors, **asked)
+        if most.total <= NEAR_SHARE * here.bytes:
+            return
+        least = estimate_experiment(config, model.config, model.tensors, prompt_tokens=1, **asked)
     except Exception:  # noqa: BLE001 - a configuration with values that nothing can be computed from: loading says it
         return
     if least.least * USABLE_SHARE > here.bytes and not _quantizes_otherwise(config):
@@ -66,13 +68,12 @@ def memory_problems(config: ExperimentConfig, model: ModelAtHand) -> Iterator[Pr
             f"estimated, exceed {here.what} with {bytes_in_words(here.bytes)}",
         )
         return
-    if most.total > NEAR_SHARE * here.bytes:
-        yield MEMORY_NEARLY_FULL.problem(
-            "model",
-            f"with prompts of max_input_tokens: {config.max_input_tokens} the peak is estimated at "
-            f"{bytes_in_words(most.total)} ({bytes_in_words(most.low)} to {bytes_in_words(most.high)}); {here.what} "
-            f"has {bytes_in_words(here.bytes)}",
-        )
+    yield MEMORY_NEARLY_FULL.problem(
+        "model",
+        f"with prompts of max_input_tokens: {config.max_input_tokens} the peak is estimated at "
+        f"{bytes_in_words(most.total)} ({bytes_in_words(most.low)} to {bytes_in_words(most.high)}); {here.what} "
+        f"has {bytes_in_words(here.bytes)}",
+    )
 
 
 def _quantizes_otherwise(config: ExperimentConfig) -> bool:

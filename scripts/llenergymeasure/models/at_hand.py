@@ -46,10 +46,15 @@ def _random(ref: ModelRef) -> ModelAtHand | None:
         model = empty_model(ref)
     except Exception:  # noqa: BLE001 - making the model says it better
         return None
+    return ModelAtHand(model.config, parameter_entries(model))
+
+
+def parameter_entries(model: Any) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    """Name and entry of each parameter, as `stored_tensors` gives them for the files of such a model."""
     names = {"torch.float32": ("F32", 4), "torch.bfloat16": ("BF16", 2), "torch.float16": ("F16", 2)}
     tensors = []
     for name, parameter in model.named_parameters():
         dtype, size = names.get(str(parameter.dtype), ("F32", 4))
         entry = {"dtype": dtype, "shape": [*parameter.shape], "data_offsets": [0, parameter.numel() * size]}
         tensors.append((name, entry))
-    return ModelAtHand(model.config, tuple(tensors))
+    return tuple(tensors)

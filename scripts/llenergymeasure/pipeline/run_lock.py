@@ -22,7 +22,7 @@ class NoLock(Exception):
 
 
 def hold(path: Path, *, place: Path, patience_s: float = 0.0) -> None:
-    """Hold the lock on `place` until this process ends. AlreadyRunning when another holds it for so many seconds."""
+    """Hold the lock on `place` until this process ends. AlreadyRunning: after `patience_s` another still does."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path)

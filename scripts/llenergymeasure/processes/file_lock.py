@@ -60,7 +60,7 @@ class FileLock:
         self._in_doubt = False
 
     def acquire(self, patience_s: float = math.inf) -> None:
-        """Wait for the lock. Held where another process still holds it after so many seconds.
+        """Wait for the lock. Held: after `patience_s` seconds another process still holds it.
 
         While it is in doubt whether the other process still exists, this waits on, for a lease at most.
         """

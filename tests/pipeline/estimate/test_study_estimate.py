@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import yaml
 from harness import TINY, Pipeline, study
+from huggingface_hub import constants
 from safetensors.numpy import save_file
 
 from llenergymeasure.config import load_study
 from llenergymeasure.config.study.lock import FileHash, ModelsLock, Pin, write_lock
+from llenergymeasure.models.hub.cache import snapshot_folder
 from llenergymeasure.models.memory.estimate import MemoryEstimate
 from llenergymeasure.pipeline.estimate.hardware import Hardware
 from llenergymeasure.pipeline.estimate.study_estimate import Estimator, StudyEstimate, prompt_tokens
@@ -196,10 +198,14 @@ def test_two_devices_of_one_process_hold_the_model_together() -> None:
 
 
 def test_what_lies_in_the_cache_is_not_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "snapshot"
-    folder.mkdir()
-    (folder / "config.json").write_text("{}", encoding="utf-8")
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda _, name, **__: str(folder / name))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    folder = snapshot_folder("org/name", COMMIT)
+    folder.mkdir(parents=True)
+    for name in FILES:
+        if name.endswith(".safetensors"):
+            save_file({"weight": np.zeros(1, np.float32)}, folder / name)
+        else:
+            (folder / name).write_text("{}", encoding="utf-8")
     table = rows(estimate(planned()))
     assert table["download"] == "nothing" and "models 0," in table["disk"]
 

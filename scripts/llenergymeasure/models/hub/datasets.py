@@ -21,8 +21,7 @@ from huggingface_hub.errors import (
 from llenergymeasure.config.problems.text import first_line
 from llenergymeasure.config.study.lock import DEFAULT_REVISION, DatasetAsked, DatasetPin, FileHash
 from llenergymeasure.models.errors import SnapshotError
-from llenergymeasure.models.files import git_blob_id, hash_file
-from llenergymeasure.models.hub.api import REQUEST_TIMEOUT_S, RemoteFile, endpoint
+from llenergymeasure.models.hub.api import REQUEST_TIMEOUT_S, RemoteFile, commit_and_files, endpoint, hash_listed
 from llenergymeasure.models.hub.download import TooLong, download_to_cache, with_retries
 from llenergymeasure.models.hub.messages import describe_refusal, without_secrets
 from llenergymeasure.models.hub.splits import NoSplit, converted_files, own_files
@@ -82,13 +81,7 @@ def list_dataset(name: str, revision: str) -> tuple[str, dict[str, RemoteFile]]:
         info = with_retries(
             lambda: api.dataset_info(name, revision=revision, files_metadata=True, timeout=REQUEST_TIMEOUT_S)
         )
-    files = {
-        entry.rfilename: RemoteFile(entry.size or 0, entry.lfs.sha256 if entry.lfs else None, entry.blob_id)
-        for entry in info.siblings or []
-    }
-    if not info.sha:
-        raise SnapshotError(f"data set {name}: {without_secrets(endpoint())} does not say which commit {revision!r} is")
-    return info.sha, files
+    return commit_and_files(info, f"data set {name}", revision)
 
 
 def fetch_dataset_file(name: str, commit: str, path: str, *, size: int | None = None, again: bool = False) -> Path:
@@ -102,14 +95,10 @@ def fetch_dataset_file(name: str, commit: str, path: str, *, size: int | None = 
 
 
 def _hash(name: str, commit: str, path: str, remote: RemoteFile) -> FileHash:
-    if remote.sha256:
-        return FileHash(sha256=remote.sha256, size=remote.size)
-    file = fetch_dataset_file(name, commit, path, size=remote.size)
-    if git_blob_id(file) != remote.blob_id:
-        file = fetch_dataset_file(name, commit, path, size=remote.size, again=True)
-    if git_blob_id(file) != remote.blob_id:
-        raise SnapshotError(f"data set {name}@{commit}: {path} is not the file the hub lists; try again")
-    return hash_file(file)
+    def fetch(again: bool) -> Path:
+        return fetch_dataset_file(name, commit, path, size=remote.size, again=again)
+
+    return hash_listed(fetch, remote, f"data set {name}@{commit}: {path}")
 
 
 @contextmanager

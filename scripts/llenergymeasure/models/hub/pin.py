@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from llenergymeasure.config.settings.model_ref import parse_model_ref
@@ -11,15 +11,13 @@ from llenergymeasure.config.study.lock import (
     DEFAULT_REVISION,
     DatasetAsked,
     DatasetPin,
-    FileHash,
     LockError,
     Pin,
     read_lock,
     write_lock,
 )
 from llenergymeasure.models.errors import PinError, SnapshotError
-from llenergymeasure.models.files import git_blob_id, hash_file
-from llenergymeasure.models.hub.api import RemoteFile, download, list_repository
+from llenergymeasure.models.hub.api import download, fetch_listed, hash_listed, list_repository
 from llenergymeasure.models.hub.datasets import pin_dataset
 from llenergymeasure.models.hub.splits import is_partial
 from llenergymeasure.models.selection import select, select_adapter
@@ -77,32 +75,23 @@ def _pin(name: str, revision: str, *, is_adapter: bool) -> Pin:
     commit, files = list_repository(name, revision)
     with tempfile.TemporaryDirectory() as folder:
 
+        def fetch(path: str) -> Callable[[bool], Path]:
+            def fetched(again: bool) -> Path:
+                target = Path(folder, path)
+                download(name, commit, path, target, size=files[path].size, again=again)
+                return target
+
+            return fetched
+
         def read(path: str) -> bytes:
-            return _download(name, commit, path, files[path], Path(folder)).read_bytes()
+            return fetch_listed(fetch(path), files[path], f"{name}@{commit}: {path}").read_bytes()
 
         if is_adapter:
             wanted = select_adapter(files, model=name)
         else:
             wanted = select(files, model=name, allow_code=True, read=read)
-        hashes = {path: _hash(name, commit, path, files[path], Path(folder)) for path in wanted}
+        hashes = {path: hash_listed(fetch(path), files[path], f"{name}@{commit}: {path}") for path in wanted}
     return Pin(commit=commit, files=hashes)
-
-
-def _hash(name: str, commit: str, path: str, remote: RemoteFile, folder: Path) -> FileHash:
-    if remote.sha256:
-        return FileHash(sha256=remote.sha256, size=remote.size)
-    return hash_file(_download(name, commit, path, remote, folder))
-
-
-def _download(name: str, commit: str, path: str, remote: RemoteFile, folder: Path) -> Path:
-    """A file that is as the hub lists it. SnapshotError where it is not."""
-    target = folder / path
-    for again in (False, True):
-        download(name, commit, path, target, size=remote.size, again=again)
-        listed = remote.sha256 or remote.blob_id
-        if listed == (hash_file(target).sha256 if remote.sha256 else git_blob_id(target)):
-            return target
-    raise SnapshotError(f"{name}@{commit}: {path} is not the file the hub lists; try again")
 
 
 def _dataset_change(name: str, before: DatasetPin | None, now: DatasetPin) -> str:

@@ -52,7 +52,7 @@ def converted_files(files: Iterable[str], config: str | None, split: str) -> lis
     for path in files:
         parts = PurePosixPath(path).parts
         if len(parts) == 3 and path.endswith(".parquet"):
-            # Of a large data set the hub converts the beginning only.
+            # The hub converts only the beginning of a large data set.
             found.setdefault(parts[0], {}).setdefault(parts[1].removeprefix(_PARTIAL), []).append(path)
     if not found:
         raise NoSplit("the hub's Parquet copy of it is empty")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import sys
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from llenergymeasure.models.memory.kv_cache import CacheShape, cache_shape
@@ -168,7 +169,13 @@ def _vocabulary_bytes(model_config: Any, text: Any, work: Work, read: int) -> in
 def _scores_last_alone(model_config: Any) -> bool:
     """Whether the class takes `logits_to_keep`, with which the library asks for the last token's scores alone."""
     kind = _model_class(model_config)
-    return kind is None or "logits_to_keep" in inspect.signature(kind.forward).parameters
+    return kind is None or _takes_logits_to_keep(kind)
+
+
+@cache
+def _takes_logits_to_keep(kind: type) -> bool:
+    """Read once per class: a plan may have thousands of experiments of one model."""
+    return "logits_to_keep" in inspect.signature(kind.forward).parameters  # type: ignore[attr-defined]
 
 
 def _model_class(model_config: Any) -> Any | None:

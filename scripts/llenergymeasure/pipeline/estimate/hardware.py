@@ -14,9 +14,9 @@ import pynvml
 
 from llenergymeasure.energy.meters.nvml.boards import list_boards, look_at_boards
 
-# Of a board's bandwidth and peak, what decoding and prefill of transformers reach.
+# The shares of a board's bandwidth and of its peak that transformers reaches, in decoding and in prefill.
 BANDWIDTH_SHARE, PEAK_SHARE = 0.6, 0.4
-# Of a board's power limit, what it draws while a model runs.
+# The share of its power limit that a board draws while a model runs.
 POWER_SHARE = 0.6
 # The library's Python takes this long per layer and pass: a step of 16 layers takes 19.3 ms on an H100
 # (docs/measured.md).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import Any
 from llenergymeasure.config.settings.model_ref import ModelRef
 from llenergymeasure.config.settings.sources import SourceIntent
 from llenergymeasure.config.study.lock import ModelsLock
+from llenergymeasure.models.at_hand import parameter_entries
 from llenergymeasure.models.embedded.distribution import find_entry
 from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.folder import find_folder
@@ -74,15 +76,15 @@ def _facts_in_folder(name: str, folder: Path, *, download: int, disk: int) -> Mo
 
 def _facts_in_lock(source: SourceIntent, lock: ModelsLock) -> ModelFacts:
     """A model without a snapshot: the lock has the size of each file, and the Hugging Face cache perhaps the files."""
-    from huggingface_hub import try_to_load_from_cache
+    from llenergymeasure.models.hub.cache import cached_file, snapshot_folder
 
     files = lock.files(source.name, source.revision or "")
     if files is None:
         return ModelFacts(source.name, None, None, None, None, "the lock has no sizes of its files: run snakemake pin")
-    cached = {name: try_to_load_from_cache(source.name, name, revision=source.revision) for name in files}
-    missing = sum(file.size for name, file in files.items() if not isinstance(cached[name], str))
+    commit = str(source.revision)
+    missing = sum(file.size for path, file in files.items() if cached_file(source.name, commit, path) is None)
     if missing == 0:
-        return _facts_in_folder(source.name, Path(str(cached["config.json"])).parent, download=0, disk=0)
+        return _facts_in_folder(source.name, snapshot_folder(source.name, commit), download=0, disk=0)
     weights = sum(file.size for name, file in files.items() if name.endswith(".safetensors"))
     tensors: Tensors = (("all", {"dtype": "U8", "shape": [weights], "data_offsets": [0, weights]}),)
     unknown = "its configuration is still on the hub"
@@ -103,25 +105,16 @@ def _facts_of_package(source: SourceIntent) -> ModelFacts:
 
 
 def _facts_of_random(ref: ModelRef) -> ModelFacts:
-    import torch
-    from transformers import AutoModelForCausalLM
+    from llenergymeasure.models.embedded.random import empty_model
 
-    from llenergymeasure.models.embedded.random import random_config
-
-    config = random_config(ref)
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
-    tensors = _in_float32({name: list(weight.shape) for name, weight in model.named_parameters()})
-    item = torch.empty(0, dtype=getattr(torch, ref.dtype)).element_size()
-    return ModelFacts(ref.text, config, tensors, 0, sum(entry["data_offsets"][1] for _, entry in tensors) * item // 4)
+    model = empty_model(ref)
+    tensors = parameter_entries(model)
+    return ModelFacts(ref.text, model.config, tensors, 0, sum(entry["data_offsets"][1] for _, entry in tensors))
 
 
 def _in_float32(shapes: Mapping[str, list[int]]) -> Tensors:
     """Entries as a safetensors header has them, for weights of those shapes."""
     entries = []
     for name, shape in shapes.items():
-        numbers = 1
-        for size in shape:
-            numbers *= size
-        entries.append((name, {"dtype": "F32", "shape": shape, "data_offsets": [0, 4 * numbers]}))
+        entries.append((name, {"dtype": "F32", "shape": shape, "data_offsets": [0, 4 * math.prod(shape)]}))
     return tuple(entries)

@@ -106,7 +106,7 @@ class RowSource(Source):
 
     @abstractmethod
     def open(self, dataset: DatasetConfig, wanted: Wanted) -> Rows:
-        """At least as many rows as wanted, where there are so many. Only after `check`."""
+        """At least as many rows as wanted, if there are so many. `check` comes first."""
 
 
 class TokenSource(Source):
