@@ -1,4 +1,4 @@
-"""The evidence of settings that only a CUDA device shows: tests/gpu/test_gpu_evidence.py, in the time that is left."""
+"""The evidence of settings that only a CUDA device shows, and the memory they take, in the time that is left."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.gpu.part_environment import ENDS_IN
 from benchmarks.gpu.scale import Scale, cuda_only
 
 ROOT = Path(__file__).resolve().parents[2]
-TESTS = ROOT / "tests" / "gpu" / "test_gpu_evidence.py"
+TESTS = [ROOT / "tests" / "gpu" / f"test_gpu_{name}.py" for name in ("quantizers", "evidence")]
 # An interrupted pytest may take so long to write its report; reading it takes the rest.
 ENDING_S = 4.0
 CLOSING_S = ENDING_S + 2.0
@@ -30,8 +30,17 @@ def evidence(scale: Scale) -> dict[str, Any]:
     limit_s = float(os.environ.get(ENDS_IN, "inf")) - CLOSING_S
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", str(TESTS)]
-        stopped = not run_tests(command, limit_s)
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            f"--junitxml={report}",
+            *map(str, TESTS),
+        ]
+        stopped = not run_tests([*command, *map(str, TESTS)], limit_s)
         text = report.read_text(encoding="utf-8") if report.exists() else NO_REPORT
         return {**outcomes(text), "stopped": stopped}
 
