@@ -1,4 +1,7 @@
-"""Quantized weights on a CUDA device, and the peak of memory against its estimate. A minute on one; else skipped."""
+"""Quantized weights on a CUDA device, and the peak of memory against its estimate.
+
+Takes about 2 minutes on one; skips where there is none.
+"""
 
 from __future__ import annotations
 

@@ -33,6 +33,15 @@ def dangle(path: Path) -> None:
     path.symlink_to("/nowhere/at-all.json")
 
 
+def with_field(name: str, value: object) -> Callable[[Path], None]:
+    """A field of config.json with another value."""
+
+    def change(path: Path) -> None:
+        path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
+
+    return change
+
+
 SPOILED: list[tuple[str, Callable[[Path], None], str]] = [
     (WEIGHTS, lfs_pointer, f"{WEIGHTS} is a git-lfs pointer, not the file: run git lfs pull"),
     ("tokenizer.json", lfs_pointer, "tokenizer.json is a git-lfs pointer"),
@@ -42,6 +51,8 @@ SPOILED: list[tuple[str, Callable[[Path], None], str]] = [
     (WEIGHTS, lambda path: path.write_bytes(b"<html>" * 99), f"{WEIGHTS} is not a safetensors file"),
     ("tokenizer.json", lambda path: path.write_bytes(b'{"a"'), "tokenizer.json is not readable JSON"),
     ("config.json", lambda path: path.write_bytes(b"\xff\xfe"), "config.json is not readable JSON"),
+    ("config.json", with_field("quantization_config", "awq"), "quantization_config: 'awq', but transformers reads an"),
+    ("config.json", with_field("text_config", [1]), "text_config: [1], but transformers reads an object with keys"),
     ("extra.json", dangle, "extra.json is a link to /nowhere/at-all.json, which does not exist"),
     ("adapter_config.json", lambda path: path.write_text("{}"), "has an adapter_config.json beside its weights"),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from llenergymeasure.models.tensors import check_whole
 from llenergymeasure.models.tokenizer_files import TOKENIZER_FILES, has_tokenizer
 
 _JSON = ("config.json", "tokenizer_config.json", "tokenizer.json")
+# Of config.json; transformers reads keys in them, and fails on anything else with an error that names no file.
+_OBJECTS = ("quantization_config", "text_config")
 _BEGINNING = 64
 
 
@@ -42,7 +44,8 @@ def check_complete(folder: Path, paths: Collection[str], *, model: str, is_adapt
         _check_beginning(folder / path, path, model)
     for path in _JSON:
         if path in paths:
-            read_object(read_small(folder / path, path, model), path, model)
+            fields = read_object(read_small(folder / path, path, model), path, model)
+            _check_objects(fields, path, model)
     for path in sorted(paths):
         if path.endswith(".safetensors"):
             check_whole(folder / path, f"{model}: {path}")
@@ -58,6 +61,15 @@ def check_code(folder: Path, paths: Collection[str], *, model: str) -> None:
                 raise SnapshotError(
                     f"{model}: {name} takes code from another repository ({target}), which the lock does not pin"
                 )
+
+
+def _check_objects(fields: Mapping[str, Any], name: str, model: str) -> None:
+    for key in _OBJECTS if name == "config.json" else ():
+        if not isinstance(fields.get(key), dict | None):
+            raise SnapshotError(
+                f"{model}: {name} has {key}: {fields[key]!r:.60}, but transformers reads an object with keys there; "
+                "correct it, or use another model"
+            )
 
 
 def _check_beginning(path: Path, name: str, model: str) -> None:
