@@ -154,7 +154,7 @@ class TestAHubDataset:
         [
             ("q.jsonl", {}, "has no file q.jsonl"),
             ("p.jsonl", {"revision": "b" * 40}, "has no revision bbbbbbbb"),
-            ("p.jsonl", {"name": "org/none"}, "there is no data set org/none"),
+            ("p.jsonl", {"name": "org/none"}, "data set org/none is not on"),
         ],
     )
     def test_what_a_hub_does_not_have(

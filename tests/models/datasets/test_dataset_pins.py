@@ -222,7 +222,7 @@ class TestTheLock:
                 ],
             )
         assert [problem.partition(";")[0] for problem in caught.value.problems] == [
-            f"there is no data set org/none on {endpoint()}",
+            f"data set org/none is not on {endpoint()}",
             "data set org/set has no revision v9",
             f"data set org/set@{publish(FILES)[:12]} has no file none.csv",
         ]
@@ -232,9 +232,13 @@ class TestTheLock:
 def test_a_gated_data_set_says_what_to_do(publish: Publish, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(FILES)
     hub.repositories["datasets/org/set"].gated = True
+    hub.answers["datasets/org/set/revision/main"] = [(403, {"X-Error-Code": "GatedRepo"})]
+    with pytest.raises(SnapshotError, match="org/set@main is gated, and the account of your token has no access"):
+        pin_dataset("org/set", asked(config="en"))
+    hub.answers.clear()
     monkeypatch.delenv("HF_TOKEN")
     with pytest.raises(
-        SnapshotError, match=r"org/set@main is gated: accept its terms on .*/datasets/org/set and set HF"
+        SnapshotError, match=r"org/set@main is gated: accept its terms on .*/datasets/org/set, then set HF_TOKEN"
     ):
         pin_dataset("org/set", asked(config="en"))
 

@@ -23,7 +23,13 @@ from llenergymeasure.config.study.lock import DEFAULT_REVISION, DatasetAsked, Da
 from llenergymeasure.models.errors import SnapshotError
 from llenergymeasure.models.hub.api import REQUEST_TIMEOUT_S, RemoteFile, commit_and_files, endpoint, hash_listed
 from llenergymeasure.models.hub.download import TooLong, download_to_cache, with_retries
-from llenergymeasure.models.hub.messages import describe_refusal, without_secrets
+from llenergymeasure.models.hub.messages import (
+    LOG_IN,
+    describe_gated,
+    describe_no_answer,
+    describe_refusal,
+    without_secrets,
+)
 from llenergymeasure.models.hub.splits import NoSplit, converted_files, own_files
 
 # Where the hub keeps a copy of every data set that it could convert to Parquet: <config>/<split>/0000.parquet.
@@ -118,11 +124,11 @@ def _line(error: Exception, name: str, revision: str, path: str) -> str:
     what = f"{path} of {where}" if path else where
     match error:
         case GatedRepoError():
-            return f"{where} is gated: accept its terms on {endpoint()}/datasets/{name} and set HF_TOKEN"
+            return describe_gated(where, f"{endpoint()}/datasets/{name}")
         case RemoteEntryNotFoundError():
             return f"{where} has no file {path}; check dataset.path"
         case RepositoryNotFoundError():
-            return f"there is no data set {name} on {endpoint()}; check dataset.name, or set HF_TOKEN if it is private"
+            return f"data set {name} is not on {endpoint()}; check dataset.name, or, if it is private, {LOG_IN}"
         case OfflineModeIsEnabled():
             return f"{what} is needed from the hub, but HF_HUB_OFFLINE is set; unset it"
         case LocalEntryNotFoundError():
@@ -133,10 +139,7 @@ def _line(error: Exception, name: str, revision: str, path: str) -> str:
         case HfHubHTTPError():
             return describe_refusal(error, what, endpoint())
         case HTTPError():
-            return (
-                f"{what}: {endpoint()} cannot be reached ({type(error).__name__}: {first_line(error)}); check the "
-                "network or HF_ENDPOINT and run again"
-            )
+            return describe_no_answer(error, what, endpoint())
         case TooLong():
             return f"{where}: {error}; the download was cut off; check HF_ENDPOINT, or run `snakemake pin`"
     return f"{what} cannot be downloaded ({type(error).__name__}: {first_line(error)}); run again"

@@ -53,7 +53,7 @@ def _line(error: Exception, name: str, revision: str, endpoint: str) -> str:
                 return _line(cause, name, revision, endpoint)
             return f"{name}: {endpoint} does not answer as a hub does ({first_line(error)}); check HF_ENDPOINT"
         case GatedRepoError():
-            return _gated(name, endpoint)
+            return describe_gated(name, f"{endpoint}/{name}")
         case RevisionNotFoundError():
             return f"{name} has no revision {revision!r} on {endpoint}; check it, or run `snakemake pin` again"
         case RemoteEntryNotFoundError():
@@ -70,10 +70,7 @@ def _line(error: Exception, name: str, revision: str, endpoint: str) -> str:
         case HfHubHTTPError():
             return describe_refusal(error, name, endpoint)
         case HTTPError():
-            return (
-                f"{name}: {endpoint} cannot be reached ({type(error).__name__}: {first_line(error)}); check the "
-                "network or HF_ENDPOINT and run again; files that are complete are not downloaded again"
-            )
+            return f"{describe_no_answer(error, name, endpoint)}; files that are complete are not downloaded again"
         case TooLong():
             return f"{name}@{revision}: {error}; the download was cut off; check HF_ENDPOINT, or run `snakemake pin`"
     if error.__cause__ is not None and isinstance(error.__cause__, HTTPError | OfflineModeIsEnabled):
@@ -81,13 +78,21 @@ def _line(error: Exception, name: str, revision: str, endpoint: str) -> str:
     return f"{name}: download failed ({first_line(error)}); run again"
 
 
-def _gated(name: str, endpoint: str) -> str:
-    page = f"{endpoint}/{name}"
+def describe_gated(name: str, page: str) -> str:
+    """What to do where an owner asks for terms to be accepted, with a token and without. page: where that is done"""
     if _own_token() is None:
         return f"{name} is gated: accept its terms on {page}, then {LOG_IN}"
     return (
         f"{name} is gated, and the account of your token has no access: accept its terms on {page} (some owners "
         "must approve), and use a token that may read gated repositories"
+    )
+
+
+def describe_no_answer(error: HTTPError, name: str, endpoint: str) -> str:
+    """What to do where a hub does not answer at all. name: of what was asked for"""
+    return (
+        f"{name}: {endpoint} cannot be reached ({type(error).__name__}: {first_line(error)}); check the network or "
+        "HF_ENDPOINT and run again"
     )
 
 
