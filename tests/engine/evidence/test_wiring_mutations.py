@@ -65,7 +65,7 @@ NO_WIRING: dict[str, str] = {
             "load_model: trust_remote_code=given['trust_remote_code']",
             "load_model: _import_model_code(snapshot, trust_remote_code=given['trust_remote_code'])",
         ),
-        "tests/models/test_hub_companions runs a model that brings code",
+        "tests/models/hub/test_hub_companions runs a model that brings code",
     ),
     **dict.fromkeys(
         (
@@ -87,6 +87,24 @@ NO_WIRING: dict[str, str] = {
             "quantization_from_settings: owner = _config_class(method).__name__",
         ),
         "tests/engine/test_quantization_check: what is refused before a load, and methods without a processor's kernel",
+    ),
+    **dict.fromkeys(
+        (
+            "generate_keywords: if config.pytorch.batching == 'continuous':",
+            "generate_keywords: if config.fixed_output:",
+            "generate_keywords: given.update(_NO_EARLY_END, min_new_tokens=config.max_output_tokens)",
+            "generate_keywords: min_new_tokens=config.max_output_tokens",
+            "_static: keywords['tokenizer'] = loaded.tokenizer",
+        ),
+        "test_ends_of_rows: the tiny models never end a row by themselves",
+    ),
+    **dict.fromkeys(
+        (
+            "generate_keywords: given['no_repeat_ngram_size'] = 0",
+            "generate_keywords: if defaults is not None and defaults.min_length and ('min_new_tokens' not in given):",
+            "generate_keywords: given['min_length'] = defaults.min_length",
+        ),
+        "test_model_choices: only a model's own file asks for it",
     ),
     "load_keywords: given.pop('quantization_config', None)": "only for a study that asks for none, which has none",
     "generate_keywords: given.pop('assistant_model', None)": "test_check: the name of a model is no generation setting",
