@@ -30,16 +30,7 @@ def evidence(scale: Scale) -> dict[str, Any]:
     limit_s = float(os.environ.get(ENDS_IN, "inf")) - CLOSING_S
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            f"--junitxml={report}",
-            *map(str, TESTS),
-        ]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
         stopped = not run_tests([*command, *map(str, TESTS)], limit_s)
         text = report.read_text(encoding="utf-8") if report.exists() else NO_REPORT
         return {**outcomes(text), "stopped": stopped}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from llenergymeasure.engine.evidence import Observation, collect, observe
 from llenergymeasure.engine.generation.generation import Generator
 from llenergymeasure.engine.generation.generators import generator_for
 from llenergymeasure.engine.loading.load import LoadedModel, Source, Sources, load_model
+from llenergymeasure.engine.loading.weight_storage import LayerStorage
 from llenergymeasure.models.snapshot import Snapshot, materialise
 
 PROMPTS = ["A short one.", "A prompt that is quite a bit longer than that.", "Third"]
@@ -109,6 +111,19 @@ class Runner:
             )
             adapted.save_pretrained(folder)
         return str(folder)
+
+
+def assert_narrow(
+    layers: Sequence[LayerStorage], *, number: int, code_bits: float, stored_bits: tuple[float, float]
+) -> None:
+    """So many layers have codes of that width, and the output head of 16 bits. stored_bits: least and most, the mean"""
+    narrow = [layer for layer in layers if layer.name != "lm_head"]
+    assert len(narrow) == number
+    assert {round(layer.code_bits, 2) for layer in narrow} == {code_bits}
+    weights = sum(layer.weights for layer in narrow)
+    least, most = stored_bits
+    assert least <= sum(layer.stored_bits * layer.weights for layer in narrow) / weights <= most
+    assert [layer.code_bits for layer in layers if layer.name == "lm_head"] == [16]
 
 
 def sources_ref(name: str) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine.conftest import Runner
+from engine.conftest import Runner, assert_narrow
 
 from llenergymeasure.engine.failure import ExperimentFailure
 
@@ -60,11 +60,7 @@ def test_weights_quantized_on_the_fly_have_the_width_that_was_asked_for(run: Run
     assert (entry["verdict"], entry["effective"]) == ("applied", settings), entry
     assert not [path for path, item in done.evidence.items() if item["verdict"] == "ignored"]
     for layers in (done.loaded.storage_at_load, done.observation.storage):
-        narrow = [layer for layer in layers if layer.name != "lm_head"]
-        assert len(narrow) == 28
-        assert {round(layer.code_bits, 2) for layer in narrow} == {code}
-        weights = sum(layer.weights for layer in narrow)
-        assert least <= sum(layer.stored_bits * layer.weights for layer in narrow) / weights <= most
+        assert_narrow(layers, number=28, code_bits=code, stored_bits=(least, most))
     assert done.loaded.resident_bytes < 0.75 * 2 * done.loaded.architecture.parameters
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,12 @@ from llenergymeasure.models.selection import ADAPTER_FILES
 from llenergymeasure.models.tensors import check_whole
 from llenergymeasure.models.tokenizer_files import TOKENIZER_FILES, has_tokenizer
 
-_JSON = ("config.json", "tokenizer_config.json", "tokenizer.json")
-# Of config.json; transformers reads keys in them, and fails on anything else with an error that names no file.
-_OBJECTS = ("quantization_config", "text_config")
+# File → its keys whose values must be objects: transformers fails on anything else with an error that names no file.
+_JSON: Mapping[str, tuple[str, ...]] = {
+    "config.json": ("quantization_config", "text_config"),
+    "tokenizer_config.json": (),
+    "tokenizer.json": (),
+}
 _BEGINNING = 64
 
 
@@ -42,10 +45,9 @@ def check_complete(folder: Path, paths: Collection[str], *, model: str, is_adapt
         check_names(paths, model=model)
     for path in sorted(paths):
         _check_beginning(folder / path, path, model)
-    for path in _JSON:
+    for path, keys in _JSON.items():
         if path in paths:
-            fields = read_object(read_small(folder / path, path, model), path, model)
-            _check_objects(fields, path, model)
+            _check_objects(read_object(read_small(folder / path, path, model), path, model), keys, path, model)
     for path in sorted(paths):
         if path.endswith(".safetensors"):
             check_whole(folder / path, f"{model}: {path}")
@@ -63,8 +65,8 @@ def check_code(folder: Path, paths: Collection[str], *, model: str) -> None:
                 )
 
 
-def _check_objects(fields: Mapping[str, Any], name: str, model: str) -> None:
-    for key in _OBJECTS if name == "config.json" else ():
+def _check_objects(fields: Mapping[str, Any], keys: Iterable[str], name: str, model: str) -> None:
+    for key in keys:
         if not isinstance(fields.get(key), dict | None):
             raise SnapshotError(
                 f"{model}: {name} has {key}: {fields[key]!r:.60}, but transformers reads an object with keys there; "

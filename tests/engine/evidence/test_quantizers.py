@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from engine.conftest import Run, Runner
+from engine.conftest import Run, Runner, assert_narrow
 from quantized_checkpoints import MODEL, bitsandbytes_folder, compressed_tensors_folder, fp8_folder
 from transformers.quantizers.base import HfQuantizer
 
@@ -51,12 +51,7 @@ def test_weights_quantized_on_the_fly_have_the_width_that_was_asked_for(run: Run
     assert done.evidence["precision"]["verdict"] == "applied"
     assert not [path for path, item in done.evidence.items() if item["verdict"] == "ignored"]
     for layers in (done.loaded.storage_at_load, done.observation.storage):
-        narrow = [layer for layer in layers if layer.name != "lm_head"]
-        assert len(narrow) == 14
-        assert {round(layer.code_bits, 2) for layer in narrow} == {code}
-        weights = sum(layer.weights for layer in narrow)
-        assert least <= sum(layer.stored_bits * layer.weights for layer in narrow) / weights <= most
-        assert [layer.code_bits for layer in layers if layer.name == "lm_head"] == [16]
+        assert_narrow(layers, number=14, code_bits=code, stored_bits=(least, most))
     plain = 2 * done.loaded.architecture.parameters
     assert done.loaded.resident_bytes < 0.75 * plain, "counted in the tensors inside, not by what they pretend to be"
 

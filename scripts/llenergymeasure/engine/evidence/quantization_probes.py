@@ -101,8 +101,8 @@ def _wrong(observation: Observation, held: Any | None) -> list[str]:
     for moment, layers in moments.items():
         for words in objections(wanted, layers, names):
             said.setdefault(words, f"{moment}, {words}")
-    everything = [layer.code_bits >= NOT_QUANTIZED for layer in observation.loaded.storage_at_load]
-    if observation.loaded.checkpoint_quantization is None and all(everything) and not said:
+    plain = [layer.code_bits >= NOT_QUANTIZED for layer in observation.loaded.storage_at_load]
+    if observation.loaded.checkpoint_quantization is None and all(plain) and not said:
         return ["no layer is quantized"]
     return [*said.values(), *_embeddings_left(observation.model, held)]
 

@@ -101,10 +101,11 @@ def fetch_dataset_file(name: str, commit: str, path: str, *, size: int | None = 
 
 
 def _hash(name: str, commit: str, path: str, remote: RemoteFile) -> FileHash:
-    def fetch(again: bool) -> Path:
-        return fetch_dataset_file(name, commit, path, size=remote.size, again=again)
-
-    return hash_listed(fetch, remote, f"data set {name}@{commit}: {path}")
+    return hash_listed(
+        lambda again: fetch_dataset_file(name, commit, path, size=remote.size, again=again),
+        remote,
+        f"data set {name}@{commit}: {path}",
+    )
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
+from functools import partial
 from pathlib import Path
 
 from llenergymeasure.config.settings.model_ref import parse_model_ref
@@ -75,22 +76,19 @@ def _pin(name: str, revision: str, *, is_adapter: bool) -> Pin:
     commit, files = list_repository(name, revision)
     with tempfile.TemporaryDirectory() as folder:
 
-        def fetch(path: str) -> Callable[[bool], Path]:
-            def fetched(again: bool) -> Path:
-                target = Path(folder, path)
-                download(name, commit, path, target, size=files[path].size, again=again)
-                return target
-
-            return fetched
+        def fetch(path: str, again: bool) -> Path:
+            target = Path(folder, path)
+            download(name, commit, path, target, size=files[path].size, again=again)
+            return target
 
         def read(path: str) -> bytes:
-            return fetch_listed(fetch(path), files[path], f"{name}@{commit}: {path}").read_bytes()
+            return fetch_listed(partial(fetch, path), files[path], f"{name}@{commit}: {path}").read_bytes()
 
         if is_adapter:
             wanted = select_adapter(files, model=name)
         else:
             wanted = select(files, model=name, allow_code=True, read=read)
-        hashes = {path: hash_listed(fetch(path), files[path], f"{name}@{commit}: {path}") for path in wanted}
+        hashes = {path: hash_listed(partial(fetch, path), files[path], f"{name}@{commit}: {path}") for path in wanted}
     return Pin(commit=commit, files=hashes)
 
 

@@ -106,7 +106,7 @@ class RowSource(Source):
 
     @abstractmethod
     def open(self, dataset: DatasetConfig, wanted: Wanted) -> Rows:
-        """At least as many rows as wanted, if there are so many. `check` comes first."""
+        """At least the wanted number of rows, or all if there are fewer. Call `check` first."""
 
 
 class TokenSource(Source):
