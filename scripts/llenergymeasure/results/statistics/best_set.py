@@ -6,7 +6,13 @@ import math
 from collections.abc import Sequence
 
 from llenergymeasure.results.statistics.estimates import Ratio
-from llenergymeasure.results.statistics.simultaneous import ROUNDING, Comparisons, differences_of_pairs, single_level
+from llenergymeasure.results.statistics.simultaneous import (
+    ROUNDING,
+    Comparisons,
+    differences_of_pairs,
+    one_sided_bound,
+    single_level,
+)
 from llenergymeasure.results.statistics.split_plot import SplitPlot, log_mean
 from llenergymeasure.results.statistics.variances import critical_t
 
@@ -35,23 +41,30 @@ def comparisons_with_rivals(analysis: SplitPlot, name: str, names: Sequence[str]
     differences = differences_of_pairs(analysis, [(name, other) for other in others])
     if not differences:
         return None
-    level = (
-        single_level(analysis, differences, one_sided=True)
-        if len(names) <= DRAWN
-        else 2 * analysis.level ** (1 / (len(names) - 1)) - 1
-    )
+    level = one_sided_bound(analysis.level, len(names) - 1)
+    if len(names) <= DRAWN:
+        level = single_level(analysis, differences, one_sided=True)
     return Comparisons(differences, level)
 
 
 def _worse(analysis: SplitPlot, name: str, names: Sequence[str], higher_is_better: bool) -> bool:
-    comparisons = comparisons_with_rivals(analysis, name, names)
-    if comparisons is None:
-        return False
     sign = -1 if higher_is_better else 1
+    rivals = [rival for rival in names[:RIVALS] if rival != name]
+    differences = differences_of_pairs(analysis, [(name, rival) for rival in rivals])
+    # The level of a single comparison, and a bound for all: only what lies between them needs the drawn one.
+    for level, verdict in ((2 * analysis.level - 1, False), (one_sided_bound(analysis.level, len(names) - 1), True)):
+        comparisons = Comparisons(differences, level)
+        if _any_worse(analysis, comparisons, rivals, sign) == verdict:
+            return verdict
+    decisive = comparisons_with_rivals(analysis, name, names)
+    return decisive is not None and _any_worse(analysis, decisive, rivals, sign)
+
+
+def _any_worse(analysis: SplitPlot, comparisons: Comparisons, rivals: Sequence[str], sign: int) -> bool:
     return any(
         sign * difference.value > comparisons.half_width(analysis, difference)
         for difference in comparisons.differences
-        if difference.other in names[:RIVALS]
+        if difference.other in rivals
     )
 
 

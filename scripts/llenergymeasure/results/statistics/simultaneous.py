@@ -115,7 +115,7 @@ def single_level(analysis: SplitPlot, differences: Sequence[Difference], one_sid
     one_sided: the bounds `value - half width` hold, not those on the other side
     """
     assert analysis.variances is not None
-    bound = _sidak(analysis.level, len(differences), one_sided)
+    bound = (one_sided_bound if one_sided else _sidak)(analysis.level, len(differences))
     names = sorted({name for difference in differences for name in (difference.one, difference.other)})
     cells = sum(len(analysis.values[name]) for name in names)
     if len(differences) == 1 or DRAWS * max(cells, len(differences)) > LARGEST:
@@ -142,7 +142,11 @@ def single_level(analysis: SplitPlot, differences: Sequence[Difference], one_sid
     return min(bound, drawn)
 
 
-def _sidak(level: float, count: int, one_sided: bool = False) -> float:
+def _sidak(level: float, count: int) -> float:
     """The level for `count` comparisons whatever they share (Šidák 1967, JASA 62)."""
-    single = level ** (1 / count)
-    return 2 * single - 1 if one_sided else single
+    return level ** (1 / count)
+
+
+def one_sided_bound(level: float, count: int) -> float:
+    """As `_sidak`, of intervals that hold on one side: the level of a two-sided one of the same width."""
+    return 2 * _sidak(level, count) - 1
