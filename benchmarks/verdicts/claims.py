@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from benchmarks.verdicts.judged import named_best, reference_ratios
 from benchmarks.verdicts.studies import Design, Run
 
-STUDIES = 1000
+# Those of a pair are quick to analyse.
+STUDIES, STUDIES_OF_PAIR = 500, 1000
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,10 @@ class Claim:
     event: Callable[[Sequence[Run]], bool]
     at_most: float | None = None
     at_least: float | None = None
-    studies: int = STUDIES
+
+    @property
+    def studies(self) -> int:
+        return STUDIES_OF_PAIR if len(self.design.experiments) == 2 else STUDIES
 
     @property
     def limit(self) -> str:

@@ -40,11 +40,10 @@ def gains() -> Claims:
 def equal_shares() -> Claims:
     """Where both experiments burn the same shares, gains cancel, and a difference is detected as without gains."""
     claims = {}
-    for mix, (one, _) in _MIXES.items():
-        design = Design(2, 1, 10, effects={"1.0": 1.02}, shares={"0.0": one, "1.0": one})
-        claims[f"{mix.split(' against')[0]} in both setups, n = 10: a true 2 % is detected"] = Claim(
-            design, difference_is_detected
-        )
+    for mix, (_, other) in _MIXES.items():
+        design = Design(2, 1, 10, effects={"1.0": 1.02}, shares={"0.0": other, "1.0": other})
+        both = mix.split(" against ")[1]
+        claims[f"{both} in both setups, n = 10: a true 2 % is detected"] = Claim(design, difference_is_detected)
     return claims
 
 
