@@ -56,6 +56,16 @@ def write_data_sets(folder: Path) -> None:
                 writer.writerow([run.experiment, run.session, run.replicate, f"{run.observed:.6f}"])
 
 
+def read_sessions(name: str) -> dict[str, dict[str, dict[int, float]]]:
+    """Of a data set: session → experiment → replicate → figure."""
+    sessions: dict[str, dict[str, dict[int, float]]] = {}
+    with (FOLDER / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            figures = sessions.setdefault(row["session"], {}).setdefault(row["experiment"], {})
+            figures[int(row["replicate"])] = float(row["value"])
+    return sessions
+
+
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     write_data_sets(FOLDER)
