@@ -136,7 +136,7 @@ def test_unbalanced_differences_use_what_both_have_with_nearly_remls_errors(name
         assert difference.value == pytest.approx(_of_two(name, model, difference)["difference"], abs=EXACT)
         error, least = difference.standard_error, rows[one]["standard_error"]
         assert least * (1 - OPTIMIZED) <= error <= least * (1 + UNBALANCED_ERROR)
-        # The variance of the difference of the two estimates is the difference of theirs (Hausman 1978, Econometrica 46).
+        # The variance of the difference between two estimates is that of their variances (Hausman 1978, Econometrica).
         allowed = 3 * math.sqrt(max(0.0, error**2 - least**2)) + OPTIMIZED
         assert difference.value == pytest.approx(rows[one]["difference"], abs=allowed)
 
