@@ -62,8 +62,10 @@ def find_scatter(sessions: Mapping[str, Values], blocked: bool) -> Scatter:
             experiments |= noisy
             for name in [name for name, values in pooled.items() if noisy.keys() & values.keys()]:
                 pooled[name] = {one: figures for one, figures in pooled[name].items() if one not in noisy}
-                fits[name] = fit_session(pooled[name], replicates)
-            fits = {name: fit for name, fit in fits.items() if pooled[name]}
+                if pooled[name]:
+                    fits[name] = fit_session(pooled[name], replicates)
+                else:
+                    del fits[name]
             continue
         outlying = _larger_sessions(sums, variances, OUTLYING)
         if not outlying:
