@@ -46,8 +46,8 @@ def _describe_suspects(runs: pd.DataFrame) -> list[str]:
     if not left_out:
         return []
     return [
-        f"{in_words(left_out, 'suspect run')} count in no figure here, because two or more other replicates of the "
-        "configuration remain; the columns `…_ratio_with_suspects` of summary.csv contain them"
+        f"the figures here do without {in_words(left_out, 'suspect run')}, because two or more other replicates of the "
+        "configuration remain; the columns …_ratio_with_suspects of summary.csv contain all runs"
     ]
 
 
