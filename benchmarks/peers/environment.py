@@ -121,12 +121,11 @@ class Driver:
 
 
 @contextmanager
-def driver(peer: Peer, folder: Path, *arguments: str, libraries: Path | None = None) -> Iterator[Driver]:
-    """Started in `folder`, where it writes its files. libraries: a folder for the dynamic loader, searched first."""
+def driver(peer: Peer, folder: Path, *arguments: str, boards: Mapping[str, str] | None = None) -> Iterator[Driver]:
+    """Started in `folder`, where it writes its files. boards: what its environment says of simulated ones."""
     # No model hub is asked; optimum-benchmark's log goes nowhere but to the files it always writes.
     settings = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "LOG_TO_FILE": "0"}
-    if libraries is not None:
-        settings["LD_LIBRARY_PATH"] = str(libraries)
+    settings.update(boards or {})
     path = BENCH / f"{peer.package}.log"
     command = [str(peer.python()), "-I", str(HERE / peer.driver), *arguments]
     with path.open("w", encoding="utf-8") as log:

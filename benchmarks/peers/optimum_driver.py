@@ -8,6 +8,7 @@ calls together by its own stamps, and its joules per call.
 from __future__ import annotations
 
 import json
+import resource
 import sys
 
 from optimum_benchmark import Benchmark, BenchmarkConfig, InferenceConfig, InlineConfig, ProcessConfig, PyTorchConfig
@@ -45,7 +46,17 @@ def run(wanted: dict, launcher: str) -> dict:
     )
     energy = report.generate.energy
     joules = None if energy is None else energy.total * 3.6e6  # its unit is the kWh
-    return {"generate_s": sum(report.generate.latency.values), "joules_per_call": joules}
+    return {
+        "generate_s": sum(report.generate.latency.values),
+        "joules_per_call": joules,
+        "largest_process_mib": largest_process_mib(),
+    }
+
+
+def largest_process_mib() -> float:
+    """Most resident memory so far, of this process or of one that it started and that has ended."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(kind).ru_maxrss for kind in kinds) / 1024
 
 
 def main() -> None:

@@ -4,14 +4,15 @@ Its command, `llem run`, refuses a machine without CUDA in the process that meas
 the harness behind that check runs there. It is called as the command's worker calls it, without the check, without the
 baseline (which needs a board) and without the pause of at least 30 s after the warm-up.
 
-A line of standard input is one experiment, in JSON, as for script_driver.py, with `dataset`, the file of its prompts. A
-line of standard output that begins with RESULT is its answer: the seconds of the measured calls together by its own
-stamps, and its joules with what it says of them.
+A line of standard input is one experiment as in its own study file, in JSON. A line of standard output that begins with
+RESULT is its answer: the seconds of the measured calls together by its own stamps, and its joules with what it says of
+them.
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import sys
 
 
@@ -20,14 +21,20 @@ def run(wanted: dict) -> dict:
     from llenergymeasure.engines import get_engine
     from llenergymeasure.harness import MeasurementHarness, lifecycle
 
-    lifecycle.thermal_floor_wait = lambda config: 0.0
-    config = ExperimentConfig.model_validate(wanted["config"])
+    lifecycle.thermal_floor_wait = lambda _: 0.0
+    config = ExperimentConfig.model_validate(wanted)
     result = MeasurementHarness().run(get_engine(config.engine), config, gpu_indices=[0])
     latency = result.extended_metrics.request_latency
     # A request's latency there is the call's over the size of the batch, so they sum up to the calls' seconds.
     seconds = latency.e2e_latency_mean_ms * latency.e2e_latency_samples / 1e3
     energy = {"joules": result.total_energy_j, "note": result.reproducibility_notes}
-    return {"generate_s": seconds, "output_tokens": result.output_tokens, "energy": energy}
+    return {"generate_s": seconds, "energy": energy, "largest_process_mib": largest_process_mib()}
+
+
+def largest_process_mib() -> float:
+    """Most resident memory so far, of this process or of one that it started and that has ended."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(kind).ru_maxrss for kind in kinds) / 1024
 
 
 def main() -> None:

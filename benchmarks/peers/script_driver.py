@@ -2,14 +2,15 @@
 
 With `zeus` a window of ZeusMonitor is around the measured calls, as its documentation shows; `bare` does not import it.
 A line of standard input is one experiment, in JSON: model, attn_implementation, batch_size, prompts (texts),
-prompt_tokens, new_tokens, calls. A line of standard output that begins with RESULT is its answer: the seconds of the
-measured calls together, the output ids, and the joules that the monitor gives by device.
+prompt_tokens, new_tokens, warmup_calls, calls. A line of standard output that begins with RESULT is its answer: the
+seconds of the measured calls together, the last one's output ids, and the joules that the monitor gives by device.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import resource
 import sys
 import time
 
@@ -58,7 +59,19 @@ def run(wanted: dict, monitored: bool) -> dict:
         window = monitor.end_window("generate", sync_execution=False)
         for kind, energy in (("gpu", window.gpu_energy), ("cpu", window.cpu_energy), ("dram", window.dram_energy)):
             joules.update({f"{kind} {index}": value for index, value in (energy or {}).items()})
-    return {"generate_s": seconds, "outputs": outputs[:, -wanted["new_tokens"] :].tolist(), "energy_j": joules}
+        seconds = window.time
+    return {
+        "generate_s": seconds,
+        "outputs": outputs[:, -wanted["new_tokens"] :].tolist(),
+        "energy_j": joules,
+        "largest_process_mib": largest_process_mib(),
+    }
+
+
+def largest_process_mib() -> float:
+    """Most resident memory so far, of this process or of one that it started and that has ended."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(kind).ru_maxrss for kind in kinds) / 1024
 
 
 def main() -> None:
