@@ -14,9 +14,9 @@ the number of threads to torch. The prompts are the same texts, but optimum-benc
 optimum-benchmark and the harness estimate energy with codecarbon.
 
 Whole studies: `snakemake --cores 2` in an empty folder, from validation to the report, against a process per
-experiment, from its start to its answer. Ours goes first, because its calibration decides how many calls a window holds;
-the peers are then asked for exactly as many. optimum-benchmark makes them twice, once for latency and once for energy,
-and once more for memory; its memory is the largest of the whole study's processes, as is ours.
+experiment, from its start to its answer. Ours goes first, because its calibration decides how many calls a window
+holds; the peers are then asked for exactly as many. optimum-benchmark makes them twice, once for latency and once for
+energy, and once more for memory. Memory is that of the largest process of the whole study.
 
 The same calls: all tools run one experiment after the other, in turn, in processes that have started already. The
 figure is the seconds of the `generate` calls, by each tool's own time stamps: optimum-benchmark's throughput of

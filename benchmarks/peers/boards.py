@@ -25,4 +25,6 @@ def simulated_boards() -> Iterator[dict[str, str]]:
             "LD_LIBRARY_PATH": f"{folder}:{inherited}" if inherited else folder,
             "SIM_NVML_POWER_W": "200,300",
             "SIM_NVML_NAMES": "H100,H100",
+            # Zeus takes the boards that this names, and none where it is empty.
+            "CUDA_VISIBLE_DEVICES": "0,1",
         }
