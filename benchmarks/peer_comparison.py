@@ -25,20 +25,20 @@ figure is the seconds of the `generate` calls, by each tool's own time stamps: o
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.peers.answers import Answer
 from benchmarks.peers.boards import simulated_boards
 from benchmarks.peers.environment import OPTIMUM_BENCHMARK, ORIGINAL, ZEUS, PeerUnavailable, versions
 from benchmarks.peers.experiments import NEW_TOKENS, PROMPT_TOKENS, SETTINGS
-from benchmarks.peers.inline import BARE, OPTIMUM, OURS, Run, tools
-from benchmarks.peers.studies import Cost, peer_studies, run_ours, why_refused
+from benchmarks.peers.inline import BARE, OPTIMUM, OURS, tools
+from benchmarks.peers.studies import Cost, peer_studies, run_ours, why_refused, zeus_without_boards
 from benchmarks.small_model import small_model, tiny_model
 
 WALL_LIMIT, SPEED_LIMIT = 0.4, 1.0
@@ -81,13 +81,15 @@ def _describe(model: Path) -> None:
         beside.append(versions(python, peer.package))
     if len(set(outputs.values())) > 1:
         raise SystemExit(f"the environments generate different outputs with the same model: {outputs}")
+    refused = why_refused(model)
     kernels, sizes = (list(dict.fromkeys(values)) for values in zip(*SETTINGS, strict=True))
     print(
         f"peer_comparison: llenergymeasure on {versions(Path(sys.executable))}, beside {'; '.join(beside)}; "
         f"float32, {' and '.join(kernels)} x batches of {', '.join(map(str, sizes))}, {PROMPT_TOKENS} -> {NEW_TOKENS} "
         f"tokens, {next(iter(outputs.values())).rsplit(' ', 1)[1]} threads, the same tokens from all; load of the "
         f"machine {os.getloadavg()[0]:.1f} at the start\n"
-        f"  does not run here: `llem run` of llenergymeasure on PyPI: {why_refused(model) or 'no, it runs'}",
+        f"  `llem run` of llenergymeasure on PyPI {'runs here' if refused is None else f'does not run here: {refused}'}\n"
+        f"  Zeus's monitor on this machine, without simulated boards: {zeus_without_boards(model)}",
         flush=True,
     )
 
@@ -140,11 +142,16 @@ def _speed(name: str, model: Path, boards: Mapping[str, str]) -> bool:
         print(f"  the same calls of {name}, in processes that have started, {ROUNDS} rounds in turn:", flush=True)
         for peer, reason in refused.items():
             print(f"    does not run here: {peer}: {reason}", flush=True)
-        for setting in SETTINGS:
-            for turn in range(ROUNDS):
-                answers = _round(runs, turn, lambda run, setting=setting: run(setting, CALLS))
-                for peer, answer in answers.items():
-                    logs.setdefault(peer, []).append(math.log(answer.generate_s))
+        for setting, turn in itertools.product(SETTINGS, range(ROUNDS)):
+            names = list(runs)
+            first = turn % len(names)
+            for peer in names[first:] + names[:first]:
+                try:
+                    logs.setdefault(peer, []).append(math.log(runs[peer](setting, CALLS).generate_s))
+                except PeerUnavailable as reason:
+                    print(f"    stopped: {peer}: {reason}", flush=True)
+                    refused[peer] = str(reason)
+                    del runs[peer]
     for peer in runs:
         if peer != BARE and BARE in runs:
             print(f"    seconds, {peer} / {BARE} = {_ratio(logs[peer], logs[BARE])}", flush=True)
@@ -158,13 +165,6 @@ def _speed(name: str, model: Path, boards: Mapping[str, str]) -> bool:
         flush=True,
     )
     return high >= SPEED_LIMIT
-
-
-def _round(runs: Mapping[str, Run], turn: int, run: Callable[[Run], Answer]) -> dict[str, Answer]:
-    """One answer of each, another one first in each turn."""
-    names = list(runs)
-    first = turn % len(names)
-    return {name: run(runs[name]) for name in names[first:] + names[:first]}
 
 
 def _ratio(ones: Sequence[float], others: Sequence[float]) -> str:

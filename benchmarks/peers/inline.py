@@ -21,8 +21,8 @@ from benchmarks.peers.experiments import SETTINGS, Setting
 
 # An experiment with so many measured calls.
 Run = Callable[[Setting, int], Answer]
-BARE, OURS, UNDER_ZEUS = "bare script", "llenergymeasure (this project)", "script under Zeus's monitor"
-HARNESS, OPTIMUM = "llenergymeasure 0.7.0's harness", "optimum-benchmark"
+OURS, BARE, UNDER_ZEUS = "this project", "bare script", "script under Zeus's monitor, simulated boards"
+HARNESS, OPTIMUM = "harness of PyPI's llenergymeasure, past its check for CUDA", "optimum-benchmark"
 
 
 @contextmanager

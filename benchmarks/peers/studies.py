@@ -165,3 +165,12 @@ def why_refused(model: Path) -> str | None:
     if reason is None and done.returncode != 0:
         return last_line(done.stderr or done.stdout)
     return reason
+
+
+def zeus_without_boards(model: Path) -> str:
+    """What a window of its monitor gives where nothing is simulated for it."""
+    try:
+        with _folder() as folder:
+            return _script(model, folder, SETTINGS[0], 1, "zeus", boards=None).energy
+    except PeerUnavailable as reason:
+        return str(reason)
