@@ -82,13 +82,14 @@ def _describe(model: Path) -> None:
     if len(set(outputs.values())) > 1:
         raise SystemExit(f"the environments generate different outputs with the same model: {outputs}")
     refused = why_refused(model)
+    command = "runs here" if refused is None else f"does not run here: {refused}"
     kernels, sizes = (list(dict.fromkeys(values)) for values in zip(*SETTINGS, strict=True))
     print(
         f"peer_comparison: llenergymeasure on {versions(Path(sys.executable))}, beside {'; '.join(beside)}; "
         f"float32, {' and '.join(kernels)} x batches of {', '.join(map(str, sizes))}, {PROMPT_TOKENS} -> {NEW_TOKENS} "
         f"tokens, {next(iter(outputs.values())).rsplit(' ', 1)[1]} threads, the same tokens from all; load of the "
         f"machine {os.getloadavg()[0]:.1f} at the start\n"
-        f"  `llem run` of llenergymeasure on PyPI {'runs here' if refused is None else f'does not run here: {refused}'}\n"
+        f"  `llem run` of llenergymeasure on PyPI {command}\n"
         f"  Zeus's monitor on this machine, without simulated boards: {zeus_without_boards(model)}",
         flush=True,
     )
