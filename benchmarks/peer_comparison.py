@@ -9,8 +9,8 @@ called past that check, without its pause of at least 30 s per experiment and wi
 peer that does not run is one line with its reason, and counts as neither better nor worse.
 
 All get the same folder with a model in float32, the same number of prompt tokens and of tokens to generate greedily,
-two attention kernels (two setups) and the same four batch sizes. All generate inside `torch.inference_mode()` and leave
-the number of threads to torch. The prompts are the same texts, but optimum-benchmark draws random ids. Ours,
+two attention kernels (two setups) and the same four batch sizes. All generate inside `torch.inference_mode()`, on
+one thread. The prompts are the same texts, but optimum-benchmark draws random ids. Ours,
 optimum-benchmark and the harness estimate energy with codecarbon.
 
 Whole studies: `snakemake --cores 2` in an empty folder, from validation to the report, against a process per
@@ -36,7 +36,7 @@ from pathlib import Path
 
 from benchmarks.peers.boards import simulated_boards
 from benchmarks.peers.environment import OPTIMUM_BENCHMARK, ORIGINAL, ZEUS, PeerUnavailable, versions
-from benchmarks.peers.experiments import NEW_TOKENS, PROMPT_TOKENS, SETTINGS
+from benchmarks.peers.experiments import NEW_TOKENS, PROMPT_TOKENS, SETTINGS, THREADS
 from benchmarks.peers.inline import BARE, OPTIMUM, OURS, tools
 from benchmarks.peers.studies import Cost, peer_studies, run_ours, why_refused, zeus_without_boards
 from benchmarks.small_model import small_model, tiny_model
@@ -49,7 +49,7 @@ import torch, transformers
 transformers.utils.logging.disable_progress_bar()
 model = transformers.AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype=torch.float32)
 ids = transformers.AutoTokenizer.from_pretrained(sys.argv[1])("The capital of France is", return_tensors="pt").input_ids
-print(ids.tolist(), model.generate(ids, max_new_tokens=8, do_sample=False).tolist(), torch.get_num_threads())
+print(ids.tolist(), model.generate(ids, max_new_tokens=8, do_sample=False).tolist())
 """
 
 
@@ -87,7 +87,7 @@ def _describe(model: Path) -> None:
     print(
         f"peer_comparison: llenergymeasure on {versions(Path(sys.executable))}, beside {'; '.join(beside)}; "
         f"float32, {' and '.join(kernels)} x batches of {', '.join(map(str, sizes))}, {PROMPT_TOKENS} -> {NEW_TOKENS} "
-        f"tokens, {next(iter(outputs.values())).rsplit(' ', 1)[1]} threads, the same tokens from all; load of the "
+        f"tokens, {THREADS} thread, the same tokens from all; load of the "
         f"machine {os.getloadavg()[0]:.1f} at the start\n"
         f"  `llem run` of llenergymeasure on PyPI {command}\n"
         f"  Zeus's monitor on this machine, without simulated boards: {zeus_without_boards(model)}",

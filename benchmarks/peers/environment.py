@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peers.experiments import THREADS
 from benchmarks.small_model import BENCH, ROOT
 
 HERE = Path(__file__).parent
@@ -125,7 +126,7 @@ def driver(peer: Peer, folder: Path, *arguments: str, boards: Mapping[str, str] 
     """Started in `folder`, where it writes its files. boards: what its environment says of simulated ones."""
     # No model hub is asked; optimum-benchmark's log goes nowhere but to the files it always writes.
     settings = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "LOG_TO_FILE": "0"}
-    settings.update(boards or {})
+    settings.update({"OMP_NUM_THREADS": str(THREADS), **(boards or {})})
     path = BENCH / f"{peer.package}.log"
     command = [str(peer.python()), "-I", str(HERE / peer.driver), *arguments]
     with path.open("w", encoding="utf-8") as log:

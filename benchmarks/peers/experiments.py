@@ -1,7 +1,8 @@
 """The eight experiments, in the words of each tool: two attention kernels with four batch sizes, greedy, float32.
 
 The prompts are the same texts for all, cut to the same number of tokens by each tool; only optimum-benchmark draws
-token ids of its own, as many. All generate the same number of tokens.
+token ids of its own, as many. All generate the same number of tokens, on one thread: our worker drops OMP_NUM_THREADS
+and asks torch for every core where a study does not say, while a peer's process follows it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 Setting = tuple[str, int]
 SETTINGS: tuple[Setting, ...] = tuple(itertools.product(("sdpa", "eager"), (1, 2, 4, 8)))
 PROMPT_TOKENS, NEW_TOKENS, WARMUP_CALLS = 16, 8, 2
+THREADS = 1
 PROMPTS = tuple(
     f"The {adjective} river runs past the old town, and the children on the bridge count the boats that come home"
     for adjective in ("red", "blue", "green", "grey", "white", "black", "small", "long")
@@ -33,6 +35,7 @@ def ours(model: Path, setting: Setting, folder: Path) -> dict[str, Any]:
     return {
         "model": str(model),
         "precision": "fp32",
+        "cpu_threads": THREADS,
         "n_prompts": size,
         "max_input_tokens": PROMPT_TOKENS,
         "max_output_tokens": NEW_TOKENS,
