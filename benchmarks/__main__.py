@@ -13,6 +13,7 @@ BENCHMARKS = (
     "aggregation",
     "energy_accuracy",
     "metering_overhead",
+    "equal_warmth",
     "difference_detection",
     "sequential_stopping",
     "gpu_energy",

@@ -171,8 +171,8 @@ FINDINGS: dict[str, Kind] = {
     ),
     "temperature-out-of-band": Kind(
         SUSPECT,
-        "the window began warmer or colder than calibrated",
-        "widen `warmup.temperature_band_c`, or give the machine steadier cooling",
+        "the window began warmer or colder than it was to begin, by more than `warmup.temperature_band_c`",
+        "raise `warmup.temperature_timeout_s`, widen `warmup.temperature_band_c`, or give the machine steadier cooling",
     ),
     "energy-resolution-missed": Kind(
         SUSPECT,
@@ -184,6 +184,12 @@ FINDINGS: dict[str, Kind] = {
         WARNING,
         "the prefill energies from the prefill window and from the trace differ beyond their uncertainties",
         "quote the figure of the window; the trace needs prefills that last several periods of the sensor",
+    ),
+    "temperature-off-target": Kind(
+        WARNING,
+        "the experiment comes to rest at another temperature than the study's others are measured at; what that may "
+        "change in its energy is in its budget (kind `temperature`)",
+        "compare it with those that are as warm, or read its interval, which includes the difference",
     ),
     "outputs-vary": Kind(
         WARNING,
