@@ -110,12 +110,12 @@ def _mean(studies: list[Study], figure: str) -> float:
 
 def _study(board: Board) -> Study:
     from llenergymeasure.config import WarmupConfig
-    from llenergymeasure.measurement.thermal import aim, bring_to, cool_down
-    from llenergymeasure.measurement.warming import warm_up
+    from llenergymeasure.measurement.warmth.thermal import aim, bring_to, cool_down
+    from llenergymeasure.measurement.warmth.warming import warm_up
     from llenergymeasure.pipeline.temperatures import add_boards
     from llenergymeasure.records.calibration import CalibratedExperiment, SessionCalibration
     from llenergymeasure.records.schema import SCHEMA_VERSION
-    from llenergymeasure.records.warmth import NO_TEMPERATURES, Warmth
+    from llenergymeasure.records.study.warmth import NO_TEMPERATURES, Warmth
 
     warmup = WarmupConfig()
     begun_s = board.now_s

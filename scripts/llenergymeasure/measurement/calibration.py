@@ -12,9 +12,9 @@ from llenergymeasure.config import WarmupConfig
 from llenergymeasure.energy import PhaseEnergy
 from llenergymeasure.measurement.metrics.variation import coefficient_of_variation
 from llenergymeasure.measurement.prompts.prompts import PromptSet
-from llenergymeasure.measurement.warming import Warming
+from llenergymeasure.measurement.warmth.warming import Warming
 from llenergymeasure.measurement.window_length import ALLOWED, trial_s, window_for
-from llenergymeasure.records.warmth import Warmth
+from llenergymeasure.records.study.warmth import Warmth
 
 # The prefill-only window needs no more than this share of the full window's length, if its meter allows.
 PREFILL_SHARE = 0.5

@@ -34,12 +34,12 @@ from llenergymeasure.measurement.output_match import compare_outputs, varying_ou
 from llenergymeasure.measurement.passes import Passes
 from llenergymeasure.measurement.prompts.prompts import PromptError, PromptSet, build_prompts, require_digest
 from llenergymeasure.measurement.reference_score import ReferenceScores, Score
-from llenergymeasure.measurement.thermal import Aim, aim
+from llenergymeasure.measurement.warmth.thermal import Aim, aim
 from llenergymeasure.measurement.weights_source import QuantizedWeights, sources_from_snapshots
 from llenergymeasure.measurement.window_findings import off_target
 from llenergymeasure.measurement.windows import Windows
 from llenergymeasure.models.snapshot import Snapshot
-from llenergymeasure.records.warmth import NO_TEMPERATURES, StudyTemperatures
+from llenergymeasure.records.study.warmth import NO_TEMPERATURES, StudyTemperatures
 
 
 @dataclass

@@ -18,8 +18,8 @@ from llenergymeasure.measurement.metrics.prefill_decode import TraceSplit, split
 from llenergymeasure.measurement.metrics.window_metrics import Figures, MetricInputs, compute_metrics
 from llenergymeasure.measurement.passes import Passes, Ran, Warmed
 from llenergymeasure.measurement.prompts.prompts import PromptSet
-from llenergymeasure.measurement.thermal import Aim, power_doubt
 from llenergymeasure.measurement.validity import ignored_settings, logits_not_finite
+from llenergymeasure.measurement.warmth.thermal import Aim, power_doubt
 from llenergymeasure.measurement.window_findings import energy_missing, window_findings
 from llenergymeasure.records.finding import Finding
 

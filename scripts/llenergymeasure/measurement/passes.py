@@ -16,12 +16,12 @@ from llenergymeasure.engine.generation.generation import Generator, Request
 from llenergymeasure.engine.loading.compilation import counts, since
 from llenergymeasure.engine.replicas import Group
 from llenergymeasure.measurement.calibration import Calibration, passes_for
-from llenergymeasure.measurement.power_slope import power_slope
-from llenergymeasure.measurement.thermal import Aim, bring_to, cool_down, thermal_record
-from llenergymeasure.measurement.warming import Warming, warm_up
+from llenergymeasure.measurement.warmth.power_slope import power_slope
+from llenergymeasure.measurement.warmth.thermal import Aim, bring_to, cool_down, thermal_record
+from llenergymeasure.measurement.warmth.warming import Warming, warm_up
 from llenergymeasure.measurement.windows import Windows
 from llenergymeasure.records.measurement import ThermalRecord
-from llenergymeasure.records.warmth import Warmth
+from llenergymeasure.records.study.warmth import Warmth
 
 # CUDA graphs are tied to the addresses of a cache. Those come back after a few passes; where they do not, the window's
 # own count says so.

@@ -74,7 +74,7 @@ def _too_short(plan: Calibration, window: Window) -> list[Finding]:
 def _not_steady(plan: Calibration, thermal: ThermalRecord, pass_cv: float | None) -> list[Finding]:
     findings = []
     if not plan.stable:
-        message = f"latency or temperature was still varying after {plan.warmup_passes} warm-up passes"
+        message = f"latency or temperature was still varying after {len(plan.latencies_s)} warm-up passes"
         findings.append(Finding("warmup-not-stable", message))
     if not thermal.within_band:
         message = (

@@ -27,8 +27,8 @@ from llenergymeasure.records.storage.journal import Journal
 from llenergymeasure.records.storage.parsing import first_error
 from llenergymeasure.records.study.checks import PromptCheck
 from llenergymeasure.records.study.plan import Plan
+from llenergymeasure.records.study.warmth import StudyTemperatures
 from llenergymeasure.records.validity import Failure
-from llenergymeasure.records.warmth import StudyTemperatures
 
 Report = Callable[[MeasurementRecord], None]
 
@@ -202,10 +202,8 @@ def run_measure(
     SnapshotError where a snapshot is not of the files that the plan was drawn for.
     """
     weights = _require_contents(setting)
-    same = {
-        "reference": {"experiment_id": setting.plan.reference, "outputs": reference_outputs},
-        "temperatures": temperatures.to_plain(),
-    }
+    reference = {"experiment_id": setting.plan.reference, "outputs": reference_outputs}
+    same = {"reference": reference, "temperatures": temperatures.to_plain()}
     session = setting.plan.session(session_id)
     warnings = [warning for warning in (setting.neighbours, _other_environment(setting, calibration)) if warning]
     with Manager(setting.order(session.setup_id), setting.log) as manager:

@@ -15,7 +15,7 @@ from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.storage.atomic import write_json
 from llenergymeasure.records.storage.layout import Layout
 from llenergymeasure.records.storage.parsing import read_record
-from llenergymeasure.records.warmth import NO_TEMPERATURES, BoardTemperature, StudyTemperatures, Warmth
+from llenergymeasure.records.study.warmth import NO_TEMPERATURES, BoardTemperature, StudyTemperatures, Warmth
 
 
 def keep_temperatures(layout: Layout, calibration: SessionCalibration, sessions: Iterable[str]) -> StudyTemperatures:

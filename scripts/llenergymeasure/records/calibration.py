@@ -5,8 +5,8 @@ from __future__ import annotations
 from llenergymeasure.records.measurement import PromptSource
 from llenergymeasure.records.record import Record
 from llenergymeasure.records.schema import SchemaVersion
+from llenergymeasure.records.study.warmth import Warmth
 from llenergymeasure.records.validity import Failure, Status
-from llenergymeasure.records.warmth import Warmth
 
 
 class CalibratedExperiment(Record):

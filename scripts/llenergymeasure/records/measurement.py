@@ -11,8 +11,8 @@ from llenergymeasure.records.ledger import Distribution, Kind, LedgerEntry
 from llenergymeasure.records.machine import Devices, EnvironmentRecord, Meters
 from llenergymeasure.records.record import Record
 from llenergymeasure.records.schema import SchemaVersion
+from llenergymeasure.records.study.warmth import Warmth
 from llenergymeasure.records.validity import Failure, Status, Validity, WarningRecord
-from llenergymeasure.records.warmth import Warmth
 
 
 class BudgetRow(Record):

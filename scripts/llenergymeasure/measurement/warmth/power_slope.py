@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llenergymeasure.measurement.warming import Warming
+from llenergymeasure.measurement.warmth.warming import Warming
 
 # Passes are put together to pieces of this length: a power reading may be an average over a second.
 PIECE_S = 1.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from llenergymeasure.config import WarmupConfig
 from llenergymeasure.measurement.metrics.variation import coefficient_of_variation
-from llenergymeasure.measurement.trend import last_readings, line
+from llenergymeasure.measurement.warmth.trend import last_readings, line
 
 # Now, in seconds, and the temperature of the hottest device in °C; None where no device reports it.
 Reading = Callable[[], tuple[float, float | None]]

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from llenergymeasure.config import WarmupConfig
 from llenergymeasure.energy.uncertainty import rectangular
 from llenergymeasure.measurement.metrics.budget import PowerDoubt
-from llenergymeasure.measurement.warming import Reading, is_thermally_flat
+from llenergymeasure.measurement.warmth.warming import Reading, is_thermally_flat
 from llenergymeasure.records.measurement import ThermalRecord
-from llenergymeasure.records.warmth import BoardTemperature, StudyTemperatures, Warmth
+from llenergymeasure.records.study.warmth import BoardTemperature, StudyTemperatures, Warmth
 
 POLL_S = 0.5
 # Sensors tell whole degrees: a reading this much off is the same temperature.
