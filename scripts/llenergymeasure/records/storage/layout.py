@@ -46,8 +46,7 @@ MODELS = (SNAPSHOT, QUANTIZED, MODEL_LOGS)
 PLAN = Entry("plan.json", "which experiments share a process, and the order in which everything is measured")
 PIECES = Entry(
     "plan/",
-    "the plan split for the jobs: an index, and one piece per setup and session; when the run began, what failed in "
-    "it; a mark that all sessions are calibrated",
+    "the plan split for the jobs: an index, and one piece per setup and session; when the run began, what failed in it",
 )
 VALIDATION = Entry("validation.json", "what the machine and the libraries refuse or warn about, before anything runs")
 PROMPTS = Entry(
