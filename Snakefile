@@ -48,6 +48,7 @@ localrules:
     pin,
     replan,
     rerun,
+    calibrated,
     interim,
     costs,
     compare,

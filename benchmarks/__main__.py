@@ -13,6 +13,7 @@ BENCHMARKS = (
     "aggregation",
     "energy_accuracy",
     "metering_overhead",
+    "equal_warmth",
     "difference_detection",
     "verdicts",
     "sequential_stopping",

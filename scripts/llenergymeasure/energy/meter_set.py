@@ -13,6 +13,9 @@ from llenergymeasure.energy.meter import Meter, Thermometer, Watcher
 from llenergymeasure.energy.warning_log import WarningLog
 from llenergymeasure.records.finding import Finding
 
+# The phase of the passes that warm a device.
+WARM_UP = "warmup"
+
 
 @dataclass(frozen=True)
 class Around:
@@ -71,6 +74,7 @@ class MeterSet:
         self._watchers = list(watchers)
         self._unmetered: dict[str, str] = {}  # device → why
         self._in_window = False
+        self._phase = ""
 
     @property
     def warnings(self) -> list[dict[str, str]]:
@@ -114,7 +118,7 @@ class MeterSet:
             watcher.begin(phase)
         for meter in self._meters:
             meter.prepare(phase)
-        self._in_window = True
+        self._in_window, self._phase = True, phase
         window = Window(phase, self.clock.now_s())
         opened = False
         try:
@@ -157,8 +161,13 @@ class MeterSet:
             window.take(watcher.finish(span, window.entries))
 
     def temperatures_c(self) -> dict[str, float]:
-        """Temperature in °C of each metered device that reports it, by UUID. Not to be called in a window."""
-        self._refuse_in_window("asking temperatures")
+        """Temperature in °C of each metered device that reports it, by UUID.
+
+        Not to be called in a window, where asking would take the driver's time; but for the window of a warm-up, which
+        ends by temperature and is no measurement.
+        """
+        if self._phase != WARM_UP:
+            self._refuse_in_window("asking temperatures")
         known: dict[str, float] = {}
         for meter in self._meters:
             if isinstance(meter, Thermometer):

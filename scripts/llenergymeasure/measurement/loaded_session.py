@@ -34,9 +34,12 @@ from llenergymeasure.measurement.output_match import compare_outputs, varying_ou
 from llenergymeasure.measurement.passes import Passes
 from llenergymeasure.measurement.prompts.prompts import PromptError, PromptSet, build_prompts, require_digest
 from llenergymeasure.measurement.reference_score import ReferenceScores, Score
+from llenergymeasure.measurement.warmth.thermal import Aim, aim
 from llenergymeasure.measurement.weights_source import QuantizedWeights, sources_from_snapshots
+from llenergymeasure.measurement.window_findings import off_target
 from llenergymeasure.measurement.windows import Windows
 from llenergymeasure.models.snapshot import Snapshot
+from llenergymeasure.records.study.warmth import NO_TEMPERATURES, StudyTemperatures
 
 
 @dataclass
@@ -121,14 +124,17 @@ class LoadedSession:
         generator, prompts = self._generator(intent, prompts_digest)
         observation = self._observation()
         passes = self._passes(generator)
+        run_pass = passes.timed_and_observed(observation)
+        warming, warmth = passes.warm_up(run_pass, intent.warmup)
         calibration = calibrate(
-            passes.timed_and_observed(observation),
+            warming,
+            run_pass,
             passes.timed(prefill_only=True),
             intent.warmup,
             min_window_s=min_window_s,
             energy_resolution=energy_resolution,
-            reading=self.windows.reading,
             trial=passes.trial if self.windows.resolves() else None,
+            warmth=warmth,
         )
         generator.close()
         # Recorded graphs hold memory of their own.
@@ -139,17 +145,25 @@ class LoadedSession:
         return calibration_record(calibration, prompts, None if bad_logits else outputs)
 
     def measure(
-        self, *, config: dict[str, Any], calibration: dict[str, Any], reference: dict[str, Any]
+        self,
+        *,
+        config: dict[str, Any],
+        calibration: dict[str, Any],
+        reference: dict[str, Any],
+        temperatures: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Warm up as calibrated, measure a full window and a prefill-only one, then compare outputs.
 
+        temperatures: the study's temperatures.json; None where it has none, and the calibration's own is kept to
         reference: {experiment_id, outputs}: the prompts and outputs of the study's reference, none where it failed
         """
         intent = ExperimentConfig.model_validate(config)
         self.loaded.state.reset()
         self.memory.begin()
         generator, prompts = self._generator(intent, calibration["prompts_digest"])
-        report, outputs = self._measure(intent, Calibration.from_dict(calibration), generator, prompts)
+        plan = Calibration.from_dict(calibration)
+        goal = self._aim(plan, temperatures, intent)
+        report, outputs = self._measure(intent, plan, goal, generator, prompts)
         # Only now: no window is open, the trace has ended, and the next experiment warms up for itself.
         match = compare_outputs(reference, [prompt.input_ids for prompt in prompts.prompts], outputs)
         # Otherwise recorded graphs and a static cache would hold memory while the reference is scored.
@@ -161,7 +175,7 @@ class LoadedSession:
         return {**report, "scoring_failed": score.failed}
 
     def _measure(
-        self, intent: ExperimentConfig, plan: Calibration, generator: Generator, prompts: PromptSet
+        self, intent: ExperimentConfig, plan: Calibration, goal: Aim | None, generator: Generator, prompts: PromptSet
     ) -> tuple[dict[str, Any], list[Sequence[int]]]:
         """The record without its `output_match`, the requests, the power; and the output ids of the first pass.
 
@@ -175,7 +189,7 @@ class LoadedSession:
         observation.fixed_output = intent.fixed_output
         observation.changed_prompts = prompts.changed_prompts
         passes = self._passes(generator)
-        ran = run_windows(passes, plan, intent.warmup, observation, self.memory)
+        ran = run_windows(passes, plan, goal, intent.warmup, observation, self.memory)
         self.windows.idle(intent, RESIDENT)
         outcome = read_windows(ran, passes, plan, prompts, self.group.gather_all(self.loaded.devices.uuids()))
         evidence = self._evidence(intent, observation)
@@ -195,6 +209,11 @@ class LoadedSession:
         outputs: list[Sequence[int]] = [request.row.output_ids for request in first_pass(outcome.requests)]
         return {"record": record, "requests": rows, "power": meters.trace()}, outputs
 
+    def _aim(self, plan: Calibration, temperatures: dict[str, Any] | None, intent: ExperimentConfig) -> Aim | None:
+        """How warm the devices of this session are to be when a window begins."""
+        study = NO_TEMPERATURES if temperatures is None else StudyTemperatures.from_plain(temperatures)
+        return aim(plan.warmth, study, self.windows.temperatures_c(), intent.warmup)
+
     def _warnings(
         self, intent: ExperimentConfig, measurement: Measurement, of_meters: Sequence[dict[str, str]]
     ) -> list[dict[str, str]]:
@@ -208,6 +227,7 @@ class LoadedSession:
                 *finding_warnings(measurement.findings),
                 *phase_warnings(measurement.outcome.figures.energy.phases),
                 *varying_outputs(measurement.outcome.requests),
+                *off_target(measurement.windows.warmed.thermal, intent.warmup),
                 *self.memory.warnings(),
                 *self.loaded.state.warnings(),
             ]

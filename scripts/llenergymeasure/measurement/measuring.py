@@ -19,6 +19,7 @@ from llenergymeasure.measurement.metrics.window_metrics import Figures, MetricIn
 from llenergymeasure.measurement.passes import Passes, Ran, Warmed
 from llenergymeasure.measurement.prompts.prompts import PromptSet
 from llenergymeasure.measurement.validity import ignored_settings, logits_not_finite
+from llenergymeasure.measurement.warmth.thermal import Aim, power_doubt
 from llenergymeasure.measurement.window_findings import energy_missing, window_findings
 from llenergymeasure.records.finding import Finding
 
@@ -69,13 +70,19 @@ class Measurement:
 
 
 def run_windows(
-    passes: Passes, plan: Calibration, warmup: WarmupConfig, observation: Observation, memory: MemoryWatch
+    passes: Passes,
+    plan: Calibration,
+    goal: Aim | None,
+    warmup: WarmupConfig,
+    observation: Observation,
+    memory: MemoryWatch,
 ) -> MeasuredWindows:
     """Warm up as calibrated, then run the full window and the prefill-only one.
 
+    goal: how warm the devices are to be; None where that is not known
     Fills `observation`: what the instrumented pass used, and what torch's compiler did in the windows.
     """
-    warmed = passes.warm(warmup, plan, observation)
+    warmed = passes.warm(warmup, plan, goal, observation)
     memory.open_window()
     full = passes.window("generate", plan.measured_passes, plan.pass_s)
     peak_memory_bytes = passes.devices.peak_memory_bytes()
@@ -106,6 +113,7 @@ def read_windows(
         driver_memory=driver_memory(full.facts, device_uuids),
         split=split,
         no_split=no_split,
+        doubt=power_doubt(ran.warmed.thermal),
     )
     entries = [
         *passes.windows.idle_entries(full.start_monotonic_s),

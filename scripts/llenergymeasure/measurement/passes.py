@@ -9,16 +9,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from llenergymeasure.config import WarmupConfig
-from llenergymeasure.energy import Around, PhaseEnergy, Window, primary_energy
+from llenergymeasure.energy import WARM_UP, Around, PhaseEnergy, Window, primary_energy
 from llenergymeasure.engine.devices import Anchor, DeviceKind
 from llenergymeasure.engine.evidence import Observation, observe
 from llenergymeasure.engine.generation.generation import Generator, Request
 from llenergymeasure.engine.loading.compilation import counts, since
 from llenergymeasure.engine.replicas import Group
 from llenergymeasure.measurement.calibration import Calibration, passes_for
-from llenergymeasure.measurement.thermal import cool_down, heat_up, within_band
+from llenergymeasure.measurement.warmth.power_slope import power_slope
+from llenergymeasure.measurement.warmth.thermal import Aim, bring_to, cool_down, thermal_record
+from llenergymeasure.measurement.warmth.warming import Warming, warm_up
 from llenergymeasure.measurement.windows import Windows
 from llenergymeasure.records.measurement import ThermalRecord
+from llenergymeasure.records.study.warmth import Warmth
 
 # CUDA graphs are tied to the addresses of a cache. Those come back after a few passes; where they do not, the window's
 # own count says so.
@@ -100,15 +103,40 @@ class Passes:
         energy: PhaseEnergy = self.group.share(primary_energy(ran.window.entries, "trial"))
         return energy
 
-    def warm(self, warmup: WarmupConfig, plan: Calibration, observation: Observation) -> Warmed:
-        """Do the calibrated warm-up in a window of its own, then come to the calibrated temperature.
+    def warm_up(self, run_pass: Callable[[], float], warmup: WarmupConfig) -> tuple[Warming, Warmth | None]:
+        """Passes until latency and temperature are flat; and how warm the devices got, None where they do not say.
+
+        Where they do, the passes are a window of their own, whose trace shows how power follows temperature.
+        """
+        if self.windows.reading()[1] is None:
+            return warm_up(run_pass, warmup, self.windows.reading), None
+        self.windows.meters.trace()
+        with self.windows.open(WARM_UP, self.devices.synchronize):
+            warming = warm_up(run_pass, warmup, self.windows.reading)
+            boards_c = self.windows.temperatures_c()
+        slope = self.group.share(power_slope(warming, self.windows.meters.trace()))
+        end_c = warming.rest_c(warmup)
+        if not boards_c or warming.start_c is None or end_c is None:
+            return warming, None
+        hottest_c = max(boards_c.values())
+        warmth = Warmth(
+            start_c=warming.start_c,
+            boards_c={uuid: end_c - hottest_c + now_c for uuid, now_c in boards_c.items()},
+            rested=bool(warming.rested),
+            power_per_c_w=None if slope is None else slope.per_c_w,
+            power_per_c_standard_w=None if slope is None else slope.standard_w,
+        )
+        return warming, warmth
+
+    def warm(self, warmup: WarmupConfig, plan: Calibration, goal: Aim | None, observation: Observation) -> Warmed:
+        """Do the calibrated warm-up in a window of its own, then come to the temperature of the study.
 
         Where the last of its passes still compiled code or recorded a CUDA graph, further passes follow until one does
         neither.
         """
-        target_c, reading = plan.window_temperature_c, self.windows.reading
-        start_c, cooled_s = cool_down(target_c, warmup, reading)
-        with self.windows.open("warmup", self.devices.synchronize) as window:
+        reading = self.windows.reading
+        start_c, cooled_s = cool_down(goal, warmup, reading)
+        with self.windows.open(WARM_UP, self.devices.synchronize) as window:
             # The instrumented pass has the measured shapes and keywords: it is the first of the warm-up passes.
             self.observed(observation)
             self.devices.forget_instruments()
@@ -119,17 +147,17 @@ class Passes:
                 self.run(1)
             made = self._made(since(before_last))
         graph_passes = self._until_nothing_is_made(made)
-        window_c, extra = heat_up(target_c, warmup, reading, lambda: self.run(1))
+        window_c, extra, cooled_again_s = bring_to(goal, warmup, reading, lambda: self.run(1))
         # The last pass before the window: closing the warm-up's own window let the device wait for a tick.
         self.run(1, prefill_only=True)
         self.generator.take_raw()
-        thermal = ThermalRecord(
-            target_c=target_c,
+        thermal = thermal_record(
+            goal,
+            warmup,
             start_c=start_c,
-            cooled_s=cooled_s,
+            cooled_s=cooled_s + cooled_again_s,
             extra_passes=extra,
             window_c=window_c,
-            within_band=within_band(target_c, window_c, warmup),
         )
         return Warmed(window, thermal, graph_passes)
 

@@ -7,33 +7,12 @@ cannot be raised.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from llenergymeasure.records.severity import INVALID, SUSPECT, WARNING, Kind
 
-Severity = Literal["invalid", "suspect", "warning"]
-INVALID: Literal["invalid"] = "invalid"
-SUSPECT: Literal["suspect"] = "suspect"
-WARNING: Literal["warning"] = "warning"
 # measurement.foreign_load, where a study does not set it: the assumed error of RAPL's package counter
 # (energy/meters/rapl/energy.py) and the least difference between counter and power that is a finding. What others do
 # below this share does not show.
 FOREIGN_LOAD = 0.05
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One kind of finding.
-
-    severity: invalid: the run is not what was asked for, and is not part of any mean; suspect: its figures are in the
-        means and are marked; warning: its figures stand, and a reader should know
-    meaning: when it is raised
-    advice: what to do
-    """
-
-    severity: Severity
-    meaning: str
-    advice: str
-
 
 FINDINGS: dict[str, Kind] = {
     # Invalid: the run is not the one that was asked for.
@@ -171,8 +150,8 @@ FINDINGS: dict[str, Kind] = {
     ),
     "temperature-out-of-band": Kind(
         SUSPECT,
-        "the window began warmer or colder than calibrated",
-        "widen `warmup.temperature_band_c`, or give the machine steadier cooling",
+        "the window began warmer or colder than it was to begin, by more than `warmup.temperature_band_c`",
+        "raise `warmup.temperature_timeout_s`, widen `warmup.temperature_band_c`, or give the machine steadier cooling",
     ),
     "energy-resolution-missed": Kind(
         SUSPECT,
@@ -184,6 +163,12 @@ FINDINGS: dict[str, Kind] = {
         WARNING,
         "the prefill energies from the prefill window and from the trace differ beyond their uncertainties",
         "quote the figure of the window; the trace needs prefills that last several periods of the sensor",
+    ),
+    "temperature-off-target": Kind(
+        WARNING,
+        "the experiment comes to rest at another temperature than the study's others are measured at; what that may "
+        "change in its energy is in its budget (kind `temperature`)",
+        "compare it with those that are as warm, or read its interval, which includes the difference",
     ),
     "outputs-vary": Kind(
         WARNING,

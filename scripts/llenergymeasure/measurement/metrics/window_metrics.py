@@ -14,6 +14,7 @@ from typing import Any
 from llenergymeasure.energy import LedgerEntry
 from llenergymeasure.engine.generation.generation import Request
 from llenergymeasure.measurement.memory_checks import DriverMemory
+from llenergymeasure.measurement.metrics.budget import PowerDoubt
 from llenergymeasure.measurement.metrics.energy_metrics import Counts, EnergyFigures, energy_figures
 from llenergymeasure.measurement.metrics.prefill_decode import TraceSplit
 from llenergymeasure.measurement.metrics.variation import coefficient_of_variation
@@ -24,6 +25,7 @@ class MetricInputs:
     """What the metrics of one experiment are computed from, beside the ledger. Times in seconds, memory in bytes.
 
     split: the full window's trace by phase; None for the reason `no_split`
+    doubt: what the devices' temperature makes of their power; None where it is not known
     """
 
     requests: Sequence[Request]
@@ -36,6 +38,7 @@ class MetricInputs:
     driver_memory: DriverMemory
     split: TraceSplit | None
     no_split: str | None
+    doubt: PowerDoubt | None = None
 
 
 @dataclass(frozen=True)
@@ -79,5 +82,5 @@ def compute_metrics(inputs: MetricInputs, entries: Sequence[LedgerEntry]) -> Fig
         prefill_requests=inputs.prefill_passes * inputs.requests_per_pass,
         prefill_prompt_tokens=inputs.prefill_passes * inputs.prompt_tokens_per_pass,
     )
-    energy = energy_figures(entries, counts, inputs.split, inputs.no_split)
+    energy = energy_figures(entries, counts, inputs.split, inputs.no_split, inputs.doubt)
     return Figures({**metrics, **energy.values}, {**unknown, **energy.unknown}, energy)
