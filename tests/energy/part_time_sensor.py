@@ -81,21 +81,25 @@ def loop(
     jitter: float,
     window_s: float,
     busy: tuple[float, float, float] = (0.6, 450.0, 150.0),
+    pauses: int = 0,
 ) -> tuple[Load, Floats]:
-    """A loop of equal steps: busy for a share of each, then waiting. The load, and when its steps began.
+    """A loop of equal steps: busy for a share of each, then waiting. The load, and start and end of each step.
 
     busy: share, watts while busy, watts while waiting
+    pauses: so many times in the window, equally far apart, the loop waits longer, one step in all on average
     """
     share, busy_w, wait_w = busy
     many = int((window_s + 2 * AROUND_S) / step_s * 1.1) + 10
     lengths_s = step_s * np.maximum(0.2, 1 + jitter * rng.standard_normal(many))
-    starts_s = np.concatenate([[0.0], np.cumsum(lengths_s)]) - AROUND_S - rng.uniform(0, step_s)
-    corners_s = np.column_stack([starts_s[:-1], starts_s[:-1] + share * lengths_s]).ravel()
-    watts = np.tile([busy_w, wait_w], many)
-    keep = corners_s <= window_s + AROUND_S
-    corners_s, watts = corners_s[keep], watts[keep]
-    starts_s = starts_s[starts_s <= corners_s[-1]]
-    return Load(corners_s, watts[:-1]), starts_s
+    waits_s = np.zeros(many)
+    after = (AROUND_S + window_s * np.arange(1, pauses + 1) / (pauses + 1)) / step_s
+    waits_s[after.astype(int)] = rng.uniform(0, 2 * step_s / max(1, pauses), pauses)
+    starts_s = np.concatenate([[0.0], np.cumsum(lengths_s + waits_s)])[:-1] - AROUND_S - rng.uniform(0, step_s)
+    steps_s = np.column_stack([starts_s, starts_s + lengths_s])
+    steps_s = steps_s[steps_s[:, 0] <= window_s + AROUND_S]
+    busy_until_s = steps_s[:, 0] + share * (steps_s[:, 1] - steps_s[:, 0])
+    corners_s = np.column_stack([steps_s[:, 0], busy_until_s]).ravel()
+    return Load(corners_s, np.tile([busy_w, wait_w], len(steps_s))[:-1]), steps_s
 
 
 def readings(times_s: Floats, joules: Floats, window_s: float, rng: np.random.Generator) -> list[CounterReading]:
@@ -109,3 +113,24 @@ def readings(times_s: Floats, joules: Floats, window_s: float, rng: np.random.Ge
         CounterReading(float(time_s), CALL_S, round(1e3 * float(shown_j)))
         for time_s, shown_j in zip(at_s, shown, strict=True)
     ]
+
+
+def batches(
+    rng: np.random.Generator,
+    *,
+    prefill_s: float,
+    decode_s: float,
+    window_s: float,
+    powers_w: tuple[float, float] = (600.0, 250.0),
+    jitter: float = 0.01,
+) -> tuple[Load, Floats]:
+    """Calls one after the other: a prefill and a decode, each as long as `jitter` has it.
+
+    The load, and one row per call: start, first token, end.
+    """
+    many = int((window_s + 2 * AROUND_S) / (prefill_s + decode_s) * 1.2) + 10
+    lengths_s = np.array([prefill_s, decode_s]) * (1 + jitter * rng.standard_normal((many, 2)))
+    corners_s = np.concatenate([[0.0], np.cumsum(lengths_s.ravel())]) - AROUND_S
+    calls = np.column_stack([corners_s[:-1:2], corners_s[1::2], corners_s[2::2]])
+    last = int(np.searchsorted(calls[:, 2], window_s + AROUND_S)) + 1
+    return Load(corners_s[: 2 * last + 1], np.tile(powers_w, last)), calls[:last]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from llenergymeasure.energy.integration.sensors import PartTime
+from llenergymeasure.energy.integration.step_aliasing import Cycles
 from llenergymeasure.energy.uncertainty import describe_budget, expanded, standard
 from llenergymeasure.records.finding import Finding
 from llenergymeasure.records.ledger import Component
@@ -44,12 +46,16 @@ class Finished:
     intervals: where it saw more than the edges, the pieces of the window in order
     findings: what makes the window doubtful
     facts: what was read, for the record
+    sensors: device → how its sensor looks, of those that see a part of the time
+    rebook: device → its entry once it is known what repeated in the window, of those that this concerns
     """
 
     entries: Sequence[LedgerEntry] = ()
     intervals: Sequence[Interval] = ()
     findings: Sequence[Finding] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    sensors: Mapping[str, PartTime] = field(default_factory=dict)
+    rebook: Mapping[str, Callable[[Sequence[Cycles]], LedgerEntry]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from llenergymeasure.energy import LedgerEntry, Window
 from llenergymeasure.engine.evidence import Observation
 from llenergymeasure.engine.generation.generation import Request
 from llenergymeasure.measurement.calibration import Calibration
+from llenergymeasure.measurement.loops import tell_loops
 from llenergymeasure.measurement.memory_checks import DriverMemory, MemoryWatch, driver_memory
 from llenergymeasure.measurement.metrics.baselines import baseline_findings
 from llenergymeasure.measurement.metrics.energy_metrics import negative_energy
@@ -92,6 +93,8 @@ def read_windows(
 
     device_uuids: of the devices that hold parameters, in all processes
     """
+    for measured in (ran.full, ran.prefill):
+        tell_loops(measured, passes)
     full = ran.full.window
     requests = passes.requests(ran.full.raw)
     split, no_split = _split(ran.full, passes)
@@ -125,7 +128,8 @@ def read_windows(
 def _split(full: Ran, passes: Passes) -> tuple[TraceSplit | None, str | None]:
     if passes.group.size > 1:
         return None, "several processes are in different phases at a time"
-    return split_trace(full.window.intervals, passes.generator.timeline(full.raw, full.anchor))
+    timeline = passes.generator.timeline(full.raw, full.anchor)
+    return split_trace(full.window.intervals, timeline, full.window.sensors)
 
 
 def find_doubts(

@@ -111,6 +111,13 @@ FINDINGS: dict[str, Kind] = {
         "counter and integrated power differ beyond their uncertainty, and by more than 5 %",
         "update the driver; compare both entries of the ledger, and say which one you quote",
     ),
+    "sensor-aliased": Kind(
+        SUSPECT,
+        "the decoding steps, or the calls, keep step with a power sensor that looks at a part of each of its periods: "
+        "what it misses of them is uncertain by more than 1 % of the energy",
+        "raise `measurement.min_window_s`, so that more passes with pauses between them fit into a window; or change "
+        "the time of a step a little (another `batch_size`)",
+    ),
     "energy-missing": Kind(
         SUSPECT,
         "a meter that was open gave no figure for the window; the energy is empty, not 0",

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from llenergymeasure.energy.integration.counter_curve import Curve, curve_through
 from llenergymeasure.energy.integration.sensors import Family
-from llenergymeasure.energy.integration.step_aliasing import Aliasing, Loops, Sight, estimate_aliasing
+from llenergymeasure.energy.integration.step_aliasing import ALIASING, Aliasing, Cycles, Sight, estimate_aliasing
 from llenergymeasure.energy.integration.tick_grid import PERIOD_DEVIATIONS, TICK_TOLERANCE_S, Tick, fit_grid, ticks_on
 from llenergymeasure.energy.integration.tick_scatter import Scatter, estimate_scatter
 from llenergymeasure.energy.integration.ticks import (
@@ -36,8 +36,6 @@ FEWEST_TICKS = 4
 LAGS = 21
 # A reading so long after the start or before the end is still one of that edge.
 LATE_S = 0.02
-# How the name of the contribution of what repeats begins.
-ALIASING = "power that repeats in step with"
 
 
 def gain(energy_j: float, family: Family) -> Component:
@@ -59,7 +57,7 @@ class CounterWindow:
     period: how it ticked when the meter was opened, None where too few ticks were seen; the window's own come first
     noise: what the scatter of the power readings leaves of uncertainty, None where there are none; for windows whose
         ticks do not show it
-    loops: what repeated in the window, None where that is not known
+    loops: what repeated in the window, by kind; empty where that is not known
     """
 
     account: Account
@@ -67,7 +65,7 @@ class CounterWindow:
     readings: Sequence[CounterReading]
     period: Period | None
     noise: Component | None = None
-    loops: Loops | None = None
+    loops: Sequence[Cycles] = ()
 
 
 @dataclass(frozen=True)
@@ -232,7 +230,7 @@ def _aliasing(
 ) -> Aliasing | None:
     """None where the sensor sees everything, nothing is known to repeat, or the ticks come irregularly."""
     family = window.family
-    if window.loops is None or family.seen_share >= 1 or period.spread_s > UNSTEADY * period.period_s:
+    if not window.loops or family.seen_share >= 1 or period.spread_s > UNSTEADY * period.period_s:
         return None
     sight = Sight(period.period_s, family.seen_share, family.lag_bound_s, span.start_s, span.end_s)
     return estimate_aliasing(ticks, sight, window.loops, mean_w)

@@ -25,6 +25,8 @@ FEWEST_TICKS = 8
 # The noise is estimated from what the fit leaves, and the fit weighs by the noise.
 ROUNDS = 6
 LEAST_W = 0.01
+# How the name of this contribution to a budget begins.
+ALIASING = "power that repeats in step with"
 
 
 @dataclass(frozen=True)
@@ -65,17 +67,6 @@ class Cycles:
 
 
 @dataclass(frozen=True)
-class Loops:
-    """What repeats in a window: each kind of cycle, and the ramps of a level that is known, such as seconds of prefill.
-
-    levels: (times, seconds of it so far) with straight lines between; constant beyond
-    """
-
-    cycles: Sequence[Cycles] = ()
-    levels: Sequence[tuple[Floats, Floats]] = ()
-
-
-@dataclass(frozen=True)
 class Sight:
     """How a counter with regular ticks sees: the first `share` of each period, published 0 to `lag_bound_s` late."""
 
@@ -105,7 +96,7 @@ class Aliasing:
         return math.sqrt(many / max(1.0, many - self.spent))
 
 
-def estimate_aliasing(ticks: Sequence[Tick], sight: Sight, loops: Loops, mean_w: float) -> Aliasing | None:
+def estimate_aliasing(ticks: Sequence[Tick], sight: Sight, loops: Sequence[Cycles], mean_w: float) -> Aliasing | None:
     """What the sensor showed too much of the cycles; None below `FEWEST_TICKS` steps of the counter.
 
     Let power within a cycle be its mean and Σ Re(c_m·exp(-2πi·m·φ)), m = 1, 2, ... A tick k shows the seen share of its
@@ -139,13 +130,13 @@ def estimate_aliasing(ticks: Sequence[Tick], sight: Sight, loops: Loops, mean_w:
     left_j = np.concatenate([[0.0], np.cumsum((powers_w - part_w) * lengths_s)])
     return Aliasing(
         float(excess @ fitted.mean),
-        float(math.sqrt(max(0.0, excess @ fitted.covariance @ excess))),
+        math.sqrt(max(0.0, float(excess @ fitted.covariance @ excess))),
         [Tick(float(time_s), float(energy_j)) for time_s, energy_j in zip(times_s, left_j, strict=True)],
         fitted.spent,
     )
 
 
-def _design(times_s: Floats, sight: Sight, loops: Loops, mean_w: float) -> tuple[Floats, Floats, Floats]:
+def _design(times_s: Floats, sight: Sight, loops: Sequence[Cycles], mean_w: float) -> tuple[Floats, Floats, Floats]:
     """Columns, one row per step of the counter; what each adds to the window's energy, J/W; prior deviations in W."""
     seen = _Seen(times_s, sight)
     middles = (times_s[1:] + times_s[:-1]) / 2 - times_s[0]
@@ -155,7 +146,7 @@ def _design(times_s: Floats, sight: Sight, loops: Loops, mean_w: float) -> tuple
         excess.append(0.0)
         deviations.append(DRIFT * mean_w / number)
     share = 1 / np.arange(1, HARMONICS + 1) ** 2
-    for cycles in loops.cycles:
+    for cycles in loops:
         longer = cycles.beyond(float(seen.edges_s.min()), float(seen.edges_s.max()))
         rows, excess_s = seen.look(longer.between(seen.edges_s))
         columns.append(rows.real)
@@ -172,7 +163,7 @@ def _design(times_s: Floats, sight: Sight, loops: Loops, mean_w: float) -> tuple
 class _Seen:
     """The seen shares of the periods in and around a window.
 
-    edges_s: in order, when each begins and ends, and at last the two edges of the window
+    edges_s: when each begins, when each ends, and at last the two edges of the window
     """
 
     def __init__(self, times_s: Floats, sight: Sight) -> None:
@@ -191,7 +182,7 @@ class _Seen:
         self._edges = np.array([sight.start_s, sight.end_s])
         self.edges_s = np.concatenate([begin_s, begin_s + self._seen_s, self._edges])
 
-    def look(self, integral: NDArray[np.generic]) -> tuple[Complexes, complex]:
+    def look(self, integral: Floats | Complexes) -> tuple[Complexes, complex]:
         """Of a course given by its integral at `edges_s`: what each step of the counter shows, the window's excess."""
         many = len(self._weights_s)
         means = (integral[many : 2 * many] - integral[:many]) / self._seen_s
