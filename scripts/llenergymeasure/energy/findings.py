@@ -26,7 +26,7 @@ def sensor_aliased(entry: LedgerEntry) -> list[Finding]:
     if not entry.energy_j or unknown_j <= ALIASED_SHARE * entry.energy_j:
         return []
     message = (
-        f"{entry.device}: the steps of phase {entry.phase} keep step with the sensor, which sees a part of each period: "
-        f"its energy is uncertain by ±{unknown_j / entry.energy_j:.1%} for that alone"
+        f"{entry.device}: the steps of phase {entry.phase} keep step with the sensor, which sees a part of each "
+        f"period: its energy is uncertain by ±{unknown_j / entry.energy_j:.1%} for that alone"
     )
     return [Finding("sensor-aliased", message)]

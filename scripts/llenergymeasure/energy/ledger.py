@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from llenergymeasure.energy.integration.sensors import PartTime
 from llenergymeasure.energy.integration.step_aliasing import Cycles
-from llenergymeasure.energy.uncertainty import describe_budget, expanded, standard
+from llenergymeasure.energy.uncertainty import describe_budget, expanded, rectangular, standard
 from llenergymeasure.records.finding import Finding
 from llenergymeasure.records.ledger import Component
 from llenergymeasure.records.ledger import LedgerEntry as LedgerEntry
@@ -139,6 +139,27 @@ class PhaseEnergy:
     @property
     def expanded_uncertainty_j(self) -> float | None:
         return expanded(self.components) if self.components else None
+
+
+def with_pauses(entry: LedgerEntry, paused_s: float) -> LedgerEntry:
+    """The entry of a window whose work paused between its passes.
+
+    A pause takes from nothing to the mean power, and none of it is the work's: all of it is a bound of the excess.
+    """
+    if entry.energy_j is None or not entry.components:
+        return entry
+    bound_j = entry.energy_j * paused_s / entry.duration_s
+    pauses = Component(
+        f"pauses of {paused_s * 1e3:.0f} ms between passes", rectangular(2 * bound_j), "edge", "rectangular"
+    )
+    components = (*entry.components, pauses)
+    return replace(
+        entry,
+        components=components,
+        standard_uncertainty_j=standard(components),
+        expanded_uncertainty_j=expanded(components),
+        uncertainty_basis=f"{entry.uncertainty_basis}; {pauses.name}: {pauses.standard_j:.3g} J",
+    )
 
 
 def primary_energy(entries: Iterable[LedgerEntry], phase: str) -> PhaseEnergy:

@@ -16,10 +16,13 @@ FEWEST = 10
 
 
 def tell_loops(ran: Ran, passes: Passes) -> None:
-    """Let the meters book the window again, now that its stamps can be read; the same in all processes."""
+    """Let the meters book the window again, now that its stamps can be read; the same in all processes.
+
+    Pauses between its passes stay in its energy, and in its budget.
+    """
     here = loops_from_timeline(passes.generator.timeline(ran.raw, ran.anchor))
     by_process = passes.group.gather((passes.devices.uuids(), here))
-    ran.window.know_loops({uuid: loops for uuids, loops in by_process for uuid in uuids})
+    ran.window.know_loops({uuid: loops for uuids, loops in by_process for uuid in uuids}, ran.paused_s)
 
 
 def loops_from_timeline(timeline: Sequence[Generation] | None) -> list[Cycles]:

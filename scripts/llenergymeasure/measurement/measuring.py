@@ -78,9 +78,17 @@ def run_windows(
     """
     warmed = passes.warm(warmup, plan, observation)
     memory.open_window()
-    full = passes.window("generate", plan.measured_passes, plan.pass_s)
+    sensors = tuple(warmed.window.sensors.values())
+    full = passes.window("generate", plan.measured_passes, plan.pass_s, rhythm_s=warmed.step_s, sensors=sensors)
     peak_memory_bytes = passes.devices.peak_memory_bytes()
-    prefill = passes.window("prefill", plan.prefill_passes, plan.prefill_pass_s, prefill_only=True)
+    prefill = passes.window(
+        "prefill",
+        plan.prefill_passes,
+        plan.prefill_pass_s,
+        prefill_only=True,
+        rhythm_s=warmed.prefill_s,
+        sensors=sensors,
+    )
     observation.window_counts = {name: number + prefill.counts[name] for name, number in full.counts.items()}
     observation.count()
     return MeasuredWindows(warmed, full, prefill, peak_memory_bytes)
@@ -101,7 +109,7 @@ def read_windows(
     inputs = MetricInputs(
         requests=requests,
         pass_s=passes.seconds(ran.full.raw),
-        window_s=full.duration_s,
+        window_s=full.duration_s - ran.full.paused_s,
         prefill_passes=plan.prefill_passes,
         prompt_tokens_per_pass=sum(len(prompt.input_ids) for prompt in prompts.prompts),
         requests_per_pass=len(prompts.prompts),

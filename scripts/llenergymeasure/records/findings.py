@@ -81,8 +81,8 @@ FINDINGS: dict[str, Kind] = {
     "throttled": Kind(
         SUSPECT,
         "clocks were held down for over 1 % of the window by heat, a slowdown of the hardware, a power brake or a "
-        "slower board beside it (sync boost), or by a power limit below the board's default",
-        "cool the machine, restore the power limit, or measure on another board",
+        "slower board beside it (sync boost); a power cap alone is not meant",
+        "cool the machine, or measure on another board",
     ),
     "clock-fell": Kind(
         SUSPECT,
@@ -191,6 +191,12 @@ FINDINGS: dict[str, Kind] = {
         WARNING,
         "the prefill energies from the prefill window and from the trace differ beyond their uncertainties",
         "quote the figure of the window; the trace needs prefills that last several periods of the sensor",
+    ),
+    "power-limit-lowered": Kind(
+        WARNING,
+        "the board worked at its power limit for over 1 % of the window, and the limit is below the board's default",
+        "nothing, if that is what you want to measure: say so with the figures; else restore the limit "
+        "(`nvidia-smi -pl`)",
     ),
     "outputs-vary": Kind(
         WARNING,
