@@ -96,7 +96,8 @@ def book_loop(seed: int, jitter: float, *, step_s: float | None = None, knows: b
 
 def split_prefill(seed: int, prefill_s: float, decode_s: float, sensor: Sensor) -> Booked | None:
     """The prefill energy of one window by its trace; None where the split is refused."""
-    rng = np.random.default_rng([seed, round(1e3 * prefill_s)])
+    of_sensor = round(1e3 * (sensor.share + sensor.seen_at_s + 2 * sensor.late_s + 3 * sensor.lag_s))
+    rng = np.random.default_rng([seed, round(1e3 * prefill_s), of_sensor])
     load, calls = batches(rng, prefill_s=prefill_s, decode_s=decode_s, window_s=SPLIT_S)
     _, pieces = book(load, sensor, SPLIT_S, rng)
     timeline = [Generation(*map(float, call)) for call in calls if call[0] >= 0 and call[2] <= SPLIT_S]

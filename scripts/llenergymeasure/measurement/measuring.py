@@ -11,7 +11,6 @@ from llenergymeasure.energy import LedgerEntry, Window
 from llenergymeasure.engine.evidence import Observation
 from llenergymeasure.engine.generation.generation import Request
 from llenergymeasure.measurement.calibration import Calibration
-from llenergymeasure.measurement.loops import tell_loops
 from llenergymeasure.measurement.memory_checks import DriverMemory, MemoryWatch, driver_memory
 from llenergymeasure.measurement.metrics.baselines import baseline_findings
 from llenergymeasure.measurement.metrics.energy_metrics import negative_energy
@@ -19,6 +18,7 @@ from llenergymeasure.measurement.metrics.prefill_decode import TraceSplit, split
 from llenergymeasure.measurement.metrics.window_metrics import Figures, MetricInputs, compute_metrics
 from llenergymeasure.measurement.passes import Passes, Ran, Warmed
 from llenergymeasure.measurement.prompts.prompts import PromptSet
+from llenergymeasure.measurement.rhythm.loops import tell_loops
 from llenergymeasure.measurement.validity import ignored_settings, logits_not_finite
 from llenergymeasure.measurement.window_findings import energy_missing, window_findings
 from llenergymeasure.records.finding import Finding

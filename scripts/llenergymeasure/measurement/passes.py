@@ -17,7 +17,7 @@ from llenergymeasure.engine.generation.generation import Generator, Request
 from llenergymeasure.engine.loading.compilation import counts, since
 from llenergymeasure.engine.replicas import Group
 from llenergymeasure.measurement.calibration import Calibration, passes_for
-from llenergymeasure.measurement.dither import draw_pauses, rhythm_from_timeline
+from llenergymeasure.measurement.rhythm.dither import draw_pauses, rhythm_from_timeline
 from llenergymeasure.measurement.thermal import cool_down, heat_up, within_band
 from llenergymeasure.measurement.windows import Windows
 from llenergymeasure.records.measurement import ThermalRecord
@@ -184,7 +184,7 @@ class Passes:
         pass_s: how long a pass takes, in seconds
         rhythm_s: of its steps; passes are kept apart where that keeps step with one of the `sensors`
         """
-        pauses_s = draw_pauses(passes, rhythm_s, passes * pass_s, sensors, self.generator.seed)
+        pauses_s = draw_pauses(passes, rhythm_s, passes * pass_s, sensors)
         steady_s = self.windows.steady_s
         raw: list[Any] = []
 

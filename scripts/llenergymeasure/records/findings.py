@@ -7,32 +7,17 @@ cannot be raised.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from llenergymeasure.records.finding_kind import INVALID as INVALID
+from llenergymeasure.records.finding_kind import SUSPECT as SUSPECT
+from llenergymeasure.records.finding_kind import WARNING as WARNING
+from llenergymeasure.records.finding_kind import Kind as Kind
+from llenergymeasure.records.finding_kind import Severity as Severity
+from llenergymeasure.records.meter_findings import METER_FINDINGS
 
-Severity = Literal["invalid", "suspect", "warning"]
-INVALID: Literal["invalid"] = "invalid"
-SUSPECT: Literal["suspect"] = "suspect"
-WARNING: Literal["warning"] = "warning"
 # measurement.foreign_load, where a study does not set it: the assumed error of RAPL's package counter
 # (energy/meters/rapl/energy.py) and the least difference between counter and power that is a finding. What others do
 # below this share does not show.
 FOREIGN_LOAD = 0.05
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One kind of finding.
-
-    severity: invalid: the run is not what was asked for, and is not part of any mean; suspect: its figures are in the
-        means and are marked; warning: its figures stand, and a reader should know
-    meaning: when it is raised
-    advice: what to do
-    """
-
-    severity: Severity
-    meaning: str
-    advice: str
 
 
 FINDINGS: dict[str, Kind] = {
@@ -300,64 +285,5 @@ FINDINGS: dict[str, Kind] = {
         "study's",
         "share the host's process namespace with the container (`--pid=host`)",
     ),
-    "nvml-counter-refused": Kind(
-        WARNING,
-        "the board has an energy counter that is not used, because it also counts another chip",
-        "nothing: power is integrated instead",
-    ),
-    "nvml-counter-missing": Kind(
-        WARNING,
-        "the board has no total-energy counter; power is integrated instead",
-        "nothing; the uncertainty is larger",
-    ),
-    "nvml-sensor-missing": Kind(
-        WARNING,
-        "the board does not report one of its sensors",
-        "nothing; its figures are empty",
-    ),
-    "power-sampler-died": Kind(
-        WARNING,
-        "the sampler of the boards ended before the window did",
-        "leave the host a free core, and run again",
-    ),
-    "power-sampler-stalled": Kind(
-        WARNING,
-        "the sampler of the boards was delayed",
-        "leave the host a free core, and run again",
-    ),
-    "power-read-failed": Kind(
-        WARNING,
-        "some readings of power failed",
-        "update the driver if it happens often",
-    ),
-    "rapl-reader-died": Kind(
-        WARNING,
-        "the thread that reads RAPL counters ended before the window did",
-        "leave the host a free core, and run again",
-    ),
-    "rapl-read-failed": Kind(
-        WARNING,
-        "some readings of a RAPL counter failed",
-        "check the permissions of /sys/class/powercap",
-    ),
-    "zeus-all-gpus": Kind(
-        WARNING,
-        "Zeus's GPUs cannot be matched with those that hold the model, so all visible ones are counted",
-        "hide the others with CUDA_VISIBLE_DEVICES",
-    ),
-    "codecarbon-failed": Kind(
-        WARNING,
-        "codecarbon logged a failure",
-        "read the message; a part of the estimate may be missing",
-    ),
-    "codecarbon-settings-ignored": Kind(
-        WARNING,
-        "codecarbon's own settings files or CODECARBON_* variables exist and are not used",
-        "state what you need in the study",
-    ),
-    "codecarbon-gpu-skipped": Kind(
-        WARNING,
-        "codecarbon would report the whole board for a MIG instance, so its GPU figure is not used",
-        "nothing; NVML's entries stand",
-    ),
+    **METER_FINDINGS,
 }

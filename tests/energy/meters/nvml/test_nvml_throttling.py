@@ -50,7 +50,7 @@ def test_a_power_cap_at_a_lowered_limit_is_a_warning(quick_gpu_machine: Run) -> 
         nvml({"seconds": 0.8, "control": "0 limit_w 250\n0 throttled_power 700\n"}), control_text="0 limit_w 250\n"
     )
     assert codes_and_severities(answer) == [("power-limit-lowered", "warning")]
-    assert "at 250 W, the board's default is 400 W" in answer["windows"][0]["findings"][0]["message"]
+    assert ": 250 W, the board's default is 400 W" in answer["windows"][0]["findings"][0]["message"]
     unused = quick_gpu_machine(nvml({"seconds": 0.8}), control_text="0 limit_w 250\n")
     assert codes_and_severities(unused) == []
 

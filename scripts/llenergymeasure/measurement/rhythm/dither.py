@@ -43,18 +43,16 @@ def keeps_step(rhythm_s: float, window_s: float, sensor: PartTime) -> bool:
     return False
 
 
-def draw_pauses(
-    passes: int, rhythm_s: float | None, window_s: float, sensors: Iterable[PartTime], seed: int
-) -> tuple[float, ...]:
+def draw_pauses(passes: int, rhythm_s: float | None, window_s: float, sensors: Iterable[PartTime]) -> tuple[float, ...]:
     """Seconds before each pass but the first; none where no sensor needs them.
 
     Each lasts 0 to 2/n of a step at random, n being their number: a step that begins at another time is seen in another
-    phase, and a shift by a whole step is no shift.
+    phase, and a shift by a whole step is no shift. The same number of passes has the same pauses.
     """
     if rhythm_s is None or passes < 2 or not any(keeps_step(rhythm_s, window_s, sensor) for sensor in sensors):
         return ()
     many = min(MOST_PAUSES, passes - 1)
-    draw = random.Random(seed)
+    draw = random.Random(passes)
     pauses_s = [0.0] * (passes - 1)
     for number in range(many):
         pauses_s[number * (passes - 1) // many] = draw.uniform(0.0, 2 * rhythm_s / many)
