@@ -40,7 +40,7 @@ from llenergymeasure.energy.uncertainty import expanded  # noqa: E402
 from llenergymeasure.engine.generation.generation import Generation  # noqa: E402
 from llenergymeasure.measurement.metrics.prefill_decode import COVERAGE, split_trace  # noqa: E402
 
-WINDOWS, COMPARED, SPLITS = 500, 200, 120
+WINDOWS, COMPARED, SPLITS = 500, 200, 60
 LIMITS = (0.93, 0.97)
 LOOP_S, SPLIT_S = 30.0, 60.0
 JITTERS = (0.005, 0.02)

@@ -16,7 +16,7 @@ from llenergymeasure.engine.generation.generation import Generation
 Floats = NDArray[np.float64]
 # What is tried first: the seen part of a period beside the family's own, time constants of a first-order lag in
 # seconds, and the distance of the offsets.
-SHARES, LAGS_S, OFFSET_S = (0.5, 1.0), (0.0, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.14), 0.005
+SHARES, LAGS_S, OFFSET_S = (0.5, 1.0), (0.0, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.14), 0.01
 # The best of these is refined by steps that are halved so often, each taken as long as it helps.
 HALVINGS, STEPS = 10, 60
 # A fit this much worse than the best, in units of its own variance, is as good: 8 is the 99 % point of χ² with 2 to 3
