@@ -136,7 +136,9 @@ class Passes:
         window_c, extra = heat_up(target_c, warmup, reading, lambda: self.run(1))
         # The last pass before the window: closing the warm-up's own window let the device wait for a tick.
         self.run(1, prefill_only=True)
-        timeline = self.generator.timeline(self.generator.take_raw(), self.devices.clock.anchor())
+        raw = self.generator.take_raw()
+        # Reading the stamps takes a moment, in which the devices would cool: only where it matters.
+        timeline = self.generator.timeline(raw, self.devices.clock.anchor()) if window.sensors else None
         thermal = ThermalRecord(
             target_c=target_c,
             start_c=start_c,

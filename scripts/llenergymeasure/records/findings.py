@@ -175,7 +175,8 @@ FINDINGS: dict[str, Kind] = {
     "phases-disagree": Kind(
         WARNING,
         "the prefill energies from the prefill window and from the trace differ beyond their uncertainties",
-        "quote the figure of the window; the trace needs prefills that last several periods of the sensor",
+        "quote the figure of the window for prefills that follow each other, and that of the trace for prefills "
+        "between decodes",
     ),
     "power-limit-lowered": Kind(
         WARNING,
