@@ -12,6 +12,7 @@ BENCHMARKS = (
     "dry_run",
     "aggregation",
     "energy_accuracy",
+    "part_time_sensor",
     "metering_overhead",
     "equal_warmth",
     "difference_detection",

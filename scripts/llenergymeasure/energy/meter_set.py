@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from llenergymeasure.energy.clock import CLOCK, Clock
-from llenergymeasure.energy.ledger import NO_SOURCE, Finished, Interval, LedgerEntry, Span
+from llenergymeasure.energy.findings import sensor_aliased
+from llenergymeasure.energy.integration.sensors import PartTime
+from llenergymeasure.energy.integration.step_aliasing import Cycles
+from llenergymeasure.energy.ledger import NO_SOURCE, Finished, Interval, LedgerEntry, Span, with_pauses
 from llenergymeasure.energy.meter import Meter, Thermometer, Watcher
 from llenergymeasure.energy.warning_log import WarningLog
 from llenergymeasure.records.finding import Finding
@@ -36,6 +39,8 @@ class Window:
         self.intervals: list[Interval] = []
         self.findings: list[Finding] = []
         self.facts: dict[str, Any] = {}
+        self.sensors: dict[str, PartTime] = {}
+        self._rebook: dict[str, Callable[[Sequence[Cycles]], LedgerEntry]] = {}
 
     @property
     def duration_s(self) -> float:
@@ -47,6 +52,21 @@ class Window:
         self.intervals += finished.intervals
         self.findings += finished.findings
         self.facts |= finished.facts
+        self.sensors |= finished.sensors
+        self._rebook |= finished.rebook
+
+    def know_loops(self, loops: Mapping[str, Sequence[Cycles]], paused_s: float = 0.0) -> None:
+        """Book those devices again whose sensors see a part of the time, now that it is known what repeated on them.
+
+        paused_s: how long the work paused between its passes for the sake of such sensors
+        """
+        for place, entry in enumerate(self.entries):
+            rebook = self._rebook.get(entry.device)
+            if rebook is not None and loops.get(entry.device):
+                self.entries[place] = rebook(loops[entry.device])
+                self.findings += sensor_aliased(self.entries[place])
+        if paused_s:
+            self.entries = [with_pauses(entry, paused_s) for entry in self.entries]
 
 
 class MeterSet:

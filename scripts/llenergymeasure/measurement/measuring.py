@@ -18,6 +18,7 @@ from llenergymeasure.measurement.metrics.prefill_decode import TraceSplit, split
 from llenergymeasure.measurement.metrics.window_metrics import Figures, MetricInputs, compute_metrics
 from llenergymeasure.measurement.passes import Passes, Ran, Warmed
 from llenergymeasure.measurement.prompts.prompts import PromptSet
+from llenergymeasure.measurement.rhythm.loops import tell_loops
 from llenergymeasure.measurement.validity import ignored_settings, logits_not_finite
 from llenergymeasure.measurement.warmth.thermal import Aim, power_doubt
 from llenergymeasure.measurement.window_findings import energy_missing, window_findings
@@ -84,9 +85,17 @@ def run_windows(
     """
     warmed = passes.warm(warmup, plan, goal, observation)
     memory.open_window()
-    full = passes.window("generate", plan.measured_passes, plan.pass_s)
+    sensors = tuple(warmed.window.sensors.values())
+    full = passes.window("generate", plan.measured_passes, plan.pass_s, rhythm_s=warmed.step_s, sensors=sensors)
     peak_memory_bytes = passes.devices.peak_memory_bytes()
-    prefill = passes.window("prefill", plan.prefill_passes, plan.prefill_pass_s, prefill_only=True)
+    prefill = passes.window(
+        "prefill",
+        plan.prefill_passes,
+        plan.prefill_pass_s,
+        prefill_only=True,
+        rhythm_s=warmed.prefill_s,
+        sensors=sensors,
+    )
     observation.window_counts = {name: number + prefill.counts[name] for name, number in full.counts.items()}
     observation.count()
     return MeasuredWindows(warmed, full, prefill, peak_memory_bytes)
@@ -99,13 +108,15 @@ def read_windows(
 
     device_uuids: of the devices that hold parameters, in all processes
     """
+    for measured in (ran.full, ran.prefill):
+        tell_loops(measured, passes)
     full = ran.full.window
     requests = passes.requests(ran.full.raw)
     split, no_split = _split(ran.full, passes)
     inputs = MetricInputs(
         requests=requests,
         pass_s=passes.seconds(ran.full.raw),
-        window_s=full.duration_s,
+        window_s=full.duration_s - ran.full.paused_s,
         prefill_passes=plan.prefill_passes,
         prompt_tokens_per_pass=sum(len(prompt.input_ids) for prompt in prompts.prompts),
         requests_per_pass=len(prompts.prompts),
@@ -133,7 +144,8 @@ def read_windows(
 def _split(full: Ran, passes: Passes) -> tuple[TraceSplit | None, str | None]:
     if passes.group.size > 1:
         return None, "several processes are in different phases at a time"
-    return split_trace(full.window.intervals, passes.generator.timeline(full.raw, full.anchor))
+    timeline = passes.generator.timeline(full.raw, full.anchor)
+    return split_trace(full.window.intervals, timeline, full.window.sensors)
 
 
 def find_doubts(

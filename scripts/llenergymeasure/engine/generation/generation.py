@@ -60,11 +60,15 @@ class Instrumented:
 
 @dataclass(frozen=True)
 class Generation:
-    """One call of the library on the host's `perf_counter`: its prefill ends with the first token."""
+    """One call of the library on the host's `perf_counter`: its prefill ends with the first token.
+
+    steps_s: when each decoding step ended; the first one is the prefill
+    """
 
     start_s: float
     first_token_s: float
     end_s: float
+    steps_s: tuple[float, ...] = ()
 
 
 class Generator(ABC):

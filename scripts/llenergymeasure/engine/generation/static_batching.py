@@ -130,9 +130,10 @@ class StaticGenerator(Generator):
     def timeline(self, raw: Sequence[Sequence[RawBatch]], anchor: Anchor) -> list[Generation] | None:
         at = self.devices.clock.host_seconds
         return [
-            Generation(at(anchor, item.start), at(anchor, item.marks[0]), at(anchor, item.end))
+            Generation(at(anchor, item.start), steps_s[0], at(anchor, item.end), steps_s)
             for raw_pass in raw
             for item in raw_pass
+            for steps_s in [tuple(at(anchor, mark) for mark in item.marks)]
         ]
 
     def close(self) -> None:
