@@ -121,12 +121,20 @@ def request(pass_index: int, request_index: int, *output_ids: int) -> Request:
 
 
 def test_passes_with_the_same_outputs_give_no_warning() -> None:
-    assert varying_outputs([request(turn, place, 5, 6, place) for turn in range(3) for place in range(2)]) == []
+    requests = [request(turn, place, 5, 6, place) for turn in range(3) for place in range(2)]
+    assert varying_outputs(requests, [], sampled=False) == []
 
 
 def test_passes_with_different_outputs_give_a_warning() -> None:
     """As on an H100, with greedy decoding: the same prompts, the same seed, another token near the end."""
     requests = [request(0, 0, 5, 6), request(0, 1, 7, 8), request(1, 0, 5, 6), request(1, 1, 7, 9)]
-    (warning,) = varying_outputs(requests)
+    (warning,) = varying_outputs(requests, [], sampled=False)
     assert warning["code"] == "outputs-vary"
     assert warning["message"].startswith("1 of 2 requests have a different output in a later pass, with the same seed")
+
+
+def test_sampled_passes_differ_by_design_and_only_the_first_is_held_against_the_warm_up() -> None:
+    requests = [request(0, 0, 5, 6), request(0, 1, 7), request(1, 0, 1, 2), request(1, 1, 3, 4, 5)]
+    assert varying_outputs(requests, [(5, 6), (7,)], sampled=True) == []
+    (warning,) = varying_outputs(requests, [(5, 6), (8,)], sampled=True)
+    assert warning["message"].startswith("1 of 2 requests")

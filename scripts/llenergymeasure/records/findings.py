@@ -7,33 +7,12 @@ cannot be raised.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from llenergymeasure.records.severity import INVALID, SUSPECT, WARNING, Kind
 
-Severity = Literal["invalid", "suspect", "warning"]
-INVALID: Literal["invalid"] = "invalid"
-SUSPECT: Literal["suspect"] = "suspect"
-WARNING: Literal["warning"] = "warning"
 # measurement.foreign_load, where a study does not set it: the assumed error of RAPL's package counter
 # (energy/meters/rapl/energy.py) and the least difference between counter and power that is a finding. What others do
 # below this share does not show.
 FOREIGN_LOAD = 0.05
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One kind of finding.
-
-    severity: invalid: the run is not what was asked for, and is not part of any mean; suspect: its figures are in the
-        means and are marked; warning: its figures stand, and a reader should know
-    meaning: when it is raised
-    advice: what to do
-    """
-
-    severity: Severity
-    meaning: str
-    advice: str
-
 
 FINDINGS: dict[str, Kind] = {
     # Invalid: the run is not the one that was asked for.
@@ -187,8 +166,15 @@ FINDINGS: dict[str, Kind] = {
     ),
     "outputs-vary": Kind(
         WARNING,
-        "a later pass gave a different output for a prompt, although it began with the same seed",
+        "two passes with the same seed gave different outputs for a prompt (greedy: all passes of the window; sampled: "
+        "the instrumented pass and the window's first)",
         "do not blame a setting for a different output: the kernels are not deterministic, which alone can change it",
+    ),
+    "speculation-fixed-output": Kind(
+        WARNING,
+        "tokens were guessed ahead (a draft model or prompt lookup) in outputs of a fixed length: behind its natural "
+        "end, text repeats itself, which flatters speculation",
+        "set `fixed_output: false` to compare speculation with plain decoding",
     ),
     "padding-replaced": Kind(
         WARNING,
