@@ -42,10 +42,20 @@ FILES: Mapping[str, Mapping[str, str]] = {
     },
     "`token_costs.csv`: one row per set of experiments that differ only in lengths": {
         "energy_per_prompt_token_j": "J per additional prompt token of a request",
-        "energy_per_output_token_j": "J per additional output token of a request",
+        "energy_per_output_token_j": "J per additional output token of a request, at `context_tokens`",
+        "energy_per_step_j": "J per decode step and request, without what depends on the context",
+        "energy_per_context_token_j": "J per token that a decode step of a request attends to",
+        "energy_per_prompt_pair_j": "J per pair of prompt tokens of a request: the later attends to the former",
         "energy_per_request_j": "J per request, whatever its length",
         "replicates": "replicates, each with its own fit; the mean and its interval are over them",
         "largest_miss": "largest difference between the energy of a window and the fitted one, divided by the former",
+        "lack_of_fit_p": "p value of the F test that the model holds: mean residuals against their scatter between "
+        "replicates",
+        "prompt_tokens_low": "fewest prompt tokens per request of a window",
+        "prompt_tokens_high": "most prompt tokens per request of a window",
+        "output_tokens_low": "fewest output tokens per request of a window; prefill-only windows have 1",
+        "output_tokens_high": "most output tokens per request of a window",
+        "context_tokens": "mean number of tokens that a decode step attends to",
     },
     "`costs.csv`: one row per experiment": {
         "emissions_kg_per_million_output_tokens": "kg CO₂e per million output tokens",

@@ -86,7 +86,7 @@ def test_with_fixed_output_every_way_of_generating_runs_through_it(
     assert observed == "outputs of 12 to 12 tokens, 1 of 2 run on behind an end token"
 
 
-def test_beams_run_through_an_end_token_too(run: Runner, end: int, tmp_path: Path) -> None:
+def test_beams_run_through_an_end_token_too(run: Runner, tmp_path: Path) -> None:
     folder = str(model_folder(tmp_path / "eos", generation_config={"eos_token_id": list(range(2, 299))}))
     beams = {"num_beams": 3, "batch_size": 2}
     done = run(TWO, model=folder, max_output_tokens=12, pytorch=beams)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from llenergymeasure.config.settings.parameter import same_as_any
+from llenergymeasure.engine.evidence.natural_ends import beyond_natural_end
 from llenergymeasure.engine.evidence.observe import Observation
 from llenergymeasure.engine.evidence.registry import Probe, ProbeResult, probe
-from llenergymeasure.engine.evidence.natural_ends import beyond_natural_end
 from llenergymeasure.engine.evidence.sampler_probes import NOT_RUN, generation_mode
 
 HOLDS_BACK = ("MinLengthLogitsProcessor", "MinNewTokensLengthLogitsProcessor")
