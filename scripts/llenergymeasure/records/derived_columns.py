@@ -32,12 +32,17 @@ FILES: Mapping[str, Mapping[str, str]] = {
     "`latencies.csv`: one row per experiment and latency, in seconds": {
         "n": "number of values: for `ttft_s` and `e2e_latency_s` one per request of all valid replicates, for `itl_s` "
         "one per interval between two tokens (the metric `tpot_s` is the mean over requests of their means)",
+        "prompts": "number of independent prompts among them: equal prompts are one, and so are the prompts of a "
+        "batch, which share its steps",
         "p5": "5th percentile over these values, interpolated linearly between neighbours",
         "p25": "25th percentile",
-        "p50": "median",
+        "p50": "median; `_ci95_low`, `_ci95_high` are over processes with these prompts",
+        "p50_prompts": "`_ci95_low`, `_ci95_high`: the interval of the median over prompts and processes",
         "p75": "75th percentile",
-        "p95": "95th percentile",
-        "p99": "99th percentile",
+        "p95": "95th percentile, with intervals as the median",
+        "p95_prompts": "the interval of the 95th percentile over prompts and processes",
+        "p99": "99th percentile, with intervals as the median",
+        "p99_prompts": "the interval of the 99th percentile over prompts and processes",
         "largest": "largest value",
     },
     "`token_costs.csv`: one row per set of experiments that differ only in lengths": {
