@@ -28,8 +28,9 @@ from llenergymeasure.measurement import window_length as resolution
 from llenergymeasure.records.findings import FINDINGS, FOREIGN_LOAD
 from llenergymeasure.records.meters import METERS
 from llenergymeasure.results.statistics import estimates as statistics
-from llenergymeasure.results.statistics import percentiles
+from llenergymeasure.results.statistics import length_model, percentiles
 from llenergymeasure.results.statistics import power as detectable
+from llenergymeasure.results.tables import token_costs
 
 PAGES = [
     ROOT / "docs" / f"{name}.md" for name in ("methodology", "energy", "verdicts", "processes", "statistics", "costs")
@@ -131,7 +132,10 @@ def prose() -> str:
         "a load within four of these standard deviations" if host_watch.TICK_DEVIATIONS == 4 else "",
         f"a window under {host_watch.SHORTEST_S} s gets none",
         f"**The smallest difference** that a study finds in {percent(detectable.POWER)} of cases",
-        "With fewer than five values beyond the percentile" if percentiles.FEWEST_BEYOND == 5 else "",
+        "and five values beyond the percentile" if percentiles.FEWEST_BEYOND == 5 else "",
+        f"{percentiles.fewest_prompts(0.5)} for the median, {percentiles.fewest_prompts(0.95)} for the 95th"
+        f", {percentiles.fewest_prompts(0.99)} for the 99th percentile",
+        f"Where a window is over {percent(token_costs.LARGEST_MISS)} off, or p is below {length_model.LACK_OF_FIT:g}",
         f"the {percent(statistics.CONFIDENCE)} quantile of the largest |t|",
     ],
 )

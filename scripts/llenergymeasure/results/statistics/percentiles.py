@@ -64,10 +64,10 @@ def percentile(parts: Sequence[Floats], prompts: Sequence[Counts], share: float,
 
     Over prompts and processes: prompts are crossed with replicates. Resampling the prompts alone, each with all its
     values, gives the share of values below the percentile the variance n/(n − 1) · Σ(bᵢ − F·mᵢ)²/M², for bᵢ of mᵢ
-    values of prompt i below, M in all and F = Σbᵢ/M. With it, Wilson's interval (1927, JASA 22), with Student's t for n
-    prompts, bounds the share, and the quantiles at the two bounds bound the percentile (Woodruff 1952, JASA 47). The
-    two ways of resampling add up (McCullagh 2000, Bernoulli 6; Owen 2007, Annals of Applied Statistics 1) as squares of
-    their distances from the percentile, on each side (Zou & Donner 2008, Statistics in Medicine 27).
+    values of prompt i below, M in all and F = Σbᵢ/M. The share ± its standard error times
+    Student's t with n − 1 degrees of freedom has two ends, and the quantiles there bound the percentile (Woodruff 1952,
+    JASA 47). The two ways of resampling add up (McCullagh 2000, Bernoulli 6; Owen 2007, Annals of Applied Statistics 1)
+    as squares of the distances from the percentile, on each side (Zou & Donner 2008, Statistics in Medicine 27).
 
     No interval with one replicate, or with fewer than `FEWEST_BEYOND` values, or prompts, beyond it.
     """
@@ -114,18 +114,13 @@ class Pooled:
         return estimates
 
     def _share_bounds(self, value: float, share: float, level: float) -> tuple[float, float]:
-        """Wilson's interval of the share of values up to `value`, over prompts, around `share`."""
+        """An interval around `share`, over prompts, of the share of values up to `value`."""
         upto = int(np.searchsorted(self.values, value, side="right"))
         below = np.bincount(self._prompts[:upto], minlength=len(self._values_of))
         total, at = len(self.values), upto / len(self.values)
         variance = self.prompts / (self.prompts - 1) * float(((below - at * self._values_of) ** 2).sum()) / total**2
-        if not 0 < at < 1:
-            return share, share
-        # The number of independent values that would scatter as much, and Student's t for that of the prompts.
-        spread = _critical(self.prompts - 1, level) ** 2 * variance / (at * (1 - at))
-        middle = (share + spread / 2) / (1 + spread)
-        half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
-        return middle - half, middle + half
+        half = _critical(self.prompts - 1, level) * math.sqrt(variance)
+        return max(0.0, share - half), min(1.0, share + half)
 
     def _standard_errors(self, shares: Sequence[float]) -> Floats:
         """Spread of the quantiles over all resamples of the replicates."""
