@@ -23,7 +23,8 @@ from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.reading.read import Expected, Lines, read_plan, read_table
 from llenergymeasure.results.statistics.analysis import analyse_metric
 from llenergymeasure.results.statistics.estimates import Ratio
-from llenergymeasure.results.statistics.split_plot import SplitPlot, critical_t
+from llenergymeasure.results.statistics.split_plot import SplitPlot
+from llenergymeasure.results.statistics.variances import critical_t
 from llenergymeasure.results.tables.empty_cells import none_if_nan, text_or_none
 from llenergymeasure.results.tables.measured_under import Facts, facts_by_experiment
 from llenergymeasure.results.tables.summary import DIFFERS
