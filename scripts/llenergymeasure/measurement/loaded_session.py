@@ -9,7 +9,15 @@ from typing import Any
 
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.settings.parameter import Level
-from llenergymeasure.engine.evidence import Observation, checkpoint_warnings, choice_warnings, collect, worst_evidence
+from llenergymeasure.engine.evidence import (
+    Observation,
+    checkpoint_warnings,
+    choice_warnings,
+    collect,
+    is_sampled,
+    speculation_warnings,
+    worst_evidence,
+)
 from llenergymeasure.engine.failure import refused_by
 from llenergymeasure.engine.generation.generation import Generator
 from llenergymeasure.engine.generation.generators import generator_for
@@ -151,16 +159,18 @@ class LoadedSession:
         calibration: dict[str, Any],
         reference: dict[str, Any],
         temperatures: dict[str, Any] | None = None,
+        replicate: int = 1,
     ) -> dict[str, Any]:
         """Warm up as calibrated, measure a full window and a prefill-only one, then compare outputs.
 
         temperatures: the study's temperatures.json; None where it has none, and the calibration's own is kept to
         reference: {experiment_id, outputs}: the prompts and outputs of the study's reference, none where it failed
+        replicate: which repetition this is; passes after the first sample with seeds of their own in each
         """
         intent = ExperimentConfig.model_validate(config)
         self.loaded.state.reset()
         self.memory.begin()
-        generator, prompts = self._generator(intent, calibration["prompts_digest"])
+        generator, prompts = self._generator(intent, calibration["prompts_digest"], replicate)
         plan = Calibration.from_dict(calibration)
         goal = self._aim(plan, temperatures, intent)
         report, outputs = self._measure(intent, plan, goal, generator, prompts)
@@ -203,7 +213,9 @@ class LoadedSession:
             devices=self._describe_devices(),
             meters=meters.describe(),
             memory=self.memory,
-            warnings=self._warnings(intent, measurement, meters.warnings[earlier_warnings:]),
+            warnings=self._warnings(
+                intent, measurement, passes.first_outputs(observation), meters.warnings[earlier_warnings:]
+            ),
         )
         rows = [request_row(request, prompts) for request in outcome.requests]
         outputs: list[Sequence[int]] = [request.row.output_ids for request in first_pass(outcome.requests)]
@@ -215,8 +227,13 @@ class LoadedSession:
         return aim(plan.warmth, study, self.windows.temperatures_c(), intent.warmup)
 
     def _warnings(
-        self, intent: ExperimentConfig, measurement: Measurement, of_meters: Sequence[dict[str, str]]
+        self,
+        intent: ExperimentConfig,
+        measurement: Measurement,
+        warmed_up: Sequence[tuple[int, ...]],
+        of_meters: Sequence[dict[str, str]],
     ) -> list[dict[str, str]]:
+        """warmed_up: the output ids of every prompt in the instrumented pass."""
         return each_once(
             [
                 *self.load_warnings,
@@ -226,7 +243,8 @@ class LoadedSession:
                 *checkpoint_warnings(measurement.observation),
                 *finding_warnings(measurement.findings),
                 *phase_warnings(measurement.outcome.figures.energy.phases),
-                *varying_outputs(measurement.outcome.requests),
+                *speculation_warnings(measurement.observation, warmed_up),
+                *varying_outputs(measurement.outcome.requests, warmed_up, sampled=is_sampled(measurement.observation)),
                 *off_target(measurement.windows.warmed.thermal, intent.warmup),
                 *self.memory.warnings(),
                 *self.loaded.state.warnings(),
@@ -249,7 +267,9 @@ class LoadedSession:
         mine, *others = self.group.gather(self.loaded.devices.describe())
         return {**mine, "processes": [mine, *others]} if others else mine
 
-    def _generator(self, intent: ExperimentConfig, prompts_digest: str | None) -> tuple[Generator, PromptSet]:
+    def _generator(
+        self, intent: ExperimentConfig, prompts_digest: str | None, replicate: int = 0
+    ) -> tuple[Generator, PromptSet]:
         """A generator over this process's share of the experiment's prompts, and all of its prompts."""
         with refused_by("prompts", PromptError):
             prompts = build_prompts(
@@ -263,7 +283,7 @@ class LoadedSession:
             require_digest(prompts, prompts_digest)
         shard = self.group.shard(len(prompts.prompts))
         mine = [prompt.input_ids for prompt in prompts.prompts[shard.first : shard.end]]
-        return generator_for(intent, self.loaded, mine, first_request=shard.first), prompts
+        return generator_for(intent, self.loaded, mine, first_request=shard.first, replicate=replicate), prompts
 
     def _passes(self, generator: Generator) -> Passes:
         return Passes(generator, self.group, self.loaded.devices, self.windows)

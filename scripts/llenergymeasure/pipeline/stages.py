@@ -230,7 +230,7 @@ def run_measure(
                 _check(setting)
                 try:
                     order = {"config": config, "calibration": calibrated.to_plain(), **same}
-                    reply = manager.ask({"do": "measure", **order})
+                    reply = manager.ask({"do": "measure", "replicate": replicate, **order})
                     head["environment"] = _with_libraries(setting, dict(manager.loaded))
                     if reply["scoring_failed"]:
                         manager.replace_worker()

@@ -187,8 +187,15 @@ FINDINGS: dict[str, Kind] = {
     ),
     "outputs-vary": Kind(
         WARNING,
-        "a later pass gave a different output for a prompt, although it began with the same seed",
+        "two passes with the same seed gave different outputs for a prompt (greedy: all passes of the window; sampled: "
+        "the instrumented pass and the window's first)",
         "do not blame a setting for a different output: the kernels are not deterministic, which alone can change it",
+    ),
+    "speculation-fixed-output": Kind(
+        WARNING,
+        "tokens were guessed ahead (a draft model or prompt lookup) in outputs of a fixed length: behind its natural "
+        "end, text repeats itself, which flatters speculation",
+        "set `fixed_output: false` to compare speculation with plain decoding",
     ),
     "padding-replaced": Kind(
         WARNING,

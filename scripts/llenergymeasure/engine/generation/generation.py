@@ -11,6 +11,7 @@ from typing import Any
 from llenergymeasure.engine.devices import Anchor
 from llenergymeasure.engine.generation.batches import Row
 from llenergymeasure.engine.generation.cache import CacheDescription
+from llenergymeasure.engine.generation.seeds import PassSeeds
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Generator(ABC):
 
     model: Any
     keywords: Mapping[str, Any]
-    seed: int
+    seeds: PassSeeds
 
     @property
     @abstractmethod
@@ -84,7 +85,10 @@ class Generator(ABC):
 
     @abstractmethod
     def run_pass(self, *, prefill_only: bool = False) -> None:
-        """Generate for every prompt and keep the raw result. Sampling starts from the same seed in every pass."""
+        """Generate for every prompt and keep the raw result.
+
+        Sampling starts from the seed of this pass: passes count from the last `take_raw`.
+        """
 
     @abstractmethod
     def run_instrumented(self) -> Instrumented:
