@@ -45,7 +45,7 @@ def test_measured_wins_over_estimated_and_is_not_added_to_it() -> None:
 def test_estimates_where_nothing_is_measured() -> None:
     entries = [
         entry(30.0, 3.0, device="host", domain="cpu", source=ESTIMATE),
-        entry(40.0, 4.0, device="host", domain="ram", source=ESTIMATE),
+        entry(40.0, 4.0, device="host", domain="dram", source=ESTIMATE),
     ]
     assert brief(primary_energy(entries, "generate")) == (70.0, 5.0, ESTIMATE, None)
 

@@ -177,6 +177,8 @@ class ContinuousGenerator(Generator):
         row = self._row(output)
         stamps = [stamp - raw_pass.start_s for stamp in output.timestamps]
         intervals = [later - earlier for earlier, later in itertools.pairwise(stamps)]
+        # The library stamps when a request leaves its queue; one that it evicts and begins again, once more.
+        queued_s = min(max(0.0, output.lifespan[0] - raw_pass.start_s), stamps[0])
         return Request(
             pass_index=pass_index,
             request_index=self.first_request + place,
@@ -187,6 +189,8 @@ class ContinuousGenerator(Generator):
             ttft_s=stamps[0],
             itl_s=tuple(intervals[: len(row.output_ids) - 1]),
             e2e_latency_s=stamps[-1],
+            service_ttft_s=stamps[0] - queued_s,
+            service_e2e_latency_s=stamps[-1] - queued_s,
         )
 
 

@@ -40,6 +40,7 @@ class Experiment:
     level: nominal level of its intervals, see `sequential.nominal_level`
     expanded95: metric → half width of the 95 % interval of the mean, with the uncertainty of the instrument
     unknown: metric → why it has no mean
+    boundary: the domains that its joules are of, as `gpu+cpu+dram`
     meter_uncertainty: relative standard uncertainty of the meter itself, which replicates cannot show
     """
 
@@ -51,6 +52,7 @@ class Experiment:
     reason: str | None
     replicates: int
     energy_source: str | None
+    boundary: str | None
     meter_uncertainty: float | None
     output_digest: str | None
     comparison: Comparison

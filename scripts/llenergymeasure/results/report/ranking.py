@@ -16,9 +16,10 @@ from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse
 
 @dataclass(frozen=True)
 class Group:
-    """Experiments whose energy comes from one source (None: unknown), best first. Groups are never merged."""
+    """Experiments whose energy is of one source and boundary (None: unknown), best first. Groups are never merged."""
 
     source: str | None
+    boundary: str | None
     experiments: list[Experiment]
 
     @property
@@ -42,19 +43,19 @@ class Best:
 
 
 def groups_by_source(experiments: Sequence[Experiment]) -> list[Group]:
-    """Ranked experiments by source of their energy: measured, then estimated, then unknown.
+    """Ranked experiments by source and boundary of their energy: measured, then estimated, then unknown.
 
     Inside a group by energy per output token, lowest first; where energy is unknown, by throughput.
     """
     ranked = [experiment for experiment in experiments if experiment.ranked]
-    by_source: dict[str, list[Experiment]] = {}
+    by_account: dict[tuple[str, str], list[Experiment]] = {}
     for experiment in ranked:
         if experiment.mean(ENERGY) is not None:
-            by_source.setdefault(experiment.energy_source or "", []).append(experiment)
-    sources = sorted(by_source, key=lambda source: (is_estimated(source), source))
-    groups = [Group(source, in_order(by_source[source], ENERGY)) for source in sources]
+            by_account.setdefault((experiment.energy_source or "", experiment.boundary or ""), []).append(experiment)
+    accounts = sorted(by_account, key=lambda account: (is_estimated(account[0]), account))
+    groups = [Group(*account, in_order(by_account[account], ENERGY)) for account in accounts]
     unknown = [experiment for experiment in ranked if experiment.mean(ENERGY) is None]
-    return [*groups, Group(None, in_order(unknown, SPEED))] if unknown else groups
+    return [*groups, Group(None, None, in_order(unknown, SPEED))] if unknown else groups
 
 
 def in_order(experiments: Sequence[Experiment], metric: str) -> list[Experiment]:

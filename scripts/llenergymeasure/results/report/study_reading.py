@@ -107,6 +107,7 @@ def _experiment(
         reason=none_if_nan(row["failure_reason"]),
         replicates=int(row["replicates"]),
         energy_source=none_if_nan(row["energy_source"]),
+        boundary=none_if_nan(row["boundary"]),
         meter_uncertainty=_meter_uncertainty(valid),
         output_digest=none_if_nan(row["output_digest"]),
         comparison=comparison_from_row(row, valid),

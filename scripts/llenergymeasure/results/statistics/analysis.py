@@ -1,4 +1,4 @@
-"""The figures that may be compared: by experiment and replicate; joules from one source only."""
+"""The figures that may be compared: by experiment and replicate; joules of one source and boundary only."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ import pandas as pd
 
 from llenergymeasure.records.metrics import ENERGY_METRICS
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
+from llenergymeasure.results.statistics.comparable import energy_account
 from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse
 
 
-def analyse_metric(runs: pd.DataFrame, metric: str, source: str | None, level: float) -> SplitPlot:
-    """The split-plot analysis of a metric over the valid runs; for an energy metric, those of one source only.
+def analyse_metric(runs: pd.DataFrame, metric: str, account: str | None, level: float) -> SplitPlot:
+    """The split-plot analysis of a metric over the valid runs; for an energy metric, those of one account only.
+
+    account: source and boundary, as `comparable.energy_account` gives them
 
     A figure that is not positive has no logarithm. Then the whole experiment is omitted: half of its replicates do not
     represent it.
     """
     good = runs[(runs["status"] == "ok") & runs[metric].notna()]
     if metric in ENERGY_METRICS:
-        pure = good.groupby("experiment_id")["energy_source"].transform("nunique") == 1
-        good = good[pure & (good["energy_source"] == source)]
+        good = good.assign(account=energy_account(good))
+        pure = good.groupby("experiment_id")["account"].transform("nunique") == 1
+        good = good[pure & (good["account"] == account)]
     smallest = good.groupby("experiment_id")[metric].transform("min")
     good = good[smallest > 0]
     values: dict[str, dict[int, float]] = {}
@@ -29,11 +33,11 @@ def analyse_metric(runs: pd.DataFrame, metric: str, source: str | None, level: f
     return analyse(values, dict(zip(good["experiment_id"], good["session_id"], strict=True)), level)
 
 
-def energy_source_of_experiment(runs: pd.DataFrame, experiment_id: str) -> str | None:
-    """The one source of an experiment's energy; None where it has none or several."""
+def energy_account_of_experiment(runs: pd.DataFrame, experiment_id: str) -> str | None:
+    """The one source and boundary of an experiment's energy; None where it has none or several."""
     mine = runs[(runs["experiment_id"] == experiment_id) & (runs["status"] == "ok")]
-    sources: list[Any] = list(mine["energy_source"].dropna().unique())
-    return sources[0] if len(sources) == 1 else None
+    accounts: list[Any] = list(energy_account(mine).dropna().unique())
+    return accounts[0] if len(accounts) == 1 else None
 
 
 def measured_reference(plan: MeasuredPlan) -> str | None:

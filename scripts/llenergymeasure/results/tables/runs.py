@@ -28,6 +28,7 @@ _TEXTS = (
     "failure_reason",
     "log",
     "energy_source",
+    "boundary",
     "output_digest",
 )
 _FIGURES = (
@@ -51,6 +52,7 @@ def run_row(record: MeasurementRecord) -> dict[str, Any]:
         "failure_reason": record.why_invalid if record.status == "invalid" else failure and failure.reason,
         "log": failure and failure.log,
         "energy_source": record.energy_source,
+        "boundary": record.boundary,
         "evidence_ok": _evidence_ok(record),
         "output_digest": record.output_digest,
         "warnings": len({warning.code for warning in record.warnings}),

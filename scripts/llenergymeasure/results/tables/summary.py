@@ -25,6 +25,7 @@ from llenergymeasure.records.setup import LoadRecord
 from llenergymeasure.records.study.plan import PlannedExperiment
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.statistics.columns import Estimates, Groups, expanded_of_means
+from llenergymeasure.results.statistics.comparable import energy_account
 from llenergymeasure.results.statistics.ratios import RATIO_COLUMNS, ratio_columns
 from llenergymeasure.results.statistics.split_plot import Floats
 from llenergymeasure.results.tables.load_cost import load_cost
@@ -48,7 +49,9 @@ def summary_table(plan: MeasuredPlan, runs: pd.DataFrame, setups: Sequence[LoadR
     # Figures of a run whose settings did not take effect belong to another experiment, so they are not averaged.
     good = runs[runs["status"] == "ok"]
     every, valid = Groups(names, runs["experiment_id"]), Groups(names, good["experiment_id"])
-    sources, different = valid.only(good["energy_source"])
+    sources, _ = valid.only(good["energy_source"])
+    boundaries, _ = valid.only(good["boundary"])
+    _, different = valid.only(energy_account(good))
     mixed = different > 1
     level = plan.nominal_level
     estimates = {metric: _estimates(valid, good, metric, mixed, level) for metric in SUMMARY_METRICS}
@@ -72,6 +75,7 @@ def summary_table(plan: MeasuredPlan, runs: pd.DataFrame, setups: Sequence[LoadR
     columns |= _figures(estimates, CONTRACT_METRICS)
     columns |= {
         "energy_source": _text(sources),
+        "boundary": _text(boundaries),
         "evidence_ok": _evidence(every, runs),
         "output_digest": _text(_one_or_differs(*valid.only(good["output_digest"]))),
     }
@@ -117,7 +121,7 @@ def summary_names(plan: MeasuredPlan) -> list[str]:
 
 
 def _estimates(valid: Groups, good: pd.DataFrame, metric: str, mixed: NDArray[np.bool_], level: float) -> Estimates:
-    """Estimates of one metric. Joules from different sources have no mean."""
+    """Estimates of one metric. Joules from different sources, or over different boundaries, have no mean."""
     values = _column(good, metric)
     if metric in ENERGY_METRICS:
         values = np.where(mixed[valid.codes], np.nan, values)
@@ -188,9 +192,9 @@ def _notes(
     notes: list[str | None] = [None] * valid.size
     runs = valid.count()
     for place in np.flatnonzero(different > 1):
-        sources = sorted(good["energy_source"][valid.codes == place].dropna().unique())
+        accounts = sorted(energy_account(good[valid.codes == place]).dropna().unique())
         notes[place] = (
-            f"energy has no mean: it comes from different sources in different replicates ({', '.join(sources)})"
+            f"energy has no mean: it differs in source or boundary from replicate to replicate ({', '.join(accounts)})"
         )
     fewer = {metric: (value.n > 0) & (value.n < runs) for metric, value in estimates.items()}
     for place in np.flatnonzero(np.any(list(fewer.values()), axis=0) & (different <= 1)):

@@ -18,7 +18,7 @@ from llenergymeasure.results.statistics.estimates import Estimate, estimate
 LENGTHS = ("max_input_tokens", "max_output_tokens", "n_prompts", "dataset")
 # If a straight line misses a point by more than this, the energy does not depend on lengths that way.
 LARGEST_MISS = 0.1
-_COLUMNS = ["experiment_id", "replicate", "energy_source", "requests", "input_tokens", "output_tokens"]
+_COLUMNS = ["experiment_id", "replicate", "energy_source", "boundary", "requests", "input_tokens", "output_tokens"]
 _COLUMNS += ["energy_per_request_j", "prefill_energy_j"]
 _COEFFICIENTS = ("prompt_token", "output_token", "request")
 
@@ -105,15 +105,15 @@ def _alike(plan: MeasuredPlan) -> list[tuple[str, ...]]:
 
 
 def _fit(setup_id: str, names: tuple[str, ...], runs: Sequence[Mapping[Hashable, Any]], level: float) -> TokenCosts:
-    sources = {run["energy_source"] for run in runs}
-    source = sources.pop() if len(sources) == 1 else None
+    accounts = {(run["energy_source"], run["boundary"]) for run in runs}
+    source = accounts.pop()[0] if len(accounts) == 1 else None
 
     def none(reason: str) -> TokenCosts:
         unknown = estimate([])
         return TokenCosts(setup_id, names, source, unknown, unknown, unknown, None, reason)
 
     if source is None:
-        return none("energy comes from several sources" if sources else "no energy was measured")
+        return none("energy is of several sources or boundaries" if accounts else "no energy was measured")
     fits = []
     misses = []
     for replicate in sorted({run["replicate"] for run in runs}):
