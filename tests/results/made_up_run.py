@@ -79,7 +79,7 @@ class MadeUpRun:
             "phases": None if self._estimated else phases(agrees=self.replicate != 2),
             "unknown": {name: NO_TRACE for name, value in metrics.items() if value is None and "trace" in name},
             "energy_source": self.source,
-            "boundary": "gpu",
+            "boundary": "cpu",
             "output_digest": hashlib.sha256(str(self._settings["load_in_8bit"]).encode()).hexdigest(),
             "output_match": self._output_match(self._settings),
             "prompts": {**prompts(), "digest": "9f" * 32},
@@ -170,8 +170,8 @@ class MadeUpRun:
             "decode_energy_per_token_j": (energy_j - prefill_j) / (tokens - requests) if tokens > requests else None,
             "energy_delay_product_j_s": energy_j / requests * e2e_latency_s,
             **dict.fromkeys(PARTS_OF_ENERGY),
-            "energy_per_output_token_gpu_j": energy_j / tokens,
-            "energy_per_request_gpu_j": energy_j / requests,
+            "energy_per_output_token_cpu_j": energy_j / tokens,
+            "energy_per_request_cpu_j": energy_j / requests,
             "average_power_w": self._power_w,
         }
 

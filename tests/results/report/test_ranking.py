@@ -22,6 +22,7 @@ def experiment(
     speed: list[float],
     *,
     source: str | None = MEASURED,
+    boundary: str = "gpu",
     status: str = "ok",
 ) -> Experiment:
     values = {**{metric: [] for metric in METRICS}, ENERGY: energy, SPEED: speed}
@@ -34,6 +35,7 @@ def experiment(
         reason=None,
         replicates=len(speed),
         energy_source=source,
+        boundary=source and boundary,
         meter_uncertainty=0.02,
         output_digest=None,
         comparison=Comparison(None, None, None, None, None, "made without", "made without"),
@@ -43,6 +45,7 @@ def experiment(
         session_id="session",
         expanded95={},
         level=0.95,
+        break_even={},
     )
 
 

@@ -10,6 +10,8 @@ import pytest
 from results.record_changes import fail, ignore
 from results.study_folder import StudyFolder, study_folder
 
+from llenergymeasure.records.metrics import REQUEST_LATENCIES
+
 
 def raw(folder: StudyFolder, name: str, metric: str, replicates: set[int]) -> list[float]:
     rows = [
@@ -54,4 +56,4 @@ def test_single_tokens_have_no_interval_between_two(tmp_path: Path) -> None:
         for replicate in (1, 2, 3):
             folder.change(experiment, replicate, lambda record: record["metrics"].update(tpot_s=None))
     latencies = folder.write().aggregate().read().latencies
-    assert set(latencies[folder.ids[0]]) == {"ttft_s", "e2e_latency_s"}
+    assert set(latencies[folder.ids[0]]) == {*REQUEST_LATENCIES} - {"itl_s"}

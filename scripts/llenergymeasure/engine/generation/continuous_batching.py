@@ -177,8 +177,10 @@ class ContinuousGenerator(Generator):
         row = self._row(output)
         stamps = [stamp - raw_pass.start_s for stamp in output.timestamps]
         intervals = [later - earlier for earlier, later in itertools.pairwise(stamps)]
-        # The library stamps when a request leaves its queue; one that it evicts and begins again, once more.
-        queued_s = min(max(0.0, output.lifespan[0] - raw_pass.start_s), stamps[0])
+        # The library stamps when a request leaves its queue, and again if it evicts it and begins it once more. After
+        # the first token that says nothing about the first time, which was at submission at the earliest.
+        left_queue_s = output.lifespan[0] - raw_pass.start_s
+        queued_s = left_queue_s if 0 <= left_queue_s <= stamps[0] else 0.0
         return Request(
             pass_index=pass_index,
             request_index=self.first_request + place,

@@ -10,6 +10,7 @@ from llenergymeasure.records.metrics.catalogue import (
     QUANTITIES,
     REQUEST_LATENCIES,
     SERVICE_METRICS,
+    SHOWN_LATENCIES,
 )
 from llenergymeasure.records.metrics.columns import (
     CONTRACT_METRICS,
@@ -34,6 +35,7 @@ __all__ = [
     "QUANTITIES",
     "REQUEST_LATENCIES",
     "SERVICE_METRICS",
+    "SHOWN_LATENCIES",
     "SUMMARY_METRICS",
     "TAIL_COLUMNS",
     "Metric",

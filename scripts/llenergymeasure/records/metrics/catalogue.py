@@ -29,6 +29,8 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 REQUEST_LATENCIES: dict[str, Metric] = {
     metric.name: metric for metric in (speed.TTFT, speed.ITL, speed.E2E, *speed.SERVICE)
 }
+# Those that a page shows the distributions of.
+SHOWN_LATENCIES = tuple(name for name, metric in REQUEST_LATENCIES.items() if not metric.service)
 # These have an uncertainty budget, so that the uncertainty of their means includes the instrument's.
 ENERGY_METRICS = tuple(metric.name for metric in _ALL if metric.energy)
 # Not compared between different `batching`.

@@ -37,6 +37,7 @@ class Experiment:
     evidence: merged over replicates; empty where the report does not show it
     budgets: of each run with a budget of its energy per output token: kind of component (edge, rate, baseline, gain) →
         standard uncertainty, relative to the figure
+    break_even: column of `break_even.BREAK_EVEN_COLUMNS` → requests; None where not known
     level: nominal level of its intervals, see `sequential.nominal_level`
     expanded95: metric → half width of the 95 % interval of the mean, with the uncertainty of the instrument
     unknown: metric → why it has no mean
@@ -61,6 +62,7 @@ class Experiment:
     unknown: Mapping[str, str]
     expanded95: Mapping[str, float]
     level: float
+    break_even: Mapping[str, float | None]
     doubts: Sequence[RunFinding] = ()
     warnings: Sequence[RunFinding] = ()
     invalid_codes: Mapping[int, Sequence[str]] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from llenergymeasure.records.metrics import METRICS
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment, is_estimated
+from llenergymeasure.results.statistics.comparable import account_from_parts
 from llenergymeasure.results.statistics.estimates import Ratio
 from llenergymeasure.results.statistics.power import detectable
 from llenergymeasure.results.statistics.simultaneous import comparisons_among, ratios_from_comparisons
@@ -21,6 +22,11 @@ class Group:
     source: str | None
     boundary: str | None
     experiments: list[Experiment]
+
+    @property
+    def account(self) -> str | None:
+        """Source and boundary in one text, as in the tables' statistics."""
+        return account_from_parts(self.source, self.boundary)
 
     @property
     def estimated(self) -> bool:

@@ -9,6 +9,9 @@ import pandas as pd
 
 from llenergymeasure.records.metrics import METRICS
 
+# Between the source and the boundary of an account.
+OVER = " over "
+
 
 def why_not_comparable(metric: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
     """Why a metric of two experiments has no ratio and no rank between them; None where it has.
@@ -32,4 +35,9 @@ def energy_account(runs: pd.DataFrame) -> pd.Series[Any]:
 
     Figures of different accounts are never compared or averaged.
     """
-    return runs["energy_source"] + " over " + runs["boundary"]
+    return runs["energy_source"] + OVER + runs["boundary"]
+
+
+def account_from_parts(source: str | None, boundary: str | None) -> str | None:
+    """The same of one figure; None where either is not known."""
+    return None if source is None or boundary is None else f"{source}{OVER}{boundary}"

@@ -22,6 +22,7 @@ from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.reading.read import Expected, Lines, read_plan, read_table
 from llenergymeasure.results.statistics.analysis import analyse_metric
+from llenergymeasure.results.statistics.comparable import account_from_parts
 from llenergymeasure.results.statistics.estimates import Ratio
 from llenergymeasure.results.statistics.split_plot import SplitPlot, critical_t
 from llenergymeasure.results.tables.empty_cells import none_if_nan, text_or_none
@@ -173,7 +174,7 @@ def _why_no_ratio(old: Side, new: Side, name: str, metric: str, differences: Seq
 def _energy_account(side: Side, name: str) -> str | None:
     """As `comparable.energy_account`, of an experiment's row of the summary."""
     source, boundary = (text_or_none(side.summary[name][column]) for column in ("energy_source", "boundary"))
-    return None if source is None or boundary is None else f"{source} over {boundary}"
+    return account_from_parts(source, boundary)
 
 
 def _figures(side: Side, name: str, metric: str, prefix: str) -> dict[str, Any]:
