@@ -88,6 +88,18 @@ def test_sources_are_ranked_apart_and_measured_ones_first() -> None:
     assert [group.estimated for group in groups] == [False, True, False]
 
 
+def test_boundaries_are_ranked_apart() -> None:
+    items = [
+        experiment("whole", [3.0], [1.0], boundary="gpu+cpu+dram"),
+        experiment("board", [2.0], [1.0]),
+        experiment("other board", [1.0], [1.0]),
+    ]
+    assert [(group.boundary, group.account, len(group.experiments)) for group in groups_by_source(items)] == [
+        ("gpu", f"{MEASURED} over gpu", 2),
+        ("gpu+cpu+dram", f"{MEASURED} over gpu+cpu+dram", 1),
+    ]
+
+
 def test_a_sum_with_an_estimate_in_it_counts_as_estimated() -> None:
     assert experiment("sum", [1.0], [1.0], source=f"{ESTIMATED}+estimated:other").estimated
     assert not experiment("sum", [1.0], [1.0], source=f"{MEASURED}+measured:rapl").estimated
