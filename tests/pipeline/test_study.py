@@ -122,9 +122,12 @@ def test_rates_agree_with_the_raw_requests(measured: tuple[Pipeline, str]) -> No
             assert (mine.itl_s.map(len) == mine.output_tokens - 1).all()
             total = mine.ttft_s + mine.itl_s.map(sum)
             assert (total <= mine.e2e_latency_s).all()
+            queued_s = mine.ttft_s - mine.service_ttft_s
+            assert ((queued_s > 0) == (mine.batch_index > 0)).all()
+            assert list(mine.e2e_latency_s - mine.service_e2e_latency_s) == pytest.approx(list(queued_s))
             rate = metrics["output_tokens"] / metrics["window_s"]
             assert metrics["throughput_output_tokens_per_s"] == pytest.approx(rate)
-            busy_s = mine.drop_duplicates(["pass_index", "batch_index"]).e2e_latency_s.sum()
+            busy_s = mine.drop_duplicates(["pass_index", "batch_index"]).service_e2e_latency_s.sum()
             assert busy_s <= metrics["window_s"] <= busy_s * 1.5 + 0.05
 
 

@@ -30,8 +30,8 @@ replicates and its 95 % interval (`_ci95_low`, `_ci95_high`).
 **Submission.** All prompts of a pass are handed over when the pass begins. `ttft_s` and `e2e_latency_s` count from
 there, as a client counts: a request of the third batch waits for two batches, and continuous batching is counted in the
 same way. `service_ttft_s` and `service_e2e_latency_s` count from the moment at which the library begins a request. They
-are not compared between static and continuous batching, where that moment means two things. The load is closed: a latency
-from submission grows with `n_prompts`, and says nothing about arrivals over time.
+are not compared between static and continuous batching, where that moment means two things. The load is closed: a
+latency from submission grows with `n_prompts`, and says nothing about arrivals over time.
 
 **Boundary.** The column `boundary` names the domains that the joules of a run are of, such as `gpu+cpu+dram`. Figures
 of different sources or boundaries are never averaged, divided or ranked together. `energy.boundary` declares one:

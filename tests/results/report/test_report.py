@@ -25,7 +25,7 @@ def test_the_ranking_shows_mean_interval_and_number(tmp_path: Path) -> None:
         "Net energy per output tokenmJ/output token",
         "Throughputoutput tokens/s",
     ]
-    assert group == ["ESTIMATED Energy estimated by codecarbon; standard uncertainty of this estimate: 50 %"]
+    assert group == ["ESTIMATED Energy estimated by codecarbon, of cpu; standard uncertainty of this estimate: 50 %"]
     summary = folder.read().summary.sort_values("energy_per_output_token_j_mean")
     assert len(rows) == len(summary) == 4
     for place, (row, (_, true)) in enumerate(zip(rows, summary.iterrows(), strict=True), start=1):
