@@ -113,7 +113,8 @@ def measure(*, config: dict[str, Any], calibration: dict[str, Any], reference: d
             "allowed_j": 0.1 * prefill_j / count,
             "agrees": True,
         },
-        **{"energy_source": SOURCE, "boundary": "gpu"},
+        "energy_source": SOURCE,
+        "boundary": "gpu",
         "output_digest": digest_of(str(output_of(config, 0))),
         "prompts": {**prompts(config), "digest": calibration["prompts_digest"]},
         "calibration": {
@@ -149,7 +150,6 @@ def metrics_of(config: Mapping[str, Any], window_s: float) -> dict[str, Any]:
         "service_ttft_s": window_s / 16,
         "service_e2e_latency_s": window_s / 8,
         "throughput_total_tokens_per_s": count * (PROMPT_TOKENS + tokens) / window_s,
-        "throughput_requests_per_s": count / window_s,
         "peak_memory_bytes": 1_000_000_000 + 31_000_000 * config["pytorch"]["batch_size"],
         "process_memory_bytes": 1_600_000_000 + 31_000_000 * config["pytorch"]["batch_size"],
         "output_tokens": count * tokens,
