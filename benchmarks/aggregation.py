@@ -144,5 +144,7 @@ def _requests(members: tuple[str, ...], session_id: str, replicate: int, rng: np
             "ttft_s": ttft,
             "itl_s": pa.ListArray.from_arrays(offsets, gaps),
             "e2e_latency_s": ttft + np.add.reduceat(gaps, offsets[:-1]),
+            "service_ttft_s": ttft,
+            "service_e2e_latency_s": ttft + np.add.reduceat(gaps, offsets[:-1]),
         }
     )

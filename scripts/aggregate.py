@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from llenergymeasure.config import SloConfig
 from llenergymeasure.pipeline.jobs import run_job
 from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.reading.read import read_loads, read_plan
@@ -21,5 +22,6 @@ with run_job(snakemake, "aggregate · means and intervals over replicates", Resu
         runs=Path(output.runs),
         latencies=Path(output.latencies),
         token_costs_csv=Path(output.token_costs),
+        slo=SloConfig.model_validate(dict(snakemake.params.slo)),
         processes=snakemake.threads,
     )

@@ -107,6 +107,7 @@ CHANGES: dict[str, Any] = {
     "baseline.duration_s": 7.0,
     "energy.meters": ["nvml"],
     "energy.power_interval_s": 0.07,
+    "energy.boundary": ["gpu"],
 }
 
 

@@ -204,6 +204,8 @@ def test_decoder_refuses(name: str, value: Any) -> None:
         ("cpu_threads", 0),
         ("energy", {"meters": []}),
         ("energy", {"meters": ["wattmeter"]}),
+        ("energy", {"boundary": []}),
+        ("energy", {"boundary": ["wall"]}),
         ("warmup", {"cv_window": 1}),
         ("dataset", {"source": "hub", "name": "a/b", "revision": "../x", "path": "x", "column": "y"}),
         ("passthrough_kwargs", {"generate": {"epsilon_cutoff": float("nan")}}),

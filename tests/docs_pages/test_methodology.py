@@ -111,7 +111,7 @@ def prose() -> str:
         f"≤ {resolution.ALLOWED} · energy_resolution · P · t",
         f"±{percent(device_families.UNKNOWN.gain_bound)} per board for NVIDIA",
         f"for RAPL ±{percent(rapl_energy.GAIN_BOUNDS['cpu'])} of a package",
-        f"and ±{percent(rapl_energy.GAIN_BOUNDS['ram'])} of its memory",
+        f"and ±{percent(rapl_energy.GAIN_BOUNDS['dram'])} of its memory",
         f"by more than {percent(nvml_findings.CLOCK_FALL)} from the first to the last third",
         f"beyond their uncertainty, and by more than {percent(cross_check.LEAST_THRESHOLD)}",
         f"the window is under {window_findings.SHORT_WINDOW} of `measurement.min_window_s`",

@@ -45,7 +45,7 @@ def test_measured_wins_over_estimated_and_is_not_added_to_it() -> None:
 def test_estimates_where_nothing_is_measured() -> None:
     entries = [
         entry(30.0, 3.0, device="host", domain="cpu", source=ESTIMATE),
-        entry(40.0, 4.0, device="host", domain="ram", source=ESTIMATE),
+        entry(40.0, 4.0, device="host", domain="dram", source=ESTIMATE),
     ]
     assert brief(primary_energy(entries, "generate")) == (70.0, 5.0, ESTIMATE, None)
 
@@ -93,7 +93,7 @@ def test_to_dict_has_the_fields_of_the_contract() -> None:
     assert set(record) == {
         "phase", "device", "domain", "energy_j", "duration_s", "source", "standard_uncertainty_j",
         "uncertainty_basis", "start_monotonic_s", "end_monotonic_s", "reason", "expanded_uncertainty_j", "components",
-        "cross_check",
+        "cross_check", "in_boundary",
     }  # fmt: skip
     assert record["duration_s"] == 2.0
     assert math.isclose(json.loads(json.dumps(record))["energy_j"], 100.0)

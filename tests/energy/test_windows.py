@@ -13,7 +13,7 @@ from llenergymeasure.energy.meter import MeterUnavailable
 
 @pytest.fixture
 def meters() -> MeterSet:
-    return open_meters(SimpleNamespace(meters=[], power_interval_s=0.05))
+    return open_meters(SimpleNamespace(meters=[], power_interval_s=0.05, boundary=None))
 
 
 def test_an_exception_passes_through_a_closed_window(meters: MeterSet) -> None:
@@ -42,4 +42,4 @@ def test_idle_power_is_a_window_in_which_nothing_happens(meters: MeterSet) -> No
 
 def test_an_unknown_meter_is_named() -> None:
     with pytest.raises(MeterUnavailable, match="watt-meter"):
-        open_meters(SimpleNamespace(meters=["watt-meter"], power_interval_s=0.05))
+        open_meters(SimpleNamespace(meters=["watt-meter"], power_interval_s=0.05, boundary=None))

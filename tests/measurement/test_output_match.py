@@ -124,6 +124,8 @@ def request(pass_index: int, request_index: int, *output_ids: int) -> Request:
         ttft_s=0.1,
         itl_s=(),
         e2e_latency_s=0.2,
+        service_ttft_s=0.1,
+        service_e2e_latency_s=0.2,
     )
 
 

@@ -186,7 +186,7 @@ def test_memory_of_the_driver_has_a_reason_where_there_is_none(record: dict[str,
 def test_the_power_trace_of_every_window_is_kept(measured: dict[str, Any]) -> None:
     rows = measured["power"]
     assert {"warmup", "generate", "prefill", "settling", "idle_resident"} == {row["phase"] for row in rows}
-    assert {row["device"] for row in rows} == {"package-0 cpu", "package-0 ram"}
+    assert {row["device"] for row in rows} == {"package-0 cpu", "package-0 dram"}
 
 
 def test_a_meter_that_fails_in_the_window_leaves_a_reason_and_no_number(measured: dict[str, Any]) -> None:
@@ -195,8 +195,8 @@ def test_a_meter_that_fails_in_the_window_leaves_a_reason_and_no_number(measured
     assert broken["validity"]["verdict"] == "suspect"
     reasons = [finding["message"] for finding in broken["validity"]["reasons"] if finding["code"] == "energy-missing"]
     assert [reason.split(": the counter jumped")[0] for reason in reasons] == [
-        "package-0 ram in phase generate",
-        "package-0 ram in phase prefill",
+        "package-0 dram in phase generate",
+        "package-0 dram in phase prefill",
     ]
     for metric in ("energy_per_request_j", "energy_per_output_token_j", "net_energy_per_request_j", "average_power_w"):
         assert broken["metrics"][metric] is None
@@ -216,7 +216,7 @@ def test_the_next_measurement_is_whole_again(measured: dict[str, Any]) -> None:
 def test_an_idle_window_that_failed_is_reported_and_the_other_one_counts(measured: dict[str, Any]) -> None:
     after = measured["after"]
     (reason,) = (finding for finding in after["validity"]["reasons"] if finding["code"] == "baseline-missing")
-    assert reason["severity"] == "suspect" and "package-0 ram: the counter jumped" in reason["message"]
+    assert reason["severity"] == "suspect" and "package-0 dram: the counter jumped" in reason["message"]
     assert after["metrics"]["baseline_power_w"] == pytest.approx(IDLE_W, rel=0.08)
     assert reason["message"] in {warning["message"] for warning in after["warnings"]}
     messages = [warning["message"] for warning in after["warnings"]]

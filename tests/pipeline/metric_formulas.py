@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import statistics
 from pathlib import Path
@@ -12,11 +13,17 @@ import pyarrow.parquet as pq
 from llenergymeasure.records.metrics import METRICS, QUANTITIES
 
 FAMILIES = ("measured:", "estimated:")
-OF_A_REQUEST = ("output_tokens", "input_tokens", "padded_tokens", "ttft_s", "e2e_latency_s")
+OF_A_REQUEST = (
+    *("output_tokens", "input_tokens", "padded_tokens", "ttft_s", "e2e_latency_s"),
+    *("service_ttft_s", "service_e2e_latency_s"),
+)
 
 
-def raw_quantities(record: dict[str, Any], requests_file: Path) -> dict[str, Any]:
-    """Everything the page lists, from a line of measurements.jsonl and the requests beside it."""
+def raw_quantities(record: dict[str, Any], requests_file: Path, slo: dict[str, float] | None = None) -> dict[str, Any]:
+    """Everything the page lists, from a line of measurements.jsonl and the requests beside it.
+
+    slo: the most that `ttft_s` and `tpot_s` of a request may be
+    """
     table = pq.read_table(requests_file).to_pandas()
     rows = table[(table["experiment_id"] == record["experiment_id"]) & (table["replicate"] == record["replicate"])]
     one_pass = rows[rows["pass_index"] == 0]
@@ -32,6 +39,8 @@ def raw_quantities(record: dict[str, Any], requests_file: Path) -> dict[str, Any
         "prefill_passes": record["calibration"]["prefill_passes"],
         "request_tpot_s": [sum(gaps) / len(gaps) for gaps in rows["itl_s"]],
         **{name: list(rows[name]) for name in OF_A_REQUEST},
+        **{f"gross_{domain}_j": _joules(record, "generate", start_s, domain) for domain in ("gpu", "cpu", "dram")},
+        "slo_requests": sum(_inside(row, slo or {}) for row in rows.to_dict("records")),
     }
     assert set(quantities) == set(QUANTITIES)
     return quantities
@@ -39,8 +48,15 @@ def raw_quantities(record: dict[str, Any], requests_file: Path) -> dict[str, Any
 
 def evaluate(metric: str, quantities: dict[str, Any]) -> float:
     """The declared formula of a metric, over raw quantities."""
-    names = {"mean": statistics.fmean, "sum": math.fsum, **quantities}
-    value: float = eval(METRICS[metric].formula, {"__builtins__": {}}, names)  # noqa: S307  our own formulas
+    formula = METRICS[metric].formula
+    # A formula may name other metrics; a name that is a metric and a quantity is the quantity.
+    others = {
+        name: evaluate(name, quantities)
+        for name in {word.id for word in ast.walk(ast.parse(formula)) if isinstance(word, ast.Name)} - set(quantities)
+        if name in METRICS
+    }
+    names = {"mean": statistics.fmean, "sum": math.fsum, **others, **quantities}
+    value: float = eval(formula, {"__builtins__": {}}, names)  # noqa: S307  our own formulas
     return value
 
 
@@ -51,12 +67,18 @@ def _edges(record: dict[str, Any], phase: str) -> tuple[float, float]:
     return edges
 
 
-def _joules(record: dict[str, Any], phase: str, start_s: float) -> float:
+def _inside(row: dict[str, Any], slo: dict[str, float]) -> bool:
+    gaps = row["itl_s"]
+    tpot_s = sum(gaps) / len(gaps) if len(gaps) else 0.0
+    return bool(row["ttft_s"] <= slo.get("ttft_s", math.inf) and tpot_s <= slo.get("tpot_s", math.inf))
+
+
+def _joules(record: dict[str, Any], phase: str, start_s: float, domain: str | None = None) -> float:
     entries = [entry for entry in record["energy"] if entry["phase"] == phase and entry["start_monotonic_s"] == start_s]
     for family in FAMILIES:
-        chosen = [entry["energy_j"] for entry in entries if entry["source"].startswith(family)]
+        chosen = [entry for entry in entries if entry["source"].startswith(family)]
         if chosen:
-            return math.fsum(chosen)
+            return math.fsum(entry["energy_j"] for entry in chosen if domain in (None, entry["domain"]))
     raise AssertionError(f"no energy in {phase}")
 
 

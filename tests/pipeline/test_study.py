@@ -72,7 +72,7 @@ def test_summary_has_the_columns_of_the_contract(measured: tuple[Pipeline, str])
     head = ["experiment_id", "setup_id", "status", "failure_reason", "replicates", "validity", "validity_codes"]
     head += ["model", "revision", "precision"]
     figures = [f"{metric}_{part}" for metric in METRICS for part in ("mean", "ci95_low", "ci95_high")]
-    expected = [*head, *MATRIX, *figures, "energy_source", "evidence_ok", "output_digest"]
+    expected = [*head, *MATRIX, *figures, "energy_source", "boundary", "evidence_ok", "output_digest"]
     assert list(rows[0])[: len(expected)] == expected
     assert [row["experiment_id"] for row in rows] == list(pipeline.plan()["experiments"])
     for row in rows:
@@ -101,9 +101,10 @@ def test_every_metric_is_what_its_page_says(measured: tuple[Pipeline, str]) -> N
                     assert value == pytest.approx(evaluate(name, quantities), rel=1e-9), name
     # What is left is read off, or computed from a trace that an estimate does not have.
     with_formula = {name for name in record["metrics"] if METRICS_DECLARED[name].formula}
-    # Some estimates have one power, at work and idle.
+    # Some estimates have one power, at work and idle; no GPU is metered here.
     of_two_powers = {"net_energy_per_output_token_j", "net_energy_per_request_j", "baseline_share"}
-    assert with_formula - computed - of_two_powers == {"decode_energy_trace_j"}
+    of_gpus = {"energy_per_output_token_gpu_j", "energy_per_request_gpu_j"}
+    assert with_formula - computed - of_two_powers == {"decode_energy_trace_j", *of_gpus}
     read_off = {"peak_memory_bytes", "process_memory_bytes", "pass_cv", "prefill_energy_trace_j"}
     assert set(record["metrics"]) - with_formula == read_off
 
@@ -121,9 +122,12 @@ def test_rates_agree_with_the_raw_requests(measured: tuple[Pipeline, str]) -> No
             assert (mine.itl_s.map(len) == mine.output_tokens - 1).all()
             total = mine.ttft_s + mine.itl_s.map(sum)
             assert (total <= mine.e2e_latency_s).all()
+            queued_s = mine.ttft_s - mine.service_ttft_s
+            assert ((queued_s > 0) == (mine.batch_index > 0)).all()
+            assert list(mine.e2e_latency_s - mine.service_e2e_latency_s) == pytest.approx(list(queued_s))
             rate = metrics["output_tokens"] / metrics["window_s"]
             assert metrics["throughput_output_tokens_per_s"] == pytest.approx(rate)
-            busy_s = mine.drop_duplicates(["pass_index", "batch_index"]).e2e_latency_s.sum()
+            busy_s = mine.drop_duplicates(["pass_index", "batch_index"]).service_e2e_latency_s.sum()
             assert busy_s <= metrics["window_s"] <= busy_s * 1.5 + 0.05
 
 
@@ -189,6 +193,33 @@ def test_other_costs_do_not_trigger_new_measurements(measured: tuple[Pipeline, s
     )
     assert "Carbon and cost" in (pipeline.results() / "report.html").read_text()
     assert set(pipeline.snakemake().jobs) == {"all", "costs", "report", "crate", "total"}
+
+
+def test_another_slo_does_not_trigger_new_measurements(measured: tuple[Pipeline, str]) -> None:
+    pipeline, _ = measured
+    same = {"matrix": MATRIX, "measurement": {"replicates": 2, "min_window_s": 0.3}}
+    requests = [
+        pq.read_table(path).to_pandas()
+        for path in (pipeline.results() / "sessions").glob("*/*/*.parquet")
+        if path.name == "requests.parquet"
+    ]
+    slo = {"ttft_s": float(pd.concat(requests).ttft_s.median())}
+    pipeline.write(study(**same, slo=slo), "slo.yaml")
+    done = pipeline.snakemake(configfile="slo.yaml")
+    assert done.returncode == 0, done.output
+    assert set(done.jobs) == {"all", "aggregate", "costs", "report", "crate", "total"}
+    runs = pd.read_parquet(pipeline.results() / "runs.parquet").set_index(["experiment_id", "replicate"])
+    for path in (pipeline.results() / "sessions").glob("*/*/measurements.jsonl"):
+        for line in path.read_text().splitlines():
+            record = json.loads(line)
+            quantities = raw_quantities(record, path.with_name("requests.parquet"), slo)
+            run = runs.loc[(record["experiment_id"], record["replicate"])]
+            for name in ("slo_share", "energy_per_slo_request_j"):
+                if quantities["slo_requests"] or name == "slo_share":
+                    assert run[name] == pytest.approx(evaluate(name, quantities)), name
+    assert 0 < runs.slo_share.mean() < 1
+    assert "TTFT at most" in (pipeline.results() / "report.html").read_text()
+    assert set(pipeline.snakemake().jobs) == {"all", "aggregate", "costs", "report", "crate", "total"}
 
 
 def test_changing_the_measured_window_is_noticed(measured: tuple[Pipeline, str]) -> None:

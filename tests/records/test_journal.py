@@ -25,6 +25,8 @@ def entry(name: str, rows: int = 2) -> dict[str, object]:
         "ttft_s": 0.1,
         "itl_s": [0.2],
         "e2e_latency_s": 0.3,
+        "service_ttft_s": 0.1,
+        "service_e2e_latency_s": 0.3,
         "stop_reason": "length",
         "output_digest": "o",
     }

@@ -15,6 +15,9 @@ from llenergymeasure.records.study.plan import Plan
 
 ESTIMATED = "estimated:codecarbon"
 NO_TRACE = "the meter gives no trace of the window"
+PARTS_OF_ENERGY = [
+    f"energy_per_{what}_{domain}_j" for what in ("output_token", "request") for domain in ("gpu", "cpu", "dram")
+]
 
 
 class MadeUpRun:
@@ -77,6 +80,7 @@ class MadeUpRun:
             "phases": None if self._estimated else phases(agrees=self.replicate != 2),
             "unknown": {name: NO_TRACE for name, value in metrics.items() if value is None and "trace" in name},
             "energy_source": self.source,
+            "boundary": "cpu",
             "output_digest": hashlib.sha256(str(self._settings["load_in_8bit"]).encode()).hexdigest(),
             "output_match": self._output_match(self._settings),
             "prompts": {**prompts(), "digest": "9f" * 32},
@@ -121,6 +125,8 @@ class MadeUpRun:
             "ttft_s": first,
             "itl_s": gaps,
             "e2e_latency_s": first + sum(gaps) + 0.001,
+            "service_ttft_s": first,
+            "service_e2e_latency_s": first + sum(gaps) + 0.001,
             "stop_reason": "length",
             "output_digest": hashlib.sha256(f"{self._settings['load_in_8bit']}{index}".encode()).hexdigest(),
         }
@@ -131,12 +137,17 @@ class MadeUpRun:
             *(self._energy_j, self._prefill_j),
         )
         tokens, idle_w = requests * self.tokens_per_request, 24.0 if self._estimated else 92.0
+        e2e_latency_s = sum(row["e2e_latency_s"] for row in rows) / len(rows)
         more_bytes = 31e6 * self._batch + self.replicate * 1e5
         return {
             "throughput_output_tokens_per_s": tokens / window_s,
             "ttft_s": sum(row["ttft_s"] for row in rows) / len(rows),
             "tpot_s": sum(sum(row["itl_s"]) for row in rows) / len(rows) / max(self.tokens_per_request - 1, 1),
-            "e2e_latency_s": sum(row["e2e_latency_s"] for row in rows) / len(rows),
+            "e2e_latency_s": e2e_latency_s,
+            "service_ttft_s": sum(row["service_ttft_s"] for row in rows) / len(rows),
+            "service_e2e_latency_s": e2e_latency_s,
+            "throughput_total_tokens_per_s": (48 * requests + tokens) / window_s,
+            "throughput_requests_per_s": requests / window_s,
             "peak_memory_bytes": int((640e6 if self._settings["load_in_8bit"] else 1.05e9) + more_bytes),
             "process_memory_bytes": None if self._estimated else int(2.1e9 + more_bytes),
             "output_tokens": tokens,
@@ -157,6 +168,11 @@ class MadeUpRun:
             "decode_energy_trace_j": None if self._estimated else (energy_j - 1.01 * prefill_j) / requests,
             "prefill_energy_j": prefill_j / requests,
             "decode_energy_j": (energy_j - prefill_j) / requests,
+            "decode_energy_per_token_j": (energy_j - prefill_j) / (tokens - requests) if tokens > requests else None,
+            "energy_delay_product_j_s": energy_j / requests * e2e_latency_s,
+            **dict.fromkeys(PARTS_OF_ENERGY),
+            "energy_per_output_token_cpu_j": energy_j / tokens,
+            "energy_per_request_cpu_j": energy_j / requests,
             "average_power_w": self._power_w,
         }
 

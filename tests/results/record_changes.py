@@ -55,7 +55,7 @@ def without_energy(reason: str) -> Change:
     """A run that no meter watched."""
 
     def change(record: dict[str, Any]) -> None:
-        record.update(energy=[], energy_source=None, phases=None, budget={})
+        record.update(energy=[], energy_source=None, boundary=None, phases=None, budget={})
         for name in record["metrics"]:
             if METRICS[name].energy or name == "baseline_share":
                 record["metrics"][name] = None

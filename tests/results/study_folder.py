@@ -14,7 +14,7 @@ from results.made_up_run import ESTIMATED, MadeUpRun
 from results.record_changes import Change
 from results.record_parts import environment, ledger_entry
 
-from llenergymeasure.config import CostsConfig, study_from_mapping
+from llenergymeasure.config import CostsConfig, SloConfig, study_from_mapping
 from llenergymeasure.pipeline.plan.plan import plan_from_study
 from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.storage.files import REQUESTS
@@ -38,6 +38,7 @@ class StudyFolder:
     requests: int = 8
     changes: dict[tuple[str, int], list[Change]] = field(default_factory=dict)
     costs: CostsConfig = field(default_factory=CostsConfig)
+    slo: SloConfig = field(default_factory=SloConfig)
 
     @property
     def ids(self) -> list[str]:
@@ -84,6 +85,7 @@ class StudyFolder:
             runs=self.root / "runs.parquet",
             latencies=self.root / "latencies.csv",
             token_costs_csv=self.root / "token_costs.csv",
+            slo=self.slo,
         )
         write_costs(self.root / "summary.parquet", self.costs, self.root / "costs.csv")
         return self

@@ -24,5 +24,7 @@ rule aggregate:
     params:
         plan=RUN.paths.plan,
         digest=RUN.index.digest,
+        # A change of it aggregates again and does not trigger new measurements.
+        slo=RUN.study.config.slo.model_dump(),
     script:
         "../../scripts/aggregate.py"

@@ -15,6 +15,7 @@ from llenergymeasure.config.settings.costs import CostsConfig
 from llenergymeasure.config.settings.experiment import PassthroughConfig
 from llenergymeasure.config.settings.hashes import compute_config_hash, compute_setup_hash
 from llenergymeasure.config.settings.protocol import MeasurementConfig
+from llenergymeasure.config.settings.slo import SloConfig
 from llenergymeasure.config.settings.study_config import StudyConfig
 from llenergymeasure.config.study.points import Expansion, Point
 from llenergymeasure.config.study.study import Study, load_study, study_from_mapping, study_without_experiments
@@ -32,6 +33,7 @@ __all__ = [
     "Point",
     "Problem",
     "PyTorchConfig",
+    "SloConfig",
     "Study",
     "StudyConfig",
     "StudyError",

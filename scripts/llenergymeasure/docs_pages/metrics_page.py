@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from llenergymeasure.docs_pages.page_file import write_file
 from llenergymeasure.docs_pages.schema import ROOT
 from llenergymeasure.records.derived_columns import FILES
-from llenergymeasure.records.metrics import METRICS, QUANTITIES, Metric
+from llenergymeasure.records.metrics import METRICS, QUANTITIES, REQUEST_LATENCIES, Metric
 
 PAGE = ROOT / "docs" / "metrics.md"
 
@@ -27,6 +27,16 @@ A name with **output token** divides by output tokens only: generated tokens up 
 first end-of-sequence token. Prompt tokens and padding are never in that denominator. `summary.*` has the mean over
 replicates and its 95 % interval (`_ci95_low`, `_ci95_high`).
 
+**Submission.** All prompts of a pass are handed over when the pass begins. `ttft_s` and `e2e_latency_s` count from
+there, as a client counts: a request of the third batch waits for two batches, and continuous batching is counted in the
+same way. `service_ttft_s` and `service_e2e_latency_s` count from the moment at which the library begins a request. They
+are not compared between static and continuous batching, where that moment means two things. The load is closed: a
+latency from submission grows with `n_prompts`, and says nothing about arrivals over time.
+
+**Boundary.** The column `boundary` names the domains that the joules of a run are of, such as `gpu+cpu+dram`. Figures
+of different sources or boundaries are never averaged, divided or ranked together. `energy.boundary` declares one:
+[energy.md](energy.md#the-boundary).
+
 ## What the formulas are made of
 
 `mean` and `sum` go over the requests of the window.
@@ -41,23 +51,38 @@ _OTHERS = """## Figures of several runs, and of setups
 A name followed by `_mean`, `_ci95_low` or `_ci95_high` is the mean of the figure, or an end of its 95 % interval.
 """
 
+_ELSEWHERE = """## What other tools call them
+
+`itl_s` is in requests.parquet and latencies.csv: single gaps, one value per gap. Its mean weighs long outputs more than
+`tpot_s` does, which has one value per request. Tools that time a server include tokenising, HTTP and the network.
+
+| here | elsewhere |
+|---|---|
+"""
+
+
+def _known_elsewhere() -> list[Metric]:
+    return [metric for metric in (METRICS | REQUEST_LATENCIES).values() if metric.known_as]
+
 
 def page() -> str:
     """The page as Markdown."""
     quantities = "".join(f"| `{name}` | {text} |\n" for name, text in QUANTITIES.items())
     metrics = "\n".join(_section(metric) for metric in METRICS.values())
+    names = "".join(f"| `{metric.name}` | {metric.known_as} |\n" for metric in _known_elsewhere())
     others = "".join(_table(title, columns) for title, columns in FILES.items())
-    return f"{_HEAD}{quantities}\n## The figures\n\n{metrics}\n{_OTHERS}{others}"
+    return f"{_HEAD}{quantities}\n## The figures\n\n{metrics}\n{_ELSEWHERE}{names}\n{_OTHERS}{others}"
 
 
 def _section(metric: Metric) -> str:
     better = {True: " Higher is better.", False: " Lower is better.", None: ""}[metric.higher_is_better]
     formula = f"\n    {metric.name} = {metric.formula}\n" if metric.formula else ""
     source = (
-        " Computed from joules: never compared across sources, marked where they are an estimate."
+        " Computed from joules: never compared across sources or boundaries, marked where they are an estimate."
         if metric.energy
         else ""
     )
+    source += " Computed when results are aggregated, not in `measurements.jsonl`." if metric.afterwards else ""
     unit = "a ratio" if metric.unit == "ratio" else f"in {metric.unit}"
     return f"### `{metric.name}`\n\n{metric.label}, {unit}. {metric.definition}{better}{source}\n{formula}"
 

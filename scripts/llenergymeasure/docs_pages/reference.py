@@ -22,6 +22,7 @@ from llenergymeasure.config.settings.parameter import Parameter
 from llenergymeasure.config.settings.protocol import MeasurementConfig
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.setting_paths import sections
+from llenergymeasure.config.settings.slo import SloConfig
 from llenergymeasure.config.settings.study_config import StudyConfig
 from llenergymeasure.config.settings.type_words import wanted, when_not_set
 from llenergymeasure.docs_pages.schema import ROOT
@@ -68,6 +69,7 @@ def all_tables() -> Mapping[str, str]:
         "study": _keys(StudyConfig, list(StudyConfig.model_fields), ""),
         "measurement": _keys(MeasurementConfig, list(MeasurementConfig.model_fields), "measurement"),
         "costs": _keys(CostsConfig, list(CostsConfig.model_fields), "costs"),
+        "slo": _keys(SloConfig, list(SloConfig.model_fields), "slo"),
         "experiment": _keys(ExperimentSettings, top, ""),
         "presets": _presets(),
         "rules": _rules(),

@@ -1,6 +1,6 @@
 """Energy: meters, windows and the ledger. Nothing here knows torch; the caller passes a window its `synchronize`."""
 
-from llenergymeasure.energy.ledger import Interval, LedgerEntry, PhaseEnergy, primary_energy
+from llenergymeasure.energy.ledger import Interval, LedgerEntry, PhaseEnergy, domain_energy, primary_energy
 from llenergymeasure.energy.meter import MeterUnavailable
 from llenergymeasure.energy.meter_set import WARM_UP, Around, MeterSet, Window, idle_power
 from llenergymeasure.energy.meters.opening import no_meters, open_meters, prepare_meters
@@ -14,6 +14,7 @@ __all__ = [
     "MeterUnavailable",
     "PhaseEnergy",
     "Window",
+    "domain_energy",
     "idle_power",
     "no_meters",
     "open_meters",

@@ -12,7 +12,7 @@ from llenergymeasure.energy.integration.sensors import PartTime
 from llenergymeasure.energy.integration.step_aliasing import Cycles
 from llenergymeasure.energy.uncertainty import describe_budget, expanded, rectangular, standard
 from llenergymeasure.records.finding import Finding
-from llenergymeasure.records.ledger import Component
+from llenergymeasure.records.ledger import DOMAINS, Component
 from llenergymeasure.records.ledger import LedgerEntry as LedgerEntry
 
 MEASURED = "measured:"
@@ -128,6 +128,7 @@ class Span:
 class PhaseEnergy:
     """Energy of a phase over all its devices. `energy_j` is None exactly when `reason` says why.
 
+    boundary: the domains in the sum, as `gpu+cpu+dram`; None where nothing is booked
     components: the budget of the sum, one per device and contribution; empty where a meter states none
     """
 
@@ -136,6 +137,7 @@ class PhaseEnergy:
     reason: str | None
     components: tuple[Component, ...] = ()
     duration_s: float = 0.0
+    boundary: str | None = None
 
     @property
     def standard_uncertainty_j(self) -> float | None:
@@ -168,7 +170,7 @@ def with_pauses(entry: LedgerEntry, paused_s: float) -> LedgerEntry:
 
 
 def primary_energy(entries: Iterable[LedgerEntry], phase: str) -> PhaseEnergy:
-    """The energy of a phase.
+    """The energy of a phase inside the study's boundary (`energy.boundary`; every domain where it is not set).
 
     The measured entries of the phase are summed; where there are none, the estimated ones; the two are never
     added. One missing figure makes the sum unknown (None and the reason), not smaller, and a measured figure
@@ -176,7 +178,7 @@ def primary_energy(entries: Iterable[LedgerEntry], phase: str) -> PhaseEnergy:
     independent and add in quadrature (GUM 5.1.2); several windows of one device share its gain, which adds
     linearly (GUM 5.2.2, correlation 1), and nothing else.
     """
-    of_phase = [entry for entry in entries if entry.phase == phase]
+    of_phase = [entry for entry in entries if entry.phase == phase and entry.in_boundary]
     unmetered = [entry for entry in of_phase if entry.source == NO_SOURCE]
     if unmetered:
         return PhaseEnergy(None, None, unmetered[0].reason)
@@ -187,17 +189,41 @@ def primary_energy(entries: Iterable[LedgerEntry], phase: str) -> PhaseEnergy:
     return PhaseEnergy(None, None, f"no energy was recorded for the phase {phase!r}")
 
 
+def domain_energy(entries: Iterable[LedgerEntry], phase: str, domain: str) -> PhaseEnergy:
+    """The energy of one domain in a phase, inside the boundary or not; of the same family as `primary_energy`."""
+    of_phase = [entry for entry in entries if entry.phase == phase]
+    whole = primary_energy(of_phase, phase)
+    if whole.source is None:
+        return PhaseEnergy(None, None, whole.reason)
+    family = MEASURED if whole.source.startswith(MEASURED) else ESTIMATED
+    booked = [entry for entry in of_phase if entry.domain == domain]
+    chosen = [entry for entry in booked if entry.source.startswith(family)]
+    if chosen:
+        return _sum(chosen)
+    if not booked:
+        return PhaseEnergy(None, None, f"no meter of this run covers {DOMAINS[domain]}")
+    kind, other = ("measured", "an estimate") if family == MEASURED else ("an estimate", "measured")
+    return PhaseEnergy(None, None, f"the energy of the run is {kind}, that of {DOMAINS[domain]} is {other}")
+
+
+def describe_boundary(domains: Iterable[str]) -> str:
+    """The domains of a figure as `gpu+cpu+dram`: always in this order, others behind them."""
+    order = [*DOMAINS]
+    return "+".join(sorted(set(domains), key=lambda name: (order.index(name) if name in order else len(order), name)))
+
+
 def _sum(entries: list[LedgerEntry]) -> PhaseEnergy:
     source = "+".join(sorted({entry.source for entry in entries}))
+    boundary = describe_boundary(entry.domain for entry in entries)
     windows_s = {(entry.start_monotonic_s, entry.end_monotonic_s) for entry in entries}
     duration_s = math.fsum(end_s - start_s for start_s, end_s in windows_s)
     missing = [entry for entry in entries if entry.energy_j is None]
     if missing:
         reasons = (f"{entry.device} {entry.domain}: {entry.reason}" for entry in missing)
-        return PhaseEnergy(None, source, "; ".join(reasons), duration_s=duration_s)
+        return PhaseEnergy(None, source, "; ".join(reasons), duration_s=duration_s, boundary=boundary)
     energy_j = math.fsum(entry.energy_j for entry in entries if entry.energy_j is not None)
     if any(not entry.components for entry in entries):
-        return PhaseEnergy(energy_j, source, None, duration_s=duration_s)
+        return PhaseEnergy(energy_j, source, None, duration_s=duration_s, boundary=boundary)
     gains: dict[tuple[str, str, str], list[Component]] = defaultdict(list)
     others: list[Component] = []
     for entry in entries:
@@ -209,4 +235,4 @@ def _sum(entries: list[LedgerEntry]) -> PhaseEnergy:
     shared = [
         replace(same[0], standard_j=math.fsum(component.standard_j for component in same)) for same in gains.values()
     ]
-    return PhaseEnergy(energy_j, source, None, (*others, *shared), duration_s)
+    return PhaseEnergy(energy_j, source, None, (*others, *shared), duration_s, boundary)

@@ -62,7 +62,7 @@ class Meter(Protocol):
 
     @property
     def domains(self) -> frozenset[str]:
-        """What it covers now: `gpu`, `cpu`, `ram`."""
+        """What it covers now: `gpu`, `cpu`, `dram`."""
         ...
 
     @property

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from llenergymeasure.energy.boundary import TOTAL, apply_boundary
 from llenergymeasure.energy.clock import CLOCK, Clock
 from llenergymeasure.energy.findings import sensor_aliased
 from llenergymeasure.energy.integration.sensors import PartTime
@@ -73,7 +74,7 @@ class MeterSet:
     """The open meters; `open_meters` makes one.
 
     `refused` lists the meters that do not work here; `no_meter` is the reason given where nothing measures;
-    `watchers` look at the machine while a window is open.
+    `watchers` look at the machine while a window is open; `boundary` is the study's `energy.boundary`.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class MeterSet:
         refused: Sequence[dict[str, Any]],
         no_meter: str,
         watchers: Sequence[Watcher] = (),
+        boundary: Collection[str] | None = None,
         clock: Clock = CLOCK,
     ) -> None:
         self._meters = list(meters)
@@ -92,6 +94,7 @@ class MeterSet:
         self._refused = list(refused)
         self._no_meter = no_meter
         self._watchers = list(watchers)
+        self._boundary = boundary
         self._unmetered: dict[str, str] = {}  # device → why
         self._in_window = False
         self._phase = ""
@@ -179,6 +182,7 @@ class MeterSet:
         window.entries += self._gaps(span, covered=bool(window.entries))
         for watcher in self._watchers:
             window.take(watcher.finish(span, window.entries))
+        window.entries, window.intervals = apply_boundary(self._boundary, span, window.entries, window.intervals)
 
     def temperatures_c(self) -> dict[str, float]:
         """Temperature in °C of each metered device that reports it, by UUID.
@@ -230,7 +234,7 @@ class MeterSet:
         reason = self._no_meter
         if self._meters:
             reason = "no GPU holds parameters of the model, and no open meter covers the rest of the machine"
-        return [span.unknown("machine", "total", NO_SOURCE, reason)]
+        return [span.unknown("machine", TOTAL, NO_SOURCE, reason)]
 
     def _why_unmetered(self, uuid: str) -> str:
         refusals = [

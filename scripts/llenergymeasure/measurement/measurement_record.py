@@ -47,6 +47,7 @@ def measurement_record(
         "budget": energy.budget,
         "phases": energy.phases,
         "energy_source": energy.source,
+        "boundary": energy.boundary,
         "output_digest": digest_outputs(outcome.requests),
         "prompts": prompts_part(measurement.prompts),
         "generation_config": plain_settings(observation.generation_config),
@@ -170,6 +171,8 @@ def request_row(request: Request, prompts: PromptSet) -> dict[str, Any]:
         "ttft_s": request.ttft_s,
         "itl_s": list(request.itl_s),
         "e2e_latency_s": request.e2e_latency_s,
+        "service_ttft_s": request.service_ttft_s,
+        "service_e2e_latency_s": request.service_e2e_latency_s,
         "stop_reason": request.row.stop_reason,
         "output_digest": request.row.digest,
     }

@@ -21,6 +21,13 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "compile_s": "seconds of the first generation of a setup that compiles, once per setup; empty where it "
         "does not compile",
         "compile_energy_j": "gross joules of compiling",
+        "startup_break_even_requests": "requests whose energy (`energy_per_request_j_mean` each) equals "
+        "`load_energy_j` plus `compile_energy_j`: a single figure, because a setup is loaded once",
+        "reference_break_even_requests": "requests after which an experiment has taken less energy than the "
+        "reference, loading and compiling of both included: the difference of their start-up energies over what a "
+        "request saves; 0 where its start-up takes no more; empty where a request saves nothing",
+        "slo_ttft_s": "the study's limit `slo.ttft_s` in seconds; empty where it sets none",
+        "slo_tpot_s": "the study's limit `slo.tpot_s` in seconds; empty where it sets none",
         "resident_bytes": "bytes that the layers hold after loading (weights, scales, buffers), over all processes",
         "output_match_first_difference": "index, from 0, of the first output token that differs from the "
         "reference's, over all requests of one pass",
@@ -30,7 +37,7 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "tokens",
     },
     "`latencies.csv`: one row per experiment and latency, in seconds": {
-        "n": "number of values: for `ttft_s` and `e2e_latency_s` one per request of all valid replicates, for `itl_s` "
+        "n": "number of values: one per request of all valid replicates, for `itl_s` "
         "one per interval between two tokens (the metric `tpot_s` is the mean over requests of their means)",
         "prompts": "number of independent prompts among them: equal prompts are one, and so are the prompts of a "
         "batch, which share its steps",

@@ -16,6 +16,9 @@ from llenergymeasure.records.record import CONFIG
 # the study's, times what that changes in their power: it grows with the time, and all windows of a run share it.
 Kind = Literal["edge", "rate", "gain", "baseline", "temperature"]
 Distribution = Literal["normal", "rectangular"]
+# Domain of a ledger entry → the devices that it covers, in the order in which a boundary names them.
+DOMAINS = {"gpu": "GPUs", "cpu": "CPU packages", "dram": "the memory of the CPU packages"}
+Domain = Literal["gpu", "cpu", "dram"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class LedgerEntry:
     one standard deviation, `expanded_uncertainty_j` the half width of the 95 % interval, both in joules, from
     `components`; `uncertainty_basis` says the same in words. Start and end are `time.perf_counter` seconds, the same
     for all entries of a window. `cross_check` holds what a second reading of the same device gave, where there is one:
-    `source`, `energy_j`, `ratio` (this over the other) and `agrees`.
+    `source`, `energy_j`, `ratio` (this over the other) and `agrees`. `in_boundary` is false where the study's
+    `energy.boundary` does not name the domain: then the figures of the run do not include the entry.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = CONFIG
@@ -65,6 +69,7 @@ class LedgerEntry:
     expanded_uncertainty_j: float | None = None
     components: tuple[Component, ...] = ()
     cross_check: Mapping[str, Any] | None = None
+    in_boundary: bool = True
 
     def __post_init__(self) -> None:
         if (self.energy_j is None) != (self.reason is not None):

@@ -254,6 +254,7 @@ class MeasurementRecord(MeasurementHead):
     """The whole line. For a failed experiment, `failure` says why, and what is not known is None or empty.
 
     metrics: name → figure, None where `unknown` has the reason; budget: of each energy metric
+    boundary: the domains whose energy the figures sum, as `gpu+cpu+dram`; None where there is no energy figure
     """
 
     status: Status
@@ -266,6 +267,7 @@ class MeasurementRecord(MeasurementHead):
     budget: dict[str, tuple[BudgetRow, ...]]
     phases: Phases | None
     energy_source: str | None
+    boundary: str | None
     output_digest: str | None
     output_match: OutputMatch | None
     warnings: tuple[WarningRecord, ...]

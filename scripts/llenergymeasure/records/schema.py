@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 
 from llenergymeasure import __version__
 
-# Wrote every version below 4.
-FIRST_RELEASE = "0.1.0"
+# Wrote every version up to this one; those after it come from unreleased commits or later releases.
+FIRST_RELEASE, FIRST_RELEASE_SCHEMA = "0.1.0", 3
 # Rises when a key, a column or a path under results/ is renamed, changes its meaning or goes. What each one brought:
 #   1  plan, load records, calibrations and measurements; a plan counted its own versions until 4
 #   2  budgets of the energy figures, the comparison of outputs, validity with its reasons
@@ -18,7 +18,9 @@ FIRST_RELEASE = "0.1.0"
 #   4  session_id and sessions/ (were batch_id, batches/), setup_id and setups/ (load_id, loads/), interim/ (looks/),
 #      output_match (answer), tpot_s (the mean itl_s), _expanded95 (_u95), summary.txt (answer.txt); a failed
 #      measurement has every key
-SchemaVersion = Literal[4]
+#   5  ttft_s and e2e_latency_s from submission (from the start of the batch: service_ttft_s, service_e2e_latency_s),
+#      the boundary of a run's energy, domain dram (was ram), energy per domain
+SchemaVersion = Literal[5]
 SCHEMA_VERSION: SchemaVersion = get_args(SchemaVersion)[0]
 
 
@@ -32,7 +34,7 @@ def other_schema(path: Path, record: Any, advice: str | None = None) -> str | No
     written = record["schema_version"]
     study = _study_folder(path)
     commit = last_commit(study)
-    older = isinstance(written, int) and written < SCHEMA_VERSION
+    older = isinstance(written, int) and written <= FIRST_RELEASE_SCHEMA
     writer = f"llenergymeasure {FIRST_RELEASE}" if older else "another llenergymeasure"
     at = f" at commit {commit[:12]}" if commit else ""
     remedy = f"{advice}; use" if advice else f"move {study} away, or delete it, and run again; or use"

@@ -42,7 +42,7 @@ def test_measured_and_estimated_are_both_kept_and_never_added(gpu_machine: Run) 
     assert {entry["domain"]: entry["source"].split(":")[0] for entry in window["entries"]} == {
         "gpu": "measured",
         "cpu": "estimated",
-        "ram": "estimated",
+        "dram": "estimated",
     }
     (gpu,) = [entry for entry in window["entries"] if entry["domain"] == "gpu"]
     assert window["primary"]["energy_j"] == gpu["energy_j"]

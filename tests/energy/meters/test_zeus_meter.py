@@ -119,4 +119,4 @@ def test_a_model_on_the_cpu_gets_no_energy_of_the_gpu(jetson: MeterSet) -> None:
 
 
 def opened() -> MeterSet:
-    return open_meters(SimpleNamespace(meters=["zeus"], power_interval_s=0.05))
+    return open_meters(SimpleNamespace(meters=["zeus"], power_interval_s=0.05, boundary=None))

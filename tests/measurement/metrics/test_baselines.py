@@ -13,7 +13,7 @@ from llenergymeasure.measurement.metrics.prefill_decode import Part, TraceSplit
 from llenergymeasure.records.finding import Finding
 
 COUNTER = "measured:nvml-total-energy"
-COUNTS = Counts(requests=10, output_tokens=100, prefill_requests=5, prefill_prompt_tokens=50)
+COUNTS = Counts(requests=10, output_tokens=100, prefill_requests=5, prefill_prompt_tokens=50, e2e_latency_s=2.0)
 
 
 def entry(

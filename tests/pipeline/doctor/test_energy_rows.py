@@ -24,7 +24,7 @@ from llenergymeasure.pipeline.doctor.table import Row
 COUNTER = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
 DENIED = {"meter": "rapl", "reason": why_unreadable(PermissionError(13, "Permission denied", str(COUNTER)))}
 GPU, CPU, GUESS = ("gpu", "measured:nvml-total-energy"), ("cpu", "measured:rapl"), ("cpu", "estimated:codecarbon")
-RAM_GUESS = ("ram", "estimated:codecarbon")
+RAM_GUESS = ("dram", "estimated:codecarbon")
 
 
 class Fixed:

@@ -23,6 +23,7 @@ def experiment(
     speed: list[float],
     *,
     source: str | None = MEASURED,
+    boundary: str = "gpu",
     status: str = "ok",
 ) -> Experiment:
     values = {**{metric: [] for metric in METRICS}, ENERGY: energy, SPEED: speed}
@@ -36,6 +37,7 @@ def experiment(
         replicates=len(speed),
         suspect_left_out=0,
         energy_source=source,
+        boundary=source and boundary,
         meter_uncertainty=0.02,
         output_digest=None,
         comparison=Comparison(None, None, None, None, None, "made without", "made without"),
@@ -45,6 +47,7 @@ def experiment(
         session_id="session",
         expanded95={},
         level=0.95,
+        break_even={},
     )
 
 
@@ -99,6 +102,18 @@ def test_sources_are_ranked_apart_and_measured_ones_first() -> None:
         (None, ["quick", "slow"]),
     ]
     assert [group.estimated for group in groups] == [False, True, False]
+
+
+def test_boundaries_are_ranked_apart() -> None:
+    items = [
+        experiment("whole", [3.0], [1.0], boundary="gpu+cpu+dram"),
+        experiment("board", [2.0], [1.0]),
+        experiment("other board", [1.0], [1.0]),
+    ]
+    assert [(group.boundary, group.account, len(group.experiments)) for group in groups_by_source(items)] == [
+        ("gpu", f"{MEASURED} over gpu", 2),
+        ("gpu+cpu+dram", f"{MEASURED} over gpu+cpu+dram", 1),
+    ]
 
 
 def test_a_sum_with_an_estimate_in_it_counts_as_estimated() -> None:

@@ -25,7 +25,7 @@ def test_the_ranking_shows_mean_interval_and_number(tmp_path: Path) -> None:
         "Net energy per output tokenJ/output token",
         "Throughputoutput tokens/s",
     ]
-    assert group == ["MEASURED Energy measured by nvml-total-energy; standard uncertainty of this meter: 2.0 %"]
+    assert group == ["MEASURED Energy measured by nvml-total-energy, of cpu; standard uncertainty of this meter: 2.0 %"]
     summary = folder.read().summary.sort_values("energy_per_output_token_j_mean")
     assert len(rows) == len(summary) == 4
     for place, (row, (_, true)) in enumerate(zip(rows, summary.iterrows(), strict=True), start=1):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from llenergymeasure.results.statistics.best_set import interval_of_chosen, may_be_best
+from llenergymeasure.results.statistics.gains import Gain
 from llenergymeasure.results.statistics.simultaneous import ratios_to
 from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse, log_mean
 
@@ -72,8 +73,9 @@ def test_one_disturbed_run_does_not_hide_the_differences_of_others() -> None:
 def test_gains_of_other_boards_and_other_shares_do_not_cancel() -> None:
     study = setups(np.random.default_rng(4), 4, 10, scatter=0.001)
     study["e1"] = {number: 1.03 * value for number, value in study["e1"].items()}
-    one_board, two_boards = {"A": 0.05}, {"A": 0.025, "B": 0.025}
-    gains = {"e0": one_board, "e1": two_boards, "e2": one_board, "e3": {"A": 0.0475, "cpu": 0.0025}}
+    one_board, two_boards = {"A": Gain(1.0, 0.05)}, {"A": Gain(0.5, 0.05), "B": Gain(0.5, 0.05)}
+    with_cpu = {"A": Gain(0.95, 0.05), "cpu": Gain(0.05, 0.05)}
+    gains = {"e0": one_board, "e1": two_boards, "e2": one_board, "e3": with_cpu}
     analysis = analyse(study, each_alone(study), gains=gains)
     ratios = ratios_to(analysis, "e0", ["e1", "e2", "e3"])
     assert not ratios["e1"].distinguishable

@@ -50,7 +50,7 @@ def test_columns_of_the_contract_are_first_and_in_order(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study").write().aggregate()
     figures = [f"{metric}_{part}" for metric in METRICS for part in ("mean", "ci95_low", "ci95_high")]
     axes = ["pytorch.attn_implementation", "pytorch.batch_size"]
-    expected = [*HEAD, *axes, *figures, "energy_source", "evidence_ok", "output_digest"]
+    expected = [*HEAD, *axes, *figures, "energy_source", "boundary", "evidence_ok", "output_digest"]
     rows = rows_of(folder)
     assert list(rows[0])[: len(expected)] == expected
     assert [row["experiment_id"] for row in rows] == folder.ids

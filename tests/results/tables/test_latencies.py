@@ -12,6 +12,7 @@ from results.page_reader import read_page
 from results.record_changes import fail, ignore
 from results.study_folder import StudyFolder, study_folder
 
+from llenergymeasure.records.metrics import REQUEST_LATENCIES
 from llenergymeasure.records.storage.files import REQUESTS
 from llenergymeasure.results.report.page import render
 
@@ -59,7 +60,7 @@ def test_single_tokens_have_no_interval_between_two(tmp_path: Path) -> None:
         for replicate in (1, 2, 3):
             folder.change(experiment, replicate, lambda record: record["metrics"].update(tpot_s=None))
     latencies = folder.write().aggregate().read().latencies
-    assert set(latencies[folder.ids[0]]) == {"ttft_s", "e2e_latency_s"}
+    assert set(latencies[folder.ids[0]]) == {*REQUEST_LATENCIES} - {"itl_s"}
 
 
 def test_equal_prompts_and_prompts_of_one_batch_are_one(tmp_path: Path) -> None:

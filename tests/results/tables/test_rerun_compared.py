@@ -207,7 +207,7 @@ def test_joules_of_two_sources_are_never_divided(tmp_path: Path) -> None:
     table = pair.compared()
     rows = rows_of(table, ENERGY)
     assert rows["ratio"].isna().all()
-    assert rows["reason"].str.contains("estimated:codecarbon, then measured:nvml-total-energy").all()
+    assert rows["reason"].str.contains("estimated:codecarbon over cpu, then measured:nvml-total-energy over cpu").all()
     assert set(rows["new_energy_source"]) == {MEASURED}
     assert rows_of(table, SPEED)["ratio"].notna().all()
 

@@ -58,6 +58,7 @@ def runs(
                     "replicate": replicate,
                     "status": "ok",
                     "energy_source": "measured:nvml-total-energy",
+                    "boundary": "gpu",
                     "input_tokens": 10 * prompt,
                     "output_tokens": 10 * output,
                     "requests": 10,
@@ -161,7 +162,7 @@ def test_only_lengths_may_differ_and_only_one_source() -> None:
     mixed.loc[0, "energy_source"] = "estimated:codecarbon"
     (costs,) = token_costs(plan(LENGTHS), mixed)
     assert costs.cost("prompt_token").mean is None
-    assert costs.reason == "energy comes from several sources"
+    assert costs.reason == "energy is of several sources or boundaries"
 
 
 def test_the_number_of_prompts_is_not_a_length() -> None:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from llenergymeasure.config.settings.base import Config
 from llenergymeasure.records.findings import FOREIGN_LOAD
+from llenergymeasure.records.ledger import Domain
 from llenergymeasure.records.meters import METERS, opened_only_when_named, read_at_intervals
 from llenergymeasure.records.study.plan import Design
 
@@ -81,10 +82,15 @@ _POWER_INTERVAL = (
 
 
 class EnergySettings(Config):
-    """Which meters are read."""
+    """Which meters are read, and which domains the energy figures sum."""
 
     meters: Annotated[list[Meter] | None, Field(min_length=1, description=_METERS)] = None
     power_interval_s: Annotated[float, Field(ge=0.01, le=10.0, description=_POWER_INTERVAL)] = 0.05
+
+    boundary: Annotated[list[Domain] | None, Field(min_length=1)] = None
+    """The system boundary: the domains that the energy figures sum, of gpu, cpu (packages) and dram. Where one of them
+    is not metered, the figures are empty and say why; what else is metered stays in the ledger and in the figures per
+    domain. Not set: everything that is measured, or estimated where nothing is."""
 
 
 class MeasurementConfig(Config):

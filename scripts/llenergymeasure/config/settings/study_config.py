@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from llenergymeasure.config.settings.base import Config, InWords
 from llenergymeasure.config.settings.costs import CostsConfig
 from llenergymeasure.config.settings.protocol import MeasurementConfig
+from llenergymeasure.config.settings.slo import SloConfig
 
 MODELS_FOLDER = "models"
 
@@ -61,3 +62,7 @@ class StudyConfig(Config):
 
     costs: CostsConfig = CostsConfig()
     """Rates that convert joules and seconds into carbon and money. A change does not trigger new measurements."""
+
+    slo: SloConfig = SloConfig()
+    """Limits that a request must keep: the share inside, and joules per request inside. A change does not trigger new
+    measurements."""

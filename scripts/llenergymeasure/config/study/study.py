@@ -21,6 +21,7 @@ from llenergymeasure.config.settings.base import Config
 from llenergymeasure.config.settings.costs import CostsConfig
 from llenergymeasure.config.settings.protocol import MeasurementConfig
 from llenergymeasure.config.settings.setting_paths import is_leaf, is_section
+from llenergymeasure.config.settings.slo import SloConfig
 from llenergymeasure.config.settings.study_config import StudyConfig
 from llenergymeasure.config.settings.type_words import expected
 from llenergymeasure.config.study.expansion import expand_matrix
@@ -154,7 +155,11 @@ def _read_study(content: dict[str, Any]) -> tuple[StudyConfig, list[Problem]]:
         return StudyConfig.model_validate(sound), list(problems.values())
 
 
-_SECTION_MODELS: Mapping[str, type[Config]] = {"measurement": MeasurementConfig, "costs": CostsConfig}
+_SECTION_MODELS: Mapping[str, type[Config]] = {
+    "measurement": MeasurementConfig,
+    "costs": CostsConfig,
+    "slo": SloConfig,
+}
 _SECTIONS = frozenset(name for name, field in StudyConfig.model_fields.items() if not field.is_required())
 
 

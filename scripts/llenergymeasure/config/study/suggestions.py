@@ -11,6 +11,7 @@ from llenergymeasure.config.settings.costs import CostsConfig
 from llenergymeasure.config.settings.protocol import MeasurementConfig
 from llenergymeasure.config.settings.registry import parameters
 from llenergymeasure.config.settings.setting_paths import is_leaf, is_section, leaves, open_sections, sections
+from llenergymeasure.config.settings.slo import SloConfig
 from llenergymeasure.config.settings.study_config import StudyConfig
 
 OTHER_NAMES: Mapping[str, str] = {
@@ -39,7 +40,7 @@ def suggest(path: str) -> str | None:
 
 
 def suggest_key(path: str) -> str | None:
-    """The same for a key of the study itself or of its sections `measurement` and `costs`."""
+    """The same for a key of the study itself or of its sections `measurement`, `costs` and `slo`."""
     name = path.rpartition(".")[2]
     if (setting := _setting_of_that_name(path)) is not None:
         return f"did you mean defaults.{setting}?"
@@ -84,6 +85,7 @@ def _study_keys() -> Mapping[str, str]:
 _SECTIONS: Mapping[str, Iterable[str]] = {
     "measurement": MeasurementConfig.model_fields,
     "costs": CostsConfig.model_fields,
+    "slo": SloConfig.model_fields,
 }
 
 

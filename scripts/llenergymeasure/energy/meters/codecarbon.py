@@ -115,8 +115,9 @@ def _tracker() -> tuple[list[str], Any]:
 
 
 def _domain(part: Any) -> str:
-    """`cpu`, `ram` or `gpu`: Apple's and Raspberry's classes say it in `chip_part`, the others by name."""
-    return str(getattr(part, "chip_part", type(part).__name__)).lower()
+    """`cpu`, `dram` or `gpu`: Apple's and Raspberry's classes say it in `chip_part`, the others by name."""
+    name = str(getattr(part, "chip_part", type(part).__name__)).lower()
+    return "dram" if name == "ram" else name
 
 
 class CodecarbonMeter:
@@ -188,7 +189,7 @@ class CodecarbonMeter:
 
     @staticmethod
     def _how(domain: str, part: Any) -> str:
-        if domain == "ram":
+        if domain == "dram":
             return "RAM: a constant for the installed memory, whatever it does"
         mode = getattr(part, "_mode", None)
         if domain == "cpu" and mode is not None:

@@ -63,7 +63,15 @@ def open_meters(config: EnergyConfig, clock: Clock = CLOCK, *, foreign_load: flo
     else:
         no_meter = "energy.meters is empty: the study asks for no energy"
     watchers = [HostWatcher(clock, foreign_load)]
-    return MeterSet(meters, warn, refused=refused, no_meter=no_meter, watchers=watchers, clock=clock)
+    return MeterSet(
+        meters,
+        warn,
+        refused=refused,
+        no_meter=no_meter,
+        watchers=watchers,
+        boundary=config.boundary,
+        clock=clock,
+    )
 
 
 def no_meters() -> MeterSet:

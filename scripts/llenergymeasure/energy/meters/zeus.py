@@ -23,7 +23,7 @@ SOURCES = Sources(counter="measured:zeus")
 SOC_PARTS = {
     "cpu": ("cpu_total_mj", "cpu_energy_mj"),
     "gpu": ("gpu_mj", "gpu_energy_mj"),
-    "ram": ("dram_mj",),
+    "dram": ("dram_mj",),
 }
 
 

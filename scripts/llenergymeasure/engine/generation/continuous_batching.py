@@ -180,6 +180,10 @@ class ContinuousGenerator(Generator):
         row = self._row(output)
         stamps = [stamp - raw_pass.start_s for stamp in output.timestamps]
         intervals = [later - earlier for earlier, later in itertools.pairwise(stamps)]
+        # The library stamps when a request leaves its queue, and again if it evicts it and begins it once more. After
+        # the first token that says nothing about the first time, which was at submission at the earliest.
+        left_queue_s = output.lifespan[0] - raw_pass.start_s
+        queued_s = left_queue_s if 0 <= left_queue_s <= stamps[0] else 0.0
         return Request(
             pass_index=pass_index,
             request_index=self.first_request + place,
@@ -190,6 +194,8 @@ class ContinuousGenerator(Generator):
             ttft_s=stamps[0],
             itl_s=tuple(intervals[: len(row.output_ids) - 1]),
             e2e_latency_s=stamps[-1],
+            service_ttft_s=stamps[0] - queued_s,
+            service_e2e_latency_s=stamps[-1] - queued_s,
         )
 
 

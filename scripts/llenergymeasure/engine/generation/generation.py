@@ -16,7 +16,11 @@ from llenergymeasure.engine.generation.seeds import PassSeeds
 
 @dataclass(frozen=True)
 class Request:
-    """One prompt in one pass. Times in seconds from the moment it was handed to the library."""
+    """One prompt in one pass, in seconds.
+
+    ttft_s, e2e_latency_s: from submission, which is when the pass begins: all its prompts are there then
+    service_ttft_s, service_e2e_latency_s: from the moment at which the library began this prompt, so without queueing
+    """
 
     pass_index: int
     request_index: int
@@ -27,6 +31,8 @@ class Request:
     ttft_s: float
     itl_s: tuple[float, ...]
     e2e_latency_s: float
+    service_ttft_s: float
+    service_e2e_latency_s: float
 
     @property
     def tpot_s(self) -> float | None:

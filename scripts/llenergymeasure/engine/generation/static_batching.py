@@ -125,7 +125,8 @@ class StaticGenerator(Generator):
         requests = []
         for pass_index, raw_pass in enumerate(raw):
             for batch_index, item in enumerate(raw_pass):
-                requests.extend(self._read_batch(pass_index, batch_index, item))
+                queued_s = self.devices.clock.seconds(raw_pass[0].start, item.start)
+                requests.extend(self._read_batch(pass_index, batch_index, item, queued_s))
         return requests
 
     def timeline(self, raw: Sequence[Sequence[RawBatch]], anchor: Anchor) -> list[Generation] | None:
@@ -140,7 +141,8 @@ class StaticGenerator(Generator):
     def close(self) -> None:
         self.raw = []
 
-    def _read_batch(self, pass_index: int, batch_index: int, item: RawBatch) -> list[Request]:
+    def _read_batch(self, pass_index: int, batch_index: int, item: RawBatch, queued_s: float) -> list[Request]:
+        """queued_s: how long the batch waited for the earlier ones of its pass"""
         rows = read_rows(item.sequences, item.batch.width, self.eos_token_ids, self.max_new_tokens, self.strings)
         seconds = self.devices.clock.seconds
         ttft_s = seconds(item.start, item.marks[0])
@@ -157,9 +159,11 @@ class StaticGenerator(Generator):
                 input_tokens=length,
                 row=row,
                 padded_tokens=item.batch.width - length + row.trailing_pads,
-                ttft_s=ttft_s,
+                ttft_s=queued_s + ttft_s,
                 itl_s=tuple(intervals[: len(row.output_ids) - 1]),
-                e2e_latency_s=e2e_s,
+                e2e_latency_s=queued_s + e2e_s,
+                service_ttft_s=ttft_s,
+                service_e2e_latency_s=e2e_s,
             )
             for place, (length, row) in enumerate(zip(item.batch.prompt_lengths, rows, strict=True))
         ]

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from llenergymeasure.energy import LedgerEntry, PhaseEnergy, primary_energy
+from llenergymeasure.energy import LedgerEntry, PhaseEnergy, domain_energy, primary_energy
 from llenergymeasure.energy.ledger import MEASURED
 from llenergymeasure.energy.uncertainty import Component
 from llenergymeasure.measurement.metrics.baselines import Baseline, baseline_under, net_components
 from llenergymeasure.measurement.metrics.budget import SHARED, PowerDoubt, difference, scaled
 from llenergymeasure.measurement.metrics.prefill_decode import Part, TraceSplit, agreement
 from llenergymeasure.records.finding import Finding
+from llenergymeasure.records.ledger import DOMAINS
 
 # What is known only where a source can tell work from idling.
 OF_TWO_POWERS = ("net_energy_per_output_token_j", "net_energy_per_request_j", "baseline_share")
@@ -23,26 +24,32 @@ ONE_POWER = (
 )
 # Sums and quotients of doubles (2⁻⁵³ each, relative) differ by less than this where the powers are the same.
 ROUNDING = 1e-9
-PREFILL_METRICS = ("prefill_energy_j", "decode_energy_j", "energy_per_prompt_token_j")
+PREFILL_METRICS = ("prefill_energy_j", "decode_energy_j", "decode_energy_per_token_j", "energy_per_prompt_token_j")
 TRACE_METRICS = ("prefill_energy_trace_j", "decode_energy_trace_j")
 FROM_ENERGY = (
     "energy_per_output_token_j",
     "energy_per_request_j",
     "average_power_w",
+    "energy_delay_product_j_s",
     *BASELINE_METRICS,
     *PREFILL_METRICS,
     *TRACE_METRICS,
+    *(f"energy_per_{what}_{domain}_j" for what in ("output_token", "request") for domain in DOMAINS),
 )
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What energy is divided by. `prefill_` ones belong to the prefill-only window."""
+    """What energy is divided by; by the latency, the mean from submission, it is multiplied.
+
+    `prefill_` ones belong to the prefill-only window.
+    """
 
     requests: int
     output_tokens: int
     prefill_requests: int
     prefill_prompt_tokens: int
+    e2e_latency_s: float
 
 
 @dataclass
@@ -50,6 +57,7 @@ class EnergyFigures:
     """metric → value, or None with its reason in `unknown`; metric → budget in the metric's unit; how phases agree."""
 
     source: str | None = None
+    boundary: str | None = None
     values: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(FROM_ENERGY))
     unknown: dict[str, str] = field(default_factory=dict)
     budget: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -83,11 +91,14 @@ def energy_figures(
     if full.energy_j is None:
         figures.lack(FROM_ENERGY, full.reason or "no meter gave a figure")
         return figures
-    figures.source = full.source
+    figures.source, figures.boundary = full.source, full.boundary
     energy_j = full.energy_j
     figures.put("energy_per_output_token_j", energy_j / counts.output_tokens, full.components, counts.output_tokens)
     figures.put("energy_per_request_j", energy_j / counts.requests, full.components, counts.requests)
     figures.put("average_power_w", energy_j / full.duration_s, full.components, full.duration_s)
+    per_second = counts.requests / counts.e2e_latency_s
+    figures.put("energy_delay_product_j_s", energy_j / per_second, full.components, per_second)
+    _add_domains(figures, entries, counts)
     _add_net(figures, full, entries, counts)
     prefill = _as_warm(primary_energy(entries, "prefill"), doubt)
     if prefill.energy_j is None or prefill.source != full.source:
@@ -141,6 +152,17 @@ def negative_energy(figures: EnergyFigures) -> list[Finding]:
     return findings
 
 
+def _add_domains(figures: EnergyFigures, entries: Sequence[LedgerEntry], counts: Counts) -> None:
+    for domain in DOMAINS:
+        part = domain_energy(entries, "generate", domain)
+        for what, count in (("output_token", counts.output_tokens), ("request", counts.requests)):
+            name = f"energy_per_{what}_{domain}_j"
+            if part.energy_j is None:
+                figures.lack([name], part.reason or "no figure")
+            else:
+                figures.put(name, part.energy_j / count, part.components, count)
+
+
 def _add_net(figures: EnergyFigures, full: PhaseEnergy, entries: Sequence[LedgerEntry], counts: Counts) -> None:
     window = next(entry for entry in entries if entry.phase == "generate")
     baseline, why = baseline_under(entries, window.start_monotonic_s, window.end_monotonic_s, full.source)
@@ -187,6 +209,12 @@ def _add_prefill(figures: EnergyFigures, full: PhaseEnergy, prefill: PhaseEnergy
             abs(decode_j) / request_j,
         )
     figures.put("decode_energy_j", decode_j, components, 1.0)
+    decoded_tokens = counts.output_tokens - counts.requests
+    if not decoded_tokens:
+        figures.lack(["decode_energy_per_token_j"], "each request generated a single token, which the prefill gives")
+        return
+    per_request = decoded_tokens / counts.requests
+    figures.put("decode_energy_per_token_j", decode_j / per_request, components, per_request)
 
 
 def _add_split(

@@ -53,16 +53,22 @@ class Figures:
 def compute_metrics(inputs: MetricInputs, entries: Sequence[LedgerEntry]) -> Figures:
     requests = inputs.requests
     output_tokens = sum(len(request.row.output_ids) for request in requests)
+    input_tokens = sum(request.input_tokens for request in requests)
+    e2e_latency_s = statistics.fmean(request.e2e_latency_s for request in requests)
     intervals = [value for request in requests if (value := request.tpot_s) is not None]
     metrics: dict[str, Any] = {
         "throughput_output_tokens_per_s": output_tokens / inputs.window_s,
+        "throughput_total_tokens_per_s": (input_tokens + output_tokens) / inputs.window_s,
+        "throughput_requests_per_s": len(requests) / inputs.window_s,
         "ttft_s": statistics.fmean(request.ttft_s for request in requests),
         "tpot_s": statistics.fmean(intervals) if intervals else None,
-        "e2e_latency_s": statistics.fmean(request.e2e_latency_s for request in requests),
+        "e2e_latency_s": e2e_latency_s,
+        "service_ttft_s": statistics.fmean(request.service_ttft_s for request in requests),
+        "service_e2e_latency_s": statistics.fmean(request.service_e2e_latency_s for request in requests),
         "peak_memory_bytes": inputs.peak_memory_bytes,
         "process_memory_bytes": inputs.driver_memory.bytes,
         "output_tokens": output_tokens,
-        "input_tokens": sum(request.input_tokens for request in requests),
+        "input_tokens": input_tokens,
         "padded_tokens": sum(request.padded_tokens for request in requests),
         "requests": len(requests),
         "passes": len(inputs.pass_s),
@@ -81,6 +87,7 @@ def compute_metrics(inputs: MetricInputs, entries: Sequence[LedgerEntry]) -> Fig
         output_tokens=output_tokens,
         prefill_requests=inputs.prefill_passes * inputs.requests_per_pass,
         prefill_prompt_tokens=inputs.prefill_passes * inputs.prompt_tokens_per_pass,
+        e2e_latency_s=e2e_latency_s,
     )
     energy = energy_figures(entries, counts, inputs.split, inputs.no_split, inputs.doubt)
     return Figures({**metrics, **energy.values}, {**unknown, **energy.unknown}, energy)

@@ -26,6 +26,8 @@ REQUESTS = pa.schema(
         ("ttft_s", pa.float64()),
         ("itl_s", pa.list_(pa.float64())),
         ("e2e_latency_s", pa.float64()),
+        ("service_ttft_s", pa.float64()),
+        ("service_e2e_latency_s", pa.float64()),
         ("stop_reason", pa.string()),
         ("output_digest", pa.string()),
     ]

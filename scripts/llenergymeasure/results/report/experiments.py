@@ -39,9 +39,11 @@ class Experiment:
     evidence: merged over replicates; empty where the report does not show it
     budgets: of each run with a budget of its energy per output token: kind of component (edge, rate, baseline, gain) →
         standard uncertainty, relative to the figure
+    break_even: column of `break_even.BREAK_EVEN_COLUMNS` → requests; None where not known
     level: nominal level of its intervals, see `sequential.nominal_level`
     expanded95: metric → half width of the 95 % interval of the mean, with the uncertainty of the instrument
     unknown: metric → why it has no mean
+    boundary: the domains that its joules are of, as `gpu+cpu+dram`
     meter_uncertainty: relative standard uncertainty of the meter itself, which replicates cannot show
     """
 
@@ -54,6 +56,7 @@ class Experiment:
     replicates: int
     suspect_left_out: int
     energy_source: str | None
+    boundary: str | None
     meter_uncertainty: float | None
     output_digest: str | None
     comparison: Comparison
@@ -62,6 +65,7 @@ class Experiment:
     unknown: Mapping[str, str]
     expanded95: Mapping[str, float]
     level: float
+    break_even: Mapping[str, float | None]
     doubts: Sequence[RunFinding] = ()
     warnings: Sequence[RunFinding] = ()
     invalid_codes: Mapping[int, Sequence[str]] = field(default_factory=dict)

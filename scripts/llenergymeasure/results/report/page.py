@@ -30,6 +30,7 @@ from llenergymeasure.results.report.study_reading import Setup, experiments_from
 from llenergymeasure.results.report.tables.assumptions import describe_assumptions
 from llenergymeasure.results.report.tables.costs import cost_table
 from llenergymeasure.results.report.tables.failures import failure_rows
+from llenergymeasure.results.report.tables.further import further_table
 from llenergymeasure.results.report.tables.outputs import output_table
 from llenergymeasure.results.report.tables.percentiles import percentile_table
 from llenergymeasure.results.report.tables.phases import phase_table
@@ -42,6 +43,7 @@ from llenergymeasure.results.report.tables.unknown import unknown_rows
 from llenergymeasure.results.report.truncation import Shown, shown
 from llenergymeasure.results.statistics.analysis import measured_reference
 from llenergymeasure.results.tables.interim import in_words
+from llenergymeasure.results.tables.slo import slo_limits
 from llenergymeasure.results.tables.token_costs import token_costs
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -179,7 +181,7 @@ def _tables(contents: _Contents) -> dict[str, Any]:
         "phase_tables": phase_tables,
         "token_costs": token_cost_table(token_costs(study.plan, study.runs), configuration_parts(study.plan)),
         "detectable": describe_detectable(
-            study.plan, study.runs, [source for source, _ in contents.groups_with_energy]
+            study.plan, study.runs, [group.account for group in contents.groups if group.source is not None]
         ),
         "assumptions": describe_assumptions(
             study.plan,
@@ -190,6 +192,7 @@ def _tables(contents: _Contents) -> dict[str, Any]:
         "ratios": ratio_table(study.summary, measured_reference(study.plan), best_of_all.rows, numbers),
         "budgets": budget_table(best_of_all.rows, numbers),
         "costs": cost_table(study.costs, best_of_all.rows, numbers),
+        "further": further_table(best_of_all.rows, numbers, slo_limits(study.summary)),
         "percentiles": percentile_table(best_of_all.rows, numbers, study.latencies),
         "setups": setup_table(contents.setups, contents.experiments),
     }

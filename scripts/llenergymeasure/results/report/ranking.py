@@ -13,6 +13,7 @@ from llenergymeasure.results.reading.read import StudyResults
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment, is_estimated
 from llenergymeasure.results.statistics.analysis import analyse_metric
 from llenergymeasure.results.statistics.best_set import comparisons_with_rivals, interval_of_chosen, may_be_best
+from llenergymeasure.results.statistics.comparable import account_from_parts
 from llenergymeasure.results.statistics.estimates import Ratio
 from llenergymeasure.results.statistics.power import detectable
 from llenergymeasure.results.statistics.simultaneous import ratios_from_comparisons
@@ -21,10 +22,16 @@ from llenergymeasure.results.statistics.split_plot import SplitPlot, log_mean
 
 @dataclass(frozen=True)
 class Group:
-    """Experiments whose energy comes from one source (None: unknown), best first. Groups are never merged."""
+    """Experiments whose energy is of one source and boundary (None: unknown), best first. Groups are never merged."""
 
     source: str | None
+    boundary: str | None
     experiments: list[Experiment]
+
+    @property
+    def account(self) -> str | None:
+        """Source and boundary in one text, as in the tables' statistics."""
+        return account_from_parts(self.source, self.boundary)
 
     @property
     def estimated(self) -> bool:
@@ -57,33 +64,33 @@ class Best:
 
 
 Analyses = Callable[[str, str | None, bool], SplitPlot]
-"""metric, source of energy, with suspect runs → the analysis of the study"""
+"""metric, source and boundary of the energy, with suspect runs → the analysis of the study"""
 
 
 def analyses_of_study(study: StudyResults) -> Analyses:
     """Each is made once."""
 
     @cache
-    def analysis(metric: str, source: str | None, with_suspects: bool) -> SplitPlot:
-        return analyse_metric(study.runs, metric, source, study.plan.nominal_level, with_suspects)
+    def analysis(metric: str, account: str | None, with_suspects: bool) -> SplitPlot:
+        return analyse_metric(study.runs, metric, account, study.plan.nominal_level, with_suspects)
 
     return analysis
 
 
 def groups_by_source(experiments: Sequence[Experiment]) -> list[Group]:
-    """Ranked experiments by source of their energy: measured, then estimated, then unknown.
+    """Ranked experiments by source and boundary of their energy: measured, then estimated, then unknown.
 
     Inside a group by energy per output token, lowest first; where energy is unknown, by throughput.
     """
     ranked = [experiment for experiment in experiments if experiment.ranked]
-    by_source: dict[str, list[Experiment]] = {}
+    by_account: dict[tuple[str, str], list[Experiment]] = {}
     for experiment in ranked:
         if experiment.mean(ENERGY) is not None:
-            by_source.setdefault(experiment.energy_source or "", []).append(experiment)
-    sources = sorted(by_source, key=lambda source: (is_estimated(source), source))
-    groups = [Group(source, in_order(by_source[source], ENERGY)) for source in sources]
+            by_account.setdefault((experiment.energy_source or "", experiment.boundary or ""), []).append(experiment)
+    accounts = sorted(by_account, key=lambda account: (is_estimated(account[0]), account))
+    groups = [Group(*account, in_order(by_account[account], ENERGY)) for account in accounts]
     unknown = [experiment for experiment in ranked if experiment.mean(ENERGY) is None]
-    return [*groups, Group(None, in_order(unknown, SPEED))] if unknown else groups
+    return [*groups, Group(None, None, in_order(unknown, SPEED))] if unknown else groups
 
 
 def in_order(experiments: Sequence[Experiment], metric: str) -> list[Experiment]:
@@ -109,12 +116,13 @@ def best(experiments: Sequence[Experiment], metric: str, analyses: Analyses) -> 
     if not known:
         return None
     energy = METRICS[metric].energy
-    source = known[0].energy_source if energy else None
-    winner = _best(known, metric, analyses(metric, source, False))
+    source = known[0].energy_source
+    account = account_from_parts(source, known[0].boundary) if energy else None
+    winner = _best(known, metric, analyses(metric, account, False))
     winner = replace(winner, estimated=energy and is_estimated(source))
     if not any(experiment.suspect_left_out for experiment in known):
         return winner
-    every = analyses(metric, source, True)
+    every = analyses(metric, account, True)
     reordered = sorted(
         (experiment for experiment in known if experiment.experiment_id in every.values),
         key=lambda experiment: log_mean(every.values[experiment.experiment_id].values()),

@@ -14,7 +14,7 @@ import pandas as pd
 
 from llenergymeasure.records.labels import Part, configuration_parts, setup_parts
 from llenergymeasure.records.measurement import WeightStorage
-from llenergymeasure.records.metrics import ENERGY_METRICS, PARTS, SUMMARY_METRICS
+from llenergymeasure.records.metrics import AFTERWARDS, ENERGY_METRICS, PARTS, SUMMARY_METRICS
 from llenergymeasure.records.setup import LoadRecord
 from llenergymeasure.records.validity import Reason, WarningRecord
 from llenergymeasure.results.reading.compact import CompactRecord
@@ -24,9 +24,11 @@ from llenergymeasure.results.report.experiments import RANKED_BY, Agreement, Exp
 from llenergymeasure.results.report.findings import RunFinding
 from llenergymeasure.results.statistics.counted import counted
 from llenergymeasure.results.statistics.estimates import Estimate
+from llenergymeasure.results.tables.break_even import BREAK_EVEN_COLUMNS
 from llenergymeasure.results.tables.empty_cells import none_if_nan
 from llenergymeasure.results.tables.load_cost import LoadCost, load_cost
 from llenergymeasure.results.tables.output_match import comparison_from_row
+from llenergymeasure.results.tables.slo import limits_from_row, why_no_slo
 
 NOT_RUN = "no replicate gave figures"
 
@@ -109,13 +111,14 @@ def _experiment(
         replicates=int(row["replicates"]),
         suspect_left_out=int(row["suspect_left_out"]),
         energy_source=none_if_nan(row["energy_source"]),
+        boundary=none_if_nan(row["boundary"]),
         meter_uncertainty=_meter_uncertainty(valid),
         output_digest=none_if_nan(row["output_digest"]),
         comparison=comparison_from_row(row, valid),
         estimates=estimates,
         values=values,
         unknown={
-            metric: _why_unknown(metric, valid, notes)
+            metric: _why_no_slo(metric, row) if metric in AFTERWARDS and valid else _why_unknown(metric, valid, notes)
             for metric, estimate in estimates.items()
             if estimate.mean is None
         },
@@ -125,6 +128,7 @@ def _experiment(
             if metric in ENERGY_METRICS and none_if_nan(row[f"{metric}_expanded95"]) is not None
         },
         level=level,
+        break_even={name: none_if_nan(row[name]) for name in BREAK_EVEN_COLUMNS},
         doubts=[finding for record in valid for finding in _reasons(record)],
         warnings=[_finding(record, warning) for record in records for warning in record.warnings],
         invalid_codes={
@@ -167,6 +171,10 @@ def _why_unknown(metric: str, valid: Iterable[CompactRecord], notes: str | None)
         return NOT_RUN
     reasons = dict.fromkeys(record.unknown[metric] for record in records if metric in record.unknown)
     return "; ".join(reasons) or notes or "the record gives no reason"
+
+
+def _why_no_slo(metric: str, row: Mapping[Hashable, Any]) -> str:
+    return why_no_slo(metric, limits_from_row(row), none_if_nan(row["slo_share_mean"]))
 
 
 def _meter_uncertainty(valid: Iterable[CompactRecord]) -> float | None:

@@ -5,19 +5,39 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist
+from typing import NamedTuple
 
 from llenergymeasure.energy.uncertainty import expanded_from_parts
 
 
-def uncancelled(mine: Mapping[str, float], theirs: Mapping[str, float]) -> list[float]:
+class Gain(NamedTuple):
+    """share: of a figure that an instrument has read; bound: of the relative error of its readings, constant for it"""
+
+    share: float
+    bound: float
+
+
+NONE = Gain(0.0, 0.0)
+
+
+def uncancelled(mine: Mapping[str, Gain], theirs: Mapping[str, Gain]) -> list[float]:
     """Bounds of what the gain of each instrument can do to log(mine / theirs), largest first; empty where all cancel.
 
-    mine, theirs: instrument → bound of its gain's relative error, times its share of the figure. To first order the
-    logarithm of a figure errs by the sum over instruments of gain · share, so a gain g acts with g · (difference of
-    shares). Gains of different instruments are independent.
+    A reading is the true energy times 1 + g, with |g| up to the bound. What an instrument has read is therefore to be
+    multiplied by f = 1/(1 + g), and the logarithm of a figure in which it has the share s moves by log(1 + (f - 1)·s).
+    In a ratio the difference of the two remains, and its larger end is the bound; to first order it is g times the
+    difference of the shares. Gains of different instruments are taken as independent.
     """
-    bounds = (abs(mine.get(name, 0.0) - theirs.get(name, 0.0)) for name in mine.keys() | theirs.keys())
+    bounds = [_bound(mine.get(name, NONE), theirs.get(name, NONE)) for name in mine.keys() | theirs.keys()]
     return sorted((bound for bound in bounds if bound > 1e-9), reverse=True)
+
+
+def _bound(one: Gain, other: Gain) -> float:
+    ends = []
+    for sign in (-1, 1):
+        parts = [math.log1p((1 / (1 + sign * gain.bound) - 1) * gain.share) for gain in (one, other)]
+        ends.append(abs(parts[0] - parts[1]))
+    return max(ends)
 
 
 def widened(half_width: float, level: float, bounds: Sequence[float]) -> float:

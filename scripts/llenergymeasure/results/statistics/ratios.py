@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
-from llenergymeasure.results.statistics.analysis import analyse_metric, energy_source_of_experiment, measured_reference
+from llenergymeasure.results.statistics.analysis import analyse_metric, energy_account_of_experiment, measured_reference
+from llenergymeasure.results.statistics.comparable import why_not_comparable
 from llenergymeasure.results.statistics.counted import counted
 from llenergymeasure.results.statistics.estimates import Ratio
 from llenergymeasure.results.statistics.simultaneous import ratios_to
@@ -44,9 +45,14 @@ def reference_ratios(
     reference = measured_reference(plan)
     if reference is None:
         return {}
-    source = energy_source_of_experiment(runs, reference)
-    analysis = analyse_metric(runs, metric, source, plan.nominal_level, with_suspects)
+    account = energy_account_of_experiment(runs, reference)
+    analysis = analyse_metric(runs, metric, account, plan.nominal_level, with_suspects)
     if reference not in analysis.values:
         return {}
-    others = [name for name in analysis.values if name != reference]
+    configs = {name: entry.config for name, entry in plan.experiments.items()}
+    others = [
+        name
+        for name in analysis.values
+        if name != reference and why_not_comparable(metric, configs[name], configs[reference]) is None
+    ]
     return {reference: Ratio(1.0, 1.0, 1.0), **ratios_to(analysis, reference, others)}

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from llenergymeasure.results.statistics.estimates import CONFIDENCE
+from llenergymeasure.results.statistics.gains import Gain
 from llenergymeasure.results.statistics.scatter import Scatter, find_scatter
 from llenergymeasure.results.statistics.sums_of_squares import Values
 from llenergymeasure.results.statistics.variances import Variances
@@ -44,14 +45,14 @@ class SplitPlot:
     """The figures of one metric and one source, and how they scatter.
 
     level: nominal level of intervals, see `sequential.nominal_level`
-    gains: experiment → instrument → bound of its gain's relative error times its share of the figure
+    gains: experiment → instrument → its share of the figure and the bound of its gain
     """
 
     values: Values
     session_ids: Mapping[str, str]
     scatter: Scatter
     level: float = CONFIDENCE
-    gains: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    gains: Mapping[str, Mapping[str, Gain]] = field(default_factory=dict)
 
     @property
     def variances(self) -> Variances | None:
@@ -111,7 +112,7 @@ def analyse(
     level: float = CONFIDENCE,
     *,
     blocked: bool = False,
-    gains: Mapping[str, Mapping[str, float]] | None = None,
+    gains: Mapping[str, Mapping[str, Gain]] | None = None,
 ) -> SplitPlot:
     """Variances over all sessions; figures may be missing.
 

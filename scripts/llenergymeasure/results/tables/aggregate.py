@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from llenergymeasure.config.settings.slo import SloConfig
 from llenergymeasure.records.labels import value_label
 from llenergymeasure.records.metrics import HEAD_COLUMNS
 from llenergymeasure.records.setup import LoadRecord
@@ -17,6 +18,8 @@ from llenergymeasure.results.tables.runs import runs_table
 from llenergymeasure.results.tables.sessions import read_sessions
 from llenergymeasure.results.tables.summary import summary_table
 from llenergymeasure.results.tables.token_costs import token_costs, write_token_costs
+
+NO_SLO = SloConfig()
 
 
 def aggregate(
@@ -29,18 +32,19 @@ def aggregate(
     runs: Path,
     latencies: Path,
     token_costs_csv: Path,
+    slo: SloConfig = NO_SLO,
     processes: int = 1,
 ) -> None:
     """Write every table. Each process holds one line of measurements.jsonl in memory at a time."""
     latency: Latencies = {}
 
     def rows() -> Iterator[dict[str, Any]]:
-        for session in read_sessions(plan, measurements, processes):
+        for session in read_sessions(plan, measurements, slo, processes):
             latency.update(session.latencies)
             yield from session.rows
 
     table = runs_table(plan, rows())
-    write_tables(plan, table, setups, csv=csv, parquet=parquet, runs=runs)
+    write_tables(plan, table, setups, slo, csv=csv, parquet=parquet, runs=runs)
     write_latencies({name: latency[name] for name in plan.experiments if name in latency}, latencies)
     write_token_costs(token_costs(plan, table), token_costs_csv)
 
@@ -49,13 +53,14 @@ def write_tables(
     plan: MeasuredPlan,
     table: pd.DataFrame,
     setups: Iterable[LoadRecord],
+    slo: SloConfig = NO_SLO,
     *,
     csv: Path,
     parquet: Path,
     runs: Path,
 ) -> None:
     """Write summary.csv, summary.parquet and runs.parquet. An empty cell is an unknown value, never 0."""
-    summary = summary_table(plan, table, list(setups))
+    summary = summary_table(plan, table, list(setups), slo)
     table.to_parquet(runs, index=False)
     summary.to_csv(csv, index=False)
     free = [path for path in plan.axes if path not in HEAD_COLUMNS]

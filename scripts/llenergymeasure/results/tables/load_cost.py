@@ -6,16 +6,21 @@ from dataclasses import dataclass
 
 from llenergymeasure.energy import primary_energy
 from llenergymeasure.records.setup import LoadRecord
+from llenergymeasure.results.statistics.comparable import account_from_parts
 
 
 @dataclass(frozen=True)
 class Joules:
-    """Energy of one phase. None exactly when `reason` says why."""
+    """Energy of one phase. None exactly when `reason` says why.
+
+    account: its source and boundary, as `comparable.account_from_parts` gives them
+    """
 
     energy_j: float | None
     standard_uncertainty_j: float | None
     source: str | None
     reason: str | None
+    account: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,4 +53,5 @@ def _phase_energy(record: LoadRecord, phase: str) -> Joules:
     if record.status == "failed":
         return Joules(None, None, None, "it failed")
     energy = primary_energy(record.energy, phase)
-    return Joules(energy.energy_j, energy.standard_uncertainty_j, energy.source, energy.reason)
+    account = account_from_parts(energy.source, energy.boundary)
+    return Joules(energy.energy_j, energy.standard_uncertainty_j, energy.source, energy.reason, account)

@@ -22,6 +22,7 @@ from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.reading.read import Expected, Lines, read_plan, read_table
 from llenergymeasure.results.statistics.analysis import analyse_metric
+from llenergymeasure.results.statistics.comparable import account_from_parts
 from llenergymeasure.results.statistics.estimates import Ratio
 from llenergymeasure.results.statistics.split_plot import SplitPlot
 from llenergymeasure.results.statistics.variances import critical_t
@@ -47,7 +48,7 @@ COLUMNS = (
     "differs",
 )
 _READ = (
-    *("experiment_id", "status", "failure_reason", "energy_source", "output_digest", "notes"),
+    *("experiment_id", "status", "failure_reason", "energy_source", "boundary", "output_digest", "notes"),
     *(f"{metric}_{part}" for metric in CONTRACT_METRICS for part in ("n", *PARTS)),
 )
 _WORDS = {"models": "the model's files differ", "prompts": "the prompts differ"}
@@ -138,16 +139,14 @@ def rerun_ratio(old: SplitPlot, new: SplitPlot, name: str, level: float) -> Rati
 
 
 def _ratios(old: Side, new: Side, metric: str, names: Sequence[str]) -> dict[str, Ratio]:
-    """The ratios of the experiments that may be compared. Joules are compared by source."""
-    sources = {
-        name: text_or_none(new.summary[name]["energy_source"]) if metric in ENERGY_METRICS else None for name in names
-    }
+    """The ratios of the experiments that may be compared. Joules are compared by source and boundary."""
+    accounts = {name: _energy_account(new, name) if metric in ENERGY_METRICS else None for name in names}
     level = max(old.plan.nominal_level, new.plan.nominal_level)
     analyses = {
-        source: tuple(analyse_metric(side.runs, metric, source, level) for side in (old, new))
-        for source in dict.fromkeys(sources.values())
+        account: tuple(analyse_metric(side.runs, metric, account, level) for side in (old, new))
+        for account in dict.fromkeys(accounts.values())
     }
-    chosen = {name: analyses[source] for name, source in sources.items()}
+    chosen = {name: analyses[account] for name, account in accounts.items()}
     known = {name: both for name, both in chosen.items() if all(name in one.values for one in both)}
     single_level = level ** (1 / max(1, len(known)))
     return {name: rerun_ratio(before, after, name, single_level) for name, (before, after) in known.items()}
@@ -165,12 +164,18 @@ def _why_no_ratio(old: Side, new: Side, name: str, metric: str, differences: Seq
     if others:
         return "; ".join(others)
     if metric in ENERGY_METRICS:
-        before, after = (text_or_none(side.summary[name]["energy_source"]) for side in (old, new))
+        before, after = (_energy_account(side, name) for side in (old, new))
         if before != after:
-            return f"joules from different sources: {before}, then {after}"
+            return f"joules of different sources or boundaries: {before}, then {after}"
         if "devices" in differences:
             return "joules of different devices: the gain of their meters does not cancel"
     return None
+
+
+def _energy_account(side: Side, name: str) -> str | None:
+    """As `comparable.energy_account`, of an experiment's row of the summary."""
+    source, boundary = (text_or_none(side.summary[name][column]) for column in ("energy_source", "boundary"))
+    return account_from_parts(source, boundary)
 
 
 def _figures(side: Side, name: str, metric: str, prefix: str) -> dict[str, Any]:

@@ -31,6 +31,7 @@ _TEXTS = (
     "failure_reason",
     "log",
     "energy_source",
+    "boundary",
     "output_digest",
     "energy_gains",
 )
@@ -61,6 +62,7 @@ def run_row(record: MeasurementRecord) -> dict[str, Any]:
         "failure_reason": record.why_invalid if record.status == "invalid" else failure and failure.reason,
         "log": failure and failure.log,
         "energy_source": record.energy_source,
+        "boundary": record.boundary,
         "evidence_ok": _evidence_ok(record),
         "output_digest": record.output_digest,
         "warnings": len({warning.code for warning in record.warnings}),
@@ -101,20 +103,21 @@ def _instrument(record: MeasurementRecord) -> dict[str, float | None]:
 
 
 def _gains(record: MeasurementRecord) -> str | None:
-    """As JSON, of the gross energy: instrument → bound of its gain's relative error times its share.
+    """As JSON, of the gross energy: instrument → [its share, the bound of its gain's relative error].
 
     None where there is no figure, or where a meter states no uncertainty. An instrument is a domain of a device.
     """
     whole = primary_energy(record.energy, "generate")
     if not whole.energy_j or not whole.components:
         return None
-    bounds: dict[str, float] = {}
+    gains: dict[str, tuple[float, float]] = {}
     for entry in record.energy:
-        if entry.phase == "generate" and entry.energy_j is not None and entry.source in (whole.source or "").split("+"):
+        summed = entry.phase == "generate" and entry.in_boundary and entry.source in (whole.source or "").split("+")
+        if summed and entry.energy_j:
             gain_j = math.hypot(*(part.standard_j for part in entry.components if part.kind == "gain"))
-            instrument = f"{entry.device} {entry.domain}"
-            bounds[instrument] = bounds.get(instrument, 0.0) + math.sqrt(3) * gain_j / whole.energy_j
-    return json.dumps({instrument: float(f"{bound:.6g}") for instrument, bound in sorted(bounds.items())})
+            share, bound = entry.energy_j / whole.energy_j, math.sqrt(3) * gain_j / abs(entry.energy_j)
+            gains[f"{entry.device} {entry.domain}"] = (float(f"{share:.6g}"), float(f"{bound:.6g}"))
+    return json.dumps(dict(sorted(gains.items())))
 
 
 def _evidence_ok(record: MeasurementRecord) -> bool | None:

@@ -14,11 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from llenergymeasure.config.settings.slo import SloConfig
 from llenergymeasure.processes.lifeline import end_with_parent
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.reading.read import Expected, Lines
 from llenergymeasure.results.tables.latencies import Latencies, read_latencies
 from llenergymeasure.results.tables.runs import run_row
+from llenergymeasure.results.tables.slo import read_slo_shares, with_slo
 
 # Fewer sessions than this are read before another process has started.
 WORTH_A_PROCESS = 20
@@ -40,7 +42,9 @@ class SessionFiles:
     measurements: Sequence[Path]
 
 
-def read_sessions(plan: MeasuredPlan, measurements: Sequence[Path], processes: int) -> Iterator[SessionResults]:
+def read_sessions(
+    plan: MeasuredPlan, measurements: Sequence[Path], slo: SloConfig, processes: int
+) -> Iterator[SessionResults]:
     """Every session of the plan, in any order. ResultsError where a file is broken or missing."""
     of_session: dict[str, list[Path]] = {}
     for path in measurements:
@@ -52,7 +56,7 @@ def read_sessions(plan: MeasuredPlan, measurements: Sequence[Path], processes: i
         SessionFiles(Expected(sessions, plan.replicates), of_session.get(session_id, []))
         for session_id, sessions in members.items()
     ]
-    read = partial(_read, level=plan.nominal_level)
+    read = partial(_read, level=plan.nominal_level, slo=slo)
     if processes <= 1 or len(files) < WORTH_A_PROCESS:
         yield from map(read, files)
         return
@@ -67,8 +71,9 @@ def read_sessions(plan: MeasuredPlan, measurements: Sequence[Path], processes: i
         yield from pool.map(read, files, chunksize=max(1, len(files) // (8 * processes)))
 
 
-def _read(files: SessionFiles, level: float) -> SessionResults:
+def _read(files: SessionFiles, level: float, slo: SloConfig) -> SessionResults:
     rows = [run_row(record) for record in Lines(files.expected, files.measurements)]
     valid = {(row["experiment_id"], row["replicate"]) for row in rows if row["status"] == "ok"}
     requests = [path.with_name("requests.parquet") for path in files.measurements]
-    return SessionResults(rows, read_latencies(requests, valid, level))
+    shares = read_slo_shares(requests, slo)
+    return SessionResults([with_slo(row, shares) for row in rows], read_latencies(requests, valid, level))

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from llenergymeasure.config.settings.slo import SloConfig
 from llenergymeasure.energy.ledger import is_estimated
 from llenergymeasure.records.metrics import (
     CONTRACT_METRICS,
@@ -25,11 +26,19 @@ from llenergymeasure.records.metrics import (
 from llenergymeasure.records.setup import LoadRecord
 from llenergymeasure.records.study.plan import PlannedExperiment
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
+from llenergymeasure.results.statistics.analysis import measured_reference
 from llenergymeasure.results.statistics.columns import Estimates, Groups, expanded_of_means
+from llenergymeasure.results.statistics.comparable import account_from_parts, energy_account
 from llenergymeasure.results.statistics.counted import counted
 from llenergymeasure.results.statistics.ratios import RATIO_COLUMNS, ratio_columns
 from llenergymeasure.results.statistics.sums_of_squares import Floats
-from llenergymeasure.results.tables.load_cost import load_cost
+from llenergymeasure.results.tables.break_even import (
+    BREAK_EVEN_COLUMNS,
+    Spending,
+    break_even,
+    startup_energy_j,
+)
+from llenergymeasure.results.tables.load_cost import LoadCost, load_cost
 from llenergymeasure.results.tables.output_match import OUTPUT_MATCH_COLUMNS, OUTPUT_MATCH_KINDS, summary_columns
 from llenergymeasure.results.tables.runs import CODES_APART
 
@@ -39,7 +48,7 @@ VERDICTS = ("valid", "suspect", "invalid")
 EXPANDED95_SUMMARY = tuple(metric for metric in SUMMARY_METRICS if metric in ENERGY_METRICS)
 
 
-def summary_table(plan: MeasuredPlan, runs: pd.DataFrame, setups: Sequence[LoadRecord]) -> pd.DataFrame:
+def summary_table(plan: MeasuredPlan, runs: pd.DataFrame, setups: Sequence[LoadRecord], slo: SloConfig) -> pd.DataFrame:
     """One row per experiment of the plan, in the plan's order, with the contract's columns first.
 
     Then: further metrics, `<metric>_n` (number of values in each mean), what loading cost, the number of warnings,
@@ -51,7 +60,9 @@ def summary_table(plan: MeasuredPlan, runs: pd.DataFrame, setups: Sequence[LoadR
     mask = counted(runs)
     good, suspect = runs[mask], counted(runs, with_suspects=True) & ~mask
     every, valid = Groups(names, runs["experiment_id"]), Groups(names, good["experiment_id"])
-    sources, different = valid.only(good["energy_source"])
+    sources, _ = valid.only(good["energy_source"])
+    boundaries, _ = valid.only(good["boundary"])
+    _, different = valid.only(energy_account(good))
     mixed = different > 1
     level = plan.nominal_level
     guessed = np.array([is_estimated(source) for source in sources], dtype=bool)
@@ -77,12 +88,15 @@ def summary_table(plan: MeasuredPlan, runs: pd.DataFrame, setups: Sequence[LoadR
     columns |= _figures(estimates, CONTRACT_METRICS)
     columns |= {
         "energy_source": _text(sources),
+        "boundary": _text(boundaries),
         "evidence_ok": _evidence(every, runs),
         "output_digest": _text(_one_or_differs(*valid.only(good["output_digest"]))),
     }
     columns |= _figures(estimates, FURTHER_METRICS)
     columns |= {f"{metric}_n": estimates[metric].n for metric in SUMMARY_METRICS}
-    columns |= _load_columns(experiments, setups)
+    columns |= {f"slo_{name}": _figure([getattr(slo, name)] * len(names)) for name in SloConfig.model_fields}
+    request_j = zip(_known(estimates["energy_per_request_j"].mean), sources, boundaries, strict=True)
+    columns |= _startup_columns(plan, setups, dict(zip(names, request_j, strict=True)))
     kinds: dict[str, Any] = OUTPUT_MATCH_KINDS
     columns |= {
         "warnings": every.total(runs["warnings"].to_numpy(float)).astype("int64"),
@@ -110,7 +124,9 @@ def summary_names(plan: MeasuredPlan) -> list[str]:
                 *TAIL_COLUMNS,
                 *_parts(FURTHER_METRICS),
                 *(f"{metric}_n" for metric in SUMMARY_METRICS),
+                *(f"slo_{name}" for name in SloConfig.model_fields),
                 *LOAD_COLUMNS,
+                *BREAK_EVEN_COLUMNS,
                 "warnings",
                 "notes",
                 *OUTPUT_MATCH_COLUMNS,
@@ -129,7 +145,7 @@ def _estimates(
     guessed: NDArray[np.bool_],
     level: float,
 ) -> Estimates:
-    """Estimates of one metric. Joules from different sources have no mean.
+    """Estimates of one metric. Joules from different sources, or over different boundaries, have no mean.
 
     Estimated joules have no interval: they follow from time, and their scatter says nothing of their error.
     """
@@ -206,9 +222,9 @@ def _notes(
     notes: list[str | None] = [None] * valid.size
     runs = valid.count()
     for place in np.flatnonzero(different > 1):
-        sources = sorted(good["energy_source"][valid.codes == place].dropna().unique())
+        accounts = sorted(energy_account(good[valid.codes == place]).dropna().unique())
         notes[place] = (
-            f"energy has no mean: it comes from different sources in different replicates ({', '.join(sources)})"
+            f"energy has no mean: it differs in source or boundary from replicate to replicate ({', '.join(accounts)})"
         )
     fewer = {metric: (value.n > 0) & (value.n < runs) for metric, value in estimates.items()}
     for place in np.flatnonzero(np.any(list(fewer.values()), axis=0) & (different <= 1)):
@@ -217,16 +233,37 @@ def _notes(
     return notes
 
 
-def _load_columns(experiments: Mapping[str, PlannedExperiment], setups: Sequence[LoadRecord]) -> dict[str, Any]:
-    costs = {}
-    for record in setups:
-        cost = load_cost(record)
-        costs[record.setup_id] = {
+def _startup_columns(
+    plan: MeasuredPlan,
+    setups: Sequence[LoadRecord],
+    requests: Mapping[str, tuple[float | None, str | None, str | None]],
+) -> dict[str, Any]:
+    """What loading and compiling cost, and when it has paid off.
+
+    requests: experiment_id → mean joules per request, their source and their boundary
+    """
+    costs = {record.setup_id: load_cost(record) for record in setups}
+    spending = {}
+    for name, (request_j, source, boundary) in requests.items():
+        account = account_from_parts(source, boundary)
+        startup_j = startup_energy_j(costs[plan.experiments[name].setup_id], account)
+        spending[name] = Spending(startup_j, request_j, account)
+    return {
+        **_load_columns(plan.experiments, costs),
+        **{name: _figure(values) for name, values in break_even(spending, measured_reference(plan)).items()},
+    }
+
+
+def _load_columns(experiments: Mapping[str, PlannedExperiment], costs: Mapping[str, LoadCost]) -> dict[str, Any]:
+    by_setup = {
+        setup_id: {
             **{name: value for name, value in asdict(cost).items() if name in LOAD_COLUMNS},
             "load_energy_j": cost.load.energy_j,
             "compile_energy_j": None if cost.compile is None else cost.compile.energy_j,
         }
-    rows = [costs[entry.setup_id] for entry in experiments.values()]
+        for setup_id, cost in costs.items()
+    }
+    rows = [by_setup[entry.setup_id] for entry in experiments.values()]
     return {name: _figure([row[name] for row in rows]) for name in LOAD_COLUMNS}
 
 

@@ -22,7 +22,7 @@ LENGTHS = ("max_input_tokens", "max_output_tokens", "dataset")
 LARGEST_MISS = 0.1
 OUTPUT_TOKEN = "output_token"
 COSTS = ("prompt_token", OUTPUT_TOKEN, "step", "context_token", "prompt_pair", "request")
-_COLUMNS = ["experiment_id", "replicate", "energy_source", "requests", "input_tokens", "output_tokens"]
+_COLUMNS = ["experiment_id", "replicate", "energy_source", "boundary", "requests", "input_tokens", "output_tokens"]
 _COLUMNS += ["energy_per_request_j", "prefill_energy_j"]
 _UNKNOWN = estimate([])
 
@@ -144,14 +144,14 @@ def _alike(plan: MeasuredPlan) -> list[tuple[str, ...]]:
 
 def _costs(plan: MeasuredPlan, names: tuple[str, ...], runs: Sequence[Mapping[Hashable, Any]]) -> TokenCosts:
     setup_id = str(plan.experiments[names[0]].setup_id)
-    sources = {run["energy_source"] for run in runs}
-    source = sources.pop() if len(sources) == 1 else None
+    accounts = {(run["energy_source"], run["boundary"]) for run in runs}
+    source = accounts.pop()[0] if len(accounts) == 1 else None
 
     def none(reason: str) -> TokenCosts:
         return TokenCosts(setup_id, names, source, (), {}, None, None, None, reason)
 
     if source is None:
-        return none("energy comes from several sources" if sources else "no energy was measured")
+        return none("energy is of several sources or boundaries" if accounts else "no energy was measured")
     replicates = _replicates(runs)
     terms = identifiable(replicates, _exact_terms([plan.experiments[name].config for name in names]))
     if terms is None:

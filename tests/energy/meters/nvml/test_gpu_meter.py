@@ -17,7 +17,7 @@ pytestmark = [
 
 
 def test_work_costs_more_than_idling_and_the_board_is_torchs() -> None:
-    meters = open_meters(SimpleNamespace(meters=["nvml"], power_interval_s=0.05))
+    meters = open_meters(SimpleNamespace(meters=["nvml"], power_interval_s=0.05, boundary=None))
     try:
         (idle, *_) = idle_power(meters, "idle", 2.0)
         meters.restrict([f"GPU-{torch.cuda.get_device_properties(0).uuid}"])

@@ -77,7 +77,7 @@ def test_a_model_on_the_cpu_gets_no_idle_gpu_energy(gpu_machine: Run) -> None:
     )
     idle, generate = answer["windows"]
     assert idle["primary"]["source"] == COUNTER
-    assert {entry["domain"] for entry in generate["entries"]} == {"cpu", "ram"}
+    assert {entry["domain"] for entry in generate["entries"]} == {"cpu", "dram"}
     assert generate["primary"]["source"] == "estimated:codecarbon"
     assert generate["trace"] == []
     assert "gpu-not-used" in warning_codes(answer)

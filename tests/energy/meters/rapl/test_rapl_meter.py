@@ -65,8 +65,8 @@ def by_domain(window: Window) -> dict[str, LedgerEntry]:
 def test_the_energy_is_right_within_what_is_stated_without_the_gain(root: Path) -> None:
     with FakePowercap(root, SERVER), opened() as machine:
         window = machine.window(0.6)
-    assert {(entry.device, entry.domain) for entry in window.entries} == {("package-0", "cpu"), ("package-0", "ram")}
-    for domain, watts, bound in (("cpu", 80.0, 0.05), ("ram", 10.0, 0.30)):
+    assert {(entry.device, entry.domain) for entry in window.entries} == {("package-0", "cpu"), ("package-0", "dram")}
+    for domain, watts, bound in (("cpu", 80.0, 0.05), ("dram", 10.0, 0.30)):
         entry = by_domain(window)[domain]
         true_j = watts * window.duration_s
         assert entry.source == "measured:rapl"
@@ -94,7 +94,7 @@ def test_the_platform_is_a_fact_and_in_no_sum(root: Path) -> None:
     assert len(window.entries) == 2
     (fact,) = window.facts["rapl"]["psys"]
     assert fact["energy_j"] == pytest.approx(200 * window.duration_s, rel=0.05)
-    assert {device["domain"]: device["metered"] for device in described} == {"cpu": True, "ram": True, "psys": False}
+    assert {device["domain"]: device["metered"] for device in described} == {"cpu": True, "dram": True, "psys": False}
 
 
 def test_every_socket_has_its_own_entries(root: Path) -> None:
@@ -103,7 +103,7 @@ def test_every_socket_has_its_own_entries(root: Path) -> None:
         window = machine.window(1.0)
     powers = {(entry.device, entry.domain): entry.energy_j / window.duration_s for entry in window.entries}
     assert powers == pytest.approx(
-        {("package-0", "cpu"): 80, ("package-0", "ram"): 10, ("package-1", "cpu"): 40, ("package-1", "ram"): 5},
+        {("package-0", "cpu"): 80, ("package-0", "dram"): 10, ("package-1", "cpu"): 40, ("package-1", "dram"): 5},
         rel=0.05,
     )
 
@@ -124,7 +124,7 @@ def test_the_pieces_of_a_window_hold_its_energy_with_the_memory_in_it(root: Path
         inside = [piece for piece in pieces if low <= piece.start_s and piece.end_s <= high]
         seconds = sum(piece.end_s - piece.start_s for piece in inside)
         assert sum(piece.energy_j for piece in inside) / seconds == pytest.approx(watts, rel=0.1)
-    assert {row["device"] for row in rows} == {"package-0 cpu", "package-0 ram"}
+    assert {row["device"] for row in rows} == {"package-0 cpu", "package-0 dram"}
     assert machine.set.trace() == []
 
 
@@ -179,8 +179,8 @@ def test_a_counter_that_cannot_be_read_any_more_gives_no_figure_and_the_others_d
         window = machine.window(0.3, take_away)
         warnings = machine.set.warnings
     entries = by_domain(window)
-    assert entries["ram"].energy_j is None
-    assert "failed at the end of the window" in entries["ram"].reason
+    assert entries["dram"].energy_j is None
+    assert "failed at the end of the window" in entries["dram"].reason
     assert entries["cpu"].energy_j is not None
     # The package without its memory would pass for both.
     assert window.intervals == []
@@ -266,7 +266,7 @@ def test_memory_that_cannot_be_read_leaves_the_package(root: Path) -> None:
         with opened() as machine:
             assert machine.meter.domains == {"cpu"}
             (refused,) = machine.set.describe()["refused"]
-    assert refused["device"] == "package-0 ram"
+    assert refused["device"] == "package-0 dram"
     assert "IsADirectoryError" in refused["reason"]
 
 
@@ -292,4 +292,4 @@ def test_counters_that_stand_still_are_refused(root: Path) -> None:
 
 def test_a_domain_that_another_meter_has_is_left_to_it(root: Path) -> None:
     with FakePowercap(root, SERVER), opened(covered=frozenset({"cpu"})) as machine:
-        assert machine.meter.domains == {"ram"}
+        assert machine.meter.domains == {"dram"}

@@ -25,12 +25,12 @@ LATE_S = 0.02
 # ACM ToMPECS 3(2), 2018; 5 % is this pipeline's assumption. DRAM: "up to ~30 % error" is what Intel says of its own
 # reference platforms (Intel Power Gadget); mostly a constant offset, so worse when idle: Desrochers, Paradis, Weaver,
 # "A Validation of DRAM RAPL Power Measurements", MEMSYS 2016.
-GAIN_BOUNDS = {"cpu": 0.05, "ram": 0.30}
+GAIN_BOUNDS = {"cpu": 0.05, "dram": 0.30}
 GAIN_SOURCES = {
     "cpu": "assumed; Khan et al. 2018, doi 10.1145/3177754, found it to follow the plug power",
-    "ram": "Intel Power Gadget; Desrochers et al. 2016, doi 10.1145/2989081.2989088",
+    "dram": "Intel Power Gadget; Desrochers et al. 2016, doi 10.1145/2989081.2989088",
 }
-SCOPES = {"cpu": "the package", "ram": "its memory"}
+SCOPES = {"cpu": "the package", "dram": "its memory"}
 
 
 class Implausible(Exception):

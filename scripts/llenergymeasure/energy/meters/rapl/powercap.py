@@ -20,7 +20,7 @@ DIGITS = 64
 
 @dataclass(frozen=True)
 class Zone:
-    """One counter. `device` is the package it belongs to; `domain` is `cpu`, `ram`, or `psys` for the platform."""
+    """One counter. `device` is the package it belongs to; `domain` is `cpu`, `dram`, or `psys` for the platform."""
 
     device: str
     domain: str
@@ -53,7 +53,7 @@ class Zones:
 def find_zones(root: Path, covered_domains: Collection[str]) -> Zones:
     """Packages, their DRAM, and the platform; not the cores and the graphics, which are parts of a package.
 
-    covered_domains: `cpu` or `ram` where another meter has them already
+    covered_domains: `cpu` or `dram` where another meter has them already
     """
     zones = Zones([], [])
     folders = sorted(root.glob(PATTERN)) if root.is_dir() else []
@@ -94,7 +94,7 @@ def _what(folder: str, name: str, names: dict[str, str | None]) -> tuple[str, st
         return name, "cpu"
     if name == "dram":
         # intel-rapl:0:1 is a part of intel-rapl:0, which has the package's name.
-        return names.get(folder.rpartition(":")[0]) or folder, "ram"
+        return names.get(folder.rpartition(":")[0]) or folder, "dram"
     return name, None
 
 

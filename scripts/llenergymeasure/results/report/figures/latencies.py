@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from llenergymeasure.records.labels import Part
-from llenergymeasure.records.metrics import REQUEST_LATENCIES, Metric
+from llenergymeasure.records.metrics import REQUEST_LATENCIES, SHOWN_LATENCIES, Metric
 from llenergymeasure.results.report.experiments import Experiment
 from llenergymeasure.results.report.figures.axis import Axis, linear_axis
 from llenergymeasure.results.report.figures.rows import ROWS, Row
@@ -42,7 +42,7 @@ def latency_figure(
     known = [experiment for experiment in experiments if latencies.get(experiment.experiment_id)]
     drawn = known[:ROWS]
     by_experiment = [latencies[experiment.experiment_id] for experiment in drawn]
-    metrics = [name for name in REQUEST_LATENCIES if any(name in measured for measured in by_experiment)]
+    metrics = [name for name in SHOWN_LATENCIES if any(name in measured for measured in by_experiment)]
     if not metrics:
         return None
     scales, axes = {}, {}

@@ -114,7 +114,7 @@ def _energy_ratio(experiment: Experiment, reference: Experiment | None) -> float
     """Energy per output token over the reference's; None where the two may not be compared."""
     if reference is None or not (experiment.ranked and reference.ranked):
         return None
-    if experiment.energy_source != reference.energy_source:
+    if (experiment.energy_source, experiment.boundary) != (reference.energy_source, reference.boundary):
         return None
     mine, own = experiment.mean(ENERGY), reference.mean(ENERGY)
     return mine / own if mine is not None and own else None
@@ -124,7 +124,7 @@ def _energy(experiment: Experiment, reference: Experiment | None, ratio: float |
     if experiment is reference:
         return _dash("")
     if ratio is None:
-        return _dash("one of the two has no figure, or they come from different sources")
+        return _dash("one of the two has no figure, or they differ in source or boundary")
     return Cell(f"{_signed(100 * (ratio - 1), 1, '+')} %", None, "", ratio, estimated=experiment.estimated)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from llenergymeasure.records.metrics import REQUEST_LATENCIES
+from llenergymeasure.records.metrics import REQUEST_LATENCIES, SHOWN_LATENCIES
 from llenergymeasure.results.report.experiments import Experiment
 from llenergymeasure.results.report.formatting import Scale, unit_scale
 from llenergymeasure.results.report.tables.cells import Cell, FigureRow, Head, estimate_cell, unknown_cell
@@ -29,7 +29,7 @@ def percentile_table(
         for experiment in ranked
         if experiment.experiment_id in latencies
     ]
-    metrics = [name for name in REQUEST_LATENCIES if any(name in measured for _, measured in timed)]
+    metrics = [name for name in SHOWN_LATENCIES if any(name in measured for _, measured in timed)]
     if not metrics:
         return None
     scales = {

@@ -90,12 +90,15 @@ def ratio_table(
     )
 
 
-def describe_detectable(plan: MeasuredPlan, runs: pd.DataFrame, sources: Sequence[str | None]) -> list[str]:
-    """One sentence per source of energy and kind of comparison: which differences a study like this one detects."""
+def describe_detectable(plan: MeasuredPlan, runs: pd.DataFrame, accounts: Sequence[str | None]) -> list[str]:
+    """One sentence per account and kind of comparison: which differences a study like this one detects.
+
+    accounts: source and boundary of energy, as `comparable.energy_account` gives them
+    """
     sentences = []
     reference = measured_reference(plan)
-    for source in sources:
-        analysis = analyse_metric(runs, ENERGY, source, plan.nominal_level)
+    for account in accounts:
+        analysis = analyse_metric(runs, ENERGY, account, plan.nominal_level)
         names = list(analysis.values)
         if reference in names:
             others = [name for name in names if name != reference]

@@ -38,9 +38,10 @@ class RankingRow:
 
 @dataclass(frozen=True)
 class RankingGroup:
-    """One source of energy. uncertainty: the largest relative standard uncertainty that its meters state"""
+    """One source and boundary of energy. uncertainty: the largest relative standard one that its meters state"""
 
     source: str | None
+    boundary: str | None
     estimated: bool
     uncertainty: float | None
     rows: list[RankingRow]
@@ -79,7 +80,7 @@ def _group(
         for experiment in best.rows
     ]
     uncertainty = _largest(experiment.meter_uncertainty for experiment in group.experiments)
-    return RankingGroup(group.source, group.estimated, uncertainty, rows, best.left_out)
+    return RankingGroup(group.source, group.boundary, group.estimated, uncertainty, rows, best.left_out)
 
 
 def _scales(experiments: Sequence[Experiment]) -> dict[str, Scale]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from llenergymeasure.records.metrics import METRICS, SUMMARY_METRICS
 from llenergymeasure.results.report.experiments import Experiment
+from llenergymeasure.results.tables.slo import NOT_SET
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ def unknown_rows(experiments: Iterable[Experiment]) -> list[UnknownRow]:
     for experiment in experiments:
         if experiment.ranked:
             for metric in SUMMARY_METRICS:
-                if metric in experiment.unknown:
+                # A study without an objective lacks nothing.
+                if experiment.unknown.get(metric, NOT_SET) != NOT_SET:
                     metrics, names = by_reason.setdefault(experiment.unknown[metric], ({}, {}))
                     metrics[METRICS[metric].label] = names[experiment.label] = None
     return [UnknownRow(reason, list(metrics), list(names)) for reason, (metrics, names) in by_reason.items()]
