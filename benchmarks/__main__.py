@@ -15,6 +15,7 @@ BENCHMARKS = (
     "metering_overhead",
     "difference_detection",
     "sequential_stopping",
+    "rerun_verdicts",
     "gpu_energy",
 )
 

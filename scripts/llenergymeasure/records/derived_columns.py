@@ -64,7 +64,15 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "new": "`_mean` of the rerun",
         "new_n": "number of replicates in this mean",
         "ratio": "geometric mean over the rerun's replicates, divided by that of the study it repeats; "
-        "`_ci95_low`, `_ci95_high` hold for all experiments of the metric at once",
+        "`_ci95_low`, `_ci95_high` hold for all experiments of the metric at once; `ratio_ci90_low`, `ratio_ci90_high` "
+        "for this one alone, as two one-sided tests at 5 % need it",
+        "old_compared": "number of replicates of the repeated study in the ratio: for joules, those of instruments "
+        "that the rerun used too",
+        "new_compared": "the same of the rerun",
+        "verdict": "`same`: the 90 % interval lies inside 1/(1 + `margin`) to 1 + `margin`; `different`: the 95 % "
+        "interval lies wholly outside; `not known`: neither, or no ratio (`reason`)",
+        "margin": "smallest relative difference that matters",
+        "day_sd": "relative standard deviation from day to day that is assumed, and is in all intervals of the ratio",
     },
 }
 # Many of them have columns with their intervals.

@@ -14,7 +14,9 @@ from pipeline.provenance.rerun_folder import begun
 
 from llenergymeasure.config import load_study
 from llenergymeasure.config.study.lock import FileHash, ModelsLock, Pin, write_lock
-from llenergymeasure.pipeline.plan.plan import plan_from_study
+from llenergymeasure.pipeline.plan.plan import plan_from_study, replicate_order
+from llenergymeasure.pipeline.plan.plan_index import index_from_plan
+from llenergymeasure.pipeline.provenance.provenance import keep_provenance
 from llenergymeasure.pipeline.provenance.rerun import Rerun, asked_for, open_rerun
 from llenergymeasure.pipeline.provenance.rerun_record import (
     RecordError,
@@ -26,6 +28,7 @@ from llenergymeasure.pipeline.provenance.rerun_record import (
 from llenergymeasure.pipeline.provenance.rerun_source import RerunError
 from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.schema import SCHEMA_VERSION
+from llenergymeasure.records.study.equivalence import Equivalence
 from llenergymeasure.records.study.plan import Plan, write_plan
 from llenergymeasure.records.study.provenance import InstalledEnvironment
 from llenergymeasure.records.validity import Failure
@@ -59,7 +62,7 @@ def tamper(change: Callable[[dict[str, Any]], None]) -> None:
 
 def test_the_plan_is_the_same_under_another_name() -> None:
     before = begun(OLD, costs={"pue": 1.5})
-    rerun = reopened()
+    rerun = reopened(order="same")
     assert rerun.plan.study == rerun.study.name == "quick-rerun"
     assert {**rerun.plan.to_dict(), "study": "quick"} == before.to_dict()
     assert rerun.study.config.costs.pue == 1.5
@@ -75,8 +78,68 @@ def test_a_plan_that_grew_keeps_its_sessions_and_its_order() -> None:
     plan = plan_from_study(load_study("other/quick.yaml"), existing=first)
     assert len(plan.sessions) == 2
     write_plan(plan, Path("other/quick/plan.json"))
-    rerun = open_rerun(asked_for({"from": "other/quick"}))
+    rerun = open_rerun(asked_for({"from": "other/quick", "order": "same"}))
     assert (rerun.plan.sessions, rerun.plan.order) == (plan.sessions, plan.order)
+
+
+def inside(plan: Plan) -> list[list[str]]:
+    """The experiments of each job, as they are measured."""
+    return [replicate_order(plan, plan.session(name), number) for name, number in plan.order]
+
+
+@pytest.mark.parametrize("order", ["randomised", "sequential", "interleaved", "reverse", "williams"])
+def test_a_rerun_has_an_order_of_its_own_and_nothing_else_of_its_own(order: str) -> None:
+    matrix = {"pytorch.attn_implementation": ["sdpa", "eager"], "n_prompts": [3, 4, 5]}
+    before = begun(OLD, matrix=matrix, measurement={"order": order, "replicates": 3})
+    rerun = reopened()
+    plan = rerun.plan
+    assert plan.seed == rerun.study.measurement.seed != before.seed
+    assert (plan.order, inside(plan)) != (before.order, inside(before))
+    assert sorted(plan.order) == sorted(before.order)
+    same = {*before.to_dict()} - {"study", "seed", "sessions", "order"}
+    assert {name: plan.to_dict()[name] for name in same} == {name: before.to_dict()[name] for name in same}
+    # The same prompts: what the experiments ask for, seeds included, is the same.
+    assert [entry.config for entry in plan.experiments.values()] == [
+        entry.config for entry in before.experiments.values()
+    ]
+    members = {session.session_id: sorted(session.experiments) for session in before.sessions}
+    assert {session.session_id: sorted(session.experiments) for session in plan.sessions} == members
+    if order == "sequential":
+        sessions = [name for name, _ in plan.order]
+        assert sessions == sorted(sessions, key=sessions.index)
+    # The next call goes on with it, and another rerun has another order.
+    assert reopened().plan == plan
+    assert reopened(study="again").plan.seed != plan.seed
+
+
+def test_a_rerun_can_be_repeated_in_its_own_order() -> None:
+    begun(OLD, measurement={"order": "reverse"})
+    first = reopened()
+    new = Path("results/quick-rerun")
+    write_plan(first.plan, new / "plan.json")
+    keep_provenance(new, first.study, index_from_plan(first.plan), written=[], lock=first.lock, root=Path())
+    again = open_rerun(asked_for({"from": str(new), "order": "same"}))
+    assert (again.plan.order, again.plan.sessions, again.plan.seed) == (
+        first.plan.order,
+        first.plan.sessions,
+        first.plan.seed,
+    )
+
+
+def test_a_study_of_one_experiment_has_only_one_order() -> None:
+    before = begun(OLD, matrix={"pytorch.batch_size": [1]})
+    assert reopened().plan.order == before.order
+
+
+def test_a_rerun_that_has_begun_keeps_its_order() -> None:
+    before = begun(OLD)
+    new = Path("results/quick-rerun")
+    begun(new)
+    keep_rerun_of(new, OLD, before, "same")
+    of = read_rerun_of(new)
+    assert of is not None and (of.order, of.seed) == ("same", 7)
+    assert reopened(order="same").plan.order == before.order
+    assert "was begun with order=same; set that, or give" in refused()
 
 
 @pytest.mark.parametrize(
@@ -105,12 +168,28 @@ def test_the_resolved_study_is_a_study_that_gives_the_same_plan(measurement: dic
         ({"study": 7}, "which cannot name the new results"),
         ({"study": "quick"}, "results/quick is what would be measured again"),
         ({"measurement": {"replicates": 5}}, "measurement is set too"),
+        ({"from": ["results/quick", "results/other"]}, "a rerun repeats one folder"),
+        ({"order": "reverse"}, '--config order: is "reverse"; expected: order=new or order=same'),
+        ({"order": True}, "--config order: is true"),
+        ({"margin": -0.01}, "--config margin: is -0.01; expected: a share, 0.0001 or more and below 1"),
+        ({"margin": 0}, "--config margin: is 0"),
+        ({"margin": 2}, "such as margin=0.01 for 1 %"),
+        ({"margin": "1 %"}, '--config margin: is "1 %";'),
+        ({"margin": True}, "--config margin: is true"),
+        ({"margin": float("nan")}, "--config margin: is NaN"),
+        ({"day_sd": -0.001}, "--config day_sd: is -0.001; expected: a share, 0 or more"),
+        ({"margins": 0.01}, "margins is set too"),
         ({"from": "results/no\nthing\x1b[2J"}, "which cannot name the new results"),
     ],
 )
 def test_a_wrong_request_is_one_line(config: dict[str, Any], says: str) -> None:
     begun(OLD)
     assert says in refused(**config)
+
+
+def test_what_is_asked_for_decides_the_verdicts() -> None:
+    assert asked_for({"from": "a"}).within == Equivalence(0.02, 0.005)
+    assert asked_for({"from": "a", "margin": 0.01, "day_sd": 0}).within == Equivalence(0.01, 0.0)
 
 
 def test_the_name_made_from_a_long_folder_fits() -> None:
@@ -168,7 +247,7 @@ def test_a_plan_that_was_tampered_with_is_refused(change: Callable[[dict[str, An
 def test_the_order_of_the_plan_is_followed_however_it_came_about() -> None:
     before = begun(OLD)
     tamper(lambda record: record["order"].reverse())
-    assert reopened().plan.order == before.order[::-1]
+    assert reopened(order="same").plan.order == before.order[::-1]
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{", "[" * 5000, "\x00"])
@@ -258,6 +337,7 @@ ENVIRONMENT = {
     "packages": {},
     "system": "Linux",
     "hostname": "bench",
+    "machine_id": "1" * 32,
     "models_lock_sha256": None,
     "placement": {"workers": 1, "devices": [], "drawn": [], "cores": [], "alone": True},
 }
@@ -304,7 +384,11 @@ def test_the_record_of_a_rerun_says_what_was_different_then(tmp_path: Path) -> N
     assert changes(of, ENVIRONMENT, packages, []) == ""
     # A board that was there then too, and was not measured, is not another machine.
     assert changes(of, ENVIRONMENT, packages, ["A board"]) == ""
-    now = {"fingerprint": "0" * 16, "cpu": "New CPU", "git_commit": "b" * 40}
+    # Another machine with the same processor.
+    other = {**ENVIRONMENT, "machine_id": "2" * 32}
+    assert changes(of, other, packages, []).endswith("measures on another machine of the same kind")
+    assert changes(of, {**ENVIRONMENT, "machine_id": None}, packages, []) == ""
+    now = {"fingerprint": "0" * 16, "cpu": "New CPU", "git_commit": "b" * 40, "machine_id": None}
     differences = changes(of, now, {"torch": "2.13.0", "zlib": "2"}, [])
     assert differences.startswith("unlike quick, this rerun measures ")
     assert "torch 2.12.0 → 2.13.0, zlib 1 → 2" in differences

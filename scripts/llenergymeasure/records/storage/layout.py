@@ -104,7 +104,8 @@ REPORT = Entry(
 )
 COMPARISON = Entry(
     "comparison.csv",
-    "in a rerun: each experiment and metric against the study it repeats, with ratios and intervals",
+    "in a rerun: each experiment and metric against the study it repeats, with ratios, intervals, and whether it is "
+    "the same, different or not known",
 )
 WRITTEN = Entry(
     "provenance/study.yaml",
@@ -126,7 +127,8 @@ ENVIRONMENTS = Entry(
 )
 RERUN_OF = Entry(
     "provenance/rerun_of.json",
-    "in a rerun: the study that it repeats, with the packages and the machine of that study",
+    "in a rerun: the study that it repeats, with the packages and the machine of that study, and whether the order is "
+    "new",
 )
 CRATE = Entry(
     "ro-crate-metadata.json",
