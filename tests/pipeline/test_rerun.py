@@ -128,6 +128,21 @@ def test_a_study_is_repeated_from_its_results_alone(tmp_path: Path) -> None:
     done = second.snakemake("rerun", *FROM, "margin=0.4", configfile=None)
     assert done.returncode == 0, done.output
     assert "measure" not in done.jobs and done.jobs["compare"] == 1
+    # Both together, from the folders alone.
+    folders = "from=[results/quick, results/quick-rerun]"
+    done = second.snakemake("together", "--config", folders, "study=days", configfile=None)
+    assert done.returncode == 0, done.output
+    assert done.jobs == {"together": 1, "total": 1}
+    assert "folder 2: quick-rerun" in done.output and "unlike the others" in done.output
+    with (second.results("days") / "together/together.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert len(rows) == 20
+    assert {(row["folders"], row["n"]) for row in rows if row["metric"] == "throughput_output_tokens_per_s"} == {
+        ("2", "4")
+    }
+    assert contents(second.results()) == before
+    done = second.snakemake("together", "--config", folders, "study=days", configfile=None)
+    assert "Nothing to be done" in done.output
     # Another study of that name, or the old one grown, is not mixed in.
     second.write(study(matrix={"pytorch.batch_size": [1, 3]}))
     assert second.snakemake("validate", "--force").returncode == 0

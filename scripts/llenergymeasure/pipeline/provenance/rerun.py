@@ -111,7 +111,10 @@ def asked_for(config: Mapping[str, Any]) -> Asked:
             )
     given = config[FROM]
     if isinstance(given, list):
-        raise RerunError(f"--config {FROM}: is {show(given)}; a rerun repeats one folder, as in {USAGE}")
+        raise RerunError(
+            f"--config {FROM}: is {show(given)}; a rerun repeats one folder, as in {USAGE}; `snakemake together` "
+            "takes several"
+        )
     if not isinstance(given, str) or not given.strip():
         raise RerunError(f"--config {FROM}: is {show(given)}; expected: the results folder of a study, as in {USAGE}")
     folder = Path(given).expanduser()

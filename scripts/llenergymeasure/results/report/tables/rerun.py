@@ -16,7 +16,7 @@ from llenergymeasure.results.report.tables.cells import Cell, Head, unknown_cell
 
 COLUMNS = (ENERGY, SPEED, "ttft_s", "peak_memory_bytes")
 # A word of comparison.csv's column `differs` → what a reader calls it.
-_DIFFERENCES = {
+DIFFERENCES = {
     "environment": "other packages",
     "pipeline": "another commit of the pipeline",
     "machines": "another machine",
@@ -99,7 +99,7 @@ def _describe_metric(comparison: pd.DataFrame, metric: str) -> str:
 
 def _differences(comparison: pd.DataFrame) -> list[str]:
     differing = {name for cell in comparison["differs"].dropna() for name in cell.split()}
-    return [words for name, words in _DIFFERENCES.items() if name in differing]
+    return [words for name, words in DIFFERENCES.items() if name in differing]
 
 
 def _cell(row: Mapping[Any, Any], metric: str) -> Cell:
