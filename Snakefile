@@ -27,23 +27,28 @@ if is_together(config, targets_on_command_line()):
 
     include: "workflow/rules/together.smk"
 
+    rule all:
+        default_target: True
+        input:
+            rules.together.output,
+
 else:
 
     include: "workflow/rules/study.smk"
 
+    rule all:
+        default_target: True
+        input:
+            RUN.paths.validation,
+            RUN.paths.report,
+            RUN.paths.summary_text,
+            RUN.paths.crate,
+            # Named here too, so that one that was deleted is measured again.
+            measured(RUN.paths.measurements),
+            measured(RUN.paths.requests),
+            measured(RUN.paths.power),
 
-localrules:
-    all,
-    rerun,
-
-
-rule all:
-    default_target: True
-    input:
-        *GOAL,
-
-
-# The same by name, for `--config from=`.
-rule rerun:
-    input:
-        rules.all.input,
+    # The same by name, for `--config from=`.
+    rule rerun:
+        input:
+            rules.all.input,

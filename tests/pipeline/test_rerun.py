@@ -59,6 +59,47 @@ def test_a_mistake_is_one_line(pipeline: Pipeline, arguments: tuple[str, ...], s
     assert "Traceback" not in done.output
 
 
+def check_comparison(results: Path) -> None:
+    with (results / "comparison.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert len(rows) == 20
+    assert {row["output_identical"] for row in rows} == {"True"}
+    assert {row["differs"] for row in rows} <= {"", "pipeline"}
+    speed = [row for row in rows if row["metric"] == "throughput_output_tokens_per_s"]
+    for row in speed:
+        ratio, low, high = (float(row[name]) for name in ("ratio", "ratio_ci95_low", "ratio_ci95_high"))
+        assert low < ratio < high
+        assert row["verdict"] in ("same", "different", "not known")
+        assert (row["margin"], row["day_sd"], row["order"]) == ("0.5", "0.005", "new")
+        assert ratio == pytest.approx(float(row["new_mean"]) / float(row["old_mean"]), rel=0.1)
+
+
+def refuse_a_grown_study(pipeline: Pipeline) -> None:
+    # Another study of that name, or the old one grown, is not mixed in.
+    pipeline.write(study(matrix={"pytorch.batch_size": [1, 3]}))
+    assert pipeline.snakemake("validate", "--force").returncode == 0
+    done = pipeline.snakemake("rerun", *FROM, configfile=None)
+    assert done.returncode == 1
+    assert "results/quick-rerun contains a rerun of quick with another plan" in done.output
+
+
+def put_together(pipeline: Pipeline) -> None:
+    """The study and its rerun, from their folders alone."""
+    folders = "from=[results/quick, results/quick-rerun]"
+    done = pipeline.snakemake("together", "--config", folders, "study=days", configfile=None)
+    assert done.returncode == 0, done.output
+    assert done.jobs == {"together": 1, "total": 1}
+    assert "folder 2: quick-rerun" in done.output and "unlike the others" in done.output
+    with (pipeline.results("days") / "together/together.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert len(rows) == 20
+    assert {(row["folders"], row["n"]) for row in rows if row["metric"] == "throughput_output_tokens_per_s"} == {
+        ("2", "4")
+    }
+    done = pipeline.snakemake("together", "--config", folders, "study=days", configfile=None)
+    assert "Nothing to be done" in done.output
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_study_is_repeated_from_its_results_alone(tmp_path: Path) -> None:
@@ -96,18 +137,7 @@ def test_a_study_is_repeated_from_its_results_alone(tmp_path: Path) -> None:
         record["output_digest"] for record in second.records("quick-rerun")
     }
     results = second.results("quick-rerun")
-    with (results / "comparison.csv").open(newline="") as lines:
-        rows = list(csv.DictReader(lines))
-    assert len(rows) == 20
-    assert {row["output_identical"] for row in rows} == {"True"}
-    assert {row["differs"] for row in rows} <= {"", "pipeline"}
-    speed = [row for row in rows if row["metric"] == "throughput_output_tokens_per_s"]
-    for row in speed:
-        ratio, low, high = (float(row[name]) for name in ("ratio", "ratio_ci95_low", "ratio_ci95_high"))
-        assert low < ratio < high
-        assert row["verdict"] in ("same", "different", "not known")
-        assert (row["margin"], row["day_sd"], row["order"]) == ("0.5", "0.005", "new")
-        assert ratio == pytest.approx(float(row["new_mean"]) / float(row["old_mean"]), rel=0.1)
+    check_comparison(results)
     assert "rerun of:       quick · 2 of 2 generated the same tokens" in done.output
     assert "This study repeats" in (results / "report.html").read_text("utf-8")
     with (results / "costs.csv").open(newline="") as lines:
@@ -128,24 +158,6 @@ def test_a_study_is_repeated_from_its_results_alone(tmp_path: Path) -> None:
     done = second.snakemake("rerun", *FROM, "margin=0.4", configfile=None)
     assert done.returncode == 0, done.output
     assert "measure" not in done.jobs and done.jobs["compare"] == 1
-    # Both together, from the folders alone.
-    folders = "from=[results/quick, results/quick-rerun]"
-    done = second.snakemake("together", "--config", folders, "study=days", configfile=None)
-    assert done.returncode == 0, done.output
-    assert done.jobs == {"together": 1, "total": 1}
-    assert "folder 2: quick-rerun" in done.output and "unlike the others" in done.output
-    with (second.results("days") / "together/together.csv").open(newline="") as lines:
-        rows = list(csv.DictReader(lines))
-    assert len(rows) == 20
-    assert {(row["folders"], row["n"]) for row in rows if row["metric"] == "throughput_output_tokens_per_s"} == {
-        ("2", "4")
-    }
+    put_together(second)
     assert contents(second.results()) == before
-    done = second.snakemake("together", "--config", folders, "study=days", configfile=None)
-    assert "Nothing to be done" in done.output
-    # Another study of that name, or the old one grown, is not mixed in.
-    second.write(study(matrix={"pytorch.batch_size": [1, 3]}))
-    assert second.snakemake("validate", "--force").returncode == 0
-    done = second.snakemake("rerun", *FROM, configfile=None)
-    assert done.returncode == 1
-    assert "results/quick-rerun contains a rerun of quick with another plan" in done.output
+    refuse_a_grown_study(second)

@@ -1,4 +1,4 @@
-"""A study: the rules that it needs, what is made of it, and what happens before and after its jobs."""
+"""A study: the rules that it needs, and what happens before and after its jobs."""
 
 from snakemake.logging import logger
 from snakemake.settings.types import Quietness
@@ -27,27 +27,17 @@ from llenergymeasure.pipeline.run.failed_jobs import FailedJobs
 
 # On a cluster these run where Snakemake does: a moment each, and pins need the network that nodes often lack.
 localrules:
+    all,
     doctor,
     estimate,
     pin,
     replan,
+    rerun,
     interim,
     costs,
     compare,
     report,
     crate,
-
-
-GOAL = [
-    RUN.paths.validation,
-    RUN.paths.report,
-    RUN.paths.summary_text,
-    RUN.paths.crate,
-    # Named here too, so that one that was deleted is measured again.
-    measured(RUN.paths.measurements),
-    measured(RUN.paths.requests),
-    measured(RUN.paths.power),
-]
 
 
 onstart:

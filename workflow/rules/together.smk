@@ -6,35 +6,33 @@ from llenergymeasure.pipeline.run.mistakes import mistakes_end_the_call
 from llenergymeasure.pipeline.run.together_call import open_together
 
 with mistakes_end_the_call():
-    TOGETHER_CALL = open_together(config)
+    RUN = open_together(config)
 
 
 localrules:
+    all,
     together,
 
 
 rule together:
     input:
-        TOGETHER_CALL.tables,
+        RUN.tables,
     output:
-        table=str(TOGETHER_CALL.layout.together),
-        folders=str(TOGETHER_CALL.layout.beside_together("folders.csv")),
-        html=str(TOGETHER_CALL.layout.beside_together("together.html")),
-        text=str(TOGETHER_CALL.layout.beside_together("together.txt")),
+        table=str(RUN.layout.together),
+        folders=str(RUN.layout.beside_together("folders.csv")),
+        html=str(RUN.layout.beside_together("together.html")),
+        text=str(RUN.layout.beside_together("together.txt")),
     log:
-        str(TOGETHER_CALL.layout.logs / "together.log"),
+        str(RUN.layout.logs / "together.log"),
     conda:
         "../../envs/light.yaml"
     params:
-        compared=[str(folder) for folder in TOGETHER_CALL.folders],
+        compared=[str(folder) for folder in RUN.folders],
     script:
         "../../scripts/together.py"
 
 
-GOAL = [rules.together.output]
-
-
 onsuccess:
-    text = TOGETHER_CALL.layout.beside_together("together.txt")
+    text = RUN.layout.beside_together("together.txt")
     if text.exists():
         print("", text.read_text(encoding="utf-8"), sep="\n", file=sys.stderr)

@@ -13,7 +13,7 @@ def targets() -> set[str]:
     """Rules without an output are run only when they are named; and two that have one."""
     named = {"validate", TOGETHER}
     for path in (ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")):
-        for rule in re.split(r"^(?=rule )", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+        for rule in re.split(r"^ *(?=rule )", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
             if "output:" not in rule:
                 named.add(re.match(r"rule (\w+):", rule)[1])  # type: ignore[index]
     return named - {"all"}

@@ -8,12 +8,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from results.made_up_run import MadeUpRun
 from results.page_reader import read_page
-from results.record_changes import fail, without_energy
+from results.record_changes import fail, measured_by, without_energy
 from results.study_folder import MEASURED, StudyFolder, study_folder
+from results.tables.test_instruments import MACHINES, RAPL
 
-from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.metrics import CONTRACT_METRICS, METRICS
 from llenergymeasure.records.study.equivalence import Equivalence
 from llenergymeasure.results.reading.errors import ResultsError
@@ -23,7 +22,6 @@ from llenergymeasure.results.report.terminal_summary import five_lines
 from llenergymeasure.results.statistics.analysis import analyse_metric
 from llenergymeasure.results.statistics.equivalence import log_ratio
 from llenergymeasure.results.tables.aggregate import write_tables
-from llenergymeasure.results.tables.measured_under import instruments_of_run
 from llenergymeasure.results.tables.rerun_comparison import write_comparison
 from llenergymeasure.results.tables.runs import run_row, runs_table
 
@@ -186,55 +184,6 @@ def test_boards_of_one_machine_are_not_different_devices(tmp_path: Path) -> None
     assert pair.compared()["differs"].isna().all()
     pair.all_new(on("three"))
     assert set(pair.compared()["differs"]) == {"devices"}
-
-
-MACHINES = ("1" * 32, "2" * 32)
-
-
-def measured_by(source: str, device: str, machine: str | None) -> Callable[[dict[str, Any]], None]:
-    """The joules of the window are of that device, on that machine."""
-
-    def change(record: dict[str, Any]) -> None:
-        record["environment"]["machine_id"] = machine
-        record["energy_source"] = source
-        for entry in record["energy"]:
-            entry.update(source=source, device=device)
-
-    return change
-
-
-RAPL = "measured:rapl"
-
-
-@pytest.mark.parametrize(
-    ("source", "device", "machine", "is_one"),
-    [
-        (RAPL, "package-0", MACHINES[0], True),
-        # The same processor, and the same name, in another machine.
-        (RAPL, "package-0", MACHINES[1], False),
-        (RAPL, "package-1", MACHINES[0], False),
-        (RAPL, "package-0", None, False),
-        ("measured:zeus", "package-0", MACHINES[1], False),
-    ],
-)
-def test_a_package_is_one_instrument_on_one_machine(
-    source: str, device: str, machine: str | None, is_one: bool
-) -> None:
-    assert (instruments(source, device, machine) == instruments(RAPL, "package-0", MACHINES[0])) == is_one
-    assert (instruments(source, device, machine) is None) == (machine is None)
-
-
-def test_a_board_is_the_same_instrument_in_another_machine() -> None:
-    one = instruments(MEASURED, "GPU-a", MACHINES[0])
-    assert one == instruments(MEASURED, "GPU-a", MACHINES[1]) == instruments(MEASURED, "GPU-a", None)
-    assert one not in (None, instruments(MEASURED, "GPU-b", MACHINES[0]))
-
-
-def instruments(source: str, device: str, machine: str | None) -> frozenset[str] | None:
-    folder = study_folder(Path("study"), matrix={"pytorch.batch_size": [1]})
-    record = MadeUpRun(folder.plan, folder.ids[0], folder.plan.sessions[0].session_id, 1, source, 4, 8).record()
-    measured_by(source, device, machine)(record)
-    return instruments_of_run(MeasurementRecord.from_plain(record))
 
 
 @pytest.mark.parametrize(

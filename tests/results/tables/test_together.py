@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from results.page_reader import read_page
+from results.record_changes import measured_by
 from results.study_folder import MEASURED, StudyFolder, study_folder
-from results.tables.test_rerun_compared import ENERGY, MACHINES, RAPL, SPEED, measured_by, tabulate
+from results.tables.test_instruments import MACHINES, RAPL
+from results.tables.test_rerun_compared import ENERGY, SPEED, tabulate
 
 from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.report.together import few_lines, render
