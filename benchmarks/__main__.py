@@ -14,6 +14,7 @@ BENCHMARKS = (
     "energy_accuracy",
     "metering_overhead",
     "difference_detection",
+    "verdicts",
     "sequential_stopping",
     "rerun_verdicts",
     "gpu_energy",

@@ -1,86 +1,121 @@
 """Claims: the same eight experiments take at most 0.4 times as long as with optimum-benchmark and its process
-isolation, and the tokens/s of the same calls are not below those of its inline launcher.
+isolation, and the tokens/s of the same calls are not below those of its inline launcher. Printed beside them: what the
+same experiments cost with the tools that a user would pick today.
 
-Both get the same folder with SmolLM2-135M-Instruct in float32, random prompts of the same length, the same number of
-tokens to generate greedily, two attention kernels (two setups) and the same four batch sizes. Both generate inside
-`torch.inference_mode()`, as optimum-benchmark always does, leave the number of threads to torch, and record latency,
-memory and energy (codecarbon) of every experiment.
+Peers, each in an environment of its own (benchmarks/peers/): a bare script that calls `generate`; the same script in a
+window of Zeus's monitor, over two simulated boards, because on a machine without a GPU the monitor reads nothing; the
+llenergymeasure on PyPI (another project of this name), whose command refuses a machine without CUDA: its harness is
+called past that check, without its pause of at least 30 s per experiment and without its baseline; optimum-benchmark. A
+peer that does not run is one line with its reason, and counts as neither better nor worse.
 
-Wall time: `snakemake --cores 2` in an empty folder, from validation to the report, against one process of
-optimum-benchmark that hands the experiments to its process launcher one by one. Ours goes first in each pair, because
-its calibration decides how many calls a window holds; optimum-benchmark is then asked for exactly as many. It makes
-them twice, once for latency and once for energy, and once more for memory; ours makes them once and warms up for the
-calibration and again for the measurement.
+All get the same folder with a model in float32, the same number of prompt tokens and of tokens to generate greedily,
+two attention kernels (two setups) and the same four batch sizes. All generate inside `torch.inference_mode()`, on
+one thread. The prompts are the same texts, but optimum-benchmark draws random ids. Ours,
+optimum-benchmark and the harness estimate energy with codecarbon.
 
-Tokens/s: both tools run one experiment after the other, in turn, in processes that have started already and with no
-other load. The figure is output tokens over the seconds of the `generate` calls, by each tool's own time stamps:
-optimum-benchmark's throughput of `generate` divides the decoded tokens and calls them samples, and its list of
-per-token times is never cleared.
+Whole studies: `snakemake --cores 2` in an empty folder, from validation to the report, against a process per
+experiment, from its start to its answer. Ours goes first, because its calibration decides how many calls a window
+holds; the peers are then asked for exactly as many. optimum-benchmark makes them twice, once for latency and once for
+energy, and once more for memory. Memory is that of the largest process of the whole study.
+
+The same calls: all tools run one experiment after the other, in turn, in processes that have started already. The
+figure is the seconds of the `generate` calls, by each tool's own time stamps: optimum-benchmark's throughput of
+`generate` divides the decoded tokens and calls them samples, and its list of per-token times is never cleared.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import math
+import os
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from benchmarks.optimum_environment import Driver, driver, environment, versions
-from benchmarks.small_model import ROOT, small_model
+from benchmarks.peers.boards import simulated_boards
+from benchmarks.peers.environment import OPTIMUM_BENCHMARK, ORIGINAL, ZEUS, PeerUnavailable, versions
+from benchmarks.peers.experiments import NEW_TOKENS, PROMPT_TOKENS, SETTINGS, THREADS
+from benchmarks.peers.inline import BARE, OPTIMUM, OURS, tools
+from benchmarks.peers.studies import Cost, peer_studies, run_ours, why_refused, zeus_without_boards
+from benchmarks.small_model import small_model, tiny_model
 
 WALL_LIMIT, SPEED_LIMIT = 0.4, 1.0
 PAIRS, ROUNDS, CALLS = 2, 3, 5
-KERNELS, BATCH_SIZES = ("sdpa", "eager"), (1, 2, 4, 8)
-PROMPT_TOKENS, NEW_TOKENS = 16, 8
-WINDOW_S = 1.0
 GREEDY = """
 import sys
 import torch, transformers
 transformers.utils.logging.disable_progress_bar()
 model = transformers.AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype=torch.float32)
 ids = transformers.AutoTokenizer.from_pretrained(sys.argv[1])("The capital of France is", return_tensors="pt").input_ids
-print(ids.tolist(), model.generate(ids, max_new_tokens=8, do_sample=False).tolist(), torch.get_num_threads())
+print(ids.tolist(), model.generate(ids, max_new_tokens=8, do_sample=False).tolist())
 """
 
 
 def main() -> bool:
-    python, model = environment(), small_model()
-    outputs = {name: _greedy(binary, model) for name, binary in (("ours", Path(sys.executable)), ("theirs", python))}
-    if outputs["ours"] != outputs["theirs"]:
-        raise SystemExit(f"the two environments generate different outputs with the same model: {outputs}")
-    threads = outputs["ours"].rsplit(" ", 1)[1]
+    # All on the processor: where there is a GPU, some would take it and others not.
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    models = {"SmolLM2-135M": small_model(), "a tiny Llama": tiny_model()}
+    _describe(models["SmolLM2-135M"])
+    with simulated_boards() as boards:
+        results = [_wall_time(models["SmolLM2-135M"], boards)]
+        results += [_speed(name, model, boards) for name, model in models.items()]
+    return all(results)
+
+
+def _describe(model: Path) -> None:
+    """What runs beside what, and that all generate the same tokens.
+
+    Raises:
+        SystemExit: the environments generate different tokens with the same model.
+    """
+    outputs = {"this project": _greedy(Path(sys.executable), model)}
+    beside = []
+    for peer in (ZEUS, ORIGINAL, OPTIMUM_BENCHMARK):
+        try:
+            python = peer.python()
+        except PeerUnavailable:
+            continue
+        outputs[peer.package] = _greedy(python, model)
+        beside.append(versions(python, peer.package))
+    if len(set(outputs.values())) > 1:
+        raise SystemExit(f"the environments generate different outputs with the same model: {outputs}")
+    refused = why_refused(model)
+    command = "runs here" if refused is None else f"does not run here: {refused}"
+    kernels, sizes = (list(dict.fromkeys(values)) for values in zip(*SETTINGS, strict=True))
     print(
-        f"peer_comparison: llenergymeasure on {versions(Path(sys.executable))}, beside {versions(python)}; "
-        f"SmolLM2-135M float32, {' and '.join(KERNELS)} x batches of {', '.join(map(str, BATCH_SIZES))}, "
-        f"{PROMPT_TOKENS} -> {NEW_TOKENS} tokens, {threads} threads, codecarbon on both sides; same tokens from both",
+        f"peer_comparison: llenergymeasure on {versions(Path(sys.executable))}, beside {'; '.join(beside)}; "
+        f"float32, {' and '.join(kernels)} x batches of {', '.join(map(str, sizes))}, {PROMPT_TOKENS} -> {NEW_TOKENS} "
+        f"tokens, {THREADS} thread, the same tokens from all; load of the "
+        f"machine {os.getloadavg()[0]:.1f} at the start\n"
+        f"  `llem run` of llenergymeasure on PyPI {command}\n"
+        f"  Zeus's monitor on this machine, without simulated boards: {zeus_without_boards(model)}",
         flush=True,
     )
-    return all([_wall_time(python, model), _speed(python, model)])
 
 
-def _wall_time(python: Path, model: Path) -> bool:
-    ratios = []
+def _wall_time(model: Path, boards: Mapping[str, str]) -> bool:
+    """Whether the study takes at most the limit against optimum-benchmark's; False where that does not run."""
+    studies = peer_studies(model, boards)
+    ratios: dict[str, list[float]] = {name: [] for name in studies}
     for pair in range(1, PAIRS + 1):
-        with tempfile.TemporaryDirectory() as folder:
-            ours_s, calls = _pipeline(model, Path(folder))
-        with tempfile.TemporaryDirectory() as folder:
-            theirs_s = _optimum(python, model, Path(folder), calls)
-        ratios.append(ours_s / theirs_s)
-        made = ", ".join(str(count) for count in calls.values())
-        print(
-            f"  pair {pair}: {ours_s:.1f} s / {theirs_s:.1f} s = {ratios[-1]:.2f} ({made} measured calls)", flush=True
-        )
-    ratio = statistics.median(ratios)
+        ours, calls = run_ours(model)
+        print(f"  study {pair}: measured calls {', '.join(map(str, calls.values()))}", flush=True)
+        _print_cost(OURS, ours, ours)
+        for name in list(ratios):
+            try:
+                cost = studies[name](calls)
+            except PeerUnavailable as reason:
+                print(f"    does not run here: {name}: {reason}", flush=True)
+                del ratios[name]
+                continue
+            ratios[name].append(ours.seconds / cost.seconds)
+            _print_cost(name, cost, ours)
+    if OPTIMUM not in ratios:
+        print("  wall time: not shown, optimum-benchmark does not run here", flush=True)
+        return False
+    ratio = statistics.median(ratios[OPTIMUM])
     print(
         f"  wall time of 8 experiments on 2 setups: pipeline / optimum-benchmark's process launcher = {ratio:.2f} "
         f"(median of {PAIRS} pairs, limit {WALL_LIMIT})",
@@ -89,160 +124,71 @@ def _wall_time(python: Path, model: Path) -> bool:
     return ratio <= WALL_LIMIT
 
 
-def _pipeline(model: Path, folder: Path) -> tuple[float, dict[tuple[str, int], int]]:
-    """Seconds the study took, and how many calls each experiment measured."""
-    study = {
-        "study": "peer",
-        "experiments": [_experiment(model, kernel, size) for kernel, size in _settings()],
-        "measurement": {"replicates": 1, "min_window_s": WINDOW_S},
-    }
-    path = folder / "study.yaml"
-    path.write_text(yaml.safe_dump(study), encoding="utf-8")
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2"]
-    start = time.perf_counter()
-    done = subprocess.run(
-        [*command, "--configfile", str(path)], cwd=folder, capture_output=True, text=True, check=False
-    )
-    seconds = time.perf_counter() - start
-    if done.returncode != 0:
-        raise RuntimeError(done.stderr + done.stdout)
-    records = [
-        json.loads(line)
-        for lines in folder.glob("results/peer/sessions/*/1/measurements.jsonl")
-        for line in lines.read_text(encoding="utf-8").splitlines()
-    ]
-    calls = {
-        (record["config"]["pytorch"]["attn_implementation"], record["config"]["pytorch"]["batch_size"]): record[
-            "calibration"
-        ]["measured_passes"]
-        for record in records
-        if record["status"] == "ok"
-    }
-    if set(calls) != set(_settings()):
-        raise RuntimeError(f"not every experiment was measured: {records}")
-    return seconds, {setting: calls[setting] for setting in _settings()}
-
-
-def _optimum(python: Path, model: Path, folder: Path, calls: dict[tuple[str, int], int]) -> float:
-    start = time.perf_counter()
-    with driver(python, "process", folder) as peer:
-        for (kernel, size), count in calls.items():
-            peer.run({**_peer_experiment(model, kernel, size, count), "everything": True})
-    return time.perf_counter() - start
-
-
-def _speed(python: Path, model: Path) -> bool:
-    """Tokens/s of ours over theirs, in turn."""
-    logs: list[float] = []
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        peer = stack.enter_context(driver(python, "inline", folder))
-        ours = _Ours(model, folder, stack)
-        for kernel, size in _settings():
-            speeds: dict[str, list[float]] = {"ours": [], "theirs": []}
-            for turn in range(ROUNDS):
-                for who in ("ours", "theirs") if turn % 2 else ("theirs", "ours"):
-                    seconds = ours.run(kernel, size) if who == "ours" else _theirs(peer, model, kernel, size)
-                    speeds[who].append(size * NEW_TOKENS * len(seconds) / math.fsum(seconds))
-            logs += [math.log(one / other) for one, other in zip(speeds["ours"], speeds["theirs"], strict=True)]
-            medians = {who: statistics.median(values) for who, values in speeds.items()}
-            print(
-                f"  {kernel}, batches of {size}: {medians['ours']:.1f} tokens/s, "
-                f"optimum-benchmark inline {medians['theirs']:.1f}",
-                flush=True,
-            )
-    ratio, low, high = _geometric(logs)
+def _print_cost(name: str, cost: Cost, ours: Cost) -> None:
+    compared = "" if cost is ours else f"; ours / this: {ours.seconds / cost.seconds:.2f} in all, "
+    if compared:
+        compared += f"{ours.fixed_s / cost.fixed_s:.2f} of what is fixed, "
+        compared += f"{ours.largest_process_mib / cost.largest_process_mib:.2f} of memory"
     print(
-        f"  tokens/s of the same calls: ours / optimum-benchmark's inline launcher = {ratio:.3f} "
-        f"(geometric mean, 95 % interval {low:.3f} to {high:.3f}, {len(logs)} alternated pairs, limit {SPEED_LIMIT})",
+        f"    {name}: {cost.seconds:.1f} s, {cost.fixed_s:.2f} s per experiment beyond its measured calls, largest "
+        f"process {cost.largest_process_mib:.0f} MiB{compared}; energy of the last: {cost.answers[-1].energy}",
+        flush=True,
+    )
+
+
+def _speed(name: str, model: Path, boards: Mapping[str, str]) -> bool:
+    """Whether tokens/s of ours over optimum-benchmark's reach the limit; each against the bare script is printed."""
+    logs: dict[str, list[float]] = {}
+    with tools(model, boards) as (runs, refused):
+        print(f"  the same calls of {name}, in processes that have started, {ROUNDS} rounds in turn:", flush=True)
+        for peer, reason in refused.items():
+            print(f"    does not run here: {peer}: {reason}", flush=True)
+        for setting, turn in itertools.product(SETTINGS, range(ROUNDS)):
+            names = list(runs)
+            first = turn % len(names)
+            for peer in names[first:] + names[:first]:
+                try:
+                    logs.setdefault(peer, []).append(math.log(runs[peer](setting, CALLS).generate_s))
+                except PeerUnavailable as reason:
+                    print(f"    stopped: {peer}: {reason}", flush=True)
+                    refused[peer] = str(reason)
+                    del runs[peer]
+    for peer in runs:
+        if peer != BARE and BARE in runs:
+            print(f"    seconds, {peer} / {BARE} = {_ratio(logs[peer], logs[BARE])}", flush=True)
+    if OPTIMUM not in runs:
+        print(f"    tokens/s against optimum-benchmark: not shown, {refused[OPTIMUM]}", flush=True)
+        return False
+    ratio, low, high = _geometric(logs[OPTIMUM], logs[OURS])
+    print(
+        f"    tokens/s, ours / optimum-benchmark's inline launcher = {ratio:.3f} (geometric mean, 95 % interval "
+        f"{low:.3f} to {high:.3f}, {len(logs[OURS])} rounds, limit {SPEED_LIMIT})",
         flush=True,
     )
     return high >= SPEED_LIMIT
 
 
-class _Ours:
-    """Workers with the model loaded, one per kernel, and the calibration of each setting."""
-
-    def __init__(self, model: Path, folder: Path, stack: ExitStack) -> None:
-        from llenergymeasure.config import ExperimentConfig
-        from llenergymeasure.measurement.worker.manager import LoadOrder, Manager
-
-        self._managers: dict[str, Manager] = {}
-        self._configs: dict[tuple[str, int], dict[str, Any]] = {}
-        self._calibrations: dict[tuple[str, int], dict[str, Any]] = {}
-        for kernel, size in _settings():
-            config = ExperimentConfig.model_validate(_experiment(model, kernel, size))
-            self._configs[kernel, size] = config.model_dump(mode="json")
-        for kernel in KERNELS:
-            order = LoadOrder(self._configs[kernel, 1], {"model": model}, None, timeout_s=600)
-            self._managers[kernel] = stack.enter_context(Manager(order, folder / f"{kernel}.log"))
-            self._managers[kernel].load()
-
-    def run(self, kernel: str, size: int) -> list[float]:
-        """Seconds of each measured call."""
-        key = (kernel, size)
-        ask, config = self._managers[kernel].ask, self._configs[key]
-        if key not in self._calibrations:
-            wanted = {"do": "warmup", "config": config, "min_window_s": 0.001, "energy_resolution": 0.4}
-            self._calibrations[key] = {**ask(wanted), "measured_passes": CALLS}
-        nothing = {"experiment_id": "", "outputs": []}
-        wanted = {"do": "measure", "config": config, "calibration": self._calibrations[key], "reference": nothing}
-        # A pass is one call here, and every request of it took as long as the call.
-        passes = {row["pass_index"]: row["e2e_latency_s"] for row in ask(wanted)["requests"]}
-        return list(passes.values())
+def _ratio(ones: Sequence[float], others: Sequence[float]) -> str:
+    ratio, low, high = _geometric(ones, others)
+    return f"{ratio:.3f} (95 % interval {low:.3f} to {high:.3f})"
 
 
-def _theirs(peer: Driver, model: Path, kernel: str, size: int) -> list[float]:
-    seconds: list[float] = peer.run({**_peer_experiment(model, kernel, size, CALLS), "everything": False})["generate_s"]
-    return seconds
+def _geometric(ones: Sequence[float], others: Sequence[float]) -> tuple[float, float, float]:
+    """Geometric mean of the ratios and Student's 95 % interval, from logarithms in pairs."""
+    from scipy.stats import t
 
-
-def _settings() -> list[tuple[str, int]]:
-    return list(itertools.product(KERNELS, BATCH_SIZES))
-
-
-def _experiment(model: Path, kernel: str, size: int) -> dict[str, Any]:
-    """One pass is one call of `generate`."""
-    return {
-        "model": str(model),
-        "precision": "fp32",
-        "n_prompts": size,
-        "max_input_tokens": PROMPT_TOKENS,
-        "max_output_tokens": NEW_TOKENS,
-        "decoder": {"preset": "deterministic"},
-        "dataset": {"source": "synthetic", "tokens": PROMPT_TOKENS},
-        "pytorch": {"attn_implementation": kernel, "batch_size": size, "inference_mode": True},
-        "warmup": {"passes": 2},
-        "baseline": {"duration_s": 0.25},
-    }
-
-
-def _peer_experiment(model: Path, kernel: str, size: int, calls: int) -> dict[str, Any]:
-    return {
-        "model": str(model),
-        "attn_implementation": kernel,
-        "batch_size": size,
-        "sequence_length": PROMPT_TOKENS,
-        "new_tokens": NEW_TOKENS,
-        "calls": calls,
-    }
+    logs = [one - other for one, other in zip(ones, others, strict=True)]
+    mean = statistics.fmean(logs)
+    half = float(t.ppf(0.975, len(logs) - 1)) * statistics.stdev(logs) / math.sqrt(len(logs))
+    return math.exp(mean), math.exp(mean - half), math.exp(mean + half)
 
 
 def _greedy(python: Path, model: Path) -> str:
     done = subprocess.run(
-        [str(python), "-c", GREEDY, str(model)],
+        [str(python), "-I", "-c", GREEDY, str(model)],
         check=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
     return done.stdout.strip()
-
-
-def _geometric(logs: Sequence[float]) -> tuple[float, float, float]:
-    """Geometric mean and Student's 95 % interval, from logarithms."""
-    from scipy.stats import t
-
-    mean = statistics.fmean(logs)
-    half = float(t.ppf(0.975, len(logs) - 1)) * statistics.stdev(logs) / math.sqrt(len(logs))
-    return math.exp(mean), math.exp(mean - half), math.exp(mean + half)

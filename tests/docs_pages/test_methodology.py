@@ -27,8 +27,7 @@ from llenergymeasure.measurement import settling, window_findings
 from llenergymeasure.measurement import window_length as resolution
 from llenergymeasure.records.findings import FINDINGS, FOREIGN_LOAD
 from llenergymeasure.records.meters import METERS
-from llenergymeasure.results.statistics import estimates as statistics
-from llenergymeasure.results.statistics import percentiles
+from llenergymeasure.results.statistics import independence, percentiles, scatter, simultaneous
 from llenergymeasure.results.statistics import power as detectable
 
 PAGES = [
@@ -132,7 +131,15 @@ def prose() -> str:
         f"a window under {host_watch.SHORTEST_S} s gets none",
         f"**The smallest difference** that a study finds in {percent(detectable.POWER)} of cases",
         "With fewer than five values beyond the percentile" if percentiles.FEWEST_BEYOND == 5 else "",
-        f"the {percent(statistics.CONFIDENCE)} quantile of the largest |t|",
+        f"From the {percent(scatter.PRELIMINARY)} level on ({percent(scatter.PRELIMINARY_OF_FEW)} with fewer than five "
+        "replicates)"
+        if scatter.FEW == 4
+        else "",
+        f"is larger at the {percent(scatter.OUTLYING)} level for all at once",
+        "Figures that agree to nine digits are equal" if simultaneous.ROUNDING == 1e-9 else "",
+        f"σ² is its upper {percent(detectable.CERTAINTY)} limit",
+        "Fewer than five replicates show nothing of it" if independence.FEWEST == 5 else "",
+        f"is significant ({percent(independence.LEVEL / 2)} each)",
     ],
 )
 def test_numbers_in_the_text_are_the_codes(sentence: str) -> None:

@@ -47,6 +47,7 @@ def made_up_record(experiment_id: str, metrics: Mapping[str, float] | None) -> M
         "session_id": "session",
         "setup_id": "setup",
         "replicate": 1,
+        "begun_unix_s": 1.79e9,
         "config": {},
         "environment": environment(),
         "weights": {},

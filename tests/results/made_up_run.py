@@ -56,6 +56,7 @@ class MadeUpRun:
             "session_id": self.session_id,
             "setup_id": self._entry.setup_id,
             "replicate": self.replicate,
+            "begun_unix_s": 1.79e9 + 1000.0 * self.replicate,
             "status": "ok",
             "config": self._entry.config,
             "environment": environment(),

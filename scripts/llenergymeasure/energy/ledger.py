@@ -18,6 +18,11 @@ ESTIMATED = "estimated:"
 NO_SOURCE = "none"
 
 
+def is_estimated(source: str | None) -> bool:
+    """Whether a source, or any part of a sum of sources, is an estimate."""
+    return source is not None and any(part.startswith(ESTIMATED) for part in source.split("+"))
+
+
 class Account(NamedTuple):
     """What an entry is booked under: one domain of one device, and where its figures come from."""
 

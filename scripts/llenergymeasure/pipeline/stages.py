@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,6 +211,7 @@ def run_measure(
                 "session_id": session_id,
                 "setup_id": session.setup_id,
                 "replicate": replicate,
+                "begun_unix_s": time.time(),
                 "config": config,
                 "environment": setting.environment,
                 "weights": weights,

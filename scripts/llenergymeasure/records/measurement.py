@@ -224,13 +224,17 @@ class Conditions(Record):
 
 
 class MeasurementHead(Record):
-    """What is known of a measurement before it begins. `weights`: digests of the snapshots by role."""
+    """What is known of a measurement before it begins.
+
+    begun_unix_s: when its process was asked for it, by the machine's clock; weights: digests of the snapshots by role
+    """
 
     schema_version: SchemaVersion
     experiment_id: str
     session_id: str
     setup_id: str
     replicate: int
+    begun_unix_s: float
     config: dict[str, Any]
     environment: EnvironmentRecord
     weights: dict[str, str]

@@ -311,6 +311,7 @@ HEAD_COLUMNS = (
     "status",
     "failure_reason",
     "replicates",
+    "suspect_left_out",
     "validity",
     "validity_codes",
     "model",

@@ -11,8 +11,9 @@ from results.study_folder import MEASURED
 from llenergymeasure.records.metrics import METRICS, SUMMARY_METRICS
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment
 from llenergymeasure.results.report.figures.energy_throughput import POINTS, scatter
-from llenergymeasure.results.report.ranking import best, groups_by_source, pareto_front
+from llenergymeasure.results.report.ranking import Analyses, best, groups_by_source, pareto_front
 from llenergymeasure.results.statistics.estimates import estimate
+from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse
 from llenergymeasure.results.tables.output_match import Comparison
 
 
@@ -33,6 +34,7 @@ def experiment(
         status=status,
         reason=None,
         replicates=len(speed),
+        suspect_left_out=0,
         energy_source=source,
         meter_uncertainty=0.02,
         output_digest=None,
@@ -46,22 +48,36 @@ def experiment(
     )
 
 
+def analyses_of(*items: Experiment) -> Analyses:
+    """As of a study that holds these experiments, all of one session."""
+
+    def analysis(metric: str, *_: object) -> SplitPlot:
+        known = [item for item in items if item.values[metric]]
+        values = {item.experiment_id: item.values[metric] for item in known}
+        return analyse(values, {item.experiment_id: item.session_id for item in known})
+
+    return analysis
+
+
 def test_least_energy_and_most_tokens_win() -> None:
     few = experiment("few", [1.0, 1.1, 1.05], [10.0, 10.1, 10.2])
     fast = experiment("fast", [2.0, 2.1, 2.05], [20.0, 20.1, 20.2])
-    by_energy, by_speed = best([fast, few], ENERGY), best([fast, few], SPEED)
+    analyses = analyses_of(fast, few)
+    by_energy, by_speed = best([fast, few], ENERGY, analyses), best([fast, few], SPEED, analyses)
     assert by_energy is not None
     assert by_speed is not None
     assert (by_energy.first.label, by_speed.first.label) == ("name=few", "name=fast")
     assert by_energy.ratio is not None
     assert by_energy.ratio.value == pytest.approx(1.95, abs=0.01)
     assert by_energy.ratio.distinguishable is True
+    assert by_energy.may_be_best == [few]
 
 
 def test_nothing_to_rank_and_nothing_to_compare_with() -> None:
-    assert best([], ENERGY) is None
-    assert best([experiment("blind", [], [5.0], source=None)], ENERGY) is None
-    alone = best([experiment("alone", [1.0], [5.0])], ENERGY)
+    blind, one = experiment("blind", [], [5.0], source=None), experiment("alone", [1.0], [5.0])
+    assert best([], ENERGY, analyses_of()) is None
+    assert best([blind], ENERGY, analyses_of(blind)) is None
+    alone = best([one], ENERGY, analyses_of(one))
     assert alone is not None
     assert alone.second is None
 

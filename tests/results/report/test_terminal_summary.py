@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,19 +25,25 @@ def summary(folder: StudyFolder) -> list[str]:
 
 
 def test_names_the_best_with_interval_and_source(tmp_path: Path) -> None:
-    folder = study_folder(tmp_path / "study")
+    folder = study_folder(tmp_path / "study", source=MEASURED)
     study, energy, speed, failures, _ = summary(folder)
     assert "4 experiments × 3 replicates: 4 measured" in study
     # Four at a time is fastest, sdpa is faster than eager, and the estimate is power × time.
     for line in (energy, speed):
         assert "attn_implementation=sdpa batch_size=4" in line
-        assert "n=3" in line
-        assert "distinguishable from the second, attn_implementation=eager batch_size=4" in line
+        assert "n = 3" in line
+        assert "distinguishable from all others, also from the second, attn_implementation=eager batch_size=4" in line
+    interval = re.search(r"95 % interval (\d+) to (\d+), chosen among 4", speed)
     row = folder.read().summary.set_index("experiment_id").loc[folder.ids[1]]
-    low, high = (row[f"throughput_output_tokens_per_s_{part}"] for part in ("ci95_low", "ci95_high"))
-    assert f"95 % interval {low:.0f} to {high:.0f}" in speed
-    assert "[ESTIMATED by codecarbon]" in energy
+    assert interval and int(interval[1]) < row["throughput_output_tokens_per_s_mean"] < int(interval[2])
+    assert "[measured by nvml-total-energy]" in energy
     assert "no failures, no warnings" in failures
+
+
+def test_of_estimated_energy_no_interval_and_no_difference_is_stated(tmp_path: Path) -> None:
+    energy = summary(study_folder(tmp_path / "study"))[1]
+    assert "[ESTIMATED by codecarbon]" in energy and "energy is estimated from time and load" in energy
+    assert "95 %" not in energy and "distinguishable" not in energy
 
 
 def test_measured_and_estimated_have_a_best_each(tmp_path: Path) -> None:
@@ -52,9 +59,10 @@ def test_failures_come_with_reasons(tmp_path: Path) -> None:
     folder.change(1, 1, fail("load", "ImportError", "no flash\nattention"))
     folder.change(2, 1, ignore("pytorch.batch_size", "rows of 3"))
     folder.change(0, 1, warn("window-not-stable", "varies"))
-    study, energy, _, failures, _ = summary(folder)
+    study, energy, speed, failures, _ = summary(folder)
     assert "2 measured, 1 failed, 1 invalid" in study
-    assert "one replicate, no interval" in energy
+    assert "an estimate, n = 1" in energy
+    assert "one replicate, no interval" in speed
     assert "1 failed, 1 invalid, 1 warning; " in failures
     assert "load: ImportError: no flash attention" in failures
     assert "pytorch.batch_size = 1 did not take effect" in failures

@@ -40,7 +40,7 @@ def test_a_column_of_experiments_gives_the_same_as_one_after_the_other() -> None
     names = ["a", "b", "c"]
     owners = [name for name in names for _ in range(4)]
     values, random, gain, other = (rng.uniform(0.5, 1.0, 12) * scale for scale in (1.0, 0.01, 0.03, 0.02))
-    values[9:] = math.nan  # one value is left of the third
+    values[10:] = math.nan  # two values are left of the third
     groups = Groups(names, pd.Series(owners))
     expanded = expanded_of_means(groups, values, random, gain, other, 0.97)
     for place in range(3):
@@ -54,3 +54,10 @@ def test_a_column_of_experiments_gives_the_same_as_one_after_the_other() -> None
 def test_without_a_stated_uncertainty_there_is_no_interval() -> None:
     assert instrument([]).gain is None
     assert expanded_of_mean([1.0, 1.0], [], []) is None
+
+
+def test_one_replicate_has_no_interval_since_nothing_tells_how_runs_scatter() -> None:
+    assert expanded_of_mean([1.0], [0.001], [0.03]) is None
+    alone = Groups(["a"], pd.Series(["a"]))
+    one, small, gain, none = (np.array([value]) for value in (1.0, 0.001, 0.03, 0.0))
+    assert np.isnan(expanded_of_means(alone, one, small, gain, none, 0.95)[0])

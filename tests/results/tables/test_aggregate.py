@@ -17,8 +17,8 @@ from results.study_folder import MEASURED, StudyFolder, study_folder
 
 from llenergymeasure.results.reading.errors import ResultsError
 
-HEAD = ["experiment_id", "setup_id", "status", "failure_reason", "replicates", "validity", "validity_codes"]
-HEAD += ["model", "revision", "precision"]
+HEAD = ["experiment_id", "setup_id", "status", "failure_reason", "replicates", "suspect_left_out"]
+HEAD += ["validity", "validity_codes", "model", "revision", "precision"]
 METRICS = [
     "throughput_output_tokens_per_s",
     "energy_per_output_token_j",
@@ -64,7 +64,7 @@ def test_columns_of_the_contract_are_first_and_in_order(tmp_path: Path) -> None:
 
 
 def test_means_and_intervals_follow_from_the_lines(tmp_path: Path) -> None:
-    folder = study_folder(tmp_path / "study").write().aggregate()
+    folder = study_folder(tmp_path / "study", source=MEASURED).write().aggregate()
     for row in rows_of(folder):
         lines = lines_of(folder, row["experiment_id"])
         assert row["replicates"] == "3"
@@ -76,7 +76,7 @@ def test_means_and_intervals_follow_from_the_lines(tmp_path: Path) -> None:
             assert float(row[f"{metric}_ci95_low"]) == pytest.approx(mean - half, rel=1e-6)
             assert float(row[f"{metric}_ci95_high"]) == pytest.approx(mean + half, rel=1e-6)
             assert row[f"{metric}_n"] == "3"
-        assert row["energy_source"] == ESTIMATED
+        assert row["energy_source"] == MEASURED
         assert row["evidence_ok"] == "True"
         assert row["output_digest"] == lines[0]["output_digest"]
 

@@ -286,7 +286,8 @@ def read(folder: StudyFolder) -> Any:
 
 
 def test_the_report_and_the_summary_say_how_it_compares(tmp_path: Path) -> None:
-    pair = Pair(tmp_path).faster(0.8).all_new(lambda record: record["environment"].update(git_commit="cd" * 20))
+    pair = Pair(tmp_path, source=MEASURED).faster(0.8)
+    pair.all_new(lambda record: record["environment"].update(git_commit="cd" * 20))
     pair.new.change(0, 1, lambda record: record.update(output_digest="ff" * 32))
     pair.compared()
     pair.new.aggregate()

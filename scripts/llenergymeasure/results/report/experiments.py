@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from llenergymeasure.energy.ledger import is_estimated
 from llenergymeasure.records.labels import Part, as_text
 from llenergymeasure.results.reading.compact import ENERGY
 from llenergymeasure.results.report.evidence import EvidenceRow
@@ -31,7 +32,8 @@ class Agreement:
 class Experiment:
     """Figures of one configuration.
 
-    values: metric they are ranked by → replicate → its figure, of the valid replicates that have one
+    replicates: how many its figures rest on; suspect_left_out: suspect ones that they do not rest on
+    values: metric they are ranked by → replicate → its figure, of the replicates that count and have one
     doubts: why valid runs are suspect
     invalid_codes: replicate → codes that make it invalid, of the invalid replicates
     evidence: merged over replicates; empty where the report does not show it
@@ -50,6 +52,7 @@ class Experiment:
     status: str
     reason: str | None
     replicates: int
+    suspect_left_out: int
     energy_source: str | None
     meter_uncertainty: float | None
     output_digest: str | None
@@ -90,11 +93,6 @@ class Experiment:
 
     def mean(self, metric: str) -> float | None:
         return self.estimates[metric].mean
-
-
-def is_estimated(source: str | None) -> bool:
-    """Whether a source, or any part of a sum of sources, is an estimate."""
-    return source is not None and any(part.startswith("estimated:") for part in source.split("+"))
 
 
 def describe_source(source: str) -> str:

@@ -94,7 +94,7 @@ def percent(value: float) -> str:
 def describe_interval(estimate: Estimate, scale: Scale) -> str:
     """`95 % interval 50.8 to 53.4, n = 3`."""
     if estimate.low is None or estimate.high is None:
-        return "one replicate, no interval"
+        return "one replicate, no interval" if estimate.n < 2 else f"an estimate, n = {estimate.n}"
     return f"95 % interval {scale.value(estimate.low)} to {scale.value(estimate.high)}, n = {estimate.n}"
 
 

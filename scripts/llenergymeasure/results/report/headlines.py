@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from llenergymeasure.config.problems.text import first_few
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment
-from llenergymeasure.results.report.formatting import choose_scale, describe_interval, percent
-from llenergymeasure.results.report.ranking import Best, Group, best
+from llenergymeasure.results.report.formatting import Scale, choose_scale, describe_interval, percent
+from llenergymeasure.results.report.ranking import Analyses, Best, Group, best
+
+# How many of the configurations that may be the best as well are named.
+NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -23,10 +27,12 @@ class Headline:
     source: str | None
 
 
-def headlines(groups: Sequence[Group]) -> list[Headline]:
+def headlines(groups: Sequence[Group], analyses: Analyses) -> list[Headline]:
     """The best by energy of each source, then the best by speed of all. groups: all ranked experiments by source"""
-    by_energy = [(group.source, best(group.experiments, ENERGY)) for group in groups if group.source is not None]
-    fastest = best([experiment for group in groups for experiment in group.experiments], SPEED)
+    by_energy = [
+        (group.source, best(group.experiments, ENERGY, analyses)) for group in groups if group.source is not None
+    ]
+    fastest = best([experiment for group in groups for experiment in group.experiments], SPEED, analyses)
     return [
         *(_headline("Best by energy", winner, source) for source, winner in by_energy if winner is not None),
         *([] if fastest is None else [_headline("Best by speed", fastest, None)]),
@@ -34,29 +40,59 @@ def headlines(groups: Sequence[Group]) -> list[Headline]:
 
 
 def describe_comparison(winner: Best) -> str:
-    """What the data say about the first against the second."""
+    """Which others may be the best as well, and what the data say about the first against the second."""
+    if winner.estimated:
+        return "energy is estimated from time and load, so it follows from speed and no difference in it is established"
+    sentences = [_describe_set(winner)]
+    if winner.with_suspects is not None:
+        every = winner.with_suspects
+        same = every.first.experiment_id == winner.first.experiment_id
+        named = "the same is first" if same else f"the first is {every.first.label}"
+        sentences.append(f"with the suspect runs {named}: {_describe_set(every)}")
+    if winner.first.suspect and not winner.first.suspect_left_out:
+        codes = ", ".join(group.code for group in winner.first.doubts_by_code)
+        sentences.append(f"its own runs are suspect ({codes})")
+    return "; ".join(sentences)
+
+
+def describe_chosen_interval(winner: Best, scale: Scale) -> str:
+    """`95 % interval 0.51 to 0.53 although chosen among 8, n = 3`; the reason where there is none."""
+    estimate = winner.first.estimates[winner.metric]
+    if winner.estimated:
+        return f"an estimate, n = {estimate.n}"
+    if winner.interval is None or winner.interval.low is None or winner.interval.high is None:
+        return describe_interval(estimate, scale)
+    chosen = f", chosen among {winner.ranked}" if winner.ranked > 1 else ""
+    low, high = scale.value(winner.interval.low), scale.value(winner.interval.high)
+    return f"95 % interval {low} to {high}{chosen}, n = {estimate.n}"
+
+
+def _describe_set(winner: Best) -> str:
     if winner.second is None:
         return "no other configuration to compare with"
     second = f"the second, {winner.second.label}"
     if winner.ratio is None:
         return f"cannot be compared with {second}: a figure is missing or not positive"
     if winner.ratio.low is None or winner.ratio.high is None:
-        return f"one replicate cannot distinguish it from {second}"
+        return f"too few replicates to distinguish it from {second}"
     value, low, high = winner.ratio.value, winner.ratio.low, winner.ratio.high
     ratio = f"which has {value:.3g} times this figure (95 % interval {low:.3g} to {high:.3g})"
-    if winner.ratio.distinguishable:
-        return f"distinguishable from {second}, {ratio}"
-    verdict = f"not distinguishable from {second}, {ratio}"
+    others = [experiment.label for experiment in winner.may_be_best if experiment is not winner.first]
+    if not others:
+        return f"distinguishable from all others, also from {second}, {ratio}"
+    which = "all" if len(others) == winner.ranked - 1 > 1 else str(len(others))
+    named = f"not distinguishable from {which} of {winner.ranked - 1} others ({first_few(others, NAMED, '; ')})"
+    verdict = f"{named}; {second}, has {ratio.removeprefix('which has ')}"
     if winner.detectable is None:
         return verdict
-    return f"{verdict}; a study like this one usually detects a difference of {percent(winner.detectable)}"
+    return f"{verdict}; 80 % of studies like this one detect a difference of {percent(winner.detectable)}"
 
 
 def _headline(title: str, winner: Best, source: str | None) -> Headline:
     experiment, estimate = winner.first, winner.first.estimates[winner.metric]
     scale = choose_scale(winner.metric, [estimate.mean])
     text, _ = scale.estimate(estimate)
-    interval = describe_interval(estimate, scale)
+    interval = describe_chosen_interval(winner, scale)
     if winner.metric in experiment.expanded95:
         interval += f"; ± {scale.value(experiment.expanded95[winner.metric])} with the instrument's uncertainty"
     return Headline(

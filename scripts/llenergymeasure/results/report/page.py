@@ -25,8 +25,9 @@ from llenergymeasure.results.report.figures.phases import phase_figure
 from llenergymeasure.results.report.findings import group_by_code
 from llenergymeasure.results.report.formatting import percent
 from llenergymeasure.results.report.headlines import headlines
-from llenergymeasure.results.report.ranking import Group, groups_by_source
+from llenergymeasure.results.report.ranking import Group, analyses_of_study, groups_by_source
 from llenergymeasure.results.report.study_reading import Setup, experiments_from_study, setups_from_study
+from llenergymeasure.results.report.tables.assumptions import describe_assumptions
 from llenergymeasure.results.report.tables.costs import cost_table
 from llenergymeasure.results.report.tables.failures import failure_rows
 from llenergymeasure.results.report.tables.outputs import output_table
@@ -142,7 +143,7 @@ def _overview(contents: _Contents) -> dict[str, Any]:
         "failed": contents.of_status("failed"),
         "invalid": contents.of_status("invalid"),
         "partial": contents.of_status("partial"),
-        "headlines": headlines(contents.groups),
+        "headlines": headlines(contents.groups, analyses_of_study(study)),
         "estimated": any(group.estimated for group in contents.groups),
         "sources": [source for source, _ in contents.groups_with_energy],
         "metrics": list(METRICS.values()),
@@ -179,6 +180,12 @@ def _tables(contents: _Contents) -> dict[str, Any]:
         "token_costs": token_cost_table(token_costs(study.plan, study.runs), configuration_parts(study.plan)),
         "detectable": describe_detectable(
             study.plan, study.runs, [source for source, _ in contents.groups_with_energy]
+        ),
+        "assumptions": describe_assumptions(
+            study.plan,
+            study.runs,
+            [source for source, _ in contents.groups_with_energy],
+            {experiment.experiment_id: experiment.label for experiment in contents.experiments},
         ),
         "ratios": ratio_table(study.summary, measured_reference(study.plan), best_of_all.rows, numbers),
         "budgets": budget_table(best_of_all.rows, numbers),

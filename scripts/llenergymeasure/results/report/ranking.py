@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import groupby
 
 from llenergymeasure.records.metrics import METRICS
+from llenergymeasure.results.reading.read import StudyResults
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment, is_estimated
+from llenergymeasure.results.statistics.analysis import analyse_metric
+from llenergymeasure.results.statistics.best_set import comparisons_with_rivals, interval_of_chosen, may_be_best
 from llenergymeasure.results.statistics.estimates import Ratio
 from llenergymeasure.results.statistics.power import detectable
-from llenergymeasure.results.statistics.simultaneous import comparisons_among, ratios_from_comparisons
-from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse
+from llenergymeasure.results.statistics.simultaneous import ratios_from_comparisons
+from llenergymeasure.results.statistics.split_plot import SplitPlot, log_mean
 
 
 @dataclass(frozen=True)
@@ -30,15 +35,39 @@ class Group:
 class Best:
     """The best by one metric, the runner-up, and how many times larger the runner-up's figure is.
 
+    may_be_best: all that the data do not show to be worse than another, best first; the first is one of them
+    interval: of the first, so wide that it holds although the first was chosen among `ranked` by its figure
+    ratio: its interval is the one that decides whether the second may be the best
     detectable: the smallest relative difference of such a pair that most studies like this one detect; None without
         replicates
+    estimated: the figure follows from time and load, so nothing is said about differences
+    with_suspects: the same over all runs, where suspect ones were left out
     """
 
     metric: str
     first: Experiment
-    second: Experiment | None
-    ratio: Ratio | None
+    ranked: int
+    may_be_best: list[Experiment]
+    interval: Ratio | None = None
+    second: Experiment | None = None
+    ratio: Ratio | None = None
     detectable: float | None = None
+    estimated: bool = False
+    with_suspects: Best | None = None
+
+
+Analyses = Callable[[str, str | None, bool], SplitPlot]
+"""metric, source of energy, with suspect runs → the analysis of the study"""
+
+
+def analyses_of_study(study: StudyResults) -> Analyses:
+    """Each is made once."""
+
+    @cache
+    def analysis(metric: str, source: str | None, with_suspects: bool) -> SplitPlot:
+        return analyse_metric(study.runs, metric, source, study.plan.nominal_level, with_suspects)
+
+    return analysis
 
 
 def groups_by_source(experiments: Sequence[Experiment]) -> list[Group]:
@@ -58,42 +87,69 @@ def groups_by_source(experiments: Sequence[Experiment]) -> list[Group]:
 
 
 def in_order(experiments: Sequence[Experiment], metric: str) -> list[Experiment]:
-    """Best first by the mean; unknown ones last. Equal ones keep the plan's order."""
+    """Best first by the geometric mean over replicates, which ratios are of too; unknown ones last.
+
+    Equal ones keep the plan's order. A figure that is not positive has no geometric mean; it is ranked by its mean.
+    """
     sign = -1 if METRICS[metric].higher_is_better else 1
 
     def key(experiment: Experiment) -> tuple[bool, float]:
         mean = experiment.mean(metric)
+        figures = list(experiment.values.get(metric, {}).values())
+        if figures and min(figures) > 0:
+            mean = math.exp(log_mean(figures))
         return mean is None, 0.0 if mean is None else sign * mean
 
     return sorted(experiments, key=key)
 
 
-def best(experiments: Sequence[Experiment], metric: str) -> Best | None:
+def best(experiments: Sequence[Experiment], metric: str, analyses: Analyses) -> Best | None:
     """The best of these, whose figures must be comparable; None where none has a figure."""
     known = [experiment for experiment in in_order(experiments, metric) if experiment.mean(metric) is not None]
     if not known:
         return None
-    if len(known) == 1:
-        return Best(metric, known[0], None, None)
-    first, second = known[:2]
-    # A figure that is not positive has no logarithm.
-    if any(value <= 0 for experiment in (first, second) for value in experiment.values[metric].values()):
-        return Best(metric, first, second, None)
-    analysis = _analysis(known, metric)
-    others = [name for name in analysis.values if name != first.experiment_id]
-    # Both were picked by their figures, so the interval must hold for all pairs of these experiments at once.
-    comparisons = comparisons_among(analysis, [first.experiment_id, *others])
-    ratio = ratios_from_comparisons(analysis, comparisons, others, first.experiment_id)[second.experiment_id]
-    same_session = first.session_id == second.session_id
-    changes = {difference.same_session: difference.change for difference in detectable(analysis, comparisons)}
-    return Best(metric, first, second, ratio, changes.get(same_session))
+    energy = METRICS[metric].energy
+    source = known[0].energy_source if energy else None
+    winner = _best(known, metric, analyses(metric, source, False))
+    winner = replace(winner, estimated=energy and is_estimated(source))
+    if not any(experiment.suspect_left_out for experiment in known):
+        return winner
+    every = analyses(metric, source, True)
+    reordered = sorted(
+        (experiment for experiment in known if experiment.experiment_id in every.values),
+        key=lambda experiment: log_mean(every.values[experiment.experiment_id].values()),
+        reverse=bool(METRICS[metric].higher_is_better),
+    )
+    return replace(winner, with_suspects=_best(reordered, metric, every)) if reordered else winner
 
 
-def _analysis(known: Sequence[Experiment], metric: str) -> SplitPlot:
-    positive = [experiment for experiment in known if min(experiment.values[metric].values()) > 0]
-    values = {experiment.experiment_id: experiment.values[metric] for experiment in positive}
-    sessions = {experiment.experiment_id: experiment.session_id for experiment in positive}
-    return analyse(values, sessions, positive[0].level)
+def _best(known: Sequence[Experiment], metric: str, analysis: SplitPlot) -> Best:
+    """known: best first"""
+    first = known[0]
+    by_id = {experiment.experiment_id: experiment for experiment in known}
+    names = [name for name in by_id if name in analysis.values]
+    if first.experiment_id not in names:
+        # A figure that is not positive has no logarithm.
+        return Best(metric, first, len(known), [first], second=known[1] if len(known) > 1 else None)
+    interval = interval_of_chosen(analysis, first.experiment_id, len(names))
+    if len(names) == 1:
+        return Best(metric, first, 1, [first], interval, known[1] if len(known) > 1 else None)
+    second = by_id[names[1]]
+    comparisons = comparisons_with_rivals(analysis, second.experiment_id, names)
+    pair = [second.experiment_id], first.experiment_id
+    ratio = ratios_from_comparisons(analysis, comparisons, *pair)[second.experiment_id]
+    changes = {item.same_session: item.change for item in detectable(analysis, comparisons)}
+    higher = bool(METRICS[metric].higher_is_better)
+    return Best(
+        metric,
+        first,
+        len(names),
+        [by_id[name] for name in may_be_best(analysis, names, higher)],
+        interval,
+        second,
+        ratio,
+        changes.get(first.session_id == second.session_id),
+    )
 
 
 def pareto_front(experiments: Sequence[Experiment]) -> list[Experiment]:

@@ -22,6 +22,7 @@ from llenergymeasure.results.reading.read import StudyResults
 from llenergymeasure.results.report.evidence import merge_evidence
 from llenergymeasure.results.report.experiments import RANKED_BY, Agreement, Experiment
 from llenergymeasure.results.report.findings import RunFinding
+from llenergymeasure.results.statistics.counted import counted
 from llenergymeasure.results.statistics.estimates import Estimate
 from llenergymeasure.results.tables.empty_cells import none_if_nan
 from llenergymeasure.results.tables.load_cost import LoadCost, load_cost
@@ -106,6 +107,7 @@ def _experiment(
         status=row["status"],
         reason=none_if_nan(row["failure_reason"]),
         replicates=int(row["replicates"]),
+        suspect_left_out=int(row["suspect_left_out"]),
         energy_source=none_if_nan(row["energy_source"]),
         meter_uncertainty=_meter_uncertainty(valid),
         output_digest=none_if_nan(row["output_digest"]),
@@ -137,7 +139,7 @@ def _experiment(
 
 
 def _figures_by_replicate(runs: pd.DataFrame, metric: str) -> dict[str, dict[int, float]]:
-    known = runs[(runs["status"] == "ok") & runs[metric].notna()]
+    known = runs[counted(runs) & runs[metric].notna().to_numpy(bool)]
     figures: dict[str, dict[int, float]] = {}
     for name, replicate, value in zip(known["experiment_id"], known["replicate"], known[metric], strict=True):
         figures.setdefault(str(name), {})[int(replicate)] = float(value)

@@ -12,8 +12,8 @@ from llenergymeasure.results.reading.read import StudyResults
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment, describe_source
 from llenergymeasure.results.report.findings import group_by_code
 from llenergymeasure.results.report.formatting import choose_scale
-from llenergymeasure.results.report.headlines import describe_comparison
-from llenergymeasure.results.report.ranking import Best, best, groups_by_source
+from llenergymeasure.results.report.headlines import describe_chosen_interval, describe_comparison
+from llenergymeasure.results.report.ranking import Analyses, Best, analyses_of_study, best, groups_by_source
 from llenergymeasure.results.report.study_reading import experiments_from_study
 from llenergymeasure.results.report.tables.rerun import describe_rerun
 from llenergymeasure.results.tables.interim import in_words
@@ -26,11 +26,12 @@ def five_lines(study: StudyResults, report: Path) -> str:
     """Study, best by energy, best by speed, failures and warnings, where the report is; a sixth for a rerun."""
     experiments = experiments_from_study(study)
     ranked = [experiment for experiment in experiments if experiment.ranked]
+    analyses = analyses_of_study(study)
     warnings = int(study.summary["warnings"].sum())
     lines = (
         ("study:          ", _describe_study(study, experiments)),
-        ("best by energy: ", _best_by_energy(experiments)),
-        ("best by speed:  ", _describe_best(best(ranked, SPEED))),
+        ("best by energy: ", _best_by_energy(experiments, analyses)),
+        ("best by speed:  ", _describe_best(best(ranked, SPEED, analyses))),
         ("failures:       ", _describe_failures(experiments, _describe_doubts(experiments, warnings))),
         *([] if study.rerun is None else [("rerun of:       ", _describe_rerun(study.rerun))]),
         ("report:         ", str(report)),
@@ -47,10 +48,10 @@ def _describe_study(study: StudyResults, experiments: Sequence[Experiment]) -> s
     return f"{study.plan.study} · {tally}: {', '.join(counts)}{ended}"
 
 
-def _best_by_energy(experiments: Sequence[Experiment]) -> str:
+def _best_by_energy(experiments: Sequence[Experiment], analyses: Analyses) -> str:
     # Measured and estimated joules are never compared with each other: each source has its own best.
     sentences = [
-        f"{_describe_best(best(group.experiments, ENERGY))} [{_mark_estimate(describe_source(group.source))}]"
+        f"{_describe_best(best(group.experiments, ENERGY, analyses))} [{_mark_estimate(describe_source(group.source))}]"
         for group in groups_by_source(experiments)
         if group.source is not None
     ]
@@ -67,13 +68,10 @@ def _describe_best(winner: Best | None) -> str:
     experiment, estimate = winner.first, winner.first.estimates[winner.metric]
     assert estimate.mean is not None
     scale = choose_scale(winner.metric, [estimate.mean])
-    if estimate.low is None or estimate.high is None:
-        spread = "one replicate, no interval"
-    else:
-        spread = f"95 % interval {scale.value(estimate.low)} to {scale.value(estimate.high)}, n={estimate.n}"
-        if winner.metric in experiment.expanded95:
-            spread += f"; ± {scale.value(experiment.expanded95[winner.metric])} with the instrument's uncertainty"
-    second = "" if winner.second is None else f"; {describe_comparison(winner)}"
+    spread = describe_chosen_interval(winner, scale)
+    if winner.metric in experiment.expanded95:
+        spread += f"; ± {scale.value(experiment.expanded95[winner.metric])} with the instrument's uncertainty"
+    second = "" if winner.second is None and not winner.estimated else f"; {describe_comparison(winner)}"
     figure = f"{scale.value(estimate.mean)} {scale.unit}"
     return f"{experiment.label} · {figure} ({spread}){second}{_describe_other_output(experiment)}"
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from llenergymeasure.config.problems.text import counted, printable
 from llenergymeasure.records.metrics import METRICS
-from llenergymeasure.results.report.experiments import ENERGY, SPEED, describe_source, is_estimated
+from llenergymeasure.results.report.experiments import ENERGY, SPEED, describe_source
 from llenergymeasure.results.report.formatting import choose_scale, percent
 from llenergymeasure.results.report.tables.rerun import DIFFERENCES
 from llenergymeasure.results.report.truncation import shown
@@ -86,8 +86,7 @@ def _table(section: Section) -> list[str]:
     heads = ("configuration", f"{section.unit}, 95 %", "s_r", "s_L", "s_R", "unlike the others")
     rows = [(printable(line.configuration), line.consensus, *line.spreads, line.marked) for line in section.lines[:FEW]]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    source = None if section.source is None else section.source.replace("estimated", "ESTIMATED")
-    lines = [section.title + (f" [{source}]" if source else "")]
+    lines = [section.title + (f" [{section.source}]" if section.source else "")]
     lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (heads, *rows)]
     more = len(section.lines) + section.left_out - FEW
     if more > 0:
@@ -153,8 +152,6 @@ def _gain(known: pd.DataFrame) -> str:
     counts = known["instruments"]
     if counts.empty:
         return ""
-    if any(is_estimated(source) for source in known["energy_source"]):
-        return "Estimated joules read no instrument: s_R says how alike the estimates are, not how near to the truth."
     if counts.isna().any():
         return (
             "It is not known whether all joules are of the same instruments (a machine has no id of its own), so s_L "

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from llenergymeasure.results.statistics.estimates import CONFIDENCE
-from llenergymeasure.results.statistics.split_plot import Floats
+from llenergymeasure.results.statistics.sums_of_squares import Floats
 
 Counts = NDArray[np.int64]
 NORMAL_95 = 1.959964
@@ -101,7 +101,7 @@ def expanded_of_means(
         box = np.sqrt(3) * groups.total(np.nan_to_num(gain)) / n
         normal = np.hypot(half / NORMAL_95, groups.total(np.nan_to_num(other_gains)) / n)
     expanded = np.full(groups.size, np.nan)
-    known = (n > 0) & (stated == n)
+    known = (n > 1) & (stated == n)
     expanded[known] = expanded_all(box[known], normal[known])
     return expanded
 

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 
 from llenergymeasure.records.study.equivalence import DIFFERENT, NOT_KNOWN, SAME, Answer
 from llenergymeasure.results.statistics.estimates import CONFIDENCE, Ratio
-from llenergymeasure.results.statistics.split_plot import SplitPlot, critical_t
+from llenergymeasure.results.statistics.split_plot import SplitPlot
+from llenergymeasure.results.statistics.variances import critical_t
 
 Groups = Mapping[int, Hashable]
 """replicate → what must be the same in both studies for two replicates to be compared; None: it is not known"""
@@ -105,7 +106,7 @@ def log_ratio(
     )
     counted = (sum(one for one, _ in sizes), sum(other for _, other in sizes))
     error_df = _error(
-        old, new, [math.fsum(s**2 / n[side] for s, n in zip(shares, sizes, strict=True)) for side in (0, 1)]
+        old, new, name, [math.fsum(s**2 / n[side] for s, n in zip(shares, sizes, strict=True)) for side in (0, 1)]
     )
     if error_df is None:
         return LogRatio(value, None, math.inf, *counted)
@@ -115,11 +116,11 @@ def log_ratio(
     return LogRatio(value, math.sqrt(total), df * (total / variance) ** 2 if variance else math.inf, *counted)
 
 
-def _error(old: SplitPlot, new: SplitPlot, shares: Sequence[float]) -> tuple[float, float] | None:
+def _error(old: SplitPlot, new: SplitPlot, name: str, shares: Sequence[float]) -> tuple[float, float] | None:
     """Variance of the difference and its degrees of freedom, where each side's mean has that share of a variance."""
     parts = []
     for side, share in zip((old, new), shares, strict=True):
-        one = variance_of_one(side)
+        one = variance_of_one(side, name)
         if one is None:
             return None
         parts.append((share * one[0], one[1]))
@@ -128,9 +129,21 @@ def _error(old: SplitPlot, new: SplitPlot, shares: Sequence[float]) -> tuple[flo
     return variance, variance**2 / spread if spread else math.inf
 
 
-def variance_of_one(analysis: SplitPlot) -> tuple[float, float] | None:
-    """Variance of the logarithm of one figure, and its degrees of freedom; None where nothing was repeated."""
-    return None if analysis.variances is None else analysis.variances.of_one()
+def variance_of_one(analysis: SplitPlot, name: str) -> tuple[float, float] | None:
+    """Variance of the logarithm of one figure, and its degrees of freedom; None where nothing was repeated.
+
+    Blocks do not cancel between two studies, so what differs between blocks is in it. An experiment that scatters more
+    than the others has a variance of its own.
+    """
+    if analysis.variances is None:
+        return None
+    if not analysis.noisy(name, same_session=False):
+        return analysis.variances.of_one_with_block()
+    logs = [math.log(value) for value in analysis.values[name].values()]
+    if len(logs) < 2:
+        return None
+    mean = _mean(logs)
+    return math.fsum((log - mean) ** 2 for log in logs) / (len(logs) - 1), float(len(logs) - 1)
 
 
 def _logs_by_group(analysis: SplitPlot, name: str, groups: Groups | None) -> dict[Hashable, list[float]]:

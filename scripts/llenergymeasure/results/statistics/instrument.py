@@ -10,7 +10,7 @@ from llenergymeasure.energy.uncertainty import expanded_from_parts
 from llenergymeasure.records.measurement import BudgetRow
 from llenergymeasure.results.statistics.columns import NORMAL_95
 from llenergymeasure.results.statistics.estimates import CONFIDENCE
-from llenergymeasure.results.statistics.split_plot import critical_t
+from llenergymeasure.results.statistics.variances import critical_t
 
 
 @dataclass(frozen=True)
@@ -48,18 +48,15 @@ def expanded_of_mean(
     The scatter between replicates, s/√n with Student's t for its n − 1 degrees of freedom, already includes the edges
     and the noise of the meter, so they are not added to it (GUM 4.3, 5.1): the larger of the two counts. Gains are the
     same in all runs and are not divided by √n. The largest is convolved as a rectangle, the others count as normal
-    (JCGM 101): the sum of several rectangles is not a rectangle. A single run has no scatter; its interval is the
-    instrument's alone.
+    (JCGM 101): the sum of several rectangles is not a rectangle. A single run has none: nothing tells how runs scatter.
     """
     n = len(values)
-    if n == 0 or len(random) != n or len(gain) != n:
+    if n < 2 or len(random) != n or len(gain) != n:
         return None
     of_meter = math.sqrt(math.fsum(value**2 for value in random)) / n
-    half = NORMAL_95 * of_meter
-    if n > 1:
-        mean = math.fsum(values) / n
-        scatter = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1) / n)
-        half = max(half, critical_t(n - 1, level) * scatter)
+    mean = math.fsum(values) / n
+    scatter = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1) / n)
+    half = max(NORMAL_95 * of_meter, critical_t(n - 1, level) * scatter)
     # Student's half width, as the standard uncertainty of the normal distribution with the same 95 % interval.
     normal = math.hypot(half / NORMAL_95, math.fsum(other_gains) / n)
     return expanded_from_parts(math.sqrt(3) * math.fsum(gain) / n, normal)

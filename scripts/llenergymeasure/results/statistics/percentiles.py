@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llenergymeasure.results.statistics.estimates import Estimate
-from llenergymeasure.results.statistics.split_plot import Floats, critical_t
+from llenergymeasure.results.statistics.sums_of_squares import Floats
+from llenergymeasure.results.statistics.variances import critical_t
 
 Counts = NDArray[np.int64]
 # A standard error needs no more (Efron & Tibshirani 1993, An Introduction to the Bootstrap, ch. 6).

@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from scipy import stats
 
 from llenergymeasure.results.statistics.simultaneous import Comparisons
-from llenergymeasure.results.statistics.split_plot import SplitPlot, Variances, critical_t
+from llenergymeasure.results.statistics.split_plot import SplitPlot
+from llenergymeasure.results.statistics.variances import Variances, critical_t
 
 POWER = 0.8
+# How often the true variance is below the one that the calculation takes.
+CERTAINTY = 0.8
 # The relative difference that a reader usually wants to detect.
 WANTED = 0.02
 MOST_REPLICATES = 1000
+# A factor of a thousand: with one degree of freedom the upper limit knows no bounds.
+MOST_LOG = math.log(1000.0)
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ def detectable(analysis: SplitPlot, comparisons: Comparisons | None) -> list[Det
     """Same setup first, then different setups; only those among `comparisons`. Empty without repetition.
 
     A difference is detected where 1 is outside its interval. So it depends on how many comparisons the intervals hold
-    for at once, and on whether there were interim analyses: both are in the critical value.
+    for at once, and on whether there were interim analyses: both are in the level of each interval.
     """
     variances = analysis.variances
     if variances is None or comparisons is None:
@@ -43,33 +48,34 @@ def detectable(analysis: SplitPlot, comparisons: Comparisons | None) -> list[Det
     return [
         Detectable(
             same_session,
-            _change(variances, replicates, replicates, same_session, comparisons.critical),
-            _wanted(variances, replicates, same_session, comparisons.critical),
+            _change(variances, replicates, replicates, same_session, comparisons.single_level),
+            _wanted(variances, replicates, same_session, comparisons.single_level),
         )
         for same_session in kinds
     ]
 
 
-def _change(variances: Variances, replicates: int, measured: int, same_session: bool, critical: float) -> float:
-    """exp(δ) − 1 with δ = (c + t(0.8))·√(2σ²/n): the usual power calculation on logarithms.
+def _change(variances: Variances, replicates: int, measured: int, same_session: bool, level: float) -> float:
+    """exp(δ) − 1 with δ = (t(level) + t(0.8))·√(2σ²/n): the usual power calculation on logarithms.
 
-    c is the critical value of the study's intervals. Degrees of freedom grow with the replicates: those of the study
-    are scaled by (n − 1) / (measured − 1), and c is taken at the confidence that it stands for in one comparison.
+    level: of each interval of the study. σ² is the upper limit of the study's variance at `CERTAINTY`, df·s²/χ²: with
+    the variance itself, which is uncertain, half of the studies would state a difference that is found less often.
+    Degrees of freedom grow with the replicates: those of the study are scaled by (n − 1) / (measured − 1).
     """
     variance, df = (variances.residual, float(variances.within_df)) if same_session else variances.of_one()
+    largest = variance * df / float(stats.chi2.ppf(1 - CERTAINTY, df))
     scaled = df * (replicates - 1) / (measured - 1) if measured > 1 else df
-    confidence = 1 - 2 * float(stats.t.sf(critical, df))
-    quantiles = critical_t(scaled, confidence) + float(stats.t.ppf(POWER, scaled))
-    return math.exp(quantiles * math.sqrt(2 * variance / replicates)) - 1
+    quantiles = critical_t(scaled, level) + float(stats.t.ppf(POWER, scaled))
+    return math.exp(min(quantiles * math.sqrt(2 * largest / replicates), MOST_LOG)) - 1
 
 
-def _wanted(variances: Variances, measured: int, same_session: bool, critical: float) -> int | None:
+def _wanted(variances: Variances, measured: int, same_session: bool, level: float) -> int | None:
     low, high = 2, MOST_REPLICATES
-    if measured < 2 or _change(variances, high, measured, same_session, critical) > WANTED:
+    if measured < 2 or _change(variances, high, measured, same_session, level) > WANTED:
         return None
     while low < high:
         middle = (low + high) // 2
-        if _change(variances, middle, measured, same_session, critical) <= WANTED:
+        if _change(variances, middle, measured, same_session, level) <= WANTED:
             high = middle
         else:
             low = middle + 1

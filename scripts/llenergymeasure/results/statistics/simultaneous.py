@@ -5,26 +5,38 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import combinations
 
-import numpy as np
-
+from llenergymeasure.results.statistics.drawing import DRAWS, Design, Pair, drawn_level
 from llenergymeasure.results.statistics.estimates import Ratio
-from llenergymeasure.results.statistics.split_plot import Difference, Floats, SplitPlot, Variances, critical_t
+from llenergymeasure.results.statistics.gains import uncancelled, widened
+from llenergymeasure.results.statistics.split_plot import Difference, SplitPlot, log_mean
+from llenergymeasure.results.statistics.variances import critical_t
 
-DRAWS = 10_000
-SEED = 20_241_123
 # Above this many drawn figures Šidák's bound is used: the simulation would take seconds, and its gain is small.
 LARGEST = 4_000_000
+# Figures that agree to so many parts are equal: what is left is the rounding of binary numbers.
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class Comparisons:
-    """Comparisons of a study that hold at once, and the |t| from which on one of them is distinguishable."""
+    """Comparisons of a study that hold at once.
+
+    single_level: the level of each interval on its own, so that all hold at once at the study's level
+    """
 
     differences: Sequence[Difference]
-    critical: float
+    single_level: float
+
+    def half_width(self, analysis: SplitPlot, difference: Difference) -> float:
+        """Of log(one / other), with the gains that do not cancel; infinite where nothing tells its scatter."""
+        if not math.isfinite(difference.standard_error):
+            return math.inf
+        gains = analysis.gains
+        bounds = uncancelled(gains.get(difference.one, {}), gains.get(difference.other, {}))
+        random = critical_t(difference.df, self.single_level) * difference.standard_error
+        return max(widened(random, self.single_level, bounds), ROUNDING)
 
 
 def comparisons_to(analysis: SplitPlot, reference: str, others: Sequence[str]) -> Comparisons | None:
@@ -49,12 +61,28 @@ def ratios_to(analysis: SplitPlot, reference: str, others: Sequence[str]) -> dic
     return ratios_from_comparisons(analysis, comparisons_to(analysis, reference, others), others, reference)
 
 
+def ratios_from_comparisons(
+    analysis: SplitPlot, comparisons: Comparisons | None, others: Sequence[str], reference: str
+) -> dict[str, Ratio]:
+    """The others over the reference, with the intervals of these comparisons; without them, no intervals."""
+    if comparisons is None:
+        return {name: Ratio(_plain(analysis, name, reference), None, None) for name in others}
+    ratios = {}
+    for difference in comparisons.differences:
+        if difference.other == reference:
+            half = comparisons.half_width(analysis, difference)
+            known = math.isfinite(half)
+            low, high = (math.exp(difference.value + sign * half) if known else None for sign in (-1, 1))
+            ratios[difference.one] = Ratio(math.exp(difference.value), low, high)
+    return ratios
+
+
 def _comparisons(analysis: SplitPlot, pairs: Sequence[tuple[str, str]]) -> Comparisons | None:
-    differences = _differences(analysis, pairs)
-    return Comparisons(differences, _critical(analysis, differences)) if differences else None
+    differences = differences_of_pairs(analysis, pairs)
+    return Comparisons(differences, single_level(analysis, differences)) if differences else None
 
 
-def _differences(analysis: SplitPlot, pairs: Sequence[tuple[str, str]]) -> list[Difference]:
+def differences_of_pairs(analysis: SplitPlot, pairs: Sequence[tuple[str, str]]) -> list[Difference]:
     return [difference for pair in pairs if (difference := analysis.difference(*pair)) is not None]
 
 
@@ -69,105 +97,56 @@ def _comparisons_with_first(analysis: SplitPlot, names: Sequence[str], count: in
             neighbours.setdefault(session, (name, last[session]))
         last[session] = name
     pairs = [*((other, first) for other in others), *neighbours.values()]
-    differences = _differences(analysis, pairs)
-    return Comparisons(differences, _sidak(analysis, differences, count)) if differences else None
-
-
-def ratios_from_comparisons(
-    analysis: SplitPlot, comparisons: Comparisons | None, others: Sequence[str], reference: str
-) -> dict[str, Ratio]:
-    """The others over the reference, with the intervals of these comparisons; without them, no intervals."""
-    if comparisons is None:
-        return {name: Ratio(_plain(analysis, name, reference), None, None) for name in others}
-    return {
-        difference.one: Ratio(
-            math.exp(difference.value),
-            math.exp(difference.value - comparisons.critical * difference.standard_error),
-            math.exp(difference.value + comparisons.critical * difference.standard_error),
-        )
-        for difference in comparisons.differences
-        if difference.other == reference
-    }
+    differences = differences_of_pairs(analysis, pairs)
+    return Comparisons(differences, _sidak(analysis.level, count)) if differences else None
 
 
 def _plain(analysis: SplitPlot, name: str, reference: str) -> float:
-    one, other = analysis.values[name].values(), analysis.values[reference].values()
-    return math.exp(math.fsum(map(math.log, one)) / len(one) - math.fsum(map(math.log, other)) / len(other))
+    return math.exp(log_mean(analysis.values[name].values()) - log_mean(analysis.values[reference].values()))
 
 
-def _critical(analysis: SplitPlot, differences: Sequence[Difference]) -> float:
-    """The 95 % quantile of the largest |t| of these differences, or of the level that corrects for interim analyses.
+def single_level(analysis: SplitPlot, differences: Sequence[Difference], one_sided: bool = False) -> float:
+    """The level of each interval with which all of these hold at once.
 
     Hothorn, Bretz & Westfall (2008), Biometrical Journal 50: the differences share experiments, processes and variance
-    estimates, so their joint distribution is drawn (seeded), with the estimated variances: errors of the means, and
-    the mean squares that studentise each difference. One comparison is Student's t.
+    estimates. Their joint distribution is drawn (seeded) with the estimated variances, a parametric bootstrap: the
+    errors of the figures, and the mean squares that studentise each difference. One comparison has the study's level.
+
+    one_sided: the bounds `value - half width` hold, not those on the other side
     """
     assert analysis.variances is not None
-    bound = _sidak(analysis, differences, len(differences))
-    if len(differences) == 1:
-        return bound
-    if DRAWS * len(differences) > LARGEST:
-        return bound
+    bound = (one_sided_bound if one_sided else _sidak)(analysis.level, len(differences))
     names = sorted({name for difference in differences for name in (difference.one, difference.other)})
+    cells = sum(len(analysis.values[name]) for name in names)
+    if len(differences) == 1 or DRAWS * max(cells, len(differences)) > LARGEST:
+        return bound
     places = {name: place for place, name in enumerate(names)}
     sessions = sorted({analysis.session_ids[name] for name in names})
-    return min(
-        bound,
-        _drawn(
+    scatter = analysis.scatter
+    drawn = drawn_level(
+        Design(
             analysis.variances,
             tuple(sessions.index(analysis.session_ids[name]) for name in names),
             tuple(tuple(sorted(analysis.values[name])) for name in names),
+            tuple(round(scatter.experiments.get(name, 1.0), 3) for name in names),
+            tuple(round(scatter.sessions.get(name, 1.0), 3) for name in sessions),
             tuple(
-                (places[difference.one], places[difference.other], difference.same_session)
-                for difference in differences
+                Pair(places[it.one], places[it.other], it.same_session, it.own and math.isfinite(it.standard_error))
+                for it in differences
+                if math.isfinite(it.standard_error)
             ),
-            analysis.level,
         ),
+        analysis.level,
+        one_sided,
     )
+    return min(bound, drawn)
 
 
-def _sidak(analysis: SplitPlot, differences: Sequence[Difference], count: int) -> float:
-    """The critical value for `count` comparisons whatever they share; one is Student's t."""
-    return critical_t(min(difference.df for difference in differences), analysis.level ** (1 / count))
+def _sidak(level: float, count: int) -> float:
+    """The level for `count` comparisons whatever they share (Šidák 1967, JASA 62)."""
+    return level ** (1 / count)
 
 
-@lru_cache(maxsize=256)
-def _drawn(
-    variances: Variances,
-    sessions: tuple[int, ...],
-    replicates: tuple[tuple[int, ...], ...],
-    pairs: tuple[tuple[int, int, bool], ...],
-    level: float,
-) -> float:
-    rng = np.random.default_rng(SEED)
-    process_sd, residual_sd = math.sqrt(variances.process), math.sqrt(variances.residual)
-    every = sorted({replicate for of_one in replicates for replicate in of_one})
-    processes = rng.standard_normal((DRAWS, max(sessions) + 1, len(every))) * process_sd
-    residuals, means = [], []
-    for session, of_one in zip(sessions, replicates, strict=True):
-        own = rng.standard_normal(DRAWS) * residual_sd / math.sqrt(len(of_one))
-        residuals.append(own)
-        means.append(own + processes[:, session, [every.index(replicate) for replicate in of_one]].mean(axis=1))
-    between, within = _mean_squares(variances, rng)
-    share = variances.between_df / variances.size if variances.within is not None else 1.0
-    of_one_figure = share * between + (1 - share) * within
-    largest = np.zeros(DRAWS)
-    for one, other, same_session in pairs:
-        if same_session:
-            error = residuals[one] - residuals[other]
-            variance = 2 * within / min(len(replicates[one]), len(replicates[other]))
-        else:
-            error = means[one] - means[other]
-            variance = of_one_figure * (1 / len(replicates[one]) + 1 / len(replicates[other]))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            largest = np.fmax(largest, np.abs(error) / np.sqrt(variance))
-    return float(np.quantile(largest, level))
-
-
-def _mean_squares(variances: Variances, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Mean squares of both strata in each draw, around their expectation with the estimated variances."""
-    expected = variances.residual + variances.size / variances.between_df * variances.process
-    between = expected * rng.chisquare(variances.between_df, DRAWS) / variances.between_df
-    if variances.within is None:
-        return variances.process * rng.chisquare(variances.between_df, DRAWS) / variances.between_df, np.zeros(DRAWS)
-    return between, variances.within * rng.chisquare(variances.within_df, DRAWS) / variances.within_df
+def one_sided_bound(level: float, count: int) -> float:
+    """As `_sidak`, of intervals that hold on one side: the level of a two-sided one of the same width."""
+    return 2 * _sidak(level, count) - 1

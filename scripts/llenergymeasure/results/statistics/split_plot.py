@@ -2,70 +2,33 @@
 
 An experiment e measured in replicate r of session b (a fresh process) gives, on logarithms,
 
-    y = μ_e + p_br + ε_er        p ~ N(0, σ_p²), the whole-plot error;  ε ~ N(0, σ_ε²), the sub-plot error
+    y = μ_e + β_r + p_br + ε_er    p ~ N(0, σ_p²), the whole-plot error;  ε ~ N(0, σ_ε²), the sub-plot error
 
-(Montgomery, *Design and Analysis of Experiments*, ch. 14). Experiments of one session share p, so it cancels in their
-difference; experiments of different sessions differ by both. On logarithms a difference is a ratio.
+with β what the hour does to all sessions of a replicate, where the study was run in blocks (Montgomery, *Design and
+Analysis of Experiments*, ch. 14). Experiments of one session share p and β, so both cancel in their difference;
+experiments of different sessions differ by p and ε, and in the same block β cancels. On logarithms a difference is a
+ratio.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
-from scipy import stats
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from llenergymeasure.results.statistics.estimates import CONFIDENCE
-
-Floats = NDArray[np.float64]
-Values = Mapping[str, Mapping[int, float]]
-"""experiment → replicate → a positive figure"""
-
-
-@dataclass(frozen=True)
-class Variances:
-    """Mean squares on logarithms with their degrees of freedom, pooled over sessions.
-
-    between: among processes, after the experiments' means; its expectation is σ_ε² + (size / between_df)·σ_p²
-    within: what remains after both; its expectation is σ_ε². None where no session holds two experiments
-    """
-
-    between: float
-    between_df: int
-    size: float
-    within: float | None
-    within_df: int
-
-    @property
-    def process(self) -> float:
-        """σ_p², not below 0; all of the variance where `within` is not known."""
-        if self.within is None:
-            return self.between
-        return max(0.0, (self.between - self.within) * self.between_df / self.size)
-
-    @property
-    def residual(self) -> float:
-        """σ_ε²; 0 where it cannot be separated from σ_p²."""
-        return self.within or 0.0
-
-    def of_one(self) -> tuple[float, float]:
-        """σ_p² + σ_ε², the variance of one figure, and its degrees of freedom (Satterthwaite 1946,
-        Biometrics Bulletin 2)."""
-        if self.within is None:
-            return self.between, float(self.between_df)
-        share = self.between_df / self.size
-        parts = ((share * self.between, self.between_df), ((1 - share) * self.within, self.within_df))
-        variance = sum(part for part, _ in parts)
-        spread = sum(part**2 / df for part, df in parts if part)
-        return variance, variance**2 / spread if spread else float(self.between_df)
+from llenergymeasure.results.statistics.scatter import Scatter, find_scatter
+from llenergymeasure.results.statistics.sums_of_squares import Values
+from llenergymeasure.results.statistics.variances import Variances
 
 
 @dataclass(frozen=True)
 class Difference:
-    """log(one / other) with its standard error and degrees of freedom."""
+    """log(one / other) with its standard error and degrees of freedom.
+
+    own: the error is from these two alone, since one of them scatters more than the study's other experiments. It is
+        infinite where they have fewer than two replicates in common.
+    """
 
     one: str
     other: str
@@ -73,97 +36,107 @@ class Difference:
     standard_error: float
     df: float
     same_session: bool
+    own: bool = False
 
 
 @dataclass(frozen=True)
 class SplitPlot:
-    """The figures of one metric and one source, and their variances; None where nothing was repeated.
+    """The figures of one metric and one source, and how they scatter.
 
     level: nominal level of intervals, see `sequential.nominal_level`
+    gains: experiment → instrument → bound of its gain's relative error times its share of the figure
     """
 
     values: Values
     session_ids: Mapping[str, str]
-    variances: Variances | None
+    scatter: Scatter
     level: float = CONFIDENCE
+    gains: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def variances(self) -> Variances | None:
+        """Of the experiments that scatter alike; None where nothing was repeated."""
+        return self.scatter.variances
+
+    def noisy(self, experiment: str, same_session: bool) -> bool:
+        """Whether it scatters more than the pooled variances say."""
+        if experiment in self.scatter.experiments:
+            return True
+        return not same_session and self.session_ids[experiment] in self.scatter.sessions
 
     def difference(self, one: str, other: str) -> Difference | None:
-        """Within the processes that both were measured in, where there are any; None without repetition."""
+        """Within the processes, or the blocks, that both were measured in, where there are any.
+
+        None without repetition.
+        """
         if self.variances is None:
             return None
         mine, theirs = self.values[one], self.values[other]
-        common = sorted(set(mine) & set(theirs)) if self.session_ids[one] == self.session_ids[other] else []
-        if common and self.variances.within is not None:
-            value = math.fsum(math.log(mine[replicate] / theirs[replicate]) for replicate in common) / len(common)
-            error = math.sqrt(2 * self.variances.within / len(common))
-            return Difference(one, other, value, error, self.variances.within_df, True)
-        value = _log_mean(mine.values()) - _log_mean(theirs.values())
-        variance, df = self.variances.of_one()
+        common = sorted(set(mine) & set(theirs))
+        same = self.session_ids[one] == self.session_ids[other] and bool(common)
+        blocked = self.variances.blocks is not None and bool(common)
+        paired = (same and self.variances.within is not None) or (blocked and not same)
+        if self.noisy(one, same) or self.noisy(other, same):
+            return self._own_difference(one, other, same, common if same or blocked else None)
+        if paired:
+            variance, df = (
+                (self.variances.residual, float(self.variances.within_df)) if same else self.variances.of_one()
+            )
+            error = math.sqrt(2 * variance / len(common))
+            return Difference(one, other, _mean_of_pairs(mine, theirs, common), error, df, same)
+        # Without a block in common, what differs between blocks is in the difference too.
+        variance, df = self.variances.of_one_with_block() if not same else self.variances.of_one()
         error = math.sqrt(variance * (1 / len(mine) + 1 / len(theirs)))
-        return Difference(one, other, value, error, df, False)
+        return Difference(one, other, log_mean(mine.values()) - log_mean(theirs.values()), error, df, False)
+
+    def _own_difference(self, one: str, other: str, same: bool, common: list[int] | None) -> Difference:
+        """From the two experiments alone: by pairs, which is exact, or by Welch (1947, Biometrika 34)."""
+        mine, theirs = self.values[one], self.values[other]
+        if common is not None:
+            value = _mean_of_pairs(mine, theirs, common)
+            logs = [math.log(mine[replicate] / theirs[replicate]) for replicate in common]
+            parts = [_variance_of_mean(logs)]
+        else:
+            value = log_mean(mine.values()) - log_mean(theirs.values())
+            parts = [_variance_of_mean([math.log(figure) for figure in side.values()]) for side in (mine, theirs)]
+        variance = math.fsum(part for part, _ in parts)
+        spread = math.fsum(part**2 / df for part, df in parts if df)
+        df = variance**2 / spread if spread and math.isfinite(variance) else float(max(1, parts[0][1]))
+        return Difference(one, other, value, math.sqrt(variance), df, same, own=True)
 
 
-def analyse(values: Values, session_ids: Mapping[str, str], level: float = CONFIDENCE) -> SplitPlot:
+def analyse(
+    values: Values,
+    session_ids: Mapping[str, str],
+    level: float = CONFIDENCE,
+    *,
+    blocked: bool = False,
+    gains: Mapping[str, Mapping[str, float]] | None = None,
+) -> SplitPlot:
     """Variances over all sessions; figures may be missing.
 
-    Sums of squares are those of Henderson's method 3: experiments first, then processes; the coefficient of σ_p² in
-    the expectation is the trace that goes with it, so that missing figures need no filling in (Searle, Casella &
-    McCulloch, *Variance Components*, ch. 5).
+    blocked: replicate r of every session was measured before replicate r + 1 of any
     """
     known = {name: dict(of_one) for name, of_one in values.items() if of_one}
-    between = size = within = 0.0
-    between_df = within_df = 0
-    sessions: dict[str, list[str]] = {}
-    for name in known:
-        sessions.setdefault(session_ids[name], []).append(name)
-    for names in sessions.values():
-        sums = _sums_of_squares([known[name] for name in names])
-        between, between_df, size = between + sums[0], between_df + sums[1], size + sums[2]
-        within, within_df = within + sums[3], within_df + sums[4]
-    if between_df == 0:
-        return SplitPlot(known, session_ids, None, level)
-    return SplitPlot(
-        known,
-        session_ids,
-        Variances(between / between_df, between_df, size, within / within_df if within_df else None, within_df),
-        level,
-    )
+    sessions: dict[str, dict[str, dict[int, float]]] = {}
+    for name, figures in known.items():
+        sessions.setdefault(session_ids[name], {})[name] = figures
+    scatter = find_scatter(sessions, blocked and len(sessions) > 1) if sessions else Scatter(None)
+    return SplitPlot(known, session_ids, scatter, level, gains or {})
 
 
-def _sums_of_squares(session: Sequence[Mapping[int, float]]) -> tuple[float, int, float, float, int]:
-    """(between processes, its df, its coefficient of σ_p², remainder, its df)."""
-    places = [(row, replicate) for row, of_one in enumerate(session) for replicate in of_one]
-    replicates = sorted({replicate for _, replicate in places})
-    logs = np.array([math.log(session[row][replicate]) for row, replicate in places])
-    experiments = np.zeros((len(places), len(session)))
-    processes = np.zeros((len(places), len(replicates)))
-    for place, (row, replicate) in enumerate(places):
-        experiments[place, row] = 1.0
-        processes[place, replicates.index(replicate)] = 1.0
-    both = np.hstack([experiments, processes])
-    after_experiments, after_both = _remainder(experiments, logs), _remainder(both, logs)
-    df_experiments = len(places) - len(session)
-    df_both = len(places) - int(np.linalg.matrix_rank(both))
-    projected = processes - experiments @ np.linalg.lstsq(experiments, processes, rcond=None)[0]
-    return (
-        max(0.0, after_experiments - after_both),
-        df_experiments - df_both,
-        float(np.sum(projected**2)),
-        after_both if df_both else 0.0,
-        df_both,
-    )
-
-
-def _remainder(design: Floats, values: Floats) -> float:
-    residual = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
-    return float(residual @ residual)
-
-
-def _log_mean(values: Iterable[float]) -> float:
+def log_mean(values: Iterable[float]) -> float:
     logs = [math.log(value) for value in values]
     return math.fsum(logs) / len(logs)
 
 
-def critical_t(df: float, confidence: float) -> float:
-    """Two-sided quantile of Student's t."""
-    return float(stats.t.ppf((1 + confidence) / 2, df))
+def _mean_of_pairs(mine: Mapping[int, float], theirs: Mapping[int, float], common: Iterable[int]) -> float:
+    return log_mean(mine[replicate] / theirs[replicate] for replicate in common)
+
+
+def _variance_of_mean(logs: list[float]) -> tuple[float, int]:
+    """With its degrees of freedom; infinite for a single figure."""
+    if len(logs) < 2:
+        return math.inf, 0
+    mean = math.fsum(logs) / len(logs)
+    return math.fsum((log - mean) ** 2 for log in logs) / (len(logs) - 1) / len(logs), len(logs) - 1

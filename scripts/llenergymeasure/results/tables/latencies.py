@@ -18,7 +18,7 @@ from llenergymeasure.records.metrics import REQUEST_LATENCIES
 from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.statistics.estimates import CONFIDENCE, Estimate
 from llenergymeasure.results.statistics.percentiles import Pooled
-from llenergymeasure.results.statistics.split_plot import Floats
+from llenergymeasure.results.statistics.sums_of_squares import Floats
 from llenergymeasure.results.tables.empty_cells import none_if_nan
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
+from llenergymeasure.energy.ledger import primary_energy
 from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.metrics import ENERGY_METRICS, METRICS
 from llenergymeasure.records.study.plan import Plan
@@ -29,12 +32,18 @@ _TEXTS = (
     "log",
     "energy_source",
     "output_digest",
+    "energy_gains",
 )
 _FIGURES = (
     *METRICS,
     *(f"{metric}_u_{part}" for metric in ENERGY_METRICS for part in ("random", "gain", "other_gains")),
 )
-_KINDS = {**dict.fromkeys(_TEXTS, "string"), **dict.fromkeys(_FIGURES, "Float64"), "evidence_ok": "boolean"}
+_KINDS = {
+    "begun_unix_s": "Float64",
+    **dict.fromkeys(_TEXTS, "string"),
+    **dict.fromkeys(_FIGURES, "Float64"),
+    "evidence_ok": "boolean",
+}
 
 
 def run_row(record: MeasurementRecord) -> dict[str, Any]:
@@ -45,6 +54,7 @@ def run_row(record: MeasurementRecord) -> dict[str, Any]:
         "setup_id": record.setup_id,
         "session_id": record.session_id,
         "replicate": record.replicate,
+        "begun_unix_s": record.begun_unix_s,
         "status": record.status,
         "failure_stage": failure and failure.stage,
         "failure_class": failure and failure.error_class,
@@ -56,6 +66,7 @@ def run_row(record: MeasurementRecord) -> dict[str, Any]:
         "warnings": len({warning.code for warning in record.warnings}),
         "validity": record.validity and record.validity.verdict,
         "validity_codes": record.validity and CODES_APART.join(record.validity.codes()),
+        "energy_gains": _gains(record),
         **_instrument(record),
         **{name: _number(record.metrics.get(name)) for name in METRICS},
         **run_columns(record),
@@ -87,6 +98,23 @@ def _instrument(record: MeasurementRecord) -> dict[str, float | None]:
         for metric in ENERGY_METRICS
         for part, value in asdict(instrument(record.budget.get(metric, ()))).items()
     }
+
+
+def _gains(record: MeasurementRecord) -> str | None:
+    """As JSON, of the gross energy: instrument → bound of its gain's relative error times its share.
+
+    None where there is no figure, or where a meter states no uncertainty. An instrument is a domain of a device.
+    """
+    whole = primary_energy(record.energy, "generate")
+    if not whole.energy_j or not whole.components:
+        return None
+    bounds: dict[str, float] = {}
+    for entry in record.energy:
+        if entry.phase == "generate" and entry.energy_j is not None and entry.source in (whole.source or "").split("+"):
+            gain_j = math.hypot(*(part.standard_j for part in entry.components if part.kind == "gain"))
+            instrument = f"{entry.device} {entry.domain}"
+            bounds[instrument] = bounds.get(instrument, 0.0) + math.sqrt(3) * gain_j / whole.energy_j
+    return json.dumps({instrument: float(f"{bound:.6g}") for instrument, bound in sorted(bounds.items())})
 
 
 def _evidence_ok(record: MeasurementRecord) -> bool | None:

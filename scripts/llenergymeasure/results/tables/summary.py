@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from llenergymeasure.energy.ledger import is_estimated
 from llenergymeasure.records.metrics import (
     CONTRACT_METRICS,
     ENERGY_METRICS,
@@ -25,8 +26,9 @@ from llenergymeasure.records.setup import LoadRecord
 from llenergymeasure.records.study.plan import PlannedExperiment
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.statistics.columns import Estimates, Groups, expanded_of_means
+from llenergymeasure.results.statistics.counted import counted
 from llenergymeasure.results.statistics.ratios import RATIO_COLUMNS, ratio_columns
-from llenergymeasure.results.statistics.split_plot import Floats
+from llenergymeasure.results.statistics.sums_of_squares import Floats
 from llenergymeasure.results.tables.load_cost import load_cost
 from llenergymeasure.results.tables.output_match import OUTPUT_MATCH_COLUMNS, OUTPUT_MATCH_KINDS, summary_columns
 from llenergymeasure.results.tables.runs import CODES_APART
@@ -46,12 +48,14 @@ def summary_table(plan: MeasuredPlan, runs: pd.DataFrame, setups: Sequence[LoadR
     experiments = plan.experiments
     names = list(experiments)
     # Figures of a run whose settings did not take effect belong to another experiment, so they are not averaged.
-    good = runs[runs["status"] == "ok"]
+    mask = counted(runs)
+    good, suspect = runs[mask], counted(runs, with_suspects=True) & ~mask
     every, valid = Groups(names, runs["experiment_id"]), Groups(names, good["experiment_id"])
     sources, different = valid.only(good["energy_source"])
     mixed = different > 1
     level = plan.nominal_level
-    estimates = {metric: _estimates(valid, good, metric, mixed, level) for metric in SUMMARY_METRICS}
+    guessed = np.array([is_estimated(source) for source in sources], dtype=bool)
+    estimates = {metric: _estimates(valid, good, metric, mixed, guessed, level) for metric in SUMMARY_METRICS}
     statuses = [str(status) for status in _statuses(every, runs)]
     configs = [entry.config for entry in experiments.values()]
     columns: dict[str, Any] = {
@@ -60,6 +64,7 @@ def summary_table(plan: MeasuredPlan, runs: pd.DataFrame, setups: Sequence[LoadR
         "status": _text(statuses),
         "failure_reason": _text(_reasons(names, statuses, runs)),
         "replicates": valid.count(),
+        "suspect_left_out": every.count(suspect),
         "validity": _text(_worst(every, runs["validity"])),
         "validity_codes": _text(_codes(names, runs)),
         "model": _text([config["model"] for config in configs]),
@@ -87,7 +92,7 @@ def summary_table(plan: MeasuredPlan, runs: pd.DataFrame, setups: Sequence[LoadR
     for metric in EXPANDED95_SUMMARY:
         figures, random, gain, other_gains = (_column(good, name) for name in _with_parts(metric))
         of_meter = expanded_of_means(valid, figures, random, gain, other_gains, level)
-        columns[f"{metric}_expanded95"] = _figure(np.where(different == 1, of_meter, np.nan))
+        columns[f"{metric}_expanded95"] = _figure(np.where((different == 1) & ~guessed, of_meter, np.nan))
     ratios = ratio_columns(plan, runs)
     columns |= {name: _figure([ratios[experiment_id][name] for experiment_id in names]) for name in RATIO_COLUMNS}
     table = pd.DataFrame(columns)
@@ -116,12 +121,25 @@ def summary_names(plan: MeasuredPlan) -> list[str]:
     )
 
 
-def _estimates(valid: Groups, good: pd.DataFrame, metric: str, mixed: NDArray[np.bool_], level: float) -> Estimates:
-    """Estimates of one metric. Joules from different sources have no mean."""
+def _estimates(
+    valid: Groups,
+    good: pd.DataFrame,
+    metric: str,
+    mixed: NDArray[np.bool_],
+    guessed: NDArray[np.bool_],
+    level: float,
+) -> Estimates:
+    """Estimates of one metric. Joules from different sources have no mean.
+
+    Estimated joules have no interval: they follow from time, and their scatter says nothing of their error.
+    """
     values = _column(good, metric)
-    if metric in ENERGY_METRICS:
-        values = np.where(mixed[valid.codes], np.nan, values)
-    return valid.estimates(values, level)
+    if metric not in ENERGY_METRICS:
+        return valid.estimates(values, level)
+    values = np.where(mixed[valid.codes], np.nan, values)
+    estimates = valid.estimates(values, level)
+    low, high = (np.where(guessed, np.nan, bound) for bound in (estimates.low, estimates.high))
+    return replace(estimates, low=low, high=high)
 
 
 def _statuses(every: Groups, runs: pd.DataFrame) -> NDArray[Any]:

@@ -14,9 +14,11 @@ from typing import Any
 
 import pandas as pd
 
+from llenergymeasure.energy.ledger import is_estimated
 from llenergymeasure.records.labels import as_text, configuration_parts
 from llenergymeasure.records.metrics import CONTRACT_METRICS, ENERGY_METRICS
 from llenergymeasure.results.reading.errors import ResultsError
+from llenergymeasure.results.statistics.counted import counted
 from llenergymeasure.results.statistics.interlaboratory import (
     OUTLIER,
     STRAGGLER,
@@ -56,10 +58,10 @@ class Laboratory:
     @cached_property
     def _runs(self) -> dict[str, pd.DataFrame]:
         runs = self.side.runs
-        return {str(name): mine for name, mine in runs[runs["status"] == "ok"].groupby("experiment_id")}
+        return {str(name): mine for name, mine in runs[counted(runs)].groupby("experiment_id")}
 
     def figures(self, experiment: str, metric: str) -> list[float]:
-        """Of the valid replicates."""
+        """Of the valid replicates; of the undisturbed ones, where there are enough."""
         mine = self._runs.get(experiment)
         return [] if mine is None else [float(value) for value in mine[metric].dropna()]
 
@@ -137,6 +139,8 @@ def _why_not(having: Sequence[Laboratory], name: str, metric: str) -> str | None
     sources = dict.fromkeys(str(one.source(name)) for one in having)
     if len(sources) > 1:
         return f"joules from different sources: {', '.join(sources)}"
+    if is_estimated(having[0].source(name)):
+        return "estimated joules follow from time and load, so nothing is said about how they scatter"
     boundaries = dict.fromkeys(one.side.facts[name].boundaries for one in having)
     if len(boundaries) > 1:
         return f"joules of different parts: {' or '.join(' + '.join(sorted(parts)) for parts in boundaries)}"

@@ -110,7 +110,8 @@ def _cell(row: Mapping[Any, Any], metric: str) -> Cell:
     title = f"{scale.value(row['old_mean'])} {scale.unit}, then {scale.value(row['new_mean'])} {scale.unit}"
     value, verdict = float(row["ratio"]), str(row["verdict"])
     if pd.isna(row["ratio_ci95_low"]):
-        words = f"{title}; one replicate, no interval"
+        why = "estimated joules follow from time" if guess else "one replicate"
+        words = f"{title}; {why}, no interval"
         return Cell(f"{significant(value)}, {verdict}", None, words, value, estimated=guess)
     text = f"{value:.3g} ({row['ratio_ci95_low']:.3g} to {row['ratio_ci95_high']:.3g}), {verdict}"
     words = (

@@ -1,15 +1,15 @@
 """Runs optimum-benchmark, inside its own environment: `python optimum_driver.py LAUNCHER`.
 
-A line of standard input is one experiment, in JSON: model, attn_implementation, batch_size, sequence_length,
-new_tokens, calls. A line of standard output that begins with RESULT is its answer: the seconds of each measured
-`generate`, and the seconds from handing the experiment over to receiving its report.
+A line of standard input is one experiment, in JSON: model, attn_implementation, batch_size, prompt_tokens,
+new_tokens, calls. A line of standard output that begins with RESULT is its answer: the seconds of the measured
+calls together by its own stamps, and its joules per call.
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import sys
-import time
 
 from optimum_benchmark import Benchmark, BenchmarkConfig, InferenceConfig, InlineConfig, ProcessConfig, PyTorchConfig
 
@@ -18,7 +18,6 @@ LAUNCHERS = {"process": ProcessConfig, "inline": InlineConfig}
 
 def run(wanted: dict, launcher: str) -> dict:
     tokens = {"max_new_tokens": wanted["new_tokens"], "min_new_tokens": wanted["new_tokens"]}
-    start = time.perf_counter()
     report = Benchmark.launch(
         BenchmarkConfig(
             name="peer",
@@ -36,7 +35,7 @@ def run(wanted: dict, launcher: str) -> dict:
                 iterations=wanted["calls"],
                 duration=0,
                 warmup_runs=1,
-                input_shapes={"batch_size": wanted["batch_size"], "sequence_length": wanted["sequence_length"]},
+                input_shapes={"batch_size": wanted["batch_size"], "sequence_length": wanted["prompt_tokens"]},
                 latency=True,
                 memory=wanted["everything"],
                 energy=wanted["everything"],
@@ -45,7 +44,19 @@ def run(wanted: dict, launcher: str) -> dict:
             log_report=False,
         )
     )
-    return {"generate_s": report.generate.latency.values, "seconds": time.perf_counter() - start}
+    energy = report.generate.energy
+    joules = None if energy is None else energy.total * 3.6e6  # its unit is the kWh
+    return {
+        "generate_s": sum(report.generate.latency.values),
+        "joules_per_call": joules,
+        "largest_process_mib": largest_process_mib(),
+    }
+
+
+def largest_process_mib() -> float:
+    """Most resident memory so far, of this process or of one that it started and that has ended."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(kind).ru_maxrss for kind in kinds) / 1024
 
 
 def main() -> None:

@@ -1,0 +1,90 @@
+"""The best of several experiments: which of them may be the best, and the figure of the one that looks best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from llenergymeasure.results.statistics.estimates import Ratio
+from llenergymeasure.results.statistics.simultaneous import (
+    ROUNDING,
+    Comparisons,
+    differences_of_pairs,
+    one_sided_bound,
+    single_level,
+)
+from llenergymeasure.results.statistics.split_plot import SplitPlot, log_mean
+from llenergymeasure.results.statistics.variances import critical_t
+
+# Beyond so many experiments the critical value is a bound, since each experiment has one of its own.
+DRAWN = 20
+# An experiment is left out of the set if it is worse than one of so many that look best.
+RIVALS = 5
+
+
+def may_be_best(analysis: SplitPlot, names: Sequence[str], higher_is_better: bool) -> list[str]:
+    """Those of `names`, best first, that the data do not show to be worse than another of them.
+
+    Hsu's comparisons with the best (1984, Annals of Statistics 12): an experiment is left out where one of the others
+    is better by more than the one-sided bound that holds for its comparisons with all others at once. The truly best is
+    left out in 5 % of studies at most. Without repetition nothing can be left out.
+    """
+    return [name for name in names if not _worse(analysis, name, names, higher_is_better)]
+
+
+def comparisons_with_rivals(analysis: SplitPlot, name: str, names: Sequence[str]) -> Comparisons | None:
+    """One of `names`, best first, against the others. Intervals hold on the side on which it is worse.
+
+    None where nothing was repeated.
+    """
+    others = [other for other in (names if len(names) <= DRAWN else names[:RIVALS]) if other != name]
+    differences = differences_of_pairs(analysis, [(name, other) for other in others])
+    if not differences:
+        return None
+    level = one_sided_bound(analysis.level, len(names) - 1)
+    if len(names) <= DRAWN:
+        level = single_level(analysis, differences, one_sided=True)
+    return Comparisons(differences, level)
+
+
+def _worse(analysis: SplitPlot, name: str, names: Sequence[str], higher_is_better: bool) -> bool:
+    sign = -1 if higher_is_better else 1
+    rivals = [rival for rival in names[:RIVALS] if rival != name]
+    differences = differences_of_pairs(analysis, [(name, rival) for rival in rivals])
+    # The level of a single comparison, and a bound for all: only what lies between them needs the drawn one.
+    for level, verdict in ((2 * analysis.level - 1, False), (one_sided_bound(analysis.level, len(names) - 1), True)):
+        comparisons = Comparisons(differences, level)
+        if _any_worse(analysis, comparisons, rivals, sign) == verdict:
+            return verdict
+    decisive = comparisons_with_rivals(analysis, name, names)
+    return decisive is not None and _any_worse(analysis, decisive, rivals, sign)
+
+
+def _any_worse(analysis: SplitPlot, comparisons: Comparisons, rivals: Sequence[str], sign: int) -> bool:
+    return any(
+        sign * difference.value > comparisons.half_width(analysis, difference)
+        for difference in comparisons.differences
+        if difference.other in rivals
+    )
+
+
+def interval_of_chosen(analysis: SplitPlot, name: str, count: int) -> Ratio:
+    """The geometric mean of an experiment that was chosen by its figure among `count`, with a 95 % interval.
+
+    The interval holds for all of them at once (Šidák 1967, JASA 62), so it holds for whichever is chosen. It does not
+    contain the gain of the instrument.
+    """
+    figures = list(analysis.values[name].values())
+    mean = log_mean(figures)
+    variances = analysis.variances
+    if variances is None:
+        return Ratio(math.exp(mean), None, None)
+    if analysis.noisy(name, same_session=False):
+        if len(figures) < 2:
+            return Ratio(math.exp(mean), None, None)
+        df = float(len(figures) - 1)
+        variance = math.fsum((math.log(figure) - mean) ** 2 for figure in figures) / df
+    else:
+        variance, df = variances.of_one_with_block()
+    half = max(critical_t(df, analysis.level ** (1 / count)) * math.sqrt(variance / len(figures)), ROUNDING)
+    return Ratio(math.exp(mean), math.exp(mean - half), math.exp(mean + half))

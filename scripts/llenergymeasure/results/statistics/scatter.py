@@ -1,0 +1,119 @@
+"""Which experiments and sessions scatter more than the others, so that a variance of all does not describe them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from scipy import stats
+
+from llenergymeasure.results.statistics.sums_of_squares import (
+    Sums,
+    Values,
+    fit_session,
+    sums_of_squares,
+)
+from llenergymeasure.results.statistics.variances import Variances, variances_from_sums
+
+# A preliminary test decides between two analyses, so it is made at a high level (Bozivich, Bancroft & Hartley 1956,
+# Annals of Mathematical Statistics 27).
+PRELIMINARY = 0.15
+# With fewer degrees of freedom than this, threefold scatter would often pass that test, so the level is higher.
+FEW, PRELIMINARY_OF_FEW = 4, 0.25
+# Of an outlying variance, for all of a study at once: the level of Cochran's test in ISO 5725-2.
+OUTLYING = 0.01
+# Beyond it a ratio of mean squares says only that the others hardly scatter.
+LARGEST = 1e6
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """variances: of what scatters alike; None where nothing was repeated
+
+    experiments, sessions: those that scatter more, whose comparisons rest on their own differences → how many times
+        larger their mean square is than the others'
+    """
+
+    variances: Variances | None
+    experiments: Mapping[str, float] = field(default_factory=dict)
+    sessions: Mapping[str, float] = field(default_factory=dict)
+
+
+def find_scatter(sessions: Mapping[str, Values], blocked: bool) -> Scatter:
+    """sessions: session → experiment → replicate → figure; blocked: the study was run in blocks
+
+    An experiment or a session is left out of the pooled variances where its own is larger at level `OUTLYING` (Cochran
+    1941, Annals of Eugenics 11), the others first left in; so one disturbed replicate does not decide all comparisons.
+    It counts as one that scatters more from level `PRELIMINARY` on.
+    """
+    replicates = sorted({replicate for values in sessions.values() for one in values.values() for replicate in one})
+    pooled = {name: dict(values) for name, values in sessions.items()}
+    fits = {name: fit_session(values, replicates) for name, values in pooled.items()}
+    experiments: dict[str, float] = {}
+    apart: dict[str, float] = {}
+    while True:
+        sums = sums_of_squares({name: fit for name, fit in fits.items() if name not in apart}, blocked)
+        variances = variances_from_sums(sums)
+        if variances is None:
+            return Scatter(None)
+        noisy = _larger_experiments(sums, OUTLYING)
+        if noisy:
+            experiments |= noisy
+            for name in [name for name, values in pooled.items() if noisy.keys() & values.keys()]:
+                pooled[name] = {one: figures for one, figures in pooled[name].items() if one not in noisy}
+                if pooled[name]:
+                    fits[name] = fit_session(pooled[name], replicates)
+                else:
+                    del fits[name]
+            continue
+        outlying = _larger_sessions(sums, variances, OUTLYING)
+        if not outlying:
+            break
+        apart |= outlying
+    return Scatter(
+        variances,
+        experiments | _larger_experiments(sums, None),
+        apart | _larger_sessions(sums, variances, None),
+    )
+
+
+def _larger_experiments(sums: Sums, level: float | None) -> dict[str, float]:
+    """level: for all of them at once; None: the preliminary test of each on its own"""
+    parts = {name: _Own(part.sum, part.expected[0], part.df) for name, part in sums.experiments.items()}
+    return _larger(parts, level)
+
+
+def _larger_sessions(sums: Sums, variances: Variances, level: float | None) -> dict[str, float]:
+    """As `_larger_experiments`. Sessions with more experiments scatter less, so each is judged by its expectation."""
+    parts = {}
+    for name, part in sums.sessions.items():
+        free, coefficient = part.expected
+        expected = free * variances.residual + coefficient * variances.process
+        if free > 1e-9 and expected > 0:
+            parts[name] = _Own(part.sum * free / expected, free, part.df)
+    return _larger(parts, level)
+
+
+@dataclass(frozen=True)
+class _Own:
+    """free: its expectation over the variance that is the same for all; df: of its distribution"""
+
+    sum: float
+    free: float
+    df: int
+
+
+def _larger(parts: Mapping[str, _Own], level: float | None) -> dict[str, float]:
+    """Those whose mean square is significantly larger than that of all others → how many times."""
+    whole, free = math.fsum(part.sum for part in parts.values()), math.fsum(part.free for part in parts.values())
+    larger = {}
+    for name, part in parts.items():
+        others, others_df = max(0.0, whole - part.sum), free - part.free
+        if others_df < 1 - 1e-9 or part.sum <= 1e-12 * whole:
+            continue
+        ratio = math.inf if others <= 1e-12 * whole else (part.sum / part.free) / (others / others_df)
+        preliminary = PRELIMINARY if part.df >= FEW else PRELIMINARY_OF_FEW
+        if stats.f.sf(ratio, part.df, others_df) <= (preliminary if level is None else level / len(parts)):
+            larger[name] = min(ratio, LARGEST)
+    return larger

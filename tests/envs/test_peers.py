@@ -1,0 +1,108 @@
+"""benchmarks/peers: what is installed for a peer, and what is read from its results. No peer is needed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from benchmarks.peers.answers import (
+    Answer,
+    answer_from_optimum,
+    answer_from_original,
+    answer_from_record,
+    answer_from_script,
+    refusal,
+)
+from benchmarks.peers.environment import HERE, LOCKS, TORCH_BUILD
+from benchmarks.peers.studies import Cost
+
+# Printed by `llem run` 0.7.0 on a machine without a GPU.
+REFUSED = """
+ [ 1/1]  ✗  SmolLM2-135M / transformers     1.8s
+Pre-flight failed: 1 issue(s) found
+  ✗ CUDA not available - is a GPU present and CUDA installed?
+"""
+MEASURED = """
+   #      Config                      T…  I…  E…
+   1  ✗   SmolLM2-135M                1…   -   -
+"""
+NOTE = "Energy measured via NVML polling. Accuracy +/-5%."
+
+
+def test_each_peer_has_a_hashed_list_and_takes_torch_from_the_projects_locks() -> None:
+    lists = sorted(HERE.glob("*.txt"))
+    assert [path.stem for path in lists] == ["llenergymeasure", "optimum-benchmark", "zeus"]
+    for path in lists:
+        entries = re.split(r"\n(?=[A-Za-z])", path.read_text(encoding="utf-8"))[1:]
+        assert len(entries) > 40
+        assert [entry for entry in entries if not re.match(r"[\w.-]+==\S+.*\\\n +--hash=sha256:", entry)] == []
+        assert not TORCH_BUILD.search(path.read_text(encoding="utf-8"))
+    builds = {lock: TORCH_BUILD.findall((LOCKS / f"{lock}.txt").read_text()) for lock in ("cpu", "cuda13")}
+    assert [build.split("==")[0] for build in builds["cpu"]] == ["torch"]
+    names = {build.split("==")[0] for build in builds["cuda13"]}
+    assert {"torch", "triton"} < names and not names & {"nvidia-ml-py", "transformers"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        (
+            answer_from_script(
+                {"generate_s": 2.0, "energy_j": {"gpu 0": 140.0, "gpu 1": 210.0}, "largest_process_mib": 400.0}
+            ),
+            Answer(2.0, "140 J (gpu 0), 210 J (gpu 1); no source, no uncertainty", 400.0),
+        ),
+        (
+            answer_from_script({"generate_s": 2.0, "energy_j": {}, "largest_process_mib": 400.0}),
+            Answer(2.0, "no figure and no word why", 400.0),
+        ),
+        (
+            answer_from_original(
+                {"generate_s": 3.0, "energy": {"joules": 0.0, "note": NOTE}, "largest_process_mib": 500.0}
+            ),
+            Answer(3.0, f'0 J, with the note "{NOTE}"', 500.0),
+        ),
+        (
+            answer_from_optimum({"generate_s": 4.0, "joules_per_call": 28.04, "largest_process_mib": 600.0}),
+            Answer(4.0, "28 J per call; no source, no uncertainty", 600.0),
+        ),
+    ],
+)
+def test_a_peers_result_is_read(answer: Answer, wanted: Answer) -> None:
+    assert answer == wanted
+
+
+def record(*window: tuple[float | None, float | None]) -> dict[str, Any]:
+    entries = [
+        {
+            "phase": "generate",
+            "energy_j": joules,
+            "expanded_uncertainty_j": half,
+            "duration_s": 5.0,
+            "reason": "no meter",
+        }
+        for joules, half in window
+    ]
+    other = {"phase": "idle", "energy_j": 900.0, "expanded_uncertainty_j": 1.0, "duration_s": 60.0, "reason": None}
+    return {"status": "ok", "failure": None, "energy": [other, *entries], "energy_source": "measured:rapl"}
+
+
+def test_our_own_record_is_read_as_the_peers_are() -> None:
+    measured = answer_from_record(record((100.0, 3.0), (50.0, 1.0)), 700.0)
+    assert measured == Answer(5.0, "150 J, measured:rapl, ± at most 4 J (95 %)", 700.0)
+    assert answer_from_record(record((100.0, None))).energy == "100 J, measured:rapl, no uncertainty stated"
+    assert answer_from_record(record((None, None))).energy == "no meter"
+    with pytest.raises(ValueError, match="not measured: failed, out of memory"):
+        answer_from_record({**record(), "status": "failed", "failure": "out of memory"})
+
+
+def test_a_refusal_is_read_and_a_row_of_a_table_is_not_one() -> None:
+    assert refusal(REFUSED) == "CUDA not available - is a GPU present and CUDA installed?"
+    assert refusal(MEASURED) is None
+
+
+def test_what_is_fixed_is_what_the_measured_calls_did_not_take() -> None:
+    cost = Cost(30.0, [Answer(4.0, "", 400.0), Answer(6.0, "", 900.0)])
+    assert cost.fixed_s == 10.0
+    assert cost.largest_process_mib == 900.0
