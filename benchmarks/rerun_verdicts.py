@@ -64,7 +64,7 @@ def _any(which: Any) -> float:
 
 def _verdicts(studies: Iterable[tuple[Any, Any]], *rules: Any) -> Any:
     """Answers by rule, study and configuration."""
-    from llenergymeasure.results.statistics.equivalence import judge, log_ratio
+    from llenergymeasure.results.statistics.between_studies.equivalence import judge, log_ratio
 
     answers = []
     for old, new in studies:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from llenergymeasure.results.statistics.equivalence import LogRatio, judge, log_ratio
+from llenergymeasure.results.statistics.between_studies.equivalence import LogRatio, judge, log_ratio
 from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse
 
 
@@ -100,3 +100,33 @@ def test_replicates_that_were_not_measured_alike_are_not_compared() -> None:
     mine = (math.log(new.values["e0"][1]) + math.log(new.values["e0"][3])) / 2
     assert ratio.value == pytest.approx(mine - math.log(old.values["e0"][2]))
     assert log_ratio(old, new, "not there") is None
+
+
+def test_a_block_does_not_cancel_between_two_studies() -> None:
+    rng = np.random.default_rng(6)
+    blocks = 0.05 * rng.standard_normal(8)
+    values = {
+        name: {number + 1: math.exp(block + 0.001 * rng.standard_normal()) for number, block in enumerate(blocks)}
+        for name in ("e0", "e1", "e2")
+    }
+    old = analyse(values, {name: name for name in values}, blocked=True)
+    ratio = log_ratio(old, old, "e0")
+    assert ratio is not None and ratio.standard_error is not None
+    # Nearly all that differs between replicates is the block's.
+    assert ratio.standard_error == pytest.approx(math.sqrt(2 / 8) * np.std(blocks, ddof=1), rel=0.1)
+
+
+def test_an_experiment_that_scatters_more_than_the_others_has_its_own_variance() -> None:
+    rng = np.random.default_rng(7)
+    spreads = {**{f"e{number}": 0.002 for number in range(5)}, "loud": 0.1}
+    values = {
+        name: {number: math.exp(spread * rng.standard_normal()) for number in range(1, 7)}
+        for name, spread in spreads.items()
+    }
+    study = analyse(values, {name: name for name in values})
+    loud, quiet = log_ratio(study, study, "loud"), log_ratio(study, study, "e0")
+    assert loud is not None and loud.standard_error is not None
+    assert quiet is not None and quiet.standard_error is not None
+    own = float(np.std([math.log(value) for value in values["loud"].values()], ddof=1))
+    assert (loud.standard_error, loud.df) == pytest.approx((own * math.sqrt(2 / 6), 10.0))
+    assert quiet.standard_error < loud.standard_error / 5

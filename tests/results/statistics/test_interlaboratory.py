@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from llenergymeasure.results.statistics.interlaboratory import consensus, critical_h, critical_k, mandel, precision
+from llenergymeasure.results.statistics.between_studies.interlaboratory import (
+    consensus,
+    critical_h,
+    critical_k,
+    mandel,
+    precision,
+)
 
 # ISO 5725-2, annex B.1: the sulfur content of coal in %, level 1. Eight laboratories, cells of 3 to 5.
 SULFUR = [

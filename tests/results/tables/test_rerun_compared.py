@@ -20,7 +20,7 @@ from llenergymeasure.results.reading.read import Expected, Lines, read_loads, re
 from llenergymeasure.results.report.page import render
 from llenergymeasure.results.report.terminal_summary import five_lines
 from llenergymeasure.results.statistics.analysis import analyse_metric
-from llenergymeasure.results.statistics.equivalence import log_ratio
+from llenergymeasure.results.statistics.between_studies.equivalence import log_ratio
 from llenergymeasure.results.tables.aggregate import write_tables
 from llenergymeasure.results.tables.rerun_comparison import write_comparison
 from llenergymeasure.results.tables.runs import run_row, runs_table
@@ -98,7 +98,9 @@ def test_one_row_per_experiment_and_metric_with_the_figures_of_both(tmp_path: Pa
     # The same figures but for the factor: the ratio is exactly that.
     assert list(rows_of(table, ENERGY)["ratio"]) == pytest.approx([0.8] * 4)
     assert list(rows_of(table, SPEED)["ratio"]) == pytest.approx([1.25] * 4)
-    assert set(rows_of(table, ENERGY)["verdict"]) == {"different"}
+    assert set(rows_of(table, SPEED)["verdict"]) == {"different"}
+    # Estimated joules follow from time: nothing is said about how they scatter.
+    assert set(rows_of(table, ENERGY)["verdict"]) == {"not known"}
     assert "different" not in set(rows_of(table, "ttft_s")["verdict"])
     assert (set(table["margin"]), set(table["day_sd"])) == ({0.02}, {0.005})
     assert table["output_identical"].all()
@@ -107,7 +109,7 @@ def test_one_row_per_experiment_and_metric_with_the_figures_of_both(tmp_path: Pa
 
 def test_the_verdict_is_that_of_the_intervals_in_its_row(tmp_path: Path) -> None:
     pair = Pair(tmp_path, matrix={"pytorch.batch_size": [1, 2, 3, 4, 5, 6]}).faster(1.001)
-    rows = rows_of(pair.compared(margin=0.05, day_sd=0.01), SPEED)
+    rows = rows_of(pair.compared(margin=0.2, day_sd=0.01), SPEED)
     assert set(rows["verdict"]) == {"same"}
     runs = [pd.read_parquet(folder.root / "runs.parquet") for folder in vars(pair).values()]
     sides = [analyse_metric(table, SPEED, None, 0.95) for table in runs]
@@ -118,7 +120,7 @@ def test_the_verdict_is_that_of_the_intervals_in_its_row(tmp_path: Path) -> None
         for level, name in ((0.95 ** (1 / 6), "ratio_ci95"), (0.90, "ratio_ci90")):
             interval = ratio.interval(level)
             assert (row[f"{name}_low"], row[f"{name}_high"]) == pytest.approx((interval.low, interval.high))
-        assert 1 / 1.05 < row["ratio_ci90_low"] < row["ratio_ci90_high"] < 1.05
+        assert 1 / 1.2 < row["ratio_ci90_low"] < row["ratio_ci90_high"] < 1.2
 
 
 def test_a_margin_that_days_alone_exceed_is_never_found_to_hold(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from results.tables.test_rerun_compared import ENERGY, SPEED, tabulate
 
 from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.report.together import few_lines, render
-from llenergymeasure.results.statistics.interlaboratory import consensus, precision
+from llenergymeasure.results.statistics.between_studies.interlaboratory import consensus, precision
 from llenergymeasure.results.tables.together import Together, read_together
 
 MATRIX = {"pytorch.batch_size": [1, 4]}
@@ -81,17 +81,26 @@ def test_joules_of_other_instruments_are_together_and_that_is_said(tmp_path: Pat
     assert "Between the folders differ: another machine" in page.text
 
 
+BOARD = measured_by(MEASURED, "GPU-a", None)
+
+
+def wider(record: dict[str, Any]) -> None:
+    BOARD(record)
+    for entry in record["energy"]:
+        entry.update(domain="gpu")
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (measured_by(MEASURED, "GPU-a", None), "joules from different sources: estimated:codecarbon, measured:nvml"),
-        (lambda record: record["energy"][0].update(domain="gpu"), "joules of different parts: "),
+        (times(1.0), "joules from different sources: measured:nvml-total-energy, estimated:codecarbon"),
+        (wider, "joules of different parts: measured:nvml-total-energy cpu or measured:nvml-total-energy gpu"),
     ],
 )
 def test_joules_of_other_kinds_are_not_put_together(
     tmp_path: Path, change: Callable[[dict[str, Any]], None], says: str
 ) -> None:
-    found = together(folders(tmp_path, times(1.0), change))
+    found = together(folders(tmp_path, BOARD, change))
     energy, speed = (found.table[found.table["metric"] == metric] for metric in (ENERGY, SPEED))
     assert energy["mean"].isna().all() and energy["reason"].str.startswith(says).all()
     assert speed["reason"].isna().all()
@@ -119,10 +128,11 @@ def test_the_page_and_the_lines_name_the_folder_that_is_unlike_the_others(tmp_pa
     found = together(folders(tmp_path, *map(times, (1.0, 1.001, 0.999, 1.0005, 1.3))))
     lines = few_lines(found, Path("results/study/together/together.html"))
     assert "study-1 · 5 folders" in lines
-    assert "batch_size=4" in lines and "5 (outlier)" in lines and "[ESTIMATED by codecarbon]" in lines
+    assert "batch_size=4" in lines and "5 (outlier)" in lines
+    assert "batch_size=1: estimated joules follow from time and load" in lines
     heads, first = (
         next(line for line in lines.splitlines() if line.startswith(start))
-        for start in ("configuration", "batch_size=1")
+        for start in ("configuration ", "batch_size=1 ")
     )
     assert heads.index("unlike") == first.index("5 (outlier)")
     page = read_page(render(found))
@@ -145,4 +155,4 @@ def test_one_figure_alone_has_no_spread(tmp_path: Path) -> None:
     assert set(speed["reason"]) == {"1 folder with a figure"}
     ttft = found.table[found.table["metric"] == "ttft_s"]
     assert ttft["repeatability_sd"].isna().all() and ttft["reproducibility_sd"].notna().all()
-    assert "unknown" in few_lines(found, Path("together.html"))
+    assert "1 folder with a figure" in few_lines(found, Path("together.html")) and "unknown" in render(found)

@@ -87,7 +87,7 @@ def _table(section: Section) -> list[str]:
     rows = [(printable(line.configuration), line.consensus, *line.spreads, line.marked) for line in section.lines[:FEW]]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     lines = [section.title + (f" [{section.source}]" if section.source else "")]
-    lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (heads, *rows)]
+    lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in ((heads, *rows) if rows else ())]
     more = len(section.lines) + section.left_out - FEW
     if more > 0:
         lines.append(f"{more} more in together.csv")

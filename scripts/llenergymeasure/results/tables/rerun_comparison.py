@@ -1,7 +1,7 @@
 """comparison.csv: a rerun against the study that it repeats, one row per experiment and metric.
 
-Whether a figure is the same, different or not known is decided in results/statistics/equivalence.py. Joules are
-compared between replicates of the same instruments only.
+results/statistics/between_studies/equivalence.py decides whether a figure is the same, different or not known. Joules
+are compared between replicates of the same instruments only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.reading.read import Expected, Lines, read_plan, read_table
 from llenergymeasure.results.statistics.analysis import analyse_metric
-from llenergymeasure.results.statistics.equivalence import LogRatio, judge, log_ratio
+from llenergymeasure.results.statistics.between_studies.equivalence import LogRatio, judge, log_ratio
 from llenergymeasure.results.tables.empty_cells import none_if_nan, text_or_none
 from llenergymeasure.results.tables.measured_under import Facts, facts_by_experiment
 from llenergymeasure.results.tables.summary import DIFFERS

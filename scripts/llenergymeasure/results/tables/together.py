@@ -18,8 +18,7 @@ from llenergymeasure.energy.ledger import is_estimated
 from llenergymeasure.records.labels import as_text, configuration_parts
 from llenergymeasure.records.metrics import CONTRACT_METRICS, ENERGY_METRICS
 from llenergymeasure.results.reading.errors import ResultsError
-from llenergymeasure.results.statistics.counted import counted
-from llenergymeasure.results.statistics.interlaboratory import (
+from llenergymeasure.results.statistics.between_studies.interlaboratory import (
     OUTLIER,
     STRAGGLER,
     consensus,
@@ -28,6 +27,7 @@ from llenergymeasure.results.statistics.interlaboratory import (
     mandel,
     precision,
 )
+from llenergymeasure.results.statistics.counted import counted
 from llenergymeasure.results.tables.empty_cells import text_or_none
 from llenergymeasure.results.tables.rerun_comparison import Side, read_side
 
