@@ -274,6 +274,7 @@ def measured_record(plan: Plan) -> dict[str, Any]:
         "session_id": session.session_id,
         "setup_id": session.setup_id,
         "replicate": 1,
+        "begun_unix_s": 0.0,
         "config": {},
         "environment": ENVIRONMENT,
         "weights": {},
