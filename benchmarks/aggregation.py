@@ -6,6 +6,7 @@ The ratio compares the time with that of only reading the same bytes.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import resource
 import subprocess
@@ -26,6 +27,7 @@ from results.study_folder import MEASURED, StudyFolder, study_folder  # noqa: E4
 
 SETUPS, SETTINGS, REPLICATES, REQUESTS, TOKENS = 500, 20, 3, 100, 16
 LINE_BYTES = 34_000
+DIGESTS = [hashlib.sha256(bytes([number])).hexdigest() for number in range(REQUESTS)]
 LIMIT_S, LIMIT_BYTES = 30.0, 2 * 2**30
 AGGREGATE = """
 import resource, sys, time
@@ -135,7 +137,10 @@ def _requests(members: tuple[str, ...], session_id: str, replicate: int, rng: np
             "experiment_id": np.repeat(members, REQUESTS),
             "session_id": [session_id] * rows,
             "replicate": np.full(rows, replicate, dtype=np.int64),
+            "pass_index": np.zeros(rows, dtype=np.int32),
             "request_index": np.tile(np.arange(REQUESTS), len(members)),
+            "batch_index": np.tile(np.arange(REQUESTS), len(members)),
+            "prompt_digest": np.tile(DIGESTS, len(members)),
             "ttft_s": ttft,
             "itl_s": pa.ListArray.from_arrays(offsets, gaps),
             "e2e_latency_s": ttft + np.add.reduceat(gaps, offsets[:-1]),

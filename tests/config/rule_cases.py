@@ -312,6 +312,11 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"passthrough_kwargs.bitsandbytes.llm_int8_threshold": 5.0, "pytorch.load_in_8bit": True},
     ),
     (
+        "passthrough-ends-fixed-output",
+        {"passthrough_kwargs.generate.eos_token_id": 7},
+        {"passthrough_kwargs.generate.eos_token_id": 7, **FREE},
+    ),
+    (
         "passthrough-reserved",
         {"passthrough_kwargs.generate.num_return_sequences": 2},
         {"passthrough_kwargs.generate.eta_cutoff": 0.4},

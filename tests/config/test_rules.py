@@ -15,6 +15,7 @@ from llenergymeasure.config.settings.setting_paths import is_leaf, sections
 from llenergymeasure.config.study.build import build
 
 SEVERITIES = {rule.id: rule.severity for rule in rules()} | {
+    "passthrough-ends-fixed-output": "error",
     "passthrough-names-setting": "error",
     "passthrough-reserved": "error",
     "passthrough-unread": "error",

@@ -27,8 +27,9 @@ from llenergymeasure.measurement import settling, window_findings
 from llenergymeasure.measurement import window_length as resolution
 from llenergymeasure.records.findings import FINDINGS, FOREIGN_LOAD
 from llenergymeasure.records.meters import METERS
-from llenergymeasure.results.statistics import independence, percentiles, scatter, simultaneous
+from llenergymeasure.results.statistics import independence, length_model, percentiles, scatter, simultaneous
 from llenergymeasure.results.statistics import power as detectable
+from llenergymeasure.results.tables import token_costs
 
 PAGES = [
     ROOT / "docs" / f"{name}.md" for name in ("methodology", "energy", "verdicts", "processes", "statistics", "costs")
@@ -130,7 +131,10 @@ def prose() -> str:
         "a load within four of these standard deviations" if host_watch.TICK_DEVIATIONS == 4 else "",
         f"a window under {host_watch.SHORTEST_S} s gets none",
         f"**The smallest difference** that a study finds in {percent(detectable.POWER)} of cases",
-        "With fewer than five values beyond the percentile" if percentiles.FEWEST_BEYOND == 5 else "",
+        "and five values beyond the percentile" if percentiles.FEWEST_BEYOND == 5 else "",
+        f"{percentiles.fewest_prompts(0.5)} for the median, {percentiles.fewest_prompts(0.95)} for the 95th"
+        f", {percentiles.fewest_prompts(0.99)} for the 99th percentile",
+        f"Where a window is over {percent(token_costs.LARGEST_MISS)} off, or p is below {length_model.LACK_OF_FIT:g}",
         f"From the {percent(scatter.PRELIMINARY)} level on ({percent(scatter.PRELIMINARY_OF_FEW)} with fewer than five "
         "replicates)"
         if scatter.FEW == 4

@@ -22,11 +22,14 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[1] / "scripts"), str(HERE.parent)]
 
-from energy.power_traces import HISTORY_S, Trace, draw_trace  # noqa: E402
+import numpy as np  # noqa: E402
+from energy.part_time_sensor import loop  # noqa: E402
+from energy.power_traces import AFTERWARDS_S, HISTORY_S, Trace, draw_trace  # noqa: E402
 from energy.virtual_clock import VirtualClock  # noqa: E402
 
 POLL_S = 0.1  # of plain power polling
 GAIN = 0.05
+CORNER_S = 1e-6
 SLEEP = ctypes.CFUNCTYPE(None, ctypes.c_double)
 WAYS = ("counter", "average", "instant")  # with a counter; without one, with a 1 s average or an instant reading
 
@@ -192,14 +195,33 @@ def _window(machine: Machine, order: dict[str, Any], seed: int) -> tuple[Trace, 
     meter = open_nvml(MeterContext({}, order.get("power_interval_s", 0.05), clock, frozenset(), warn))
     meters = MeterSet([meter], warn, refused=[], no_meter="", clock=clock)
     around_s = meters.steady_s if order.get("around", True) else 0.0
-    trace = draw_trace(seed, order.get("duration_s"), around_s)
+    trace, steps_s = draw_trace(seed, order.get("duration_s"), around_s), None
+    if "loop_jitter" in order:
+        trace, steps_s = _loop_trace(seed, order["loop_jitter"], order["duration_s"])
     machine.settle(trace, random.Random(seed).uniform(0.1, 0.3) + around_s)
     with meters.window("generate", lambda: None, work_around(machine, trace, around_s)) as window:
         if not around_s:
             machine.draw_power(trace, window.start_monotonic_s)
         clock.sleep(window.start_monotonic_s + trace.duration_s - clock.now_s())
     meters.close()
+    if steps_s is not None:
+        from llenergymeasure.energy.integration.step_aliasing import Cycles
+
+        since_s = window.start_monotonic_s + steps_s
+        window.know_loops({window.entries[0].device: [Cycles(since_s[:, 0], since_s[:, 1])]})
     return trace, window
+
+
+def _loop_trace(seed: int, jitter: float, duration_s: float) -> tuple[Trace, Any]:
+    """A decode loop of equal steps of 10 to 60 ms, and start and end of each of them in the window."""
+    rng = np.random.default_rng(seed)
+    load, steps_s = loop(rng, step_s=rng.uniform(0.01, 0.06), jitter=jitter, window_s=duration_s)
+    inside = (steps_s[:, 0] >= 0) & (steps_s[:, 1] <= duration_s)
+    points = [(-HISTORY_S, float(load.watts[0]))]
+    for corner_s, watts in zip(load.corners_s[1:].tolist(), [*load.watts[1:].tolist(), 100.0], strict=True):
+        points += [(corner_s, points[-1][1]), (corner_s + CORNER_S, watts)]
+    points.append((duration_s + AFTERWARDS_S, points[-1][1]))
+    return Trace(points, duration_s), steps_s[inside]
 
 
 def work_around(machine: Machine, trace: Trace, around_s: float) -> Any:

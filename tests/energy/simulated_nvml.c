@@ -23,7 +23,7 @@
  * "Not Supported".
  * SIM_NVML_CONTROL names a file of orders, one a line: "<board> <function> <NVML error>" makes a call fail,
  * "<board> offset <millijoules>" moves the counter, "<board> reset 1" starts it at 0, "<board> throttle <bits>" sets
- * the reasons, "<board> mhz <clock>", "<board> ecc_count <errors>", "<board> limit_w <watts>", "<board> throttled_<reason>
+ * the reasons, "<board> mhz <clock>", "<board> celsius <degrees>", "<board> ecc_count <errors>", "<board> limit_w <watts>", "<board> throttled_<reason>
  * <milliseconds>" moves the cumulative counter of a reason (power, thermal, sync, hw_thermal, brake), "<board>
  * reason_counters <NVML error>" is what these counters answer. Any number of "<board> process <pid>" and "<board> graphic
  * <pid>" are on the board, each with the bytes of "<board> process_bytes <bytes>" (1 MiB without it); "<board> sm
@@ -443,10 +443,16 @@ int nvmlDeviceGetCpuAffinity(void *handle, unsigned words, unsigned long *mask) 
     return OK;
 }
 
+/* 61 °C until an order says otherwise. */
+static int degrees(int board) {
+    long long ordered = order(board, "celsius");
+    return ordered ? (int)ordered : 61;
+}
+
 int nvmlDeviceGetTemperature(void *handle, int sensor, unsigned *celsius) {
     (void)sensor;
     ENTER("temperature")
-    *celsius = 61;
+    *celsius = (unsigned)degrees(board);
     return (int)order(board, "temperature_old");
 }
 
@@ -456,7 +462,7 @@ typedef struct { unsigned version; int sensor, celsius; } Temperature;
 int nvmlDeviceGetTemperatureV(void *handle, Temperature *found) {
     ENTER("temperature")
     if (found->version != (sizeof *found | 1u << 24)) return VERSION_MISMATCH;
-    found->celsius = 61;
+    found->celsius = degrees(board);
     return (int)order(board, "temperature_v");
 }
 

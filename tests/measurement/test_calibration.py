@@ -1,4 +1,4 @@
-"""Warm-up until flat, and windows of whole passes."""
+"""Windows of whole passes, sized by those of the warm-up."""
 
 from __future__ import annotations
 
@@ -11,13 +11,9 @@ import pytest
 from llenergymeasure.config import WarmupConfig
 from llenergymeasure.energy import PhaseEnergy
 from llenergymeasure.energy.uncertainty import Component
-from llenergymeasure.measurement.calibration import (
-    Calibration,
-    calibrate,
-    passes_for,
-    warm_up,
-)
+from llenergymeasure.measurement.calibration import Calibration, calibrate, passes_for
 from llenergymeasure.measurement.metrics.variation import coefficient_of_variation
+from llenergymeasure.measurement.warmth.warming import warm_up
 
 
 def giving(*seconds: float) -> Callable[[], float]:
@@ -30,21 +26,6 @@ def no_sensor() -> tuple[float, float | None]:
     return 0.0, None
 
 
-class Heating:
-    """A device that warms up as passes go by: a second each, towards 70 °C with a time constant of 10 s."""
-
-    def __init__(self, *, swing_c: float = 0.0) -> None:
-        self.now_s = 0.0
-        self._swing_c = swing_c
-
-    def run_pass(self) -> float:
-        self.now_s += 1.0
-        return 1.0
-
-    def reading(self) -> tuple[float, float | None]:
-        return self.now_s, 70 - 40 * math.exp(-self.now_s / 10) + self._swing_c * (self.now_s % 2)
-
-
 def sized(
     run_pass: Callable[[], float],
     run_prefill: Callable[[], float],
@@ -53,57 +34,14 @@ def sized(
     trial: Callable[[int, float], PhaseEnergy] | None = None,
 ) -> Calibration:
     return calibrate(
+        warm_up(run_pass, warmup, no_sensor),
         run_pass,
         run_prefill,
         warmup,
         min_window_s=min_window_s,
         energy_resolution=0.01,
-        reading=no_sensor,
         trial=trial,
     )
-
-
-def test_warm_up_continues_until_the_last_latencies_are_flat() -> None:
-    warmup = WarmupConfig(cv_threshold=0.05, cv_window=4)
-    trajectory = warm_up(giving(9, 5, 2, 1.0, 1.01, 0.99, 1.0), warmup, no_sensor)
-    assert trajectory.latencies_s == (9, 5, 2, 1.0, 1.01, 0.99, 1.0)
-    assert trajectory.temperatures_c == (None,) * 7
-    assert trajectory.stable
-
-
-def test_warm_up_gives_up_and_says_so() -> None:
-    trajectory = warm_up(giving(*[1, 2] * 50), WarmupConfig(max_passes=6), no_sensor)
-    assert len(trajectory.latencies_s) == 6
-    assert not trajectory.stable
-
-
-def test_a_fixed_count_is_taken_at_its_word() -> None:
-    trajectory = warm_up(giving(9, 1), WarmupConfig(passes=2), no_sensor)
-    assert trajectory.latencies_s == (9, 1)
-    assert trajectory.stable
-
-
-def test_flat_latencies_are_not_enough_while_the_device_still_warms_up() -> None:
-    device = Heating()
-    trajectory = warm_up(
-        device.run_pass, WarmupConfig(temperature_drift_c=2.0, temperature_window_s=10.0), device.reading
-    )
-    assert trajectory.stable
-    assert len(trajectory.latencies_s) > WarmupConfig().max_passes
-    last = [
-        value
-        for value, at_s in zip(trajectory.temperatures_c, trajectory.elapsed_s, strict=True)
-        if at_s >= device.now_s - 10
-    ]
-    assert max(last) - min(last) <= 2.0  # type: ignore[type-var, operator]
-    assert trajectory.elapsed_s[-1] == device.now_s
-
-
-def test_a_temperature_that_never_settles_is_given_up_after_the_timeout() -> None:
-    device = Heating(swing_c=9.0)
-    trajectory = warm_up(device.run_pass, WarmupConfig(temperature_timeout_s=50.0), device.reading)
-    assert not trajectory.stable
-    assert trajectory.elapsed_s[-1] == 50.0
 
 
 def test_calibration_sizes_windows_by_the_warm_passes_not_the_cold_ones() -> None:

@@ -7,15 +7,22 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from harness import TINY
+from measurement.experiments import config
 
+from llenergymeasure.config.settings.model_ref import parse_model_ref
+from llenergymeasure.config.study.lock import ModelsLock
 from llenergymeasure.engine.generation.batches import Row
 from llenergymeasure.engine.generation.generation import Request
+from llenergymeasure.engine.replicas import Alone
 from llenergymeasure.measurement.output_match import (
     compare_outputs,
     equal_token_share,
     first_difference,
     varying_outputs,
 )
+from llenergymeasure.measurement.session import Session
+from llenergymeasure.models.snapshot import materialise
 from llenergymeasure.records.storage.outputs import read_outputs, write_outputs
 
 PROMPTS = [[1, 2], [3]]
@@ -121,12 +128,49 @@ def request(pass_index: int, request_index: int, *output_ids: int) -> Request:
 
 
 def test_passes_with_the_same_outputs_give_no_warning() -> None:
-    assert varying_outputs([request(turn, place, 5, 6, place) for turn in range(3) for place in range(2)]) == []
+    requests = [request(turn, place, 5, 6, place) for turn in range(3) for place in range(2)]
+    assert varying_outputs(requests, [], sampled=False) == []
 
 
 def test_passes_with_different_outputs_give_a_warning() -> None:
     """As on an H100, with greedy decoding: the same prompts, the same seed, another token near the end."""
     requests = [request(0, 0, 5, 6), request(0, 1, 7, 8), request(1, 0, 5, 6), request(1, 1, 7, 9)]
-    (warning,) = varying_outputs(requests)
+    (warning,) = varying_outputs(requests, [], sampled=False)
     assert warning["code"] == "outputs-vary"
     assert warning["message"].startswith("1 of 2 requests have a different output in a later pass, with the same seed")
+
+
+def test_sampled_passes_differ_by_design_and_only_the_first_is_held_against_the_warm_up() -> None:
+    requests = [request(0, 0, 5, 6), request(0, 1, 7), request(1, 0, 1, 2), request(1, 1, 3, 4, 5)]
+    assert varying_outputs(requests, [(5, 6), (7,)], sampled=True) == []
+    (warning,) = varying_outputs(requests, [(5, 6), (8,)], sampled=True)
+    assert warning["message"].startswith("1 of 2 requests")
+
+
+@pytest.mark.slow
+def test_sampled_replicates_share_their_first_pass_and_no_other(tmp_path: Path) -> None:
+    """The digest that replicates are compared by is equal, the window is over other outputs, and nobody warns of it."""
+    sampled = config(fixed_output=False, decoder={"do_sample": True}, baseline={"enabled": False})
+    made = materialise(parse_model_ref(TINY), None, tmp_path / "snapshot", lock=ModelsLock())
+    session = Session(Alone())
+    try:
+        loaded = session.load(config=sampled, snapshots={"model": str(made.path)}, compile_cache=None)
+        calibration = loaded.warmup(config=sampled, min_window_s=0.05, energy_resolution=0.5)
+        calibration["measured_passes"] = 3
+        theirs = {"experiment_id": "x", "outputs": calibration["outputs"]}
+        done = [
+            loaded.measure(config=sampled, calibration=calibration, reference=theirs, replicate=number)
+            for number in (1, 2)
+        ]
+    finally:
+        session.close()
+    digests = [
+        [{row["output_digest"] for row in one["requests"] if row["pass_index"] == number} for number in range(3)]
+        for one in done
+    ]
+    assert digests[0][0] == digests[1][0]
+    assert len({frozenset(outputs) for outputs in (*digests[0], *digests[1][1:])}) == 5
+    for one in done:
+        assert one["record"]["output_match"]["identical"] is True
+        assert one["record"]["evidence"]["random_seed"]["verdict"] == "applied"
+        assert "outputs-vary" not in {item["code"] for item in one["record"]["warnings"]}

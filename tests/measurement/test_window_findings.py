@@ -73,7 +73,9 @@ def test_a_window_as_it_should_be_has_none() -> None:
         (lambda: codes(window(7.9)), {"window-too-short": "suspect"}),
         (lambda: codes(window(), replace(PLAN, stable=False)), {"warmup-not-stable": "suspect"}),
         (
-            lambda: codes(window(), thermal=THERMAL.model_copy(update={"window_c": 70.0, "within_band": False})),
+            lambda: codes(
+                window(), thermal=THERMAL.model_copy(update={"window_c": 70.0, "goal_c": 60.0, "within_band": False})
+            ),
             {"temperature-out-of-band": "suspect"},
         ),
         (lambda: codes(window(), pass_cv=0.11), {"window-not-stable": "suspect"}),

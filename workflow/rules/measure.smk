@@ -5,6 +5,8 @@ rule measure:
     input:
         unpack(loaded_from("measure")),
         calibration=RUN.paths.calibration,
+        # That they are, not when: a session that is added or calibrated again does not trigger the others.
+        calibrated=ancient(RUN.paths.calibrated),
         reference=RUN.inputs.reference_outputs(),
         compile_cache=lambda wildcards: ancient(RUN.inputs.compile_cache(wildcards)),
     output:

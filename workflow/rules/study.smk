@@ -33,6 +33,7 @@ localrules:
     pin,
     replan,
     rerun,
+    calibrated,
     interim,
     costs,
     compare,

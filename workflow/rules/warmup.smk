@@ -24,3 +24,12 @@ rule warmup:
         energy_resolution=RUN.study.measurement.energy_resolution,
     script:
         "../../scripts/warmup.py"
+
+
+# Runs nothing: every measurement begins at the temperature that all calibrations of the study decide.
+rule calibrated:
+    input:
+        lambda wildcards: RUN.inputs.calibrations(),
+    output:
+        touch(RUN.paths.calibrated),
+    priority: RUN.priorities.warmup

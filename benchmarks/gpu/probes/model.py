@@ -11,6 +11,7 @@ import torch
 from benchmarks.gpu.scale import BOARD, REHEARSAL, Scale
 from llenergymeasure.engine.devices import devices_holding
 from llenergymeasure.engine.generation.batches import make_batches
+from llenergymeasure.engine.generation.seeds import PassSeeds
 from llenergymeasure.engine.generation.static_batching import StaticGenerator
 
 
@@ -49,7 +50,7 @@ def generator(scale: Scale, lengths: Sequence[int], new_tokens: int, **keywords:
         devices=devices_holding(model),
         batches=make_batches(prompts(scale, lengths), len(lengths), 0, device),
         keywords={**settings, **keywords},
-        seed=1,
+        seeds=PassSeeds(1),
         max_new_tokens=new_tokens,
         eos_token_ids=frozenset(),
     )

@@ -25,8 +25,9 @@ from llenergymeasure.config.settings.setting_paths import sections
 from llenergymeasure.config.settings.study_config import StudyConfig
 from llenergymeasure.config.settings.type_words import wanted, when_not_set
 from llenergymeasure.docs_pages.schema import ROOT
-from llenergymeasure.records.findings import FINDINGS, INVALID, SUSPECT, WARNING, Severity
+from llenergymeasure.records.findings import FINDINGS
 from llenergymeasure.records.meters import METERS
+from llenergymeasure.records.severity import INVALID, SUSPECT, WARNING, Severity
 
 README = ROOT / "config" / "README.md"
 ENERGY_PAGE = ROOT / "docs" / "energy.md"

@@ -2,10 +2,11 @@
 
 from llenergymeasure.energy.ledger import Interval, LedgerEntry, PhaseEnergy, primary_energy
 from llenergymeasure.energy.meter import MeterUnavailable
-from llenergymeasure.energy.meter_set import Around, MeterSet, Window, idle_power
+from llenergymeasure.energy.meter_set import WARM_UP, Around, MeterSet, Window, idle_power
 from llenergymeasure.energy.meters.opening import no_meters, open_meters, prepare_meters
 
 __all__ = [
+    "WARM_UP",
     "Around",
     "Interval",
     "LedgerEntry",

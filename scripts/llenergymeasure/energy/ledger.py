@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from llenergymeasure.energy.uncertainty import describe_budget, expanded, standard
+from llenergymeasure.energy.integration.sensors import PartTime
+from llenergymeasure.energy.integration.step_aliasing import Cycles
+from llenergymeasure.energy.uncertainty import describe_budget, expanded, rectangular, standard
 from llenergymeasure.records.finding import Finding
 from llenergymeasure.records.ledger import Component
 from llenergymeasure.records.ledger import LedgerEntry as LedgerEntry
@@ -49,12 +51,16 @@ class Finished:
     intervals: where it saw more than the edges, the pieces of the window in order
     findings: what makes the window doubtful
     facts: what was read, for the record
+    sensors: device → how its sensor looks, of those that see a part of the time
+    rebook: device → its entry once it is known what repeated in the window, of those that this concerns
     """
 
     entries: Sequence[LedgerEntry] = ()
     intervals: Sequence[Interval] = ()
     findings: Sequence[Finding] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    sensors: Mapping[str, PartTime] = field(default_factory=dict)
+    rebook: Mapping[str, Callable[[Sequence[Cycles]], LedgerEntry]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,27 @@ class PhaseEnergy:
     @property
     def expanded_uncertainty_j(self) -> float | None:
         return expanded(self.components) if self.components else None
+
+
+def with_pauses(entry: LedgerEntry, paused_s: float) -> LedgerEntry:
+    """The entry of a window whose work paused between its passes.
+
+    A pause takes from nothing to the mean power, and none of it is the work's: all of it is a bound of the excess.
+    """
+    if entry.energy_j is None or not entry.components:
+        return entry
+    bound_j = entry.energy_j * paused_s / entry.duration_s
+    pauses = Component(
+        f"pauses of {paused_s * 1e3:.0f} ms between passes", rectangular(2 * bound_j), "edge", "rectangular"
+    )
+    components = (*entry.components, pauses)
+    return replace(
+        entry,
+        components=components,
+        standard_uncertainty_j=standard(components),
+        expanded_uncertainty_j=expanded(components),
+        uncertainty_basis=f"{entry.uncertainty_basis}; {pauses.name}: {pauses.standard_j:.3g} J",
+    )
 
 
 def primary_energy(entries: Iterable[LedgerEntry], phase: str) -> PhaseEnergy:

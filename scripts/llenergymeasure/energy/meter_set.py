@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from llenergymeasure.energy.clock import CLOCK, Clock
-from llenergymeasure.energy.ledger import NO_SOURCE, Finished, Interval, LedgerEntry, Span
+from llenergymeasure.energy.findings import sensor_aliased
+from llenergymeasure.energy.integration.sensors import PartTime
+from llenergymeasure.energy.integration.step_aliasing import Cycles
+from llenergymeasure.energy.ledger import NO_SOURCE, Finished, Interval, LedgerEntry, Span, with_pauses
 from llenergymeasure.energy.meter import Meter, Thermometer, Watcher
 from llenergymeasure.energy.warning_log import WarningLog
 from llenergymeasure.records.finding import Finding
+
+# The phase of the passes that warm a device.
+WARM_UP = "warmup"
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class Window:
         self.intervals: list[Interval] = []
         self.findings: list[Finding] = []
         self.facts: dict[str, Any] = {}
+        self.sensors: dict[str, PartTime] = {}
+        self._rebook: dict[str, Callable[[Sequence[Cycles]], LedgerEntry]] = {}
 
     @property
     def duration_s(self) -> float:
@@ -44,6 +52,21 @@ class Window:
         self.intervals += finished.intervals
         self.findings += finished.findings
         self.facts |= finished.facts
+        self.sensors |= finished.sensors
+        self._rebook |= finished.rebook
+
+    def know_loops(self, loops: Mapping[str, Sequence[Cycles]], paused_s: float = 0.0) -> None:
+        """Book those devices again whose sensors see a part of the time, now that it is known what repeated on them.
+
+        paused_s: how long the work paused between its passes for the sake of such sensors
+        """
+        for place, entry in enumerate(self.entries):
+            rebook = self._rebook.get(entry.device)
+            if rebook is not None and loops.get(entry.device):
+                self.entries[place] = rebook(loops[entry.device])
+                self.findings += sensor_aliased(self.entries[place])
+        if paused_s:
+            self.entries = [with_pauses(entry, paused_s) for entry in self.entries]
 
 
 class MeterSet:
@@ -71,6 +94,7 @@ class MeterSet:
         self._watchers = list(watchers)
         self._unmetered: dict[str, str] = {}  # device → why
         self._in_window = False
+        self._phase = ""
 
     @property
     def warnings(self) -> list[dict[str, str]]:
@@ -114,7 +138,7 @@ class MeterSet:
             watcher.begin(phase)
         for meter in self._meters:
             meter.prepare(phase)
-        self._in_window = True
+        self._in_window, self._phase = True, phase
         window = Window(phase, self.clock.now_s())
         opened = False
         try:
@@ -157,8 +181,13 @@ class MeterSet:
             window.take(watcher.finish(span, window.entries))
 
     def temperatures_c(self) -> dict[str, float]:
-        """Temperature in °C of each metered device that reports it, by UUID. Not to be called in a window."""
-        self._refuse_in_window("asking temperatures")
+        """Temperature in °C of each metered device that reports it, by UUID.
+
+        Not to be called in a window, where asking would take the driver's time; but for the window of a warm-up, which
+        ends by temperature and is no measurement.
+        """
+        if self._phase != WARM_UP:
+            self._refuse_in_window("asking temperatures")
         known: dict[str, float] = {}
         for meter in self._meters:
             if isinstance(meter, Thermometer):

@@ -12,10 +12,17 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from llenergymeasure.energy.clock import Clock
 from llenergymeasure.energy.findings import device_lost, trace_incomplete
-from llenergymeasure.energy.integration.counter_energy import CounterWindow, counter_entry
+from llenergymeasure.energy.integration.counter_energy import UNSTEADY, CounterWindow, counter_entry
 from llenergymeasure.energy.integration.cross_check import cross_check, disagreement
-from llenergymeasure.energy.integration.integrated_power import PowerWindow, follow_s, noise_component, power_entry
-from llenergymeasure.energy.integration.sensors import Family
+from llenergymeasure.energy.integration.integrated_power import (
+    UPDATE_LAG_S,
+    PowerWindow,
+    follow_s,
+    noise_component,
+    power_entry,
+)
+from llenergymeasure.energy.integration.sensors import Family, PartTime
+from llenergymeasure.energy.integration.step_aliasing import Cycles
 from llenergymeasure.energy.integration.ticks import CounterReading, Period, read_counter
 from llenergymeasure.energy.ledger import Account, Finished, Interval, LedgerEntry, Span
 from llenergymeasure.energy.meter import MeterContext
@@ -150,6 +157,8 @@ class TickingCounters(Generic[D]):
         entries: list[LedgerEntry] = []
         intervals: list[Interval] = []
         findings = trace_incomplete(self._sampler.trouble)
+        sensors: dict[str, PartTime] = {}
+        rebook: dict[str, Callable[[Sequence[Cycles]], LedgerEntry]] = {}
         self.readings = {}
         for device in self.active:
             samples = [sample for sample in read.samples if sample.uuid == device.uuid]
@@ -159,7 +168,10 @@ class TickingCounters(Generic[D]):
             entries.append(entry)
             intervals += pieces
             findings += doubts
-        return Finished(entries, intervals, findings)
+            if device.family.seen_share < 1:
+                sensors[device.uuid] = _part_time(device)
+                rebook[device.uuid] = self._again(span, device, read.counters[device.uuid], samples, entry)
+        return Finished(entries, intervals, findings, sensors=sensors, rebook=rebook)
 
     def trace(self) -> list[dict[str, Any]]:
         return self._sampler.trace()
@@ -203,6 +215,30 @@ class TickingCounters(Generic[D]):
         findings = [] if check.agrees else [disagreement(entry, check)]
         return replace(entry, cross_check=check.to_dict()), pieces, findings
 
+    def _again(
+        self,
+        span: Span,
+        device: TickingDevice,
+        readings: Sequence[CounterReading],
+        samples: Sequence[PowerSample],
+        entry: LedgerEntry,
+    ) -> Callable[[Sequence[Cycles]], LedgerEntry]:
+        """The entry of a device once it is known what repeated; the same where that changes nothing.
+
+        Counter and power readings come from one sensor, so their comparison stays that of what it showed.
+        """
+        power = self._power_window(device, samples)
+        noise = None if power is None else noise_component(span, power)
+        account = Account(device.uuid, device.domain, self._sources.counter)
+
+        def again(loops: Sequence[Cycles]) -> LedgerEntry:
+            if device.counter_missing is not None or entry.energy_j is None:
+                return entry
+            window = CounterWindow(account, device.family, readings, device.tick_period, noise, loops)
+            return replace(counter_entry(span, window)[0], cross_check=entry.cross_check)
+
+        return again
+
     def _power_window(self, device: TickingDevice, samples: Sequence[PowerSample]) -> PowerWindow | None:
         """None where the device does not report its power."""
         if device.power is None or self._sources.power is None:
@@ -211,6 +247,14 @@ class TickingCounters(Generic[D]):
         points = [(sample.time_s, sample.reading.power_w) for sample in samples if sample.reading.power_w is not None]
         account = Account(device.uuid, device.domain, self._sources.power)
         return PowerWindow(account, device.family, device.power.name, device.power.averaging_s, points, failure)
+
+
+def _part_time(device: TickingDevice) -> PartTime:
+    family, period = device.family, device.tick_period
+    if device.counter_missing is not None or period is None:
+        return PartTime(2 * UPDATE_LAG_S, family.seen_share, family.lag_bound_s, regular=False)
+    regular = period.spread_s <= UNSTEADY * period.period_s
+    return PartTime(period.period_s, family.seen_share, family.lag_bound_s, regular)
 
 
 def _host(opener: str | None, context: MeterContext) -> Host:

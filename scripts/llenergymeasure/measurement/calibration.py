@@ -5,28 +5,29 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from llenergymeasure.config import WarmupConfig
 from llenergymeasure.energy import PhaseEnergy
 from llenergymeasure.measurement.metrics.variation import coefficient_of_variation
 from llenergymeasure.measurement.prompts.prompts import PromptSet
+from llenergymeasure.measurement.warmth.warming import Warming
 from llenergymeasure.measurement.window_length import ALLOWED, trial_s, window_for
+from llenergymeasure.records.study.warmth import Warmth
 
 # The prefill-only window needs no more than this share of the full window's length, if its meter allows.
 PREFILL_SHARE = 0.5
-
-# Now, in seconds, and the temperature of the hottest device in °C; None where no device reports it.
-Reading = Callable[[], tuple[float, float | None]]
 
 
 @dataclass(frozen=True)
 class Calibration:
     """What every replicate of an experiment will do. Times in seconds, temperatures of the hottest device in °C.
 
+    warmup_passes: those after which latencies were flat; a replicate does them before it looks at its temperature
     latencies_s, temperatures_c, elapsed_s: one value per warm-up pass, at its end
     resolution_window_s: how long a window must be to be well below `energy_resolution`; None where no meter has edges
+    warmth: None where no device reports its temperature
     """
 
     warmup_passes: int
@@ -42,27 +43,28 @@ class Calibration:
     min_window_s: float
     energy_resolution: float
     resolution_window_s: float | None
+    warmth: Warmth | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-
-    @property
-    def window_temperature_c(self) -> float | None:
-        """How warm the device was when it counted as warm: what every replicate's window starts at."""
-        return self.temperatures_c[-1] if self.temperatures_c else None
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        return {**plain, "warmth": None if self.warmth is None else self.warmth.to_plain()}
 
     @property
     def expected_s(self) -> float:
-        """Time one replicate of this experiment will take in a process that has the model loaded."""
-        full = (max(1, self.warmup_passes) + self.measured_passes) * self.pass_s
+        """Time one replicate of this experiment will take in a process that has the model loaded.
+
+        As if its devices were as cold as when it was calibrated: they may be warm from the experiment before it.
+        """
+        full = (max(1, len(self.latencies_s)) + self.measured_passes) * self.pass_s
         return full + (self.prefill_passes + 1) * self.prefill_pass_s
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Calibration:
         """From a calibration's record, which may hold more."""
-        known: dict[str, Any] = {field.name: record[field.name] for field in fields(cls)}
+        known: dict[str, Any] = {field.name: record[field.name] for field in fields(cls) if field.name != "warmth"}
         trajectory = {name: tuple(known[name]) for name in ("latencies_s", "temperatures_c", "elapsed_s")}
-        return cls(**{**known, **trajectory})
+        warmth = record.get("warmth")
+        return cls(**{**known, **trajectory, "warmth": None if warmth is None else Warmth.from_plain(warmth)})
 
 
 def calibration_record(
@@ -88,32 +90,23 @@ def _output_rows(prompts: PromptSet, outputs: Sequence[Sequence[int]]) -> list[d
     ]
 
 
-@dataclass(frozen=True)
-class Trajectory:
-    """What warming up looked like, pass by pass, and whether it ended flat."""
-
-    latencies_s: tuple[float, ...]
-    temperatures_c: tuple[float | None, ...]
-    elapsed_s: tuple[float, ...]
-    stable: bool
-
-
 def calibrate(
+    warming: Warming,
     run_pass: Callable[[], float],
     run_prefill_pass: Callable[[], float],
     warmup: WarmupConfig,
     *,
     min_window_s: float,
     energy_resolution: float,
-    reading: Reading,
     trial: Callable[[int, float], PhaseEnergy] | None,
+    warmth: Warmth | None = None,
 ) -> Calibration:
-    """Warm up, then size the windows.
+    """Size the windows of an experiment that has been warmed up.
 
     run_pass, run_prefill_pass: one pass, and its duration in seconds
     trial: the energy of a window of that many passes of that many seconds; None where no meter has edges to keep small
+    warmth: how warm the devices got; None where they do not say
     """
-    warming = warm_up(run_pass, warmup, reading)
     # The first pass compiles, tunes and is instrumented: it says nothing about how long the window's passes take.
     recent = list(warming.latencies_s[1:][-warmup.cv_window :]) or [run_pass()]
     pass_s = statistics.median(recent)
@@ -123,7 +116,7 @@ def calibrate(
     run_prefill_pass()
     prefill_pass_s = run_prefill_pass()
     return Calibration(
-        warmup_passes=len(warming.latencies_s),
+        warmup_passes=warming.steady_passes,
         measured_passes=passes_for(max(min_window_s, resolution_s or 0.0), pass_s),
         prefill_passes=passes_for(max(min_window_s * PREFILL_SHARE, resolution_s or 0.0), prefill_pass_s),
         pass_s=pass_s,
@@ -136,57 +129,8 @@ def calibrate(
         min_window_s=min_window_s,
         energy_resolution=energy_resolution,
         resolution_window_s=resolution_s,
+        warmth=warmth,
     )
-
-
-def warm_up(run_pass: Callable[[], float], warmup: WarmupConfig, reading: Reading) -> Trajectory:
-    """Passes until latency and temperature are flat.
-
-    With a fixed count there are that many. Otherwise waiting for latency ends after `max_passes` passes, and for
-    temperature, where a device reports it, after `temperature_timeout_s` seconds.
-    """
-    latencies: list[float] = []
-    temperatures: list[float | None] = []
-    elapsed: list[float] = []
-    begun_s, _ = reading()
-
-    def trajectory(stable: bool) -> Trajectory:
-        return Trajectory(tuple(latencies), tuple(temperatures), tuple(elapsed), stable)
-
-    while warmup.passes is None or len(latencies) < warmup.passes:
-        latencies.append(run_pass())
-        now_s, temperature_c = reading()
-        temperatures.append(temperature_c)
-        elapsed.append(now_s - begun_s)
-        if warmup.passes is not None:
-            continue
-        latency, temperature = is_flat(latencies, warmup), is_thermally_flat(temperatures, elapsed, warmup)
-        if latency and temperature:
-            return trajectory(stable=True)
-        if (latency or len(latencies) >= warmup.max_passes) and (
-            temperature or elapsed[-1] >= warmup.temperature_timeout_s
-        ):
-            return trajectory(stable=False)
-    return trajectory(stable=True)
-
-
-def is_flat(latencies: Sequence[float], warmup: WarmupConfig) -> bool:
-    """Whether the last `cv_window` latencies vary by less than `cv_threshold`."""
-    if len(latencies) < warmup.cv_window:
-        return False
-    spread = coefficient_of_variation(latencies[-warmup.cv_window :])
-    return spread is not None and spread < warmup.cv_threshold
-
-
-def is_thermally_flat(temperatures: Sequence[float | None], elapsed: Sequence[float], warmup: WarmupConfig) -> bool:
-    """Whether the last `temperature_window_s` seconds stayed within `temperature_drift_c`; True without a sensor."""
-    if temperatures[-1] is None:
-        return True
-    since_s = elapsed[-1] - warmup.temperature_window_s
-    if since_s < 0:
-        return False
-    recent = [value for value, at_s in zip(temperatures, elapsed, strict=True) if at_s >= since_s and value is not None]
-    return max(recent) - min(recent) <= warmup.temperature_drift_c
 
 
 def passes_for(window_s: float, pass_s: float) -> int:

@@ -9,7 +9,15 @@ from typing import Any
 
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.settings.parameter import Level
-from llenergymeasure.engine.evidence import Observation, checkpoint_warnings, choice_warnings, collect, worst_evidence
+from llenergymeasure.engine.evidence import (
+    Observation,
+    checkpoint_warnings,
+    choice_warnings,
+    collect,
+    is_sampled,
+    speculation_warnings,
+    worst_evidence,
+)
 from llenergymeasure.engine.failure import refused_by
 from llenergymeasure.engine.generation.generation import Generator
 from llenergymeasure.engine.generation.generators import generator_for
@@ -34,9 +42,12 @@ from llenergymeasure.measurement.output_match import compare_outputs, varying_ou
 from llenergymeasure.measurement.passes import Passes
 from llenergymeasure.measurement.prompts.prompts import PromptError, PromptSet, build_prompts, require_digest
 from llenergymeasure.measurement.reference_score import ReferenceScores, Score
+from llenergymeasure.measurement.warmth.thermal import Aim, aim
 from llenergymeasure.measurement.weights_source import QuantizedWeights, sources_from_snapshots
+from llenergymeasure.measurement.window_findings import off_target
 from llenergymeasure.measurement.windows import Windows
 from llenergymeasure.models.snapshot import Snapshot
+from llenergymeasure.records.study.warmth import NO_TEMPERATURES, StudyTemperatures
 
 
 @dataclass
@@ -121,14 +132,17 @@ class LoadedSession:
         generator, prompts = self._generator(intent, prompts_digest)
         observation = self._observation()
         passes = self._passes(generator)
+        run_pass = passes.timed_and_observed(observation)
+        warming, warmth = passes.warm_up(run_pass, intent.warmup)
         calibration = calibrate(
-            passes.timed_and_observed(observation),
+            warming,
+            run_pass,
             passes.timed(prefill_only=True),
             intent.warmup,
             min_window_s=min_window_s,
             energy_resolution=energy_resolution,
-            reading=self.windows.reading,
             trial=passes.trial if self.windows.resolves() else None,
+            warmth=warmth,
         )
         generator.close()
         # Recorded graphs hold memory of their own.
@@ -139,17 +153,27 @@ class LoadedSession:
         return calibration_record(calibration, prompts, None if bad_logits else outputs)
 
     def measure(
-        self, *, config: dict[str, Any], calibration: dict[str, Any], reference: dict[str, Any]
+        self,
+        *,
+        config: dict[str, Any],
+        calibration: dict[str, Any],
+        reference: dict[str, Any],
+        temperatures: dict[str, Any] | None = None,
+        replicate: int = 1,
     ) -> dict[str, Any]:
         """Warm up as calibrated, measure a full window and a prefill-only one, then compare outputs.
 
+        temperatures: the study's temperatures.json; None where it has none, and the calibration's own is kept to
         reference: {experiment_id, outputs}: the prompts and outputs of the study's reference, none where it failed
+        replicate: which repetition this is; passes after the first sample with seeds of their own in each
         """
         intent = ExperimentConfig.model_validate(config)
         self.loaded.state.reset()
         self.memory.begin()
-        generator, prompts = self._generator(intent, calibration["prompts_digest"])
-        report, outputs = self._measure(intent, Calibration.from_dict(calibration), generator, prompts)
+        generator, prompts = self._generator(intent, calibration["prompts_digest"], replicate)
+        plan = Calibration.from_dict(calibration)
+        goal = self._aim(plan, temperatures, intent)
+        report, outputs = self._measure(intent, plan, goal, generator, prompts)
         # Only now: no window is open, the trace has ended, and the next experiment warms up for itself.
         match = compare_outputs(reference, [prompt.input_ids for prompt in prompts.prompts], outputs)
         # Otherwise recorded graphs and a static cache would hold memory while the reference is scored.
@@ -161,7 +185,7 @@ class LoadedSession:
         return {**report, "scoring_failed": score.failed}
 
     def _measure(
-        self, intent: ExperimentConfig, plan: Calibration, generator: Generator, prompts: PromptSet
+        self, intent: ExperimentConfig, plan: Calibration, goal: Aim | None, generator: Generator, prompts: PromptSet
     ) -> tuple[dict[str, Any], list[Sequence[int]]]:
         """The record without its `output_match`, the requests, the power; and the output ids of the first pass.
 
@@ -175,7 +199,7 @@ class LoadedSession:
         observation.fixed_output = intent.fixed_output
         observation.changed_prompts = prompts.changed_prompts
         passes = self._passes(generator)
-        ran = run_windows(passes, plan, intent.warmup, observation, self.memory)
+        ran = run_windows(passes, plan, goal, intent.warmup, observation, self.memory)
         self.windows.idle(intent, RESIDENT)
         outcome = read_windows(ran, passes, plan, prompts, self.group.gather_all(self.loaded.devices.uuids()))
         evidence = self._evidence(intent, observation)
@@ -189,15 +213,27 @@ class LoadedSession:
             devices=self._describe_devices(),
             meters=meters.describe(),
             memory=self.memory,
-            warnings=self._warnings(intent, measurement, meters.warnings[earlier_warnings:]),
+            warnings=self._warnings(
+                intent, measurement, passes.first_outputs(observation), meters.warnings[earlier_warnings:]
+            ),
         )
         rows = [request_row(request, prompts) for request in outcome.requests]
         outputs: list[Sequence[int]] = [request.row.output_ids for request in first_pass(outcome.requests)]
         return {"record": record, "requests": rows, "power": meters.trace()}, outputs
 
+    def _aim(self, plan: Calibration, temperatures: dict[str, Any] | None, intent: ExperimentConfig) -> Aim | None:
+        """How warm the devices of this session are to be when a window begins."""
+        study = NO_TEMPERATURES if temperatures is None else StudyTemperatures.from_plain(temperatures)
+        return aim(plan.warmth, study, self.windows.temperatures_c(), intent.warmup)
+
     def _warnings(
-        self, intent: ExperimentConfig, measurement: Measurement, of_meters: Sequence[dict[str, str]]
+        self,
+        intent: ExperimentConfig,
+        measurement: Measurement,
+        warmed_up: Sequence[tuple[int, ...]],
+        of_meters: Sequence[dict[str, str]],
     ) -> list[dict[str, str]]:
+        """warmed_up: the output ids of every prompt in the instrumented pass."""
         return each_once(
             [
                 *self.load_warnings,
@@ -207,7 +243,9 @@ class LoadedSession:
                 *checkpoint_warnings(measurement.observation),
                 *finding_warnings(measurement.findings),
                 *phase_warnings(measurement.outcome.figures.energy.phases),
-                *varying_outputs(measurement.outcome.requests),
+                *speculation_warnings(measurement.observation, warmed_up),
+                *varying_outputs(measurement.outcome.requests, warmed_up, sampled=is_sampled(measurement.observation)),
+                *off_target(measurement.windows.warmed.thermal, intent.warmup),
                 *self.memory.warnings(),
                 *self.loaded.state.warnings(),
             ]
@@ -229,7 +267,9 @@ class LoadedSession:
         mine, *others = self.group.gather(self.loaded.devices.describe())
         return {**mine, "processes": [mine, *others]} if others else mine
 
-    def _generator(self, intent: ExperimentConfig, prompts_digest: str | None) -> tuple[Generator, PromptSet]:
+    def _generator(
+        self, intent: ExperimentConfig, prompts_digest: str | None, replicate: int = 0
+    ) -> tuple[Generator, PromptSet]:
         """A generator over this process's share of the experiment's prompts, and all of its prompts."""
         with refused_by("prompts", PromptError):
             prompts = build_prompts(
@@ -243,7 +283,7 @@ class LoadedSession:
             require_digest(prompts, prompts_digest)
         shard = self.group.shard(len(prompts.prompts))
         mine = [prompt.input_ids for prompt in prompts.prompts[shard.first : shard.end]]
-        return generator_for(intent, self.loaded, mine, first_request=shard.first), prompts
+        return generator_for(intent, self.loaded, mine, first_request=shard.first, replicate=replicate), prompts
 
     def _passes(self, generator: Generator) -> Passes:
         return Passes(generator, self.group, self.loaded.devices, self.windows)

@@ -20,7 +20,7 @@ from llenergymeasure.measurement.validity import judge
 from llenergymeasure.measurement.weights_source import QuantizedWeights
 from llenergymeasure.models.snapshot import Snapshot
 from llenergymeasure.records.finding import Finding, warning
-from llenergymeasure.records.findings import INVALID
+from llenergymeasure.records.severity import INVALID
 
 
 def measurement_record(

@@ -18,7 +18,9 @@ from llenergymeasure.measurement.metrics.prefill_decode import TraceSplit, split
 from llenergymeasure.measurement.metrics.window_metrics import Figures, MetricInputs, compute_metrics
 from llenergymeasure.measurement.passes import Passes, Ran, Warmed
 from llenergymeasure.measurement.prompts.prompts import PromptSet
+from llenergymeasure.measurement.rhythm.loops import tell_loops
 from llenergymeasure.measurement.validity import ignored_settings, logits_not_finite
+from llenergymeasure.measurement.warmth.thermal import Aim, power_doubt
 from llenergymeasure.measurement.window_findings import energy_missing, window_findings
 from llenergymeasure.records.finding import Finding
 
@@ -69,17 +71,31 @@ class Measurement:
 
 
 def run_windows(
-    passes: Passes, plan: Calibration, warmup: WarmupConfig, observation: Observation, memory: MemoryWatch
+    passes: Passes,
+    plan: Calibration,
+    goal: Aim | None,
+    warmup: WarmupConfig,
+    observation: Observation,
+    memory: MemoryWatch,
 ) -> MeasuredWindows:
     """Warm up as calibrated, then run the full window and the prefill-only one.
 
+    goal: how warm the devices are to be; None where that is not known
     Fills `observation`: what the instrumented pass used, and what torch's compiler did in the windows.
     """
-    warmed = passes.warm(warmup, plan, observation)
+    warmed = passes.warm(warmup, plan, goal, observation)
     memory.open_window()
-    full = passes.window("generate", plan.measured_passes, plan.pass_s)
+    sensors = tuple(warmed.window.sensors.values())
+    full = passes.window("generate", plan.measured_passes, plan.pass_s, rhythm_s=warmed.step_s, sensors=sensors)
     peak_memory_bytes = passes.devices.peak_memory_bytes()
-    prefill = passes.window("prefill", plan.prefill_passes, plan.prefill_pass_s, prefill_only=True)
+    prefill = passes.window(
+        "prefill",
+        plan.prefill_passes,
+        plan.prefill_pass_s,
+        prefill_only=True,
+        rhythm_s=warmed.prefill_s,
+        sensors=sensors,
+    )
     observation.window_counts = {name: number + prefill.counts[name] for name, number in full.counts.items()}
     observation.count()
     return MeasuredWindows(warmed, full, prefill, peak_memory_bytes)
@@ -92,13 +108,15 @@ def read_windows(
 
     device_uuids: of the devices that hold parameters, in all processes
     """
+    for measured in (ran.full, ran.prefill):
+        tell_loops(measured, passes)
     full = ran.full.window
     requests = passes.requests(ran.full.raw)
     split, no_split = _split(ran.full, passes)
     inputs = MetricInputs(
         requests=requests,
         pass_s=passes.seconds(ran.full.raw),
-        window_s=full.duration_s,
+        window_s=full.duration_s - ran.full.paused_s,
         prefill_passes=plan.prefill_passes,
         prompt_tokens_per_pass=sum(len(prompt.input_ids) for prompt in prompts.prompts),
         requests_per_pass=len(prompts.prompts),
@@ -106,6 +124,7 @@ def read_windows(
         driver_memory=driver_memory(full.facts, device_uuids),
         split=split,
         no_split=no_split,
+        doubt=power_doubt(ran.warmed.thermal),
     )
     entries = [
         *passes.windows.idle_entries(full.start_monotonic_s),
@@ -125,7 +144,8 @@ def read_windows(
 def _split(full: Ran, passes: Passes) -> tuple[TraceSplit | None, str | None]:
     if passes.group.size > 1:
         return None, "several processes are in different phases at a time"
-    return split_trace(full.window.intervals, passes.generator.timeline(full.raw, full.anchor))
+    timeline = passes.generator.timeline(full.raw, full.anchor)
+    return split_trace(full.window.intervals, timeline, full.window.sensors)
 
 
 def find_doubts(

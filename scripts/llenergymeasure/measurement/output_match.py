@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from llenergymeasure.engine.generation.batches import digest_of_ids
 from llenergymeasure.engine.generation.generation import Request
 from llenergymeasure.records.finding import warning
 
@@ -57,15 +58,22 @@ def compare_outputs(reference: dict[str, Any], prompts: Sequence[Ids], outputs: 
     }
 
 
-def varying_outputs(requests: Sequence[Request]) -> list[dict[str, str]]:
-    """A warning where passes of one window gave different outputs for the same prompts; none where all agree.
+def varying_outputs(requests: Sequence[Request], warmed_up: Sequence[Ids], *, sampled: bool) -> list[dict[str, str]]:
+    """A warning where passes that should give the same outputs did not; none where all agree.
 
-    Every pass begins with the same seed, so the kernels are not deterministic (as on an H100), or the output depends on
-    what else is in the batch.
+    warmed_up: output ids of every prompt in the instrumented pass, in prompt order
+    sampled: passes after the first draw with seeds of their own, so only the first one is compared with the
+        instrumented pass, which had its seed; otherwise all passes of the window are compared with each other
+
+    Where they differ, the kernels are not deterministic (as on an H100), or the output depends on what else is in the
+    batch.
     """
     digests: dict[int, set[str]] = defaultdict(set)
+    if sampled:
+        digests.update((place, {digest_of_ids(ids)}) for place, ids in enumerate(warmed_up))
     for request in requests:
-        digests[request.request_index].add(request.row.digest)
+        if not sampled or request.pass_index == 0:
+            digests[request.request_index].add(request.row.digest)
     varying = sum(len(outputs) > 1 for outputs in digests.values())
     if not varying:
         return []

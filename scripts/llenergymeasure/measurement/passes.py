@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from llenergymeasure.config import WarmupConfig
-from llenergymeasure.energy import Around, PhaseEnergy, Window, primary_energy
+from llenergymeasure.energy import WARM_UP, Around, PhaseEnergy, Window, primary_energy
+from llenergymeasure.energy.integration.sensors import PartTime
 from llenergymeasure.engine.devices import Anchor, DeviceKind
 from llenergymeasure.engine.evidence import Observation, observe
 from llenergymeasure.engine.generation.generation import Generator, Request
 from llenergymeasure.engine.loading.compilation import counts, since
 from llenergymeasure.engine.replicas import Group
 from llenergymeasure.measurement.calibration import Calibration, passes_for
-from llenergymeasure.measurement.thermal import cool_down, heat_up, within_band
+from llenergymeasure.measurement.rhythm.dither import draw_pauses, rhythm_from_timeline
+from llenergymeasure.measurement.warmth.power_slope import power_slope
+from llenergymeasure.measurement.warmth.thermal import Aim, bring_to, cool_down, thermal_record
+from llenergymeasure.measurement.warmth.warming import Warming, warm_up
 from llenergymeasure.measurement.windows import Windows
 from llenergymeasure.records.measurement import ThermalRecord
+from llenergymeasure.records.study.warmth import Warmth
 
 # CUDA graphs are tied to the addresses of a cache. Those come back after a few passes; where they do not, the window's
 # own count says so.
@@ -27,11 +32,16 @@ MOST_GRAPH_PASSES = 10
 
 @dataclass(frozen=True)
 class Warmed:
-    """A warm-up: its window, how it came to its temperature, and the passes that CUDA graphs needed after it."""
+    """A warm-up: its window, how it came to its temperature, and the passes that CUDA graphs needed after it.
+
+    step_s, prefill_s: how long a decoding step and a prefill took in it; None where that is not known
+    """
 
     window: Window
     thermal: ThermalRecord
     graph_passes: int
+    step_s: float | None = None
+    prefill_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -40,12 +50,14 @@ class Ran:
 
     anchor: ties the device's stamps to the window's clock
     raw: the passes, unread; counts: what torch's compiler did while the window was open
+    paused_s: between the passes, for the sensors' sake
     """
 
     window: Window
     anchor: Anchor
     raw: list[Any]
     counts: Mapping[str, int]
+    paused_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -57,11 +69,16 @@ class Passes:
     devices: DeviceKind
     windows: Windows
 
-    def run(self, passes: int, *, prefill_only: bool = False) -> None:
-        """Run that many passes in every process, and wait for the devices."""
+    def run(self, passes: int, *, prefill_only: bool = False, pauses_s: Sequence[float] = ()) -> None:
+        """Run that many passes in every process, and wait for the devices.
+
+        pauses_s: before each pass but the first, empty for none
+        """
 
         def here() -> None:
-            for _ in range(passes):
+            for pause_s in (0.0, *(pauses_s or [0.0] * (passes - 1)))[:passes]:
+                if pause_s:
+                    time.sleep(pause_s)
                 self.generator.run_pass(prefill_only=prefill_only)
             self.devices.synchronize()
 
@@ -100,15 +117,40 @@ class Passes:
         energy: PhaseEnergy = self.group.share(primary_energy(ran.window.entries, "trial"))
         return energy
 
-    def warm(self, warmup: WarmupConfig, plan: Calibration, observation: Observation) -> Warmed:
-        """Do the calibrated warm-up in a window of its own, then come to the calibrated temperature.
+    def warm_up(self, run_pass: Callable[[], float], warmup: WarmupConfig) -> tuple[Warming, Warmth | None]:
+        """Passes until latency and temperature are flat; and how warm the devices got, None where they do not say.
+
+        Where they do, the passes are a window of their own, whose trace shows how power follows temperature.
+        """
+        if self.windows.reading()[1] is None:
+            return warm_up(run_pass, warmup, self.windows.reading), None
+        self.windows.meters.trace()
+        with self.windows.open(WARM_UP, self.devices.synchronize):
+            warming = warm_up(run_pass, warmup, self.windows.reading)
+            boards_c = self.windows.temperatures_c()
+        slope = self.group.share(power_slope(warming, self.windows.meters.trace()))
+        end_c = warming.rest_c(warmup)
+        if not boards_c or warming.start_c is None or end_c is None:
+            return warming, None
+        hottest_c = max(boards_c.values())
+        warmth = Warmth(
+            start_c=warming.start_c,
+            boards_c={uuid: end_c - hottest_c + now_c for uuid, now_c in boards_c.items()},
+            rested=bool(warming.rested),
+            power_per_c_w=None if slope is None else slope.per_c_w,
+            power_per_c_standard_w=None if slope is None else slope.standard_w,
+        )
+        return warming, warmth
+
+    def warm(self, warmup: WarmupConfig, plan: Calibration, goal: Aim | None, observation: Observation) -> Warmed:
+        """Do the calibrated warm-up in a window of its own, then come to the temperature of the study.
 
         Where the last of its passes still compiled code or recorded a CUDA graph, further passes follow until one does
         neither.
         """
-        target_c, reading = plan.window_temperature_c, self.windows.reading
-        start_c, cooled_s = cool_down(target_c, warmup, reading)
-        with self.windows.open("warmup", self.devices.synchronize) as window:
+        reading = self.windows.reading
+        start_c, cooled_s = cool_down(goal, warmup, reading)
+        with self.windows.open(WARM_UP, self.devices.synchronize) as window:
             # The instrumented pass has the measured shapes and keywords: it is the first of the warm-up passes.
             self.observed(observation)
             self.devices.forget_instruments()
@@ -119,19 +161,22 @@ class Passes:
                 self.run(1)
             made = self._made(since(before_last))
         graph_passes = self._until_nothing_is_made(made)
-        window_c, extra = heat_up(target_c, warmup, reading, lambda: self.run(1))
+        window_c, extra, cooled_again_s = bring_to(goal, warmup, reading, lambda: self.run(1))
         # The last pass before the window: closing the warm-up's own window let the device wait for a tick.
         self.run(1, prefill_only=True)
-        self.generator.take_raw()
-        thermal = ThermalRecord(
-            target_c=target_c,
+        raw = self.generator.take_raw()
+        # Reading the stamps takes a moment, in which the devices would cool: only where it matters.
+        timeline = self.generator.timeline(raw, self.devices.clock.anchor()) if window.sensors else None
+        thermal = thermal_record(
+            goal,
+            warmup,
             start_c=start_c,
-            cooled_s=cooled_s,
+            cooled_s=cooled_s + cooled_again_s,
             extra_passes=extra,
             window_c=window_c,
-            within_band=within_band(target_c, window_c, warmup),
         )
-        return Warmed(window, thermal, graph_passes)
+        step_s = rhythm_from_timeline(timeline)
+        return Warmed(window, thermal, graph_passes, step_s, rhythm_from_timeline(timeline, prefill_only=True))
 
     def _until_nothing_is_made(self, made: int) -> int:
         """Run passes until one compiles nothing and records no CUDA graph; returns how many, the same in all processes.
@@ -152,13 +197,24 @@ class Passes:
         """Graphs recorded and frames compiled, the most that a process made."""
         return max(self.group.gather(counted["graphs_recorded"] + counted["frames_compiled"]))
 
-    def window(self, phase: str, passes: int, pass_s: float, *, prefill_only: bool = False) -> Ran:
+    def window(
+        self,
+        phase: str,
+        passes: int,
+        pass_s: float,
+        *,
+        prefill_only: bool = False,
+        rhythm_s: float | None = None,
+        sensors: Iterable[PartTime] = (),
+    ) -> Ran:
         """A measured window.
 
         Where a meter needs it, the same passes run before it opens and after it closes, so that power does not step at
         its edges; what they leave is dropped.
         pass_s: how long a pass takes, in seconds
+        rhythm_s: of its steps; passes are kept apart where that keeps step with one of the `sensors`
         """
+        pauses_s = draw_pauses(passes, rhythm_s, passes * pass_s, sensors)
         steady_s = self.windows.steady_s
         raw: list[Any] = []
 
@@ -173,9 +229,9 @@ class Passes:
         around = Around(lead, follow) if steady_s else None
         with self.windows.open(phase, self.devices.synchronize, around) as window:
             anchor, before = self.devices.clock.anchor(), counts()
-            self.run(passes, prefill_only=prefill_only)
+            self.run(passes, prefill_only=prefill_only, pauses_s=pauses_s)
             counted = since(before)
-        return Ran(window, anchor, raw or self.generator.take_raw(), counted)
+        return Ran(window, anchor, raw or self.generator.take_raw(), counted, sum(pauses_s))
 
     def seconds(self, raw: Sequence[Any]) -> list[float]:
         """How long each of these passes took in the slowest process."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llenergymeasure.records.finding import Finding
-from llenergymeasure.records.findings import INVALID, SUSPECT, WARNING
+from llenergymeasure.records.severity import INVALID, SUSPECT, WARNING
 
 VALID = "valid"
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from llenergymeasure.config import WarmupConfig
 from llenergymeasure.energy import Window, primary_energy
 from llenergymeasure.energy.ledger import NO_SOURCE
 from llenergymeasure.engine.evidence import Observation
 from llenergymeasure.measurement.calibration import Calibration
 from llenergymeasure.measurement.window_length import reached
-from llenergymeasure.records.finding import Finding
+from llenergymeasure.records.finding import Finding, warning
 from llenergymeasure.records.measurement import ThermalRecord
 
 # A window this much shorter than the study asked for was sized by passes that took longer.
@@ -73,11 +74,11 @@ def _too_short(plan: Calibration, window: Window) -> list[Finding]:
 def _not_steady(plan: Calibration, thermal: ThermalRecord, pass_cv: float | None) -> list[Finding]:
     findings = []
     if not plan.stable:
-        message = f"latency or temperature was still varying after {plan.warmup_passes} warm-up passes"
+        message = f"latency or temperature was still varying after {len(plan.latencies_s)} warm-up passes"
         findings.append(Finding("warmup-not-stable", message))
     if not thermal.within_band:
         message = (
-            f"the window began at {thermal.window_c:g} °C, its calibration ended at {thermal.target_c:g} °C "
+            f"the window began at {thermal.window_c:g} °C, and was to begin at {thermal.goal_c:.3g} °C "
             "(warmup.temperature_band_c)"
         )
         findings.append(Finding("temperature-out-of-band", message))
@@ -85,6 +86,26 @@ def _not_steady(plan: Calibration, thermal: ThermalRecord, pass_cv: float | None
         message = f"passes in the window vary by {pass_cv:.0%} (coefficient of variation)"
         findings.append(Finding("window-not-stable", message))
     return findings
+
+
+def off_target(thermal: ThermalRecord, warmup: WarmupConfig) -> list[dict[str, str]]:
+    """A warning where the experiment comes to rest at another temperature than the study's others are measured at."""
+    if thermal.target_c is None or thermal.goal_c is None or thermal.end_c is None:
+        return []
+    if abs(thermal.end_c - thermal.target_c) <= 2 * warmup.temperature_band_c:
+        return []
+    if thermal.end_c < thermal.target_c:
+        how = f"so its window began at {thermal.window_c:g} °C"
+    else:
+        how = "so its devices still became warmer while it was measured"
+    share = ""
+    if thermal.power_per_c_w is not None and thermal.off_c is not None:
+        share = f"; {thermal.off_c:.0f} °C are up to {abs(thermal.power_per_c_w) * thermal.off_c:.2g} W in its budget"
+    message = (
+        f"the study's runs begin at {thermal.target_c:.3g} °C on this board, and this experiment comes to rest at "
+        f"{thermal.end_c:.3g} °C, {how}{share}"
+    )
+    return [warning("temperature-off-target", message)]
 
 
 def _resolution_missed(plan: Calibration, window: Window) -> list[Finding]:

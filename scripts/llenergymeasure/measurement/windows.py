@@ -112,6 +112,11 @@ class Windows:
         shared: tuple[float, float | None] = self._group.share(here)
         return shared
 
+    def temperatures_c(self) -> dict[str, float]:
+        """Of each device that reports it, by UUID; the first process's, the same in all."""
+        shared: dict[str, float] = self._group.share(self.meters.temperatures_c())
+        return shared
+
     def resolves(self) -> bool:
         """Whether a meter here has edges that a longer window makes smaller; the same in all processes."""
         any_resolves: bool = self._group.share(any(resolves(entry.components) for entry in self.ledger))

@@ -16,7 +16,7 @@ from llenergymeasure.measurement.worker.manager import Damaged, LoadOrder, Manag
 from llenergymeasure.models.snapshot import SnapshotError, read_snapshot
 from llenergymeasure.pipeline.model_stage import refused_model, unread_tokenizer
 from llenergymeasure.pipeline.plan.inputs import require_content
-from llenergymeasure.pipeline.plan.plan import replicate_order
+from llenergymeasure.pipeline.plan.plan import replicate_order, warmup_order
 from llenergymeasure.pipeline.prompt_check import checked_prompts, context_warnings
 from llenergymeasure.pipeline.run_limits import RunLimits, StudyStopped
 from llenergymeasure.records.calibration import CalibratedExperiment, SessionCalibration, WarmedUp
@@ -28,6 +28,7 @@ from llenergymeasure.records.storage.journal import Journal
 from llenergymeasure.records.storage.parsing import first_error
 from llenergymeasure.records.study.checks import PromptCheck
 from llenergymeasure.records.study.plan import Plan
+from llenergymeasure.records.study.warmth import StudyTemperatures
 from llenergymeasure.records.validity import Failure
 
 Report = Callable[[MeasurementRecord], None]
@@ -110,7 +111,9 @@ def run_load(setting: Setting, setup_id: str) -> LoadRecord:
 def run_warmup(
     setting: Setting, session_id: str, load_failure: Failure | None, journal: Journal
 ) -> tuple[SessionCalibration, list[dict[str, Any]]]:
-    """Warm up and calibrate every experiment of a session, in the plan's order. Each leaves one entry in the journal.
+    """Warm up and calibrate every experiment of a session, each of which leaves one entry in the journal.
+
+    The order is drawn from the study's seed, because devices get warmer from experiment to experiment.
 
     Returns the calibration's record, and the outputs of the experiments that worked: one row per request. SnapshotError
     where a snapshot is not of the files that the plan was drawn for.
@@ -118,7 +121,7 @@ def run_warmup(
     _require_contents(setting)
     session = setting.plan.session(session_id)
     with Manager(setting.order(session.setup_id), setting.log) as manager:
-        for experiment_id in session.experiments:
+        for experiment_id in warmup_order(setting.plan, session):
             if experiment_id in journal:
                 continue
             entry = setting.plan.experiments[experiment_id]
@@ -134,6 +137,8 @@ def run_warmup(
             journal.append(_warm_up_entry(experiment_id, calibrated, manager.startup_s, outputs))
     entries = [(WarmedUp.from_plain(entry["record"]), entry["outputs"]) for entry in journal.entries()]
     last, _ = entries[-1]
+    planned = {experiment_id: place for place, experiment_id in enumerate(session.experiments)}
+    entries.sort(key=lambda entry: planned.get(entry[0].experiment_id, len(planned)))
     calibration = SessionCalibration(
         schema_version=SCHEMA_VERSION,
         session_id=session_id,
@@ -186,17 +191,20 @@ def run_measure(
     replicate: int,
     calibration: SessionCalibration,
     reference_outputs: list[dict[str, Any]],
+    temperatures: StudyTemperatures,
     journal: Journal,
     report: Report,
 ) -> None:
     """Measure a session once, in this replicate's own order. Every experiment leaves one entry in the journal.
 
     reference_outputs: one row {prompt_ids, output_ids} per request, in order; empty where the reference failed
+    temperatures: what the calibrations on each board came to
 
     SnapshotError where a snapshot is not of the files that the plan was drawn for.
     """
     weights = _require_contents(setting)
     reference = {"experiment_id": setting.plan.reference, "outputs": reference_outputs}
+    same = {"reference": reference, "temperatures": temperatures.to_plain()}
     session = setting.plan.session(session_id)
     warnings = [warning for warning in (setting.neighbours, _other_environment(setting, calibration)) if warning]
     with Manager(setting.order(session.setup_id), setting.log) as manager:
@@ -221,8 +229,8 @@ def run_measure(
             if failure is None:
                 _check(setting)
                 try:
-                    order = {"config": config, "calibration": calibrated.to_plain(), "reference": reference}
-                    reply = manager.ask({"do": "measure", **order})
+                    order = {"config": config, "calibration": calibrated.to_plain(), **same}
+                    reply = manager.ask({"do": "measure", "replicate": replicate, **order})
                     head["environment"] = _with_libraries(setting, dict(manager.loaded))
                     if reply["scoring_failed"]:
                         manager.replace_worker()

@@ -5,15 +5,18 @@ from __future__ import annotations
 from llenergymeasure.records.measurement import PromptSource
 from llenergymeasure.records.record import Record
 from llenergymeasure.records.schema import SchemaVersion
+from llenergymeasure.records.study.warmth import Warmth
 from llenergymeasure.records.validity import Failure, Status
 
 
 class CalibratedExperiment(Record):
     """Times in seconds, temperatures of the hottest device in °C. All but `status` is None where the warm-up failed.
 
+    warmup_passes: that every replicate does; further ones may follow until its devices are warm
     latencies_s, temperatures_c, elapsed_s: one value per warm-up pass, at its end
     resolution_window_s: how long a window must be to be well below `energy_resolution`; None where no meter has edges
     expected_s: time that a replicate takes in a process that has the model loaded
+    warmth: None where no device reports its temperature
     """
 
     status: Status
@@ -34,6 +37,7 @@ class CalibratedExperiment(Record):
     expected_s: float | None = None
     prompts: PromptSource | None = None
     prompts_digest: str | None = None
+    warmth: Warmth | None = None
 
 
 class WarmedUp(CalibratedExperiment):

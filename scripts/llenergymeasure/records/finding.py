@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llenergymeasure.records.findings import FINDINGS, WARNING, Severity
+from llenergymeasure.records.findings import FINDINGS
+from llenergymeasure.records.severity import WARNING, Severity
 
 
 @dataclass(frozen=True)

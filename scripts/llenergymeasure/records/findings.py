@@ -7,33 +7,13 @@ cannot be raised.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from llenergymeasure.records.meter_findings import METER_FINDINGS
+from llenergymeasure.records.severity import INVALID, SUSPECT, WARNING, Kind
 
-Severity = Literal["invalid", "suspect", "warning"]
-INVALID: Literal["invalid"] = "invalid"
-SUSPECT: Literal["suspect"] = "suspect"
-WARNING: Literal["warning"] = "warning"
 # measurement.foreign_load, where a study does not set it: the assumed error of RAPL's package counter
 # (energy/meters/rapl/energy.py) and the least difference between counter and power that is a finding. What others do
 # below this share does not show.
 FOREIGN_LOAD = 0.05
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One kind of finding.
-
-    severity: invalid: the run is not what was asked for, and is not part of any mean; suspect: its figures are in the
-        means and are marked; warning: its figures stand, and a reader should know
-    meaning: when it is raised
-    advice: what to do
-    """
-
-    severity: Severity
-    meaning: str
-    advice: str
-
 
 FINDINGS: dict[str, Kind] = {
     # Invalid: the run is not the one that was asked for.
@@ -81,8 +61,8 @@ FINDINGS: dict[str, Kind] = {
     "throttled": Kind(
         SUSPECT,
         "clocks were held down for over 1 % of the window by heat, a slowdown of the hardware, a power brake or a "
-        "slower board beside it (sync boost), or by a power limit below the board's default",
-        "cool the machine, restore the power limit, or measure on another board",
+        "slower board beside it (sync boost); a power cap alone is not meant",
+        "cool the machine, or measure on another board",
     ),
     "clock-fell": Kind(
         SUSPECT,
@@ -110,6 +90,13 @@ FINDINGS: dict[str, Kind] = {
         SUSPECT,
         "counter and integrated power differ beyond their uncertainty, and by more than 5 %",
         "update the driver; compare both entries of the ledger, and say which one you quote",
+    ),
+    "sensor-aliased": Kind(
+        SUSPECT,
+        "the decoding steps, or the calls, keep step with a power sensor that looks at a part of each of its periods: "
+        "what it misses of them is uncertain by more than 1 % of the energy",
+        "raise `measurement.min_window_s`, so that more passes with pauses between them fit into a window; or change "
+        "the time of a step a little (another `batch_size`)",
     ),
     "energy-missing": Kind(
         SUSPECT,
@@ -171,8 +158,8 @@ FINDINGS: dict[str, Kind] = {
     ),
     "temperature-out-of-band": Kind(
         SUSPECT,
-        "the window began warmer or colder than calibrated",
-        "widen `warmup.temperature_band_c`, or give the machine steadier cooling",
+        "the window began warmer or colder than it was to begin, by more than `warmup.temperature_band_c`",
+        "raise `warmup.temperature_timeout_s`, widen `warmup.temperature_band_c`, or give the machine steadier cooling",
     ),
     "energy-resolution-missed": Kind(
         SUSPECT,
@@ -183,12 +170,32 @@ FINDINGS: dict[str, Kind] = {
     "phases-disagree": Kind(
         WARNING,
         "the prefill energies from the prefill window and from the trace differ beyond their uncertainties",
-        "quote the figure of the window; the trace needs prefills that last several periods of the sensor",
+        "quote the figure of the window for prefills that follow each other, and that of the trace for prefills "
+        "between decodes",
+    ),
+    "power-limit-lowered": Kind(
+        WARNING,
+        "the board worked at its power limit for over 1 % of the window, and the limit is below the board's default",
+        "nothing, if that is what you want to measure: say so with the figures; else restore the limit "
+        "(`nvidia-smi -pl`)",
+    ),
+    "temperature-off-target": Kind(
+        WARNING,
+        "the experiment comes to rest at another temperature than the study's others are measured at; what that may "
+        "change in its energy is in its budget (kind `temperature`)",
+        "compare it with those that are as warm, or read its interval, which includes the difference",
     ),
     "outputs-vary": Kind(
         WARNING,
-        "a later pass gave a different output for a prompt, although it began with the same seed",
+        "two passes with the same seed gave different outputs for a prompt (greedy: all passes of the window; sampled: "
+        "the instrumented pass and the window's first)",
         "do not blame a setting for a different output: the kernels are not deterministic, which alone can change it",
+    ),
+    "speculation-fixed-output": Kind(
+        WARNING,
+        "tokens were guessed ahead (a draft model or prompt lookup) in outputs of a fixed length: behind its natural "
+        "end, text repeats itself, which flatters speculation",
+        "set `fixed_output: false` to compare speculation with plain decoding",
     ),
     "padding-replaced": Kind(
         WARNING,
@@ -287,64 +294,5 @@ FINDINGS: dict[str, Kind] = {
         "study's",
         "share the host's process namespace with the container (`--pid=host`)",
     ),
-    "nvml-counter-refused": Kind(
-        WARNING,
-        "the board has an energy counter that is not used, because it also counts another chip",
-        "nothing: power is integrated instead",
-    ),
-    "nvml-counter-missing": Kind(
-        WARNING,
-        "the board has no total-energy counter; power is integrated instead",
-        "nothing; the uncertainty is larger",
-    ),
-    "nvml-sensor-missing": Kind(
-        WARNING,
-        "the board does not report one of its sensors",
-        "nothing; its figures are empty",
-    ),
-    "power-sampler-died": Kind(
-        WARNING,
-        "the sampler of the boards ended before the window did",
-        "leave the host a free core, and run again",
-    ),
-    "power-sampler-stalled": Kind(
-        WARNING,
-        "the sampler of the boards was delayed",
-        "leave the host a free core, and run again",
-    ),
-    "power-read-failed": Kind(
-        WARNING,
-        "some readings of power failed",
-        "update the driver if it happens often",
-    ),
-    "rapl-reader-died": Kind(
-        WARNING,
-        "the thread that reads RAPL counters ended before the window did",
-        "leave the host a free core, and run again",
-    ),
-    "rapl-read-failed": Kind(
-        WARNING,
-        "some readings of a RAPL counter failed",
-        "check the permissions of /sys/class/powercap",
-    ),
-    "zeus-all-gpus": Kind(
-        WARNING,
-        "Zeus's GPUs cannot be matched with those that hold the model, so all visible ones are counted",
-        "hide the others with CUDA_VISIBLE_DEVICES",
-    ),
-    "codecarbon-failed": Kind(
-        WARNING,
-        "codecarbon logged a failure",
-        "read the message; a part of the estimate may be missing",
-    ),
-    "codecarbon-settings-ignored": Kind(
-        WARNING,
-        "codecarbon's own settings files or CODECARBON_* variables exist and are not used",
-        "state what you need in the study",
-    ),
-    "codecarbon-gpu-skipped": Kind(
-        WARNING,
-        "codecarbon would report the whole board for a MIG instance, so its GPU figure is not used",
-        "nothing; NVML's entries stand",
-    ),
+    **METER_FINDINGS,
 }

@@ -12,8 +12,9 @@ from llenergymeasure.records.record import CONFIG
 
 # How a contribution grows with the length of a window: an edge not at all, a rate with its square root, a gain with
 # the energy itself. Gains of one instrument are the same in all its windows; the others are new each time. A baseline
-# is what is taken off, and grows with the time it is taken off for.
-Kind = Literal["edge", "rate", "gain", "baseline"]
+# is what is taken off, and grows with the time it is taken off for. A temperature is how far the devices may be from
+# the study's, times what that changes in their power: it grows with the time, and all windows of a run share it.
+Kind = Literal["edge", "rate", "gain", "baseline", "temperature"]
 Distribution = Literal["normal", "rectangular"]
 
 

@@ -11,6 +11,7 @@ from llenergymeasure.records.ledger import Distribution, Kind, LedgerEntry
 from llenergymeasure.records.machine import Devices, EnvironmentRecord, Meters
 from llenergymeasure.records.record import Record
 from llenergymeasure.records.schema import SchemaVersion
+from llenergymeasure.records.study.warmth import Warmth
 from llenergymeasure.records.validity import Failure, Status, Validity, WarningRecord
 
 
@@ -120,12 +121,16 @@ class UsedCalibration(Record):
     min_window_s: float
     energy_resolution: float
     resolution_window_s: float | None
+    warmth: Warmth | None = None
 
 
 class ThermalRecord(Record):
-    """How a trial reached its temperature. °C of the hottest device, None where no device reports it; seconds.
+    """How a run reached its temperature. °C of the hottest device, None where no device reports it; seconds.
 
-    target_c: where the calibration's warm-up ended; window_c: where this window began
+    target_c: the study's on this board; goal_c: what this experiment was brought to, the target or where it comes to
+        rest below it; window_c: where this window began; within_band: whether that is near the goal
+    end_c: where this experiment's calibration ended; off_c: how far the window may be from the target
+    power_per_c_w: more power per °C, with its standard uncertainty; None where no warm-up shows it
     """
 
     target_c: float | None
@@ -134,6 +139,11 @@ class ThermalRecord(Record):
     extra_passes: int
     window_c: float | None
     within_band: bool
+    goal_c: float | None = None
+    end_c: float | None = None
+    off_c: float | None = None
+    power_per_c_w: float | None = None
+    power_per_c_standard_w: float | None = None
 
 
 class MemoryMoment(Record):

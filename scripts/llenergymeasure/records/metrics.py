@@ -252,7 +252,8 @@ _ALL = (
         "pass_cv",
         "Spread of passes",
         "ratio",
-        "Coefficient of variation (sample standard deviation over mean) of the window's passes.",
+        "Coefficient of variation (sample standard deviation over mean) of the seconds per output token of the "
+        "window's passes.",
         None,
     ),
 )

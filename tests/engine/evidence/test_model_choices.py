@@ -83,7 +83,7 @@ def test_a_field_with_a_parameter_shows_there(
     [
         ("suppress_tokens", [5, 6], "passthrough_kwargs.generate.suppress_tokens", {}),
         ("bad_words_ids", [[7]], "passthrough_kwargs.generate.bad_words_ids", {}),
-        ("forced_eos_token_id", 2, "passthrough_kwargs.generate.forced_eos_token_id", {}),
+        ("forced_eos_token_id", 2, "passthrough_kwargs.generate.forced_eos_token_id", FREE),
         ("max_time", 60.0, "passthrough_kwargs.generate.max_time", FREE),
         ("min_length", 70, "decoder.min_new_tokens", FREE),
         # The library takes a decoder's prompt for what an encoder read.
@@ -275,6 +275,6 @@ def test_limits_of_the_models_file_do_not_flood_the_log_of_a_window(
 
 def test_what_generate_batch_does_not_read_is_ignored_and_not_unverifiable(run: Runner) -> None:
     passed = {"passthrough_kwargs": {"generate": {"stop_strings": ["x"], "suppress_tokens": [5]}}}
-    evidence = run(pytorch={"batching": "continuous"}, **passed).evidence
+    evidence = run(pytorch={"batching": "continuous"}, **FREE, **passed).evidence
     assert evidence["passthrough_kwargs.generate.stop_strings"]["verdict"] == "ignored"
     assert evidence["passthrough_kwargs.generate.suppress_tokens"]["verdict"] == "unverifiable"

@@ -92,8 +92,7 @@ NO_WIRING: dict[str, str] = {
         (
             "generate_keywords: if config.pytorch.batching == 'continuous':",
             "generate_keywords: if config.fixed_output:",
-            "generate_keywords: given.update(_NO_EARLY_END, min_new_tokens=config.max_output_tokens)",
-            "generate_keywords: min_new_tokens=config.max_output_tokens",
+            "generate_keywords: given.update(_NO_EARLY_END)",
             "_static: keywords['tokenizer'] = loaded.tokenizer",
         ),
         "test_ends_of_rows: the tiny models never end a row by themselves",

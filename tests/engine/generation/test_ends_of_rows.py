@@ -10,6 +10,8 @@ import pytest
 from edited_models import model_folder
 from engine.conftest import Run, Runner
 
+from llenergymeasure.engine.evidence import speculation_warnings
+from llenergymeasure.engine.evidence.generation_probes import HOLDS_BACK
 from llenergymeasure.engine.failure import ExperimentFailure
 
 TWO = ["A short one.", "A prompt that is quite a bit longer than that."]
@@ -58,11 +60,52 @@ def test_it_wins_over_the_models_own(run: Runner, end: int, tmp_path: Path) -> N
     assert tokens(done)[1] == (12, "length", 0)
 
 
-def test_with_fixed_output_it_is_held_back_until_the_row_is_full(run: Runner, end: int) -> None:
-    passed = {"generate": {"eos_token_id": end}}
-    done = run(TWO, max_output_tokens=12, pytorch={"batch_size": 2}, passthrough_kwargs=passed)
+@pytest.mark.parametrize(
+    "pytorch",
+    [
+        {"batch_size": 2},
+        {"batching": "continuous"},
+        {"prompt_lookup_num_tokens": 3},
+        {"cache_implementation": "static"},
+    ],
+    ids=str,
+)
+def test_with_fixed_output_every_way_of_generating_runs_through_it(
+    run: Runner, outputs: list[tuple[int, ...]], end: int, tmp_path: Path, pytorch: dict[str, Any]
+) -> None:
+    """The ids are those of the same weights without an end token: nothing is held back, and nothing ends."""
+    files = {"eos_token_id": [end, 299], "min_length": 70, "forced_eos_token_id": 299}
+    folder = str(model_folder(tmp_path / "eos", generation_config=files))
+    done = run(TWO, model=folder, max_output_tokens=12, pytorch=pytorch)
+    assert end in outputs[1]
+    assert done.outputs == outputs
+    assert done.observation.heard is not None
+    assert {item.name for item in done.observation.heard.effects}.isdisjoint(HOLDS_BACK)
     assert tokens(done) == [(12, "length", 0)] * 2
-    assert end not in done.outputs[1]
+    observed = done.evidence["max_output_tokens"]["observed"]
+    assert observed == "outputs of 12 to 12 tokens, 1 of 2 run on behind an end token"
+
+
+def test_beams_run_through_an_end_token_too(run: Runner, tmp_path: Path) -> None:
+    folder = str(model_folder(tmp_path / "eos", generation_config={"eos_token_id": list(range(2, 299))}))
+    beams = {"num_beams": 3, "batch_size": 2}
+    done = run(TWO, model=folder, max_output_tokens=12, pytorch=beams)
+    assert done.outputs == run(TWO, max_output_tokens=12, pytorch=beams).outputs
+    assert tokens(done) == [(12, "length", 0)] * 2
+
+
+@pytest.mark.parametrize(("fixed", "codes"), [(True, ["speculation-fixed-output"]), (False, [])])
+def test_speculation_in_outputs_of_a_fixed_length_is_a_warning(
+    run: Runner, end: int, tmp_path: Path, fixed: bool, codes: list[str]
+) -> None:
+    folder = str(model_folder(tmp_path / "eos", generation_config={"eos_token_id": end}))
+    looked_up = {"prompt_lookup_num_tokens": 3}
+    done = run(TWO, model=folder, max_output_tokens=12, fixed_output=fixed, pytorch=looked_up)
+    warnings = speculation_warnings(done.observation, done.outputs)
+    assert [item["code"] for item in warnings] == codes
+    assert all("1 of 2 outputs run on behind their natural end" in item["message"] for item in warnings)
+    plain = run(TWO, model=folder, max_output_tokens=12, fixed_output=fixed)
+    assert speculation_warnings(plain.observation, plain.outputs) == []
 
 
 @pytest.mark.parametrize("passed", [False, True])

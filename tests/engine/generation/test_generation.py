@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from engine.conftest import Runner
+from engine.conftest import PROMPTS, Runner
 
 from llenergymeasure.engine.failure import ExperimentFailure
+from llenergymeasure.engine.generation.seeds import PassSeeds
 from llenergymeasure.engine.loading.compilation import counts, since
 
 
@@ -95,12 +96,32 @@ def test_equal_seeds_give_equal_samples_and_others_differ(run: Runner) -> None:
     assert run(random_seed=1, **sampling).outputs != run(random_seed=2, **sampling).outputs
 
 
-def test_every_pass_of_a_sampled_window_does_the_same_work(run: Runner) -> None:
-    generator = run(decoder={"do_sample": True}).generator
-    generator.run_pass()
-    generator.run_pass()
-    first, second = ([r.row.output_ids for r in generator.read([raw])] for raw in generator.take_raw())
-    assert first == second
+@pytest.mark.parametrize("batching", ["static", "continuous"])
+def test_the_first_pass_of_a_series_has_the_experiments_seed_and_later_ones_their_own(
+    run: Runner, batching: str
+) -> None:
+    # The library's thread takes up requests as they come: what it draws for one depends on those beside it.
+    prompts = PROMPTS if batching == "static" else PROMPTS[:1]
+    done = run(prompts, decoder={"do_sample": True}, pytorch={"batching": batching})
+    generator = done.generator
+
+    def series(passes: int, replicate: int) -> list[list[tuple[int, ...]]]:
+        generator.seeds = PassSeeds(generator.seeds.experiment, replicate)
+        for _ in range(passes):
+            generator.run_pass()
+        return [[item.row.output_ids for item in generator.read([raw])] for raw in generator.take_raw()]
+
+    first, again, other = series(3, 1), series(3, 1), series(2, 2)
+    generator.close()
+    assert first[0] == again[0] == other[0] == done.outputs
+    assert first[1:] == again[1:]
+    assert len({str(outputs) for outputs in [*first, other[1]]}) == 4
+
+
+def test_seeds_of_passes_repeat_neither_in_an_experiment_nor_in_the_next_one() -> None:
+    drawn = [PassSeeds(seed, replicate).seed(p) for seed in range(5) for replicate in (1, 2, 3) for p in range(1, 50)]
+    assert len(set(drawn)) == len(drawn)
+    assert {PassSeeds(7, replicate).seed(0) for replicate in (0, 1, 2)} == {7}
 
 
 def test_compiling_compiles_and_the_window_compiles_nothing_more(run: Runner) -> None:

@@ -24,6 +24,7 @@ from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.storage.journal import Journal
 from llenergymeasure.records.study.checks import CheckedSet, PromptCheck
 from llenergymeasure.records.study.plan import Plan
+from llenergymeasure.records.study.warmth import NO_TEMPERATURES
 
 
 def unchecked(plan: Plan) -> PromptCheck:
@@ -79,7 +80,9 @@ def measured(
     setting, calibration, _ = warm
     rows = [row for row in outputs if row["experiment_id"] == setting.plan.reference]
     records = Journal(journal)
-    run_measure(setting, setting.plan.sessions[0].session_id, 1, calibration, rows, records, lambda _: None)
+    run_measure(
+        setting, setting.plan.sessions[0].session_id, 1, calibration, rows, NO_TEMPERATURES, records, lambda _: None
+    )
     return [entry["record"] for entry in records.entries()]
 
 

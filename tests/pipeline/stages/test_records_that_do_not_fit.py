@@ -14,6 +14,7 @@ from llenergymeasure.records.calibration import CalibratedExperiment
 from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.storage.journal import Journal
 from llenergymeasure.records.study.checks import CheckedSet
+from llenergymeasure.records.study.warmth import NO_TEMPERATURES
 
 NAMES = ("first", "second")
 
@@ -89,7 +90,8 @@ def test_a_measurement_is_kept_in_the_log_and_the_next_is_measured(
         experiments={name: CalibratedExperiment(status="ok", failure=None) for name in NAMES},
     )
     records: list[MeasurementRecord] = []
-    stages.run_measure(setting, "b" * 12, 1, calibration, [], Journal(tmp_path / "measure.jsonl"), records.append)
+    journal = Journal(tmp_path / "measure.jsonl")
+    stages.run_measure(setting, "b" * 12, 1, calibration, [], NO_TEMPERATURES, journal, records.append)
     assert [(record.status, record.failure and record.failure.stage) for record in records] == [
         ("failed", "record")
     ] * 2

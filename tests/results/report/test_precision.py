@@ -40,11 +40,11 @@ def test_the_budget_holds_each_part_and_the_whole(tmp_path: Path) -> None:
     runs = folder.read().runs
     assert len(rows) == 4
     for row, (_, true) in zip(rows, summary.iterrows(), strict=True):
-        edge, rate, baseline, gain, mean, expanded = (float(cell) for cell in row[2:])
+        edge, rate, baseline, temperature, gain, mean, expanded = (float(cell) for cell in row[2:])
         values = runs[runs["experiment_id"] == true["experiment_id"]][ENERGY]
         # The folder's records state 0.1 % at the edges; its gain is what the ledger states.
         assert edge == pytest.approx(0.1, rel=0.01)
-        assert (rate, baseline) == (0, 0)
+        assert (rate, baseline, temperature) == (0, 0, 0)
         budget = folder.read().records[0].budget[1]
         figure = folder.read().records[0].energy_j
         assert gain == pytest.approx(100 * budget.standard_uncertainty / figure, rel=0.06)

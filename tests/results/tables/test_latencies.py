@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from results.page_reader import read_page
 from results.record_changes import fail, ignore
 from results.study_folder import StudyFolder, study_folder
+
+from llenergymeasure.records.storage.files import REQUESTS
+from llenergymeasure.results.report.page import render
 
 
 def raw(folder: StudyFolder, name: str, metric: str, replicates: set[int]) -> list[float]:
@@ -55,3 +60,41 @@ def test_single_tokens_have_no_interval_between_two(tmp_path: Path) -> None:
             folder.change(experiment, replicate, lambda record: record["metrics"].update(tpot_s=None))
     latencies = folder.write().aggregate().read().latencies
     assert set(latencies[folder.ids[0]]) == {"ttft_s", "e2e_latency_s"}
+
+
+def test_equal_prompts_and_prompts_of_one_batch_are_one(tmp_path: Path) -> None:
+    """Four prompts in two passes of three replicates; where a batch holds all four, nothing is independent of it."""
+    folder = study_folder(tmp_path / "study")
+    latencies = folder.results().latencies
+    batches = {name: folder.plan.experiments[name].config["pytorch"]["batch_size"] for name in folder.ids}
+    counted = {batches[name]: latencies[name]["itl_s"].prompts for name in folder.ids}
+    assert counted == {1: 4, 4: 1}
+    (reason,) = {latencies[name]["itl_s"].prompts_ci95_reason for name in folder.ids if batches[name] == 4}
+    assert reason == "1 independent prompts: p50 needs 10, p95 needs 100, p99 needs 500"
+
+
+def test_enough_prompts_give_an_interval_over_them(tmp_path: Path) -> None:
+    """In the file and on the page, beside the one over processes."""
+    folder = study_folder(tmp_path / "study", matrix={"pytorch.batch_size": [1]})
+    folder.write()
+    draw = np.random.default_rng(8)
+    of_prompt = draw.lognormal(-3, 0.3, 24)
+    for path in folder.measurements():
+        rows = pq.read_table(path.with_name("requests.parquet")).to_pylist()
+        made = [
+            {**rows[0], "batch_index": place, "request_index": place, "prompt_digest": str(place), "ttft_s": seconds}
+            for place, seconds in enumerate(of_prompt * draw.lognormal(0, 0.01))
+        ]
+        pq.write_table(pa.Table.from_pylist(made, schema=REQUESTS), path.with_name("requests.parquet"))
+    results = folder.aggregate().read()
+    distribution = results.latencies[folder.ids[0]]["ttft_s"]
+    median = distribution.quoted("p50")
+    assert (median.n, median.prompts) == (72, 24)
+    assert median.prompts_low is not None and median.prompts_high is not None
+    assert median.low is not None and median.high is not None
+    assert median.prompts_low < median.low < median.value < median.high < median.prompts_high
+    assert distribution.p95_prompts_ci95_low is None
+    assert distribution.prompts_ci95_reason == "24 independent prompts: p95 needs 100, p99 needs 500"
+    table = read_page(render(results)).section("latencies").all("table")[-1]
+    texts = [cell.text for row in table.all("tr") for cell in row.all("td")]
+    assert any("prompts" in text and " to " in text for text in texts)

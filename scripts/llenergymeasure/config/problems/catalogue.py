@@ -148,6 +148,12 @@ PASSTHROUGH_UNREAD = Check(
     "`pytorch.load_in_4bit` or `pytorch.load_in_8bit`",
     "set pytorch.batching: continuous or one of the two quantizations, or remove the options",
 )
+PASSTHROUGH_ENDS = Check(
+    "passthrough-ends-fixed-output",
+    "error",
+    "a keyword of `generate` under passthrough_kwargs that ends outputs early, with `fixed_output`",
+    "set fixed_output: false or remove the keyword",
+)
 REQUIREMENT_UNMET = Check(
     "requirement-unmet",
     "warning",

@@ -91,12 +91,12 @@ def least_above_most(value: Values) -> str | None:
     "decoder.min_new_tokens",
     "fixed_output",
     "max_output_tokens",
-    says="`decoder.min_new_tokens` with `fixed_output`, which sets the minimum length to `max_output_tokens`",
+    says="`decoder.min_new_tokens` with `fixed_output`, which makes every output `max_output_tokens` tokens long",
     fix="set fixed_output: false or remove decoder.min_new_tokens",
 )
 def least_of_fixed(value: Values) -> str | None:
     least, most = value.given("decoder.min_new_tokens"), value.given("max_output_tokens")
-    if not value.given("fixed_output") or least >= most:
+    if not value.given("fixed_output") or least > most:
         return None
     return f"{least} has no effect: fixed_output makes every output {most} tokens long"
 

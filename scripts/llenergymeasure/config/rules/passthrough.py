@@ -8,6 +8,7 @@ from functools import cache
 from llenergymeasure.config.problems.catalogue import (
     COMPILE_BACKEND_UNKNOWN,
     COMPILE_MODE_UNKNOWN,
+    PASSTHROUGH_ENDS,
     PASSTHROUGH_RESERVED,
     PASSTHROUGH_SETTING,
     PASSTHROUGH_UNKNOWN,
@@ -86,6 +87,8 @@ _RESERVED: Mapping[str, Mapping[str, str]] = {
     "compile": {"model": "the loaded model is what is compiled", "disable": "pytorch.torch_compile decides"},
     "continuous_batching": {},
 }
+# Keywords of `generate` that can end an output before it has `max_output_tokens` tokens.
+END_KEYWORDS = ("eos_token_id", "exponential_decay_length_penalty", "forced_eos_token_id", "max_time", "stop_strings")
 
 
 def passthrough_problems(config: ExperimentSettings) -> list[Problem]:
@@ -101,6 +104,15 @@ def passthrough_problems(config: ExperimentSettings) -> list[Problem]:
             PASSTHROUGH_UNREAD.problem(f"{PASSTHROUGH}.bitsandbytes.{key}", "nothing is quantized")
             for key in config.passthrough_kwargs.bitsandbytes
             if key not in settings_by_keyword("bitsandbytes")
+        ]
+    if config.fixed_output:
+        problems += [
+            PASSTHROUGH_ENDS.problem(
+                f"{PASSTHROUGH}.generate.{key}",
+                f"would end outputs early; fixed_output makes every output {config.max_output_tokens} tokens long",
+            )
+            for key in END_KEYWORDS
+            if key in config.passthrough_kwargs.generate
         ]
     for target, options in config.passthrough_kwargs.__dict__.items():
         for key in options:

@@ -90,8 +90,8 @@ class ExperimentSettings(Config):
     """The maximum number of generated tokens; with `fixed_output`, the exact number."""
 
     fixed_output: bool = True
-    """Every output has `max_output_tokens` tokens, so that all experiments do the same work. With false a model stops
-    at its end-of-sequence token, and the lengths are part of the result."""
+    """Every output has `max_output_tokens` tokens, so that all experiments do the same work: an end-of-sequence token
+    does not end it. With false a model stops there, and the lengths are part of the result."""
 
     n_prompts: Annotated[int, Field(ge=1)] = 100
     """The number of prompts per pass."""
@@ -108,7 +108,8 @@ class ExperimentSettings(Config):
             test_values=(0, 42),
         ),
     ] = 42
-    """Seed for the choice of prompts and for sampling."""
+    """Seed for the choice of prompts and for sampling. Only the first pass of a window samples with this very seed;
+    later passes have seeds of their own, different in each replicate."""
 
     cpu_threads: Annotated[
         int | None,

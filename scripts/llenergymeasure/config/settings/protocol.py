@@ -27,31 +27,35 @@ TargetMetric = Literal[
 
 
 class WarmupSettings(Config):
-    """When a model counts as warm. Warm-up passes have the measured shapes and keywords."""
+    """When a model counts as warm, and how warm devices are when a window begins. Warm-up passes have the measured
+    shapes and keywords."""
 
     passes: Annotated[int | None, Field(ge=0)] = None
     """A fixed number of passes. Not set: passes go on until latencies are stable."""
 
     cv_threshold: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
-    """Latencies are stable when the coefficient of variation of the last ones is below this."""
+    """Latencies are stable when the coefficient of variation of the last ones is below this, and a straight line
+    through them changes by less than this share from the first to the last."""
 
     cv_window: Annotated[int, Field(ge=2)] = 4
-    """The number of last passes for that coefficient."""
+    """The number of last passes for that coefficient and that line."""
 
     max_passes: Annotated[int, Field(ge=1)] = 20
     """Stop waiting for stable latencies after this many passes; the result then says so."""
 
-    temperature_drift_c: Annotated[float, Field(gt=0.0, le=50.0)] = 2.0
-    """The temperature is stable when it stayed within this range, in °C. Without a sensor, latencies alone decide."""
+    temperature_drift_c: Annotated[float, Field(gt=0.0, le=50.0)] = 1.0
+    """The temperature is stable when a straight line through its readings rises or falls by no more than this in
+    `temperature_window_s`, in °C. Without a sensor, latencies alone decide."""
 
-    temperature_window_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 10.0
-    """The last seconds for that range."""
+    temperature_window_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 60.0
+    """The last seconds for that line. Less than a minute does not show a device that takes minutes to warm up."""
 
-    temperature_band_c: Annotated[float, Field(gt=0.0, le=50.0)] = 4.0
-    """The windows of every replicate start within this many °C of the temperature at the end of calibration: the
-    worker waits for the device to cool, or heats it with further warm-up passes."""
+    temperature_band_c: Annotated[float, Field(gt=0.0, le=50.0)] = 2.0
+    """All windows on a board start within this many °C of the study's temperature there, which is at most this far
+    below the hottest at which a calibration ended: the worker waits for the device to cool, or heats it with further
+    warm-up passes. What the band may change in the energy is in the budget."""
 
-    temperature_timeout_s: Annotated[float, Field(ge=0.0, le=3600.0)] = 120.0
+    temperature_timeout_s: Annotated[float, Field(ge=0.0, le=3600.0)] = 600.0
     """Stop waiting for a temperature after this many seconds; the result then says so."""
 
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from llenergymeasure.energy.integration.counter_curve import Curve, curve_through
 from llenergymeasure.energy.integration.sensors import Family
+from llenergymeasure.energy.integration.step_aliasing import ALIASING, Aliasing, Cycles, Sight, estimate_aliasing
 from llenergymeasure.energy.integration.tick_grid import PERIOD_DEVIATIONS, TICK_TOLERANCE_S, Tick, fit_grid, ticks_on
 from llenergymeasure.energy.integration.tick_scatter import Scatter, estimate_scatter
 from llenergymeasure.energy.integration.ticks import (
@@ -56,6 +57,7 @@ class CounterWindow:
     period: how it ticked when the meter was opened, None where too few ticks were seen; the window's own come first
     noise: what the scatter of the power readings leaves of uncertainty, None where there are none; for windows whose
         ticks do not show it
+    loops: what repeated in the window, by kind; empty where that is not known
     """
 
     account: Account
@@ -63,6 +65,7 @@ class CounterWindow:
     readings: Sequence[CounterReading]
     period: Period | None
     noise: Component | None = None
+    loops: Sequence[Cycles] = ()
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,9 @@ def counter_entry(span: Span, window: CounterWindow) -> tuple[LedgerEntry, list[
     - timing of the ticks at the edges: power times its deviation;
     - what the sensor did not see, and noise: `estimate_scatter` of the ticks; where they come irregularly or are too
       few, the scatter of the power readings of the same sensor;
-    - gain.
+    - gain;
+    - where the window's loops are known and the sensor looks at a part of each period only: what it showed too much of
+      them is taken off (`estimate_aliasing`), with the uncertainty of that; the scatter is that of what is left.
     """
     reason = _no_energy(span, window)
     if reason is not None:
@@ -179,8 +184,9 @@ def _from_ticks(
         return _from_edges(span, window, ticking.period), []
     ticks = _grid_ticks(span, window, ticking)
     period = ticking.period
-    scatter = estimate_scatter(ticks, period.period_s, window.family.seen_share, span.duration_s)
     mean_w = energy_j / span.duration_s
+    aliasing = _aliasing(span, window, period, ticks, mean_w)
+    scatter = _scatter(span, window, period, ticks, aliasing)
     change_w = mean_w if scatter is None else scatter.change_w
     off_j = max(abs(each_j - energy_j) for each_j in energies_j)
     unseen_s = (1 - window.family.seen_share) * period.period_s
@@ -207,10 +213,46 @@ def _from_ticks(
         Component(f"timing of the ticks at the edges, {timing_s * 1e3:.2f} ms", mean_w * timing_s, "edge"),
     ]
     noise = _noise(span, window, period, scatter)
-    components += [*_known(noise), gain(energy_j, window.family)]
-    remark = _remark("interpolated between the ticks around both edges", noise)
+    components += _known(noise)
+    how = "interpolated between the ticks around both edges"
+    if aliasing is not None:
+        components.append(_of_steps(aliasing, period, window.family))
+        how += f"; {aliasing.excess_j:.3g} J taken off that it showed too much of power that repeats"
+        energy_j -= aliasing.excess_j
+    components.append(gain(energy_j, window.family))
+    remark = _remark(how, noise)
     entry = span.known(*window.account, energy_j, components, remark=remark)
     return entry, _pieces(span, window.account.device, ticks, energy_j)
+
+
+def _aliasing(
+    span: Span, window: CounterWindow, period: Period, ticks: Sequence[Tick], mean_w: float
+) -> Aliasing | None:
+    """None where the sensor sees everything, nothing is known to repeat, or the ticks come irregularly."""
+    family = window.family
+    if not window.loops or family.seen_share >= 1 or period.spread_s > UNSTEADY * period.period_s:
+        return None
+    sight = Sight(period.period_s, family.seen_share, family.lag_bound_s, span.start_s, span.end_s)
+    return estimate_aliasing(ticks, sight, window.loops, mean_w)
+
+
+def _scatter(
+    span: Span, window: CounterWindow, period: Period, ticks: Sequence[Tick], aliasing: Aliasing | None
+) -> Scatter | None:
+    """Of the ticks, without what repeats where that is known."""
+    left = ticks if aliasing is None else aliasing.ticks
+    scatter = estimate_scatter(left, period.period_s, window.family.seen_share, span.duration_s)
+    if scatter is None or aliasing is None:
+        return scatter
+    return Scatter(aliasing.widening * scatter.change_w, aliasing.widening * scatter.window_j)
+
+
+def _of_steps(aliasing: Aliasing, period: Period, family: Family) -> Component:
+    return Component(
+        f"{ALIASING} a sensor that sees {family.seen_share:.0%} of {period.period_s * 1e3:.0f} ms ({family.name})",
+        aliasing.standard_j,
+        "rate",
+    )
 
 
 def _grid_ticks(span: Span, window: CounterWindow, ticking: Ticking) -> list[Tick]:

@@ -27,6 +27,20 @@ class Family:
     lag_bound_s: float = UNKNOWN_LAG_S
 
 
+@dataclass(frozen=True)
+class PartTime:
+    """A sensor that sees a share of each period, of a device in one window.
+
+    period_s: between updates
+    regular: the pieces of its trace are whole periods, so that it can be worked out when it looked
+    """
+
+    period_s: float
+    seen_share: float
+    lag_bound_s: float
+    regular: bool
+
+
 # The longer names first: "GH200" is not an "H200", and a board belongs to the first family whose name it bears.
 FAMILIES = (
     Family("GH200", 20 / 100, 0.05, YANG),

@@ -36,8 +36,8 @@ def estimate_scatter(ticks: Sequence[Tick], period_s: float, seen_share: float, 
       T·h·(m - u'), of variance T²·h²·(1-d)²/12 over u (its mean cancels between rises and falls).
 
     In v a lasting change counts (1 - f/3)·n·h²/2, f being the share of a step where a change is split in two, so the
-    variance of the first kind is c + (v - c)·f/3. Fluctuations that keep step with the counter are invisible: no
-    estimate from the same sensor finds them.
+    variance of the first kind is c + (v - c)·f/3. Fluctuations that keep step with the counter are invisible here;
+    where their times are known, `step_aliasing` deals with them.
     """
     powers = powers_w(ticks)
     changes = [later - earlier for earlier, later in pairwise(powers)]

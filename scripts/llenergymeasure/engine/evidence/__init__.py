@@ -14,8 +14,10 @@ from llenergymeasure.engine.evidence import (
 )
 from llenergymeasure.engine.evidence.checkpoint_weights import checkpoint_warnings
 from llenergymeasure.engine.evidence.model_choices import choice_warnings
+from llenergymeasure.engine.evidence.natural_ends import speculation_warnings
 from llenergymeasure.engine.evidence.observe import Observation, observe
 from llenergymeasure.engine.evidence.registry import PROBES, ProbeResult, collect, worst_evidence
+from llenergymeasure.engine.evidence.sampler_probes import is_sampled
 
 __all__ = [
     "PROBES",
@@ -25,11 +27,13 @@ __all__ = [
     "choice_warnings",
     "collect",
     "generation_probes",
+    "is_sampled",
     "load_probes",
     "observe",
     "parallel_probes",
     "prompt_probes",
     "quantization_probes",
     "sampler_probes",
+    "speculation_warnings",
     "worst_evidence",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llenergymeasure.config.settings.parameter import same_as_any
+from llenergymeasure.engine.evidence.natural_ends import beyond_natural_end
 from llenergymeasure.engine.evidence.observe import Observation
 from llenergymeasure.engine.evidence.registry import Probe, ProbeResult, probe
 from llenergymeasure.engine.evidence.sampler_probes import NOT_RUN, generation_mode
@@ -52,9 +53,11 @@ def max_new_tokens(observation: Observation, requested: Any) -> ProbeResult:
         return NOT_RUN
     lengths = [len(row.output_ids) for row in observation.generated.rows]
     agrees = set(lengths) == {requested} if observation.fixed_output else max(lengths) <= requested
-    return ProbeResult(
-        requested if agrees else max(lengths), f"outputs of {min(lengths)} to {max(lengths)} tokens", agrees
-    )
+    observed = f"outputs of {min(lengths)} to {max(lengths)} tokens"
+    if observation.fixed_output:
+        beyond = beyond_natural_end(observation, [row.output_ids for row in observation.generated.rows])
+        observed += f", {beyond} of {len(lengths)} run on behind an end token"
+    return ProbeResult(requested if agrees else max(lengths), observed, agrees)
 
 
 @probe("max_input_tokens")

@@ -104,7 +104,7 @@ def do_sample(observation: Observation, requested: Any) -> ProbeResult:
     """The generation mode that the library chose for the configuration it ran with."""
     if observation.generation_config is None:
         return NOT_RUN
-    effective = bool(observation.generation_config.do_sample)
+    effective = is_sampled(observation)
     return ProbeResult(effective, f"generation mode {generation_mode(observation)}", effective == requested)
 
 
@@ -114,6 +114,11 @@ def random_seed(observation: Observation, requested: Any) -> ProbeResult:
     if observation.seed is None:
         return NOT_RUN
     return ProbeResult(observation.seed, "torch.initial_seed() after the pass", observation.seed == requested)
+
+
+def is_sampled(observation: Observation) -> bool:
+    """Whether tokens were drawn at random, by the configuration that generation ran with."""
+    return observation.generation_config is not None and bool(observation.generation_config.do_sample)
 
 
 def generation_mode(observation: Observation) -> str:

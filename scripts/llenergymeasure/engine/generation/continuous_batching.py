@@ -23,6 +23,7 @@ from llenergymeasure.engine.generation.batches import Row, row_from_ids
 from llenergymeasure.engine.generation.cache import describe_cache
 from llenergymeasure.engine.generation.generation import Generation, Generator, Instrumented, Request
 from llenergymeasure.engine.generation.keywords import page_option
+from llenergymeasure.engine.generation.seeds import PassSeeds
 
 NO_TOKEN = -1
 PATIENCE_S = 0.2
@@ -47,7 +48,7 @@ class ContinuousGenerator(Generator):
     first_request: int
     keywords: Mapping[str, Any]
     options: Mapping[str, Any]
-    seed: int
+    seeds: PassSeeds
     max_new_tokens: int
     eos_token_ids: frozenset[int]
     raw: list[RawPass] = field(default_factory=list)
@@ -60,7 +61,8 @@ class ContinuousGenerator(Generator):
     def run_pass(self, *, prefill_only: bool = False) -> None:
         if self._manager is None:
             self._manager = self._start({})
-        self.raw.append(self._pass(self._manager, 1 if prefill_only else self.max_new_tokens))
+        new_tokens = 1 if prefill_only else self.max_new_tokens
+        self.raw.append(self._pass(self._manager, new_tokens, self.seeds.seed(len(self.raw))))
 
     def run_instrumented(self) -> Instrumented:
         # A manager of its own: the library builds the logits processors with it, and they count only here. Counting
@@ -79,7 +81,7 @@ class ContinuousGenerator(Generator):
                 return answer
 
             scheduler.schedule_batch = counting
-            done = self._pass(manager, self.max_new_tokens)
+            done = self._pass(manager, self.max_new_tokens, self.seeds.seed(0))
             instrumented.attention = str(self.model.config._attn_implementation)
             instrumented.scheduler_options = manager.continuous_batching_config
             instrumented.cache = describe_cache(manager.batch_processor.cache)
@@ -145,14 +147,15 @@ class ContinuousGenerator(Generator):
         # Each group of layers has its own pages; one more for each prompt that a step may just have begun.
         groups = len(set(getattr(self.model.config, "layer_types", None) or ["full_attention"]))
         return {
-            "seed": self.seed,
             "allow_block_sharing": False,
             "num_blocks": max(16, groups * (pages + len(self.prompts))),
             "max_batch_tokens": max(512, tokens),
         }
 
-    def _pass(self, manager: Any, max_new_tokens: int) -> RawPass:
+    def _pass(self, manager: Any, max_new_tokens: int, seed: int) -> RawPass:
         with library_call("generate"), torch.no_grad():
+            # The library seeds its thread once, when it starts; the thread has nothing to do between two passes.
+            torch.manual_seed(seed)
             start_s = time.perf_counter()
             names = manager.add_requests(
                 inputs=[list(ids) for ids in self.prompts], max_new_tokens=max_new_tokens, record_timestamps=True

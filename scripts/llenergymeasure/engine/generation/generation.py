@@ -11,6 +11,7 @@ from typing import Any
 from llenergymeasure.engine.devices import Anchor
 from llenergymeasure.engine.generation.batches import Row
 from llenergymeasure.engine.generation.cache import CacheDescription
+from llenergymeasure.engine.generation.seeds import PassSeeds
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,15 @@ class Instrumented:
 
 @dataclass(frozen=True)
 class Generation:
-    """One call of the library on the host's `perf_counter`: its prefill ends with the first token."""
+    """One call of the library on the host's `perf_counter`: its prefill ends with the first token.
+
+    steps_s: when each decoding step ended; the first one is the prefill
+    """
 
     start_s: float
     first_token_s: float
     end_s: float
+    steps_s: tuple[float, ...] = ()
 
 
 class Generator(ABC):
@@ -72,7 +77,7 @@ class Generator(ABC):
 
     model: Any
     keywords: Mapping[str, Any]
-    seed: int
+    seeds: PassSeeds
 
     @property
     @abstractmethod
@@ -80,7 +85,10 @@ class Generator(ABC):
 
     @abstractmethod
     def run_pass(self, *, prefill_only: bool = False) -> None:
-        """Generate for every prompt and keep the raw result. Sampling starts from the same seed in every pass."""
+        """Generate for every prompt and keep the raw result.
+
+        Sampling starts from the seed of this pass: passes count from the last `take_raw`.
+        """
 
     @abstractmethod
     def run_instrumented(self) -> Instrumented:

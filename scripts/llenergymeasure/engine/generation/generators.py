@@ -14,6 +14,7 @@ from llenergymeasure.engine.generation.keywords import (
     generate_keywords,
 )
 from llenergymeasure.engine.generation.padding import embedding_rows, pad_token
+from llenergymeasure.engine.generation.seeds import PassSeeds
 from llenergymeasure.engine.generation.static_batching import StaticGenerator
 from llenergymeasure.engine.generation.stop_strings import stop_strings
 from llenergymeasure.engine.loading.load import LoadedModel
@@ -22,13 +23,18 @@ Prompts = Sequence[Sequence[int]]
 
 
 def generator_for(
-    config: ExperimentConfig, loaded: LoadedModel, prompts: Prompts, *, first_request: int = 0
+    config: ExperimentConfig, loaded: LoadedModel, prompts: Prompts, *, first_request: int = 0, replicate: int = 0
 ) -> Generator:
-    """A generator over tokenized prompts, of which the first is number `first_request` of the whole set."""
-    return _WAYS[config.pytorch.batching or "static"](config, loaded, prompts, first_request)
+    """A generator over tokenized prompts, of which the first is number `first_request` of the whole set.
+
+    replicate: from 1, and 0 outside a measurement
+    """
+    return _WAYS[config.pytorch.batching or "static"](config, loaded, prompts, first_request, replicate)
 
 
-def _static(config: ExperimentConfig, loaded: LoadedModel, prompts: Prompts, first_request: int) -> Generator:
+def _static(
+    config: ExperimentConfig, loaded: LoadedModel, prompts: Prompts, first_request: int, replicate: int
+) -> Generator:
     pad = pad_token(loaded.tokenizer, embedding_rows(loaded.model))
     keywords = generate_keywords(config, pad_token_id=pad, defaults=loaded.defaults)
     if loaded.assistant is not None:
@@ -43,7 +49,7 @@ def _static(config: ExperimentConfig, loaded: LoadedModel, prompts: Prompts, fir
             prompts, config.pytorch.batch_size or 1, pad, loaded.input_device, first_request=first_request
         ),
         keywords=keywords,
-        seed=config.random_seed,
+        seeds=PassSeeds(config.random_seed, replicate),
         max_new_tokens=config.max_output_tokens,
         eos_token_ids=eos_token_ids(loaded.model, keywords, fixed_output=config.fixed_output),
         strings=strings,
@@ -51,7 +57,9 @@ def _static(config: ExperimentConfig, loaded: LoadedModel, prompts: Prompts, fir
     )
 
 
-def _continuous(config: ExperimentConfig, loaded: LoadedModel, prompts: Prompts, first_request: int) -> Generator:
+def _continuous(
+    config: ExperimentConfig, loaded: LoadedModel, prompts: Prompts, first_request: int, replicate: int
+) -> Generator:
     keywords = generate_keywords(config, pad_token_id=pad_token(loaded.tokenizer, embedding_rows(loaded.model)))
     return ContinuousGenerator(
         model=loaded.model,
@@ -60,13 +68,13 @@ def _continuous(config: ExperimentConfig, loaded: LoadedModel, prompts: Prompts,
         first_request=first_request,
         keywords=keywords,
         options=continuous_options(config),
-        seed=config.random_seed,
+        seeds=PassSeeds(config.random_seed, replicate),
         max_new_tokens=config.max_output_tokens,
         eos_token_ids=eos_token_ids(loaded.model, keywords, fixed_output=config.fixed_output),
     )
 
 
-_WAYS: Mapping[str, Callable[[ExperimentConfig, LoadedModel, Prompts, int], Generator]] = {
+_WAYS: Mapping[str, Callable[[ExperimentConfig, LoadedModel, Prompts, int, int], Generator]] = {
     "static": _static,
     "continuous": _continuous,
 }

@@ -10,12 +10,15 @@ from transformers import CompileConfig, ContinuousBatchingConfig
 
 from llenergymeasure.config import ExperimentConfig
 from llenergymeasure.config.problems.text import show
+from llenergymeasure.config.rules.passthrough import END_KEYWORDS
 from llenergymeasure.config.settings.registry import keywords
 from llenergymeasure.engine.failure import ExperimentFailure
 from llenergymeasure.engine.generation.model_defaults import RELIED_ON, ModelDefaults, describe_source
 
-# With `fixed_output` every row has the requested length, whatever a model's own file says.
-_NO_EARLY_END: Mapping[str, Any] = {"stop_strings": None, "max_time": None}
+# With `fixed_output` every row has the requested length, whatever a model's own file says: nothing ends it, and an end
+# token is a token like any other, as with `ignore_eos` of vLLM. Holding it back would cost a logits processor in every
+# step, and `generate_batch` has none that does.
+_NO_EARLY_END: Mapping[str, Any] = dict.fromkeys(END_KEYWORDS)
 
 
 def generate_keywords(
@@ -33,9 +36,9 @@ def generate_keywords(
     if config.pytorch.batching == "continuous":
         # The processor cannot read the flat rows of `generate_batch`, and a model's file would make it try.
         given["no_repeat_ngram_size"] = 0
-    elif config.fixed_output:
-        given.update(_NO_EARLY_END, min_new_tokens=config.max_output_tokens)
-    if defaults is not None and defaults.min_length and "min_new_tokens" not in given:
+    if config.fixed_output:
+        given.update(_NO_EARLY_END)
+    elif defaults is not None and defaults.min_length and "min_new_tokens" not in given:
         given["min_length"] = defaults.min_length
     if config.pytorch.torch_compile:
         # The model's own call is compiled already; `generate` must not compile it a second time.
@@ -68,8 +71,7 @@ def page_option() -> str:
 def eos_token_ids(model: Any, given: Mapping[str, Any], *, fixed_output: bool) -> frozenset[int]:
     """Ids that end a row: those of the call, else of the model's own files.
 
-    Empty in fixed-output mode, where the library holds them back, whoever set them, until a row has the requested
-    length. ExperimentFailure for anything that is not a token id.
+    Empty in fixed-output mode, where rows run through them. ExperimentFailure for anything that is not a token id.
     """
     declared = given.get("eos_token_id", model.generation_config.eos_token_id)
     ids = [] if declared is None else [declared] if isinstance(declared, int) else declared

@@ -149,7 +149,7 @@ def choices(
         *(() if (in_force.num_beams or 1) > 1 else _BEAMS),
         *(() if in_force.prompt_lookup_num_tokens else ("max_matching_ngram_size",)),
         *(() if in_force.cache_implementation else ("cache_config", "max_cache_len")),
-        *(("min_length",) if in_force.min_new_tokens else ()),
+        *(("min_length",) if in_force.min_new_tokens or in_force.eos_token_id is None else ()),
         *(NOT_CONTINUOUS if continuous else ()),
     }
     return [

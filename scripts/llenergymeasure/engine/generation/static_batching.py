@@ -14,6 +14,7 @@ from llenergymeasure.engine.failure import library_call
 from llenergymeasure.engine.generation.batches import Batch, read_rows
 from llenergymeasure.engine.generation.cache import describe_cache
 from llenergymeasure.engine.generation.generation import Generation, Generator, Instrumented, Request, token_intervals
+from llenergymeasure.engine.generation.seeds import PassSeeds
 from llenergymeasure.engine.generation.stop_strings import StopStrings
 
 
@@ -60,7 +61,7 @@ class StaticGenerator(Generator):
     devices: DeviceKind
     batches: Sequence[Batch]
     keywords: Mapping[str, Any]
-    seed: int
+    seeds: PassSeeds
     max_new_tokens: int
     eos_token_ids: frozenset[int]
     strings: StopStrings | None = None
@@ -72,7 +73,7 @@ class StaticGenerator(Generator):
         return sum(batch.rows for batch in self.batches)
 
     def run_pass(self, *, prefill_only: bool = False) -> None:
-        torch.manual_seed(self.seed)
+        torch.manual_seed(self.seeds.seed(len(self.raw)))
         clock = self.devices.clock
         done: list[RawBatch] = []
         for batch in self.batches:
@@ -90,7 +91,7 @@ class StaticGenerator(Generator):
         self.raw.append(done)
 
     def run_instrumented(self) -> Instrumented:
-        torch.manual_seed(self.seed)
+        torch.manual_seed(self.seeds.seed(0))
         instrumented = Instrumented()
         for batch in self.batches:
             stamps = TokenStamps(self.devices.clock, first_only=False)
@@ -130,9 +131,10 @@ class StaticGenerator(Generator):
     def timeline(self, raw: Sequence[Sequence[RawBatch]], anchor: Anchor) -> list[Generation] | None:
         at = self.devices.clock.host_seconds
         return [
-            Generation(at(anchor, item.start), at(anchor, item.marks[0]), at(anchor, item.end))
+            Generation(at(anchor, item.start), steps_s[0], at(anchor, item.end), steps_s)
             for raw_pass in raw
             for item in raw_pass
+            for steps_s in [tuple(at(anchor, mark) for mark in item.marks)]
         ]
 
     def close(self) -> None:

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llenergymeasure.energy.uncertainty import Component
+
+# What all windows of an experiment share, so that it scales with the difference of two of them.
+SHARED = frozenset({"gain", "temperature"})
+
+
+@dataclass(frozen=True)
+class PowerDoubt:
+    """By how much the mean power of a run is uncertain because of how warm its devices are: a standard uncertainty."""
+
+    name: str
+    standard_w: float
+
+    def over(self, duration_s: float) -> Component:
+        """Of the energy of a window of that many seconds. The bound on the temperature is a rectangle."""
+        return Component(self.name, self.standard_w * duration_s, "temperature", "rectangular")
 
 
 def scaled(components: Sequence[Component], divisor: float) -> list[dict[str, Any]]:
@@ -25,10 +40,10 @@ def scaled(components: Sequence[Component], divisor: float) -> list[dict[str, An
 def difference(minuend: Sequence[Component], subtrahend: Sequence[Component], share: float) -> list[Component]:
     """Budget of a difference of two windows of the same instrument, each already per request.
 
-    What is new in each window adds in quadrature, so it is listed twice; the gain is the same in both and scales with
-    the difference, which is `share` of the minuend (GUM 5.2.2, correlation 1).
+    What is new in each window adds in quadrature, so it is listed twice; gain and temperature are the same in both and
+    scale with the difference, which is `share` of the minuend (GUM 5.2.2, correlation 1).
     """
-    gains = [
-        replace(component, standard_j=component.standard_j * share) for component in minuend if component.kind == "gain"
+    shared = [
+        replace(component, standard_j=component.standard_j * share) for component in minuend if component.kind in SHARED
     ]
-    return [component for component in (*minuend, *subtrahend) if component.kind != "gain"] + gains
+    return [component for component in (*minuend, *subtrahend) if component.kind not in SHARED] + shared

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llenergymeasure.energy import LedgerEntry, PhaseEnergy, primary_energy
+from llenergymeasure.energy.ledger import MEASURED
 from llenergymeasure.energy.uncertainty import Component
 from llenergymeasure.measurement.metrics.baselines import Baseline, baseline_under, net_components
-from llenergymeasure.measurement.metrics.budget import difference, scaled
+from llenergymeasure.measurement.metrics.budget import SHARED, PowerDoubt, difference, scaled
 from llenergymeasure.measurement.metrics.prefill_decode import Part, TraceSplit, agreement
 from llenergymeasure.records.finding import Finding
 
@@ -65,15 +66,20 @@ class EnergyFigures:
 
 
 def energy_figures(
-    entries: Sequence[LedgerEntry], counts: Counts, split: TraceSplit | None, no_split: str | None
+    entries: Sequence[LedgerEntry],
+    counts: Counts,
+    split: TraceSplit | None,
+    no_split: str | None,
+    doubt: PowerDoubt | None = None,
 ) -> EnergyFigures:
     """Everything that is computed from joules.
 
     entries: idle windows on both sides, the full window (`generate`) and the prefill-only one (`prefill`)
     split: the full window's trace by phase, or None for the reason `no_split`
+    doubt: what the devices' temperature makes of their power, or None where it is not known
     """
     figures = EnergyFigures()
-    full = primary_energy(entries, "generate")
+    full = _as_warm(primary_energy(entries, "generate"), doubt)
     if full.energy_j is None:
         figures.lack(FROM_ENERGY, full.reason or "no meter gave a figure")
         return figures
@@ -83,7 +89,7 @@ def energy_figures(
     figures.put("energy_per_request_j", energy_j / counts.requests, full.components, counts.requests)
     figures.put("average_power_w", energy_j / full.duration_s, full.components, full.duration_s)
     _add_net(figures, full, entries, counts)
-    prefill = primary_energy(entries, "prefill")
+    prefill = _as_warm(primary_energy(entries, "prefill"), doubt)
     if prefill.energy_j is None or prefill.source != full.source:
         because = prefill.reason or f"prefill energy comes from {prefill.source}, generation from {full.source}"
         figures.lack(PREFILL_METRICS, because)
@@ -94,6 +100,14 @@ def energy_figures(
     else:
         _add_split(figures, split, full, prefill, counts)
     return figures
+
+
+def _as_warm(energy: PhaseEnergy, doubt: PowerDoubt | None) -> PhaseEnergy:
+    """With what the temperature adds to the budget of a measured energy."""
+    measured = energy.source is not None and energy.source.startswith(MEASURED)
+    if doubt is None or not measured or not energy.components:
+        return energy
+    return replace(energy, components=(*energy.components, doubt.over(energy.duration_s)))
 
 
 def negative_energy(figures: EnergyFigures) -> list[Finding]:
@@ -182,19 +196,19 @@ def _add_split(
     prefill_j = split.prefill.energy_j / counts.requests
     # The regression's own energies do not add up to the window's to the last digit; the window's is the better figure.
     decode_j = full.energy_j / counts.requests - prefill_j
-    gains = [component for component in full.components if component.kind == "gain"]
+    shared = [component for component in full.components if component.kind in SHARED]
     for metric, value, part in (
         ("prefill_energy_trace_j", prefill_j, split.prefill),
         ("decode_energy_trace_j", decode_j, split.decode),
     ):
         share = abs(value) * counts.requests / full.energy_j
-        own = [replace(component, standard_j=component.standard_j * share) for component in gains]
+        own = [replace(component, standard_j=component.standard_j * share) for component in shared]
         figures.put(
             metric, value, [Component("split of the trace by phase", part.standard_j, "rate"), *own], counts.requests
         )
     if prefill.energy_j is None or prefill.source != full.source:
         return
-    random_j = math.hypot(*(item.standard_j for item in prefill.components if item.kind != "gain"))
+    random_j = math.hypot(*(item.standard_j for item in prefill.components if item.kind not in SHARED))
     by_window = Part(prefill.energy_j / counts.prefill_requests, random_j / counts.prefill_requests)
     by_trace = Part(prefill_j, split.prefill.standard_j / counts.requests)
     figures.phases = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llenergymeasure.energy import Interval
+from llenergymeasure.energy.integration.sensors import PartTime
 from llenergymeasure.engine.generation.generation import Generation
+from llenergymeasure.measurement.metrics.seen_prefill import fit_seen_prefill
 
 Floats = NDArray[np.float64]
 # Two powers are fitted: fewer pieces than this do not show how well.
 FEWEST_PIECES = 10
 # A 95 % interval of a normal quantity (GUM G.1.3).
 COVERAGE = 1.96
+# Pieces whose shares of prefill differ by less cannot separate the phases.
+LEAST_SPREAD = 0.05
+SAME_MIXTURE = "every piece of the trace holds the same mixture of prefill and decode"
+# A sensor that sees an unknown part of each period sees so many of them nearly right.
+ENOUGH_PERIODS = 5
+# Fits that are as good and further apart than this many standard deviations of the best are not one answer: a 95 %
+# interval is as wide.
+AMBIGUOUS = 2 * COVERAGE
+NO_SENSORS: Mapping[str, PartTime] = {}
 
 
 @dataclass(frozen=True)
@@ -38,14 +50,22 @@ class TraceSplit:
 
 
 def split_trace(
-    intervals: Sequence[Interval], timeline: Sequence[Generation] | None
+    intervals: Sequence[Interval],
+    timeline: Sequence[Generation] | None,
+    sensors: Mapping[str, PartTime] = NO_SENSORS,
 ) -> tuple[TraceSplit | None, str | None]:
     """Split by the first-token events, or None and the reason.
 
     A piece of the trace (a counter tick of 100 ms, say) holds some prefill and some decode. Over all pieces k of a
     device, E_k = P_prefill·x_k + P_decode·y_k with x_k and y_k the seconds of either phase in it: a regression through
     the origin gives both powers, and power times the phase's seconds its energy. Uncertainty: Newey and West (1987),
-    Econometrica 55, because what is left over is correlated from piece to piece.
+    Econometrica 55:703, because what is left over is correlated from piece to piece, with the number of lags of Newey
+    and West (1994), Review of Economic Studies 61:631.
+
+    sensors: device → how its sensor looks, of those that see a part of each period. With x_k and y_k of the whole piece
+    their errors would pull both powers together. They are those of the seen part instead, and where that lies and how
+    it lags is fitted (`seen_prefill`); how well it is known counts in the uncertainty. Where it cannot be fitted, such
+    a trace is split only where prefill lasts `ENOUGH_PERIODS`.
     """
     if timeline is None:
         return None, "prefill and decode overlap in time (continuous batching)"
@@ -54,7 +74,7 @@ def split_trace(
     splits: list[TraceSplit] = []
     by_device = sorted(intervals, key=lambda piece: (piece.device, piece.start_s))
     for device, pieces in itertools.groupby(by_device, key=lambda piece: piece.device):
-        split, reason = _split_device(list(pieces), timeline)
+        split, reason = _split_device(list(pieces), timeline, sensors.get(device))
         if split is None:
             return None, f"{device}: {reason}"
         splits.append(split)
@@ -74,29 +94,53 @@ def agreement(one: Part, other: Part) -> dict[str, Any]:
     return {"difference_j": difference, "allowed_j": allowed, "agrees": abs(difference) <= allowed}
 
 
-def _split_device(pieces: list[Interval], timeline: Sequence[Generation]) -> tuple[TraceSplit | None, str | None]:
+def _split_device(
+    pieces: list[Interval], timeline: Sequence[Generation], sensor: PartTime | None
+) -> tuple[TraceSplit | None, str | None]:
     if len(pieces) < FEWEST_PIECES:
         return None, f"the trace has {len(pieces)} pieces, {FEWEST_PIECES} are needed"
+    if sensor is not None and sensor.regular:
+        return _split_seen(pieces, timeline, sensor)
+    prefill_s = statistics.median(call.first_token_s - call.start_s for call in timeline)
+    if sensor is not None and prefill_s < ENOUGH_PERIODS * sensor.period_s:
+        return None, (
+            f"its sensor sees {sensor.seen_share:.0%} of {sensor.period_s * 1e3:.0f} ms, when is not known, and a "
+            f"prefill of {prefill_s * 1e3:.0f} ms is shorter than {ENOUGH_PERIODS} of these periods"
+        )
     starts = np.array([piece.start_s for piece in pieces])
     ends = np.array([piece.end_s for piece in pieces])
-    prefill_s = _prefill_before(ends, timeline) - _prefill_before(starts, timeline)
-    seconds = np.column_stack([prefill_s, (ends - starts) - prefill_s])
+    in_prefill_s = _prefill_before(ends, timeline) - _prefill_before(starts, timeline)
+    seconds = np.column_stack([in_prefill_s, (ends - starts) - in_prefill_s])
     joules = np.array([piece.energy_j for piece in pieces])
-    if np.linalg.cond(seconds) > 1e3 or np.ptp(prefill_s / (ends - starts)) < 0.05:
-        return None, "every piece of the trace holds the same mixture of prefill and decode"
-    powers, covariance = _regress(seconds, joules)
-    totals = seconds.sum(axis=0)
-    deviations = np.sqrt(np.diag(covariance)) * totals
-    # The trace covers the window but for its ends: the same powers hold there.
-    window = np.array(_phase_seconds(timeline))
-    scale = window / totals
-    return (
-        TraceSplit(
-            Part(float(powers[0] * window[0]), float(deviations[0] * scale[0])),
-            Part(float(powers[1] * window[1]), float(deviations[1] * scale[1])),
-        ),
-        None,
-    )
+    if np.linalg.cond(seconds) > 1e3 or np.ptp(in_prefill_s / (ends - starts)) < LEAST_SPREAD:
+        return None, SAME_MIXTURE
+    powers, *_ = np.linalg.lstsq(seconds, joules, rcond=None)
+    return _parts(np.asarray(powers), _covariance(seconds, joules - seconds @ powers), timeline), None
+
+
+def _split_seen(
+    pieces: list[Interval], timeline: Sequence[Generation], sensor: PartTime
+) -> tuple[TraceSplit | None, str | None]:
+    """By what the sensor saw. The first and the last piece are no whole periods."""
+    seen = fit_seen_prefill(pieces[1:-1], timeline, sensor)
+    if np.ptp(seen.share) < LEAST_SPREAD:
+        return None, SAME_MIXTURE
+    shares = np.column_stack([seen.share, 1 - seen.share])
+    powers, *_ = np.linalg.lstsq(shares, seen.power_w, rcond=None)
+    covariance = _covariance(np.column_stack([shares, seen.slopes_w]), seen.power_w - shares @ powers)[:2, :2]
+    if seen.spread_w > AMBIGUOUS * math.sqrt(covariance[0, 0]):
+        return None, (
+            f"its sensor sees {sensor.seen_share:.0%} of {sensor.period_s * 1e3:.0f} ms, and the trace does not tell "
+            "which: prefills come in step with it, or hardly differ from decode"
+        )
+    return _parts(np.asarray(powers), covariance, timeline), None
+
+
+def _parts(powers: Floats, covariance: Floats, timeline: Sequence[Generation]) -> TraceSplit:
+    """Of the whole window: the trace does not cover its ends, but the same powers hold there."""
+    seconds = np.array(_phase_seconds(timeline))
+    energies, deviations = powers * seconds, np.sqrt(np.diag(covariance)) * seconds
+    return TraceSplit(*(Part(float(energies[place]), float(deviations[place])) for place in (0, 1)))
 
 
 def _phase_seconds(timeline: Sequence[Generation]) -> tuple[float, float]:
@@ -111,19 +155,17 @@ def _prefill_before(times_s: Floats, timeline: Sequence[Generation]) -> Floats:
     return np.asarray(np.interp(times_s, corners_s, np.cumsum(lengths_s)), dtype=np.float64)
 
 
-def _regress(seconds: Floats, joules: Floats) -> tuple[Floats, Floats]:
-    """Least squares, and the covariance of Newey and West with lags to 4·(n/100)^(2/9)."""
-    powers, *_ = np.linalg.lstsq(seconds, joules, rcond=None)
-    n = len(joules)
-    scores = seconds * (joules - seconds @ powers)[:, None]
+def _covariance(columns: Floats, residuals: Floats) -> Floats:
+    """Of least squares, by Newey and West with lags to 4·(n/100)^(2/9)."""
+    n = len(residuals)
+    scores = columns * residuals[:, None]
     meat = scores.T @ scores
     lags = math.floor(4 * (n / 100) ** (2 / 9))
     for lag in range(1, lags + 1):
         product = scores[lag:].T @ scores[:-lag]
         meat += (1 - lag / (lags + 1)) * (product + product.T)
-    bread = np.linalg.inv(seconds.T @ seconds)
-    covariance = bread @ meat @ bread * n / (n - 2)
-    return np.asarray(powers), np.asarray(covariance)
+    bread = np.linalg.pinv(columns.T @ columns)
+    return np.asarray(bread @ meat @ bread * n / (n - columns.shape[1]))
 
 
 def _summed(parts: Sequence[Part]) -> Part:

@@ -14,6 +14,7 @@ from typing import Any
 from llenergymeasure.energy import LedgerEntry
 from llenergymeasure.engine.generation.generation import Request
 from llenergymeasure.measurement.memory_checks import DriverMemory
+from llenergymeasure.measurement.metrics.budget import PowerDoubt
 from llenergymeasure.measurement.metrics.energy_metrics import Counts, EnergyFigures, energy_figures
 from llenergymeasure.measurement.metrics.prefill_decode import TraceSplit
 from llenergymeasure.measurement.metrics.variation import coefficient_of_variation
@@ -24,6 +25,7 @@ class MetricInputs:
     """What the metrics of one experiment are computed from, beside the ledger. Times in seconds, memory in bytes.
 
     split: the full window's trace by phase; None for the reason `no_split`
+    doubt: what the devices' temperature makes of their power; None where it is not known
     """
 
     requests: Sequence[Request]
@@ -36,6 +38,7 @@ class MetricInputs:
     driver_memory: DriverMemory
     split: TraceSplit | None
     no_split: str | None
+    doubt: PowerDoubt | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def compute_metrics(inputs: MetricInputs, entries: Sequence[LedgerEntry]) -> Fig
         "requests": len(requests),
         "passes": len(inputs.pass_s),
         "window_s": inputs.window_s,
-        "pass_cv": coefficient_of_variation(inputs.pass_s),
+        "pass_cv": coefficient_of_variation(_token_seconds(inputs)),
     }
     unknown: dict[str, str] = {}
     if inputs.driver_memory.reason is not None:
@@ -79,5 +82,13 @@ def compute_metrics(inputs: MetricInputs, entries: Sequence[LedgerEntry]) -> Fig
         prefill_requests=inputs.prefill_passes * inputs.requests_per_pass,
         prefill_prompt_tokens=inputs.prefill_passes * inputs.prompt_tokens_per_pass,
     )
-    energy = energy_figures(entries, counts, inputs.split, inputs.no_split)
+    energy = energy_figures(entries, counts, inputs.split, inputs.no_split, inputs.doubt)
     return Figures({**metrics, **energy.values}, {**unknown, **energy.unknown}, energy)
+
+
+def _token_seconds(inputs: MetricInputs) -> list[float]:
+    """Seconds per output token of each pass: sampled outputs that end by themselves are not as long in every pass."""
+    tokens = [0] * len(inputs.pass_s)
+    for request in inputs.requests:
+        tokens[request.pass_index] += len(request.row.output_ids)
+    return [seconds / number for seconds, number in zip(inputs.pass_s, tokens, strict=True)]

@@ -133,6 +133,11 @@ def replicate_order(plan: Plan, session: Session, replicate: int) -> list[str]:
     return block_order(session.experiments, plan.design, replicate, f"{plan.seed}/{session.session_id}")
 
 
+def warmup_order(plan: Plan, session: Session) -> list[str]:
+    """In which a session's experiments are warmed up and calibrated: drawn from the seed, whatever the design."""
+    return block_order(session.experiments, "randomised", 0, f"{plan.seed}/{session.session_id}")
+
+
 def _planned_experiments(
     axes: Sequence[str],
     points: Sequence[Any],

@@ -38,6 +38,7 @@ class StudyPaths:
         self.load_record = str(layout.load("{setup_id}"))
         self.compile_cache = str(layout.compile_cache("{setup_id}"))
         self.calibration = str(layout.calibration("{session_id}"))
+        self.calibrated = f"{self.results}/.calibrated"
         self.outputs = str(layout.outputs("{session_id}"))
         self.measurements = str(layout.measurements("{session_id}", "{replicate}"))
         self.requests = str(layout.requests("{session_id}", "{replicate}"))

@@ -61,6 +61,11 @@ COMPILE_CACHE = Entry(
     "nothing is compiled",
 )
 CALIBRATION = Entry("sessions/<session_id>/calibration.json", "warm-up trajectory, number of passes per window")
+TEMPERATURES = Entry(
+    "temperatures.json",
+    "where devices report their temperature: how warm each got in the calibrations, which decides how warm it is when "
+    "a window begins; written before the first measurement, and never changed for a board",
+)
 OUTPUTS = Entry(
     "sessions/<session_id>/outputs.parquet",
     "prompt and output tokens of each request in the warm-up's first pass; none for an experiment whose logits were "
@@ -143,7 +148,8 @@ CRATE = Entry(
 )
 LOGS = Entry("logs/", "what a job's libraries printed, often nothing")
 STUDY = (
-    *(PLAN, PIECES, VALIDATION, PROMPTS, LOAD, COMPILE_CACHE, CALIBRATION, OUTPUTS, MEASUREMENTS, REQUESTS, POWER),
+    *(PLAN, PIECES, VALIDATION, PROMPTS, LOAD, COMPILE_CACHE, CALIBRATION, TEMPERATURES, OUTPUTS, MEASUREMENTS),
+    *(REQUESTS, POWER),
     *(RUNS, SUMMARY, INTERIM, LATENCIES, TOKEN_COSTS, COSTS, REPORT, COMPARISON, TOGETHER),
     *(WRITTEN, RESOLVED, PINS, CALLS, ENVIRONMENTS, RERUN_OF, CRATE, LOGS),
 )
@@ -260,6 +266,10 @@ class Layout:
 
     def calibration(self, session_id: str) -> Path:
         return CALIBRATION.at(self.folder, session_id=session_id)
+
+    @property
+    def temperatures(self) -> Path:
+        return TEMPERATURES.at(self.folder)
 
     def outputs(self, session_id: str) -> Path:
         return OUTPUTS.at(self.folder, session_id=session_id)

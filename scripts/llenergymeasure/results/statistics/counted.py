@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from llenergymeasure.records.findings import SUSPECT
+from llenergymeasure.records.severity import SUSPECT
 
 # With fewer undisturbed replicates than this, an experiment's suspect ones count too: one says nothing of the scatter.
 FEWEST = 2

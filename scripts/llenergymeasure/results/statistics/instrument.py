@@ -19,7 +19,8 @@ class Instrument:
 
     random: the part that is new in each window
     gain: the largest gain of a device, a rectangle
-    other_gains: those of further devices, which are independent of it
+    other_gains: what else all runs share, independent of it: the gains of further devices, and how far the temperature
+        may be from the study's
     """
 
     random: float | None
@@ -32,8 +33,9 @@ def instrument(budget: Sequence[BudgetRow]) -> Instrument:
     if not budget:
         return Instrument(None, None, None)
     gains = sorted(row.standard_uncertainty for row in budget if row.kind == "gain")
-    random = math.hypot(*(row.standard_uncertainty for row in budget if row.kind != "gain"))
-    return Instrument(random, gains[-1] if gains else 0.0, math.hypot(*gains[:-1]))
+    warmth = [row.standard_uncertainty for row in budget if row.kind == "temperature"]
+    random = math.hypot(*(row.standard_uncertainty for row in budget if row.kind not in ("gain", "temperature")))
+    return Instrument(random, gains[-1] if gains else 0.0, math.hypot(*gains[:-1], *warmth))
 
 
 def expanded_of_mean(

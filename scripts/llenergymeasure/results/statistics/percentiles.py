@@ -1,9 +1,10 @@
-"""Intervals of percentiles over requests, by a bootstrap that resamples replicates."""
+"""Intervals of percentiles over requests: over processes with these prompts, and over prompts and processes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations_with_replacement
 
@@ -20,42 +21,82 @@ DRAWS = 200
 SEED = 20_241_125
 # Up to this many replicates, every possible resample gets its exact weight instead of being drawn.
 ENUMERATED = 5
-# The bootstrap fails at the end of a sample: with fewer values beyond the percentile there is no interval.
+# There is no interval at the end of a sample: it needs this many beyond the percentile, values for the interval over
+# processes, distinct prompts for the one over prompts.
 FEWEST_BEYOND = 5
 
 
-def percentile(parts: Sequence[Floats], share: float, level: float) -> Estimate:
-    """The percentile over all values of all replicates, `n` of them, with a 95 % interval over replicates.
+@dataclass(frozen=True)
+class Percentile:
+    """A percentile over `n` values of `prompts` independent prompts, with two 95 % intervals; None where there is none.
 
-    parts: the values of each replicate, one array each; share: 0.95 for the 95th percentile
-
-    Requests of one process are alike, so whole replicates are resampled, each with all its requests (Davison & Hinkley
-    1997, Bootstrap Methods and their Application, 3.8). The standard error of that is widened by √(k/(k − 1)) for k
-    replicates, and Student's t with k − 1 degrees of freedom makes it an interval (Hesterberg 2015, The American
-    Statistician 69). No interval with one replicate, or with fewer than `FEWEST_BEYOND` values beyond it.
+    low, high: over processes, with these prompts; prompts_low, prompts_high: over prompts and processes
     """
-    return Pooled(parts).percentiles((share,), level)[0]
+
+    n: int
+    prompts: int
+    value: float
+    low: float | None
+    high: float | None
+    prompts_low: float | None
+    prompts_high: float | None
+
+    @property
+    def over_processes(self) -> Estimate:
+        return Estimate(self.n, self.value, self.low, self.high)
+
+    @property
+    def over_prompts(self) -> Estimate:
+        return Estimate(self.prompts, self.value, self.prompts_low, self.prompts_high)
+
+
+def percentile(parts: Sequence[Floats], prompts: Sequence[Counts], share: float, level: float) -> Percentile:
+    """The percentile over all values of all replicates.
+
+    parts: the values of each replicate, one array each
+    prompts: of each value, the prompt, or the group of prompts that was generated together, as a number from 0 that is
+        the same in all replicates
+    share: 0.95 for the 95th percentile
+
+    Over processes: requests of one process are alike, so whole replicates are resampled, each with all its requests
+    (Davison & Hinkley 1997, Bootstrap Methods and their Application, 3.8). The standard error of that is widened by
+    √(k/(k − 1)) for k replicates, and Student's t with k − 1 degrees of freedom makes it an interval (Hesterberg 2015,
+    The American Statistician 69).
+
+    Over prompts and processes: prompts are crossed with replicates. Resampling the prompts alone, each with all its
+    values, gives the share of values below the percentile the variance n/(n − 1) · Σ(bᵢ − F·mᵢ)²/M², for bᵢ of mᵢ
+    values of prompt i below, M in all and F = Σbᵢ/M. The share ± its standard error times
+    Student's t with n − 1 degrees of freedom has two ends, and the quantiles there bound the percentile (Woodruff 1952,
+    JASA 47). The two ways of resampling add up (McCullagh 2000, Bernoulli 6; Owen 2007, Annals of Applied Statistics 1)
+    as squares of the distances from the percentile, on each side (Zou & Donner 2008, Statistics in Medicine 27).
+
+    No interval with one replicate, or with fewer than `FEWEST_BEYOND` values, or prompts, beyond it.
+    """
+    return Pooled(parts, prompts).percentiles((share,), level)[0]
 
 
 class Pooled:
     """The values of all replicates, sorted once. Quantiles are interpolated linearly between neighbours, as numpy does.
 
-    parts: the values of each replicate, one array each
+    parts, prompts: as `percentile` takes them
     """
 
-    def __init__(self, parts: Sequence[Floats]) -> None:
+    def __init__(self, parts: Sequence[Floats], prompts: Sequence[Counts]) -> None:
         values = np.concatenate(parts)
         order = np.argsort(values)
         self.values = values[order]
         self.count = len(parts)
         self._owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])[order]
+        self._prompts = np.concatenate(prompts)[order]
+        self._values_of = np.bincount(self._prompts).astype(float)
+        self.prompts = int(np.count_nonzero(self._values_of))
 
     def quantile(self, share: float) -> float:
         place = share * (len(self.values) - 1)
         low, high = self.values[math.floor(place)], self.values[math.ceil(place)]
         return float(low + (place - math.floor(place)) * (high - low))
 
-    def percentiles(self, shares: Sequence[float], level: float) -> list[Estimate]:
+    def percentiles(self, shares: Sequence[float], level: float) -> list[Percentile]:
         """As `percentile`, for several shares from the same resamples."""
         n = len(self.values)
         bounded = [self.count > 1 and n * min(share, 1 - share) >= FEWEST_BEYOND for share in shares]
@@ -64,8 +105,23 @@ class Pooled:
         estimates = []
         for share, half, has in zip(shares, map(float, halves), bounded, strict=True):
             value = self.quantile(share)
-            estimates.append(Estimate(n, value, value - half if has else None, value + half if has else None))
+            low, high = (value - half, value + half) if has else (None, None)
+            prompts_low = prompts_high = None
+            if has and self.prompts >= fewest_prompts(share):
+                below, above = (self.quantile(bound) for bound in self._share_bounds(value, share, level))
+                prompts_low = value - math.hypot(value - below, half)
+                prompts_high = value + math.hypot(above - value, half)
+            estimates.append(Percentile(n, self.prompts, value, low, high, prompts_low, prompts_high))
         return estimates
+
+    def _share_bounds(self, value: float, share: float, level: float) -> tuple[float, float]:
+        """An interval around `share`, over prompts, of the share of values up to `value`."""
+        upto = int(np.searchsorted(self.values, value, side="right"))
+        below = np.bincount(self._prompts[:upto], minlength=len(self._values_of))
+        total, at = len(self.values), upto / len(self.values)
+        variance = self.prompts / (self.prompts - 1) * float(((below - at * self._values_of) ** 2).sum()) / total**2
+        half = _critical(self.prompts - 1, level) * math.sqrt(variance)
+        return max(0.0, share - half), min(1.0, share + half)
 
     def _standard_errors(self, shares: Sequence[float]) -> Floats:
         """Spread of the quantiles over all resamples of the replicates."""
@@ -87,6 +143,16 @@ class Pooled:
         low, high = self.values[ends - np.arange(len(upto))[:, None] * len(self.values)]
         quantiles: Floats = low + (places - whole) * (high - low)
         return quantiles
+
+
+def fewest_prompts(share: float) -> int:
+    """How many independent prompts an interval over prompts needs."""
+    return math.ceil(FEWEST_BEYOND / min(share, 1 - share) - 1e-9)
+
+
+@lru_cache
+def _critical(df: int, level: float) -> float:
+    return critical_t(df, level)
 
 
 @lru_cache

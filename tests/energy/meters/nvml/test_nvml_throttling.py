@@ -45,12 +45,12 @@ def test_a_power_cap_at_the_boards_own_limit_is_a_fact(quick_gpu_machine: Run) -
     assert share >= 0.79 / (window["left"] - window["entered"]) - 1e-6
 
 
-def test_a_power_cap_at_a_lowered_limit_is_suspect(quick_gpu_machine: Run) -> None:
+def test_a_power_cap_at_a_lowered_limit_is_a_warning(quick_gpu_machine: Run) -> None:
     answer = quick_gpu_machine(
         nvml({"seconds": 0.8, "control": "0 limit_w 250\n0 throttled_power 700\n"}), control_text="0 limit_w 250\n"
     )
-    assert codes_and_severities(answer) == [("throttled", "suspect")]
-    assert "at 250 W, the board's default is 400 W" in answer["windows"][0]["findings"][0]["message"]
+    assert codes_and_severities(answer) == [("power-limit-lowered", "warning")]
+    assert ": 250 W, the board's default is 400 W" in answer["windows"][0]["findings"][0]["message"]
     unused = quick_gpu_machine(nvml({"seconds": 0.8}), control_text="0 limit_w 250\n")
     assert codes_and_severities(unused) == []
 

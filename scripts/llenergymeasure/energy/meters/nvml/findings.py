@@ -27,7 +27,11 @@ def window_findings(
     uuid: str, phase: str, readings: Sequence[PowerReading], before: BoardState | None, after: BoardState | None
 ) -> list[Finding]:
     """What makes the window of one board doubtful."""
-    findings = [_throttled(uuid, phase, readings, before, after), _falling_clock(uuid, phase, readings)]
+    findings = [
+        _throttled(uuid, phase, readings, before, after),
+        _capped(uuid, phase, readings, before, after),
+        _falling_clock(uuid, phase, readings),
+    ]
     if before is not None and after is not None:
         findings += [_ecc(uuid, phase, before, after), _foreign(uuid, phase, before, after)]
     return [finding for finding in findings if finding is not None]
@@ -95,21 +99,33 @@ def _shares(
 def _throttled(
     uuid: str, phase: str, readings: Sequence[PowerReading], before: BoardState | None, after: BoardState | None
 ) -> Finding | None:
-    """A power cap at the board's own limit is a fact, as many boards always work so; at a lowered limit, a finding."""
-    causes = []
-    for reason, held in _shares(readings, before, after).items():
-        if held.share <= THROTTLED_SHARE:
-            continue
-        words = f"{reason} {held.share:.0%} of the time (by {'its counter' if held.by == 'counter' else held.by})"
-        if reason != POWER_CAP:
-            causes.append(words)
-        elif after is not None and limit_is_lowered(after):
-            causes.append(
-                f"{words} at {after.power_limit_w:g} W, the board's default is {after.power_limit_default_w:g} W"
-            )
+    """Slowed by heat, by the hardware, by a power brake or by another board. A power cap is not such a disturbance."""
+    causes = [
+        f"{reason} {held.share:.0%} of the time ({_by(held)})"
+        for reason, held in _shares(readings, before, after).items()
+        if reason != POWER_CAP and held.share > THROTTLED_SHARE
+    ]
     if not causes:
         return None
     return Finding("throttled", f"{uuid} was held back in phase {phase}: {'; '.join(causes)}")
+
+
+def _capped(
+    uuid: str, phase: str, readings: Sequence[PowerReading], before: BoardState | None, after: BoardState | None
+) -> Finding | None:
+    """A cap at the board's own limit is a fact, as many boards always work so; a lowered limit is worth saying."""
+    held = _shares(readings, before, after).get(POWER_CAP)
+    if held is None or held.share <= THROTTLED_SHARE or after is None or not limit_is_lowered(after):
+        return None
+    message = (
+        f"{uuid} was at its power limit {held.share:.0%} of phase {phase} ({_by(held)}): {after.power_limit_w:g} W, "
+        f"the board's default is {after.power_limit_default_w:g} W"
+    )
+    return Finding("power-limit-lowered", message)
+
+
+def _by(held: Throttled) -> str:
+    return f"by {'its counter' if held.by == 'counter' else held.by}"
 
 
 def limit_is_lowered(state: BoardState) -> bool:

@@ -69,5 +69,6 @@ def _row(experiment: Experiment, distribution: Distribution | None, axis: Axis, 
         return None
     marks = {name: axis.percent(getattr(distribution, name) / scale.divisor) for name in MARKS}
     quantiles = ", ".join(f"{name} {scale.value(getattr(distribution, name))}" for name in (*MARKS, "largest"))
-    title = f"{experiment.label}\n{quantiles} {scale.unit}, n = {distribution.n}"
+    counted = f"n = {distribution.n} of {distribution.prompts} independent prompts"
+    title = f"{experiment.label}\n{quantiles} {scale.unit}, {counted}"
     return Row(experiment.parts, "", scale.value(distribution.p50), title, marks)

@@ -1,9 +1,9 @@
-"""Percentiles: median, 95th and 99th of each latency, with intervals."""
+"""Percentiles: median, 95th and 99th of each latency, with intervals over processes and over prompts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llenergymeasure.records.metrics import REQUEST_LATENCIES
 from llenergymeasure.results.report.experiments import Experiment
@@ -59,4 +59,10 @@ def percentile_table(
 def _cell(distribution: Distribution | None, percentile: str, scale: Scale) -> Cell:
     if distribution is None:
         return unknown_cell("no value was recorded")
-    return estimate_cell(distribution.quoted(percentile), scale, "", estimated=False)
+    quoted = distribution.quoted(percentile)
+    cell = estimate_cell(quoted.over_processes, scale, "", estimated=False)
+    if quoted.prompts_low is None or quoted.prompts_high is None:
+        return replace(cell, title=f"{cell.title}; over prompts: no interval, {distribution.prompts_ci95_reason}")
+    low, high = scale.value(quoted.prompts_low), scale.value(quoted.prompts_high)
+    title = f"{cell.title} over processes; {low} to {high} over prompts and processes, {quoted.prompts} prompts"
+    return replace(cell, title=title, spread=f"{cell.spread}, prompts {low} to {high}")

@@ -28,6 +28,10 @@ KINDS = {
     ),
     "rate": ("Sampling", "What a meter misses between two readings, or a sensor that samples only part of the time."),
     "baseline": ("Baseline", "Noise and drift of the idle power that is subtracted; zero where energy is gross."),
+    "temperature": (
+        "Temperature",
+        "How far the devices may be from the temperature of the study, times what that changes in their power.",
+    ),
     "gain": ("Gain", "Scale of the sensor. It is the same in all runs, so more replicates do not reduce it."),
 }
 MEAN = Head("Mean", "%", "Standard deviation between replicates over √n.")

@@ -10,7 +10,17 @@ from llenergymeasure.results.report.experiments import is_estimated
 from llenergymeasure.results.report.formatting import Scale, percent, unit_scale
 from llenergymeasure.results.report.tables.cells import Cell, Head, estimate_cell
 from llenergymeasure.results.report.truncation import shown
-from llenergymeasure.results.tables.token_costs import TokenCosts
+from llenergymeasure.results.statistics.length_model import LACK_OF_FIT
+from llenergymeasure.results.tables.token_costs import OUTPUT_TOKEN, TokenCosts
+
+# Cost → title, what it is per, and what it says.
+_HEADS = {
+    "prompt_token": ("Prompt token", "token", "What one more prompt token costs."),
+    OUTPUT_TOKEN: ("Output token", "token", "What one more output token costs, at the mean context of these windows."),
+    "step": ("Step without context", "token", "What an output token costs before attention looks at any other token."),
+    "context_token": ("Context", "token", "What one more token of context costs in one decode step."),
+    "request": ("Request", "request", "What a request costs, whatever its length."),
+}
 
 
 @dataclass(frozen=True)
@@ -38,25 +48,24 @@ def token_cost_table(costs: Sequence[TokenCosts], parts: Mapping[str, list[Part]
     """
     if not costs:
         return None
-    scale = unit_scale("J", [cost.output_token_j.mean for cost in costs])
+    scales = {
+        name: unit_scale("J", [cost.cost(name).mean for cost in costs if cost.cost(name).mean is not None])
+        for name in _HEADS
+    }
     first = shown(costs)
-    heads = [
-        Head("Prompt token", f"{scale.unit}/token", "What one more prompt token costs."),
-        Head("Output token", f"{scale.unit}/token", "What one more output token costs."),
-        Head("Request", f"{scale.unit}/request", "What a request costs, whatever its length."),
-    ]
-    return TokenCostTable(heads, [_row(cost, parts, scale) for cost in first.rows], first.left_out)
+    heads = [Head(title, f"{scales[name].unit}/{per}", says) for name, (title, per, says) in _HEADS.items()]
+    return TokenCostTable(heads, [_row(cost, parts, scales) for cost in first.rows], first.left_out)
 
 
-def _row(cost: TokenCosts, parts: Mapping[str, list[Part]], scale: Scale) -> TokenCostRow:
+def _row(cost: TokenCosts, parts: Mapping[str, list[Part]], scales: Mapping[str, Scale]) -> TokenCostRow:
     estimated = is_estimated(cost.source)
     return TokenCostRow(
         parts=_common_parts([parts[name] for name in cost.experiments]),
         experiments=len(cost.experiments),
         source=cost.source,
         cells=[
-            estimate_cell(coefficient, scale, cost.reason or "", estimated)
-            for coefficient in (cost.prompt_token_j, cost.output_token_j, cost.request_j)
+            estimate_cell(cost.cost(name), scale, cost.reason or "these lengths do not separate it", estimated)
+            for name, scale in scales.items()
         ],
         note=_describe_fit(cost),
     )
@@ -68,7 +77,15 @@ def _common_parts(names: Sequence[list[Part]]) -> list[Part]:
 
 
 def _describe_fit(cost: TokenCosts) -> str:
-    if cost.largest_miss is None:
+    if cost.largest_miss is None or cost.measured is None:
         return cost.reason or ""
-    miss = f"farthest window {percent(cost.largest_miss)} off the line"
-    return miss if cost.linear else f"{miss}: the cost is not a linear function of the lengths"
+    lengths = (
+        f"for prompts of {cost.measured.prompt_low:.0f} to {cost.measured.prompt_high:.0f} and outputs of "
+        f"{cost.measured.output_low:.0f} to {cost.measured.output_high:.0f} tokens, elsewhere an extrapolation; an "
+        f"output token at {cost.measured.context:.0f} tokens of context"
+    )
+    miss = f"farthest window {percent(cost.largest_miss)} off the model"
+    if cost.lack_of_fit is not None and cost.lack_of_fit < LACK_OF_FIT:
+        miss += ", which its scatter does not explain"
+    doubt = "" if cost.holds else ": lengths alone do not explain the energy, read the costs as averages"
+    return f"{miss}{doubt}; {lengths}"
