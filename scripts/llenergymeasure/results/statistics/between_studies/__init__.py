@@ -1,0 +1,1 @@
+"""One study against another measurement of it: a rerun, or several machines and days."""
