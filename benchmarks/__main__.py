@@ -16,6 +16,7 @@ BENCHMARKS = (
     "difference_detection",
     "verdicts",
     "sequential_stopping",
+    "rerun_verdicts",
     "gpu_energy",
 )
 

@@ -13,7 +13,9 @@ from results.study_folder import MEASURED, StudyFolder, study_folder
 from llenergymeasure.docs_pages.metrics_page import page
 from llenergymeasure.records.derived_columns import FILES, SUFFIXES
 from llenergymeasure.records.metrics import METRICS, QUANTITIES, SUMMARY_METRICS
+from llenergymeasure.records.study.equivalence import Equivalence
 from llenergymeasure.results.tables.rerun_comparison import SIDES, write_comparison
+from llenergymeasure.results.tables.together import read_together
 
 # Of every column that is a number, what is not a figure: the place of a row in the study.
 KEYS = {"replicate"}
@@ -40,7 +42,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
     study = study_folder(tmp_path_factory.mktemp("page") / "study", source=MEASURED)
     study.results()
     # What it repeats may be anything; itself will do.
-    write_comparison(study.root, study.root, study.root / "comparison.csv")
+    write_comparison(study.root, study.root, study.root / "comparison.csv", Equivalence())
+    both = read_together([study.root, study.root])
+    (study.root / "together").mkdir()
+    both.table.to_csv(study.root / "together/together.csv", index=False)
+    both.folders.to_csv(study.root / "together/folders.csv", index=False)
     return study
 
 
@@ -51,6 +57,7 @@ def tables(folder: StudyFolder) -> list[list[str]]:
     return [
         sorted(of_runs - settings - KEYS),
         *(_columns(root / f"{name}.csv") for name in ("latencies", "token_costs", "costs", "comparison")),
+        *(_columns(root / "together" / f"{name}.csv") for name in ("together", "folders")),
     ]
 
 
@@ -64,7 +71,8 @@ def _figures(table: pd.DataFrame) -> list[str]:
 
 def _columns(path: Path) -> list[str]:
     texts = {"experiment_id", "metric", "setup_id", "experiments", "energy_source", "linear", "reason", "status"}
-    texts |= {"currency", "grid_intensity_source", "rerun_of", "configuration", "distinguishable"}
+    texts |= {"currency", "grid_intensity_source", "rerun_of", "configuration", "verdict", "order"}
+    texts |= {"folder", "mark", "stragglers", "outliers"}
     texts |= {
         "output_identical",
         "differs",

@@ -62,3 +62,15 @@ def without_energy(reason: str) -> Change:
                 record["unknown"][name] = reason
 
     return change
+
+
+def measured_by(source: str, device: str, machine: str | None) -> Change:
+    """The joules of the window are of that device, on that machine."""
+
+    def change(record: dict[str, Any]) -> None:
+        record["environment"]["machine_id"] = machine
+        record["energy_source"] = source
+        for entry in record["energy"]:
+            entry.update(source=source, device=device)
+
+    return change

@@ -24,5 +24,7 @@ rule compare:
         "../../envs/light.yaml"
     params:
         repeated=str(RUN.compared_with) if RUN.compared_with else None,
+        margin=RUN.rerun.asked.within.margin if RUN.rerun else None,
+        day_sd=RUN.rerun.asked.within.day_sd if RUN.rerun else None,
     script:
         "../../scripts/compare.py"

@@ -64,8 +64,40 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "new": "`_mean` of the rerun",
         "new_n": "number of replicates in this mean",
         "ratio": "geometric mean over the rerun's replicates, divided by that of the study it repeats; "
-        "`_ci95_low`, `_ci95_high` hold for all experiments of the metric at once",
+        "`_ci95_low`, `_ci95_high` hold for all experiments of the metric at once; `ratio_ci90_low`, `ratio_ci90_high` "
+        "for this one alone, as two one-sided tests at 5 % need it",
+        "old_compared": "number of replicates of the repeated study in the ratio: for joules, those of instruments "
+        "that the rerun used too",
+        "new_compared": "the same of the rerun",
+        "margin": "smallest relative difference that matters: `verdict` is `same` if the 90 % interval lies inside "
+        "1/(1 + `margin`) to 1 + `margin`, `different` if the 95 % interval lies wholly outside",
+        "day_sd": "relative standard deviation from day to day that is assumed, and is in all intervals of the ratio",
+    },
+    "`together/together.csv`: one row per experiment and metric": {
+        "folders": "number of results folders with a figure",
+        "n": "number of replicates in all of them",
+        "mean": "mean over all replicates, in the metric's unit",
+        "repeatability_sd": "s_r: standard deviation of replicates in one folder, in the metric's unit",
+        "between_sd": "s_L: standard deviation of what is new in each folder",
+        "reproducibility_sd": "s_R: standard deviation of one replicate of any folder",
+        "consensus": "mean over folders, weighted by Paule and Mandel; `_ci95_low`, `_ci95_high` are Student's",
+        "consensus_u": "its standard uncertainty",
+        "instruments": "number of different sets of instruments that gave the joules; empty where they cannot be told "
+        "apart",
+    },
+    "`together/folders.csv`: one row per experiment, metric and folder": {
+        "number": "place of the folder among those that were named, from 1",
+        "n": "number of its replicates",
+        "mean": "mean over them, in the metric's unit",
+        "sd": "their standard deviation",
+        "h": "Mandel's h: deviation of this mean from that over all replicates, divided by the standard deviation of "
+        "the folders' means",
+        "k": "Mandel's k: this standard deviation, divided by the quadratic mean of the folders'",
+        "h_straggler": "critical value of |h| at 5 %, two-sided; empty for two folders",
+        "h_outlier": "the same at 1 %",
+        "k_straggler": "critical value of k at 5 %",
+        "k_outlier": "the same at 1 %",
     },
 }
 # Many of them have columns with their intervals.
-SUFFIXES = ("", "_mean", "_ci95_low", "_ci95_high")
+SUFFIXES = ("", "_mean", "_ci95_low", "_ci95_high", "_ci90_low", "_ci90_high")

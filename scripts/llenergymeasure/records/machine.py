@@ -30,7 +30,8 @@ class PlacementRecord(Record):
 
 class EnvironmentRecord(Record):
     """Software and machine. `fingerprint` names the versions of all packages; `libraries` is None where a job failed
-    before a worker had loaded.
+    before a worker had loaded. `machine_id` is the same in all results of one installation of an operating system, and
+    None where the machine has no id of its own (pipeline/provenance/machine_id.py).
     """
 
     fingerprint: str
@@ -44,6 +45,7 @@ class EnvironmentRecord(Record):
     models_lock_sha256: str | None
     placement: PlacementRecord
     libraries: Libraries | None = None
+    machine_id: str | None = None
 
 
 class Device(Record):

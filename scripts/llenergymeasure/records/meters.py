@@ -7,6 +7,11 @@ rules about it, the JSON schema, the tables of config/README.md and of docs/ener
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+# Where a device's name in the ledger is the only one: a UUID in the world, `package-0` on its machine. An estimate
+# reads no device: it is the same for all machines with that model of processor.
+Scope = Literal["world", "machine", "model"]
 
 
 @dataclass(frozen=True)
@@ -16,6 +21,7 @@ class Source:
     name: str
     covers: str
     how: str
+    names_are_of: Scope = "machine"
 
 
 @dataclass(frozen=True)
@@ -52,11 +58,13 @@ _ENTRIES = (
                 "measured:nvml-total-energy",
                 "the board of one NVIDIA GPU",
                 "its energy counter, interpolated between ticks",
+                "world",
             ),
             Source(
                 "measured:nvml-power",
                 "the same, where there is no counter",
                 "power readings integrated, their averaging time corrected for",
+                "world",
             ),
         ),
         at_intervals=True,
@@ -91,6 +99,7 @@ _ENTRIES = (
                 "estimated:codecarbon",
                 "CPU and RAM of the machine",
                 "codecarbon's model: an estimate, marked as one everywhere",
+                "model",
             ),
         ),
         at_intervals=False,
@@ -99,6 +108,13 @@ _ENTRIES = (
 )
 
 METERS: dict[str, MeterEntry] = {entry.name: entry for entry in _ENTRIES}
+
+_SCOPES = {source.name: source.names_are_of for entry in _ENTRIES for source in entry.sources}
+
+
+def device_names_are_of(source: str) -> Scope:
+    """In what the names of a source's devices are the only ones; a machine, for a source that is not catalogued."""
+    return _SCOPES.get(source, "machine")
 
 
 def opened_only_when_named() -> list[str]:

@@ -26,7 +26,8 @@ from llenergymeasure.pipeline.provenance.rerun_record import (
 from llenergymeasure.pipeline.provenance.rerun_source import RerunError
 from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.schema import SCHEMA_VERSION
-from llenergymeasure.records.study.plan import Plan, write_plan
+from llenergymeasure.records.study.equivalence import Equivalence
+from llenergymeasure.records.study.plan import Plan
 from llenergymeasure.records.study.provenance import InstalledEnvironment
 from llenergymeasure.records.validity import Failure
 
@@ -59,7 +60,7 @@ def tamper(change: Callable[[dict[str, Any]], None]) -> None:
 
 def test_the_plan_is_the_same_under_another_name() -> None:
     before = begun(OLD, costs={"pue": 1.5})
-    rerun = reopened()
+    rerun = reopened(order="same")
     assert rerun.plan.study == rerun.study.name == "quick-rerun"
     assert {**rerun.plan.to_dict(), "study": "quick"} == before.to_dict()
     assert rerun.study.config.costs.pue == 1.5
@@ -67,16 +68,6 @@ def test_the_plan_is_the_same_under_another_name() -> None:
     assert not rerun.finished
     # What was repeated can be repeated.
     assert reopened(study="by-another-name").plan.study == "by-another-name"
-
-
-def test_a_plan_that_grew_keeps_its_sessions_and_its_order() -> None:
-    first = begun(OLD)
-    begun(Path("other/quick"), matrix={"pytorch.batch_size": [1, 2, 3], "pytorch.attn_implementation": ["sdpa"]})
-    plan = plan_from_study(load_study("other/quick.yaml"), existing=first)
-    assert len(plan.sessions) == 2
-    write_plan(plan, Path("other/quick/plan.json"))
-    rerun = open_rerun(asked_for({"from": "other/quick"}))
-    assert (rerun.plan.sessions, rerun.plan.order) == (plan.sessions, plan.order)
 
 
 @pytest.mark.parametrize(
@@ -105,12 +96,28 @@ def test_the_resolved_study_is_a_study_that_gives_the_same_plan(measurement: dic
         ({"study": 7}, "which cannot name the new results"),
         ({"study": "quick"}, "results/quick is what would be measured again"),
         ({"measurement": {"replicates": 5}}, "measurement is set too"),
+        ({"from": ["results/quick", "results/other"]}, "a rerun repeats one folder"),
+        ({"order": "reverse"}, '--config order: is "reverse"; expected: order=new or order=same'),
+        ({"order": True}, "--config order: is true"),
+        ({"margin": -0.01}, "--config margin: is -0.01; expected: a share, 0.0001 or more and below 1"),
+        ({"margin": 0}, "--config margin: is 0"),
+        ({"margin": 2}, "such as margin=0.01 for 1 %"),
+        ({"margin": "1 %"}, '--config margin: is "1 %";'),
+        ({"margin": True}, "--config margin: is true"),
+        ({"margin": float("nan")}, "--config margin: is NaN"),
+        ({"day_sd": -0.001}, "--config day_sd: is -0.001; expected: a share, 0 or more"),
+        ({"margins": 0.01}, "margins is set too"),
         ({"from": "results/no\nthing\x1b[2J"}, "which cannot name the new results"),
     ],
 )
 def test_a_wrong_request_is_one_line(config: dict[str, Any], says: str) -> None:
     begun(OLD)
     assert says in refused(**config)
+
+
+def test_what_is_asked_for_decides_the_verdicts() -> None:
+    assert asked_for({"from": "a"}).within == Equivalence(0.02, 0.005)
+    assert asked_for({"from": "a", "margin": 0.01, "day_sd": 0}).within == Equivalence(0.01, 0.0)
 
 
 def test_the_name_made_from_a_long_folder_fits() -> None:
@@ -163,12 +170,6 @@ def test_a_plan_that_was_tampered_with_is_refused(change: Callable[[dict[str, An
     begun(OLD)
     tamper(change)
     assert re.search(says, refused())
-
-
-def test_the_order_of_the_plan_is_followed_however_it_came_about() -> None:
-    before = begun(OLD)
-    tamper(lambda record: record["order"].reverse())
-    assert reopened().plan.order == before.order[::-1]
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{", "[" * 5000, "\x00"])
@@ -258,6 +259,7 @@ ENVIRONMENT = {
     "packages": {},
     "system": "Linux",
     "hostname": "bench",
+    "machine_id": "1" * 32,
     "models_lock_sha256": None,
     "placement": {"workers": 1, "devices": [], "drawn": [], "cores": [], "alone": True},
 }
@@ -304,7 +306,11 @@ def test_the_record_of_a_rerun_says_what_was_different_then(tmp_path: Path) -> N
     assert changes(of, ENVIRONMENT, packages, []) == ""
     # A board that was there then too, and was not measured, is not another machine.
     assert changes(of, ENVIRONMENT, packages, ["A board"]) == ""
-    now = {"fingerprint": "0" * 16, "cpu": "New CPU", "git_commit": "b" * 40}
+    # Another machine with the same processor.
+    other = {**ENVIRONMENT, "machine_id": "2" * 32}
+    assert changes(of, other, packages, []).endswith("measures on another machine of the same kind")
+    assert changes(of, {**ENVIRONMENT, "machine_id": None}, packages, []) == ""
+    now = {"fingerprint": "0" * 16, "cpu": "New CPU", "git_commit": "b" * 40, "machine_id": None}
     differences = changes(of, now, {"torch": "2.13.0", "zlib": "2"}, [])
     assert differences.startswith("unlike quick, this rerun measures ")
     assert "torch 2.12.0 → 2.13.0, zlib 1 → 2" in differences

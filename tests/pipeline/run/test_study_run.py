@@ -144,9 +144,12 @@ def test_the_targets_are_whole_words_of_the_command_line(monkeypatch: pytest.Mon
 
 def test_a_rerun_has_the_plan_and_the_pins_of_what_it_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
     before = begun(Path("results/quick"))
+    same = StudyRun.open(SnakemakeCall({**FROM, "order": "same"}, ROOT, targets=frozenset({"rerun"})))
+    assert same.plan is not None
+    assert {**same.plan.to_dict(), "study": "quick"} == before.to_dict()
     run = StudyRun.open(SnakemakeCall(FROM, ROOT, targets=frozenset({"rerun"})))
     assert run.plan is not None and run.rerun is not None
-    assert {**run.plan.to_dict(), "study": "quick"} == before.to_dict()
+    assert sorted(run.plan.order) == sorted(before.order) and run.plan.seed != before.seed
     assert run.paths.results == "results/quick-rerun"
     assert run.models_lock == Path("results/quick/provenance/models.lock.yaml")
     for name in (inherited.WORKERS, inherited.ENVIRONMENTS, inherited.SNAKEMAKE, inherited.EXPERIMENT_TIMEOUT):

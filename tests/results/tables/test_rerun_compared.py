@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from results.page_reader import read_page
-from results.record_changes import fail, without_energy
+from results.record_changes import fail, measured_by, without_energy
 from results.study_folder import MEASURED, StudyFolder, study_folder
+from results.tables.test_instruments import MACHINES, RAPL
 
 from llenergymeasure.records.metrics import CONTRACT_METRICS, METRICS
+from llenergymeasure.records.study.equivalence import Equivalence
 from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.reading.read import Expected, Lines, read_loads, read_plan, read_study
 from llenergymeasure.results.report.page import render
 from llenergymeasure.results.report.terminal_summary import five_lines
 from llenergymeasure.results.statistics.analysis import analyse_metric
-from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse
+from llenergymeasure.results.statistics.equivalence import log_ratio
 from llenergymeasure.results.tables.aggregate import write_tables
-from llenergymeasure.results.tables.rerun_comparison import rerun_ratio, write_comparison
+from llenergymeasure.results.tables.rerun_comparison import write_comparison
 from llenergymeasure.results.tables.runs import run_row, runs_table
 
 ENERGY = "energy_per_output_token_j"
@@ -49,11 +49,11 @@ class Pair:
                 self.new.change(place, replicate, change)
         return self
 
-    def compared(self) -> pd.DataFrame:
+    def compared(self, **within: float) -> pd.DataFrame:
         for folder in (self.old, self.new):
             tabulate(folder.write())
         csv = self.new.root / "comparison.csv"
-        write_comparison(self.old.root, self.new.root, csv)
+        write_comparison(self.old.root, self.new.root, csv, Equivalence(**within))
         return pd.read_csv(csv)
 
 
@@ -98,47 +98,31 @@ def test_one_row_per_experiment_and_metric_with_the_figures_of_both(tmp_path: Pa
     # The same figures but for the factor: the ratio is exactly that.
     assert list(rows_of(table, ENERGY)["ratio"]) == pytest.approx([0.8] * 4)
     assert list(rows_of(table, SPEED)["ratio"]) == pytest.approx([1.25] * 4)
-    assert rows_of(table, ENERGY)["distinguishable"].all()
-    assert not rows_of(table, "ttft_s")["distinguishable"].any()
+    assert set(rows_of(table, ENERGY)["verdict"]) == {"different"}
+    assert "different" not in set(rows_of(table, "ttft_s")["verdict"])
+    assert (set(table["margin"]), set(table["day_sd"])) == ({0.02}, {0.005})
     assert table["output_identical"].all()
     assert table["differs"].isna().all()
 
 
-def simulated(rng: np.random.Generator, mean: float, spread: float, replicates: int, experiments: int) -> SplitPlot:
-    """Experiments of one session each: process error and error within, on logarithms."""
-    values = {
-        f"e{number}": {
-            replicate: mean * math.exp(spread * rng.standard_normal()) for replicate in range(1, replicates + 1)
-        }
-        for number in range(experiments)
-    }
-    return analyse(values, {name: name for name in values})
-
-
-@pytest.mark.parametrize("spreads", [(0.02, 0.02), (0.01, 0.06)])
-def test_the_interval_of_a_ratio_covers_the_true_value_as_often_as_it_says(spreads: tuple[float, float]) -> None:
-    rng = np.random.default_rng(11)
-    held = 0
-    for _ in range(600):
-        old = simulated(rng, 10.0, spreads[0], 3, 2)
-        new = simulated(rng, 8.0, spreads[1], 4, 2)
-        ratio = rerun_ratio(old, new, "e0", 0.95)
-        assert ratio.low is not None and ratio.high is not None
-        held += ratio.low <= 0.8 <= ratio.high
-    assert 0.93 <= held / 600 <= 0.97
-
-
-def test_intervals_hold_for_all_experiments_of_a_metric_at_once(tmp_path: Path) -> None:
-    pair = Pair(tmp_path, matrix={"pytorch.batch_size": [1, 2, 3, 4, 5, 6]})
-    rows = rows_of(pair.compared(), SPEED)
+def test_the_verdict_is_that_of_the_intervals_in_its_row(tmp_path: Path) -> None:
+    pair = Pair(tmp_path, matrix={"pytorch.batch_size": [1, 2, 3, 4, 5, 6]}).faster(1.001)
+    rows = rows_of(pair.compared(margin=0.05, day_sd=0.01), SPEED)
+    assert set(rows["verdict"]) == {"same"}
     runs = [pd.read_parquet(folder.root / "runs.parquet") for folder in vars(pair).values()]
     sides = [analyse_metric(table, SPEED, None, 0.95) for table in runs]
     for row in rows.to_dict("records"):
-        ratio = rerun_ratio(sides[0], sides[1], row["experiment_id"], 0.95 ** (1 / 6))
-        assert (row["ratio"], row["ratio_ci95_low"]) == pytest.approx((ratio.value, ratio.low))
-        alone = rerun_ratio(sides[0], sides[1], row["experiment_id"], 0.95)
-        assert alone.low is not None and ratio.low is not None
-        assert ratio.low < alone.low < 1
+        ratio = log_ratio(*sides, row["experiment_id"], 0.01)
+        assert ratio is not None and (ratio.old, ratio.new) == (row["old_compared"], row["new_compared"]) == (3, 3)
+        # The one holds for all six experiments at once, the other for two one-sided tests of this one.
+        for level, name in ((0.95 ** (1 / 6), "ratio_ci95"), (0.90, "ratio_ci90")):
+            interval = ratio.interval(level)
+            assert (row[f"{name}_low"], row[f"{name}_high"]) == pytest.approx((interval.low, interval.high))
+        assert 1 / 1.05 < row["ratio_ci90_low"] < row["ratio_ci90_high"] < 1.05
+
+
+def test_a_margin_that_days_alone_exceed_is_never_found_to_hold(tmp_path: Path) -> None:
+    assert set(rows_of(Pair(tmp_path).compared(margin=0.005), SPEED)["verdict"]) == {"not known"}
 
 
 def test_one_replicate_gives_a_ratio_without_interval(tmp_path: Path) -> None:
@@ -146,13 +130,13 @@ def test_one_replicate_gives_a_ratio_without_interval(tmp_path: Path) -> None:
     rows = rows_of(table, ENERGY)
     assert list(rows["ratio"]) == pytest.approx([0.5] * 4)
     assert rows["ratio_ci95_low"].isna().all()
-    assert rows["distinguishable"].isna().all()
+    assert set(rows["verdict"]) == {"not known"}
 
 
 @pytest.mark.parametrize(
     ("change", "name", "energy_says", "speed_has_ratio"),
     [
-        (lambda record: record["environment"].update(cpu="Another CPU"), "devices", "different devices", True),
+        (lambda record: record["environment"].update(cpu="Another CPU"), "devices", "other instruments", True),
         (lambda record: record["environment"].update(fingerprint="new"), "environment", None, True),
         (lambda record: record["environment"].update(git_commit="cd" * 20), "pipeline", None, True),
         (lambda record: record["snapshot"].update(content_digest="2e" * 32), "models", "model's files", False),
@@ -181,6 +165,7 @@ def test_what_differs_is_named_and_decides_what_may_be_compared(
     else:
         assert energy["ratio"].isna().all()
         assert energy["reason"].str.contains(energy_says).all()
+        assert set(energy["verdict"]) == {"not known"}
 
 
 def test_boards_of_one_machine_are_not_different_devices(tmp_path: Path) -> None:
@@ -199,6 +184,44 @@ def test_boards_of_one_machine_are_not_different_devices(tmp_path: Path) -> None
     assert pair.compared()["differs"].isna().all()
     pair.all_new(on("three"))
     assert set(pair.compared()["differs"]) == {"devices"}
+
+
+@pytest.mark.parametrize(
+    ("machine", "says"), [(MACHINES[1], "joules of other instruments"), (None, "the machine has no id of its own")]
+)
+def test_joules_of_the_same_package_of_another_machine_are_not_compared(
+    tmp_path: Path, machine: str | None, says: str
+) -> None:
+    pair = Pair(tmp_path, matrix={"pytorch.batch_size": [1]})
+    for replicate in (1, 2, 3):
+        pair.old.change(0, replicate, measured_by(RAPL, "package-0", MACHINES[0]))
+        pair.new.change(0, replicate, measured_by(RAPL, "package-0", machine))
+    table = pair.compared()
+    (row,) = rows_of(table, ENERGY).to_dict("records")
+    assert pd.isna(row["ratio"]) and says in row["reason"]
+    assert rows_of(table, SPEED)["ratio"].notna().all()
+    assert ("machines" in str(row["differs"])) == (machine is not None)
+
+
+def test_the_gains_of_boards_cancel_however_often_each_was_drawn(tmp_path: Path) -> None:
+    def on(board: str, gain: float) -> Callable[[dict[str, Any]], None]:
+        def change(record: dict[str, Any]) -> None:
+            measured_by(MEASURED, board, None)(record)
+            scale(record, gain)
+
+        return change
+
+    gains = {"GPU-a": 1.04, "GPU-b": 0.97, "GPU-c": 1.01, "GPU-d": 0.9}
+    pair = Pair(tmp_path, matrix={"pytorch.batch_size": [1]}, replicates=4)
+    for side, boards in ((pair.old, "abbc"), (pair.new, "aabd")):
+        for replicate, letter in enumerate(boards, start=1):
+            side.change(0, replicate, lambda record: record["metrics"].update({ENERGY: 2.0}))
+            side.change(0, replicate, on(f"GPU-{letter}", gains[f"GPU-{letter}"]))
+    (row,) = rows_of(pair.compared(), ENERGY).to_dict("records")
+    # Board c was not used again, and board d not before.
+    assert (row["old_compared"], row["new_compared"]) == (3, 3)
+    assert row["ratio"] == pytest.approx(1.0, abs=1e-12)
+    assert row["new_mean"] / row["old_mean"] != pytest.approx(1.0, abs=0.005)
 
 
 def test_joules_of_two_sources_are_never_divided(tmp_path: Path) -> None:
@@ -245,7 +268,7 @@ def test_tables_of_another_version_are_one_line(tmp_path: Path) -> None:
     path = pair.old.root / "summary.parquet"
     pd.read_parquet(path).drop(columns=["ttft_s_mean"]).to_parquet(path)
     with pytest.raises(ResultsError, match=r"summary\.parquet lacks column ttft_s_mean"):
-        write_comparison(pair.old.root, pair.new.root, tmp_path / "c.csv")
+        write_comparison(pair.old.root, pair.new.root, tmp_path / "c.csv", Equivalence())
 
 
 def read(folder: StudyFolder) -> Any:
@@ -273,14 +296,17 @@ def test_the_report_and_the_summary_say_how_it_compares(tmp_path: Path) -> None:
     assert len(lines) == 6
     (line,) = (line for line in lines if line.startswith("rerun of:"))
     assert "study · 3 of 4 generated the same tokens" in line
-    assert "energy per output token 0.8 to 0.8 times the old figures, 4 of 4 distinguishable" in line
+    assert "energy per output token 0.8 to 0.8 times the old figures: 4 different;" in line
+    assert "same means within 2.0 %, where days differ by a standard deviation of 0.50 %" in line
     assert "another commit of the pipeline" in line
     page = read_page(render(study))
     text = page.section("rerun").text
     assert "This study repeats study" in text
     assert "another commit of the pipeline" in text
     assert text.count("identical") == 3
-    assert "1.25 (" in text
+    assert "1.25 (" in text and "), different" in text
+    assert "within a margin of 2.0 %" in text
+    assert "in the same order, so what depends on the order repeats itself" in text
 
 
 def test_a_study_that_is_not_a_rerun_does_not_mention_one(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from llenergymeasure.config.problems.text import printable
 from llenergymeasure.config.settings.model_ref import normalised_distribution
+from llenergymeasure.pipeline.provenance.machine_id import machine_id
 
 PACKAGES = (
     "torch",
@@ -52,6 +53,7 @@ def describe_environment(root: Path, lock: Path) -> dict[str, Any]:
         "system": platform.platform(),
         "cpu": _cpu_name(),
         "hostname": platform.node(),
+        "machine_id": machine_id(),
         **describe_commit(root),
         "models_lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
     }

@@ -1,15 +1,16 @@
 """A study measured again from its results folder: `snakemake rerun --config from=results/<study>`.
 
-Nothing is expanded or drawn again: experiments, sessions, replicates, seed and order are those of the folder's plan,
-under another name. The folder may come from anywhere, so all of it is checked before it is used, and it is only read.
+Nothing is expanded again: experiments, sessions and replicates are those of the folder's plan, under another name. Only
+the order is drawn again, so that an artefact of the first order does not repeat itself. The folder may come from
+anywhere, so all of it is checked before it is used, and it is only read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from llenergymeasure.config import Expansion, Study
 from llenergymeasure.config.problems.text import show
@@ -17,6 +18,7 @@ from llenergymeasure.config.study.lock import LockError, read_lock
 from llenergymeasure.config.study.pins import Pins
 from llenergymeasure.pipeline.plan.plan import plan_from_study
 from llenergymeasure.pipeline.provenance.provenance import FOLDER, LOCK, RESOLVED
+from llenergymeasure.pipeline.provenance.rerun_order import reordered
 from llenergymeasure.pipeline.provenance.rerun_record import RecordError, read_rerun_of
 from llenergymeasure.pipeline.provenance.rerun_source import (
     CARRIED,
@@ -29,9 +31,14 @@ from llenergymeasure.pipeline.provenance.rerun_source import (
     study_config,
 )
 from llenergymeasure.records.storage.layout import Layout
+from llenergymeasure.records.study.equivalence import Equivalence
 from llenergymeasure.records.study.plan import Plan
+from llenergymeasure.records.study.provenance import RerunOrder
 
 NAME = "study"
+ORDER = "order"
+# Shares that may be set, and the least of each.
+_SHARES = {"margin": 0.0001, "day_sd": 0.0}
 _SUFFIX = "-rerun"
 _LONGEST = 64
 _SAME = (
@@ -50,21 +57,30 @@ _SAME = (
 
 @dataclass(frozen=True)
 class Asked:
-    """The folder to repeat, and the name of the new study and of its folder under results/."""
+    """What `--config` asks for.
+
+    folder: what to repeat; name: of the new study and of its folder under results/; order: of the measurements
+    """
 
     folder: Path
     name: str
+    order: RerunOrder = "new"
+    within: Equivalence = field(default_factory=Equivalence)
 
 
 @dataclass(frozen=True)
 class Rerun:
-    """folder: what to repeat; before: its plan; plan: the same under the new name; lock: the folder's pins."""
+    """before: the plan of what is repeated; plan: the same under the new name, in its order; lock: the old pins."""
 
-    folder: Path
+    asked: Asked
     study: Study
     before: Plan
     plan: Plan
     lock: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.asked.folder
 
     @property
     def finished(self) -> bool:
@@ -88,12 +104,17 @@ class Rerun:
 def asked_for(config: Mapping[str, Any]) -> Asked:
     """The rerun that Snakemake's `config` asks for. RerunError where it sets anything else too."""
     for key in config:
-        if key not in (FROM, NAME):
+        if key not in (FROM, NAME, ORDER, *_SHARES):
             raise RerunError(
-                f"--config {FROM}: {key} is set too, and a rerun changes only the name of its study "
-                f"({NAME}=…); remove {key}, and --configfile with it"
+                f"--config {FROM}: {key} is set too, and a rerun changes nothing of its study; remove {key}, and "
+                f"--configfile with it (it may set {NAME}, {ORDER}, {', '.join(_SHARES)})"
             )
     given = config[FROM]
+    if isinstance(given, list):
+        raise RerunError(
+            f"--config {FROM}: is {show(given)}; a rerun repeats one folder, as in {USAGE}; `snakemake together` "
+            "takes several"
+        )
     if not isinstance(given, str) or not given.strip():
         raise RerunError(f"--config {FROM}: is {show(given)}; expected: the results folder of a study, as in {USAGE}")
     folder = Path(given).expanduser()
@@ -105,7 +126,20 @@ def asked_for(config: Mapping[str, Any]) -> Asked:
             f"--config {NAME}: is {show(name)}, which cannot name the new results; expected: {NAME}=<up to 64 letters, "
             "digits, dots, dashes, underscores>"
         )
-    return Asked(folder, name)
+    order = config.get(ORDER, "new")
+    if order not in get_args(RerunOrder):
+        raise RerunError(f"--config {ORDER}: is {show(order)}; expected: {ORDER}=new or {ORDER}=same")
+    return Asked(folder, name, order, Equivalence(**{key: _share(config, key) for key in _SHARES if key in config}))
+
+
+def _share(config: Mapping[str, Any], key: str) -> float:
+    value, least = config[key], _SHARES[key]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < 1 or value != value:
+        at_least = "0 or more" if least == 0 else f"{least:g} or more"
+        raise RerunError(
+            f"--config {key}: is {show(value)}; expected: a share, {at_least} and below 1, such as {key}=0.01 for 1 %"
+        )
+    return float(value)
 
 
 def open_rerun(asked: Asked) -> Rerun:
@@ -118,16 +152,22 @@ def open_rerun(asked: Asked) -> Rerun:
         points = points_in(folder, before, Pins(read_lock(lock), str(lock)))
         study = Study(config, Expansion(experiments=points, axes=list(before.axes)))
         drawn = plan_from_study(study, existing=replace(before, study=asked.name))
+        _check_same(folder, drawn, before)
+        if asked.order == "new":
+            study, drawn = reordered(study, drawn)
     except LockError as error:
         raise RerunError(str(error)) from error
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise RerunError(f"{folder}/plan.json: not a whole plan ({type(error).__name__}: {error})") from error
-    for field in _SAME:
-        if getattr(drawn, field) != getattr(before, field):
-            raise RerunError(f"{folder}: plan.json and {FOLDER}/{RESOLVED} disagree about its {field}")
     plan = replace(drawn, **{name: getattr(before, name) for name in CARRIED})
     _check_target(asked, before)
-    return Rerun(folder, study, before, plan, lock)
+    return Rerun(asked, study, before, plan, lock)
+
+
+def _check_same(folder: Path, drawn: Plan, before: Plan) -> None:
+    for name in _SAME:
+        if getattr(drawn, name) != getattr(before, name):
+            raise RerunError(f"{folder}: plan.json and {FOLDER}/{RESOLVED} disagree about its {name}")
 
 
 def kept_study(asked: Asked) -> Study:
@@ -149,3 +189,8 @@ def _check_target(asked: Asked, before: Plan) -> None:
     if repeated is None or repeated.plan_digest != before.digest:
         held = "another study" if repeated is None else f"a rerun of {repeated.study} with another plan"
         raise RerunError(f"{results} contains {held}; give the new results another name: {NAME}=…")
+    if repeated.order != asked.order:
+        raise RerunError(
+            f"{results} contains a rerun that was begun with {ORDER}={repeated.order}; set that, or give the new "
+            f"results another name: {NAME}=…"
+        )

@@ -15,7 +15,7 @@ from llenergymeasure.records.schema import SCHEMA_VERSION, last_commit
 from llenergymeasure.records.storage.layout import Layout
 from llenergymeasure.records.storage.parsing import BrokenRecord, OtherSchema, parse, read_record
 from llenergymeasure.records.study.plan import Plan
-from llenergymeasure.records.study.provenance import InstalledEnvironment, RerunOf
+from llenergymeasure.records.study.provenance import InstalledEnvironment, RerunOf, RerunOrder
 
 # This many packages are named; the environments' files hold all.
 NAMED = 4
@@ -25,26 +25,31 @@ class RecordError(Exception):
     """The record cannot be read; one line."""
 
 
-def describe(folder: Path, plan: Plan) -> RerunOf:
+def describe(folder: Path, plan: Plan, order: RerunOrder = "new") -> RerunOf:
     """The record of a rerun of `plan`, whose results are in `folder`. RecordError where those cannot be read."""
-    machines = dict.fromkeys(name for session in plan.sessions for name in _machines(folder, session.session_id))
+    first = [_first_record(folder, session.session_id) for session in plan.sessions]
+    measured = [record for record in first if record is not None]
+    ids = (record.environment.machine_id for record in measured)
     return RerunOf(
         schema_version=SCHEMA_VERSION,
         study=plan.study,
         plan_digest=plan.digest,
         git_commit=last_commit(folder),
         environments=_environments(folder / FOLDER / ENVIRONMENTS),
-        machines=tuple(machines),
+        machines=tuple(dict.fromkeys(name for record in measured for name in _device_names(record))),
+        machine_ids=tuple(dict.fromkeys(name for name in ids if name is not None)),
+        order=order,
+        seed=plan.seed,
     )
 
 
-def keep_rerun_of(results: Path, folder: Path, plan: Plan) -> None:
+def keep_rerun_of(results: Path, folder: Path, plan: Plan, order: RerunOrder = "new") -> None:
     """Write it when the rerun begins: what it repeats may be gone later. RecordError where that cannot be read."""
     path = results / FOLDER / RERUN_OF
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    keep_record(path, describe(folder, plan))
+    keep_record(path, describe(folder, plan, order))
 
 
 def read_rerun_of(results: Path) -> RerunOf | None:
@@ -72,6 +77,8 @@ def changes(
     if repeated.machines and not set(repeated.machines) <= {*boards, environment["cpu"]}:
         here = ", ".join(dict.fromkeys(boards)) or environment["cpu"]
         differences.append(f"on another machine ({here} instead of {', '.join(repeated.machines)})")
+    elif repeated.machine_ids and environment["machine_id"] and environment["machine_id"] not in repeated.machine_ids:
+        differences.append("on another machine of the same kind")
     commit = environment["git_commit"]
     if repeated.git_commit and commit and commit != repeated.git_commit:
         differences.append(f"with another commit of the pipeline ({commit[:12]} instead of {repeated.git_commit[:12]})")
@@ -97,15 +104,19 @@ def _environments(folder: Path) -> dict[str, dict[str, str]]:
     return packages
 
 
-def _machines(folder: Path, session_id: str) -> tuple[str, ...]:
-    """Names of the accelerators that held parameters, or of the CPU, in the session's first replicate."""
+def _first_record(folder: Path, session_id: str) -> MeasurementRecord | None:
+    """The first line of the session's first replicate; None where it was not measured."""
     path = Layout(folder).measurements(session_id, 1)
     if not path.exists():
-        return ()
+        return None
     with path.open("rb") as lines:
         first = next(lines, b"")
     with _usable(path):
-        record = parse(MeasurementRecord, first, path)
+        return parse(MeasurementRecord, first, path)
+
+
+def _device_names(record: MeasurementRecord) -> tuple[str, ...]:
+    """Names of the accelerators that held parameters, or of the CPU."""
     cpu = record.environment.cpu
     return (cpu,) if record.devices is None else record.devices.names(cpu)
 

@@ -73,7 +73,7 @@ def _keep_sources(run: StudyRun) -> None:
     """Write beside the plan what is needed to measure the study again from its results alone."""
     results = Path(run.paths.results)
     if run.rerun is not None:
-        keep_rerun_of(results, run.rerun.folder, run.rerun.before)
+        keep_rerun_of(results, run.rerun.folder, run.rerun.before, run.rerun.asked.order)
     written = run.call.study_files if run.rerun is None else written_in(run.rerun.folder)
     keep_provenance(results, run.study, run.index, written=written, lock=run.models_lock, root=run.call.root)
 

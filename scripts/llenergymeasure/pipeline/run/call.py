@@ -10,7 +10,7 @@ from typing import Any
 
 from llenergymeasure.pipeline.provenance.rerun_source import FROM
 
-DOCTOR, ESTIMATE, PIN, REPLAN, RERUN = "doctor", "estimate", "pin", "replan", "rerun"
+DOCTOR, ESTIMATE, PIN, REPLAN, RERUN, TOGETHER = "doctor", "estimate", "pin", "replan", "rerun", "together"
 DEFAULT_STUDY = Path("config/config.yaml")
 
 
@@ -85,12 +85,12 @@ class SnakemakeCall:
 
 
 def targets_on_command_line() -> frozenset[str]:
-    """Those of DOCTOR, ESTIMATE, PIN, REPLAN and RERUN that the command line names.
+    """Those of DOCTOR, ESTIMATE, PIN, REPLAN, RERUN and TOGETHER that the command line names.
 
     Read from `sys.argv`, because Snakemake includes the Snakefile before it knows its targets, and they decide how the
     study is read.
     """
-    return frozenset({DOCTOR, ESTIMATE, PIN, REPLAN, RERUN}.intersection(sys.argv[1:]))
+    return frozenset({DOCTOR, ESTIMATE, PIN, REPLAN, RERUN, TOGETHER}.intersection(sys.argv[1:]))
 
 
 def shorten(path: Path) -> Path:

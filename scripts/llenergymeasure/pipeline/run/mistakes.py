@@ -10,10 +10,11 @@ from llenergymeasure.config import StudyError
 from llenergymeasure.pipeline.placement import NoDevice
 from llenergymeasure.pipeline.provenance.rerun_record import RecordError
 from llenergymeasure.pipeline.provenance.rerun_source import RerunError
+from llenergymeasure.pipeline.run.together_call import TogetherError
 from llenergymeasure.pipeline.run_lock import AlreadyRunning, NoLock
 from llenergymeasure.records.study.plan import PlanError
 
-MISTAKES = (StudyError, PlanError, RerunError, RecordError, NoDevice, AlreadyRunning, NoLock)
+MISTAKES = (StudyError, PlanError, RerunError, RecordError, TogetherError, NoDevice, AlreadyRunning, NoLock)
 
 
 @contextmanager

@@ -104,7 +104,14 @@ REPORT = Entry(
 )
 COMPARISON = Entry(
     "comparison.csv",
-    "in a rerun: each experiment and metric against the study it repeats, with ratios and intervals",
+    "in a rerun: each experiment and metric against the study it repeats, with ratios, intervals, and whether it is "
+    "the same, different or not known",
+)
+TOGETHER = Entry(
+    "together/together.csv",
+    "of `snakemake together`, several results folders of one study: repeatability, reproducibility and a consensus "
+    "value of each experiment and metric, also as a page and in short; and per folder the mean with Mandel's h and k",
+    beside=("together.html", "together.txt", "folders.csv"),
 )
 WRITTEN = Entry(
     "provenance/study.yaml",
@@ -126,7 +133,8 @@ ENVIRONMENTS = Entry(
 )
 RERUN_OF = Entry(
     "provenance/rerun_of.json",
-    "in a rerun: the study that it repeats, with the packages and the machine of that study",
+    "in a rerun: the study that it repeats, with the packages and the machine of that study, and whether the order is "
+    "new",
 )
 CRATE = Entry(
     "ro-crate-metadata.json",
@@ -136,7 +144,7 @@ CRATE = Entry(
 LOGS = Entry("logs/", "what a job's libraries printed, often nothing")
 STUDY = (
     *(PLAN, PIECES, VALIDATION, PROMPTS, LOAD, COMPILE_CACHE, CALIBRATION, OUTPUTS, MEASUREMENTS, REQUESTS, POWER),
-    *(RUNS, SUMMARY, INTERIM, LATENCIES, TOKEN_COSTS, COSTS, REPORT, COMPARISON),
+    *(RUNS, SUMMARY, INTERIM, LATENCIES, TOKEN_COSTS, COSTS, REPORT, COMPARISON, TOGETHER),
     *(WRITTEN, RESOLVED, PINS, CALLS, ENVIRONMENTS, RERUN_OF, CRATE, LOGS),
 )
 
@@ -194,6 +202,13 @@ class Layout:
     @property
     def comparison(self) -> Path:
         return COMPARISON.at(self.folder)
+
+    @property
+    def together(self) -> Path:
+        return TOGETHER.at(self.folder)
+
+    def beside_together(self, name: str) -> Path:
+        return TOGETHER.next_to(self.folder, name)
 
     @property
     def crate(self) -> Path:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from llenergymeasure.records.record import Record
 from llenergymeasure.records.schema import SchemaVersion
+
+RerunOrder = Literal["new", "same"]
 
 
 class Call(Record):
@@ -47,7 +51,9 @@ class InstalledEnvironment(Record):
 class RerunOf(Record):
     """rerun_of.json: what a rerun repeats. It holds no path of the machine.
 
-    environments: fingerprint → package → version; machines: names of the devices that were measured
+    environments: fingerprint → package → version; machines: names of the devices that were measured; machine_ids: of
+        those machines that have one
+    order: whether the rerun draws an order of its own; seed: of the repeated study's order
     """
 
     schema_version: SchemaVersion
@@ -56,3 +62,6 @@ class RerunOf(Record):
     git_commit: str | None
     environments: dict[str, dict[str, str]]
     machines: tuple[str, ...]
+    machine_ids: tuple[str, ...]
+    order: RerunOrder
+    seed: int

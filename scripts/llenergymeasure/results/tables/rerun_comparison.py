@@ -1,13 +1,11 @@
 """comparison.csv: a rerun against the study that it repeats, one row per experiment and metric.
 
-Replicates of the two are independent, so the ratio new over old is a difference of means on logarithms (Welch 1947,
-Biometrika 34): each side with the variance of one figure from its own split-plot analysis, degrees of freedom by
-Welch and Satterthwaite. The intervals hold for all experiments of a metric at once (Šidák 1967, JASA 62).
+Whether a figure is the same, different or not known is decided in results/statistics/equivalence.py. Joules are
+compared between replicates of the same instruments only.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,37 +16,44 @@ import pandas as pd
 from llenergymeasure.records.labels import as_text, configuration_parts
 from llenergymeasure.records.metrics import CONTRACT_METRICS, ENERGY_METRICS
 from llenergymeasure.records.storage.layout import Layout
+from llenergymeasure.records.study.equivalence import NOT_KNOWN, Equivalence
 from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.reading.read import Expected, Lines, read_plan, read_table
 from llenergymeasure.results.statistics.analysis import analyse_metric
-from llenergymeasure.results.statistics.estimates import Ratio
-from llenergymeasure.results.statistics.split_plot import SplitPlot
-from llenergymeasure.results.statistics.variances import critical_t
+from llenergymeasure.results.statistics.equivalence import LogRatio, judge, log_ratio
 from llenergymeasure.results.tables.empty_cells import none_if_nan, text_or_none
 from llenergymeasure.results.tables.measured_under import Facts, facts_by_experiment
 from llenergymeasure.results.tables.summary import DIFFERS
 
 SIDES = ("old", "new")
 PARTS = ("mean", "ci95_low", "ci95_high")
+RATIO_COLUMNS = (
+    *(f"{side}_compared" for side in SIDES),
+    *("ratio", "ratio_ci95_low", "ratio_ci95_high", "ratio_ci90_low", "ratio_ci90_high", "verdict"),
+)
 COLUMNS = (
     "rerun_of",
     "experiment_id",
     "configuration",
     "metric",
     *(f"{side}_{part}" for side in SIDES for part in ("n", *PARTS)),
-    "ratio",
-    "ratio_ci95_low",
-    "ratio_ci95_high",
-    "distinguishable",
+    *RATIO_COLUMNS,
+    "margin",
+    "day_sd",
     "reason",
     *(f"{side}_{what}" for side in SIDES for what in ("status", "energy_source")),
     "output_identical",
+    "order",
     "differs",
 )
 _READ = (
     *("experiment_id", "status", "failure_reason", "energy_source", "output_digest", "notes"),
     *(f"{metric}_{part}" for metric in CONTRACT_METRICS for part in ("n", *PARTS)),
+)
+_NO_MACHINE = (
+    "joules of instruments that cannot be told apart: the machine has no id of its own, as in a container, so the gain "
+    "may not cancel"
 )
 _WORDS = {"models": "the model's files differ", "prompts": "the prompts differ"}
 
@@ -63,9 +68,9 @@ class Side:
     facts: Mapping[str, Facts]
 
 
-def write_comparison(old: Path, new: Path, csv: Path) -> None:
+def write_comparison(old: Path, new: Path, csv: Path, within: Equivalence) -> None:
     """Compare two results folders. ResultsError where a file of one is missing or broken."""
-    comparison_table(read_side(old), read_side(new)).to_csv(csv, index=False)
+    comparison_table(read_side(old), read_side(new), within).to_csv(csv, index=False)
 
 
 def read_side(folder: Path) -> Side:
@@ -85,7 +90,7 @@ def read_side(folder: Path) -> Side:
     return Side(plan, rows, read_table(layout.runs), facts_by_experiment(Lines(Expected.of(plan), measurements)))
 
 
-def comparison_table(old: Side, new: Side) -> pd.DataFrame:
+def comparison_table(old: Side, new: Side, within: Equivalence) -> pd.DataFrame:
     """Empty where a figure is unknown; `reason` says why there is no ratio. Experiments in the new plan's order."""
     names = list(new.plan.experiments)
     labels = configuration_parts(new.plan)
@@ -93,7 +98,8 @@ def comparison_table(old: Side, new: Side) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for metric in CONTRACT_METRICS:
         reasons = {name: _why_no_ratio(old, new, name, metric, differences[name]) for name in names}
-        ratios = _ratios(old, new, metric, [name for name in names if reasons[name] is None])
+        ratios = _log_ratios(old, new, metric, [name for name in names if reasons[name] is None], within.day_sd)
+        level = max(old.plan.nominal_level, new.plan.nominal_level)
         for name in names:
             ratio = ratios.get(name)
             rows.append(
@@ -104,12 +110,12 @@ def comparison_table(old: Side, new: Side) -> pd.DataFrame:
                     "metric": metric,
                     **_figures(old, name, metric, "old"),
                     **_figures(new, name, metric, "new"),
-                    "ratio": ratio and ratio.value,
-                    "ratio_ci95_low": ratio and ratio.low,
-                    "ratio_ci95_high": ratio and ratio.high,
-                    "distinguishable": ratio and ratio.distinguishable,
+                    **_verdict(ratio, within, len(ratios), level),
+                    "margin": within.margin,
+                    "day_sd": within.day_sd,
                     "reason": reasons[name] or (None if ratio else "a figure is not positive"),
                     "output_identical": _same_output(old, new, name),
+                    "order": "same" if _orders(old.plan) == _orders(new.plan) else "new",
                     "differs": " ".join(differences[name]) or None,
                 }
             )
@@ -118,39 +124,44 @@ def comparison_table(old: Side, new: Side) -> pd.DataFrame:
     return table.sort_values("experiment_id", key=lambda column: column.map(places), kind="stable", ignore_index=True)
 
 
-def rerun_ratio(old: SplitPlot, new: SplitPlot, name: str, level: float) -> Ratio:
-    """New over old, with the interval at `level`. No interval where one side has a single replicate."""
-    mine, theirs = list(new.values[name].values()), list(old.values[name].values())
-    value = math.fsum(map(math.log, mine)) / len(mine) - math.fsum(map(math.log, theirs)) / len(theirs)
-    if old.variances is None or new.variances is None:
-        return Ratio(math.exp(value), None, None)
-    parts = []
-    for analysis, count in ((new, len(mine)), (old, len(theirs))):
-        assert analysis.variances is not None
-        variance, df = analysis.variances.of_one()
-        parts.append((variance / count, df))
-    variance = math.fsum(part for part, _ in parts)
-    spread = math.fsum(part**2 / df for part, df in parts)
-    if spread == 0:
-        return Ratio(math.exp(value), math.exp(value), math.exp(value))
-    half = critical_t(variance**2 / spread, level) * math.sqrt(variance)
-    return Ratio(math.exp(value), math.exp(value - half), math.exp(value + half))
-
-
-def _ratios(old: Side, new: Side, metric: str, names: Sequence[str]) -> dict[str, Ratio]:
-    """The ratios of the experiments that may be compared. Joules are compared by source."""
-    sources = {
-        name: text_or_none(new.summary[name]["energy_source"]) if metric in ENERGY_METRICS else None for name in names
+def _verdict(ratio: LogRatio | None, within: Equivalence, experiments: int, level: float) -> dict[str, Any]:
+    if ratio is None:
+        return {"verdict": NOT_KNOWN}
+    verdict = judge(ratio, within.margin, experiments, level)
+    return {
+        "old_compared": ratio.old,
+        "new_compared": ratio.new,
+        "ratio": verdict.ratio.value,
+        "ratio_ci95_low": verdict.ratio.low,
+        "ratio_ci95_high": verdict.ratio.high,
+        "ratio_ci90_low": verdict.alone.low,
+        "ratio_ci90_high": verdict.alone.high,
+        "verdict": verdict.answer,
     }
+
+
+def _orders(plan: MeasuredPlan) -> tuple[Any, ...]:
+    """All that decides the order of sessions and, inside them, of experiments."""
+    return plan.seed, plan.order, plan.sessions
+
+
+def _log_ratios(old: Side, new: Side, metric: str, names: Sequence[str], day_sd: float) -> dict[str, LogRatio]:
+    """The ratios of the experiments that may be compared. Joules are compared by source and instruments."""
+    energy = metric in ENERGY_METRICS
+    sources = {name: text_or_none(new.summary[name]["energy_source"]) if energy else None for name in names}
     level = max(old.plan.nominal_level, new.plan.nominal_level)
     analyses = {
         source: tuple(analyse_metric(side.runs, metric, source, level) for side in (old, new))
         for source in dict.fromkeys(sources.values())
     }
-    chosen = {name: analyses[source] for name, source in sources.items()}
-    known = {name: both for name, both in chosen.items() if all(name in one.values for one in both)}
-    single_level = level ** (1 / max(1, len(known)))
-    return {name: rerun_ratio(before, after, name, single_level) for name, (before, after) in known.items()}
+    ratios = {}
+    for name, source in sources.items():
+        before, after = analyses[source]
+        groups = (_facts(old, name).instruments, _facts(new, name).instruments) if energy else None
+        ratio = log_ratio(before, after, name, day_sd, groups)
+        if ratio is not None:
+            ratios[name] = ratio
+    return ratios
 
 
 def _why_no_ratio(old: Side, new: Side, name: str, metric: str, differences: Sequence[str]) -> str | None:
@@ -168,9 +179,18 @@ def _why_no_ratio(old: Side, new: Side, name: str, metric: str, differences: Seq
         before, after = (text_or_none(side.summary[name]["energy_source"]) for side in (old, new))
         if before != after:
             return f"joules from different sources: {before}, then {after}"
-        if "devices" in differences:
-            return "joules of different devices: the gain of their meters does not cancel"
+        return _why_other_instruments(_facts(old, name), _facts(new, name))
     return None
+
+
+def _why_other_instruments(old: Facts, new: Facts) -> str | None:
+    """None where some replicates of both have joules of the same instruments."""
+    sets = [set(side.instruments.values()) for side in (old, new)]
+    if (sets[0] & sets[1]) - {None}:
+        return None
+    if None in sets[0] | sets[1]:
+        return _NO_MACHINE
+    return "joules of other instruments, whose gains do not cancel"
 
 
 def _figures(side: Side, name: str, metric: str, prefix: str) -> dict[str, Any]:
