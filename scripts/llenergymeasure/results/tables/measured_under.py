@@ -70,11 +70,12 @@ def instruments_of_run(record: MeasurementRecord) -> frozenset[str] | None:
     A board's UUID names it everywhere. A CPU package is `package-0` on every machine, so its name needs the machine's
     id. An estimate reads no instrument: it depends on the processor's name.
     """
-    names = [_instrument(entry, record.environment) for entry in _counted(record)]
+    names = [instrument_name(entry, record.environment) for entry in summed_entries(record)]
     return None if None in names else frozenset(name for name in names if name is not None)
 
 
-def _instrument(entry: LedgerEntry, environment: EnvironmentRecord) -> str | None:
+def instrument_name(entry: LedgerEntry, environment: EnvironmentRecord) -> str | None:
+    """None where another instrument may have the same name: a CPU package of a machine that has no id."""
     scope = device_names_are_of(entry.source)
     if scope == "machine" and environment.machine_id is None:
         return None
@@ -82,8 +83,10 @@ def _instrument(entry: LedgerEntry, environment: EnvironmentRecord) -> str | Non
     return f"{owner} {entry.device} {entry.domain}".strip()
 
 
-def _counted(record: MeasurementRecord) -> list[LedgerEntry]:
-    return [entry for entry in record.energy if entry.phase == "generate" and entry.energy_j is not None]
+def entries_of_window(record: MeasurementRecord) -> list[LedgerEntry]:
+    """The known entries of the measured window that are inside the study's boundary."""
+    of_window = (entry for entry in record.energy if entry.phase == "generate" and entry.in_boundary)
+    return [entry for entry in of_window if entry.energy_j is not None]
 
 
 def _facts(record: MeasurementRecord) -> dict[str, list[str | None]]:
@@ -96,5 +99,5 @@ def _facts(record: MeasurementRecord) -> dict[str, list[str | None]]:
         "devices": [f"{device.name} {device.uuid}" for device in devices] or [environment.cpu],
         "models": [None if record.snapshot is None else record.snapshot.content_digest],
         "prompts": [None if record.prompts is None else record.prompts.digest],
-        "boundaries": [f"{entry.source} {entry.domain}" for entry in _counted(record)],
+        "boundaries": [f"{entry.source} {entry.domain}" for entry in summed_entries(record)],
     }

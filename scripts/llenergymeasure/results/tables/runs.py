@@ -15,6 +15,7 @@ from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.metrics import ENERGY_METRICS, METRICS
 from llenergymeasure.records.study.plan import Plan
 from llenergymeasure.results.statistics.instrument import instrument
+from llenergymeasure.results.tables.measured_under import entries_of_window, instrument_name
 from llenergymeasure.results.tables.output_match import OUTPUT_MATCH_KINDS, run_columns
 
 # Separates the codes of a run's or an experiment's verdict.
@@ -111,12 +112,14 @@ def _gains(record: MeasurementRecord) -> str | None:
     if not whole.energy_j or not whole.components:
         return None
     gains: dict[str, tuple[float, float]] = {}
-    for entry in record.energy:
-        summed = entry.phase == "generate" and entry.in_boundary and entry.source in (whole.source or "").split("+")
-        if summed and entry.energy_j:
+    for entry in entries_of_window(record):
+        if entry.energy_j and entry.source in (whole.source or "").split("+"):
             gain_j = math.hypot(*(part.standard_j for part in entry.components if part.kind == "gain"))
             share, bound = entry.energy_j / whole.energy_j, math.sqrt(3) * gain_j / abs(entry.energy_j)
-            gains[f"{entry.device} {entry.domain}"] = (float(f"{share:.6g}"), float(f"{bound:.6g}"))
+            # Inside one study the host's name tells machines apart that have no id.
+            own = f"{record.environment.hostname} {entry.device} {entry.domain}"
+            name = instrument_name(entry, record.environment) or own
+            gains[name] = (float(f"{share:.6g}"), float(f"{bound:.6g}"))
     return json.dumps(dict(sorted(gains.items())))
 
 
