@@ -45,7 +45,7 @@ def _share(one: str, effect: float, setups: int, settings: int) -> float:
     """Share of studies in which `one` is distinguishable from the reference, l0s0."""
     from results.statistics.simulated_studies import simulated
 
-    from llenergymeasure.results.statistics.simultaneous import ratios_to
+    from llenergymeasure.results.statistics.comparisons.simultaneous import ratios_to
 
     rng = np.random.default_rng(STUDIES)
     distinguished = 0

@@ -11,8 +11,8 @@ from benchmarks.verdicts.studies import Run
 from llenergymeasure.results.report.experiments import Experiment
 from llenergymeasure.results.report.ranking import best
 from llenergymeasure.results.statistics.analysis import analyse_metric
+from llenergymeasure.results.statistics.comparisons.simultaneous import ratios_to
 from llenergymeasure.results.statistics.estimates import Ratio, estimate
-from llenergymeasure.results.statistics.simultaneous import ratios_to
 from llenergymeasure.results.statistics.split_plot import SplitPlot
 from llenergymeasure.results.tables.output_match import Comparison
 

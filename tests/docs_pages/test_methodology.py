@@ -27,8 +27,10 @@ from llenergymeasure.measurement import settling, window_findings
 from llenergymeasure.measurement import window_length as resolution
 from llenergymeasure.records.findings import FINDINGS, FOREIGN_LOAD
 from llenergymeasure.records.meters import METERS
-from llenergymeasure.results.statistics import independence, length_model, percentiles, scatter, simultaneous
-from llenergymeasure.results.statistics import power as detectable
+from llenergymeasure.results.statistics import independence, length_model, percentiles
+from llenergymeasure.results.statistics.comparisons import power as detectable
+from llenergymeasure.results.statistics.comparisons import simultaneous
+from llenergymeasure.results.statistics.strata import scatter
 from llenergymeasure.results.tables import token_costs
 
 PAGES = [

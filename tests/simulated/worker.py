@@ -236,13 +236,12 @@ def ledger_entry(phase: str, energy_j: float, duration_s: float) -> dict[str, An
         "uncertainty_basis": "simulated",
         "start_monotonic_s": 10.0,
         "end_monotonic_s": 10.0 + duration_s,
-        "reason": None,
+        **dict.fromkeys(("reason", "cross_check")),
         "expanded_uncertainty_j": 0.02 * energy_j,
         "components": [
             {"name": "tick", "standard_j": 0.001 * energy_j, "kind": "edge", "distribution": "normal"},
             {"name": "gain", "standard_j": 0.01 * energy_j, "kind": "gain", "distribution": "rectangular"},
         ],
-        "cross_check": None,
         "in_boundary": True,
     }
 
@@ -314,8 +313,7 @@ def as_run() -> dict[str, Any]:
     """What no table shows."""
     moment = {"in_use_bytes": 1, "private_bytes": 1, "reserved_bytes": None, "fragmented_bytes": None}
     return {
-        "generation_config": None,
-        "attention_kernels": None,
+        **dict.fromkeys(("generation_config", "attention_kernels", "quantized_weights")),
         "thermal": {
             **dict.fromkeys(("target_c", "start_c", "window_c"), 55.0),
             "cooled_s": 0.0,
@@ -324,7 +322,6 @@ def as_run() -> dict[str, Any]:
         },
         "graph_passes": 0,
         "conditions": {"generate": {}, "prefill": {}, "idle_resident": []},
-        "quantized_weights": None,
         "memory": {
             "at_start": moment,
             "at_window": moment,

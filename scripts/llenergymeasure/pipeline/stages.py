@@ -27,7 +27,7 @@ from llenergymeasure.records.setup import LoadRecord
 from llenergymeasure.records.storage.journal import Journal
 from llenergymeasure.records.storage.parsing import first_error
 from llenergymeasure.records.study.checks import PromptCheck
-from llenergymeasure.records.study.plan import Plan
+from llenergymeasure.records.study.plan import Plan, Session
 from llenergymeasure.records.study.warmth import StudyTemperatures
 from llenergymeasure.records.validity import Failure
 
@@ -213,17 +213,7 @@ def run_measure(
                 continue
             entry = setting.plan.experiments[experiment_id]
             config = entry.config
-            head = {
-                "schema_version": SCHEMA_VERSION,
-                "experiment_id": experiment_id,
-                "session_id": session_id,
-                "setup_id": session.setup_id,
-                "replicate": replicate,
-                "begun_unix_s": time.time(),
-                "config": config,
-                "environment": setting.environment,
-                "weights": weights,
-            }
+            head = _head(setting, session, experiment_id, replicate, weights)
             calibrated = calibration.experiments[experiment_id]
             failure = calibrated.failure
             if failure is None:
@@ -246,6 +236,23 @@ def run_measure(
                 record = MeasurementRecord.failed(head, failure)
             journal.append({"record": record.to_plain(), "requests": reply["requests"], "power": reply["power"]})
             report(record)
+
+
+def _head(
+    setting: Setting, session: Session, experiment_id: str, replicate: int, weights: dict[str, str]
+) -> dict[str, Any]:
+    """What is known of a measurement that begins now."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "experiment_id": experiment_id,
+        "session_id": session.session_id,
+        "setup_id": session.setup_id,
+        "replicate": replicate,
+        "begun_unix_s": time.time(),
+        "config": setting.plan.experiments[experiment_id].config,
+        "environment": setting.environment,
+        "weights": weights,
+    }
 
 
 def _measurement_record(

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from results.statistics.simulated_studies import simulated
 
-from llenergymeasure.results.statistics.power import WANTED, detectable
-from llenergymeasure.results.statistics.simultaneous import (
+from llenergymeasure.results.statistics.comparisons.power import WANTED, detectable
+from llenergymeasure.results.statistics.comparisons.simultaneous import (
     Comparisons,
     comparisons_among,
     comparisons_to,

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from llenergymeasure.results.statistics.best_set import interval_of_chosen, may_be_best
+from llenergymeasure.results.statistics.comparisons.best_set import interval_of_chosen, may_be_best
+from llenergymeasure.results.statistics.comparisons.simultaneous import ratios_to
 from llenergymeasure.results.statistics.gains import Gain
-from llenergymeasure.results.statistics.simultaneous import ratios_to
 from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse, log_mean
 
 Study = dict[str, dict[int, float]]

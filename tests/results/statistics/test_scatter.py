@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from llenergymeasure.results.statistics.scatter import find_scatter
+from llenergymeasure.results.statistics.strata.scatter import find_scatter
 
 
 def test_a_session_whose_experiments_all_scatter_more_leaves_the_pool() -> None:

@@ -11,7 +11,7 @@ import pytest
 from results.statistics.simulated_studies import simulated
 from scipy import stats
 
-from llenergymeasure.results.statistics.simultaneous import (
+from llenergymeasure.results.statistics.comparisons.simultaneous import (
     _comparisons,
     comparisons_among,
     ratios_from_comparisons,

@@ -12,11 +12,15 @@ from llenergymeasure.records.metrics import METRICS
 from llenergymeasure.results.reading.read import StudyResults
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment, is_estimated
 from llenergymeasure.results.statistics.analysis import analyse_metric
-from llenergymeasure.results.statistics.best_set import comparisons_with_rivals, interval_of_chosen, may_be_best
 from llenergymeasure.results.statistics.comparable import account_from_parts
+from llenergymeasure.results.statistics.comparisons.best_set import (
+    comparisons_with_rivals,
+    interval_of_chosen,
+    may_be_best,
+)
+from llenergymeasure.results.statistics.comparisons.power import detectable
+from llenergymeasure.results.statistics.comparisons.simultaneous import ratios_from_comparisons
 from llenergymeasure.results.statistics.estimates import Ratio
-from llenergymeasure.results.statistics.power import detectable
-from llenergymeasure.results.statistics.simultaneous import ratios_from_comparisons
 from llenergymeasure.results.statistics.split_plot import SplitPlot, log_mean
 
 

@@ -14,8 +14,8 @@ from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.statistics.comparable import energy_account, source_from_account
 from llenergymeasure.results.statistics.counted import counted, measured_in_blocks
 from llenergymeasure.results.statistics.gains import Gain
-from llenergymeasure.results.statistics.scatter import Scatter
 from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse
+from llenergymeasure.results.statistics.strata.scatter import Scatter
 
 
 def analyse_metric(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from llenergymeasure.results.statistics.estimates import CONFIDENCE
-from llenergymeasure.results.statistics.sums_of_squares import Floats
+from llenergymeasure.results.statistics.strata.sums_of_squares import Floats
 
 Counts = NDArray[np.int64]
 NORMAL_95 = 1.959964

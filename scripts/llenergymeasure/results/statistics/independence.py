@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llenergymeasure.results.statistics.sums_of_squares import Floats, Values
+from llenergymeasure.results.statistics.strata.sums_of_squares import Floats, Values
 
 # With fewer replicates in order nothing can be told.
 FEWEST = 5

@@ -10,7 +10,7 @@ from llenergymeasure.energy.uncertainty import expanded_from_parts
 from llenergymeasure.records.measurement import BudgetRow
 from llenergymeasure.results.statistics.columns import NORMAL_95
 from llenergymeasure.results.statistics.estimates import CONFIDENCE
-from llenergymeasure.results.statistics.variances import critical_t
+from llenergymeasure.results.statistics.strata.variances import critical_t
 
 
 @dataclass(frozen=True)

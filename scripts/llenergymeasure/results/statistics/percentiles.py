@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llenergymeasure.results.statistics.estimates import Estimate
-from llenergymeasure.results.statistics.sums_of_squares import Floats
-from llenergymeasure.results.statistics.variances import critical_t
+from llenergymeasure.results.statistics.strata.sums_of_squares import Floats
+from llenergymeasure.results.statistics.strata.variances import critical_t
 
 Counts = NDArray[np.int64]
 # A standard error needs no more (Efron & Tibshirani 1993, An Introduction to the Bootstrap, ch. 6).

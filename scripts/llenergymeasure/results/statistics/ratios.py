@@ -7,9 +7,9 @@ import pandas as pd
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.statistics.analysis import analyse_metric, energy_account_of_experiment, measured_reference
 from llenergymeasure.results.statistics.comparable import why_not_comparable
+from llenergymeasure.results.statistics.comparisons.simultaneous import ratios_to
 from llenergymeasure.results.statistics.counted import counted
 from llenergymeasure.results.statistics.estimates import Ratio
-from llenergymeasure.results.statistics.simultaneous import ratios_to
 
 RATIO_METRICS = ("energy_per_output_token_j", "throughput_output_tokens_per_s", "ttft_s")
 _SUFFIXES = ("ratio", "ratio_with_suspects")

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from llenergymeasure.results.statistics.estimates import CONFIDENCE
-from llenergymeasure.results.statistics.sums_of_squares import Floats
+from llenergymeasure.results.statistics.strata.sums_of_squares import Floats
 
 PATHS = 20_000
 SEED = 20_241_124

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 
 from llenergymeasure.results.statistics.estimates import CONFIDENCE
 from llenergymeasure.results.statistics.gains import Gain
-from llenergymeasure.results.statistics.scatter import Scatter, find_scatter
-from llenergymeasure.results.statistics.sums_of_squares import Values
-from llenergymeasure.results.statistics.variances import Variances
+from llenergymeasure.results.statistics.strata.scatter import Scatter, find_scatter
+from llenergymeasure.results.statistics.strata.sums_of_squares import Values
+from llenergymeasure.results.statistics.strata.variances import Variances
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from llenergymeasure.records.metrics import REQUEST_LATENCIES
 from llenergymeasure.results.reading.errors import ResultsError
 from llenergymeasure.results.statistics.estimates import CONFIDENCE
 from llenergymeasure.results.statistics.percentiles import Counts, Percentile, Pooled, fewest_prompts
-from llenergymeasure.results.statistics.sums_of_squares import Floats
+from llenergymeasure.results.statistics.strata.sums_of_squares import Floats
 from llenergymeasure.results.tables.empty_cells import none_if_nan
 
 _COLUMNS = ["experiment_id", "replicate", "pass_index", "batch_index", "prompt_digest", *REQUEST_LATENCIES]

@@ -70,7 +70,7 @@ def instruments_of_run(record: MeasurementRecord) -> frozenset[str] | None:
     A board's UUID names it everywhere. A CPU package is `package-0` on every machine, so its name needs the machine's
     id. An estimate reads no instrument: it depends on the processor's name.
     """
-    names = [instrument_name(entry, record.environment) for entry in summed_entries(record)]
+    names = [instrument_name(entry, record.environment) for entry in entries_of_window(record)]
     return None if None in names else frozenset(name for name in names if name is not None)
 
 
@@ -99,5 +99,5 @@ def _facts(record: MeasurementRecord) -> dict[str, list[str | None]]:
         "devices": [f"{device.name} {device.uuid}" for device in devices] or [environment.cpu],
         "models": [None if record.snapshot is None else record.snapshot.content_digest],
         "prompts": [None if record.prompts is None else record.prompts.digest],
-        "boundaries": [f"{entry.source} {entry.domain}" for entry in summed_entries(record)],
+        "boundaries": [f"{entry.source} {entry.domain}" for entry in entries_of_window(record)],
     }

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from llenergymeasure.config.settings.slo import SloConfig
 from llenergymeasure.results.reading.errors import ResultsError
-from llenergymeasure.results.statistics.sums_of_squares import Floats
+from llenergymeasure.results.statistics.strata.sums_of_squares import Floats
 from llenergymeasure.results.tables.empty_cells import float_or_none
 
 Shares = dict[tuple[str, int], float]

@@ -31,7 +31,7 @@ from llenergymeasure.results.statistics.columns import Estimates, Groups, expand
 from llenergymeasure.results.statistics.comparable import account_from_parts, energy_account
 from llenergymeasure.results.statistics.counted import counted
 from llenergymeasure.results.statistics.ratios import RATIO_COLUMNS, ratio_columns
-from llenergymeasure.results.statistics.sums_of_squares import Floats
+from llenergymeasure.results.statistics.strata.sums_of_squares import Floats
 from llenergymeasure.results.tables.break_even import (
     BREAK_EVEN_COLUMNS,
     Spending,
@@ -103,14 +103,21 @@ def summary_table(plan: MeasuredPlan, runs: pd.DataFrame, setups: Sequence[LoadR
         "notes": _text(_notes(valid, estimates, different, good)),
         **{name: pd.Series(values, dtype=kinds[name]).array for name, values in _outputs(plan, valid, good).items()},
     }
-    for metric in EXPANDED95_SUMMARY:
-        figures, random, gain, other_gains = (_column(good, name) for name in _with_parts(metric))
-        of_meter = expanded_of_means(valid, figures, random, gain, other_gains, level)
-        columns[f"{metric}_expanded95"] = _figure(np.where((different == 1) & ~guessed, of_meter, np.nan))
+    columns |= _expanded_columns(valid, good, (different == 1) & ~guessed, level)
     ratios = ratio_columns(plan, runs)
     columns |= {name: _figure([ratios[experiment_id][name] for experiment_id in names]) for name in RATIO_COLUMNS}
     table = pd.DataFrame(columns)
     return table[summary_names(plan)]
+
+
+def _expanded_columns(valid: Groups, good: pd.DataFrame, stated: NDArray[np.bool_], level: float) -> dict[str, Any]:
+    """stated: experiments whose joules are measured, and of one source and boundary"""
+    columns = {}
+    for metric in EXPANDED95_SUMMARY:
+        figures, random, gain, other_gains = (_column(good, name) for name in _with_parts(metric))
+        of_meter = expanded_of_means(valid, figures, random, gain, other_gains, level)
+        columns[f"{metric}_expanded95"] = _figure(np.where(stated, of_meter, np.nan))
+    return columns
 
 
 def summary_names(plan: MeasuredPlan) -> list[str]:

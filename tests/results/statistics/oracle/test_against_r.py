@@ -24,11 +24,11 @@ from typing import Any
 import pytest
 from results.statistics.oracle.data_sets import BALANCED, FOLDER, UNBALANCED, read_sessions, write_data_sets
 
-from llenergymeasure.results.statistics.scatter import Scatter
-from llenergymeasure.results.statistics.simultaneous import comparisons_to
+from llenergymeasure.results.statistics.comparisons.simultaneous import comparisons_to
 from llenergymeasure.results.statistics.split_plot import Difference, SplitPlot, analyse
-from llenergymeasure.results.statistics.sums_of_squares import Sums, fit_session, sums_of_squares
-from llenergymeasure.results.statistics.variances import critical_t, variances_from_sums
+from llenergymeasure.results.statistics.strata.scatter import Scatter
+from llenergymeasure.results.statistics.strata.sums_of_squares import Sums, fit_session, sums_of_squares
+from llenergymeasure.results.statistics.strata.variances import critical_t, variances_from_sums
 
 HERE = Path(__file__).parent
 SCRIPT, STORED = HERE / "reference.R", HERE / "reference.json"

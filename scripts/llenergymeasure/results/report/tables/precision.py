@@ -15,10 +15,10 @@ from llenergymeasure.results.report.experiments import ENERGY, Experiment
 from llenergymeasure.results.report.formatting import percent, significant
 from llenergymeasure.results.report.tables.cells import Cell, FigureRow, Head, unknown_cell
 from llenergymeasure.results.statistics.analysis import analyse_metric, measured_reference
+from llenergymeasure.results.statistics.comparisons.power import POWER, WANTED, detectable
+from llenergymeasure.results.statistics.comparisons.simultaneous import comparisons_among, comparisons_to
 from llenergymeasure.results.statistics.estimates import Ratio
-from llenergymeasure.results.statistics.power import POWER, WANTED, detectable
 from llenergymeasure.results.statistics.ratios import RATIO_METRICS
-from llenergymeasure.results.statistics.simultaneous import comparisons_among, comparisons_to
 
 # Kinds of components in the order of the columns: head, and what it is.
 KINDS = {

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from llenergymeasure.records.study.equivalence import DIFFERENT, NOT_KNOWN, SAME, Answer
 from llenergymeasure.results.statistics.estimates import CONFIDENCE, Ratio
 from llenergymeasure.results.statistics.split_plot import SplitPlot
-from llenergymeasure.results.statistics.variances import critical_t
+from llenergymeasure.results.statistics.strata.variances import critical_t
 
 Groups = Mapping[int, Hashable]
 """replicate → what must be the same in both studies for two replicates to be compared; None: it is not known"""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from llenergymeasure.results.statistics.estimates import CONFIDENCE
-from llenergymeasure.results.statistics.variances import critical_t
+from llenergymeasure.results.statistics.strata.variances import critical_t
 
 Cells = Sequence[Sequence[float]]
 """The figures of each folder, at least one"""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from scipy import stats
 
-from llenergymeasure.results.statistics.sums_of_squares import Sums
+from llenergymeasure.results.statistics.strata.sums_of_squares import Sums
 
 
 @dataclass(frozen=True)

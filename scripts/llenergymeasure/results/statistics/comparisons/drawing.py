@@ -10,8 +10,8 @@ from functools import lru_cache
 import numpy as np
 from scipy import special
 
-from llenergymeasure.results.statistics.sums_of_squares import Floats
-from llenergymeasure.results.statistics.variances import Variances
+from llenergymeasure.results.statistics.strata.sums_of_squares import Floats
+from llenergymeasure.results.statistics.strata.variances import Variances
 
 DRAWS = 10_000
 SEED = 20_241_123

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from llenergymeasure.results.statistics.drawing import DRAWS, Design, Pair, drawn_level
+from llenergymeasure.results.statistics.comparisons.drawing import DRAWS, Design, Pair, drawn_level
 from llenergymeasure.results.statistics.estimates import Ratio
 from llenergymeasure.results.statistics.gains import uncancelled, widened
 from llenergymeasure.results.statistics.split_plot import Difference, SplitPlot, log_mean
-from llenergymeasure.results.statistics.variances import critical_t
+from llenergymeasure.results.statistics.strata.variances import critical_t
 
 # Above this many drawn figures Šidák's bound is used: the simulation would take seconds, and its gain is small.
 LARGEST = 4_000_000

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from scipy import stats
 
-from llenergymeasure.results.statistics.sums_of_squares import (
+from llenergymeasure.results.statistics.strata.sums_of_squares import (
     Sums,
     Values,
     fit_session,
     sums_of_squares,
 )
-from llenergymeasure.results.statistics.variances import Variances, variances_from_sums
+from llenergymeasure.results.statistics.strata.variances import Variances, variances_from_sums
 
 # A preliminary test decides between two analyses, so it is made at a high level (Bozivich, Bancroft & Hartley 1956,
 # Annals of Mathematical Statistics 27).

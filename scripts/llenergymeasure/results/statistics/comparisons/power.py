@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from llenergymeasure.results.statistics.simultaneous import Comparisons
+from llenergymeasure.results.statistics.comparisons.simultaneous import Comparisons
 from llenergymeasure.results.statistics.split_plot import SplitPlot
-from llenergymeasure.results.statistics.variances import Variances, critical_t
+from llenergymeasure.results.statistics.strata.variances import Variances, critical_t
 
 POWER = 0.8
 # How often the true variance is below the one that the calculation takes.

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from llenergymeasure.results.statistics.estimates import Ratio
-from llenergymeasure.results.statistics.simultaneous import (
+from llenergymeasure.results.statistics.comparisons.simultaneous import (
     ROUNDING,
     Comparisons,
     differences_of_pairs,
     one_sided_bound,
     single_level,
 )
+from llenergymeasure.results.statistics.estimates import Ratio
 from llenergymeasure.results.statistics.split_plot import SplitPlot, log_mean
-from llenergymeasure.results.statistics.variances import critical_t
+from llenergymeasure.results.statistics.strata.variances import critical_t
 
 # Beyond so many experiments the critical value is a bound, since each experiment has one of its own.
 DRAWN = 20
