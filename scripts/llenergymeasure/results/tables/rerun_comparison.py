@@ -120,7 +120,7 @@ def comparison_table(old: Side, new: Side, within: Equivalence) -> pd.DataFrame:
                     "differs": " ".join(differences[name]) or None,
                 }
             )
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({f"{side}_compared": "Int64" for side in SIDES})
     places = {name: place for place, name in enumerate(names)}
     return table.sort_values("experiment_id", key=lambda column: column.map(places), kind="stable", ignore_index=True)
 

@@ -103,7 +103,7 @@ def read_together(paths: Sequence[Path]) -> Together:
             rows.append({**keys, **_row(cells), **_energy(having, name, metric), **_marked(marks)})
     return Together(
         laboratories,
-        pd.DataFrame(rows, columns=list(COLUMNS)),
+        pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": "Int64", "instruments": "Int64"}),
         pd.DataFrame(folders, columns=list(FOLDER_COLUMNS)),
         differing,
     )
