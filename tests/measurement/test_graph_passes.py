@@ -60,7 +60,7 @@ def warmed(work: Work, group: Group) -> tuple[int, int]:
     """Passes after a warm-up of three until none recorded a graph, and those that did when the window opens."""
     passes = Observed(work, group, Host(), Windows(no_meters(), group))  # type: ignore[arg-type]
     observation: Any = SimpleNamespace(began=counts())
-    warmup = passes.warm(WarmupConfig(), PLAN, observation)
+    warmup = passes.warm(WarmupConfig(), PLAN, None, observation)
     return warmup.graph_passes, passes.window("generate", 2, PASS_S).counts["graphs_recorded"]
 
 

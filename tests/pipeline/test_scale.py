@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 from harness import SIMULATED, Done, Pipeline, study
 
+from llenergymeasure.records.metrics import REQUEST_LATENCIES
+
 SETTINGS = 20
 # The simulated device is nobody's to claim, so jobs run side by side.
 SIDE_BY_SIDE = ["--set-resources"]
@@ -46,7 +48,7 @@ def check_results(results: Path, setups: int, settings: int, failed: int) -> Non
     by_setup = summary[summary["status"] == "ok"].groupby("cpu_threads")
     assert (by_setup["energy_per_output_token_j_mean"].idxmax() == by_setup["pytorch.batch_size"].idxmin()).all()
     with (results / "latencies.csv").open(newline="") as lines:
-        assert sum(1 for _ in csv.DictReader(lines)) == 3 * (setups * settings - failed)
+        assert sum(1 for _ in csv.DictReader(lines)) == len(REQUEST_LATENCIES) * (setups * settings - failed)
     summary = (results / "summary.txt").read_text(encoding="utf-8").splitlines()
     assert f"{setups * settings} experiments × 1 replicate" in summary[0]
     assert (results / "report.html").stat().st_size < 4_000_000

@@ -69,8 +69,8 @@ def test_summary_has_the_columns_of_the_contract(measured: tuple[Pipeline, str])
     pipeline, _ = measured
     with (pipeline.results() / "summary.csv").open(newline="") as lines:
         rows = list(csv.DictReader(lines))
-    head = ["experiment_id", "setup_id", "status", "failure_reason", "replicates", "validity", "validity_codes"]
-    head += ["model", "revision", "precision"]
+    head = ["experiment_id", "setup_id", "status", "failure_reason", "replicates", "suspect_left_out"]
+    head += ["validity", "validity_codes", "model", "revision", "precision"]
     figures = [f"{metric}_{part}" for metric in METRICS for part in ("mean", "ci95_low", "ci95_high")]
     expected = [*head, *MATRIX, *figures, "energy_source", "boundary", "evidence_ok", "output_digest"]
     assert list(rows[0])[: len(expected)] == expected

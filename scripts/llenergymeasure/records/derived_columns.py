@@ -12,9 +12,13 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "<metric>_u_other_gains": "of one run: the same for the gains of the other devices, in quadrature",
         "<metric>_n": "number of replicates in the mean",
         "<metric>_expanded95": "half width of the 95 % interval of the mean, instrument included, in the metric's unit",
+        "begun_unix_s": "when the run began: seconds since 1970 by the machine's clock. It tells whether a study was "
+        "measured in blocks",
         "<metric>_ratio": "geometric mean over replicates, divided by that of the reference; `_ci95_low`, `_ci95_high` "
         "hold for all experiments at once",
-        "replicates": "valid replicates",
+        "<metric>_ratio_with_suspects": "the same with all suspect runs; empty where none was left out",
+        "replicates": "valid replicates that the figures rest on",
+        "suspect_left_out": "suspect replicates that they do not rest on, because two or more others remain",
         "warnings": "warnings of all replicates: each kind counts once per replicate",
         "load_s": "seconds of loading: from_pretrained until the devices have finished, once per setup",
         "load_energy_j": "gross joules of loading, all devices, from one kind of source",

@@ -11,6 +11,7 @@ import torch
 from llenergymeasure.engine.generation.batches import Batch
 from llenergymeasure.engine.generation.continuous_batching import ContinuousGenerator, RawPass
 from llenergymeasure.engine.generation.generation import Request
+from llenergymeasure.engine.generation.seeds import PassSeeds
 from llenergymeasure.engine.generation.static_batching import RawBatch, StaticGenerator
 
 # Two prompts in each of three batches; seconds of the wall clock at which the batch began, and of its three tokens.
@@ -31,7 +32,7 @@ def static() -> list[Request]:
         devices=SimpleNamespace(clock=CLOCK),  # type: ignore[arg-type]
         batches=[item.batch for item in raw],
         keywords={},
-        seed=0,
+        seeds=PassSeeds(0),
         max_new_tokens=3,
         eos_token_ids=frozenset(),
         strings=None,
@@ -52,7 +53,7 @@ def continuous(begun_s: list[float]) -> list[Request]:
         first_request=0,
         keywords={},
         options={},
-        seed=0,
+        seeds=PassSeeds(0),
         max_new_tokens=3,
         eos_token_ids=frozenset(),
     )

@@ -169,7 +169,7 @@ def test_how_far_a_window_may_be_from_the_target(
 def test_the_temperature_is_in_the_budget_of_every_figure_of_a_measured_energy() -> None:
     record = thermal_record(goal_at(75.0), WARMUP, start_c=70.0, cooled_s=0.0, extra_passes=0, window_c=75.0)
     doubt = power_doubt(record)
-    figures = energy_figures(entries("measured:nvml-total-energy"), Counts(10, 100, 10, 100), None, "none", doubt)
+    figures = energy_figures(entries("measured:nvml-total-energy"), Counts(10, 100, 10, 100, 5.0), None, "none", doubt)
     # 1 W·√(1/3) over 10 s, of 10 requests.
     (row,) = [row for row in figures.budget["energy_per_request_j"] if row["kind"] == "temperature"]
     assert row["standard_uncertainty"] == pytest.approx(0.5 * 2 / math.sqrt(3))
@@ -177,7 +177,7 @@ def test_the_temperature_is_in_the_budget_of_every_figure_of_a_measured_energy()
     # Decode is the full window less the prefill one, which was as warm.
     (decode,) = [row for row in figures.budget["decode_energy_j"] if row["kind"] == "temperature"]
     assert decode["standard_uncertainty"] == pytest.approx(0.75 * row["standard_uncertainty"])
-    estimated = energy_figures(entries("estimated:codecarbon"), Counts(10, 100, 10, 100), None, "none", doubt)
+    estimated = energy_figures(entries("estimated:codecarbon"), Counts(10, 100, 10, 100, 5.0), None, "none", doubt)
     assert {row["kind"] for row in estimated.budget["energy_per_request_j"]} == {"gain"}
 
 

@@ -82,7 +82,7 @@ def metered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Row]]:
 def test_a_guess_is_a_warning_with_what_gives_the_right_to_measure(metered: Callable[..., dict[str, Row]]) -> None:
     row = metered(GUESS, RAM_GUESS)["energy of the host"]
     assert row.status == "warning"
-    assert row.found == ("cpu 40 W, ram 40 W in this second, estimated:codecarbon: joules of this machine are a guess")
+    assert row.found == ("cpu 40 W, dram 40 W in this second, estimated:codecarbon: joules of this machine are a guess")
     assert f"{COUNTER} may be read by root only" in row.advice
     assert "`sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj`" in row.advice and "zeusd" in row.advice
 

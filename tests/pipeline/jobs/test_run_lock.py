@@ -43,12 +43,12 @@ import time
 from types import SimpleNamespace
 from llenergymeasure.results.tables import sessions
 
-def read(files, level):
+def read(*_, **__):
     time.sleep(600)
 
 sessions._read = read
 experiments = {str(place): SimpleNamespace(session_id=str(place)) for place in range(sessions.WORTH_A_PROCESS)}
-list(sessions.read_sessions(SimpleNamespace(experiments=experiments, replicates=1, nominal_level=0.95), [], 2))
+list(sessions.read_sessions(SimpleNamespace(experiments=experiments, replicates=1, nominal_level=0.95), [], None, 2))
 """
 
 

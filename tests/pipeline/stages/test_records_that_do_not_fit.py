@@ -53,11 +53,12 @@ def setting(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(stages, "context_warnings", lambda *_: [])
     for name in ("refused_model", "unread_tokenizer"):
         monkeypatch.setattr(stages, name, lambda *_: None)
-    session = SimpleNamespace(setup_id="a" * 12, experiments=NAMES)
+    session = SimpleNamespace(session_id="b" * 12, setup_id="a" * 12, experiments=NAMES)
     plan = SimpleNamespace(
         session=lambda _: session,
         experiments={name: SimpleNamespace(config={"pytorch": {}}) for name in NAMES},
         reference=NAMES[0],
+        seed=1,
     )
     return SimpleNamespace(
         plan=plan,

@@ -93,9 +93,7 @@ def test_a_reader_learns_which_difference_the_study_detects(tmp_path: Path) -> N
 def test_the_summary_says_how_small_a_difference_the_study_detects(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study", matrix={"pytorch.use_cache": [None, True]}, source=MEASURED)
     energy = five_lines(folder.results(), Path("report.html")).splitlines()[1]
-    assert (
-        "not distinguishable from 1 of 1 others (use_cache=true); the second, use_cache=true, has 1.01 times" in energy
-    )
+    assert re.search(r"not distinguishable from 1 of 1 others \(.*\); the second, .*, has 1\.0\d times", energy)
     assert re.search(r"80 % of studies like this one detect a difference of [\d.]+ %", energy)
     assert re.search(r"± [\d.]+ with the instrument's uncertainty", energy)
 

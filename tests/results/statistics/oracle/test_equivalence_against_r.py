@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from llenergymeasure.results.statistics.equivalence import LogRatio, judge, log_ratio
 from results.statistics.oracle.data_sets import read_sessions
 from results.statistics.oracle.test_against_r import EXACT, R_SAYS, REFERENCE
 
+from llenergymeasure.results.statistics.between_studies.equivalence import LogRatio, judge, log_ratio
 from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse
 
 # As in reference.R.
