@@ -11,19 +11,20 @@ from benchmarks.verdicts.studies import Run
 from llenergymeasure.results.report.experiments import Experiment
 from llenergymeasure.results.report.ranking import best
 from llenergymeasure.results.statistics.analysis import analyse_metric
+from llenergymeasure.results.statistics.comparable import account_from_parts
 from llenergymeasure.results.statistics.comparisons.simultaneous import ratios_to
 from llenergymeasure.results.statistics.estimates import Ratio, estimate
 from llenergymeasure.results.statistics.split_plot import SplitPlot
 from llenergymeasure.results.tables.output_match import Comparison
 
 METRIC = "energy_per_output_token_j"
-SOURCE = "measured:simulated"
+SOURCE, BOUNDARY = "measured:simulated", "simulated"
 REFERENCE = "0.0"
 
 
 def reference_ratios(runs: Sequence[Run]) -> Mapping[str, Ratio]:
     """experiment → its figure over the reference's, with intervals that hold for all of them at once."""
-    analysis = analyse_metric(_table(runs), METRIC, SOURCE, 0.95)
+    analysis = analyse_metric(_table(runs), METRIC, account_from_parts(SOURCE, BOUNDARY), 0.95)
     return ratios_to(analysis, REFERENCE, [name for name in analysis.values if name != REFERENCE])
 
 
@@ -31,8 +32,8 @@ def named_best(runs: Sequence[Run]) -> tuple[str, float, float]:
     """The experiment of the headline and the interval of its figure."""
     table = _table(runs)
 
-    def analysis(metric: str, source: str | None, with_suspects: bool) -> SplitPlot:
-        return analyse_metric(table, metric, source, 0.95, with_suspects)
+    def analysis(metric: str, account: str | None, with_suspects: bool) -> SplitPlot:
+        return analyse_metric(table, metric, account, 0.95, with_suspects)
 
     winner = best(_experiments(runs), METRIC, analysis)
     assert winner is not None and winner.interval is not None
@@ -52,6 +53,7 @@ def _table(runs: Sequence[Run]) -> pd.DataFrame:
             "status": "ok",
             "validity": pd.array([run.validity for run in runs], dtype="string"),
             "energy_source": SOURCE,
+            "boundary": BOUNDARY,
             "energy_gains": pd.array([_gains(run) for run in runs], dtype="string"),
             METRIC: [run.observed for run in runs],
         }
@@ -59,10 +61,10 @@ def _table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _gains(run: Run) -> str:
-    """As in the table of runs: instrument → bound of its gain times its share of the joules that were read."""
+    """As in the table of runs: instrument → its share of the joules that were read, and the bound of its gain."""
     return json.dumps(
         {
-            f"{reading.device} {reading.domain}": reading.gain_bound * reading.joules / run.observed
+            f"{reading.device} {reading.domain}": (reading.joules / run.observed, reading.gain_bound)
             for reading in run.readings
         }
     )
@@ -82,6 +84,7 @@ def _experiments(runs: Sequence[Run]) -> list[Experiment]:
             reason=None,
             replicates=len(mine),
             energy_source=SOURCE,
+            boundary=BOUNDARY,
             meter_uncertainty=None,
             output_digest=None,
             comparison=Comparison(*[None] * 7),
@@ -91,6 +94,7 @@ def _experiments(runs: Sequence[Run]) -> list[Experiment]:
             expanded95={},
             level=0.95,
             suspect_left_out=0,
+            break_even={},
         )
         for name, mine in by_name.items()
     ]

@@ -137,10 +137,7 @@ def prose() -> str:
         f"{percentiles.fewest_prompts(0.5)} for the median, {percentiles.fewest_prompts(0.95)} for the 95th"
         f", {percentiles.fewest_prompts(0.99)} for the 99th percentile",
         f"Where a window is over {percent(token_costs.LARGEST_MISS)} off, or p is below {length_model.LACK_OF_FIT:g}",
-        f"From the {percent(scatter.PRELIMINARY)} level on ({percent(scatter.PRELIMINARY_OF_FEW)} with fewer than five "
-        "replicates)"
-        if scatter.FEW == 4
-        else "",
+        f"level {scatter.PRELIMINARY:g}/df on, at most {percent(scatter.HIGHEST)}",
         f"is larger at the {percent(scatter.OUTLYING)} level for all at once",
         "Figures that agree to nine digits are equal" if simultaneous.ROUNDING == 1e-9 else "",
         f"σ² is its upper {percent(detectable.CERTAINTY)} limit",

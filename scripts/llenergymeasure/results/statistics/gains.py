@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -20,16 +20,17 @@ class Gain(NamedTuple):
 NONE = Gain(0.0, 0.0)
 
 
-def uncancelled(mine: Mapping[str, Gain], theirs: Mapping[str, Gain]) -> list[float]:
-    """Bounds of what the gain of each instrument can do to log(mine / theirs), largest first; empty where all cancel.
+def uncancelled(mine: Mapping[str, Gain], theirs: Mapping[str, Gain]) -> float:
+    """Bound of what the gains of all instruments together can do to log(mine / theirs); 0 where all cancel.
 
     A reading is the true energy times 1 + g, with |g| up to the bound. What an instrument has read is therefore to be
     multiplied by f = 1/(1 + g), and the logarithm of a figure in which it has the share s moves by log(1 + (f - 1)·s).
     In a ratio the difference of the two remains, and its larger end is the bound; to first order it is g times the
-    difference of the shares. Gains of different instruments are taken as independent.
+    difference of the shares. Nothing is known of how the gains of two instruments go together, so the bounds add up
+    (GUM 5.2.2: correlation 1, of the sign that is worst).
     """
-    bounds = [_bound(mine.get(name, NONE), theirs.get(name, NONE)) for name in mine.keys() | theirs.keys()]
-    return sorted((bound for bound in bounds if bound > 1e-9), reverse=True)
+    bounds = (_bound(mine.get(name, NONE), theirs.get(name, NONE)) for name in mine.keys() | theirs.keys())
+    return math.fsum(bound for bound in bounds if bound > 1e-9)
 
 
 def _bound(one: Gain, other: Gain) -> float:
@@ -40,15 +41,11 @@ def _bound(one: Gain, other: Gain) -> float:
     return max(ends)
 
 
-def widened(half_width: float, level: float, bounds: Sequence[float]) -> float:
-    """Half width at `level` of a random part, whose half width at that level is given, and of bounded gains.
+def widened(half_width: float, level: float, bound: float) -> float:
+    """Half width at `level` of a random part, whose half width at that level is given, and of a bounded part.
 
-    The largest bound is convolved as a rectangle, and the others count as normal, with a/√3 each (JCGM 101:2008). The
-    sum of the half width and of all bounds is never exceeded.
+    The bound is convolved as a rectangle (JCGM 101:2008).
     """
-    if not bounds or not math.isfinite(half_width):
+    if not bound or not math.isfinite(half_width):
         return half_width
-    largest, *others = bounds
-    random = half_width / NormalDist().inv_cdf((1 + level) / 2)
-    normal = math.hypot(random, *(bound / math.sqrt(3) for bound in others))
-    return min(expanded_from_parts(largest, normal, level), half_width + math.fsum(bounds))
+    return expanded_from_parts(bound, half_width / NormalDist().inv_cdf((1 + level) / 2), level)

@@ -63,7 +63,8 @@ class SplitPlot:
         """Whether it scatters more than the pooled variances say."""
         if experiment in self.scatter.experiments:
             return True
-        return not same_session and self.session_ids[experiment] in self.scatter.sessions
+        session = self.session_ids[experiment]
+        return not same_session and (session in self.scatter.sessions or session in self.scatter.alone)
 
     def difference(self, one: str, other: str) -> Difference | None:
         """Within the processes, or the blocks, that both were measured in, where there are any.
@@ -80,9 +81,7 @@ class SplitPlot:
         if self.noisy(one, same) or self.noisy(other, same):
             return self._own_difference(one, other, same, common if same or blocked else None)
         if paired:
-            variance, df = (
-                (self.variances.residual, float(self.variances.within_df)) if same else self.variances.of_one()
-            )
+            variance, df = self.scatter.residual(self.session_ids[one]) if same else self.variances.of_one()
             error = math.sqrt(2 * variance / len(common))
             return Difference(one, other, _mean_of_pairs(mine, theirs, common), error, df, same)
         # Without a block in common, what differs between blocks is in the difference too.

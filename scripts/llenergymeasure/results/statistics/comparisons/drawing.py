@@ -30,7 +30,7 @@ class Pair:
 @dataclass(frozen=True)
 class Design:
     """sessions, replicates: of each experiment; experiment_ratios: its mean square over the others'; session_ratios: of
-    each session
+    each session; alone_df: degrees of freedom of a session's own residual variance, 0 where it is the pooled one
     """
 
     variances: Variances
@@ -38,6 +38,7 @@ class Design:
     replicates: tuple[tuple[int, ...], ...]
     experiment_ratios: tuple[float, ...]
     session_ratios: tuple[float, ...]
+    alone_df: tuple[int, ...]
     pairs: tuple[Pair, ...]
 
 
@@ -81,6 +82,7 @@ class _Figures:
         self._processes = rng.standard_normal((DRAWS, len(process_sd), count)) * process_sd[:, None]
         self._residuals = rng.standard_normal((DRAWS, len(residual_sd), count)) * residual_sd[:, None]
         self._of_one, self._within = _mean_squares(variances, rng)
+        self._alone = {session: rng.chisquare(df, DRAWS) / df for session, df in enumerate(design.alone_df) if df}
 
     def studentised(self, pair: Pair) -> tuple[Floats, float | Floats]:
         """Student's ratio of the pair in each draw, with its degrees of freedom."""
@@ -103,8 +105,18 @@ class _Figures:
                 variance = parts[0] + parts[1]
                 df = variance**2 / (parts[0] ** 2 / (counts[0] - 1) + parts[1] ** 2 / (counts[1] - 1))
                 return error / np.sqrt(variance), df
-            variance = (self._within if pair.same_session else self._of_one) * (1 / counts[0] + 1 / counts[1])
+            variance = self._variance(pair) * (1 / counts[0] + 1 / counts[1])
             return error / np.sqrt(variance), self._pooled_df(pair)
+
+    def _variance(self, pair: Pair) -> Floats:
+        """Of one figure in each draw, as the pair is studentised by it."""
+        if not pair.same_session:
+            return self._of_one
+        session = self._design.sessions[pair.one]
+        if session not in self._alone:
+            return self._within
+        expected = self._design.variances.residual * self._design.experiment_ratios[pair.one]
+        return self._alone[session] * expected
 
     def _errors(self, place: int, columns: Sequence[int], pair: Pair) -> Floats:
         residuals: Floats = self._residuals[:, place, columns]
@@ -112,7 +124,9 @@ class _Figures:
 
     def _pooled_df(self, pair: Pair) -> float:
         variances = self._design.variances
-        return float(variances.within_df) if pair.same_session else variances.of_one()[1]
+        if not pair.same_session:
+            return variances.of_one()[1]
+        return float(self._design.alone_df[self._design.sessions[pair.one]] or variances.within_df)
 
 
 def _mean_squares(variances: Variances, rng: np.random.Generator) -> tuple[Floats, Floats]:

@@ -34,9 +34,9 @@ class Comparisons:
         if not math.isfinite(difference.standard_error):
             return math.inf
         gains = analysis.gains
-        bounds = uncancelled(gains.get(difference.one, {}), gains.get(difference.other, {}))
+        bound = uncancelled(gains.get(difference.one, {}), gains.get(difference.other, {}))
         random = critical_t(difference.df, self.single_level) * difference.standard_error
-        return max(widened(random, self.single_level, bounds), ROUNDING)
+        return max(widened(random, self.single_level, bound), ROUNDING)
 
 
 def comparisons_to(analysis: SplitPlot, reference: str, others: Sequence[str]) -> Comparisons | None:
@@ -128,8 +128,9 @@ def single_level(analysis: SplitPlot, differences: Sequence[Difference], one_sid
             analysis.variances,
             tuple(sessions.index(analysis.session_ids[name]) for name in names),
             tuple(tuple(sorted(analysis.values[name])) for name in names),
-            tuple(round(scatter.experiments.get(name, 1.0), 3) for name in names),
+            tuple(round(_ratio(analysis, name), 3) for name in names),
             tuple(round(scatter.sessions.get(name, 1.0), 3) for name in sessions),
+            tuple(scatter.alone[name].df if name in scatter.alone else 0 for name in sessions),
             tuple(
                 Pair(places[it.one], places[it.other], it.same_session, it.own and math.isfinite(it.standard_error))
                 for it in differences
@@ -140,6 +141,12 @@ def single_level(analysis: SplitPlot, differences: Sequence[Difference], one_sid
         one_sided,
     )
     return min(bound, drawn)
+
+
+def _ratio(analysis: SplitPlot, name: str) -> float:
+    """How many times an experiment's residual variance is the pooled one."""
+    alone = analysis.scatter.alone.get(analysis.session_ids[name])
+    return analysis.scatter.experiments.get(name, 1.0) * (alone.ratio if alone else 1.0)
 
 
 def _sidak(level: float, count: int) -> float:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from scipy import stats
 
 from llenergymeasure.results.statistics.strata.sums_of_squares import (
+    Part,
+    SessionFit,
     Sums,
     Values,
     fit_session,
@@ -17,14 +19,23 @@ from llenergymeasure.results.statistics.strata.sums_of_squares import (
 from llenergymeasure.results.statistics.strata.variances import Variances, variances_from_sums
 
 # A preliminary test decides between two analyses, so it is made at a high level (Bozivich, Bancroft & Hartley 1956,
-# Annals of Mathematical Statistics 27).
-PRELIMINARY = 0.15
-# With fewer degrees of freedom than this, threefold scatter would often pass that test, so the level is higher.
-FEW, PRELIMINARY_OF_FEW = 4, 0.25
+# Annals of Mathematical Statistics 27): this over the degrees of freedom, because with few of them threefold scatter
+# would often pass; and not above `HIGHEST`.
+PRELIMINARY, HIGHEST = 0.7, 0.35
 # Of an outlying variance, for all of a study at once: the level of Cochran's test in ISO 5725-2.
 OUTLYING = 0.01
 # Beyond it a ratio of mean squares says only that the others hardly scatter.
 LARGEST = 1e6
+
+
+@dataclass(frozen=True)
+class Alone:
+    """The remainder of a session that is larger than the others': its mean square, its degrees of freedom, and how many
+    times larger it is."""
+
+    residual: float
+    df: int
+    ratio: float
 
 
 @dataclass(frozen=True)
@@ -33,11 +44,20 @@ class Scatter:
 
     experiments, sessions: those that scatter more, whose comparisons rest on their own differences → how many times
         larger their mean square is than the others'
+    alone: sessions inside which all experiments scatter more than elsewhere
     """
 
     variances: Variances | None
     experiments: Mapping[str, float] = field(default_factory=dict)
     sessions: Mapping[str, float] = field(default_factory=dict)
+    alone: Mapping[str, Alone] = field(default_factory=dict)
+
+    def residual(self, session: str) -> tuple[float, float]:
+        """σ_ε² inside a session, and its degrees of freedom."""
+        assert self.variances is not None
+        if session in self.alone:
+            return self.alone[session].residual, float(self.alone[session].df)
+        return self.variances.residual, float(self.variances.within_df)
 
 
 def find_scatter(sessions: Mapping[str, Values], blocked: bool) -> Scatter:
@@ -52,12 +72,19 @@ def find_scatter(sessions: Mapping[str, Values], blocked: bool) -> Scatter:
     fits = {name: fit_session(values, replicates) for name, values in pooled.items()}
     experiments: dict[str, float] = {}
     apart: dict[str, float] = {}
+    inside: dict[str, float] = {}
     while True:
-        sums = sums_of_squares({name: fit for name, fit in fits.items() if name not in apart}, blocked)
+        active = {name: fit for name, fit in fits.items() if name not in apart}
+        sums = sums_of_squares(active, blocked)
         variances = variances_from_sums(sums)
         if variances is None:
             return Scatter(None)
-        noisy = _larger_experiments(sums, OUTLYING)
+        outlying = _larger_inside(active, OUTLYING)
+        if outlying:
+            inside |= outlying
+            apart |= outlying
+            continue
+        noisy = _larger(_parts(sums.experiments), OUTLYING)
         if noisy:
             experiments |= noisy
             for name in [name for name, values in pooled.items() if noisy.keys() & values.keys()]:
@@ -71,21 +98,39 @@ def find_scatter(sessions: Mapping[str, Values], blocked: bool) -> Scatter:
         if not outlying:
             break
         apart |= outlying
+    inside |= _larger_inside(active, None)
+    for name in [name for name in inside if name in fits]:
+        experiments |= _larger(_parts(fits[name].experiments), None)
+    alike = [fit.experiments for name, fit in active.items() if name not in inside]
+    parts = {name: part for members in alike for name, part in members.items()}
     return Scatter(
         variances,
-        experiments | _larger_experiments(sums, None),
+        experiments | _larger(_parts(parts), None),
         apart | _larger_sessions(sums, variances, None),
+        {
+            name: Alone(fits[name].remainder / fits[name].remainder_df, fits[name].remainder_df, ratio)
+            for name, ratio in inside.items()
+            if name in fits and fits[name].remainder_df
+        },
     )
 
 
-def _larger_experiments(sums: Sums, level: float | None) -> dict[str, float]:
-    """level: for all of them at once; None: the preliminary test of each on its own"""
-    parts = {name: _Own(part.sum, part.expected[0], part.df) for name, part in sums.experiments.items()}
+def _larger_inside(fits: Mapping[str, SessionFit], level: float | None) -> dict[str, float]:
+    """Sessions whose remainder, after experiments and processes, is larger than that of the others."""
+    parts = {
+        name: _Own(fit.remainder, float(fit.remainder_df), fit.remainder_df)
+        for name, fit in fits.items()
+        if fit.remainder_df
+    }
     return _larger(parts, level)
 
 
+def _parts(experiments: Mapping[str, Part]) -> dict[str, _Own]:
+    return {name: _Own(part.sum, part.expected[0], part.df) for name, part in experiments.items()}
+
+
 def _larger_sessions(sums: Sums, variances: Variances, level: float | None) -> dict[str, float]:
-    """As `_larger_experiments`. Sessions with more experiments scatter less, so each is judged by its expectation."""
+    """Those whose processes differ more. Each is judged by its expectation, which its number of experiments decides."""
     parts = {}
     for name, part in sums.sessions.items():
         free, coefficient = part.expected
@@ -113,7 +158,7 @@ def _larger(parts: Mapping[str, _Own], level: float | None) -> dict[str, float]:
         if others_df < 1 - 1e-9 or part.sum <= 1e-12 * whole:
             continue
         ratio = math.inf if others <= 1e-12 * whole else (part.sum / part.free) / (others / others_df)
-        preliminary = PRELIMINARY if part.df >= FEW else PRELIMINARY_OF_FEW
-        if stats.f.sf(ratio, part.df, others_df) <= (preliminary if level is None else level / len(parts)):
+        needed = min(HIGHEST, PRELIMINARY / part.df) if level is None else level / len(parts)
+        if stats.f.sf(ratio, part.df, others_df) <= needed:
             larger[name] = min(ratio, LARGEST)
     return larger
