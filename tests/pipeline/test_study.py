@@ -195,6 +195,7 @@ def test_other_costs_do_not_trigger_new_measurements(measured: tuple[Pipeline, s
     assert set(pipeline.snakemake().jobs) == {"all", "costs", "report", "crate", "total"}
 
 
+@pytest.mark.slow
 def test_another_slo_does_not_trigger_new_measurements(measured: tuple[Pipeline, str]) -> None:
     pipeline, _ = measured
     same = {"matrix": MATRIX, "measurement": {"replicates": 2, "min_window_s": 0.3}}

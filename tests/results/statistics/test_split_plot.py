@@ -65,7 +65,7 @@ def test_one_replicate_has_a_ratio_and_no_interval() -> None:
 @pytest.mark.parametrize(("setups", "settings"), [(1, 4), (4, 1), (3, 3)])
 def test_all_intervals_to_the_reference_hold_at_once_in_95_percent(setups: int, settings: int) -> None:
     rng = np.random.default_rng(4)
-    studies, held = 200, 0
+    studies, held = 120, 0
     for _ in range(studies):
         analysis = simulated(rng, setups=setups, settings=settings, replicates=4)
         others = [name for name in analysis.values if name != "l0s0"]
@@ -73,13 +73,13 @@ def test_all_intervals_to_the_reference_hold_at_once_in_95_percent(setups: int, 
         held += all(
             ratio.low is not None and ratio.high is not None and ratio.low <= 1 <= ratio.high for ratio in ratios
         )
-    # 95 % ± 3 standard errors of 200 draws.
-    assert 0.904 <= held / studies <= 0.996
+    # 95 % ± 3 standard errors of 120 draws.
+    assert 0.89 <= held / studies <= 0.996
 
 
 def test_the_best_is_separated_from_its_equals_in_at_most_five_percent() -> None:
     rng = np.random.default_rng(5)
-    studies, wrong = 200, 0
+    studies, wrong = 120, 0
     for _ in range(studies):
         analysis = simulated(rng, setups=2, settings=3, replicates=4)
         order = sorted(analysis.values, key=lambda name: math.fsum(analysis.values[name].values()))
