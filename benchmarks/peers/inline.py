@@ -19,7 +19,7 @@ from benchmarks.peers.answers import (
 from benchmarks.peers.environment import OPTIMUM_BENCHMARK, ORIGINAL, ZEUS, Driver, PeerUnavailable, driver
 from benchmarks.peers.experiments import SETTINGS, Setting
 
-# An experiment with so many measured calls.
+# Runs one experiment: its setting, and how many calls are measured.
 Run = Callable[[Setting, int], Answer]
 OURS, BARE, UNDER_ZEUS = "this project", "bare script", "script under Zeus's monitor, simulated boards"
 HARNESS, OPTIMUM = "harness of PyPI's llenergymeasure, past its check for CUDA", "optimum-benchmark"

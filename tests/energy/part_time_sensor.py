@@ -86,7 +86,7 @@ def loop(
     """A loop of equal steps: busy for a share of each, then waiting. The load, and start and end of each step.
 
     busy: share, watts while busy, watts while waiting
-    pauses: so many times in the window, equally far apart, the loop waits longer, one step in all on average
+    pauses: how often in the window the loop waits longer, at equal distances; one step in all on average
     """
     share, busy_w, wait_w = busy
     many = int((window_s + 2 * AROUND_S) / step_s * 1.1) + 10

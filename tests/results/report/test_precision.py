@@ -6,6 +6,7 @@ import math
 import re
 import statistics
 from pathlib import Path
+from typing import Any
 
 import pytest
 from results.made_up_run import ESTIMATED
@@ -88,6 +89,27 @@ def test_a_reader_learns_which_difference_the_study_detects(tmp_path: Path) -> N
     single = read_page(render(study_folder(tmp_path / "single", replicates=1).results())).section("precision").text
     assert "the study cannot establish any difference" in single
     assert "detect a difference" not in single
+
+
+def test_a_reader_learns_what_scatters_more_and_whether_replicates_are_independent(tmp_path: Path) -> None:
+    doubled = study_folder(tmp_path / "doubled", source=MEASURED, replicates=6)
+    drifting = study_folder(tmp_path / "drifting", source=MEASURED, replicates=6)
+    for replicate in range(1, 7):
+        # The first doubles and halves in turn; of two in a process nobody can tell which one does.
+        doubled.change(0, replicate, lambda record, turn=replicate % 2: multiply(record, (2.0, 0.5)[turn]))
+        for place in range(4):
+            drifting.change(place, replicate, lambda record, step=replicate: multiply(record, 1 + 0.1 * step))
+    few = study_folder(tmp_path / "few", source=MEASURED)
+    scatter, drift, too_few = (
+        read_page(render(folder.results())).section("precision").text for folder in (doubled, drifting, few)
+    )
+    assert "scatters more than the pooled variance says in 2 of 4 configurations (attn_implementation=sdpa" in scatter
+    assert "Replicates are not independent: a change of" in drift
+    assert "3 replicates are too few to see a trend (5 are needed)" in too_few
+
+
+def multiply(record: dict[str, Any], factor: float) -> None:
+    record["metrics"][ENERGY] *= factor
 
 
 def test_the_summary_says_how_small_a_difference_the_study_detects(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ COVERAGE = 1.96
 # Pieces whose shares of prefill differ by less cannot separate the phases.
 LEAST_SPREAD = 0.05
 SAME_MIXTURE = "every piece of the trace holds the same mixture of prefill and decode"
-# A sensor that sees an unknown part of each period sees so many of them nearly right.
+# Over this many periods, a sensor that samples an unknown part of each is nearly right.
 ENOUGH_PERIODS = 5
 # Fits that are as good and further apart than this many standard deviations of the best are not one answer: a 95 %
 # interval is as wide.

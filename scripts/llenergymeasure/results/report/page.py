@@ -9,23 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from llenergymeasure.records.labels import configuration_parts
 from llenergymeasure.records.metrics import METRICS
 from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.storage.atomic import write_text
 from llenergymeasure.results.reading.read import StudyResults, with_evidence
 from llenergymeasure.results.report.environment import environment_facts, machine_names
-from llenergymeasure.results.report.experiments import Experiment, describe_source
+from llenergymeasure.results.report.experiments import ENERGY, Experiment
 from llenergymeasure.results.report.figures.energy_throughput import scatter
 from llenergymeasure.results.report.figures.latencies import latency_figure
 from llenergymeasure.results.report.figures.memory import memory_figure
 from llenergymeasure.results.report.figures.phases import phase_figure
 from llenergymeasure.results.report.findings import group_by_code
-from llenergymeasure.results.report.formatting import percent
 from llenergymeasure.results.report.headlines import headlines
-from llenergymeasure.results.report.ranking import Group, analyses_of_study, groups_by_source
+from llenergymeasure.results.report.page_templates import TEMPLATES, fill_template
+from llenergymeasure.results.report.ranking import Analyses, Group, analyses_of_study, groups_by_source
 from llenergymeasure.results.report.study_reading import Setup, experiments_from_study, setups_from_study
 from llenergymeasure.results.report.tables.assumptions import describe_assumptions
 from llenergymeasure.results.report.tables.costs import cost_table
@@ -46,8 +44,6 @@ from llenergymeasure.results.tables.interim import in_words
 from llenergymeasure.results.tables.slo import slo_limits
 from llenergymeasure.results.tables.token_costs import token_costs
 
-TEMPLATES = Path(__file__).with_name("templates")
-
 
 def write_report(study: StudyResults, html: Path) -> None:
     """Write the page, whole or not at all."""
@@ -56,24 +52,10 @@ def write_report(study: StudyResults, html: Path) -> None:
 
 def render(study: StudyResults) -> str:
     """The page as HTML."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = percent
-    environment.filters["describe_source"] = describe_source
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template("report.html").render(
-        **page(study),
-        style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
-        script=script,
-        # Only this one script may run, whatever a model's name or an error message holds.
-        script_digest=digest,
-    )
+    # Only this one script may run, whatever a model's name or an error message holds.
+    return fill_template("report.html", **page(study), script=script, script_digest=digest)
 
 
 @dataclass(frozen=True)
@@ -82,6 +64,7 @@ class _Contents:
 
     groups: ranked experiments by source of energy, best first
     numbers: experiment_id → rank inside its group, which names it in every figure and table
+    analyses: of the study's metrics
     """
 
     study: StudyResults
@@ -89,6 +72,7 @@ class _Contents:
     setups: list[Setup]
     groups: list[Group]
     numbers: dict[str, str]
+    analyses: Analyses
 
     @property
     def ranked(self) -> list[Experiment]:
@@ -111,7 +95,8 @@ def page(study: StudyResults) -> dict[str, Any]:
     """Everything the templates show, by name."""
     experiments = experiments_from_study(study)
     groups = groups_by_source(experiments)
-    contents = _Contents(study, experiments, setups_from_study(study), groups, _numbers(groups))
+    setups, analyses = setups_from_study(study), analyses_of_study(study)
+    contents = _Contents(study, experiments, setups, groups, _numbers(groups), analyses)
     return {
         **_overview(contents),
         **_figures(contents),
@@ -145,7 +130,7 @@ def _overview(contents: _Contents) -> dict[str, Any]:
         "failed": contents.of_status("failed"),
         "invalid": contents.of_status("invalid"),
         "partial": contents.of_status("partial"),
-        "headlines": headlines(contents.groups, analyses_of_study(study)),
+        "headlines": headlines(contents.groups, contents.analyses),
         "estimated": any(group.estimated for group in contents.groups),
         "sources": [source for source, _ in contents.groups_with_energy],
         "metrics": list(METRICS.values()),
@@ -168,6 +153,8 @@ def _figures(contents: _Contents) -> dict[str, Any]:
 
 def _tables(contents: _Contents) -> dict[str, Any]:
     study, numbers, best_of_all = contents.study, contents.numbers, contents.best_of_all
+    accounts = [group.account for group in contents.groups if group.source is not None]
+    by_energy = [contents.analyses(ENERGY, account, False) for account in accounts]
     phase_tables = []
     for source, experiments in contents.groups_with_energy:
         best = shown(experiments)
@@ -180,13 +167,11 @@ def _tables(contents: _Contents) -> dict[str, Any]:
         "rerun": rerun_table(study.rerun, contents.experiments),
         "phase_tables": phase_tables,
         "token_costs": token_cost_table(token_costs(study.plan, study.runs), configuration_parts(study.plan)),
-        "detectable": describe_detectable(
-            study.plan, study.runs, [group.account for group in contents.groups if group.source is not None]
-        ),
+        "detectable": describe_detectable(measured_reference(study.plan), by_energy),
         "assumptions": describe_assumptions(
             study.plan,
             study.runs,
-            [source for source, _ in contents.groups_with_energy],
+            by_energy,
             {experiment.experiment_id: experiment.label for experiment in contents.experiments},
         ),
         "ratios": ratio_table(study.summary, measured_reference(study.plan), best_of_all.rows, numbers),

@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from llenergymeasure.config.problems.text import counted, printable
 from llenergymeasure.records.metrics import METRICS
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, describe_source
 from llenergymeasure.results.report.formatting import choose_scale, percent
+from llenergymeasure.results.report.page_templates import fill_template
 from llenergymeasure.results.report.tables.rerun import DIFFERENCES
 from llenergymeasure.results.report.truncation import shown
 from llenergymeasure.results.tables.together import Laboratory, Together
 
-TEMPLATES = Path(__file__).with_name("templates")
 METRICS_SHOWN = (ENERGY, SPEED, "ttft_s", "peak_memory_bytes")
 # In the terminal.
 FEW = 12
@@ -51,15 +50,8 @@ class Section:
 
 def render(together: Together) -> str:
     """The page as HTML. No script, and no text from outside becomes markup."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("together.html").render(
-        style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
+    return fill_template(
+        "together.html",
         study=together.laboratories[0].side.plan.study,
         folders=[(one.number, one.name, _measured_on(one)) for one in together.laboratories],
         differing=_differing(together),

@@ -63,8 +63,21 @@ class SplitPlot:
         """Whether it scatters more than the pooled variances say."""
         if experiment in self.scatter.experiments:
             return True
-        session = self.session_ids[experiment]
-        return not same_session and (session in self.scatter.sessions or session in self.scatter.alone)
+        return not same_session and self.session_ids[experiment] in self.scatter.sessions
+
+    def variance_of_one(self, experiment: str) -> tuple[float, float] | None:
+        """Variance of one figure of the study, on logarithms, and its degrees of freedom; None without repetition.
+
+        What differs between blocks is in it: only inside one study does it cancel. An experiment that scatters more
+        than the others has a variance of its own.
+        """
+        if self.variances is None:
+            return None
+        if not self.noisy(experiment, same_session=False):
+            return self.variances.of_one_with_block()
+        logs = [math.log(figure) for figure in self.values[experiment].values()]
+        variance, df = _variance_of_mean(logs)
+        return (variance * len(logs), float(df)) if df else None
 
     def difference(self, one: str, other: str) -> Difference | None:
         """Within the processes, or the blocks, that both were measured in, where there are any.

@@ -35,9 +35,9 @@ SCRIPT, STORED = HERE / "reference.R", HERE / "reference.json"
 R_SAYS: Mapping[str, Any] = json.loads(STORED.read_text(encoding="utf-8"))["data_sets"]
 REFERENCE = "0.0"
 EXACT, OPTIMIZED, DERIVED = 1e-9, 1e-6, 1e-4
-# Of the standard error of a difference where figures are missing, REML's against that of mean squares.
+# Tolerance of a difference's standard error where figures are missing: REML and mean squares differ.
 UNBALANCED_ERROR = 0.25
-# Of a critical value: three standard deviations of a quantile of 10,000 draws, and R's own integration.
+# Tolerance of a critical value: three standard deviations of a quantile of 10,000 draws, and R's own integration.
 DRAWN = 0.03
 # The same where errors inside and between processes are mixed: R studentises all by one error, we each by its own.
 MIXED = 0.07

@@ -8,29 +8,29 @@ import pandas as pd
 
 from llenergymeasure.config.problems.text import counted as in_words
 from llenergymeasure.config.problems.text import first_few
-from llenergymeasure.energy.ledger import is_estimated
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
-from llenergymeasure.results.report.experiments import ENERGY
 from llenergymeasure.results.report.formatting import percent, significant
-from llenergymeasure.results.statistics.analysis import analyse_metric
 from llenergymeasure.results.statistics.counted import counted, measured_in_blocks
 from llenergymeasure.results.statistics.independence import FEWEST, Independence, independence
+from llenergymeasure.results.statistics.split_plot import SplitPlot
 
 NAMED = 5
 
 
 def describe_assumptions(
-    plan: MeasuredPlan, runs: pd.DataFrame, sources: Sequence[str | None], labels: Mapping[str, str]
+    plan: MeasuredPlan, runs: pd.DataFrame, analyses: Sequence[SplitPlot], labels: Mapping[str, str]
 ) -> list[str]:
-    """Blocks, suspect runs, unequal scatter and independence; labels: experiment_id → its name on the page."""
+    """Blocks, suspect runs, unequal scatter and independence.
+
+    analyses: of energy per output token, one per source and boundary; labels: experiment_id → its name on the page
+    """
     sentences = [*_describe_suspects(runs), *_describe_blocks(plan, runs)]
-    for source in sources:
-        if is_estimated(source):
+    for analysis in analyses:
+        # Nothing was repeated, or the joules are an estimate.
+        if analysis.variances is None:
             continue
-        analysis = analyse_metric(runs, ENERGY, source, plan.nominal_level)
-        scatter = analysis.scatter
         noisy = [name for name in analysis.values if analysis.noisy(name, same_session=False)]
-        if scatter.variances is not None and noisy:
+        if noisy:
             named = first_few([labels[name] for name in noisy], NAMED, "; ")
             sentences.append(
                 f"energy per output token scatters more than the pooled variance says in {len(noisy)} of "
@@ -64,11 +64,8 @@ def _describe_blocks(plan: MeasuredPlan, runs: pd.DataFrame) -> list[str]:
 
 def _describe_independence(verdict: Independence | None, replicates: int) -> list[str]:
     if verdict is None:
-        return (
-            [f"{in_words(replicates, 'replicate')} are too few to see a trend ({FEWEST} are needed)"]
-            if replicates < FEWEST
-            else []
-        )
+        few = replicates < FEWEST
+        return [f"{replicates} replicates are too few to see a trend ({FEWEST} are needed)"] if few else []
     facts = (
         f"a change of {percent(verdict.trend)} per replicate (p = {significant(verdict.trend_p, 2)}) and a correlation "
         f"of successive replicates of {significant(verdict.lag_one, 2)} (p = {significant(verdict.lag_one_p, 2)})"

@@ -10,15 +10,14 @@ from typing import Any
 import pandas as pd
 
 from llenergymeasure.records.metrics import METRICS
-from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.report.experiments import ENERGY, Experiment
 from llenergymeasure.results.report.formatting import percent, significant
 from llenergymeasure.results.report.tables.cells import Cell, FigureRow, Head, unknown_cell
-from llenergymeasure.results.statistics.analysis import analyse_metric, measured_reference
 from llenergymeasure.results.statistics.comparisons.power import POWER, WANTED, detectable
 from llenergymeasure.results.statistics.comparisons.simultaneous import comparisons_among, comparisons_to
 from llenergymeasure.results.statistics.estimates import Ratio
 from llenergymeasure.results.statistics.ratios import RATIO_METRICS
+from llenergymeasure.results.statistics.split_plot import SplitPlot
 
 # Kinds of components in the order of the columns: head, and what it is.
 KINDS = {
@@ -90,15 +89,13 @@ def ratio_table(
     )
 
 
-def describe_detectable(plan: MeasuredPlan, runs: pd.DataFrame, accounts: Sequence[str | None]) -> list[str]:
-    """One sentence per account and kind of comparison: which differences a study like this one detects.
+def describe_detectable(reference: str | None, analyses: Sequence[SplitPlot]) -> list[str]:
+    """One sentence per kind of comparison: which differences a study like this one detects.
 
-    accounts: source and boundary of energy, as `comparable.energy_account` gives them
+    analyses: of energy per output token, one per source and boundary
     """
     sentences = []
-    reference = measured_reference(plan)
-    for account in accounts:
-        analysis = analyse_metric(runs, ENERGY, account, plan.nominal_level)
+    for analysis in analyses:
         names = list(analysis.values)
         if reference in names:
             others = [name for name in names if name != reference]

@@ -120,30 +120,13 @@ def _error(old: SplitPlot, new: SplitPlot, name: str, shares: Sequence[float]) -
     """Variance of the difference and its degrees of freedom, where each side's mean has that share of a variance."""
     parts = []
     for side, share in zip((old, new), shares, strict=True):
-        one = variance_of_one(side, name)
+        one = side.variance_of_one(name)
         if one is None:
             return None
         parts.append((share * one[0], one[1]))
     variance = math.fsum(part for part, _ in parts)
     spread = math.fsum(part**2 / df for part, df in parts)
     return variance, variance**2 / spread if spread else math.inf
-
-
-def variance_of_one(analysis: SplitPlot, name: str) -> tuple[float, float] | None:
-    """Variance of the logarithm of one figure, and its degrees of freedom; None where nothing was repeated.
-
-    Blocks do not cancel between two studies, so what differs between blocks is in it. An experiment that scatters more
-    than the others has a variance of its own.
-    """
-    if analysis.variances is None:
-        return None
-    if not analysis.noisy(name, same_session=False):
-        return analysis.variances.of_one_with_block()
-    logs = [math.log(value) for value in analysis.values[name].values()]
-    if len(logs) < 2:
-        return None
-    mean = _mean(logs)
-    return math.fsum((log - mean) ** 2 for log in logs) / (len(logs) - 1), float(len(logs) - 1)
 
 
 def _logs_by_group(analysis: SplitPlot, name: str, groups: Groups | None) -> dict[Hashable, list[float]]:

@@ -16,9 +16,9 @@ from llenergymeasure.results.statistics.estimates import Ratio
 from llenergymeasure.results.statistics.split_plot import SplitPlot, log_mean
 from llenergymeasure.results.statistics.strata.variances import critical_t
 
-# Beyond so many experiments the critical value is a bound, since each experiment has one of its own.
+# With more experiments than this, a bound replaces the drawn level: each experiment would need a drawing of its own.
 DRAWN = 20
-# An experiment is left out of the set if it is worse than one of so many that look best.
+# How many of the experiments that look best each one is compared with, to leave it out of the set.
 RIVALS = 5
 
 
@@ -76,15 +76,9 @@ def interval_of_chosen(analysis: SplitPlot, name: str, count: int) -> Ratio:
     """
     figures = list(analysis.values[name].values())
     mean = log_mean(figures)
-    variances = analysis.variances
-    if variances is None:
+    known = analysis.variance_of_one(name)
+    if known is None:
         return Ratio(math.exp(mean), None, None)
-    if analysis.noisy(name, same_session=False):
-        if len(figures) < 2:
-            return Ratio(math.exp(mean), None, None)
-        df = float(len(figures) - 1)
-        variance = math.fsum((math.log(figure) - mean) ** 2 for figure in figures) / df
-    else:
-        variance, df = variances.of_one_with_block()
+    variance, df = known
     half = max(critical_t(df, analysis.level ** (1 / count)) * math.sqrt(variance / len(figures)), ROUNDING)
     return Ratio(math.exp(mean), math.exp(mean - half), math.exp(mean + half))

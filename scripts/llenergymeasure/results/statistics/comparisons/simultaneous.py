@@ -15,7 +15,7 @@ from llenergymeasure.results.statistics.strata.variances import critical_t
 
 # Above this many drawn figures Šidák's bound is used: the simulation would take seconds, and its gain is small.
 LARGEST = 4_000_000
-# Figures that agree to so many parts are equal: what is left is the rounding of binary numbers.
+# A relative difference below this is the rounding of binary numbers, so such figures are equal.
 ROUNDING = 1e-9
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from scipy import stats
 
 from llenergymeasure.results.statistics.strata.sums_of_squares import (
     Part,
     SessionFit,
+    Stratum,
     Sums,
     Values,
     fit_session,
@@ -74,45 +75,68 @@ def find_scatter(sessions: Mapping[str, Values], blocked: bool) -> Scatter:
     apart: dict[str, float] = {}
     inside: dict[str, float] = {}
     while True:
-        active = {name: fit for name, fit in fits.items() if name not in apart}
-        sums = sums_of_squares(active, blocked)
+        sums = _pooled_sums(fits, blocked, apart, inside)
         variances = variances_from_sums(sums)
         if variances is None:
             return Scatter(None)
-        outlying = _larger_inside(active, OUTLYING)
-        if outlying:
+        alike = {name: fit for name, fit in fits.items() if name not in inside}
+        # Of one kind at a time, since what is left out changes what the others are compared with.
+        if outlying := _larger_inside(alike, OUTLYING):
             inside |= outlying
-            apart |= outlying
-            continue
-        noisy = _larger(_parts(sums.experiments), OUTLYING)
-        if noisy:
+        elif noisy := _without(_larger(_parts(sums.experiments), OUTLYING), experiments):
             experiments |= noisy
-            for name in [name for name, values in pooled.items() if noisy.keys() & values.keys()]:
-                pooled[name] = {one: figures for one, figures in pooled[name].items() if one not in noisy}
-                if pooled[name]:
-                    fits[name] = fit_session(pooled[name], replicates)
-                else:
-                    del fits[name]
-            continue
-        outlying = _larger_sessions(sums, variances, OUTLYING)
-        if not outlying:
+            _leave_out(noisy, pooled, fits, replicates)
+        elif outlying := _without(_larger_sessions(sums, variances, OUTLYING), apart):
+            apart |= outlying
+        else:
             break
-        apart |= outlying
-    inside |= _larger_inside(active, None)
-    for name in [name for name in inside if name in fits]:
-        experiments |= _larger(_parts(fits[name].experiments), None)
-    alike = [fit.experiments for name, fit in active.items() if name not in inside]
-    parts = {name: part for members in alike for name, part in members.items()}
+    inside |= _larger_inside(alike, None)
+    for members in (*([fits[name].experiments] for name in inside), [fit.experiments for fit in alike.values()]):
+        experiments |= _larger(_parts({name: part for parts in members for name, part in parts.items()}), None)
     return Scatter(
         variances,
-        experiments | _larger(_parts(parts), None),
-        apart | _larger_sessions(sums, variances, None),
+        experiments,
+        inside | apart | _larger_sessions(sums, variances, None),
         {
             name: Alone(fits[name].remainder / fits[name].remainder_df, fits[name].remainder_df, ratio)
             for name, ratio in inside.items()
-            if name in fits and fits[name].remainder_df
+            if fits[name].remainder_df
         },
     )
+
+
+def _pooled_sums(
+    fits: Mapping[str, SessionFit], blocked: bool, apart: Collection[str], inside: Collection[str]
+) -> Sums:
+    """Of the sessions that scatter alike, between processes and inside them.
+
+    apart, inside: those that scatter more between processes, and inside them. Blocks and processes cannot be told apart
+    in a single session, so where too few would be left, all are in `between`.
+    """
+    kept = {name: fit for name, fit in fits.items() if name not in apart and name not in inside}
+    sums = sums_of_squares(kept if len(kept) >= (2 if blocked else 1) else fits, blocked)
+    alike = [fit for name, fit in fits.items() if name not in inside]
+    within = Stratum(math.fsum(fit.remainder for fit in alike), sum(fit.remainder_df for fit in alike), 0.0)
+    return replace(
+        sums, within=within, experiments={name: part for fit in alike for name, part in fit.experiments.items()}
+    )
+
+
+def _leave_out(
+    noisy: Collection[str],
+    pooled: dict[str, dict[str, Mapping[int, float]]],
+    fits: dict[str, SessionFit],
+    replicates: Sequence[int],
+) -> None:
+    """Fit the sessions again without these experiments; a session of which none would be left stays as it is."""
+    for session, values in pooled.items():
+        left = {name: figures for name, figures in values.items() if name not in noisy}
+        if left and len(left) < len(values):
+            pooled[session], fits[session] = left, fit_session(left, replicates)
+
+
+def _without(larger: Mapping[str, float], known: Collection[str]) -> dict[str, float]:
+    return {name: ratio for name, ratio in larger.items() if name not in known}
 
 
 def _larger_inside(fits: Mapping[str, SessionFit], level: float | None) -> dict[str, float]:
