@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import optimize
 
 from llenergymeasure.energy import Interval
 from llenergymeasure.energy.integration.sensors import PartTime
@@ -14,24 +16,24 @@ from llenergymeasure.engine.generation.generation import Generation
 
 Floats = NDArray[np.float64]
 # What is tried first: the seen part of a period beside the family's own, time constants of a first-order lag in
-# seconds, and the distance of the offsets.
+# seconds, and the distance of the offsets from the start of the period to the seen part.
 SHARES, LAGS_S, OFFSET_S = (0.5, 1.0), (0.0, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.14), 0.01
-# The best of these is refined by steps that are halved so often, each taken as long as it helps.
-HALVINGS, STEPS = 10, 60
+# The best of these for each seen part is refined, as long as that helps, within these bounds beyond what is tried.
+FEWEST_SHARE, LONGEST_LAG_S, FARTHEST_S = 0.02, 0.5, 0.3
+EVALUATIONS = 40
 # A fit this much worse than the best, in units of its own variance, is as good: 8 is the 99 % point of χ² with 2 to 3
 # degrees of freedom, rounded down.
 AS_GOOD = 8.0
-# A change of the offset, and of the lag relative to itself, for the slopes.
-SLOPE_S, SLOPE = 0.001, 0.05
+# Changes of the seen part, the lag and the middle in seconds, for the slopes.
+SLOPES_S = np.array([0.002, 0.0025, 0.001])
 
 
-@dataclass(frozen=True)
-class Look:
-    """How a sensor may look at power: `seen_s` of each period from `offset_s` on, after a first-order lag."""
+class Look(NamedTuple):
+    """How a sensor may look at power: `seen_s` of each period around `middle_s`, after a first-order lag."""
 
     seen_s: float
     lag_s: float
-    offset_s: float
+    middle_s: float
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class SeenPrefill:
     """The best fit to the pieces of a trace.
 
     power_w: of the whole pieces; share: of prefill in what was seen of each
-    slopes_w: how the fitted power changes with what else was fitted, one column each
+    slopes_w: how the fitted power changes with what else was fitted, one column each; none of what is at a bound
     spread_w: between the prefill powers of all fits that are as good
     """
 
@@ -98,7 +100,7 @@ class _Prefills:
 
 @dataclass(frozen=True)
 class _Lines:
-    """One straight line per offset: sum of the squared residuals, power of prefill, and that above decode."""
+    """One straight line per row of shares: sum of the squared residuals, power of prefill, and that above decode."""
 
     left: Floats
     prefill_w: Floats
@@ -120,15 +122,22 @@ class _Fits:
         self._begin_s = starts_s[owner] + within * (lengths_s / self._counts)[owner]
         self._prefills = _Prefills(timeline)
 
-    def shares(self, seen_s: float, offsets_s: Floats, lags_s: Sequence[float]) -> list[Floats]:
-        """For each lag: offsets x pieces."""
-        from_s = self._begin_s + offsets_s[:, None]
+    def share(self, look: Look) -> Floats:
+        return self.shares(look.seen_s, np.array([look.middle_s]), [look.lag_s])[0][0]
+
+    def shares(self, seen_s: float, middles_s: Floats, lags_s: Sequence[float]) -> list[Floats]:
+        """For each lag: middles x pieces."""
+        from_s = self._begin_s + (middles_s - seen_s / 2)[:, None]
         begins, ends = self._prefills.moments(from_s), self._prefills.moments(from_s + seen_s)
         shares = []
         for lag_s in lags_s:
             seen = (self._prefills.before(ends, lag_s) - self._prefills.before(begins, lag_s)) / seen_s
             shares.append(np.add.reduceat(seen, self._firsts, axis=1) / self._counts)
         return shares
+
+    def residuals(self, look: Look) -> Floats:
+        share = self.share(look)
+        return self.power_w - self._mean_w - self.lines(share[None]).above_w[0] * (share - share.mean())
 
     def lines(self, share: Floats) -> _Lines:
         power_w = self.power_w - self._mean_w
@@ -140,64 +149,67 @@ class _Fits:
 
 
 def fit_seen_prefill(pieces: Sequence[Interval], timeline: Sequence[Generation], sensor: PartTime) -> SeenPrefill:
-    """The look with the smallest sum of squared residuals: the unknown offset and lag are profiled out.
+    """The look with the smallest sum of squared residuals: seen part, middle and lag are profiled out.
 
     pieces: of one device, each some whole periods of its sensor
     """
     fits = _Fits(pieces, timeline, sensor)
-    looks: list[Look] = []
-    lines: list[_Lines] = []
-    for seen_s, offsets_s in _seen_parts(sensor):
-        for lag_s, share in zip(LAGS_S, fits.shares(seen_s, offsets_s, LAGS_S), strict=True):
-            looks += [Look(seen_s, lag_s, offset_s) for offset_s in offsets_s.tolist()]
-            lines.append(fits.lines(share))
-    left = np.concatenate([line.left for line in lines])
-    prefill_w = np.concatenate([line.prefill_w for line in lines])
-    best = _refined(fits, looks[int(np.argmin(left))])
-    (share,) = fits.shares(best.seen_s, np.array([best.offset_s]), [best.lag_s])
-    line = fits.lines(share)
+    tried: list[_Lines] = []
+    refined = []
+    for seen_s, middles_s in _seen_parts(sensor):
+        lines = [fits.lines(share) for share in fits.shares(seen_s, middles_s, LAGS_S)]
+        lag, middle = divmod(int(np.argmin([line.left for line in lines])), len(middles_s))
+        refined.append(_refined(fits, Look(seen_s, LAGS_S[lag], float(middles_s[middle])), sensor.period_s))
+        tried += lines
+    best, free = min(refined, key=lambda fit: float(np.sum(fits.residuals(fit[0]) ** 2)))
+    share = fits.share(best)
+    line = fits.lines(share[None])
+    left = np.concatenate([line.left for line in tried])
+    prefill_w = np.concatenate([line.prefill_w for line in tried])
     as_good_w = prefill_w[left <= line.left[0] * (1 + AS_GOOD / len(pieces))]
     return SeenPrefill(
         fits.power_w,
-        share[0],
-        line.above_w[0] * _slopes(fits, best),
+        share,
+        line.above_w[0] * _slopes(fits, best, free, sensor.period_s),
         float(np.ptp(as_good_w)) if as_good_w.size else 0.0,
     )
 
 
 def _seen_parts(sensor: PartTime) -> list[tuple[float, Floats]]:
     """An update is published 0 to `lag_bound_s` after its period, and the seen part lies anywhere in that."""
-    seen_s = [share * sensor.period_s for share in sorted({sensor.seen_share, *SHARES})]
-    return [
-        (part_s, np.arange(-sensor.lag_bound_s, sensor.period_s - part_s + OFFSET_S / 2, OFFSET_S)) for part_s in seen_s
-    ]
+    parts = []
+    for share in sorted({sensor.seen_share, *SHARES}):
+        seen_s = share * sensor.period_s
+        offsets_s = np.arange(-sensor.lag_bound_s, sensor.period_s - seen_s + OFFSET_S / 2, OFFSET_S)
+        parts.append((seen_s, offsets_s + seen_s / 2))
+    return parts
 
 
-def _refined(fits: _Fits, look: Look) -> Look:
-    offset_s, lag_s = OFFSET_S / 2, max(look.lag_s, LAGS_S[1]) / 4
-    halvings = 0
-    for _ in range(STEPS):
-        offsets_s = look.offset_s + offset_s * np.array([0.0, -1.0, 1.0])
-        lags_s = [look.lag_s, max(0.0, look.lag_s - lag_s), look.lag_s + lag_s]
-        left = np.array([fits.lines(share).left for share in fits.shares(look.seen_s, offsets_s, lags_s)])
-        # Of equals the first is taken: where no neighbour is better, that is the look itself.
-        along, across = divmod(int(np.argmin(left)), len(offsets_s))
-        if (along, across) != (0, 0):
-            look = Look(look.seen_s, lags_s[along], float(offsets_s[across]))
-            continue
-        halvings += 1
-        if halvings == HALVINGS:
-            break
-        offset_s, lag_s = offset_s / 2, lag_s / 2
-    return look
+def _bounds(period_s: float) -> tuple[Look, Look]:
+    return Look(FEWEST_SHARE * period_s, 0.0, -FARTHEST_S), Look(period_s, LONGEST_LAG_S, FARTHEST_S)
 
 
-def _slopes(fits: _Fits, look: Look) -> Floats:
-    """The change of the shares with the offset and, where there is one, with the lag, by central differences."""
-    offsets_s = np.array([look.offset_s - SLOPE_S, look.offset_s, look.offset_s + SLOPE_S])
-    lags_s = [look.lag_s, look.lag_s * (1 - SLOPE), look.lag_s * (1 + SLOPE)] if look.lag_s else [0.0]
-    at, *around = fits.shares(look.seen_s, offsets_s, lags_s)
-    slopes = [(at[2] - at[0]) / (2 * SLOPE_S)]
-    if around:
-        slopes.append((around[1][1] - around[0][1]) / (2 * SLOPE * look.lag_s))
-    return np.column_stack(slopes)
+def _refined(fits: _Fits, look: Look, period_s: float) -> tuple[Look, NDArray[np.bool_]]:
+    """The best look near this one, and which of its three figures are not at a bound."""
+    lowest, highest = _bounds(period_s)
+    # A start at a bound could stay there.
+    start = np.clip(look, np.add(lowest, SLOPES_S), np.subtract(highest, SLOPES_S))
+    fit = optimize.least_squares(
+        lambda values: fits.residuals(Look(*values)),
+        start,
+        bounds=(lowest, highest),
+        method="dogbox",
+        x_scale=[OFFSET_S] * 3,
+        max_nfev=EVALUATIONS,
+    )
+    return Look(*map(float, fit.x)), fit.active_mask == 0
+
+
+def _slopes(fits: _Fits, look: Look, free: NDArray[np.bool_], period_s: float) -> Floats:
+    """The change of the shares with each free figure, between one change below and one above it, within the bounds."""
+    lowest, highest = _bounds(period_s)
+    slopes = []
+    for change_s in np.diag(SLOPES_S)[free]:
+        below, above = np.maximum(lowest, look - change_s), np.minimum(highest, look + change_s)
+        slopes.append((fits.share(Look(*above)) - fits.share(Look(*below))) / np.sum(above - below))
+    return np.column_stack(slopes) if slopes else np.empty((len(fits.power_w), 0))
