@@ -20,7 +20,8 @@ Floats = NDArray[np.float64]
 SHARES, LAGS_S, OFFSET_S = (0.5, 1.0), (0.0, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.14), 0.01
 # The best of these for each seen part is refined, as long as that helps, within these bounds beyond what is tried.
 FEWEST_SHARE, LONGEST_LAG_S, FARTHEST_S = 0.02, 0.5, 0.3
-EVALUATIONS = 40
+# A sum of squares that falls by less than this share of itself falls by far less than the variance of one piece.
+EVALUATIONS, NO_BETTER = 40, 1e-5
 # A fit this much worse than the best, in units of its own variance, is as good: 8 is the 99 % point of χ² with 2 to 3
 # degrees of freedom, rounded down.
 AS_GOOD = 8.0
@@ -200,6 +201,7 @@ def _refined(fits: _Fits, look: Look, period_s: float) -> tuple[Look, NDArray[np
         bounds=(lowest, highest),
         method="dogbox",
         x_scale=[OFFSET_S] * 3,
+        ftol=NO_BETTER,
         max_nfev=EVALUATIONS,
     )
     return Look(*map(float, fit.x)), fit.active_mask == 0
