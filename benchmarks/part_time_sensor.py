@@ -1,13 +1,14 @@
 """Claim: a power sensor that looks at a part of the time deceives neither a window nor the split of its trace.
 
-Two rows, each with a generator of its own (tests/energy/part_time_sensor.py), a noise of 1 % per period, ticks of
-100 ms, and limits on the share of the stated 95 % intervals that cover the true value, without the sensor's gain:
+Two parts, each with a generator of its own (tests/energy/part_time_sensor.py), a noise of 1 % per period, ticks of
+100 ms, and limits on the share of the stated 95 % intervals that cover the true value, without the sensor's gain: for
+the windows of all loops together, and for the splits in each line.
 
 - windows of 30 s over a decode loop, busy at 450 W for 60 % of a step and waiting at 150 W, with steps of 10 to 60 ms,
   uniform, that vary by 0.5 % or 2 %; the sensor sees 25 %;
 - prefills of 50, 100 and 300 ms at 600 W and decodes of 320, 900 and 1700 ms at 250 W, in windows of 60 s; the sensor
   sees all, or 25 % at the beginning or the end of a period, or 25 % published late, or lags by 20, 50 or 100 ms (first
-  order). Splits that are refused do not count; their share is printed.
+  order). Splits that are refused do not count, but no line may refuse more than 5 %.
 
 The other lines are for comparison and have no limit: the same loops booked without knowing the steps; loops whose step
 is a whole part of the period, without and with the pauses between passes that a window then has.
@@ -18,7 +19,7 @@ from __future__ import annotations
 import os
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -40,8 +41,9 @@ from llenergymeasure.energy.uncertainty import expanded  # noqa: E402
 from llenergymeasure.engine.generation.generation import Generation  # noqa: E402
 from llenergymeasure.measurement.metrics.prefill_decode import COVERAGE, split_trace  # noqa: E402
 
-WINDOWS, COMPARED, SPLITS = 500, 200, 60
+WINDOWS, COMPARED, SPLITS = 500, 200, 1000
 LIMITS = (0.93, 0.97)
+REFUSED_AT_MOST = 0.05
 LOOP_S, SPLIT_S = 30.0, 60.0
 JITTERS = (0.005, 0.02)
 STEPS_S = (0.01, 0.06)
@@ -137,22 +139,32 @@ def main() -> bool:
                 work = partial(book_loop, jitter=JITTERS[0], step_s=step_s, pauses=pauses)
                 row(f"  all steps {step_s * 1e3:g} ms, {pauses} pauses", work, COMPARED)
         print("part_time_sensor: prefill energy by the trace, windows of 60 s")
-        splits = [
-            one
-            for prefill_s, decode_s in CALLS_S
-            for words, sensor in SENSORS.items()
-            for one in row(
-                f"{prefill_s * 1e3:g}/{decode_s * 1e3:g} ms, {words}",
-                partial(split_prefill, prefill_s=prefill_s, decode_s=decode_s, sensor=Sensor(**sensor)),
-                SPLITS,
-            )
-        ]
-    refused = sum(one is None for one in splits) / len(splits)
+        lines = {
+            words: row(words, partial(split_prefill, prefill_s=prefill_s, decode_s=decode_s, sensor=sensor), SPLITS)
+            for words, prefill_s, decode_s, sensor in _split_lines()
+        }
+    missed = [words for words, splits in lines.items() if not holds(splits)]
+    for words in missed:
+        print(f"  outside the limits: {words}")
+    splits = [one for line in lines.values() for one in line]
     print(
-        f"  the interval covers {covered(loops):.1%} of {len(loops)} windows and {covered(splits):.1%} of "
-        f"{len(splits)} splits, {refused:.1%} of them refused (limits {LIMITS[0]:.0%} to {LIMITS[1]:.0%} each)"
+        f"  the interval covers {covered(loops):.1%} of {len(loops)} windows (limits {LIMITS[0]:.0%} to "
+        f"{LIMITS[1]:.0%}) and {covered(splits):.1%} of {len(splits)} splits; {len(lines) - len(missed)} of "
+        f"{len(lines)} lines keep these limits and refuse at most {REFUSED_AT_MOST:.0%}"
     )
-    return all(LIMITS[0] <= covered(booked) <= LIMITS[1] for booked in (loops, splits))
+    return LIMITS[0] <= covered(loops) <= LIMITS[1] and not missed
+
+
+def holds(splits: Sequence[Booked | None]) -> bool:
+    """Whether one line covers as often as it says, without refusing its way there."""
+    refused = sum(one is None for one in splits) / len(splits)
+    return refused <= REFUSED_AT_MOST and LIMITS[0] <= covered(splits) <= LIMITS[1]
+
+
+def _split_lines() -> Iterator[tuple[str, float, float, Sensor]]:
+    for prefill_s, decode_s in CALLS_S:
+        for words, sensor in SENSORS.items():
+            yield f"{prefill_s * 1e3:g}/{decode_s * 1e3:g} ms, {words}", prefill_s, decode_s, Sensor(**sensor)
 
 
 def _print_row(words: str, booked: Sequence[Booked | None]) -> None:
