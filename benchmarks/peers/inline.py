@@ -16,13 +16,22 @@ from benchmarks.peers.answers import (
     answer_from_record,
     answer_from_script,
 )
-from benchmarks.peers.environment import OPTIMUM_BENCHMARK, ORIGINAL, ZEUS, Driver, PeerUnavailable, driver
+from benchmarks.peers.environment import (
+    OLDER_TRANSFORMERS,
+    OPTIMUM_BENCHMARK,
+    ORIGINAL,
+    ZEUS,
+    Driver,
+    PeerUnavailable,
+    driver,
+)
 from benchmarks.peers.experiments import SETTINGS, Setting
 
 # Runs one experiment: its setting, and how many calls are measured.
 Run = Callable[[Setting, int], Answer]
 OURS, BARE, UNDER_ZEUS = "this project", "bare script", "script under Zeus's monitor, simulated boards"
 HARNESS, OPTIMUM = "harness of PyPI's llenergymeasure, past its check for CUDA", "optimum-benchmark"
+BARE_OLDER = "bare script on optimum-benchmark's transformers"
 
 
 @contextmanager
@@ -40,6 +49,7 @@ def tools(model: Path, boards: Mapping[str, str]) -> Iterator[tuple[dict[str, Ru
             BARE: lambda: _script(stack.enter_context(driver(ZEUS, folder, "bare")), model),
             UNDER_ZEUS: lambda: _script(stack.enter_context(driver(ZEUS, folder, "zeus", boards=boards)), model),
             HARNESS: lambda: _original(stack.enter_context(driver(ORIGINAL, folder)), model, folder),
+            BARE_OLDER: lambda: _script(stack.enter_context(driver(OLDER_TRANSFORMERS, folder, "bare")), model),
             OPTIMUM: lambda: _optimum(stack.enter_context(driver(OPTIMUM_BENCHMARK, folder, "inline")), model),
         }
         for name, start in peers.items():
@@ -93,6 +103,10 @@ class _Ours:
         calibration = {**self._calibrations[setting], "measured_passes": calls}
         nothing = {"experiment_id": "", "outputs": []}
         report = ask({"do": "measure", "config": config, "calibration": calibration, "reference": nothing})
-        # A pass is one call here, and every request of it took as long as the call.
-        passes = {row["pass_index"]: row["e2e_latency_s"] for row in report["requests"]}
-        return Answer(sum(passes.values()), answer_from_record({**report["record"], "failure": None}).energy)
+        # A pass is one call here, and every request of it was in service for as long as the call took.
+        passes = {row["pass_index"]: row["service_e2e_latency_s"] for row in report["requests"]}
+        if len(passes) != calls:
+            raise RuntimeError(f"{len(passes)} calls were measured, {calls} were asked for")
+        energy = answer_from_record({**report["record"], "failure": None}).energy
+        outputs = [row["output_ids"] for row in calibration["outputs"]]
+        return Answer(sum(passes.values()), energy, outputs=outputs)
