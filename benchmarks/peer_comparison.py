@@ -226,7 +226,7 @@ class Ratio:
 
 def compare(ones: Logs, others: Logs) -> Ratio:
     """The ratio of two tools, from logarithms in pairs: what the settings differ by is no scatter."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     differences = {
         setting: [one - other for one, other in zip(ones[setting], others[setting], strict=True)] for setting in ones
@@ -236,7 +236,7 @@ def compare(ones: Logs, others: Logs) -> Ratio:
     freedom = len(residuals) - len(means)
     mean = statistics.fmean(means.values())
     spread = math.sqrt(math.fsum(residual**2 for residual in residuals) / freedom)
-    half = float(t.ppf(0.975, freedom)) * spread / math.sqrt(len(residuals))
+    half = float(stdtrit(freedom, 0.975)) * spread / math.sqrt(len(residuals))
     return Ratio(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
 
 

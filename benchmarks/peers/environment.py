@@ -147,10 +147,11 @@ def driver(peer: Peer, folder: Path, *arguments: str, boards: Mapping[str, str] 
         try:
             yield Driver(peer, process, path)
         finally:
-            assert process.stdin is not None
+            assert process.stdin is not None and process.stdout is not None
             process.stdin.close()
             try:
                 process.wait(timeout=30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            process.stdout.close()

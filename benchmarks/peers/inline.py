@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -103,10 +103,18 @@ class _Ours:
         calibration = {**self._calibrations[setting], "measured_passes": calls}
         nothing = {"experiment_id": "", "outputs": []}
         report = ask({"do": "measure", "config": config, "calibration": calibration, "reference": nothing})
-        # A pass is one call here, and every request of it was in service for as long as the call took.
-        passes = {row["pass_index"]: row["service_e2e_latency_s"] for row in report["requests"]}
-        if len(passes) != calls:
-            raise RuntimeError(f"{len(passes)} calls were measured, {calls} were asked for")
         energy = answer_from_record({**report["record"], "failure": None}).energy
         outputs = [row["output_ids"] for row in calibration["outputs"]]
-        return Answer(sum(passes.values()), energy, outputs=outputs)
+        return Answer(seconds_in_service(report["requests"], calls), energy, outputs=outputs)
+
+
+def seconds_in_service(requests: Iterable[Mapping[str, Any]], calls: int) -> float:
+    """Seconds of the measured calls together. A pass is one call, and each of its requests is in service all the time.
+
+    Raises:
+        ValueError: there are not as many passes as calls.
+    """
+    passes = {row["pass_index"]: row["service_e2e_latency_s"] for row in requests}
+    if len(passes) != calls:
+        raise ValueError(f"{len(passes)} calls were measured, {calls} were asked for")
+    return float(sum(passes.values()))
