@@ -132,6 +132,10 @@ def _requests(members: tuple[str, ...], session_id: str, replicate: int, rng: np
     gaps = rng.lognormal(np.log(0.02), 0.1, rows * (TOKENS - 1))
     offsets = np.arange(0, rows * (TOKENS - 1) + 1, TOKENS - 1, dtype=np.int32)
     ttft = rng.lognormal(np.log(0.05), 0.1, rows)
+    e2e = ttft + np.add.reduceat(gaps, offsets[:-1])
+    # A request is a batch of its own, and waits for those before it in the pass.
+    batches = e2e.reshape(len(members), REQUESTS)
+    queued = (np.cumsum(batches, axis=1) - batches).ravel()
     return pa.table(
         {
             "experiment_id": np.repeat(members, REQUESTS),
@@ -141,10 +145,10 @@ def _requests(members: tuple[str, ...], session_id: str, replicate: int, rng: np
             "request_index": np.tile(np.arange(REQUESTS), len(members)),
             "batch_index": np.tile(np.arange(REQUESTS), len(members)),
             "prompt_digest": np.tile(DIGESTS, len(members)),
-            "ttft_s": ttft,
+            "ttft_s": queued + ttft,
             "itl_s": pa.ListArray.from_arrays(offsets, gaps),
-            "e2e_latency_s": ttft + np.add.reduceat(gaps, offsets[:-1]),
+            "e2e_latency_s": queued + e2e,
             "service_ttft_s": ttft,
-            "service_e2e_latency_s": ttft + np.add.reduceat(gaps, offsets[:-1]),
+            "service_e2e_latency_s": e2e,
         }
     )

@@ -23,8 +23,10 @@ def setup_of(wildcards):
 
 localrules:
     all,
+    calibrated,
     costs,
     report,
+    crate,
 
 
 rule all:
@@ -36,6 +38,7 @@ rule all:
         measured("measurements.jsonl"),
         measured("requests.parquet"),
         measured("power.parquet"),
+        f"{RESULTS}/ro-crate-metadata.json",
 
 
 rule validate:
@@ -56,9 +59,21 @@ rule model:
         "mkdir {output}"
 
 
+rule prompts:
+    input:
+        model="results/models/tiny",
+    output:
+        record=f"{RESULTS}/prompts/tiny.json",
+    log:
+        f"{RESULTS}/logs/prompts/tiny.log",
+    shell:
+        "touch {output}"
+
+
 rule load:
     input:
         model="results/models/tiny",
+        prompts=f"{RESULTS}/prompts/tiny.json",
     output:
         record=f"{RESULTS}/setups/{{load}}/load.json",
         compile_cache=directory(f"{RESULTS}/setups/{{load}}/compile-cache"),
@@ -71,6 +86,7 @@ rule load:
 rule warmup:
     input:
         model="results/models/tiny",
+        prompts=f"{RESULTS}/prompts/tiny.json",
         record=lambda wildcards: f"{setup_of(wildcards)}/load.json",
         compile_cache=lambda wildcards: ancient(f"{setup_of(wildcards)}/compile-cache"),
     output:
@@ -82,10 +98,19 @@ rule warmup:
         "touch {output}"
 
 
+rule calibrated:
+    input:
+        [f"{RESULTS}/sessions/{session}/calibration.json" for session in range(len(SETUPS) * PER_SETUP)],
+    output:
+        touch(f"{RESULTS}/.calibrated"),
+
+
 rule measure:
     input:
         model="results/models/tiny",
+        prompts=f"{RESULTS}/prompts/tiny.json",
         calibration=f"{RESULTS}/sessions/{{session}}/calibration.json",
+        calibrated=ancient(f"{RESULTS}/.calibrated"),
         reference=f"{RESULTS}/sessions/0/outputs.parquet",
         compile_cache=lambda wildcards: ancient(f"{setup_of(wildcards)}/compile-cache"),
     output:
@@ -138,5 +163,19 @@ rule report:
         summary=f"{RESULTS}/summary.txt",
     log:
         f"{RESULTS}/logs/report.log",
+    shell:
+        "touch {output}"
+
+
+rule crate:
+    input:
+        f"{RESULTS}/validation.json",
+        f"{RESULTS}/summary.csv",
+        f"{RESULTS}/report.html",
+        f"{RESULTS}/summary.txt",
+    output:
+        metadata=f"{RESULTS}/ro-crate-metadata.json",
+    log:
+        f"{RESULTS}/logs/crate.log",
     shell:
         "touch {output}"

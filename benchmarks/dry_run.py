@@ -12,17 +12,19 @@ machine a clock shows the same, and load does not change the figure. The result 
 from __future__ import annotations
 
 import os
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT, LIMIT_MEMORY, LIMIT_GROWTH = 2.0, 1.5, 12.0
 SETTINGS = 20
+JOBS = re.compile(r"^(\w+) +(\d+) *$", re.MULTILINE)
 STUDY = """
 study: bench
 defaults:
@@ -50,8 +52,11 @@ STUDIES = (Study("setup", 3, 3), Study("experiment", 1, 1))
 
 @dataclass(frozen=True)
 class Cost:
+    """jobs: how many of each rule, by Snakemake's own table"""
+
     processor_s: float
     peak_bytes: int
+    jobs: Mapping[str, int]
 
 
 def main() -> bool:
@@ -70,12 +75,15 @@ def _compare(study: Study) -> bool:
         for pair in range(study.pairs):
             for name in sorted(commands, reverse=bool(pair % 2)):
                 costs[name].append(_dry_run(commands[name]))
+    ours, bare = costs["pipeline"][-1], costs["bare"][-1]
+    if not ours.jobs or ours.jobs != bare.jobs:
+        raise RuntimeError(f"the bare graph has other jobs than the pipeline: {bare.jobs}, {ours.jobs}")
     ratio = _median_ratio(costs, lambda cost: cost.processor_s)
     memory = _median_ratio(costs, lambda cost: cost.peak_bytes)
-    ours, bare = costs["pipeline"][-1], costs["bare"][-1]
     growth = statistics.median(cost.processor_s for cost in costs["pipeline"]) / small.processor_s
     print(
-        f"dry_run: 10,000 experiments of 500 setups, isolation: {study.isolation}, {study.pairs} pairs: "
+        f"dry_run: 10,000 experiments of 500 setups, isolation: {study.isolation}, {ours.jobs['total']:,} jobs, "
+        f"{study.pairs} pairs: "
         f"{ours.processor_s:.1f} s / bare graph {bare.processor_s:.1f} s, ratio {ratio:.2f} (limit {LIMIT:g}); "
         f"memory {ours.peak_bytes / 2**20:.0f} / {bare.peak_bytes / 2**20:.0f} MiB, ratio {memory:.2f} "
         f"(limit {LIMIT_MEMORY:g}); {growth:.1f} times 1,000 experiments (limit {LIMIT_GROWTH:g})",
@@ -111,7 +119,9 @@ def _dry_run(arguments: list[str]) -> Cost:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            output.seek(0)
-            raise RuntimeError(output.read().decode())
-    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+        output.seek(0)
+        said = output.read().decode()
+    if process.returncode != 0:
+        raise RuntimeError(said)
+    jobs = {rule: int(count) for rule, count in JOBS.findall(said.partition("Job stats")[2])}
+    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, jobs)

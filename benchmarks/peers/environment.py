@@ -75,6 +75,8 @@ class Peer:
 OPTIMUM_BENCHMARK = Peer("optimum-benchmark", "optimum_driver.py")
 ORIGINAL = Peer("llenergymeasure", "original_driver.py")
 ZEUS = Peer("zeus", "script_driver.py")
+# What optimum-benchmark's older transformers alone makes of the same calls.
+OLDER_TRANSFORMERS = Peer("optimum-benchmark", "script_driver.py")
 
 
 def _torch_build() -> str:
@@ -127,19 +129,29 @@ def driver(peer: Peer, folder: Path, *arguments: str, boards: Mapping[str, str] 
     # No model hub is asked; optimum-benchmark's log goes nowhere but to the files it always writes.
     settings = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "LOG_TO_FILE": "0"}
     settings.update({"OMP_NUM_THREADS": str(THREADS), **(boards or {})})
-    path = BENCH / f"{peer.package}.log"
+    path = BENCH / f"{'-'.join([peer.package, Path(peer.driver).stem, *arguments])}.log"
     command = [str(peer.python()), "-I", str(HERE / peer.driver), *arguments]
     with path.open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
-            command, cwd=folder, env=settings, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            command,
+            cwd=folder,
+            env=settings,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            # As our worker: Linux shares the cores among sessions first (autogroup, sched(7)), and a process with a
+            # session of its own gets more of them on a busy machine.
+            start_new_session=True,
         )
         try:
             yield Driver(peer, process, path)
         finally:
-            assert process.stdin is not None
+            assert process.stdin is not None and process.stdout is not None
             process.stdin.close()
             try:
                 process.wait(timeout=30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            process.stdout.close()

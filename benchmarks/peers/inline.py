@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,22 @@ from benchmarks.peers.answers import (
     answer_from_record,
     answer_from_script,
 )
-from benchmarks.peers.environment import OPTIMUM_BENCHMARK, ORIGINAL, ZEUS, Driver, PeerUnavailable, driver
+from benchmarks.peers.environment import (
+    OLDER_TRANSFORMERS,
+    OPTIMUM_BENCHMARK,
+    ORIGINAL,
+    ZEUS,
+    Driver,
+    PeerUnavailable,
+    driver,
+)
 from benchmarks.peers.experiments import SETTINGS, Setting
 
 # Runs one experiment: its setting, and how many calls are measured.
 Run = Callable[[Setting, int], Answer]
 OURS, BARE, UNDER_ZEUS = "this project", "bare script", "script under Zeus's monitor, simulated boards"
 HARNESS, OPTIMUM = "harness of PyPI's llenergymeasure, past its check for CUDA", "optimum-benchmark"
+BARE_OLDER = "bare script on optimum-benchmark's transformers"
 
 
 @contextmanager
@@ -40,6 +49,7 @@ def tools(model: Path, boards: Mapping[str, str]) -> Iterator[tuple[dict[str, Ru
             BARE: lambda: _script(stack.enter_context(driver(ZEUS, folder, "bare")), model),
             UNDER_ZEUS: lambda: _script(stack.enter_context(driver(ZEUS, folder, "zeus", boards=boards)), model),
             HARNESS: lambda: _original(stack.enter_context(driver(ORIGINAL, folder)), model, folder),
+            BARE_OLDER: lambda: _script(stack.enter_context(driver(OLDER_TRANSFORMERS, folder, "bare")), model),
             OPTIMUM: lambda: _optimum(stack.enter_context(driver(OPTIMUM_BENCHMARK, folder, "inline")), model),
         }
         for name, start in peers.items():
@@ -93,6 +103,18 @@ class _Ours:
         calibration = {**self._calibrations[setting], "measured_passes": calls}
         nothing = {"experiment_id": "", "outputs": []}
         report = ask({"do": "measure", "config": config, "calibration": calibration, "reference": nothing})
-        # A pass is one call here, and every request of it took as long as the call.
-        passes = {row["pass_index"]: row["e2e_latency_s"] for row in report["requests"]}
-        return Answer(sum(passes.values()), answer_from_record({**report["record"], "failure": None}).energy)
+        energy = answer_from_record({**report["record"], "failure": None}).energy
+        outputs = [row["output_ids"] for row in calibration["outputs"]]
+        return Answer(seconds_in_service(report["requests"], calls), energy, outputs=outputs)
+
+
+def seconds_in_service(requests: Iterable[Mapping[str, Any]], calls: int) -> float:
+    """Seconds of the measured calls together. A pass is one call, and each of its requests is in service all the time.
+
+    Raises:
+        ValueError: there are not as many passes as calls.
+    """
+    passes = {row["pass_index"]: row["service_e2e_latency_s"] for row in requests}
+    if len(passes) != calls:
+        raise ValueError(f"{len(passes)} calls were measured, {calls} were asked for")
+    return float(sum(passes.values()))

@@ -17,7 +17,8 @@ LAUNCHERS = {"process": ProcessConfig, "inline": InlineConfig}
 
 
 def run(wanted: dict, launcher: str) -> dict:
-    tokens = {"max_new_tokens": wanted["new_tokens"], "min_new_tokens": wanted["new_tokens"]}
+    # It insists on `min_new_tokens`. Without an end token the library makes no logits processor of it.
+    tokens = {"max_new_tokens": wanted["new_tokens"], "min_new_tokens": wanted["new_tokens"], "eos_token_id": None}
     report = Benchmark.launch(
         BenchmarkConfig(
             name="peer",

@@ -38,7 +38,8 @@ def run(wanted: dict, monitored: bool) -> dict:
     model, tokenizer = load(wanted["model"], wanted["attn_implementation"])
     limits = {"truncation": True, "max_length": wanted["prompt_tokens"]}
     inputs = tokenizer(wanted["prompts"], return_tensors="pt", return_token_type_ids=False, **limits)
-    tokens = {"max_new_tokens": wanted["new_tokens"], "min_new_tokens": wanted["new_tokens"], "do_sample": False}
+    # No end token: nothing ends a row early, and no logits processor has to hold one back in every step.
+    tokens = {"max_new_tokens": wanted["new_tokens"], "eos_token_id": None, "do_sample": False}
 
     def generate():
         with torch.inference_mode():

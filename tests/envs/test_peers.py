@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import os
 import re
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.peer_comparison import compare
+from benchmarks.peers import environment
 from benchmarks.peers.answers import (
     Answer,
     answer_from_optimum,
@@ -14,7 +20,8 @@ from benchmarks.peers.answers import (
     answer_from_script,
     refusal,
 )
-from benchmarks.peers.environment import HERE, LOCKS, TORCH_BUILD
+from benchmarks.peers.environment import HERE, LOCKS, TORCH_BUILD, Peer, driver
+from benchmarks.peers.inline import seconds_in_service
 from benchmarks.peers.studies import Cost
 
 # Printed by `llem run` 0.7.0 on a machine without a GPU.
@@ -49,13 +56,18 @@ def test_each_peer_has_a_hashed_list_and_takes_torch_from_the_projects_locks() -
     [
         (
             answer_from_script(
-                {"generate_s": 2.0, "energy_j": {"gpu 0": 140.0, "gpu 1": 210.0}, "largest_process_mib": 400.0}
+                {
+                    "generate_s": 2.0,
+                    "outputs": [[5, 6]],
+                    "energy_j": {"gpu 0": 140.0, "gpu 1": 210.0},
+                    "largest_process_mib": 400.0,
+                }
             ),
-            Answer(2.0, "140 J (gpu 0), 210 J (gpu 1); no source, no uncertainty", 400.0),
+            Answer(2.0, "140 J (gpu 0), 210 J (gpu 1); no source, no uncertainty", 400.0, [[5, 6]]),
         ),
         (
-            answer_from_script({"generate_s": 2.0, "energy_j": {}, "largest_process_mib": 400.0}),
-            Answer(2.0, "no figure and no word why", 400.0),
+            answer_from_script({"generate_s": 2.0, "outputs": [[7]], "energy_j": {}, "largest_process_mib": 400.0}),
+            Answer(2.0, "no figure and no word why", 400.0, [[7]]),
         ),
         (
             answer_from_original(
@@ -93,6 +105,8 @@ def test_our_own_record_is_read_as_the_peers_are() -> None:
     assert measured == Answer(5.0, "150 J, measured:rapl, ± at most 4 J (95 %)", 700.0)
     assert answer_from_record(record((100.0, None))).energy == "100 J, measured:rapl, no uncertainty stated"
     assert answer_from_record(record((None, None))).energy == "no meter"
+    estimated = answer_from_record({**record((100.0, 99.0)), "energy_source": "estimated:codecarbon"}).energy
+    assert "95 %" not in estimated and "no interval" in estimated
     with pytest.raises(ValueError, match="not measured: failed, out of memory"):
         answer_from_record({**record(), "status": "failed", "failure": "out of memory"})
 
@@ -106,3 +120,38 @@ def test_what_is_fixed_is_what_the_measured_calls_did_not_take() -> None:
     cost = Cost(30.0, [Answer(4.0, "", 400.0), Answer(6.0, "", 900.0)])
     assert cost.fixed_s == 10.0
     assert cost.largest_process_mib == 900.0
+
+
+def test_the_seconds_of_calls_do_not_contain_the_wait_for_earlier_batches() -> None:
+    rows = [
+        {"pass_index": number, "e2e_latency_s": 10.0 + number, "service_e2e_latency_s": 1.0 + number}
+        for number in (0, 1)
+        for _ in range(4)
+    ]
+    assert seconds_in_service(rows, 2) == 3.0
+    with pytest.raises(ValueError, match="2 calls were measured, 3 were asked for"):
+        seconds_in_service(rows, 3)
+
+
+def test_what_settings_differ_by_does_not_widen_the_interval_of_a_ratio() -> None:
+    one, other = ("sdpa", 1), ("eager", 8)
+    base = {one: [1.0, 2.0], other: [3.0, 5.0]}
+    apart = {one: [1.1, 2.1], other: [4.0, 6.0]}
+    ratio = compare(apart, base)
+    assert (ratio.low, ratio.mean, ratio.high) == pytest.approx((math.exp(0.55),) * 3)
+    # By hand: residuals of ± 0.01, two degrees of freedom, Student's 4.3027.
+    scattered = {one: [1.11, 2.09], other: [3.99, 6.01]}
+    half = 4.30265 * 0.01 * math.sqrt(2) / math.sqrt(4)
+    ratio = compare(scattered, base)
+    assert ratio.mean == pytest.approx(math.exp(0.55))
+    assert ratio.half_width == pytest.approx(math.exp(half) - 1, rel=1e-4)
+
+
+def test_a_peer_has_a_session_of_its_own_as_a_worker_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "driver.py"
+    script.write_text("import json, os\nprint('RESULT', json.dumps([os.getsid(0), os.getpid()]), flush=True)\ninput()")
+    monkeypatch.setattr(environment, "BENCH", tmp_path)
+    monkeypatch.setattr(Peer, "python", lambda _: Path(sys.executable))
+    with driver(Peer("made-up", str(script)), tmp_path) as process:
+        session, pid = process.run({})
+    assert session == pid != os.getsid(0)
