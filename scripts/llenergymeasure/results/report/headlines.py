@@ -55,8 +55,18 @@ def describe_comparison(winner: Best) -> str:
     return "; ".join(sentences)
 
 
-def describe_chosen_interval(winner: Best, scale: Scale) -> str:
-    """`95 % interval 0.51 to 0.53 although chosen among 8, n = 3`; the reason where there is none."""
+def describe_precision(winner: Best, scale: Scale) -> str:
+    """Its interval over replicates; then half of the one with the instrument, which does not know of the choice."""
+    text = _describe_chosen_interval(winner, scale)
+    half = winner.first.expanded95.get(winner.metric)
+    if half is None:
+        return text
+    alone = ", for it alone" if winner.ranked > 1 else ""
+    return f"{text}; ± {scale.value(half)} with the instrument's uncertainty{alone}"
+
+
+def _describe_chosen_interval(winner: Best, scale: Scale) -> str:
+    """`95 % interval 0.51 to 0.53, chosen among 8, n = 3`; the reason where there is none."""
     estimate = winner.first.estimates[winner.metric]
     if winner.estimated:
         return f"an estimate, n = {estimate.n}"
@@ -92,15 +102,12 @@ def _headline(title: str, winner: Best, source: str | None) -> Headline:
     experiment, estimate = winner.first, winner.first.estimates[winner.metric]
     scale = choose_scale(winner.metric, [estimate.mean])
     text, _ = scale.estimate(estimate)
-    interval = describe_chosen_interval(winner, scale)
-    if winner.metric in experiment.expanded95:
-        interval += f"; ± {scale.value(experiment.expanded95[winner.metric])} with the instrument's uncertainty"
     return Headline(
         title=title,
         experiment=experiment,
         text=text,
         unit=scale.unit,
-        interval=interval,
+        interval=describe_precision(winner, scale),
         comparison=describe_comparison(winner),
         source=source,
     )
