@@ -45,10 +45,7 @@ def describe_comparison(winner: Best) -> str:
         return "energy is estimated from time and load, so it follows from speed and no difference in it is established"
     sentences = [_describe_set(winner)]
     if winner.with_suspects is not None:
-        every = winner.with_suspects
-        same = every.first.experiment_id == winner.first.experiment_id
-        named = "the same is first" if same else f"the first is {every.first.label}"
-        sentences.append(f"with the suspect runs {named}: {_describe_set(every)}")
+        sentences.append(_describe_with_suspects(winner, winner.with_suspects))
     if winner.first.suspect and not winner.first.suspect_left_out:
         codes = ", ".join(group.code for group in winner.first.doubts_by_code)
         sentences.append(f"its own runs are suspect ({codes})")
@@ -61,8 +58,8 @@ def describe_precision(winner: Best, scale: Scale) -> str:
     half = winner.first.expanded95.get(winner.metric)
     if half is None:
         return text
-    alone = ", for it alone" if winner.ranked > 1 else ""
-    return f"{text}; ± {scale.value(half)} with the instrument's uncertainty{alone}"
+    uncorrected = ", not corrected for the choice" if winner.ranked > 1 else ""
+    return f"{text}; ± {scale.value(half)} with the instrument's uncertainty{uncorrected}"
 
 
 def _describe_chosen_interval(winner: Best, scale: Scale) -> str:
@@ -77,6 +74,14 @@ def _describe_chosen_interval(winner: Best, scale: Scale) -> str:
     return f"95 % interval {low} to {high}{chosen}, n = {estimate.n}"
 
 
+def _describe_with_suspects(winner: Best, every: Best) -> str:
+    """What changes if the suspect runs count. every: over all runs"""
+    if every.first is not winner.first:
+        return f"with the suspect runs the first is {every.first.label}: {_describe_set(every)}"
+    unchanged = {one.experiment_id for one in every.may_be_best} == {one.experiment_id for one in winner.may_be_best}
+    return "the same with the suspect runs" if unchanged else f"with the suspect runs: {_describe_set(every)}"
+
+
 def _describe_set(winner: Best) -> str:
     if winner.second is None:
         return "no other configuration to compare with"
@@ -86,13 +91,13 @@ def _describe_set(winner: Best) -> str:
     if winner.ratio.low is None or winner.ratio.high is None:
         return f"too few replicates to distinguish it from {second}"
     value, low, high = winner.ratio.value, winner.ratio.low, winner.ratio.high
-    ratio = f"which has {value:.3g} times this figure (95 % interval {low:.3g} to {high:.3g})"
+    ratio = f"{second}, has {value:.3g} times this figure (95 % interval {low:.3g} to {high:.3g})"
     others = [experiment.label for experiment in winner.may_be_best if experiment is not winner.first]
     if not others:
-        return f"distinguishable from all others, also from {second}, {ratio}"
+        return f"distinguishable from all others; {ratio}"
     which = "all" if len(others) == winner.ranked - 1 > 1 else str(len(others))
     named = f"not distinguishable from {which} of {winner.ranked - 1} others ({first_few(others, NAMED, '; ')})"
-    verdict = f"{named}; {second}, has {ratio.removeprefix('which has ')}"
+    verdict = f"{named}; {ratio}"
     if winner.detectable is None:
         return verdict
     return f"{verdict}; 80 % of studies like this one detect a difference of {percent(winner.detectable)}"
