@@ -33,8 +33,6 @@ KINDS = {
     ),
     "gain": ("Gain", "Scale of the sensor. It is the same in all runs, so more replicates do not reduce it."),
 }
-ESTIMATED = "estimated joules follow from time, so they have no interval"
-FEW = "one replicate, or the meter states no uncertainty"
 MEAN = Head("Mean", "%", "Standard deviation between replicates over √n.")
 EXPANDED = Head("Expanded, 95 %", "%", "Half of the 95 % interval of the mean, with the instrument's uncertainty.")
 
@@ -55,11 +53,11 @@ class RatioTable:
 
 
 def budget_table(ranked: Sequence[Experiment], numbers: Mapping[str, str]) -> BudgetTable | None:
-    """None where no meter states an uncertainty."""
+    """None where no meter states an uncertainty. The error of estimated joules is not known, so they have no budget."""
     rows = [
         FigureRow(numbers[experiment.experiment_id], experiment, _budget_cells(experiment))
         for experiment in ranked
-        if experiment.budgets
+        if experiment.budgets and not experiment.estimated
     ]
     heads = [*(Head(label, "%", title) for label, title in KINDS.values()), MEAN, EXPANDED]
     return BudgetTable(heads, rows) if rows else None
@@ -118,8 +116,7 @@ def describe_detectable(reference: str | None, metric: str, analyses: Sequence[S
 def _budget_cells(experiment: Experiment) -> list[Cell]:
     kinds = [_root_mean_square([budget.get(kind, 0.0) for budget in experiment.budgets]) for kind in KINDS]
     parts = (*kinds, _relative_deviation_of_mean(experiment), _relative_expanded(experiment))
-    why = ESTIMATED if experiment.estimated else FEW
-    return [_percent_cell(value, experiment.estimated, why) for value in parts]
+    return [_percent_cell(value) for value in parts]
 
 
 def _root_mean_square(values: Sequence[float]) -> float:
@@ -139,10 +136,10 @@ def _relative_expanded(experiment: Experiment) -> float | None:
     return experiment.expanded95[ENERGY] / abs(mean) if mean and ENERGY in experiment.expanded95 else None
 
 
-def _percent_cell(value: float | None, estimated: bool, why_unknown: str) -> Cell:
+def _percent_cell(value: float | None) -> Cell:
     if value is None:
-        return unknown_cell(why_unknown)
-    return Cell(significant(100 * value, 2), None, "", value, estimated=estimated)
+        return unknown_cell("one replicate, or the meter states no uncertainty")
+    return Cell(significant(100 * value, 2), None, "", value)
 
 
 def _ratio_cell(row: Mapping[Any, Any], metric: str, estimated: bool) -> Cell:
