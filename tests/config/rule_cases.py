@@ -287,6 +287,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"pytorch.trust_remote_code": True, "model": "org/name"},
     ),
     *DATASET_CASES,
+    ("warmup-timeout-below-window", {"warmup.temperature_timeout_s": 59.0}, {"warmup.temperature_timeout_s": 60.0}),
     ("warmup-window-above-passes", {"warmup.cv_window": 5, "warmup.max_passes": 4}, {"warmup.cv_window": 20}),
     ("warmup-fixed-passes", {"warmup.passes": 2, "warmup.cv_threshold": 0.1}, {"warmup.passes": 2}),
     ("baseline-off", {"baseline.enabled": False, "baseline.duration_s": 1.0}, {"baseline.enabled": False}),

@@ -70,7 +70,7 @@ def _figures(table: pd.DataFrame) -> list[str]:
 
 
 def _columns(path: Path) -> list[str]:
-    texts = {"experiment_id", "metric", "setup_id", "experiments", "energy_source", "reason", "status"}
+    texts = {"experiment_id", "metric", "setup_id", "experiments", "energy_source", "boundary", "reason", "status"}
     texts |= {"terms", "holds", "prompts_ci95_reason"}
     texts |= {"currency", "grid_intensity_source", "rerun_of", "configuration", "verdict", "order"}
     texts |= {"folder", "mark", "stragglers", "outliers"}

@@ -20,23 +20,28 @@ def test_the_ranking_shows_mean_interval_and_number(tmp_path: Path) -> None:
     folder = study_folder(tmp_path / "study", source=MEASURED)
     table = page_from_folder(folder).section("ranking").table()
     head, group, *rows = table
-    assert head[2:5] == [
+    assert head[2:6] == [
+        "Lengthstokens",
         "Energy per output tokenJ/output token",
+        "Energy per requestJ/request",
         "Net energy per output tokenJ/output token",
-        "Throughputoutput tokens/s",
     ]
     assert group == ["MEASURED Energy measured by nvml-total-energy, of cpu; standard uncertainty of this meter: 2.0 %"]
     summary = folder.read().summary.sort_values("energy_per_output_token_j_mean")
     assert len(rows) == len(summary) == 4
+    runs = folder.read().runs.groupby("experiment_id").first().to_dict("index")
     for place, (row, (_, true)) in enumerate(zip(rows, summary.iterrows(), strict=True), start=1):
         assert row[0] == str(place)
         axes = f"{true['pytorch.attn_implementation']} batch_size{true['pytorch.batch_size']}"
         assert row[1] == f"attn_implementation{axes}"
-        for column, metric, factor in ((2, "energy_per_output_token_j", 1), (4, "throughput_output_tokens_per_s", 1)):
+        for column, metric, factor in ((3, "energy_per_output_token_j", 1), (6, "throughput_output_tokens_per_s", 1)):
             shown, half = (float(text.replace(" ", "")) for text in row[column].replace(" ", "").split("±"))
             mean = true[f"{metric}_mean"] * factor
             assert shown == pytest.approx(mean, rel=0.01)
             assert half == pytest.approx(true[f"{metric}_ci95_high"] * factor - mean, rel=0.2)
+        run = runs[true["experiment_id"]]
+        lengths = [run["input_tokens"] / run["requests"], run["output_tokens"] / run["requests"]]
+        assert [float(text) for text in row[2].split("→")] == pytest.approx(lengths, rel=0.01)
         assert row[-2] == "3"
 
 

@@ -134,7 +134,7 @@ def test_a_click_on_a_head_sorts(tmp_path: Path) -> None:
     """
     page, _ = browse(with_probe(html, click), tmp_path / "profile")
     rows = [row for row in page.section("ranking").table() if len(row) > 1][1:]
-    speeds = [float(row[4].split()[0]) for row in rows]
+    speeds = [float(row[6].split()[0]) for row in rows]
     assert speeds == sorted(speeds)
     assert [row[0] for row in rows] == ["4", "3", "2", "1"]
 

@@ -26,6 +26,25 @@ def warmup_window(value: Values) -> str | None:
     return f"warmup.max_passes: {most} ends the warm-up before {window} passes"
 
 
+@rule(
+    "warmup-timeout-below-window",
+    "warning",
+    "warmup.temperature_timeout_s",
+    "warmup.temperature_window_s",
+    "warmup.passes",
+    says="`warmup.temperature_timeout_s` below `warmup.temperature_window_s`: no temperature is ever found stable",
+    fix="raise warmup.temperature_timeout_s or lower warmup.temperature_window_s",
+)
+def warmup_timeout(value: Values) -> str | None:
+    window_s, timeout_s = value.given("warmup.temperature_window_s"), value.given("warmup.temperature_timeout_s")
+    if value.given("warmup.passes") is not None or timeout_s >= window_s:
+        return None
+    return (
+        f"{timeout_s:g} s of waiting hold no window of {window_s:g} s; where a device reports its temperature, every "
+        "result is suspect (warmup-not-stable)"
+    )
+
+
 FLATNESS = ("cv_threshold", "cv_window", "max_passes", "temperature_drift_c", "temperature_window_s")
 
 

@@ -23,6 +23,7 @@ COLUMNS = (
     "experiment_id",
     "status",
     "energy_source",
+    "boundary",
     *(f"{figure}_per_million_output_tokens{part}" for figure in FIGURES for part in PARTS),
     "currency",
     "pue",
@@ -62,6 +63,7 @@ def _row(row: Mapping[Hashable, Any], costs: CostsConfig) -> dict[str, Any]:
         "experiment_id": row["experiment_id"],
         "status": row["status"],
         "energy_source": text_or_none(row["energy_source"]),
+        "boundary": text_or_none(row["boundary"]),
         **{
             f"{figure}_per_million_output_tokens{part}": value
             for figure, values in figures.items()

@@ -12,12 +12,12 @@ from llenergymeasure.results.report.tables.cells import Cell, FigureRow, Head, e
 from llenergymeasure.results.tables.break_even import BREAK_EVEN_COLUMNS
 
 FURTHER = (
-    "energy_per_request_j",
     "energy_per_request_gpu_j",
     "energy_per_request_cpu_j",
     "energy_per_request_dram_j",
     "decode_energy_per_token_j",
     "energy_delay_product_j_s",
+    "average_power_w",
     "throughput_total_tokens_per_s",
     "throughput_requests_per_s",
     "service_ttft_s",

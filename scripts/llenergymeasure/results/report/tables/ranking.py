@@ -7,14 +7,18 @@ from dataclasses import dataclass
 
 from llenergymeasure.records.metrics import METRICS
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment
-from llenergymeasure.results.report.formatting import Scale, choose_scale, describe_estimate
+from llenergymeasure.results.report.formatting import Scale, choose_scale, describe_estimate, significant
 from llenergymeasure.results.report.ranking import Group
 from llenergymeasure.results.report.tables.cells import Cell, Head, unknown_cell
 from llenergymeasure.results.report.truncation import shown
 from llenergymeasure.results.tables.summary import DIFFERS
 
 NET_ENERGY = "net_energy_per_output_token_j"
-RANKING = (ENERGY, NET_ENERGY, SPEED, "ttft_s", "tpot_s", "e2e_latency_s", "peak_memory_bytes", "average_power_w")
+REQUEST_ENERGY = "energy_per_request_j"
+RANKING = (ENERGY, REQUEST_ENERGY, NET_ENERGY, SPEED, "ttft_s", "tpot_s", "e2e_latency_s", "peak_memory_bytes")
+_LENGTHS = Head(
+    "Lengths", "tokens", "Mean input → output tokens per request. Joules and seconds per token depend on both."
+)
 _BETTER = {True: " Higher is better.", False: " Lower is better.", None: ""}
 
 
@@ -59,11 +63,11 @@ def ranking_table(groups: Sequence[Group], numbers: Mapping[str, str]) -> Rankin
     ranked = [experiment for group in groups for experiment in group.experiments]
     scales = _scales(ranked)
     outputs = _output_letters(ranked)
-    heads = [
+    figures = [
         Head(metric.label, scales[metric.name].unit, f"{metric.definition}{_BETTER[metric.higher_is_better]}")
         for metric in (METRICS[name] for name in RANKING)
     ]
-    return RankingTable(heads, [_group(group, numbers, outputs, scales) for group in groups])
+    return RankingTable([_LENGTHS, *figures], [_group(group, numbers, outputs, scales) for group in groups])
 
 
 def _group(
@@ -75,7 +79,7 @@ def _group(
             numbers[experiment.experiment_id],
             experiment,
             outputs[experiment.experiment_id],
-            [_cell(experiment, name, scales[name]) for name in RANKING],
+            [_lengths(experiment), *(_cell(experiment, name, scales[name]) for name in RANKING)],
         )
         for experiment in best.rows
     ]
@@ -103,6 +107,17 @@ def _cell(experiment: Experiment, metric: str, scale: Scale) -> Cell:
         n=estimate.n if estimate.n != experiment.replicates else None,
         estimated=METRICS[metric].energy and experiment.estimated,
     )
+
+
+def _lengths(experiment: Experiment) -> Cell:
+    """Input and output tokens per request, from the rates of the same windows."""
+    requests, outputs, both = (
+        experiment.mean(name) for name in ("throughput_requests_per_s", SPEED, "throughput_total_tokens_per_s")
+    )
+    if not requests or outputs is None or both is None:
+        return unknown_cell("the throughput is unknown")
+    text = f"{significant((both - outputs) / requests)} → {significant(outputs / requests)}"
+    return Cell(text, None, "mean input and output tokens per request", both / requests)
 
 
 def _output_letters(experiments: Iterable[Experiment]) -> dict[str, str]:
