@@ -12,6 +12,7 @@ from llenergymeasure.results.report.ranking import Analyses, Best, Group, best
 
 # How many of the configurations that may be the best as well are named.
 NAMED = 3
+FROM_SPEED = "energy is estimated from time and load, so it follows from speed and no difference in it is established"
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,8 @@ def headlines(groups: Sequence[Group], analyses: Analyses) -> list[Headline]:
 
 def describe_comparison(winner: Best) -> str:
     """Which others may be the best as well, and what the data say about the first against the second."""
-    if winner.estimated:
-        return "energy is estimated from time and load, so it follows from speed and no difference in it is established"
-    sentences = [_describe_set(winner)]
-    if winner.with_suspects is not None:
+    sentences = [FROM_SPEED if winner.estimated else _describe_set(winner)]
+    if winner.with_suspects is not None and not winner.estimated:
         sentences.append(_describe_with_suspects(winner, winner.with_suspects))
     if winner.first.suspect and not winner.first.suspect_left_out:
         codes = ", ".join(group.code for group in winner.first.doubts_by_code)
