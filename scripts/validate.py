@@ -1,5 +1,6 @@
 """Check every experiment of the plan against the installed libraries."""
 
+import logging
 from pathlib import Path
 
 from llenergymeasure.config import StudyError
@@ -12,5 +13,7 @@ from llenergymeasure.records.storage.atomic import write_json
 with run_job(
     snakemake, "validate · every experiment against the installed libraries", StudyError, RecordError, LockError
 ):
+    # What a library logs while it is imported is no problem of the study: it goes to the job's log.
+    logging.basicConfig(filename=snakemake.log[0])
     tell_what_changed(snakemake)
     write_json(validate_plan(planned(snakemake)).to_plain(), Path(snakemake.output.record))

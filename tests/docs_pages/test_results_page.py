@@ -10,6 +10,7 @@ from results.study_folder import study_folder
 from llenergymeasure.docs_pages.results_page import page
 from llenergymeasure.pipeline.run.paths import StudyPaths
 from llenergymeasure.records.metrics import METRICS
+from llenergymeasure.records.storage.files import POWER, REQUESTS
 
 PAGE = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
 HEAD = {"experiment_id", "setup_id", "status", "failure_reason", "replicates", "model", "revision", "precision"}
@@ -28,6 +29,13 @@ def test_every_column_of_the_summary_is_on_the_page(tmp_path: Path) -> None:
         if f"{shown}`" not in PAGE and not column.startswith("output_match_"):
             missing.append(column)
     assert missing == []
+
+
+def test_every_column_of_the_other_tables_is_on_the_page(tmp_path: Path) -> None:
+    folder = study_folder(tmp_path / "study")
+    runs = {name for name in folder.results().runs.columns if "_u_" not in name and "output_match" not in name}
+    columns = (*REQUESTS.names, *POWER.names, *(runs - HEAD - {*METRICS}))
+    assert [name for name in columns if f"`{name}`" not in PAGE] == []
 
 
 def test_every_file_of_a_study_is_on_the_page() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,16 @@ SIZE = "1280,860"
 
 
 def throttle(record: dict[str, Any]) -> None:
-    reason = {"code": "throttled", "severity": "suspect", "message": "GPU-7f3e was held back by a power cap"}
+    reason = {
+        "code": "throttled",
+        "severity": "suspect",
+        "message": "GPU-7f3e was held back by heat for 3.1 % of the window",
+    }
     record["validity"] = {"verdict": "suspect", "reasons": [reason]}
+
+
+def on_a_board(record: dict[str, Any]) -> None:
+    record["boundary"] = "gpu"
 
 
 def main() -> None:
@@ -41,6 +50,8 @@ def main() -> None:
             source=MEASURED,
         )
         study.change(3, 2, throttle)
+        for place, replicate in product(range(len(study.ids)), range(1, 6)):
+            study.change(place, replicate, on_a_board)
         page = Path(folder) / "report.html"
         write_report(study.results(), page)
         options = ["--headless", "--no-sandbox", "--hide-scrollbars", f"--window-size={SIZE}"]

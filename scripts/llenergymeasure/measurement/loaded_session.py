@@ -29,7 +29,6 @@ from llenergymeasure.measurement.calibration import Calibration, calibrate, cali
 from llenergymeasure.measurement.load_record import compile_record, load_record, quantized_record
 from llenergymeasure.measurement.measurement_record import (
     each_once,
-    finding_warnings,
     first_pass,
     measurement_record,
     phase_warnings,
@@ -241,7 +240,6 @@ class LoadedSession:
                 *each_once(self.group.gather_all(measurement.observation.library_warnings)),
                 *choice_warnings(intent, measurement.observation),
                 *checkpoint_warnings(measurement.observation),
-                *finding_warnings(measurement.findings),
                 *phase_warnings(measurement.outcome.figures.energy.phases),
                 *speculation_warnings(measurement.observation, warmed_up),
                 *varying_outputs(measurement.outcome.requests, warmed_up, sampled=is_sampled(measurement.observation)),

@@ -19,7 +19,7 @@ from llenergymeasure.measurement.prompts.prompts import PromptSet
 from llenergymeasure.measurement.validity import judge
 from llenergymeasure.measurement.weights_source import QuantizedWeights
 from llenergymeasure.models.snapshot import Snapshot
-from llenergymeasure.records.finding import Finding, warning
+from llenergymeasure.records.finding import warning
 from llenergymeasure.records.severity import INVALID
 
 
@@ -129,13 +129,6 @@ def weight_storage_part(observation: Observation) -> dict[str, Any]:
         "at_load": [asdict(group) for group in groups(observation.loaded.storage_at_load)],
         "after_window": [asdict(group) for group in groups(observation.storage)],
     }
-
-
-def finding_warnings(findings: Sequence[Finding]) -> list[dict[str, str]]:
-    """Findings as warnings. Those on ignored settings are left to the evidence."""
-    return [
-        {"code": finding.code, "message": finding.message} for finding in findings if finding.code != "setting-ignored"
-    ]
 
 
 def phase_warnings(phases: Mapping[str, Any] | None) -> list[dict[str, str]]:

@@ -9,15 +9,18 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "<metric>_u_random": "of one run: standard uncertainty from what is new in each window (edges, noise, "
         "baseline), in the metric's unit",
         "<metric>_u_gain": "of one run: standard uncertainty from the largest gain of a device, in the metric's unit",
-        "<metric>_u_other_gains": "of one run: the same for the gains of the other devices, in quadrature",
+        "<metric>_u_other_gains": "of one run: the same for what else all runs share, in quadrature: the gains of the "
+        "other devices, and how far the temperature may be from the study's",
         "<metric>_n": "number of replicates in the mean",
-        "<metric>_expanded95": "half width of the 95 % interval of the mean, instrument included, in the metric's unit",
+        "<metric>_expanded95": "of energy figures: half width of the 95 % interval of the mean, instrument included, "
+        "in the metric's unit; empty where they are estimated or of one replicate",
         "begun_unix_s": "when the run began: seconds since 1970 by the machine's clock. It tells whether a study was "
         "measured in blocks",
         "<metric>_ratio": "geometric mean over replicates, divided by that of the reference; `_ci95_low`, `_ci95_high` "
-        "hold for all experiments at once",
+        "hold for all experiments at once, and are empty for estimated joules. Of energy per output token, throughput "
+        "and TTFT",
         "<metric>_ratio_with_suspects": "the same with all suspect runs; empty where none was left out",
-        "replicates": "valid replicates that the figures rest on",
+        "replicates": "replicates that the figures rest on: not the failed and invalid ones, nor `suspect_left_out`",
         "suspect_left_out": "suspect replicates that they do not rest on, because two or more others remain",
         "warnings": "warnings of all replicates: each kind counts once per replicate",
         "load_s": "seconds of loading: from_pretrained until the devices have finished, once per setup",
@@ -41,7 +44,7 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "tokens",
     },
     "`latencies.csv`: one row per experiment and latency, in seconds": {
-        "n": "number of values: one per request of all valid replicates, for `itl_s` "
+        "n": "number of values: one per request of all replicates that the figures rest on, for `itl_s` "
         "one per interval between two tokens (the metric `tpot_s` is the mean over requests of their means)",
         "prompts": "number of independent prompts among them: equal prompts are one, and so are the prompts of a "
         "batch, which share its steps",
@@ -63,10 +66,11 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "energy_per_context_token_j": "J per token that a decode step of a request attends to",
         "energy_per_prompt_pair_j": "J per pair of prompt tokens of a request: the later attends to the former",
         "energy_per_request_j": "J per request, whatever its length",
-        "replicates": "replicates, each with its own fit; the mean and its interval are over them",
+        "replicates": "replicates, each with its own fit; the mean and its interval are over them; estimated joules "
+        "have no interval",
         "largest_miss": "largest difference between the energy of a window and the fitted one, divided by the former",
         "lack_of_fit_p": "p value of the F test that the model holds: mean residuals against their scatter between "
-        "replicates",
+        "replicates; empty for estimated joules",
         "prompt_tokens_low": "fewest prompt tokens per request of a window",
         "prompt_tokens_high": "most prompt tokens per request of a window",
         "output_tokens_low": "fewest output tokens per request of a window; prefill-only windows have 1",

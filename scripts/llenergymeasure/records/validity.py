@@ -41,7 +41,10 @@ class Reason(Record):
 
 
 class Validity(Record):
-    """`valid`, `suspect` (still in the mean) or `invalid` (not in it); the worst reason decides."""
+    """`valid`, `suspect` (in the mean where fewer than two others remain) or `invalid` (not in it).
+
+    The worst reason decides.
+    """
 
     verdict: Literal["valid", "suspect", "invalid"]
     reasons: tuple[Reason, ...]

@@ -104,8 +104,24 @@ def test_a_reader_learns_what_scatters_more_and_whether_replicates_are_independe
         read_page(render(folder.results())).section("precision").text for folder in (doubled, drifting, few)
     )
     assert "scatters more than the pooled variance says in 2 of 4 configurations (attn_implementation=sdpa" in scatter
-    assert "Replicates are not independent: a change of" in drift
+    assert "Replicates are not independent: energy per output token changes by" in drift
     assert "3 replicates are too few to see a trend (5 are needed)" in too_few
+
+
+def test_without_measured_joules_speed_says_how_sure_comparisons_are(tmp_path: Path) -> None:
+    """No word on the scatter of estimated joules."""
+    folder = study_folder(tmp_path / "study", source=ESTIMATED, replicates=6)
+    for replicate in range(1, 7):
+        for place in range(4):
+            folder.change(place, replicate, lambda record, step=replicate: slow_down(record, 1 + 0.1 * step))
+    text = read_page(render(folder.results())).section("precision").text
+    assert re.search(r"studies like this one detect a difference of [\d.]+ % in throughput", text)
+    assert "Replicates are not independent: throughput changes by" in text
+    assert "in energy per output token" not in text
+
+
+def slow_down(record: dict[str, Any], factor: float) -> None:
+    record["metrics"]["throughput_output_tokens_per_s"] /= factor
 
 
 def multiply(record: dict[str, Any], factor: float) -> None:
@@ -117,7 +133,9 @@ def test_the_summary_says_how_small_a_difference_the_study_detects(tmp_path: Pat
     energy = five_lines(folder.results(), Path("report.html")).splitlines()[1]
     assert re.search(r"not distinguishable from 1 of 1 others \(.*\); the second, .*, has 1\.0\d times", energy)
     assert re.search(r"80 % of studies like this one detect a difference of [\d.]+ %", energy)
-    assert re.search(r"± [\d.]+ with the instrument's uncertainty", energy)
+    assert re.search(
+        r"chosen among 2, n = 3; ± [\d.]+ with the instrument's uncertainty, not corrected for the choice", energy
+    )
 
 
 def test_suspect_runs_are_shown_with_their_reasons(tmp_path: Path) -> None:

@@ -72,6 +72,10 @@ def test_an_estimate_never_looks_like_a_measurement(tmp_path: Path) -> None:
     cells = page.section("ranking").all("td", class_="guess")
     assert len(cells) == 3 * 4
     assert page.section("setups").all("td", class_="guess")
+    # Nothing is said of its error, in no table.
+    assert not [cell.text for cell in page.all("td", class_="guess") if "±" in cell.text]
+    assert "how far it is from the true value is not known" in page.section("ranking").text
+    assert "Uncertainty budget" not in page.section("precision").text
     measured = page_from_folder(study_folder(tmp_path / "other", source=MEASURED))
     assert "ESTIMATED" not in measured.text
     assert not measured.all("td", class_="guess")

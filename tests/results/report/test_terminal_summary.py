@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 from results.made_up_run import ESTIMATED
-from results.record_changes import fail, ignore, warn, without_energy
+from results.record_changes import doubt, fail, ignore, warn, without_energy
 from results.study_folder import MEASURED, StudyFolder, study_folder
 
 from llenergymeasure.pipeline.progress import outcome
@@ -32,7 +33,7 @@ def test_names_the_best_with_interval_and_source(tmp_path: Path) -> None:
     for line in (energy, speed):
         assert "attn_implementation=sdpa batch_size=4" in line
         assert "n = 3" in line
-        assert "distinguishable from all others, also from the second, attn_implementation=eager batch_size=4" in line
+        assert "distinguishable from all others; the second, attn_implementation=eager batch_size=4, has " in line
     interval = re.search(r"95 % interval (\d+) to (\d+), chosen among 4", speed)
     row = folder.read().summary.set_index("experiment_id").loc[folder.ids[1]]
     assert interval and int(interval[1]) < row["throughput_output_tokens_per_s_mean"] < int(interval[2])
@@ -41,8 +42,12 @@ def test_names_the_best_with_interval_and_source(tmp_path: Path) -> None:
 
 
 def test_of_estimated_energy_no_interval_and_no_difference_is_stated(tmp_path: Path) -> None:
-    energy = summary(study_folder(tmp_path / "study"))[1]
+    folder = study_folder(tmp_path / "study")
+    for place, replicate in product(range(4), (1, 2, 3)):
+        folder.change(place, replicate, doubt("foreign-cpu-load", "others"))
+    energy = summary(folder)[1]
     assert "[ESTIMATED by codecarbon]" in energy and "energy is estimated from time and load" in energy
+    assert "its own runs are suspect (foreign-cpu-load)" in energy
     assert "95 %" not in energy and "distinguishable" not in energy
 
 

@@ -11,14 +11,15 @@ from llenergymeasure.records.calibration import CalibratedExperiment, SessionCal
 from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.study.plan import Plan, Stopping
+from llenergymeasure.records.validity import Validity
 from llenergymeasure.results.statistics.sequential import nominal_level
 from llenergymeasure.results.tables.interim import in_words, interim_analysis
 
 METRIC = "e2e_latency_s"
 
 
-def plan(budget_s: float | None = None) -> Plan:
-    stopping = Stopping(target_relative_ci=0.05, metric=METRIC, max_replicates=6, budget_s=budget_s)
+def plan(budget_s: float | None = None, metric: str = METRIC) -> Plan:
+    stopping = Stopping(target_relative_ci=0.05, metric=metric, max_replicates=6, budget_s=budget_s)
     return made_up_plan({"one": {}, "two": {}}, stopping=stopping)
 
 
@@ -78,6 +79,32 @@ def test_a_failed_experiment_does_not_count_and_one_replicate_has_no_precision()
     assert interim_analysis(plan(), 3, records(STEADY, [None] * 3), CALIBRATIONS).reason == "precise"
     assert interim_analysis(plan(), 3, records(STEADY, [1.0, None, None]), CALIBRATIONS).reason is None
     assert interim_analysis(plan(), 3, records([None] * 3, [None] * 3), CALIBRATIONS).reason == "nothing"
+
+
+def test_estimated_joules_have_no_interval_to_stop_by() -> None:
+    """They follow from time, so the study ends with what to set instead, and does not go on to the maximum."""
+    metric = "energy_per_request_j"
+    figures = {"estimated:codecarbon": "estimate", "measured:rapl": "precise"}
+    for source, reason in figures.items():
+        runs = [
+            made_up_record(name, {metric: value}).model_copy(update={"energy_source": source})
+            for name in ("one", "two")
+            for value in STEADY
+        ]
+        analysis = interim_analysis(plan(metric=metric), 3, runs, CALIBRATIONS)
+        assert (analysis.done, analysis.reason) == (True, reason)
+        assert (analysis.widest is None) == (reason == "estimate")
+        advice = "set measurement.target_metric: throughput_output_tokens_per_s"
+        assert (advice in in_words(analysis)) == (reason == "estimate")
+
+
+def test_suspect_runs_do_not_decide_where_two_others_remain() -> None:
+    runs = records([*STEADY, 1.5], [*STEADY, 1.0])
+    suspect = Validity(verdict="suspect", reasons=())
+    assert interim_analysis(plan(), 4, runs, CALIBRATIONS).reason is None
+    runs[3] = runs[3].model_copy(update={"validity": suspect})
+    analysis = interim_analysis(plan(), 4, runs, CALIBRATIONS)
+    assert (analysis.reason, analysis.experiments[0].n) == ("precise", 3)
 
 
 def test_one_analysis_needs_no_correction_and_more_analyses_need_more() -> None:

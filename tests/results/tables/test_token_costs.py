@@ -57,6 +57,7 @@ def runs(
                     "experiment_id": f"e{number}",
                     "replicate": replicate,
                     "status": "ok",
+                    "validity": "valid",
                     "energy_source": "measured:nvml-total-energy",
                     "boundary": "gpu",
                     "input_tokens": 10 * prompt,
@@ -163,6 +164,26 @@ def test_only_lengths_may_differ_and_only_one_source() -> None:
     (costs,) = token_costs(plan(LENGTHS), mixed)
     assert costs.cost("prompt_token").mean is None
     assert costs.reason == "energy is of several sources or boundaries"
+
+
+def test_estimated_joules_have_costs_and_nothing_is_said_of_their_error() -> None:
+    guessed = runs(LENGTHS, noise=0.01).assign(energy_source="estimated:codecarbon")
+    (costs,) = token_costs(plan(LENGTHS), guessed)
+    figure = costs.cost("prompt_token")
+    assert figure.mean == pytest.approx(0.02, rel=0.1)
+    assert (figure.low, figure.high, costs.lack_of_fit) == (None, None, None)
+
+
+def test_a_suspect_run_does_not_count_where_two_others_remain() -> None:
+    disturbed = runs(LENGTHS)
+    hot = (disturbed["experiment_id"] == "e1") & (disturbed["replicate"] == 2)
+    disturbed.loc[hot, "energy_per_request_j"] *= 2
+    (costs,) = token_costs(plan(LENGTHS), disturbed)
+    assert not costs.holds
+    disturbed.loc[hot, "validity"] = "suspect"
+    (costs,) = token_costs(plan(LENGTHS), disturbed)
+    assert costs.holds
+    assert costs.cost("prompt_token").mean == pytest.approx(0.02)
 
 
 def test_the_number_of_prompts_is_not_a_length() -> None:

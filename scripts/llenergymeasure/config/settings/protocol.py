@@ -103,7 +103,8 @@ class MeasurementConfig(Config):
     target_relative_ci: Annotated[float | None, Field(gt=0.0, lt=1.0)] = None
     """Replicates are added until the 95 % interval of `target_metric` is within ± this share of the mean in every
     experiment (0.01: ± 1 %). The interval is corrected for the interim analysis after each replicate. It covers the
-    spread of replicates, but not the error of the meter's gain, which more replicates do not reduce."""
+    spread of replicates, but not the error of the meter's gain, which more replicates do not reduce. Estimated joules
+    have no interval: a study whose `target_metric` is estimated ends after `replicates`."""
 
     target_metric: TargetMetric = "energy_per_output_token_j"
     """The metric that `target_relative_ci` refers to."""
@@ -126,7 +127,7 @@ class MeasurementConfig(Config):
     """setup: experiments with the same model setup share a process; experiment: each has its own process."""
 
     seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of a random measuring order."""
+    """Seed of random orders: of measuring, of calibrating, and of the boards."""
 
     min_window_s: Annotated[float, Field(gt=0.0)] = 10.0
     """The minimum length of a measured window in seconds: passes are repeated until it is reached (MLPerf-like runs: 60
@@ -134,7 +135,8 @@ class MeasurementConfig(Config):
 
     energy_resolution: Annotated[float, Field(gt=0.0, le=0.5)] = 0.01
     """Windows are lengthened until the error from the edges and the noise of the energy counter is below this share of
-    the energy (95 %). The error of the sensor's gain is not part of it: longer windows do not reduce it."""
+    the energy (95 %), but not beyond 600 s. The error of the sensor's gain is not part of it: longer windows do not
+    reduce it."""
 
     foreign_load: Annotated[float, Field(gt=0.0, le=1.0)] = FOREIGN_LOAD
     """A run is `suspect` where programs that are not of the study took more than this share of the energy of its

@@ -11,7 +11,9 @@ QUANTITIES = {
         f"gross_{domain}_j": f"the part of it that {devices} took; also where `energy.boundary` excludes them"
         for domain, devices in DOMAINS.items()
     },
-    "window_s": "length of that window, between the same two moments of one monotonic clock",
+    "window_s": "length of that window, between the same two moments of one monotonic clock, without the pauses "
+    "between passes that a part-time power sensor may need (docs/energy.md); average power and net energy count these "
+    "too",
     "prefill_j": "energy of the window `prefill`, whose passes end after the first token",
     "baseline_w": "idle power with context and weights resident, interpolated from the idle windows before and after "
     "the measured one to its middle",

@@ -114,5 +114,5 @@ SLO_SHARE = Metric(
     True,
     afterwards=True,
     formula="slo_requests / requests",
-    known_as="goodput of vLLM, as a share of requests",
+    known_as="request goodput of vLLM and of AIPerf is this times `throughput_requests_per_s`",
 )

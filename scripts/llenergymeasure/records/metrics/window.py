@@ -24,7 +24,14 @@ PROCESS_MEMORY = Metric(
     symbol="bytes",
 )
 CONTENTS = (
-    Metric("window_s", "Window", "s", "Length of the measured window.", None, formula="window_s"),
+    Metric(
+        "window_s",
+        "Window",
+        "s",
+        "Length of the measured window, without pauses between its passes.",
+        None,
+        formula="window_s",
+    ),
     Metric(
         "passes",
         "Passes",

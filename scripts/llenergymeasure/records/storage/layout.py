@@ -84,7 +84,7 @@ POWER = Entry(
     "the power trace at full rate; no rows where energy is an estimate, which has no trace",
 )
 RUNS = Entry("runs.parquet", "one row per experiment and replicate")
-SUMMARY = Entry("summary.csv", "one row per experiment: mean and 95 % interval", beside=("summary.parquet",))
+SUMMARY = Entry("summary.csv", "one row per experiment: means and 95 % intervals", beside=("summary.parquet",))
 INTERIM = Entry(
     "interim/<replicates>.json",
     "in a study with `target_relative_ci`: how precise its figure was after that many replicates, and why the study "
@@ -92,8 +92,8 @@ INTERIM = Entry(
 )
 LATENCIES = Entry(
     "latencies.csv",
-    "percentiles of TTFT, inter-token latency and end-to-end latency over all requests; the median, 95th and 99th "
-    "with intervals",
+    "percentiles of TTFT and end-to-end latency (from submission, and in service) over all requests, and of the gaps "
+    "between tokens; the median, 95th and 99th with intervals",
 )
 TOKEN_COSTS = Entry(
     "token_costs.csv",

@@ -7,7 +7,7 @@ from typing import Literal
 from llenergymeasure.records.record import Record
 from llenergymeasure.records.schema import SchemaVersion
 
-Ended = Literal["precise", "max_replicates", "budget", "nothing"]
+Ended = Literal["precise", "max_replicates", "budget", "nothing", "estimate"]
 
 
 class InterimEstimate(Record):

@@ -12,6 +12,7 @@ from llenergymeasure.results.report.ranking import Analyses, Best, Group, best
 
 # How many of the configurations that may be the best as well are named.
 NAMED = 3
+FROM_SPEED = "energy is estimated from time and load, so it follows from speed and no difference in it is established"
 
 
 @dataclass(frozen=True)
@@ -41,22 +42,27 @@ def headlines(groups: Sequence[Group], analyses: Analyses) -> list[Headline]:
 
 def describe_comparison(winner: Best) -> str:
     """Which others may be the best as well, and what the data say about the first against the second."""
-    if winner.estimated:
-        return "energy is estimated from time and load, so it follows from speed and no difference in it is established"
-    sentences = [_describe_set(winner)]
-    if winner.with_suspects is not None:
-        every = winner.with_suspects
-        same = every.first.experiment_id == winner.first.experiment_id
-        named = "the same is first" if same else f"the first is {every.first.label}"
-        sentences.append(f"with the suspect runs {named}: {_describe_set(every)}")
+    sentences = [FROM_SPEED if winner.estimated else _describe_set(winner)]
+    if winner.with_suspects is not None and not winner.estimated:
+        sentences.append(_describe_with_suspects(winner, winner.with_suspects))
     if winner.first.suspect and not winner.first.suspect_left_out:
         codes = ", ".join(group.code for group in winner.first.doubts_by_code)
         sentences.append(f"its own runs are suspect ({codes})")
     return "; ".join(sentences)
 
 
-def describe_chosen_interval(winner: Best, scale: Scale) -> str:
-    """`95 % interval 0.51 to 0.53 although chosen among 8, n = 3`; the reason where there is none."""
+def describe_precision(winner: Best, scale: Scale) -> str:
+    """Its interval over replicates; then half of the one with the instrument, which does not know of the choice."""
+    text = _describe_chosen_interval(winner, scale)
+    half = winner.first.expanded95.get(winner.metric)
+    if half is None:
+        return text
+    uncorrected = ", not corrected for the choice" if winner.ranked > 1 else ""
+    return f"{text}; ± {scale.value(half)} with the instrument's uncertainty{uncorrected}"
+
+
+def _describe_chosen_interval(winner: Best, scale: Scale) -> str:
+    """`95 % interval 0.51 to 0.53, chosen among 8, n = 3`; the reason where there is none."""
     estimate = winner.first.estimates[winner.metric]
     if winner.estimated:
         return f"an estimate, n = {estimate.n}"
@@ -65,6 +71,14 @@ def describe_chosen_interval(winner: Best, scale: Scale) -> str:
     chosen = f", chosen among {winner.ranked}" if winner.ranked > 1 else ""
     low, high = scale.value(winner.interval.low), scale.value(winner.interval.high)
     return f"95 % interval {low} to {high}{chosen}, n = {estimate.n}"
+
+
+def _describe_with_suspects(winner: Best, every: Best) -> str:
+    """What changes if the suspect runs count. every: over all runs"""
+    if every.first is not winner.first:
+        return f"with the suspect runs the first is {every.first.label}: {_describe_set(every)}"
+    unchanged = {one.experiment_id for one in every.may_be_best} == {one.experiment_id for one in winner.may_be_best}
+    return "the same with the suspect runs" if unchanged else f"with the suspect runs: {_describe_set(every)}"
 
 
 def _describe_set(winner: Best) -> str:
@@ -76,13 +90,13 @@ def _describe_set(winner: Best) -> str:
     if winner.ratio.low is None or winner.ratio.high is None:
         return f"too few replicates to distinguish it from {second}"
     value, low, high = winner.ratio.value, winner.ratio.low, winner.ratio.high
-    ratio = f"which has {value:.3g} times this figure (95 % interval {low:.3g} to {high:.3g})"
+    ratio = f"{second}, has {value:.3g} times this figure (95 % interval {low:.3g} to {high:.3g})"
     others = [experiment.label for experiment in winner.may_be_best if experiment is not winner.first]
     if not others:
-        return f"distinguishable from all others, also from {second}, {ratio}"
+        return f"distinguishable from all others; {ratio}"
     which = "all" if len(others) == winner.ranked - 1 > 1 else str(len(others))
     named = f"not distinguishable from {which} of {winner.ranked - 1} others ({first_few(others, NAMED, '; ')})"
-    verdict = f"{named}; {second}, has {ratio.removeprefix('which has ')}"
+    verdict = f"{named}; {ratio}"
     if winner.detectable is None:
         return verdict
     return f"{verdict}; 80 % of studies like this one detect a difference of {percent(winner.detectable)}"
@@ -92,15 +106,12 @@ def _headline(title: str, winner: Best, source: str | None) -> Headline:
     experiment, estimate = winner.first, winner.first.estimates[winner.metric]
     scale = choose_scale(winner.metric, [estimate.mean])
     text, _ = scale.estimate(estimate)
-    interval = describe_chosen_interval(winner, scale)
-    if winner.metric in experiment.expanded95:
-        interval += f"; ± {scale.value(experiment.expanded95[winner.metric])} with the instrument's uncertainty"
     return Headline(
         title=title,
         experiment=experiment,
         text=text,
         unit=scale.unit,
-        interval=interval,
+        interval=describe_precision(winner, scale),
         comparison=describe_comparison(winner),
         source=source,
     )

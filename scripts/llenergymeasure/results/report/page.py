@@ -15,7 +15,7 @@ from llenergymeasure.records.schema import SCHEMA_VERSION
 from llenergymeasure.records.storage.atomic import write_text
 from llenergymeasure.results.reading.read import StudyResults, with_evidence
 from llenergymeasure.results.report.environment import environment_facts, machine_names
-from llenergymeasure.results.report.experiments import ENERGY, Experiment
+from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment
 from llenergymeasure.results.report.figures.energy_throughput import scatter
 from llenergymeasure.results.report.figures.latencies import latency_figure
 from llenergymeasure.results.report.figures.memory import memory_figure
@@ -40,6 +40,7 @@ from llenergymeasure.results.report.tables.token_costs import token_cost_table
 from llenergymeasure.results.report.tables.unknown import unknown_rows
 from llenergymeasure.results.report.truncation import Shown, shown
 from llenergymeasure.results.statistics.analysis import measured_reference
+from llenergymeasure.results.statistics.split_plot import SplitPlot
 from llenergymeasure.results.tables.interim import in_words
 from llenergymeasure.results.tables.slo import slo_limits
 from llenergymeasure.results.tables.token_costs import token_costs
@@ -153,8 +154,7 @@ def _figures(contents: _Contents) -> dict[str, Any]:
 
 def _tables(contents: _Contents) -> dict[str, Any]:
     study, numbers, best_of_all = contents.study, contents.numbers, contents.best_of_all
-    accounts = [group.account for group in contents.groups if group.source is not None]
-    by_energy = [contents.analyses(ENERGY, account, False) for account in accounts]
+    judged, analyses = _judged(contents)
     phase_tables = []
     for source, experiments in contents.groups_with_energy:
         best = shown(experiments)
@@ -167,11 +167,12 @@ def _tables(contents: _Contents) -> dict[str, Any]:
         "rerun": rerun_table(study.rerun, contents.experiments),
         "phase_tables": phase_tables,
         "token_costs": token_cost_table(token_costs(study.plan, study.runs), configuration_parts(study.plan)),
-        "detectable": describe_detectable(measured_reference(study.plan), by_energy),
+        "detectable": describe_detectable(measured_reference(study.plan), judged, analyses),
         "assumptions": describe_assumptions(
             study.plan,
             study.runs,
-            by_energy,
+            judged,
+            analyses,
             {experiment.experiment_id: experiment.label for experiment in contents.experiments},
         ),
         "ratios": ratio_table(study.summary, measured_reference(study.plan), best_of_all.rows, numbers),
@@ -181,6 +182,15 @@ def _tables(contents: _Contents) -> dict[str, Any]:
         "percentiles": percentile_table(best_of_all.rows, numbers, study.latencies),
         "setups": setup_table(contents.setups, contents.experiments),
     }
+
+
+def _judged(contents: _Contents) -> tuple[str, list[SplitPlot]]:
+    """The metric by which the page says how sure comparisons are, and its analyses: energy, or speed without joules
+    that are measured."""
+    accounts = [group.account for group in contents.groups if group.source is not None and not group.estimated]
+    if accounts:
+        return ENERGY, [contents.analyses(ENERGY, account, False) for account in accounts]
+    return SPEED, [contents.analyses(SPEED, None, False)]
 
 
 def _problems(contents: _Contents) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from llenergymeasure.results.reading.read import StudyResults
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment, describe_source
 from llenergymeasure.results.report.findings import group_by_code
 from llenergymeasure.results.report.formatting import choose_scale
-from llenergymeasure.results.report.headlines import describe_chosen_interval, describe_comparison
+from llenergymeasure.results.report.headlines import describe_comparison, describe_precision
 from llenergymeasure.results.report.ranking import Analyses, Best, analyses_of_study, best, groups_by_source
 from llenergymeasure.results.report.study_reading import experiments_from_study
 from llenergymeasure.results.report.tables.rerun import describe_rerun
@@ -68,12 +68,9 @@ def _describe_best(winner: Best | None) -> str:
     experiment, estimate = winner.first, winner.first.estimates[winner.metric]
     assert estimate.mean is not None
     scale = choose_scale(winner.metric, [estimate.mean])
-    spread = describe_chosen_interval(winner, scale)
-    if winner.metric in experiment.expanded95:
-        spread += f"; ± {scale.value(experiment.expanded95[winner.metric])} with the instrument's uncertainty"
     second = "" if winner.second is None and not winner.estimated else f"; {describe_comparison(winner)}"
-    figure = f"{scale.value(estimate.mean)} {scale.unit}"
-    return f"{experiment.label} · {figure} ({spread}){second}{_describe_other_output(experiment)}"
+    figure = f"{scale.value(estimate.mean)} {scale.unit} ({describe_precision(winner, scale)})"
+    return f"{experiment.label} · {figure}{second}{_describe_other_output(experiment)}"
 
 
 def _describe_other_output(experiment: Experiment) -> str:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from llenergymeasure.energy.ledger import is_estimated
 from llenergymeasure.records.calibration import SessionCalibration
 from llenergymeasure.records.measurement import MeasurementRecord
+from llenergymeasure.records.metrics import ENERGY_METRICS
 from llenergymeasure.records.schema import SCHEMA_VERSION
+from llenergymeasure.records.severity import SUSPECT
 from llenergymeasure.records.study.interim import Ended, InterimAnalysis, InterimEstimate
 from llenergymeasure.records.study.plan import Plan
+from llenergymeasure.results.statistics.counted import FEWEST
 from llenergymeasure.results.statistics.estimates import estimate
 from llenergymeasure.results.statistics.sequential import nominal_level
 
@@ -17,6 +21,7 @@ _WHY: dict[Ended | None, str] = {
     "max_replicates": "no more replicates are allowed (measurement.max_replicates)",
     "budget": "another replicate would exceed measurement.budget_s",
     "nothing": "no experiment has this figure",
+    "estimate": "estimated joules have no interval (set measurement.target_metric: throughput_output_tokens_per_s)",
     None: "another replicate is measured",
 }
 
@@ -41,6 +46,8 @@ def interim_analysis(
     reason: Ended | None
     if not known:
         reason = "nothing"
+    elif _is_estimate(records, stopping.metric):
+        reason = "estimate"
     elif all(width is not None and width <= stopping.target_relative_ci for width in widths):
         reason = "precise"
     elif replicates >= stopping.max_replicates:
@@ -73,14 +80,17 @@ def in_words(analysis: InterimAnalysis) -> str:
     )
 
 
+def _is_estimate(records: Sequence[MeasurementRecord], metric: str) -> bool:
+    """Whether some of these figures are estimated joules, which follow from time: their scatter has no interval."""
+    return metric in ENERGY_METRICS and any(is_estimated(record.energy_source) for record in records)
+
+
 def _estimate(records: Sequence[MeasurementRecord], experiment_id: str, metric: str, level: float) -> InterimEstimate:
-    values = [
-        record.metrics.get(metric)
-        for record in records
-        if record.experiment_id == experiment_id and record.status == "ok"
-    ]
-    figure = estimate(values, level)
-    half = figure.half_width
+    good = [record for record in records if record.experiment_id == experiment_id and record.status == "ok"]
+    undisturbed = [record for record in good if record.validity is None or record.validity.verdict != SUSPECT]
+    chosen = undisturbed if len(undisturbed) >= FEWEST else good
+    figure = estimate([record.metrics.get(metric) for record in chosen], level)
+    half = None if _is_estimate(chosen, metric) else figure.half_width
     return InterimEstimate(
         experiment_id=experiment_id,
         n=figure.n,

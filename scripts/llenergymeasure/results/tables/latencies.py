@@ -93,7 +93,7 @@ def latencies_from_table(table: pd.DataFrame) -> Latencies:
 
 
 def read_latencies(paths: Sequence[Path], valid: Collection[tuple[str, int]], level: float = CONFIDENCE) -> Latencies:
-    """Distributions pooled over the requests of the `valid` (experiment, replicate) pairs.
+    """Distributions pooled over the requests of the `valid` (experiment, replicate) pairs: the runs that count.
 
     Inter-token latencies are single intervals between two tokens, not means of a request. Only the files of one
     session are in memory at a time.

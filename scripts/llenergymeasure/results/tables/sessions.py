@@ -14,10 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from llenergymeasure.config.settings.slo import SloConfig
 from llenergymeasure.processes.lifeline import end_with_parent
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.reading.read import Expected, Lines
+from llenergymeasure.results.statistics.counted import counted
 from llenergymeasure.results.tables.latencies import Latencies, read_latencies
 from llenergymeasure.results.tables.runs import run_row
 from llenergymeasure.results.tables.slo import read_slo_shares, with_slo
@@ -73,7 +76,8 @@ def read_sessions(
 
 def _read(files: SessionFiles, level: float, slo: SloConfig) -> SessionResults:
     rows = [run_row(record) for record in Lines(files.expected, files.measurements)]
-    valid = {(row["experiment_id"], row["replicate"]) for row in rows if row["status"] == "ok"}
+    chosen = counted(pd.DataFrame(rows, columns=["experiment_id", "status", "validity"]))
+    valid = {(row["experiment_id"], row["replicate"]) for row, counts in zip(rows, chosen, strict=True) if counts}
     requests = [path.with_name("requests.parquet") for path in files.measurements]
     shares = read_slo_shares(requests, slo)
     return SessionResults([with_slo(row, shares) for row in rows], read_latencies(requests, valid, level))

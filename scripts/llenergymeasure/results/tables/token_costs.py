@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from llenergymeasure.energy.ledger import is_estimated
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
+from llenergymeasure.results.statistics.counted import counted
 from llenergymeasure.results.statistics.estimates import Estimate, estimate
 from llenergymeasure.results.statistics.length_model import LACK_OF_FIT, Point, fit, identifiable
 
@@ -47,7 +49,8 @@ class TokenCosts:
 
     experiments: those that differ only in lengths, in the plan's order
     terms: of the model, as `length_model` names them; empty without an estimate
-    costs: cost → J: one per term, and `output_token`: one more output token at the mean context
+    costs: cost → J: one per term, and `output_token`: one more output token at the mean context; without an interval
+        where the joules are an estimate
     measured: None without an estimate
     largest_miss: the largest relative distance between a window's energy and the fitted one
     lack_of_fit: see `length_model.Fit`
@@ -87,7 +90,7 @@ def token_costs(plan: MeasuredPlan, runs: pd.DataFrame) -> list[TokenCosts]:
     groups = _alike(plan)
     members = {name for names in groups for name in names}
     by_experiment: dict[str, list[Mapping[Hashable, Any]]] = {}
-    for run in runs[runs["experiment_id"].isin(members) & (runs["status"] == "ok")][_COLUMNS].to_dict("records"):
+    for run in runs[runs["experiment_id"].isin(members) & counted(runs)][_COLUMNS].to_dict("records"):
         by_experiment.setdefault(str(run["experiment_id"]), []).append(run)
     for names in groups:
         chosen = [run for name in names for run in by_experiment.get(name, [])]
@@ -162,9 +165,12 @@ def _costs(plan: MeasuredPlan, names: tuple[str, ...], runs: Sequence[Mapping[Ha
     # One more token at the mean context; without the term for it, every step costs the same.
     by_term[OUTPUT_TOKEN] = by_term["step"] + measured.context * by_term.get("context_token", np.zeros(1))
     costs = {name: estimate(map(float, values), plan.nominal_level) for name, values in by_term.items()}
-    return TokenCosts(
-        setup_id, names, source, terms, costs, measured, fitted.largest_miss, fitted.lack_of_fit, reason=None
-    )
+    lack_of_fit = fitted.lack_of_fit
+    if is_estimated(source):
+        # Such joules follow from time: how they scatter says nothing of their error.
+        costs = {name: replace(cost, low=None, high=None) for name, cost in costs.items()}
+        lack_of_fit = None
+    return TokenCosts(setup_id, names, source, terms, costs, measured, fitted.largest_miss, lack_of_fit, reason=None)
 
 
 def _exact_terms(configs: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

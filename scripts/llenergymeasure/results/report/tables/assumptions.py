@@ -8,6 +8,7 @@ import pandas as pd
 
 from llenergymeasure.config.problems.text import counted as in_words
 from llenergymeasure.config.problems.text import first_few
+from llenergymeasure.records.metrics import METRICS
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.report.formatting import percent, significant
 from llenergymeasure.results.statistics.counted import counted, measured_in_blocks
@@ -18,26 +19,27 @@ NAMED = 5
 
 
 def describe_assumptions(
-    plan: MeasuredPlan, runs: pd.DataFrame, analyses: Sequence[SplitPlot], labels: Mapping[str, str]
+    plan: MeasuredPlan, runs: pd.DataFrame, metric: str, analyses: Sequence[SplitPlot], labels: Mapping[str, str]
 ) -> list[str]:
     """Blocks, suspect runs, unequal scatter and independence.
 
-    analyses: of energy per output token, one per source and boundary; labels: experiment_id → its name on the page
+    analyses: of the metric, of energy one per source and boundary; labels: experiment_id → its name on the page
     """
     sentences = [*_describe_suspects(runs), *_describe_blocks(plan, runs)]
     for analysis in analyses:
-        # Nothing was repeated, or the joules are an estimate.
+        # Nothing was repeated.
         if analysis.variances is None:
             continue
         noisy = [name for name in analysis.values if analysis.noisy(name, same_session=False)]
         if noisy:
             named = first_few([labels[name] for name in noisy], NAMED, "; ")
             sentences.append(
-                f"energy per output token scatters more than the pooled variance says in {len(noisy)} of "
+                f"{METRICS[metric].label.lower()} scatters more than the pooled variance says in {len(noisy)} of "
                 f"{in_words(len(analysis.values), 'configuration')} ({named}), so their intervals rest on their own "
                 "replicates, and are wide where these are few"
             )
-        sentences += _describe_independence(independence(analysis.values, analysis.session_ids), plan.replicates)
+        verdict = independence(analysis.values, analysis.session_ids)
+        sentences += _describe_independence(verdict, METRICS[metric].label.lower(), plan.replicates)
     return sentences
 
 
@@ -62,13 +64,14 @@ def _describe_blocks(plan: MeasuredPlan, runs: pd.DataFrame) -> list[str]:
     ]
 
 
-def _describe_independence(verdict: Independence | None, replicates: int) -> list[str]:
+def _describe_independence(verdict: Independence | None, label: str, replicates: int) -> list[str]:
     if verdict is None:
         few = replicates < FEWEST
         return [f"{replicates} replicates are too few to see a trend ({FEWEST} are needed)"] if few else []
     facts = (
-        f"a change of {percent(verdict.trend)} per replicate (p = {significant(verdict.trend_p, 2)}) and a correlation "
-        f"of successive replicates of {significant(verdict.lag_one, 2)} (p = {significant(verdict.lag_one_p, 2)})"
+        f"{label} changes by {percent(verdict.trend)} per replicate (p = {significant(verdict.trend_p, 2)}), and "
+        f"successive replicates are correlated by {significant(verdict.lag_one, 2)} "
+        f"(p = {significant(verdict.lag_one_p, 2)})"
     )
     if not verdict.doubtful:
         return [f"nothing speaks against independent replicates: {facts}"]

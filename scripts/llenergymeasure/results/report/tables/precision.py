@@ -53,11 +53,11 @@ class RatioTable:
 
 
 def budget_table(ranked: Sequence[Experiment], numbers: Mapping[str, str]) -> BudgetTable | None:
-    """None where no meter states an uncertainty."""
+    """None where no meter states an uncertainty. The error of estimated joules is not known, so they have no budget."""
     rows = [
         FigureRow(numbers[experiment.experiment_id], experiment, _budget_cells(experiment))
         for experiment in ranked
-        if experiment.budgets
+        if experiment.budgets and not experiment.estimated
     ]
     heads = [*(Head(label, "%", title) for label, title in KINDS.values()), MEAN, EXPANDED]
     return BudgetTable(heads, rows) if rows else None
@@ -89,10 +89,10 @@ def ratio_table(
     )
 
 
-def describe_detectable(reference: str | None, analyses: Sequence[SplitPlot]) -> list[str]:
+def describe_detectable(reference: str | None, metric: str, analyses: Sequence[SplitPlot]) -> list[str]:
     """One sentence per kind of comparison: which differences a study like this one detects.
 
-    analyses: of energy per output token, one per source and boundary
+    analyses: of the metric; of energy one per source and boundary
     """
     sentences = []
     for analysis in analyses:
@@ -107,8 +107,8 @@ def describe_detectable(reference: str | None, analyses: Sequence[SplitPlot]) ->
             wanted = difference.replicates_wanted
             sentences.append(
                 f"between {pair} of {setup}, {percent(POWER)} of studies like this one detect a difference of "
-                f"{percent(difference.change)} in energy per output token; to detect {percent(WANTED)} would take "
-                f"{'more than 1000' if wanted is None else wanted} replicates"
+                f"{percent(difference.change)} in {METRICS[metric].label.lower()}; to detect {percent(WANTED)} would "
+                f"take {'more than 1000' if wanted is None else wanted} replicates"
             )
     return sentences
 
@@ -116,7 +116,7 @@ def describe_detectable(reference: str | None, analyses: Sequence[SplitPlot]) ->
 def _budget_cells(experiment: Experiment) -> list[Cell]:
     kinds = [_root_mean_square([budget.get(kind, 0.0) for budget in experiment.budgets]) for kind in KINDS]
     parts = (*kinds, _relative_deviation_of_mean(experiment), _relative_expanded(experiment))
-    return [_percent_cell(value, experiment.estimated) for value in parts]
+    return [_percent_cell(value) for value in parts]
 
 
 def _root_mean_square(values: Sequence[float]) -> float:
@@ -136,19 +136,20 @@ def _relative_expanded(experiment: Experiment) -> float | None:
     return experiment.expanded95[ENERGY] / abs(mean) if mean and ENERGY in experiment.expanded95 else None
 
 
-def _percent_cell(value: float | None, estimated: bool) -> Cell:
+def _percent_cell(value: float | None) -> Cell:
     if value is None:
         return unknown_cell("one replicate, or the meter states no uncertainty")
-    return Cell(significant(100 * value, 2), None, "", value, estimated=estimated)
+    return Cell(significant(100 * value, 2), None, "", value)
 
 
 def _ratio_cell(row: Mapping[Any, Any], metric: str, estimated: bool) -> Cell:
     value, low, high = (row[f"{metric}_ratio{part}"] for part in ("", "_ci95_low", "_ci95_high"))
     if pd.isna(value):
-        return unknown_cell("one of the two has no figure, or they come from different sources")
+        return unknown_cell("one of the two has no figure, or they differ in source or boundary")
     guess = METRICS[metric].energy and estimated
     if pd.isna(low) or pd.isna(high):
-        return Cell(f"{value:.3g}", None, "one replicate, no interval", float(value), estimated=guess)
+        why = "estimated joules follow from time" if guess else "too few replicates"
+        return Cell(f"{value:.3g}", None, f"{why}, no interval", float(value), estimated=guess)
     ratio = Ratio(float(value), float(low), float(high))
     text = f"{ratio.value:.3g} ({ratio.low:.3g} to {ratio.high:.3g})"
     title = "distinguishable" if ratio.distinguishable else "not distinguishable from the reference"
