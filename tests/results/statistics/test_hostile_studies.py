@@ -124,6 +124,17 @@ def test_missing_replicates_make_no_differences() -> None:
     assert share(7, false) <= 0.1
 
 
+def test_single_replicates_against_several_of_one_process_make_no_differences() -> None:
+    """Nothing tells processes and runs apart then; as if all were of processes, 31 % of such studies differ."""
+
+    def false(rng: np.random.Generator) -> bool:
+        study = setups(rng, 6, 5)
+        study = {name: figures if name == "e0" else {1: figures[1]} for name, figures in study.items()}
+        return any_distinguishable(analyse(study, dict.fromkeys(study, "one")))
+
+    assert share(8, false) <= 0.12
+
+
 def test_a_tie_by_rounding_is_a_tie_and_one_byte_is_a_difference() -> None:
     study = {
         "sum": {1: 0.1 + 0.2, 2: 0.1 + 0.2},
