@@ -57,6 +57,7 @@ def runs(
                     "experiment_id": f"e{number}",
                     "replicate": replicate,
                     "status": "ok",
+                    "validity": "valid",
                     "energy_source": "measured:nvml-total-energy",
                     "boundary": "gpu",
                     "input_tokens": 10 * prompt,
@@ -67,6 +68,14 @@ def runs(
                 }
             )
     return pd.DataFrame(rows)
+
+
+def test_a_suspect_run_does_not_count_where_two_others_remain() -> None:
+    disturbed = runs(LENGTHS, context_j=0.001)
+    disturbed.loc[disturbed["replicate"] == 2, ["energy_per_request_j", "prefill_energy_j"]] *= 1.5
+    disturbed.loc[disturbed["replicate"] == 2, "validity"] = "suspect"
+    (costs,) = token_costs(plan(LENGTHS), disturbed)
+    assert costs.cost("request").n == 3 and costs.cost("request").mean == pytest.approx(4.0)
 
 
 def test_true_costs_come_out() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
+from llenergymeasure.results.statistics.counted import counted
 from llenergymeasure.results.statistics.estimates import Estimate, estimate
 from llenergymeasure.results.statistics.length_model import LACK_OF_FIT, Point, fit, identifiable
 
@@ -87,7 +88,7 @@ def token_costs(plan: MeasuredPlan, runs: pd.DataFrame) -> list[TokenCosts]:
     groups = _alike(plan)
     members = {name for names in groups for name in names}
     by_experiment: dict[str, list[Mapping[Hashable, Any]]] = {}
-    for run in runs[runs["experiment_id"].isin(members) & (runs["status"] == "ok")][_COLUMNS].to_dict("records"):
+    for run in runs[runs["experiment_id"].isin(members) & counted(runs)][_COLUMNS].to_dict("records"):
         by_experiment.setdefault(str(run["experiment_id"]), []).append(run)
     for names in groups:
         chosen = [run for name in names for run in by_experiment.get(name, [])]
