@@ -14,8 +14,8 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "<metric>_expanded95": "half width of the 95 % interval of the mean, instrument included, in the metric's unit",
         "begun_unix_s": "when the run began: seconds since 1970 by the machine's clock. It tells whether a study was "
         "measured in blocks",
-        "<metric>_ratio": "geometric mean over replicates, divided by that of the reference; `_ci95_low`, `_ci95_high` "
-        "hold for all experiments at once",
+        "<metric>_ratio": "geometric mean over replicates, divided by that of the reference, over the replicates that "
+        "both have where they share processes or blocks; `_ci95_low`, `_ci95_high` hold for all experiments at once",
         "<metric>_ratio_with_suspects": "the same with all suspect runs; empty where none was left out",
         "replicates": "valid replicates that the figures rest on",
         "suspect_left_out": "suspect replicates that they do not rest on, because two or more others remain",
