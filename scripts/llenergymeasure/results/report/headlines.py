@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llenergymeasure.config.problems.text import first_few
+from llenergymeasure.config.problems.text import counted, first_few
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment
 from llenergymeasure.results.report.formatting import Scale, choose_scale, describe_interval, percent
 from llenergymeasure.results.report.ranking import Analyses, Best, Group, best
@@ -76,13 +76,18 @@ def _describe_set(winner: Best) -> str:
     if winner.ratio.low is None or winner.ratio.high is None:
         return f"too few replicates to distinguish it from {second}"
     value, low, high = winner.ratio.value, winner.ratio.low, winner.ratio.high
-    ratio = f"which has {value:.3g} times this figure (95 % interval {low:.3g} to {high:.3g})"
+    # Otherwise a second with a lower figure in these would contradict the order, which is by the means of all.
+    among = "" if winner.common is None else f" in the {counted(winner.common, 'replicate')} that both have"
+    ratio = f"{value:.3g} times this figure{among} (95 % interval {low:.3g} to {high:.3g})"
     others = [experiment.label for experiment in winner.may_be_best if experiment is not winner.first]
-    if not others:
-        return f"distinguishable from all others, also from {second}, {ratio}"
-    which = "all" if len(others) == winner.ranked - 1 > 1 else str(len(others))
-    named = f"not distinguishable from {which} of {winner.ranked - 1} others ({first_few(others, NAMED, '; ')})"
-    verdict = f"{named}; {second}, has {ratio.removeprefix('which has ')}"
+    if not others and winner.apart:
+        return f"distinguishable from all others, also from {second}, which has {ratio}"
+    # Another test than that of the set: of pairs, on both sides. It may set none apart where the set holds the first.
+    rest = "none of the others is shown to be better, but not all are distinguishable from it"
+    if others:
+        which = "all" if len(others) == winner.ranked - 1 > 1 else str(len(others))
+        rest = f"{which} of {winner.ranked - 1} others may be the best as well ({first_few(others, NAMED, '; ')})"
+    verdict = f"{rest}; {second}, has {ratio}"
     if winner.detectable is None:
         return verdict
     return f"{verdict}; 80 % of studies like this one detect a difference of {percent(winner.detectable)}"

@@ -32,7 +32,7 @@ def may_be_best(analysis: SplitPlot, names: Sequence[str], higher_is_better: boo
     return [name for name in names if not _worse(analysis, name, names, higher_is_better)]
 
 
-def comparisons_with_rivals(analysis: SplitPlot, name: str, names: Sequence[str]) -> Comparisons | None:
+def _comparisons_with_rivals(analysis: SplitPlot, name: str, names: Sequence[str]) -> Comparisons | None:
     """One of `names`, best first, against the others. Intervals hold on the side on which it is worse.
 
     None where nothing was repeated.
@@ -56,7 +56,7 @@ def _worse(analysis: SplitPlot, name: str, names: Sequence[str], higher_is_bette
         comparisons = Comparisons(differences, level)
         if _any_worse(analysis, comparisons, rivals, sign) == verdict:
             return verdict
-    decisive = comparisons_with_rivals(analysis, name, names)
+    decisive = _comparisons_with_rivals(analysis, name, names)
     return decisive is not None and _any_worse(analysis, decisive, rivals, sign)
 
 
