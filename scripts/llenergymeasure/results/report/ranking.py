@@ -159,7 +159,7 @@ def _best(known: Sequence[Experiment], metric: str, analysis: SplitPlot) -> Best
         interval,
         second,
         ratios[second.experiment_id],
-        all(ratio.distinguishable for ratio in ratios.values()),
+        len(names) == len(known) and all(ratio.distinguishable for ratio in ratios.values()),
         _fewer_in_common(analysis, first.experiment_id, second.experiment_id),
         changes.get(first.session_id == second.session_id),
     )

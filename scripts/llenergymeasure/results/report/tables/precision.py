@@ -148,7 +148,8 @@ def _ratio_cell(row: Mapping[Any, Any], metric: str, estimated: bool) -> Cell:
         return unknown_cell("one of the two has no figure, or they come from different sources")
     guess = METRICS[metric].energy and estimated
     if pd.isna(low) or pd.isna(high):
-        return Cell(f"{value:.3g}", None, "one replicate, no interval", float(value), estimated=guess)
+        why = "an estimate, no interval" if guess else "too few replicates for an interval"
+        return Cell(f"{value:.3g}", None, why, float(value), estimated=guess)
     ratio = Ratio(float(value), float(low), float(high))
     text = f"{ratio.value:.3g} ({ratio.low:.3g} to {ratio.high:.3g})"
     title = "distinguishable" if ratio.distinguishable else "not distinguishable from the reference"

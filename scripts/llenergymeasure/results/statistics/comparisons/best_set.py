@@ -12,7 +12,7 @@ from llenergymeasure.results.statistics.comparisons.simultaneous import (
     one_sided_bound,
     single_level,
 )
-from llenergymeasure.results.statistics.estimates import Ratio
+from llenergymeasure.results.statistics.estimates import Ratio, ratio_from_logs
 from llenergymeasure.results.statistics.split_plot import SplitPlot, log_mean
 from llenergymeasure.results.statistics.strata.variances import critical_t
 
@@ -81,4 +81,4 @@ def interval_of_chosen(analysis: SplitPlot, name: str, count: int) -> Ratio:
         return Ratio(math.exp(mean), None, None)
     variance, df = known
     half = max(critical_t(df, analysis.level ** (1 / count)) * math.sqrt(variance / len(figures)), ROUNDING)
-    return Ratio(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
+    return ratio_from_logs(mean, half)
