@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import statistics
+from dataclasses import replace
 
 import pytest
 from results.made_up_run import ESTIMATED
 from results.study_folder import MEASURED
 
+from llenergymeasure.energy.uncertainty import expanded_from_parts
 from llenergymeasure.records.metrics import METRICS, SUMMARY_METRICS
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment
 from llenergymeasure.results.report.figures.energy_throughput import POINTS, scatter
-from llenergymeasure.results.report.headlines import describe_comparison
+from llenergymeasure.results.report.formatting import Scale
+from llenergymeasure.results.report.headlines import describe_chosen_interval, describe_comparison
 from llenergymeasure.results.report.ranking import Analyses, best, groups_by_source, pareto_front
 from llenergymeasure.results.statistics.comparisons.simultaneous import ratios_to
 from llenergymeasure.results.statistics.estimates import estimate
@@ -95,6 +99,25 @@ def test_one_sided_evidence_makes_a_best_but_nothing_distinguishable() -> None:
     told = describe_comparison(winner)
     assert "none of the others is shown to be better, but not all are distinguishable from it" in told
     assert "has 1.02 times this figure (95 % interval 0.99" in told
+
+
+def test_the_instrument_comes_on_top_of_the_interval_of_the_chosen_one() -> None:
+    """Alone, the first scatters little: its own interval, even with the instrument, is the narrower one."""
+    first = replace(
+        experiment("first", [0.999, 1.0, 1.001], [1.0]),
+        expanded95={ENERGY: 0.004},
+        budgets=[{"gain": 0.003, "edge": 0.0}],
+    )
+    others = [experiment(name, [1.1, 1.15, 1.08], [1.0]) for name in ("one", "two", "three")]
+    winner = best([first, *others], ENERGY, analyses_of(first, *others))
+    assert winner is not None and winner.interval is not None and winner.interval.high is not None
+    assert winner.interval.low is not None
+    chosen = (winner.interval.high - winner.interval.low) / 2
+    told = re.fullmatch(
+        r"95 % .*; ± ([\d.]+) with the instrument's .*", describe_chosen_interval(winner, Scale(1, "J"))
+    )
+    assert told is not None and 0.004 < chosen < float(told[1])
+    assert float(told[1]) == pytest.approx(expanded_from_parts(0.003 * 3**0.5, chosen / 1.96), rel=0.01)
 
 
 def test_a_second_that_is_lower_in_the_common_replicates_says_so() -> None:

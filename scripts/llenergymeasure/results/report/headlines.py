@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llenergymeasure.config.problems.text import counted, first_few
+from llenergymeasure.energy.uncertainty import expanded_from_parts
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment
 from llenergymeasure.results.report.formatting import Scale, choose_scale, describe_interval, percent
 from llenergymeasure.results.report.ranking import Analyses, Best, Group, best
+from llenergymeasure.results.statistics.columns import NORMAL_95
 
 # How many of the configurations that may be the best as well are named.
 NAMED = 3
@@ -56,7 +59,7 @@ def describe_comparison(winner: Best) -> str:
 
 
 def describe_chosen_interval(winner: Best, scale: Scale) -> str:
-    """`95 % interval 0.51 to 0.53 although chosen among 8, n = 3`; the reason where there is none."""
+    """`95 % interval 0.51 to 0.53, chosen among 8, n = 3`, and with the instrument; the reason where there is none."""
     estimate = winner.first.estimates[winner.metric]
     if winner.estimated:
         return f"an estimate, n = {estimate.n}"
@@ -64,7 +67,26 @@ def describe_chosen_interval(winner: Best, scale: Scale) -> str:
         return describe_interval(estimate, scale)
     chosen = f", chosen among {winner.ranked}" if winner.ranked > 1 else ""
     low, high = scale.value(winner.interval.low), scale.value(winner.interval.high)
-    return f"95 % interval {low} to {high}{chosen}, n = {estimate.n}"
+    expanded = _expanded_of_chosen(winner, winner.interval.low, winner.interval.high)
+    whole = "" if expanded is None else f"; ± {scale.value(expanded)} with the instrument's uncertainty"
+    return f"95 % interval {low} to {high}{chosen}, n = {estimate.n}{whole}"
+
+
+def _expanded_of_chosen(winner: Best, low: float, high: float) -> float | None:
+    """Half width of the chosen figure's interval, low to high, with what all runs share; None where none is stated.
+
+    As `instrument.expanded_of_mean`, which holds for one experiment that was not chosen by its figure.
+    """
+    experiment = winner.first
+    of_mean, mean = experiment.expanded95.get(winner.metric), experiment.mean(winner.metric)
+    if of_mean is None or mean is None or not experiment.budgets:
+        return of_mean
+    gain, temperature = (
+        abs(mean) * math.fsum(budget.get(kind, 0.0) for budget in experiment.budgets) / len(experiment.budgets)
+        for kind in ("gain", "temperature")
+    )
+    normal = math.hypot((high - low) / 2 / NORMAL_95, temperature)
+    return max(of_mean, expanded_from_parts(math.sqrt(3) * gain, normal))
 
 
 def _describe_set(winner: Best) -> str:
@@ -97,15 +119,12 @@ def _headline(title: str, winner: Best, source: str | None) -> Headline:
     experiment, estimate = winner.first, winner.first.estimates[winner.metric]
     scale = choose_scale(winner.metric, [estimate.mean])
     text, _ = scale.estimate(estimate)
-    interval = describe_chosen_interval(winner, scale)
-    if winner.metric in experiment.expanded95:
-        interval += f"; ± {scale.value(experiment.expanded95[winner.metric])} with the instrument's uncertainty"
     return Headline(
         title=title,
         experiment=experiment,
         text=text,
         unit=scale.unit,
-        interval=interval,
+        interval=describe_chosen_interval(winner, scale),
         comparison=describe_comparison(winner),
         source=source,
     )

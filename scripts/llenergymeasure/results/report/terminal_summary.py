@@ -69,8 +69,6 @@ def _describe_best(winner: Best | None) -> str:
     assert estimate.mean is not None
     scale = choose_scale(winner.metric, [estimate.mean])
     spread = describe_chosen_interval(winner, scale)
-    if winner.metric in experiment.expanded95:
-        spread += f"; ± {scale.value(experiment.expanded95[winner.metric])} with the instrument's uncertainty"
     second = "" if winner.second is None and not winner.estimated else f"; {describe_comparison(winner)}"
     figure = f"{scale.value(estimate.mean)} {scale.unit}"
     return f"{experiment.label} · {figure} ({spread}){second}{_describe_other_output(experiment)}"
