@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.verdicts.judged import named_best, reference_ratios
+from benchmarks.verdicts.judged import REFERENCE, named_best, reference_ratios
 from benchmarks.verdicts.studies import Design, Run
 
 # Those of a pair are quick to analyse.
@@ -55,5 +55,19 @@ def difference_is_detected(runs: Sequence[Run]) -> bool:
 
 def best_is_covered(runs: Sequence[Run]) -> bool:
     """Whether the interval of the experiment that is named best covers its true value."""
-    name, low, high = named_best(runs)
-    return low <= next(run.truth for run in runs if run.experiment == name) <= high
+    winner = named_best(runs)
+    interval = winner.interval
+    assert interval is not None and interval.low is not None and interval.high is not None
+    truth = next(run.truth for run in runs if run.experiment == winner.first.experiment_id)
+    return interval.low <= truth <= interval.high
+
+
+def first_is_apart(runs: Sequence[Run]) -> bool:
+    """Whether the headline calls the first distinguishable from all others."""
+    winner = named_best(runs)
+    return winner.apart and winner.may_be_best == [winner.first]
+
+
+def reference_may_be_best(runs: Sequence[Run]) -> bool:
+    """Whether the reference is in the set of those that may be the best. Where all are equal, it is one of the best."""
+    return any(experiment.experiment_id == REFERENCE for experiment in named_best(runs).may_be_best)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmarks.verdicts.studies import Run
 from llenergymeasure.results.report.experiments import Experiment
-from llenergymeasure.results.report.ranking import best
+from llenergymeasure.results.report.ranking import Best, best
 from llenergymeasure.results.statistics.analysis import analyse_metric
 from llenergymeasure.results.statistics.comparable import account_from_parts
 from llenergymeasure.results.statistics.comparisons.simultaneous import ratios_to
@@ -28,17 +28,16 @@ def reference_ratios(runs: Sequence[Run]) -> Mapping[str, Ratio]:
     return ratios_to(analysis, REFERENCE, [name for name in analysis.values if name != REFERENCE])
 
 
-def named_best(runs: Sequence[Run]) -> tuple[str, float, float]:
-    """The experiment of the headline and the interval of its figure."""
+def named_best(runs: Sequence[Run]) -> Best:
+    """What the headline says."""
     table = _table(runs)
 
     def analysis(metric: str, account: str | None, with_suspects: bool) -> SplitPlot:
         return analyse_metric(table, metric, account, 0.95, with_suspects)
 
     winner = best(_experiments(runs), METRIC, analysis)
-    assert winner is not None and winner.interval is not None
-    assert winner.interval.low is not None and winner.interval.high is not None
-    return winner.first.experiment_id, winner.interval.low, winner.interval.high
+    assert winner is not None
+    return winner
 
 
 def _table(runs: Sequence[Run]) -> pd.DataFrame:

@@ -7,7 +7,14 @@ from dataclasses import replace
 from itertools import product
 
 from benchmarks.verdicts import noises
-from benchmarks.verdicts.claims import Claim, any_equal_differs, best_is_covered, difference_is_detected
+from benchmarks.verdicts.claims import (
+    Claim,
+    any_equal_differs,
+    best_is_covered,
+    difference_is_detected,
+    first_is_apart,
+    reference_may_be_best,
+)
 from benchmarks.verdicts.studies import Design, Disturbance
 
 Claims = dict[str, Claim]
@@ -103,6 +110,20 @@ def winners() -> Claims:
     return claims
 
 
+def best_sets() -> Claims:
+    """The set of those that may be the best, and whether the first is called distinguishable, where all are equal."""
+    claims = {}
+    for (setups, settings), replicates in product(((2, 1), (1, 2), (8, 1)), (3, 10)):
+        design, words = Design(setups, settings, replicates), f"{setups}x{settings} equal ones, n = {replicates}"
+        claims[f"{words}: the first is called distinguishable from all others"] = Claim(
+            design, first_is_apart, at_most=0.06
+        )
+        claims[f"{words}: one that is as good as any may be the best"] = Claim(
+            design, reference_may_be_best, at_least=0.93
+        )
+    return claims
+
+
 def missing_replicates() -> Claims:
     """Equal configurations; some replicates of the reference failed."""
     patterns = {"lacks 1 of 3": (3, {2}), "has 2 of 5": (5, {1, 3, 4}), "has 1 of 5": (5, {1, 2, 4, 5})}
@@ -143,6 +164,7 @@ CLAIMS: Claims = {
     **blocks(),
     **suspects(),
     **winners(),
+    **best_sets(),
     **missing_replicates(),
     **hurting(),
 }

@@ -16,9 +16,9 @@ FILES: Mapping[str, Mapping[str, str]] = {
         "in the metric's unit; empty where they are estimated or of one replicate",
         "begun_unix_s": "when the run began: seconds since 1970 by the machine's clock. It tells whether a study was "
         "measured in blocks",
-        "<metric>_ratio": "geometric mean over replicates, divided by that of the reference; `_ci95_low`, `_ci95_high` "
-        "hold for all experiments at once, and are empty for estimated joules. Of energy per output token, throughput "
-        "and TTFT",
+        "<metric>_ratio": "geometric mean over replicates, divided by that of the reference, over the replicates that "
+        "both have where they share processes or blocks; `_ci95_low`, `_ci95_high` hold for all experiments at once, "
+        "and are empty for estimated joules. Of energy per output token, throughput and TTFT",
         "<metric>_ratio_with_suspects": "the same with all suspect runs; empty where none was left out",
         "replicates": "replicates that the figures rest on: not the failed and invalid ones, nor `suspect_left_out`",
         "suspect_left_out": "suspect replicates that they do not rest on, because two or more others remain",

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import random
+import re
+import statistics
+from dataclasses import replace
 
 import pytest
 from results.made_up_run import ESTIMATED
 from results.study_folder import MEASURED
 
+from llenergymeasure.energy.uncertainty import expanded_from_parts
 from llenergymeasure.records.metrics import METRICS, SUMMARY_METRICS
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment
 from llenergymeasure.results.report.figures.energy_throughput import POINTS, scatter
+from llenergymeasure.results.report.formatting import Scale
+from llenergymeasure.results.report.headlines import describe_chosen_interval, describe_comparison
 from llenergymeasure.results.report.ranking import Analyses, best, groups_by_source, pareto_front
+from llenergymeasure.results.statistics.comparisons.simultaneous import ratios_to
 from llenergymeasure.results.statistics.estimates import estimate
 from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse
 from llenergymeasure.results.tables.output_match import Comparison
@@ -73,7 +81,54 @@ def test_least_energy_and_most_tokens_win() -> None:
     assert by_energy.ratio is not None
     assert by_energy.ratio.value == pytest.approx(1.95, abs=0.01)
     assert by_energy.ratio.distinguishable is True
-    assert by_energy.may_be_best == [few]
+    assert by_energy.may_be_best == [few] and by_energy.apart
+
+
+def test_one_sided_evidence_makes_a_best_but_nothing_distinguishable() -> None:
+    """Of two equal ones either may come out lower, so a one-sided test at 5 % would tell 10 % of them apart."""
+    logs = [0.016, 0.021, 0.041, 0.010, 0.001]
+    low, high = experiment("low", [1.0] * 5, [1.0]), experiment("high", [math.exp(log) for log in logs], [1.0])
+    analyses = analyses_of(low, high)
+    deviation = statistics.stdev(logs) / math.sqrt(5)
+    # Student's t with 4 degrees of freedom: 2.13 on one side, 2.78 on two.
+    assert 2.13 < statistics.fmean(logs) / deviation < 2.78
+    winner = best([low, high], ENERGY, analyses)
+    assert winner is not None and winner.ratio is not None
+    assert winner.may_be_best == [low] and not winner.apart and winner.ratio.distinguishable is False
+    assert winner.ratio == pytest.approx(ratios_to(analyses(ENERGY, None, False), "low", ["high"])["high"])
+    told = describe_comparison(winner)
+    assert "none of the others is shown to be better, but not all are distinguishable from it" in told
+    assert "has 1.02 times this figure (95 % interval 0.99" in told
+
+
+def test_the_instrument_comes_on_top_of_the_interval_of_the_chosen_one() -> None:
+    """Alone, the first scatters little: its own interval, even with the instrument, is the narrower one."""
+    first = replace(
+        experiment("first", [0.999, 1.0, 1.001], [1.0]),
+        expanded95={ENERGY: 0.004},
+        budgets=[{"gain": 0.003, "edge": 0.0}],
+    )
+    others = [experiment(name, [1.1, 1.15, 1.08], [1.0]) for name in ("one", "two", "three")]
+    winner = best([first, *others], ENERGY, analyses_of(first, *others))
+    assert winner is not None and winner.interval is not None and winner.interval.high is not None
+    assert winner.interval.low is not None
+    chosen = (winner.interval.high - winner.interval.low) / 2
+    told = re.fullmatch(
+        r"95 % .*; ± ([\d.]+) with the instrument's .*", describe_chosen_interval(winner, Scale(1, "J"))
+    )
+    assert told is not None and 0.004 < chosen < float(told[1])
+    assert float(told[1]) == pytest.approx(expanded_from_parts(0.003 * 3**0.5, chosen / 1.96), rel=0.01)
+
+
+def test_a_second_that_is_lower_in_the_common_replicates_says_so() -> None:
+    """The first was not measured in the replicate in which all took more."""
+    first, second = experiment("first", [1.02, 1.03], [1.0]), experiment("second", [1.01, 1.0, 1.5], [1.0])
+    winner = best([first, second], ENERGY, analyses_of(first, second))
+    assert winner is not None and winner.first is first and winner.common == 2
+    assert "has 0.98 times this figure in the 2 replicates that both have (95 %" in describe_comparison(winner)
+    complete = experiment("first", [1.02, 1.03, 1.4], [1.0])
+    winner = best([complete, second], ENERGY, analyses_of(complete, second))
+    assert winner is not None and winner.common is None
 
 
 def test_nothing_to_rank_and_nothing_to_compare_with() -> None:

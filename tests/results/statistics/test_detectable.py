@@ -15,7 +15,7 @@ from llenergymeasure.results.statistics.comparisons.simultaneous import (
     comparisons_to,
     ratios_from_comparisons,
 )
-from llenergymeasure.results.statistics.split_plot import SplitPlot
+from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse
 
 REFERENCE = "l0s0"
 
@@ -62,6 +62,16 @@ def test_more_configurations_ask_for_a_larger_difference_and_more_replicates() -
     wanted = [it.replicates_wanted or 0 for it in (one[0], several[1], all_pairs[1])]
     assert wanted == sorted(wanted) and wanted[0] >= 2
     assert all((it.replicates_wanted or 0) > 6 for it in all_pairs if it.change > WANTED)
+
+
+def test_an_experiment_that_lost_replicates_does_not_change_what_others_detect() -> None:
+    whole = study(np.random.default_rng(4), 6)
+    values = {name: dict(figures) for name, figures in whole.values.items()}
+    values["l1s2"] = {1: values["l1s2"][1]}
+    torn = analyse(values, whole.session_ids)
+    for before, after in zip(detectable(whole, to_reference(whole)), detectable(torn, to_reference(torn)), strict=True):
+        assert after.change == pytest.approx(before.change, rel=0.3)
+        assert after.replicates_wanted == pytest.approx(before.replicates_wanted, rel=0.5)
 
 
 def test_without_repetition_or_comparison_there_is_no_detectable_difference() -> None:

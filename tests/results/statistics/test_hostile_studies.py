@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 
 from llenergymeasure.results.statistics.comparisons.best_set import interval_of_chosen, may_be_best
-from llenergymeasure.results.statistics.comparisons.simultaneous import ratios_to
+from llenergymeasure.results.statistics.comparisons.simultaneous import (
+    comparisons_among,
+    ratios_from_comparisons,
+    ratios_to,
+)
 from llenergymeasure.results.statistics.gains import Gain
 from llenergymeasure.results.statistics.split_plot import SplitPlot, analyse, log_mean
 
@@ -122,6 +126,28 @@ def test_missing_replicates_make_no_differences() -> None:
 
     # With the residuals of each experiment's own mean, 20 %.
     assert share(7, false) <= 0.1
+
+
+def test_single_replicates_against_several_of_one_process_make_no_differences() -> None:
+    """Nothing tells processes and runs apart then; as if all were of processes, 31 % of such studies differ."""
+
+    def false(rng: np.random.Generator) -> bool:
+        study = setups(rng, 6, 5)
+        study = {name: figures if name == "e0" else {1: figures[1]} for name, figures in study.items()}
+        return any_distinguishable(analyse(study, dict.fromkeys(study, "one")))
+
+    assert share(8, false) <= 0.12
+
+
+def test_an_interval_without_bounds_is_none() -> None:
+    """One degree of freedom, and 1225 pairs: Student's factor is above ten thousand."""
+    study = setups(np.random.default_rng(9), 50, 1, scatter=0.5)
+    study["e0"][2] = 3 * study["e0"][1]
+    analysis = analyse(study, each_alone(study))
+    names = sorted(study, key=lambda name: log_mean(study[name].values()))
+    ratios = ratios_from_comparisons(analysis, comparisons_among(analysis, names), names[1:], names[0])
+    assert {(ratio.low, ratio.high, ratio.distinguishable) for ratio in ratios.values()} == {(None, None, None)}
+    assert interval_of_chosen(analysis, names[0], 1225).low is None
 
 
 def test_a_tie_by_rounding_is_a_tie_and_one_byte_is_a_difference() -> None:

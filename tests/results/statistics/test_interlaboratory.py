@@ -135,3 +135,9 @@ def test_the_consensus_covers_the_true_value(folders: int, between: float) -> No
         agreed = consensus(cells)
         covered += agreed.low <= 10 <= agreed.high
     assert covered / 600 >= 0.93
+
+
+def test_equal_figures_agree_although_their_mean_is_rounded() -> None:
+    figure = 0.3434980114077174
+    agreed = consensus([[figure], [figure], [figure]])
+    assert agreed.value == agreed.low == agreed.high == pytest.approx(figure)

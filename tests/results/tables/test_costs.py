@@ -51,6 +51,14 @@ def test_intervals_are_those_of_energy_with_the_instrument_and_of_speed(tmp_path
     assert cost["machine_price_per_million_output_tokens_ci95_low"] < cost["machine_price_per_million_output_tokens"]
 
 
+def test_a_speed_of_zero_has_no_price_of_the_machine(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, ALL)
+    for replicate in (1, 2, 3):
+        folder.change(0, replicate, lambda record: record["metrics"].update(throughput_output_tokens_per_s=0.0))
+    prices = folder.results().costs["machine_price_per_million_output_tokens"]
+    assert prices.isna().tolist() == [True, False, False, False]
+
+
 def test_what_is_not_stated_is_neither_guessed_nor_shown(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, CostsConfig())
     results = folder.results()

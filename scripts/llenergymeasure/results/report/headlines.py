@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llenergymeasure.config.problems.text import first_few
+from llenergymeasure.config.problems.text import counted, first_few
+from llenergymeasure.energy.uncertainty import expanded_from_parts
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment
 from llenergymeasure.results.report.formatting import Scale, choose_scale, describe_interval, percent
 from llenergymeasure.results.report.ranking import Analyses, Best, Group, best
+from llenergymeasure.results.statistics.columns import NORMAL_95
 
 # How many of the configurations that may be the best as well are named.
 NAMED = 3
@@ -51,18 +54,8 @@ def describe_comparison(winner: Best) -> str:
     return "; ".join(sentences)
 
 
-def describe_precision(winner: Best, scale: Scale) -> str:
-    """Its interval over replicates; then half of the one with the instrument, which does not know of the choice."""
-    text = _describe_chosen_interval(winner, scale)
-    half = winner.first.expanded95.get(winner.metric)
-    if half is None:
-        return text
-    uncorrected = ", not corrected for the choice" if winner.ranked > 1 else ""
-    return f"{text}; ± {scale.value(half)} with the instrument's uncertainty{uncorrected}"
-
-
-def _describe_chosen_interval(winner: Best, scale: Scale) -> str:
-    """`95 % interval 0.51 to 0.53, chosen among 8, n = 3`; the reason where there is none."""
+def describe_chosen_interval(winner: Best, scale: Scale) -> str:
+    """`95 % interval 0.51 to 0.53, chosen among 8, n = 3`, and with the instrument; the reason where there is none."""
     estimate = winner.first.estimates[winner.metric]
     if winner.estimated:
         return f"an estimate, n = {estimate.n}"
@@ -70,7 +63,26 @@ def _describe_chosen_interval(winner: Best, scale: Scale) -> str:
         return describe_interval(estimate, scale)
     chosen = f", chosen among {winner.ranked}" if winner.ranked > 1 else ""
     low, high = scale.value(winner.interval.low), scale.value(winner.interval.high)
-    return f"95 % interval {low} to {high}{chosen}, n = {estimate.n}"
+    expanded = _expanded_of_chosen(winner, winner.interval.low, winner.interval.high)
+    whole = "" if expanded is None else f"; ± {scale.value(expanded)} with the instrument's uncertainty"
+    return f"95 % interval {low} to {high}{chosen}, n = {estimate.n}{whole}"
+
+
+def _expanded_of_chosen(winner: Best, low: float, high: float) -> float | None:
+    """Half width of the chosen figure's interval, low to high, with what all runs share; None where none is stated.
+
+    As `instrument.expanded_of_mean`, which holds for one experiment that was not chosen by its figure.
+    """
+    experiment = winner.first
+    of_mean, mean = experiment.expanded95.get(winner.metric), experiment.mean(winner.metric)
+    if of_mean is None or mean is None or not experiment.budgets:
+        return of_mean
+    gain, temperature = (
+        abs(mean) * math.fsum(budget.get(kind, 0.0) for budget in experiment.budgets) / len(experiment.budgets)
+        for kind in ("gain", "temperature")
+    )
+    normal = math.hypot((high - low) / 2 / NORMAL_95, temperature)
+    return max(of_mean, expanded_from_parts(math.sqrt(3) * gain, normal))
 
 
 def _describe_with_suspects(winner: Best, every: Best) -> str:
@@ -90,13 +102,18 @@ def _describe_set(winner: Best) -> str:
     if winner.ratio.low is None or winner.ratio.high is None:
         return f"too few replicates to distinguish it from {second}"
     value, low, high = winner.ratio.value, winner.ratio.low, winner.ratio.high
-    ratio = f"{second}, has {value:.3g} times this figure (95 % interval {low:.3g} to {high:.3g})"
+    # Otherwise a second with a lower figure in these would contradict the order, which is by the means of all.
+    among = "" if winner.common is None else f" in the {counted(winner.common, 'replicate')} that both have"
+    ratio = f"{value:.3g} times this figure{among} (95 % interval {low:.3g} to {high:.3g})"
     others = [experiment.label for experiment in winner.may_be_best if experiment is not winner.first]
-    if not others:
-        return f"distinguishable from all others; {ratio}"
-    which = "all" if len(others) == winner.ranked - 1 > 1 else str(len(others))
-    named = f"not distinguishable from {which} of {winner.ranked - 1} others ({first_few(others, NAMED, '; ')})"
-    verdict = f"{named}; {ratio}"
+    if not others and winner.apart:
+        return f"distinguishable from all others, also from {second}, which has {ratio}"
+    # Another test than that of the set: of pairs, on both sides. It may set none apart where the set holds the first.
+    rest = "none of the others is shown to be better, but not all are distinguishable from it"
+    if others:
+        which = "all" if len(others) == winner.ranked - 1 > 1 else str(len(others))
+        rest = f"{which} of {winner.ranked - 1} others may be the best as well ({first_few(others, NAMED, '; ')})"
+    verdict = f"{rest}; {second}, has {ratio}"
     if winner.detectable is None:
         return verdict
     return f"{verdict}; 80 % of studies like this one detect a difference of {percent(winner.detectable)}"
@@ -111,7 +128,7 @@ def _headline(title: str, winner: Best, source: str | None) -> Headline:
         experiment=experiment,
         text=text,
         unit=scale.unit,
-        interval=describe_precision(winner, scale),
+        interval=describe_chosen_interval(winner, scale),
         comparison=describe_comparison(winner),
         source=source,
     )

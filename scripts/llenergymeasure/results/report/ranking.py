@@ -13,13 +13,9 @@ from llenergymeasure.results.reading.read import StudyResults
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment, is_estimated
 from llenergymeasure.results.statistics.analysis import analyse_metric
 from llenergymeasure.results.statistics.comparable import account_from_parts
-from llenergymeasure.results.statistics.comparisons.best_set import (
-    comparisons_with_rivals,
-    interval_of_chosen,
-    may_be_best,
-)
+from llenergymeasure.results.statistics.comparisons.best_set import interval_of_chosen, may_be_best
 from llenergymeasure.results.statistics.comparisons.power import detectable
-from llenergymeasure.results.statistics.comparisons.simultaneous import ratios_from_comparisons
+from llenergymeasure.results.statistics.comparisons.simultaneous import comparisons_among, ratios_from_comparisons
 from llenergymeasure.results.statistics.estimates import Ratio
 from llenergymeasure.results.statistics.split_plot import SplitPlot, log_mean
 
@@ -48,7 +44,9 @@ class Best:
 
     may_be_best: all that the data do not show to be worse than another, best first; the first is one of them
     interval: of the first, so wide that it holds although the first was chosen among `ranked` by its figure
-    ratio: its interval is the one that decides whether the second may be the best
+    ratio: with the interval that holds for all pairs at once, since the data chose both; apart: whether these intervals
+        set the first apart from every other
+    common: how many replicates it rests on that both have, where one of them has others too; else None
     detectable: the smallest relative difference of such a pair that most studies like this one detect; None without
         replicates
     estimated: the figure follows from time and load, so nothing is said about differences
@@ -62,6 +60,8 @@ class Best:
     interval: Ratio | None = None
     second: Experiment | None = None
     ratio: Ratio | None = None
+    apart: bool = False
+    common: int | None = None
     detectable: float | None = None
     estimated: bool = False
     with_suspects: Best | None = None
@@ -147,9 +147,8 @@ def _best(known: Sequence[Experiment], metric: str, analysis: SplitPlot) -> Best
     if len(names) == 1:
         return Best(metric, first, 1, [first], interval, known[1] if len(known) > 1 else None)
     second = by_id[names[1]]
-    comparisons = comparisons_with_rivals(analysis, second.experiment_id, names)
-    pair = [second.experiment_id], first.experiment_id
-    ratio = ratios_from_comparisons(analysis, comparisons, *pair)[second.experiment_id]
+    comparisons = comparisons_among(analysis, names)
+    ratios = ratios_from_comparisons(analysis, comparisons, names[1:], first.experiment_id)
     changes = {item.same_session: item.change for item in detectable(analysis, comparisons)}
     higher = bool(METRICS[metric].higher_is_better)
     return Best(
@@ -159,9 +158,19 @@ def _best(known: Sequence[Experiment], metric: str, analysis: SplitPlot) -> Best
         [by_id[name] for name in may_be_best(analysis, names, higher)],
         interval,
         second,
-        ratio,
+        ratios[second.experiment_id],
+        len(names) == len(known) and all(ratio.distinguishable for ratio in ratios.values()),
+        _fewer_in_common(analysis, first.experiment_id, second.experiment_id),
         changes.get(first.session_id == second.session_id),
     )
+
+
+def _fewer_in_common(analysis: SplitPlot, one: str, other: str) -> int | None:
+    difference = analysis.difference(one, other)
+    if difference is None or difference.common is None:
+        return None
+    most = max(len(analysis.values[name]) for name in (one, other))
+    return difference.common if difference.common < most else None
 
 
 def pareto_front(experiments: Sequence[Experiment]) -> list[Experiment]:

@@ -12,7 +12,7 @@ from llenergymeasure.results.reading.read import StudyResults
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment, describe_source
 from llenergymeasure.results.report.findings import group_by_code
 from llenergymeasure.results.report.formatting import choose_scale
-from llenergymeasure.results.report.headlines import describe_comparison, describe_precision
+from llenergymeasure.results.report.headlines import describe_chosen_interval, describe_comparison
 from llenergymeasure.results.report.ranking import Analyses, Best, analyses_of_study, best, groups_by_source
 from llenergymeasure.results.report.study_reading import experiments_from_study
 from llenergymeasure.results.report.tables.rerun import describe_rerun
@@ -69,7 +69,7 @@ def _describe_best(winner: Best | None) -> str:
     assert estimate.mean is not None
     scale = choose_scale(winner.metric, [estimate.mean])
     second = "" if winner.second is None and not winner.estimated else f"; {describe_comparison(winner)}"
-    figure = f"{scale.value(estimate.mean)} {scale.unit} ({describe_precision(winner, scale)})"
+    figure = f"{scale.value(estimate.mean)} {scale.unit} ({describe_chosen_interval(winner, scale)})"
     return f"{experiment.label} · {figure}{second}{_describe_other_output(experiment)}"
 
 

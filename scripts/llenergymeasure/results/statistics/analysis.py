@@ -47,9 +47,9 @@ def analyse_metric(
     return analyse(values, sessions, level, blocked=measured_in_blocks(runs), gains=gains)
 
 
-def energy_account_of_experiment(runs: pd.DataFrame, experiment_id: str) -> str | None:
-    """The one source and boundary of an experiment's energy; None where it has none or several."""
-    mine = runs[(runs["experiment_id"] == experiment_id) & (runs["status"] == "ok")]
+def energy_account_of_experiment(runs: pd.DataFrame, experiment_id: str, with_suspects: bool = False) -> str | None:
+    """The one source and boundary of the energy of the runs that count; None where there is none, or several."""
+    mine = runs[(runs["experiment_id"] == experiment_id) & counted(runs, with_suspects)]
     accounts: list[Any] = list(energy_account(mine).dropna().unique())
     return accounts[0] if len(accounts) == 1 else None
 

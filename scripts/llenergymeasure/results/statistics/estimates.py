@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from scipy import stats
 
 CONFIDENCE = 0.95
+# A factor of a million, as a logarithm. With one degree of freedom and many comparisons there is no limit to a width.
+WIDEST = math.log(1e6)
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,13 @@ class Ratio:
         if self.low is None or self.high is None:
             return None
         return not self.low <= 1 <= self.high
+
+
+def ratio_from_logs(value: float, half_width: float) -> Ratio:
+    """exp(value) and exp(value ± half width); no interval where it is wider than `WIDEST` and says nothing."""
+    if not half_width <= WIDEST:
+        return Ratio(math.exp(value), None, None)
+    return Ratio(math.exp(value), math.exp(value - half_width), math.exp(value + half_width))
 
 
 def estimate(values: Iterable[float | None], level: float = CONFIDENCE) -> Estimate:

@@ -45,7 +45,7 @@ def reference_ratios(
     reference = measured_reference(plan)
     if reference is None:
         return {}
-    account = energy_account_of_experiment(runs, reference)
+    account = energy_account_of_experiment(runs, reference, with_suspects)
     analysis = analyse_metric(runs, metric, account, plan.nominal_level, with_suspects)
     if reference not in analysis.values:
         return {}

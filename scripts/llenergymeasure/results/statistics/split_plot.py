@@ -29,6 +29,7 @@ class Difference:
 
     own: the error is from these two alone, since one of them scatters more than the study's other experiments. It is
         infinite where they have fewer than two replicates in common.
+    common: how many replicates it rests on that both have; None where it is of the means of all
     """
 
     one: str
@@ -38,6 +39,7 @@ class Difference:
     df: float
     same_session: bool
     own: bool = False
+    common: int | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ class SplitPlot:
         if paired:
             variance, df = self.scatter.residual(self.session_ids[one]) if same else self.variances.of_one()
             error = math.sqrt(2 * variance / len(common))
-            return Difference(one, other, _mean_of_pairs(mine, theirs, common), error, df, same)
+            value = _mean_of_pairs(mine, theirs, common)
+            return Difference(one, other, value, error, df, same, common=len(common))
         # Without a block in common, what differs between blocks is in the difference too.
         variance, df = self.variances.of_one_with_block() if not same else self.variances.of_one()
         error = math.sqrt(variance * (1 / len(mine) + 1 / len(theirs)))
@@ -115,7 +118,8 @@ class SplitPlot:
         variance = math.fsum(part for part, _ in parts)
         spread = math.fsum(part**2 / df for part, df in parts if df)
         df = variance**2 / spread if spread and math.isfinite(variance) else float(max(1, parts[0][1]))
-        return Difference(one, other, value, math.sqrt(variance), df, same, own=True)
+        shared = None if common is None else len(common)
+        return Difference(one, other, value, math.sqrt(variance), df, same, own=True, common=shared)
 
 
 def analyse(

@@ -53,7 +53,7 @@ def cost_estimate(row: Mapping[Hashable, Any], figure: str) -> Estimate:
 def _row(row: Mapping[Hashable, Any], costs: CostsConfig) -> dict[str, Any]:
     intensity = intensity_from_costs(costs)
     kwh = [_times(value, TOKENS / JOULES_PER_KWH * costs.pue) for value in _energy(row)]
-    hours = [None if value is None else TOKENS / value / SECONDS_PER_HOUR for value in _speed(row)]
+    hours = [None if not value else TOKENS / value / SECONDS_PER_HOUR for value in _speed(row)]
     figures = {
         "emissions_kg": [_times(value, intensity.kg_per_kwh if intensity else None) for value in kwh],
         "electricity_price": [_times(value, costs.electricity_price_per_kwh) for value in kwh],
@@ -87,7 +87,7 @@ def _energy(row: Mapping[Hashable, Any]) -> tuple[float | None, float | None, fl
 
 
 def _speed(row: Mapping[Hashable, Any]) -> tuple[float | None, float | None, float | None]:
-    """Tokens/s, with the bounds in the order of the times they correspond to. A bound at or below 0 gives no time."""
+    """Tokens/s, with the bounds in the order of the times they correspond to. What is at or below 0 gives no time."""
     mean, low, high = (float_or_none(row[f"{SPEED}_{part}"]) for part in ("mean", "ci95_low", "ci95_high"))
     return mean, high, low if low is not None and low > 0 else None
 

@@ -25,6 +25,7 @@ from llenergymeasure.results.tables.latencies import Latencies, read_latencies
 from llenergymeasure.results.tables.runs import run_row
 from llenergymeasure.results.tables.slo import read_slo_shares, with_slo
 
+_COUNTED_BY = ("experiment_id", "status", "validity")
 # Fewer sessions than this are read before another process has started.
 WORTH_A_PROCESS = 20
 
@@ -76,8 +77,9 @@ def read_sessions(
 
 def _read(files: SessionFiles, level: float, slo: SloConfig) -> SessionResults:
     rows = [run_row(record) for record in Lines(files.expected, files.measurements)]
-    chosen = counted(pd.DataFrame(rows, columns=["experiment_id", "status", "validity"]))
-    valid = {(row["experiment_id"], row["replicate"]) for row, counts in zip(rows, chosen, strict=True) if counts}
+    columns = {name: pd.array([row[name] for row in rows], dtype="string") for name in _COUNTED_BY}
+    counts = counted(pd.DataFrame(columns))
+    valid = {(row["experiment_id"], row["replicate"]) for row, it in zip(rows, counts, strict=True) if it}
     requests = [path.with_name("requests.parquet") for path in files.measurements]
     shares = read_slo_shares(requests, slo)
     return SessionResults([with_slo(row, shares) for row in rows], read_latencies(requests, valid, level))

@@ -148,8 +148,8 @@ def _ratio_cell(row: Mapping[Any, Any], metric: str, estimated: bool) -> Cell:
         return unknown_cell("one of the two has no figure, or they differ in source or boundary")
     guess = METRICS[metric].energy and estimated
     if pd.isna(low) or pd.isna(high):
-        why = "estimated joules follow from time" if guess else "too few replicates"
-        return Cell(f"{value:.3g}", None, f"{why}, no interval", float(value), estimated=guess)
+        why = "estimated joules follow from time, no interval" if guess else "too few replicates for an interval"
+        return Cell(f"{value:.3g}", None, why, float(value), estimated=guess)
     ratio = Ratio(float(value), float(low), float(high))
     text = f"{ratio.value:.3g} ({ratio.low:.3g} to {ratio.high:.3g})"
     title = "distinguishable" if ratio.distinguishable else "not distinguishable from the reference"

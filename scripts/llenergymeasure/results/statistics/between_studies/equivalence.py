@@ -21,7 +21,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from llenergymeasure.records.study.equivalence import DIFFERENT, NOT_KNOWN, SAME, Answer
-from llenergymeasure.results.statistics.estimates import CONFIDENCE, Ratio
+from llenergymeasure.results.statistics.estimates import CONFIDENCE, Ratio, ratio_from_logs
 from llenergymeasure.results.statistics.split_plot import SplitPlot
 from llenergymeasure.results.statistics.strata.variances import critical_t
 
@@ -47,7 +47,7 @@ class LogRatio:
         if self.standard_error is None:
             return Ratio(math.exp(self.value), None, None)
         half = critical_t(self.df, level) * self.standard_error if self.standard_error else 0.0
-        return Ratio(math.exp(self.value), math.exp(self.value - half), math.exp(self.value + half))
+        return ratio_from_logs(self.value, half)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ Cells = Sequence[Sequence[float]]
 """The figures of each folder, at least one"""
 # What ISO 5725-2 calls a straggler and an outlier.
 STRAGGLER, OUTLIER = 0.05, 0.01
+# Relative: the mean of equal figures may differ from them by this.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ def _between(means: NDArray[np.float64], variances: NDArray[np.float64]) -> floa
 
     # At this value the sum is at most p − 1, whatever the variances are: each weight is at most 1/τ².
     most = float(((means - means.mean()) ** 2).sum()) / (len(means) - 1)
-    if most == 0.0 or (variances.all() and excess(0.0) <= 0.0):
+    if most <= (ROUNDING * means.mean()) ** 2 or (variances.all() and excess(0.0) <= 0.0):
         return 0.0
     if excess(most) >= 0.0:
         return most

@@ -12,7 +12,7 @@ from llenergymeasure.results.statistics.comparisons.simultaneous import (
     one_sided_bound,
     single_level,
 )
-from llenergymeasure.results.statistics.estimates import Ratio
+from llenergymeasure.results.statistics.estimates import Ratio, ratio_from_logs
 from llenergymeasure.results.statistics.split_plot import SplitPlot, log_mean
 from llenergymeasure.results.statistics.strata.variances import critical_t
 
@@ -32,7 +32,7 @@ def may_be_best(analysis: SplitPlot, names: Sequence[str], higher_is_better: boo
     return [name for name in names if not _worse(analysis, name, names, higher_is_better)]
 
 
-def comparisons_with_rivals(analysis: SplitPlot, name: str, names: Sequence[str]) -> Comparisons | None:
+def _comparisons_with_rivals(analysis: SplitPlot, name: str, names: Sequence[str]) -> Comparisons | None:
     """One of `names`, best first, against the others. Intervals hold on the side on which it is worse.
 
     None where nothing was repeated.
@@ -56,7 +56,7 @@ def _worse(analysis: SplitPlot, name: str, names: Sequence[str], higher_is_bette
         comparisons = Comparisons(differences, level)
         if _any_worse(analysis, comparisons, rivals, sign) == verdict:
             return verdict
-    decisive = comparisons_with_rivals(analysis, name, names)
+    decisive = _comparisons_with_rivals(analysis, name, names)
     return decisive is not None and _any_worse(analysis, decisive, rivals, sign)
 
 
@@ -81,4 +81,4 @@ def interval_of_chosen(analysis: SplitPlot, name: str, count: int) -> Ratio:
         return Ratio(math.exp(mean), None, None)
     variance, df = known
     half = max(critical_t(df, analysis.level ** (1 / count)) * math.sqrt(variance / len(figures)), ROUNDING)
-    return Ratio(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
+    return ratio_from_logs(mean, half)

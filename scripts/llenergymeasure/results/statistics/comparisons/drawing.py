@@ -77,8 +77,13 @@ class _Figures:
         )
         count, share = (1, math.sqrt(len(every))) if self._means else (len(every), 1.0)
         variances = design.variances
-        process_sd = math.sqrt(variances.process) * np.sqrt(design.session_ratios) / share
-        residual_sd = math.sqrt(variances.residual) * np.sqrt(design.experiment_ratios) / share
+        processes = np.array(design.session_ratios) * variances.process
+        residuals = np.array(design.experiment_ratios) * variances.residual
+        if variances.within is None:
+            # The two cannot be told apart. Drawn as processes, they would cancel in a session; as residuals, nowhere.
+            residuals = np.array(design.experiment_ratios) * processes[list(design.sessions)]
+            processes = np.zeros_like(processes)
+        process_sd, residual_sd = np.sqrt(processes) / share, np.sqrt(residuals) / share
         self._processes = rng.standard_normal((DRAWS, len(process_sd), count)) * process_sd[:, None]
         self._residuals = rng.standard_normal((DRAWS, len(residual_sd), count)) * residual_sd[:, None]
         self._of_one, self._within = _mean_squares(variances, rng)

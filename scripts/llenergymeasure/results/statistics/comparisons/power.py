@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import median_low
 
 from scipy import stats
 
@@ -45,7 +46,8 @@ def detectable(analysis: SplitPlot, comparisons: Comparisons | None) -> list[Det
     if variances is None or comparisons is None:
         return []
     kinds = sorted({difference.same_session for difference in comparisons.differences}, reverse=True)
-    replicates = min(len(of_one) for of_one in analysis.values.values())
+    # Most experiments have that many: one that lost replicates does not tell what a study like this one detects.
+    replicates = median_low(len(of_one) for of_one in analysis.values.values())
     return [
         Detectable(
             same_session,
@@ -61,7 +63,8 @@ def _change(variances: Variances, replicates: int, measured: int, same_session: 
 
     level: of each interval of the study. σ² is the upper limit of the study's variance at `CERTAINTY`, df·s²/χ²: with
     the variance itself, which is uncertain, half of the studies would state a difference that is found less often.
-    Degrees of freedom grow with the replicates: those of the study are scaled by (n − 1) / (measured − 1).
+    Degrees of freedom grow with the replicates: those of the study are scaled by (n − 1) / (measured − 1). Where most
+    experiments have one replicate, they stay what they are.
     """
     variance, df = (variances.residual, float(variances.within_df)) if same_session else variances.of_one()
     largest = variance * df / float(stats.chi2.ppf(1 - CERTAINTY, df))
@@ -72,7 +75,7 @@ def _change(variances: Variances, replicates: int, measured: int, same_session: 
 
 def _wanted(variances: Variances, measured: int, same_session: bool, level: float) -> int | None:
     low, high = 2, MOST_REPLICATES
-    if measured < 2 or _change(variances, high, measured, same_session, level) > WANTED:
+    if _change(variances, high, measured, same_session, level) > WANTED:
         return None
     while low < high:
         middle = (low + high) // 2

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from llenergymeasure.results.statistics.comparisons.drawing import DRAWS, Design, Pair, drawn_level
-from llenergymeasure.results.statistics.estimates import Ratio
+from llenergymeasure.results.statistics.estimates import Ratio, ratio_from_logs
 from llenergymeasure.results.statistics.gains import uncancelled, widened
 from llenergymeasure.results.statistics.split_plot import Difference, SplitPlot, log_mean
 from llenergymeasure.results.statistics.strata.variances import critical_t
@@ -70,10 +70,8 @@ def ratios_from_comparisons(
     ratios = {}
     for difference in comparisons.differences:
         if difference.other == reference:
-            half = comparisons.half_width(analysis, difference)
-            known = math.isfinite(half)
-            low, high = (math.exp(difference.value + sign * half) if known else None for sign in (-1, 1))
-            ratios[difference.one] = Ratio(math.exp(difference.value), low, high)
+            half_width = comparisons.half_width(analysis, difference)
+            ratios[difference.one] = ratio_from_logs(difference.value, half_width)
     return ratios
 
 

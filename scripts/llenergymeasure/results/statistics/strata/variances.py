@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from scipy import stats
 
@@ -104,6 +105,7 @@ def _combined(parts: list[tuple[float, float]]) -> tuple[float, float]:
     return variance, variance**2 / spread if spread else parts[0][1]
 
 
+@lru_cache(maxsize=4096)
 def critical_t(df: float, confidence: float) -> float:
     """Two-sided quantile of Student's t."""
     return float(stats.t.ppf((1 + confidence) / 2, df))
