@@ -56,7 +56,7 @@ def test_every_file_that_is_there_is_described_in_the_words_of_the_page(folder: 
     assert present <= set(entities)
     assert {"provenance/study.yaml", "provenance/calls.jsonl", "provenance/environments/"} <= set(entities)
     words = described_files()
-    assert entities["summary.csv"]["description"] == "one row per experiment: mean and 95 % interval"
+    assert entities["summary.csv"]["description"] == "one row per experiment: means and 95 % intervals"
     assert all(entity["description"] == words[name] for name, entity in entities.items())
     assert entities["runs.parquet"]["encodingFormat"] == "application/vnd.apache.parquet"
     assert entities["runs.parquet"]["contentSize"] == str((folder.root / "runs.parquet").stat().st_size)

@@ -33,7 +33,10 @@ def test_names_the_best_with_interval_and_source(tmp_path: Path) -> None:
     for line in (energy, speed):
         assert "attn_implementation=sdpa batch_size=4" in line
         assert "n = 3" in line
-        assert "distinguishable from all others; the second, attn_implementation=eager batch_size=4, has " in line
+        assert (
+            "distinguishable from all others, also from the second, attn_implementation=eager batch_size=4, which has "
+            in line
+        )
     interval = re.search(r"95 % interval (\d+) to (\d+), chosen among 4", speed)
     row = folder.read().summary.set_index("experiment_id").loc[folder.ids[1]]
     assert interval and int(interval[1]) < row["throughput_output_tokens_per_s_mean"] < int(interval[2])
