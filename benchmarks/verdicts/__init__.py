@@ -1,9 +1,10 @@
 """Claims: what a study says of its configurations is wrong, and misses what is true, no oftener than the limits allow.
 
-500 simulated studies per row, 1,000 of a pair, go through the functions that fill the summary and the report. The
-generator (`studies.py`) writes plain rows of known truth and shares no code with the analysis or its tests. The rows
-are the cases in which verdicts are known to fail: gains that do not cancel, unequal scatter, blocks, disturbed and
-missing replicates, and the interval of a winner. Rows without a limit show how much data hurt that no model describes.
+500 simulated studies per row, 1,000 of a pair and 2,000 of unequal scatter, go through the functions that fill the
+summary and the report. The generator (`studies.py`) writes plain rows of known truth and shares no code with the
+analysis or its tests. The rows are the cases in which verdicts are known to fail: gains that do not cancel, unequal
+scatter, blocks, disturbed and missing replicates, and the interval of a winner. Rows without a limit show how much data
+hurt that no model describes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "scripts")]
 
-SEED = 14
+SEED = 20261129
 
 
 def main() -> bool:

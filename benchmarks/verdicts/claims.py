@@ -17,16 +17,18 @@ class Claim:
     """`event` happens in at most `at_most`, or at least `at_least`, of the studies of this design; both None: no limit
 
     event: whether a study, given as its runs, counts
+    times: as many studies as other claims have, since the true share is near the limit
     """
 
     design: Design
     event: Callable[[Sequence[Run]], bool]
     at_most: float | None = None
     at_least: float | None = None
+    times: int = 1
 
     @property
     def studies(self) -> int:
-        return STUDIES_OF_PAIR if len(self.design.experiments) == 2 else STUDIES
+        return self.times * (STUDIES_OF_PAIR if len(self.design.experiments) == 2 else STUDIES)
 
     @property
     def limit(self) -> str:

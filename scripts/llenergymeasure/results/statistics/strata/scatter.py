@@ -22,7 +22,7 @@ from llenergymeasure.results.statistics.strata.variances import Variances, varia
 # A preliminary test decides between two analyses, so it is made at a high level (Bozivich, Bancroft & Hartley 1956,
 # Annals of Mathematical Statistics 27): this over the degrees of freedom, because with few of them threefold scatter
 # would often pass; and not above `HIGHEST`.
-PRELIMINARY, HIGHEST = 0.7, 0.35
+PRELIMINARY, HIGHEST = 0.9, 0.45
 # Of an outlying variance, for all of a study at once: the level of Cochran's test in ISO 5725-2.
 OUTLYING = 0.01
 # Beyond it a ratio of mean squares says only that the others hardly scatter.
