@@ -97,7 +97,7 @@ def test_one_sided_evidence_makes_a_best_but_nothing_distinguishable() -> None:
     assert winner.may_be_best == [low] and not winner.apart and winner.ratio.distinguishable is False
     assert winner.ratio == pytest.approx(ratios_to(analyses(ENERGY, None, False), "low", ["high"])["high"])
     told = describe_comparison(winner)
-    assert "none of the others is shown to be better, but not all are distinguishable from it" in told
+    assert "at 95 % confidence no other is better, but not all are distinguishable from it" in told
     assert "has 1.02 times this figure (95 % interval 0.99" in told
 
 

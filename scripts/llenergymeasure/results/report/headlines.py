@@ -109,7 +109,7 @@ def _describe_set(winner: Best) -> str:
     if not others and winner.apart:
         return f"distinguishable from all others, also from {second}, which has {ratio}"
     # Another test than that of the set: of pairs, on both sides. It may set none apart where the set holds the first.
-    rest = "none of the others is shown to be better, but not all are distinguishable from it"
+    rest = "at 95 % confidence no other is better, but not all are distinguishable from it"
     if others:
         which = "all" if len(others) == winner.ranked - 1 > 1 else str(len(others))
         rest = f"{which} of {winner.ranked - 1} others may be the best as well ({first_few(others, NAMED, '; ')})"
