@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llenergymeasure.config.problems.text import counted, first_few
-from llenergymeasure.energy.uncertainty import expanded_from_parts
 from llenergymeasure.results.report.experiments import ENERGY, SPEED, Experiment
 from llenergymeasure.results.report.formatting import Scale, choose_scale, describe_interval, percent
 from llenergymeasure.results.report.ranking import Analyses, Best, Group, best
-from llenergymeasure.results.statistics.columns import NORMAL_95
+from llenergymeasure.results.statistics.instrument import expanded_with_gains
 
 # How many of the configurations that may be the best as well are named.
 NAMED = 3
@@ -81,8 +80,7 @@ def _expanded_of_chosen(winner: Best, low: float, high: float) -> float | None:
         abs(mean) * math.fsum(budget.get(kind, 0.0) for budget in experiment.budgets) / len(experiment.budgets)
         for kind in ("gain", "temperature")
     )
-    normal = math.hypot((high - low) / 2 / NORMAL_95, temperature)
-    return max(of_mean, expanded_from_parts(math.sqrt(3) * gain, normal))
+    return max(of_mean, expanded_with_gains((high - low) / 2, gain, temperature))
 
 
 def _describe_with_suspects(winner: Best, every: Best) -> str:
@@ -106,7 +104,7 @@ def _describe_set(winner: Best) -> str:
     among = "" if winner.common is None else f" in the {counted(winner.common, 'replicate')} that both have"
     ratio = f"{value:.3g} times this figure{among} (95 % interval {low:.3g} to {high:.3g})"
     others = [experiment.label for experiment in winner.may_be_best if experiment is not winner.first]
-    if not others and winner.apart:
+    if winner.apart:
         return f"distinguishable from all others, also from {second}, which has {ratio}"
     # Another test than that of the set: of pairs, on both sides. It may set none apart where the set holds the first.
     rest = "at 95 % confidence no other is better, but not all are distinguishable from it"

@@ -44,8 +44,8 @@ class Best:
 
     may_be_best: all that the data do not show to be worse than another, best first; the first is one of them
     interval: of the first, so wide that it holds although the first was chosen among `ranked` by its figure
-    ratio: with the interval that holds for all pairs at once, since the data chose both; apart: whether these intervals
-        set the first apart from every other
+    ratio: with the interval that holds for all pairs at once, since the data chose both
+    apart: whether the first alone may be the best, and the intervals of all pairs set it apart from every other
     common: how many replicates it rests on that both have, where one of them has others too; else None
     detectable: the smallest relative difference of such a pair that most studies like this one detect; None without
         replicates
@@ -150,16 +150,17 @@ def _best(known: Sequence[Experiment], metric: str, analysis: SplitPlot) -> Best
     comparisons = comparisons_among(analysis, names)
     ratios = ratios_from_comparisons(analysis, comparisons, names[1:], first.experiment_id)
     changes = {item.same_session: item.change for item in detectable(analysis, comparisons)}
-    higher = bool(METRICS[metric].higher_is_better)
+    candidates = may_be_best(analysis, names, bool(METRICS[metric].higher_is_better))
+    all_differ = len(names) == len(known) and all(ratio.distinguishable for ratio in ratios.values())
     return Best(
         metric,
         first,
         len(names),
-        [by_id[name] for name in may_be_best(analysis, names, higher)],
+        [by_id[name] for name in candidates],
         interval,
         second,
         ratios[second.experiment_id],
-        len(names) == len(known) and all(ratio.distinguishable for ratio in ratios.values()),
+        all_differ and candidates == [first.experiment_id],
         _fewer_in_common(analysis, first.experiment_id, second.experiment_id),
         changes.get(first.session_id == second.session_id),
     )

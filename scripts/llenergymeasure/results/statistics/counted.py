@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -21,6 +23,14 @@ def counted(runs: pd.DataFrame, with_suspects: bool = False) -> NDArray[np.bool_
     remaining = pd.Series(undisturbed).groupby(runs["experiment_id"].to_numpy()).transform("sum").to_numpy()
     mask: NDArray[np.bool_] = np.where(remaining >= FEWEST, undisturbed, good)
     return mask
+
+
+def counted_rows(rows: Sequence[tuple[str, str, str | None]]) -> list[bool]:
+    """As `counted`, of runs given as experiment_id, status and validity."""
+    columns = zip(*rows, strict=True) if rows else ((), (), ())
+    names = ("experiment_id", "status", "validity")
+    table = {name: pd.array(list(column), dtype="string") for name, column in zip(names, columns, strict=True)}
+    return [bool(counts) for counts in counted(pd.DataFrame(table))]
 
 
 def measured_in_blocks(runs: pd.DataFrame) -> bool:

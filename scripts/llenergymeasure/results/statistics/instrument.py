@@ -59,6 +59,14 @@ def expanded_of_mean(
     mean = math.fsum(values) / n
     scatter = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1) / n)
     half = max(NORMAL_95 * of_meter, critical_t(n - 1, level) * scatter)
-    # Student's half width, as the standard uncertainty of the normal distribution with the same 95 % interval.
-    normal = math.hypot(half / NORMAL_95, math.fsum(other_gains) / n)
-    return expanded_from_parts(math.sqrt(3) * math.fsum(gain) / n, normal)
+    return expanded_with_gains(half, math.fsum(gain) / n, math.fsum(other_gains) / n)
+
+
+def expanded_with_gains(half: float, gain: float, other_gains: float) -> float:
+    """Half width of a 95 % interval over replicates, given as `half`, with what all runs share.
+
+    gain, other_gains: standard uncertainties, see `Instrument`
+    """
+    # As the standard uncertainty of the normal distribution with the same 95 % interval.
+    normal = math.hypot(half / NORMAL_95, other_gains)
+    return expanded_from_parts(math.sqrt(3) * gain, normal)

@@ -9,10 +9,9 @@ from llenergymeasure.records.calibration import SessionCalibration
 from llenergymeasure.records.measurement import MeasurementRecord
 from llenergymeasure.records.metrics import ENERGY_METRICS
 from llenergymeasure.records.schema import SCHEMA_VERSION
-from llenergymeasure.records.severity import SUSPECT
 from llenergymeasure.records.study.interim import Ended, InterimAnalysis, InterimEstimate
 from llenergymeasure.records.study.plan import Plan
-from llenergymeasure.results.statistics.counted import FEWEST
+from llenergymeasure.results.statistics.counted import counted_rows
 from llenergymeasure.results.statistics.estimates import estimate
 from llenergymeasure.results.statistics.sequential import nominal_level
 
@@ -39,7 +38,8 @@ def interim_analysis(
     stopping = plan.stopping
     assert stopping is not None, "only a study that names a precision has interim analyses"
     level = nominal_level(plan.replicates, stopping.max_replicates)
-    estimates = [_estimate(records, name, stopping.metric, level) for name in plan.experiments]
+    chosen = _records_that_count(records)
+    estimates = [_estimate(name, chosen.get(name, []), stopping.metric, level) for name in plan.experiments]
     known = [item for item in estimates if item.n > 0]
     replicate_s = sum(calibration.replicate_s for calibration in calibrations)
     widths = [item.relative_half_width for item in known]
@@ -85,12 +85,25 @@ def _is_estimate(records: Sequence[MeasurementRecord], metric: str) -> bool:
     return metric in ENERGY_METRICS and any(is_estimated(record.energy_source) for record in records)
 
 
-def _estimate(records: Sequence[MeasurementRecord], experiment_id: str, metric: str, level: float) -> InterimEstimate:
-    good = [record for record in records if record.experiment_id == experiment_id and record.status == "ok"]
-    undisturbed = [record for record in good if record.validity is None or record.validity.verdict != SUSPECT]
-    chosen = undisturbed if len(undisturbed) >= FEWEST else good
-    figure = estimate([record.metrics.get(metric) for record in chosen], level)
-    half = None if _is_estimate(chosen, metric) else figure.half_width
+def _records_that_count(records: Sequence[MeasurementRecord]) -> dict[str, list[MeasurementRecord]]:
+    """By experiment."""
+    counts = counted_rows(
+        [
+            (record.experiment_id, record.status, None if record.validity is None else record.validity.verdict)
+            for record in records
+        ]
+    )
+    chosen: dict[str, list[MeasurementRecord]] = {}
+    for record, it in zip(records, counts, strict=True):
+        if it:
+            chosen.setdefault(record.experiment_id, []).append(record)
+    return chosen
+
+
+def _estimate(experiment_id: str, records: Sequence[MeasurementRecord], metric: str, level: float) -> InterimEstimate:
+    """records: of this experiment, those that count"""
+    figure = estimate([record.metrics.get(metric) for record in records], level)
+    half = None if _is_estimate(records, metric) else figure.half_width
     return InterimEstimate(
         experiment_id=experiment_id,
         n=figure.n,

@@ -14,18 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from llenergymeasure.config.settings.slo import SloConfig
 from llenergymeasure.processes.lifeline import end_with_parent
 from llenergymeasure.results.reading.measured_plan import MeasuredPlan
 from llenergymeasure.results.reading.read import Expected, Lines
-from llenergymeasure.results.statistics.counted import counted
+from llenergymeasure.results.statistics.counted import counted_rows
 from llenergymeasure.results.tables.latencies import Latencies, read_latencies
 from llenergymeasure.results.tables.runs import run_row
 from llenergymeasure.results.tables.slo import read_slo_shares, with_slo
 
-_COUNTED_BY = ("experiment_id", "status", "validity")
 # Fewer sessions than this are read before another process has started.
 WORTH_A_PROCESS = 20
 
@@ -77,8 +74,7 @@ def read_sessions(
 
 def _read(files: SessionFiles, level: float, slo: SloConfig) -> SessionResults:
     rows = [run_row(record) for record in Lines(files.expected, files.measurements)]
-    columns = {name: pd.array([row[name] for row in rows], dtype="string") for name in _COUNTED_BY}
-    counts = counted(pd.DataFrame(columns))
+    counts = counted_rows([(row["experiment_id"], row["status"], row["validity"]) for row in rows])
     valid = {(row["experiment_id"], row["replicate"]) for row, it in zip(rows, counts, strict=True) if it}
     requests = [path.with_name("requests.parquet") for path in files.measurements]
     shares = read_slo_shares(requests, slo)

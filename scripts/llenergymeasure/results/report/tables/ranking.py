@@ -14,8 +14,16 @@ from llenergymeasure.results.report.truncation import shown
 from llenergymeasure.results.tables.summary import DIFFERS
 
 NET_ENERGY = "net_energy_per_output_token_j"
-REQUEST_ENERGY = "energy_per_request_j"
-RANKING = (ENERGY, REQUEST_ENERGY, NET_ENERGY, SPEED, "ttft_s", "tpot_s", "e2e_latency_s", "peak_memory_bytes")
+RANKING = (
+    ENERGY,
+    "energy_per_request_j",
+    NET_ENERGY,
+    SPEED,
+    "ttft_s",
+    "tpot_s",
+    "e2e_latency_s",
+    "peak_memory_bytes",
+)
 _LENGTHS = Head(
     "Lengths", "tokens", "Mean input → output tokens per request. Joules and seconds per token depend on both."
 )
