@@ -61,9 +61,10 @@ class Running:
         return value
 
     def wait_for_process(self, name: str) -> psutil.Process:
-        self.wait_for(lambda: self.find(name))
-        # The shell that starts a script has its name in its command too; the last is the script.
-        return self.find(name)[-1]
+        """The outermost Python: the shell that starts it, and what it has just forked, have its name in theirs too."""
+        process = self.wait_for(lambda: next(filter(is_python, self.find(name)), None))
+        assert isinstance(process, psutil.Process)
+        return process
 
 
 @contextmanager
@@ -94,6 +95,10 @@ def command_of(process: psutil.Process) -> list[str]:
         return process.cmdline()
     except psutil.Error:
         return []
+
+
+def is_python(process: psutil.Process) -> bool:
+    return Path((command_of(process) or [""])[0]).name.startswith("python")
 
 
 def still_there(pipeline: Pipeline) -> list[psutil.Process]:

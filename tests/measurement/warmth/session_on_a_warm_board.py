@@ -57,10 +57,10 @@ def main(order: dict[str, Any]) -> dict[str, Any]:
     board.start()
     plain = Passes.run
 
-    def run(self: Passes, passes: int, *, prefill_only: bool = False) -> None:
+    def run(self: Passes, passes: int, **keywords: Any) -> None:
         board.running += 1
         try:
-            plain(self, passes, prefill_only=prefill_only)
+            plain(self, passes, **keywords)
         finally:
             board.running -= 1
 
