@@ -96,7 +96,7 @@ def test_figures_of_the_simulated_board_are_its_true_ones(
 def test_the_study_ran_through_the_pipeline(rehearsed: tuple[subprocess.CompletedProcess[str], Path]) -> None:
     study = document(rehearsed)["parts"]["study"]["figures"]["study"]
     assert (study["snakemake"], study["records"]) == ("ended with exit code 0", 2)
-    assert [job["rule"] for job in study["jobs"]] == ["model", "prompts", "load", "warmup", "measure"]
+    assert [job["rule"] for job in study["jobs"]] == ["model", "prompts", "load", "warmup", "calibrated", "measure"]
     assert len(study["experiments"]) == 2
     assert {run["status"] for runs in study["experiments"].values() for run in runs} == {"ok"}
     assert (rehearsed[1] / "study.tgz").stat().st_size > 1000
