@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import pyarrow.parquet as pq
 from harness import ROOT, Done, Pipeline
 
 PATIENCE_S = 480
+Found = TypeVar("Found")
 WORKER = "llenergymeasure.measurement.worker"
 REPLICA = "llenergymeasure.measurement.worker.replica"
 
@@ -48,11 +50,21 @@ class Running:
             return []
 
     def find(self, name: str) -> list[psutil.Process]:
-        """Processes of the tree that run a stage's script (`measure`), or whose command names something."""
-        wanted = name if "." in name else f".{name}.py"
-        return [process for process in self.tree() if any(wanted in part for part in command_of(process))]
+        """Pythons of the tree that run a stage's script (`measure`), or whose command names something.
 
-    def wait_for(self, what: Callable[[], object]) -> object:
+        Not the shell that starts one, nor what one has just forked: these have its name in their commands too.
+        """
+        wanted = name if "." in name else f".{name}.py"
+        commands = {process: command_of(process) for process in self.tree()}
+        pythons = [
+            process
+            for process, command in commands.items()
+            if is_python(command) and any(wanted in part for part in command)
+        ]
+        pids = {process.pid for process in pythons}
+        return [process for process in pythons if parent_of(process) not in pids]
+
+    def wait_for(self, what: Callable[[], Found]) -> Found:
         end = time.monotonic() + PATIENCE_S
         while not (value := what()):
             assert time.monotonic() < end, self.output
@@ -61,10 +73,7 @@ class Running:
         return value
 
     def wait_for_process(self, name: str) -> psutil.Process:
-        """The outermost Python: the shell that starts it, and what it has just forked, have its name in theirs too."""
-        process = self.wait_for(lambda: next(filter(is_python, self.find(name)), None))
-        assert isinstance(process, psutil.Process)
-        return process
+        return self.wait_for(lambda: self.find(name))[0]
 
 
 @contextmanager
@@ -97,8 +106,15 @@ def command_of(process: psutil.Process) -> list[str]:
         return []
 
 
-def is_python(process: psutil.Process) -> bool:
-    return Path((command_of(process) or [""])[0]).name.startswith("python")
+def parent_of(process: psutil.Process) -> int | None:
+    try:
+        return process.ppid()
+    except psutil.Error:
+        return None
+
+
+def is_python(command: list[str]) -> bool:
+    return bool(command) and Path(command[0]).name.startswith("python")
 
 
 def still_there(pipeline: Pipeline) -> list[psutil.Process]:

@@ -12,7 +12,8 @@ pytestmark = [pytest.mark.slow]
 
 
 def test_what_the_load_compiled_is_an_artifact_that_later_processes_reuse(pipeline: Pipeline, tmp_path: Path) -> None:
-    pipeline.write(study(defaults={"pytorch": {"torch_compile": True}, "warmup": {"passes": 2}}))
+    defaults = {"pytorch": {"torch_compile": True}, "warmup": {"passes": 2}}
+    pipeline.write(study(defaults=defaults, measurement={"min_window_s": 0.6}))
     elsewhere = tmp_path / "elsewhere"
     done = pipeline.snakemake(TORCHINDUCTOR_CACHE_DIR=str(elsewhere))
     assert done.returncode == 0, done.output
@@ -29,5 +30,5 @@ def test_what_the_load_compiled_is_an_artifact_that_later_processes_reuse(pipeli
     (record,) = pipeline.records()
     assert record["evidence"]["pytorch.torch_compile"]["verdict"] == "applied"
     assert "; 0 more frames while the window was open" in record["evidence"]["pytorch.torch_compile"]["observed"]
-    calibration = record["calibration"]
-    assert calibration["measured_passes"] * calibration["pass_s"] >= 0.3
+    # A calibration that counts what is compiled as a pass makes the window far too short, load makes it shorter.
+    assert record["metrics"]["window_s"] > 0.2

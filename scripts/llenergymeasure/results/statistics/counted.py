@@ -27,10 +27,8 @@ def counted(runs: pd.DataFrame, with_suspects: bool = False) -> NDArray[np.bool_
 
 def counted_rows(rows: Sequence[tuple[str, str, str | None]]) -> list[bool]:
     """As `counted`, of runs given as experiment_id, status and validity."""
-    columns = zip(*rows, strict=True) if rows else ((), (), ())
-    names = ("experiment_id", "status", "validity")
-    table = {name: pd.array(list(column), dtype="string") for name, column in zip(names, columns, strict=True)}
-    return [bool(counts) for counts in counted(pd.DataFrame(table))]
+    runs = pd.DataFrame(rows, columns=["experiment_id", "status", "validity"], dtype="string")
+    return [bool(counts) for counts in counted(runs)]
 
 
 def measured_in_blocks(runs: pd.DataFrame) -> bool:
