@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -99,7 +98,7 @@ def _instrument(record: MeasurementRecord) -> dict[str, float | None]:
     return {
         f"{metric}_u_{part}": value
         for metric in ENERGY_METRICS
-        for part, value in asdict(instrument(record.budget.get(metric, ()))).items()
+        for part, value in vars(instrument(record.budget.get(metric, ()))).items()
     }
 
 
