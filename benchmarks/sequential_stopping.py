@@ -57,7 +57,9 @@ def _held(spread: float, level: float) -> tuple[float, float]:
         while True:
             records = [
                 # Not validated: only these fields are read.
-                MeasurementRecord.model_construct(experiment_id="one", status="ok", metrics={METRIC: value})
+                MeasurementRecord.model_construct(
+                    experiment_id="one", status="ok", validity=None, energy_source="nvml", metrics={METRIC: value}
+                )
                 for value in values[:count]
             ]
             if level == 0.95:

@@ -176,13 +176,18 @@ class _Own:
 def _larger(parts: Mapping[str, _Own], level: float | None) -> dict[str, float]:
     """Those whose mean square is significantly larger than that of all others → how many times."""
     whole, free = math.fsum(part.sum for part in parts.values()), math.fsum(part.free for part in parts.values())
-    larger = {}
+    ratios = {}
     for name, part in parts.items():
         others, others_df = max(0.0, whole - part.sum), free - part.free
-        if others_df < 1 - 1e-9 or part.sum <= 1e-12 * whole:
-            continue
-        ratio = math.inf if others <= 1e-12 * whole else (part.sum / part.free) / (others / others_df)
-        needed = min(HIGHEST, PRELIMINARY / part.df) if level is None else level / len(parts)
-        if stats.f.sf(ratio, part.df, others_df) <= needed:
-            larger[name] = min(ratio, LARGEST)
-    return larger
+        if others_df >= 1 - 1e-9 and part.sum > 1e-12 * whole:
+            alike = others <= 1e-12 * whole
+            ratios[name] = math.inf if alike else (part.sum / part.free) / (others / others_df)
+    degrees = [parts[name].df for name in ratios]
+    # All at once: the distribution takes as long for one figure as for a thousand.
+    chances = stats.f.sf([*ratios.values()], degrees, [free - parts[name].free for name in ratios])
+    needed = [min(HIGHEST, PRELIMINARY / df) if level is None else level / len(parts) for df in degrees]
+    return {
+        name: min(ratio, LARGEST)
+        for (name, ratio), chance, most in zip(ratios.items(), chances, needed, strict=True)
+        if chance <= most
+    }
