@@ -3,7 +3,8 @@
 A fixed amount of processor-bound Python work, as a host-bound decode loop is, runs inside a window of the meters and
 outside of any, alternated in pairs with the order swapped each time; two simulated boards whose driver takes 2 ms per
 call, the default power interval, the real binding and sampler process. Only the work is timed, in one window per pair
-and after the counters' polling at its start: opening and closing a window take their time by intent. Python work is the
+and after the counters' polling at its start: opening and closing a window take their time by intent. The same work runs
+before it, in both cases: a core that slept is slower for its first 25 ms, here by 7 %. Python work is the
 hardest case: a sampler in the same process would want the same lock. The figure is the median of the pairwise ratios,
 with a bootstrap interval; work is short and there are many pairs, because disturbances of a shared machine last longer
 than a pair. Two further figures are independent of other programs. One is the same ratio without the time in which the
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import psutil
@@ -81,21 +83,24 @@ def _measure() -> None:
     for pair in range(PAIRS):
         seconds: dict[bool, tuple[float, float]] = {}
         for metered in (True, False) if pair % 2 else (False, True):
-            if metered:
-                with meters.window("generate", lambda: None):
-                    time.sleep(EDGE_S)
-                    before_s = _sampler_s()
-                    seconds[True] = _work(rounds)
+            with meters.window("generate", lambda: None) if metered else nullcontext():
+                _keep_busy(EDGE_S)
+                before_s = _sampler_s()
+                seconds[metered] = _work(rounds)
+                if metered:
                     sampler_s += _sampler_s() - before_s
                     metered_s += seconds[True][0]
-            else:
-                time.sleep(EDGE_S)
-                seconds[False] = _work(rounds)
         ratios.append(seconds[True][0] / seconds[False][0])
         alone.append(seconds[True][1] / seconds[False][1])
         samples += len(meters.trace())
     meters.close()
     print(json.dumps([ratios, alone, samples, sampler_s / metered_s]))
+
+
+def _keep_busy(seconds: float) -> None:
+    end_s = time.perf_counter() + seconds
+    while time.perf_counter() < end_s:
+        _work(1000)
 
 
 def _sampler_s() -> float:

@@ -11,6 +11,7 @@ import yaml
 from harness import ROOT
 
 import llenergymeasure
+from benchmarks.__main__ import BENCHMARKS
 
 PAGES = [
     *sorted(ROOT.glob("*.md")),
@@ -58,3 +59,8 @@ def test_the_version_is_the_same_everywhere() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     (latest, *_) = re.findall(r"^## \[(\d[^]]*)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert {project["version"], citation["version"], latest} == {llenergymeasure.__version__}
+
+
+def test_the_page_of_figures_has_a_row_for_every_benchmark_that_runs_without_a_gpu() -> None:
+    page = (ROOT / "docs" / "measured.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"python -m benchmarks (\w+)", page)) == set(BENCHMARKS) - {"gpu_energy"}

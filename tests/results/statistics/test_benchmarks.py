@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from benchmarks.verdicts.rows import CLAIMS
 from benchmarks.verdicts.studies import simulate_study
 
