@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from benchmarks.__main__ import BENCHMARKS
 from harness import ROOT
 
 import llenergymeasure
-from benchmarks.__main__ import BENCHMARKS
 
 PAGES = [
     *sorted(ROOT.glob("*.md")),
