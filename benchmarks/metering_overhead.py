@@ -4,13 +4,13 @@ A fixed amount of processor-bound Python work, as a host-bound decode loop is, r
 outside of any, alternated in pairs with the order swapped each time; two simulated boards whose driver takes 2 ms per
 call, the default power interval, the real binding and sampler process. Only the work is timed, in one window per pair
 and after the counters' polling at its start: opening and closing a window take their time by intent. The same work runs
-before it, in both cases: a core that slept is slower for its first 25 ms, here by 7 %. Python work is the
-hardest case: a sampler in the same process would want the same lock. The figure is the median of the pairwise ratios,
-with a bootstrap interval; work is short and there are many pairs, because disturbances of a shared machine last longer
-than a pair. Two further figures are independent of other programs. One is the same ratio without the time in which the
-work was ready and waited for a core (/proc/thread-self/schedstat): it includes every effect of the sampler except
-taking the work's core. The other is the share of a core that the sampler's process took, which costs nothing on a
-machine with a core to spare.
+before it, in both cases: a core that slept is slower for its first 25 ms, here by 7 %. Python work is the hardest case:
+a sampler in the same process would want the same lock. The figure is the median of the pairwise ratios, with a
+bootstrap interval; work is short and there are many pairs, because disturbances of a shared machine last longer than a
+pair. Two further figures are independent of other programs. One is the same ratio without the time in which the work
+was ready and waited for a core (/proc/thread-self/schedstat): it includes every effect of the sampler except taking the
+work's core. The other is the share of a core that the sampler's process took, which costs nothing on a machine with a
+core to spare.
 """
 
 from __future__ import annotations

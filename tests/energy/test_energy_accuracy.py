@@ -71,6 +71,7 @@ def test_boards_without_a_counter_come_close(rows: list[Row], way: str) -> None:
 
 
 @pytest.mark.parametrize(("latency_s", "lag_s"), [(0.0, 0.0), (0.005, 0.05), (0.0, 0.1)])
+@pytest.mark.slow
 def test_windows_without_work_around_them_say_what_a_lag_may_do(
     driver_folders: dict[str, Path], latency_s: float, lag_s: float
 ) -> None:

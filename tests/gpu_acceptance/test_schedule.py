@@ -94,6 +94,7 @@ def test_it_ends_in_time_and_says_what_it_had_no_time_for(tmp_path: Path) -> Non
     assert "30 s on a board" in entries["last"]["reason"]
 
 
+@pytest.mark.slow
 def test_the_process_ends_in_time_even_where_its_own_work_hangs(tmp_path: Path) -> None:
     program = f"""
 import sys, time

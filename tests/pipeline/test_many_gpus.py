@@ -50,6 +50,7 @@ def test_more_workers_than_gpus_is_one_line(pipeline: Pipeline, boards: dict[str
     assert "Traceback" not in done.output and not list(pipeline.results().glob("setups/*"))
 
 
+@pytest.mark.slow
 def test_each_setup_sees_the_gpus_that_it_claims_of_a_server_with_eight(
     pipeline: Pipeline, boards: dict[str, str]
 ) -> None:

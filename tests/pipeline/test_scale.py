@@ -54,6 +54,7 @@ def check_results(results: Path, setups: int, settings: int, failed: int) -> Non
     assert (results / "report.html").stat().st_size < 4_000_000
 
 
+@pytest.mark.slow
 def test_two_hundred_simulated_experiments(pipeline: Pipeline) -> None:
     pipeline.write(of_many(2, 100))
     done = run_simulated(pipeline, *SIDE_BY_SIDE)

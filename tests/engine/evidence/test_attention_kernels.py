@@ -55,6 +55,7 @@ def test_eager_attention_runs_no_fused_kernel(run: Runner) -> None:
     assert "a decoding step ran no fused attention" in done.evidence["pytorch.attn_implementation"]["observed"]
 
 
+@pytest.mark.slow
 def test_compiled_code_is_profiled_once_it_is_compiled_and_compiled_no_more_often(
     run: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

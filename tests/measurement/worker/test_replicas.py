@@ -44,6 +44,7 @@ def shared(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     return measured(snapshot, tmp_path_factory.mktemp("shared") / "log", pytorch={"num_processes": 2, "batch_size": 2})
 
 
+@pytest.mark.slow
 def test_data_parallel_processes_answer_as_one_does(alone: dict[str, Any], shared: dict[str, Any]) -> None:
     assert shared["record"]["status"] == "ok"
     assert shared["record"]["output_digest"] == alone["record"]["output_digest"]

@@ -55,6 +55,7 @@ def test_a_window_is_the_same_for_time_and_energy(gpu_machine: Run) -> None:
         assert window["began"] < last <= window["end"]
 
 
+@pytest.mark.slow
 def test_a_long_run_of_windows_has_no_bias(gpu_machine: Run) -> None:
     """An aligned start and a plain end would lose half a tick, 10 J of 60 J here, in every window."""
     answer = gpu_machine(nvml(*[{"seconds": 0.25 + 0.013 * i} for i in range(10)]), period_s="0.1")
