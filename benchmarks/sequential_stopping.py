@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "scripts")]
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
 STUDIES = 1000
 FIRST, LAST, TARGET = 3, 30, 0.01
@@ -44,29 +43,27 @@ def main() -> bool:
 
 def _held(spread: float, level: float) -> tuple[float, float]:
     """Share of studies whose interval covers the true mean, 1, where they stopped; replicates on average."""
-    from llenergymeasure.records.measurement import MeasurementRecord
+    from results.made_up_records import made_up_plan, made_up_record
+
+    from llenergymeasure.records.study.plan import Stopping
     from llenergymeasure.results.statistics.estimates import estimate
     from llenergymeasure.results.tables.interim import interim_analysis
 
-    plan = _plan()
+    stopping = Stopping(target_relative_ci=TARGET, metric=METRIC, max_replicates=LAST, budget_s=None)
+    plan = made_up_plan({"one": {}}, replicates=FIRST, stopping=stopping)
+    record = made_up_record("one", {})
     rng = np.random.default_rng(STUDIES)
     held = total = 0
     for _ in range(STUDIES):
         values = [float(value) for value in rng.normal(1.0, spread, LAST)]
         count = FIRST
         while True:
-            records = [
-                # Not validated: only these fields are read.
-                MeasurementRecord.model_construct(
-                    experiment_id="one", status="ok", validity=None, energy_source="nvml", metrics={METRIC: value}
-                )
-                for value in values[:count]
-            ]
             if level == 0.95:
                 analysed = estimate(values[:count], level)
                 assert analysed.half_width is not None and analysed.mean is not None
                 done = analysed.half_width <= TARGET * abs(analysed.mean) or count == LAST
             else:
+                records = [record.model_copy(update={"metrics": {METRIC: value}}) for value in values[:count]]
                 done = interim_analysis(plan, count, records, []).done
             if done:
                 break
@@ -76,23 +73,6 @@ def _held(spread: float, level: float) -> tuple[float, float]:
         held += analysed.low <= 1 <= analysed.high
         total += count
     return held / STUDIES, total / STUDIES
-
-
-def _plan() -> Any:
-    """A plan of one experiment that stops by itself."""
-    from llenergymeasure.records.study.plan import Plan, PlannedExperiment, Session, Stopping
-
-    return Plan(
-        study="simulated",
-        seed=0,
-        isolation="setup",
-        replicates=FIRST,
-        axes=(),
-        experiments={"one": PlannedExperiment("setup", "session", {}, {}, {})},
-        sessions=(Session("session", "setup", ("one",)),),
-        order=tuple(("session", replicate) for replicate in range(1, LAST + 1)),
-        stopping=Stopping(target_relative_ci=TARGET, metric=METRIC, max_replicates=LAST, budget_s=None),
-    )
 
 
 if __name__ == "__main__":
